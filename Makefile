@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# More flags for every build, as in: make test SWIFT_FLAGS="-Xswiftc -warnings-as-errors"
+SWIFT_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test tsan lint dependencies
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: dependencies ## Install what is missing, build the examples, run them all on a private etcd
+	swift build -c release --product examples $(SWIFT_FLAGS)
+	.build/release/examples --example=all
+
+test: dependencies ## Install what is missing, run all tests
+	swift test $(SWIFT_FLAGS)
+
+tsan: dependencies ## Run all tests under ThreadSanitizer
+	swift test --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
+
+lint: ## Check the formatting
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+dependencies: ## Install what is missing: the nghttp2 and OpenSSL headers, pkg-config, etcd
+	@scripts/install-dependencies.sh

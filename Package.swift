@@ -1,0 +1,45 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),  // SE-0461
+]
+
+let package = Package(
+    name: "etcd-kit",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "EtcdKit", targets: ["EtcdKit"]),
+        .library(name: "EtcdTesting", targets: ["EtcdTesting"]),
+        .executable(name: "examples", targets: ["ExamplesRunner"]),
+    ],
+    dependencies: [],
+    targets: [
+        // The two C libraries, from the system.
+        .systemLibrary(
+            name: "CNghttp2",
+            pkgConfig: "libnghttp2",
+            providers: [.apt(["libnghttp2-dev"]), .brew(["libnghttp2"])]
+        ),
+        .systemLibrary(
+            name: "COpenSSL",
+            pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]
+        ),
+        // The client.
+        .target(name: "EtcdKit", dependencies: ["CNghttp2"], swiftSettings: settings),
+        // Throwaway etcd clusters and a fault proxy.
+        .target(name: "EtcdTesting", dependencies: ["EtcdKit"], swiftSettings: settings),
+        // The `examples` program.
+        .executableTarget(name: "ExamplesRunner", dependencies: ["EtcdKit", "EtcdTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "EtcdKitTests",
+            dependencies: ["EtcdKit", "EtcdTesting", "CNghttp2"],
+            swiftSettings: settings
+        ),
+    ]
+)

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// How a client reaches etcd.
+    public struct Configuration: Sendable {
+        /// The members of the cluster, at least one.
+        ///
+        /// They are tried in this order.
+        public var endpoints: [Endpoint]
+        /// How long one attempt to connect to an endpoint may take.
+        public var connectTimeout: Duration = .seconds(2)
+        /// How long a call may take in all, with connecting and repetitions.
+        ///
+        /// Streams, such as watches, have no limit.
+        public var callTimeout: Duration = .seconds(10)
+        /// How long to wait between attempts to connect.
+        public var backoff = Backoff()
+        /// How long a connection may be silent while calls or watches are open before it is tested with a ping.
+        ///
+        /// At least 5 s with etcd's defaults; servers take shorter intervals for abuse.
+        public var pingInterval: Duration = .seconds(10)
+        /// How long the answer to a ping may take before the connection is given up.
+        public var pingTimeout: Duration = .seconds(5)
+        /// The largest message that is accepted from a server, in bytes.
+        public var maximumMessageSize = 256 << 20
+
+        /// Makes a configuration with everything but the endpoints at its default.
+        ///
+        /// - Parameter endpoints: The members of the cluster, at least one.
+        public init(endpoints: [Endpoint]) {
+            self.endpoints = endpoints
+        }
+
+        /// Makes a configuration with everything but the endpoints at its default.
+        ///
+        /// - Parameter endpoints: The members of the cluster, separated by commas, such as `10.0.0.1:2379,10.0.0.2:2379`.
+        /// - Throws: ``EtcdError/Code/invalidEndpoint`` with the reason.
+        public init(endpoints: String) throws(EtcdError) {
+            self.endpoints = try Endpoint.list(endpoints)
+        }
+
+        /// Makes a configuration with everything but the endpoints at its default.
+        ///
+        /// - Parameter endpoints: The members of the cluster, at least one, each such as `10.0.0.1:2379`.
+        /// - Throws: ``EtcdError/Code/invalidEndpoint`` with the reason.
+        public init(endpoints: [String]) throws(EtcdError) {
+            self.endpoints = []
+            for endpoint in endpoints { self.endpoints.append(try Endpoint(endpoint)) }
+        }
+
+        var connectionOptions: HTTP2Connection.Options {
+            HTTP2Connection.Options(pingInterval: pingInterval, pingTimeout: pingTimeout)
+        }
+
+        /// Refuses what cannot work, before anything is built on it.
+        func validate() throws(EtcdError) {
+            if endpoints.isEmpty { throw EtcdError(.invalidEndpoint, "a client needs at least one endpoint") }
+            for (name, duration) in [
+                ("connectTimeout", connectTimeout), ("callTimeout", callTimeout), ("pingInterval", pingInterval),
+                ("pingTimeout", pingTimeout), ("backoff.initial", backoff.initial),
+                ("backoff.maximum", backoff.maximum),
+            ] where duration <= .zero {
+                throw EtcdError(.invalidArgument, "\(name) is \(duration), but must be longer than zero")
+            }
+            if maximumMessageSize <= 0 { throw EtcdError(.invalidArgument, "maximumMessageSize must be positive") }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// gRPC's framing of messages: a compression flag, a length of four bytes, the message.
+enum GRPCFraming {
+    static let prefixLength = 5
+
+    /// A frame that holds what `encode` appends.
+    static func frame(_ encode: (inout [UInt8]) -> Void) -> [UInt8] {
+        var bytes: [UInt8] = [0, 0, 0, 0, 0]
+        encode(&bytes)
+        let length = UInt32(clamping: bytes.count - prefixLength)
+        for index in 1...4 { bytes[index] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(4 - index))) }
+        return bytes
+    }
+
+    /// The length of the message in the frame that starts at `start`; nil when the prefix is not there yet.
+    static func messageLength(in bytes: [UInt8], at start: Int, limit: Int) throws(GRPCStatus) -> Int? {
+        guard bytes.count - start >= prefixLength else { return nil }
+        if bytes[start] != 0 {
+            throw GRPCStatus(.internal, "the server sent a compressed message, which this client did not ask for")
+        }
+        var length = 0
+        for byte in bytes[start + 1..<start + prefixLength] { length = length << 8 | Int(byte) }
+        if length > limit {
+            throw GRPCStatus(
+                .resourceExhausted,
+                "the server sent a message of \(length) bytes; the limit is \(limit) (maximumMessageSize)"
+            )
+        }
+        return length
+    }
+
+    /// The range of the message in the body of a unary answer, which holds exactly one.
+    static func singleMessage(in body: [UInt8], limit: Int) throws(GRPCStatus) -> Range<Int> {
+        guard let length = try messageLength(in: body, at: 0, limit: limit) else {
+            throw GRPCStatus(.internal, "the server answered without a message")
+        }
+        if body.count != prefixLength + length {
+            throw GRPCStatus(.internal, "the server answered with \(body.count) bytes for a message of \(length)")
+        }
+        return prefixLength..<body.count
+    }
+}
+
+/// Cuts a stream of bytes into gRPC messages, however they were split or joined on the way.
+struct GRPCDeframer {
+    private let limit: Int
+    private var buffer: [UInt8] = []
+    private var start = 0
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    mutating func append(_ bytes: [UInt8]) {
+        if start == buffer.count {
+            buffer = bytes
+        } else {
+            buffer.removeFirst(start)
+            buffer.append(contentsOf: bytes)
+        }
+        start = 0
+    }
+
+    /// How many bytes there are that do not make a complete message, once ``next(_:)`` has returned nil.
+    var partialCount: Int { buffer.count - start }
+
+    /// Hands the next complete message to `body`; returns nil when there is none.
+    mutating func next<Result>(_ body: (UnsafeRawBufferPointer) -> Result) throws(GRPCStatus) -> Result? {
+        guard let length = try GRPCFraming.messageLength(in: buffer, at: start, limit: limit) else { return nil }
+        let first = start + GRPCFraming.prefixLength
+        guard buffer.count - first >= length else { return nil }
+        start = first + length
+        return buffer.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[first..<first + length])) }
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A gRPC call with a stream of responses, and of requests where the method takes them.
+@EventLoop
+final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTTP2StreamHandler {
+    enum Event: Sendable {
+        /// A response, and how many bytes of the stream's window it takes up.
+        case message(Response, byteCount: Int)
+        /// The last event: nil after a status of OK.
+        case ended(GRPCFailure?)
+    }
+
+    private let connection: HTTP2Connection
+    /// Bytes of a message that is not complete for which a manual window was opened already: a message may be larger
+    /// than the window.
+    private var creditedCount = 0
+    private var deframer: GRPCDeframer
+    private var stream: HTTP2Stream?
+    private var onEvent: (@EventLoop (Event) -> Void)?
+
+    /// Opens the stream on `connection`.
+    ///
+    /// With a manual window the server sends no more than a window until ``consume(_:)`` is called.
+    init(
+        _ method: GRPCMethod<Request, Response>,
+        metadata: GRPCMetadata,
+        maximumMessageSize: Int,
+        window: HTTP2Stream.Window = .automatic,
+        on connection: HTTP2Connection,
+        onEvent: @escaping @EventLoop (Event) -> Void
+    ) throws(ConnectionError) {
+        self.connection = connection
+        self.onEvent = onEvent
+        deframer = GRPCDeframer(limit: maximumMessageSize)
+        stream = try connection.open(
+            metadata.headers(path: method.path),
+            body: [],
+            endStream: false,
+            window: window,
+            handler: self
+        )
+    }
+
+    /// Sends a request; does nothing once the stream has ended.
+    func send(_ request: Request, isLast: Bool = false) {
+        guard let stream else { return }
+        let frame = GRPCFraming.frame { ProtobufEncoder.encode(request, into: &$0) }
+        connection.send(frame, endStream: isLast, on: stream)
+    }
+
+    /// Lets the server send `byteCount` more bytes.
+    func consume(_ byteCount: Int) {
+        if let stream { connection.consume(byteCount, on: stream) }
+    }
+
+    /// Ends the stream from this side; no event comes after this.
+    func cancel() {
+        onEvent = nil
+        guard let stream else { return }
+        connection.reset(stream)
+        self.stream = nil
+    }
+
+    func streamDidProgress(_ stream: HTTP2Stream) {
+        do throws(GRPCStatus) {
+            if stream.hasHeaders, stream.receivedCount > 0, let status = GRPCStatus(httpHeaders: stream.headers) {
+                throw status
+            }
+            try deliverMessages(of: stream)
+        } catch {
+            connection.reset(stream)
+            return end(GRPCFailure(error, .answered))
+        }
+        guard stream.ending != nil || stream.isRemoteClosed else { return }
+        connection.reset(stream, .noError)
+        if let failure = GRPCFailure(endOf: stream) {
+            end(failure)
+        } else if deframer.partialCount > 0 {
+            end(GRPCFailure(GRPCStatus(.internal, "the server ended the stream within a message"), .answered))
+        } else {
+            end(nil)
+        }
+    }
+
+    private func deliverMessages(of stream: HTTP2Stream) throws(GRPCStatus) {
+        if stream.receivedCount == 0 { return }
+        deframer.append(stream.takeReceived())
+        defer {
+            if stream.window == .manual {
+                connection.consume(deframer.partialCount - creditedCount, on: stream)
+                creditedCount = deframer.partialCount
+            }
+        }
+        while onEvent != nil {
+            let decoded = try deframer.next { bytes -> (message: Result<Response, ProtobufError>, count: Int) in
+                (ProtobufDecoder.decode(Response.self, from: bytes), bytes.count + GRPCFraming.prefixLength)
+            }
+            guard let decoded else { return }
+            switch decoded.message {
+            case .success(let message):
+                onEvent?(.message(message, byteCount: decoded.count - creditedCount))
+                creditedCount = 0
+            case .failure(let error): throw GRPCStatus(.internal, "a message from the server is malformed: \(error)")
+            }
+        }
+    }
+
+    private func end(_ failure: GRPCFailure?) {
+        stream = nil
+        let onEvent = onEvent
+        self.onEvent = nil
+        onEvent?(.ended(failure))
+    }
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One HTTP/2 connection over one socket: used once, from its first byte to its end.
+///
+/// Between the socket and the session stands the place of TLS: ``readFromSocket()`` and ``writeToSocket()`` are the two
+/// points where bytes would be decrypted and encrypted.
+@EventLoop
+final class HTTP2Connection {
+    struct Options: Sendable {
+        var session = HTTP2Session.Settings()
+        /// How long a connection with open streams may be silent before it is pinged.
+        var pingInterval: Duration = .seconds(10)
+        /// How long the answer to a ping may take.
+        var pingTimeout: Duration = .seconds(5)
+    }
+
+    enum State {
+        /// Waiting for the peer's settings.
+        case handshaking
+        case open
+        /// Open streams go on; new ones are refused.
+        case draining
+        case closed(ConnectionError)
+    }
+
+    /// Bytes buffered for the socket before nghttp2 is asked for more.
+    private static let outputLimit = 256 << 10
+
+    private(set) var state = State.handshaking
+    /// Called after every change of ``state``.
+    var onStateChange: (@EventLoop (HTTP2Connection) -> Void)?
+
+    private let options: Options
+    private let session: HTTP2Session
+    private var socket: Socket?
+    private var output: [UInt8] = []
+    private var outputStart = 0
+    private var isFlushScheduled = false
+    private var hasReceived = false
+    private var keepalive: EventLoop.Timer?
+    private var lastReceived = ContinuousClock.now
+    private var pingSent: ContinuousClock.Instant?
+
+    /// Starts to speak HTTP/2 on a connected socket.
+    init(_ socket: consuming Socket, options: Options) throws(HTTP2Error) {
+        self.options = options
+        session = try HTTP2Session(settings: options.session)
+        let descriptor = socket.descriptor
+        self.socket = consume socket
+        EventLoop.watch(descriptor) { [weak self] in self?.socketIsReady($0) }
+        scheduleFlush()
+    }
+
+    var openStreamCount: Int { session.streams.count }
+
+    // MARK: Streams
+
+    /// Opens a stream; its handler is told from the next turn of the loop on, and the last time when it has ended.
+    func open(
+        _ headers: HTTP2RequestHeaders,
+        body: [UInt8],
+        endStream: Bool,
+        window: HTTP2Stream.Window = .automatic,
+        handler: any HTTP2StreamHandler
+    ) throws(ConnectionError) -> HTTP2Stream {
+        switch state {
+        case .handshaking, .open: break
+        case .draining: throw ConnectionError(.draining, "the server is closing this connection")
+        case .closed(let error): throw error
+        }
+        do {
+            let stream = try session.open(headers, body: body, endStream: endStream, window: window)
+            stream.handler = handler
+            scheduleFlush()
+            scheduleKeepalive()
+            return stream
+        } catch {
+            // The session is out of stream numbers (after a billion calls) or memory: a new connection has both.
+            drain()
+            throw ConnectionError(.draining, error.message)
+        }
+    }
+
+    func send(_ bytes: [UInt8], endStream: Bool, on stream: HTTP2Stream) {
+        guard stream.ending == nil else { return }
+        session.send(bytes, endStream: endStream, on: stream)
+        scheduleFlush()
+    }
+
+    /// Lets the peer send `count` more bytes on a stream with a manual window.
+    func consume(_ count: Int, on stream: HTTP2Stream) {
+        guard stream.ending == nil else { return }
+        session.consume(count, on: stream)
+        scheduleFlush()
+    }
+
+    /// Ends `stream` now, without telling its handler.
+    func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode = .cancel) {
+        guard stream.ending == nil else { return }
+        stream.handler = nil
+        session.reset(stream, code)
+        scheduleFlush()
+        closeIfDrained()
+    }
+
+    // MARK: Ending
+
+    /// Refuses new streams and closes the connection when the open ones are done.
+    func drain() {
+        switch state {
+        case .handshaking, .open:
+            change(to: .draining)
+            closeIfDrained()
+        case .draining, .closed:
+            break
+        }
+    }
+
+    /// Closes the connection; streams that are still open end with a failure.
+    func close(_ error: ConnectionError) {
+        if case .closed = state { return }
+        if case .closedByUs = error.kind {
+            session.sendGoAway()
+            writeToSocket()
+        }
+        if let descriptor = socket?.descriptor { EventLoop.unwatch(descriptor) }
+        socket = nil
+        if let keepalive { EventLoop.cancel(keepalive) }
+        change(to: .closed(error))
+        session.endAllStreams()
+        deliver()
+        onStateChange = nil
+    }
+
+    private func change(to state: State) {
+        self.state = state
+        onStateChange?(self)
+    }
+
+    private func closeIfDrained() {
+        if case .draining = state, session.streams.isEmpty {
+            close(ConnectionError(.closedByUs, "the connection was drained"))
+        }
+    }
+
+    // MARK: Socket
+
+    private func socketIsReady(_ readiness: EventLoop.Readiness) {
+        if readiness.canRead { readFromSocket() }
+        if readiness.canWrite { scheduleFlush() }
+    }
+
+    private func readFromSocket() {
+        let failure = withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { buffer -> ConnectionError? in
+            // A few rounds, so that one busy connection does not hold up the others.
+            for _ in 0..<16 {
+                if socket == nil { return nil }
+                do {
+                    guard let count = try socket?.receive(into: buffer) else { return nil }
+                    if count == 0 { return ConnectionError(.lost, "the server closed the connection") }
+                    let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                    if !hasReceived {
+                        hasReceived = true
+                        if let error = ConnectionError(unexpectedGreeting: bytes) { return error }
+                    }
+                    lastReceived = .now
+                    try session.receive(bytes)
+                    deliver()
+                    if count < buffer.count { return nil }
+                } catch let error as SystemError {
+                    return ConnectionError(.lost, error.description)
+                } catch {
+                    return ConnectionError(.protocolViolation, "HTTP/2: \(error)")
+                }
+            }
+            return nil
+        }
+        if let failure { return close(failure) }
+        noteSessionState()
+        scheduleFlush()
+    }
+
+    /// Tells the handlers of all streams on which something was recorded.
+    private func deliver() {
+        for stream in session.takeTouchedStreams() {
+            guard let handler = stream.handler else { continue }
+            if stream.ending != nil { stream.handler = nil }
+            handler.streamDidProgress(stream)
+        }
+    }
+
+    private func noteSessionState() {
+        if case .handshaking = state, session.hasPeerSettings { change(to: .open) }
+        if let goAway = session.goAway, goAway.code != .noError, session.streams.isEmpty {
+            let text = goAway.debugData.isEmpty ? "" : " (\(goAway.debugData))"
+            return close(ConnectionError(.lost, "the server closed the connection: \(goAway.code)\(text)"))
+        }
+        if session.goAway != nil { drain() }
+        closeIfDrained()
+    }
+
+    private func scheduleFlush() {
+        if isFlushScheduled { return }
+        if case .closed = state { return }
+        isFlushScheduled = true
+        EventLoop.atEndOfTurn { [weak self] in
+            guard let self else { return }
+            isFlushScheduled = false
+            writeToSocket()
+        }
+    }
+
+    private func writeToSocket() {
+        do {
+            while let descriptor = socket?.descriptor {
+                if outputStart == output.count {
+                    output.removeAll(keepingCapacity: output.capacity <= Self.outputLimit * 2)
+                    outputStart = 0
+                    try session.send(into: &output, limit: Self.outputLimit)
+                    if output.isEmpty {
+                        EventLoop.setInterest(of: descriptor, read: true, write: false)
+                        break
+                    }
+                }
+                let sent = try output.withUnsafeBytes { bytes throws(SystemError) in
+                    try socket?.send(UnsafeRawBufferPointer(rebasing: bytes[outputStart...])) ?? 0
+                }
+                outputStart += sent
+                if outputStart < output.count {
+                    EventLoop.setInterest(of: descriptor, read: true, write: true)
+                    break
+                }
+            }
+        } catch let error as SystemError {
+            return close(ConnectionError(.lost, error.description))
+        } catch {
+            return close(ConnectionError(.protocolViolation, "HTTP/2: \(error)"))
+        }
+        // Streams that could not be sent, after a GOAWAY for one, are recorded while sending.
+        deliver()
+        if session.isFinished { close(ConnectionError(.protocolViolation, "the server broke the HTTP/2 protocol")) }
+    }
+
+    // MARK: Keepalive
+
+    /// Pings the peer while there are open streams and nothing comes from it.
+    private func scheduleKeepalive() {
+        guard keepalive == nil else { return }
+        let due = pingSent.map { $0 + options.pingTimeout } ?? max(lastReceived + options.pingInterval, .now)
+        keepalive = EventLoop.schedule(at: due) { [weak self] in
+            guard let self else { return }
+            keepalive = nil
+            checkKeepalive()
+        }
+    }
+
+    private func checkKeepalive() {
+        if case .closed = state { return }
+        if let sent = pingSent, lastReceived < sent {
+            if ContinuousClock.now >= sent + options.pingTimeout {
+                return close(ConnectionError(.lost, "no answer to a ping within \(options.pingTimeout)"))
+            }
+            return scheduleKeepalive()
+        }
+        pingSent = nil
+        // A connection without streams is left alone: servers count pings on it as abuse.
+        if session.streams.isEmpty { return }
+        if ContinuousClock.now >= lastReceived + options.pingInterval {
+            session.ping()
+            pingSent = .now
+            scheduleFlush()
+        }
+        scheduleKeepalive()
+    }
+}
+
+/// Why a connection cannot be used.
+struct ConnectionError: Error, Sendable, CustomStringConvertible {
+    enum Kind: Sendable {
+        /// No connection came about.
+        case refused
+        /// The server does not speak HTTP/2 as it should.
+        case protocolViolation
+        /// The server takes no new streams.
+        case draining
+        /// The connection broke.
+        case lost
+        /// This side has closed it.
+        case closedByUs
+    }
+
+    let kind: Kind
+    let message: String
+
+    init(_ kind: Kind, _ message: String) {
+        self.kind = kind
+        self.message = message
+    }
+
+    /// Recognizes a server that answers in another protocol, from the first bytes it sends.
+    init?(unexpectedGreeting bytes: UnsafeRawBufferPointer) {
+        let isTLSRecord = bytes.count >= 2 && (20...23).contains(bytes[0]) && bytes[1] == 3
+        if isTLSRecord {
+            self.init(.protocolViolation, "the server speaks TLS here; use an https:// endpoint")
+        } else if bytes.starts(with: Array("HTTP/1".utf8)) {
+            self.init(.protocolViolation, "the server answers in HTTP/1: this is no etcd client port")
+        } else {
+            return nil
+        }
+    }
+
+    var description: String { message }
+}

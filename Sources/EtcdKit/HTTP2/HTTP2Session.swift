@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CNghttp2
+
+/// The client's side of one HTTP/2 connection, without any I/O: bytes in, bytes out.
+///
+/// nghttp2 does the protocol; its callbacks only record. After each ``receive(_:)`` the owner takes what was recorded
+/// with ``takeTouchedStreams()`` and looks at ``goAway``, ``pingAcknowledgements`` and ``hasPeerSettings``.
+final class HTTP2Session {
+    struct Settings: Sendable {
+        /// How many bytes a stream may receive before its consumer has taken some.
+        var streamWindow: Int32 = 1 << 20
+        /// How many bytes the connection may receive before they are read from the socket.
+        var connectionWindow: Int32 = 16 << 20
+    }
+
+    /// The peer's announcement that it will take no more streams.
+    struct GoAway: Sendable, Hashable {
+        let lastStreamID: Int32
+        let code: HTTP2ErrorCode
+        let debugData: String
+    }
+
+    private let session: OpaquePointer
+    private(set) var streams: [Int32: HTTP2Stream] = [:]
+    private var touched: [HTTP2Stream] = []
+    private var receivedDataCount = 0
+    private(set) var goAway: GoAway?
+    private(set) var pingAcknowledgements = 0
+    private(set) var hasPeerSettings = false
+
+    init(settings: Settings) throws(HTTP2Error) {
+        var callbacks: OpaquePointer?
+        var option: OpaquePointer?
+        var session: OpaquePointer?
+        defer {
+            nghttp2_session_callbacks_del(callbacks)
+            nghttp2_option_del(option)
+        }
+        try HTTP2Error.check(nghttp2_session_callbacks_new(&callbacks))
+        try HTTP2Error.check(nghttp2_option_new(&option))
+        Self.install(on: callbacks)
+        nghttp2_option_set_no_auto_window_update(option, 1)
+        nghttp2_option_set_no_closed_streams(option, 1)
+        nghttp2_option_set_peer_max_concurrent_streams(option, 1 << 20)
+        try HTTP2Error.check(nghttp2_session_client_new2(&session, callbacks, nil, option))
+        guard let session else { throw HTTP2Error(message: "nghttp2 made no session") }
+        self.session = session
+        nghttp2_session_set_user_data(session, Unmanaged.passUnretained(self).toOpaque())
+        let entries = [
+            nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0),
+            nghttp2_settings_entry(
+                settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
+                value: UInt32(clamping: settings.streamWindow)
+            ),
+        ]
+        try HTTP2Error.check(nghttp2_submit_settings(session, 0, entries, entries.count))
+        try HTTP2Error.check(nghttp2_session_set_local_window_size(session, 0, 0, settings.connectionWindow))
+    }
+
+    deinit {
+        nghttp2_session_del(session)
+    }
+
+    // MARK: Bytes
+
+    /// Takes bytes from the peer.
+    func receive(_ bytes: UnsafeRawBufferPointer) throws(HTTP2Error) {
+        let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        try HTTP2Error.check(nghttp2_session_mem_recv(session, start, bytes.count))
+        if receivedDataCount > 0 {
+            nghttp2_session_consume_connection(session, receivedDataCount)
+            receivedDataCount = 0
+        }
+        for stream in touched where stream.window == .automatic && stream.ending == nil {
+            consume(stream.takeUncreditedCount(), on: stream)
+        }
+    }
+
+    /// Appends bytes for the peer to `output` until there are no more or it holds `limit` bytes.
+    func send(into output: inout [UInt8], limit: Int) throws(HTTP2Error) {
+        while output.count < limit {
+            var data: UnsafePointer<UInt8>?
+            let count = nghttp2_session_mem_send(session, &data)
+            try HTTP2Error.check(count)
+            if count == 0 { return }
+            output.append(contentsOf: UnsafeBufferPointer(start: data, count: count))
+        }
+    }
+
+    /// The session has seen an error or a complete shutdown and exchanges nothing more.
+    var isFinished: Bool {
+        nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
+    }
+
+    /// The streams on which something was recorded since the last call; those that ended are forgotten.
+    func takeTouchedStreams() -> [HTTP2Stream] {
+        defer { touched.removeAll(keepingCapacity: true) }
+        for stream in touched {
+            stream.isTouched = false
+            if stream.ending != nil { streams[stream.id] = nil }
+        }
+        return touched
+    }
+
+    // MARK: Streams
+
+    /// Opens a stream with a request; it is sent with the next ``send(into:limit:)``.
+    func open(
+        _ headers: HTTP2RequestHeaders,
+        body: [UInt8],
+        endStream: Bool,
+        window: HTTP2Stream.Window
+    ) throws(HTTP2Error) -> HTTP2Stream {
+        var provider = nghttp2_data_provider()
+        provider.read_callback = readOutgoing
+        let id = headers.bytes.withUnsafeBufferPointer { bytes in
+            withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: headers.fields.count) { pairs in
+                guard let base = UnsafeMutablePointer(mutating: bytes.baseAddress) else { return Int32(-1) }
+                for (index, field) in headers.fields.enumerated() {
+                    let pair = nghttp2_nv(
+                        name: base + field.name.lowerBound,
+                        value: base + field.value.lowerBound,
+                        namelen: field.name.count,
+                        valuelen: field.value.count,
+                        flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
+                    )
+                    pairs.initializeElement(at: index, to: pair)
+                }
+                // nghttp2 copies the fields, so the buffers may go after this call.
+                return nghttp2_submit_request(session, nil, pairs.baseAddress, pairs.count, &provider, nil)
+            }
+        }
+        try HTTP2Error.check(id)
+        let stream = HTTP2Stream(id: id, window: window, body: body, endStream: endStream)
+        streams[id] = stream
+        return stream
+    }
+
+    /// Sends more data on `stream`.
+    func send(_ bytes: [UInt8], endStream: Bool, on stream: HTTP2Stream) {
+        stream.enqueue(bytes, endStream: endStream)
+        // Fails only for a stream that is closed or not waiting, and then there is nothing to wake.
+        nghttp2_session_resume_data(session, stream.id)
+    }
+
+    /// Opens the window of `stream` for `count` more bytes.
+    func consume(_ count: Int, on stream: HTTP2Stream) {
+        if count > 0 { nghttp2_session_consume_stream(session, stream.id, count) }
+    }
+
+    /// Ends `stream` from this side; nothing more is recorded on it.
+    func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
+        streams[stream.id] = nil
+        stream.end(.closed(code))
+        nghttp2_submit_rst_stream(session, 0, stream.id, code.rawValue)
+    }
+
+    /// Ends every stream, because the connection is gone.
+    func endAllStreams() {
+        for stream in streams.values {
+            stream.end(stream.wasSent ? .connectionLost : .notProcessed)
+            touch(stream)
+        }
+    }
+
+    // MARK: Connection
+
+    func ping() {
+        nghttp2_submit_ping(session, 0, nil)
+    }
+
+    func sendGoAway() {
+        nghttp2_submit_goaway(session, 0, 0, 0, nil, 0)
+    }
+
+    // MARK: Callbacks
+
+    fileprivate func touch(_ stream: HTTP2Stream) {
+        if stream.isTouched { return }
+        stream.isTouched = true
+        touched.append(stream)
+    }
+
+    fileprivate func record(data: UnsafeBufferPointer<UInt8>, on id: Int32) {
+        receivedDataCount += data.count
+        guard let stream = streams[id] else { return }
+        stream.receive(data)
+        touch(stream)
+    }
+
+    fileprivate func record(frame: nghttp2_frame) {
+        let flags = UInt32(frame.hd.flags)
+        switch UInt32(frame.hd.type) {
+        case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
+            guard let stream = streams[frame.hd.stream_id] else { return }
+            if UInt32(frame.hd.type) == NGHTTP2_HEADERS.rawValue { stream.receiveEndOfHeaders() }
+            if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 { stream.receiveEndOfStream() }
+            touch(stream)
+        case NGHTTP2_SETTINGS.rawValue:
+            if flags & NGHTTP2_FLAG_ACK.rawValue == 0 { hasPeerSettings = true }
+        case NGHTTP2_PING.rawValue:
+            if flags & NGHTTP2_FLAG_ACK.rawValue != 0 { pingAcknowledgements += 1 }
+        case NGHTTP2_GOAWAY.rawValue:
+            let debug = UnsafeBufferPointer(start: frame.goaway.opaque_data, count: frame.goaway.opaque_data_len)
+            goAway = GoAway(
+                lastStreamID: frame.goaway.last_stream_id,
+                code: HTTP2ErrorCode(rawValue: frame.goaway.error_code),
+                debugData: String(decoding: debug.prefix(256), as: UTF8.self)
+            )
+        default:
+            break
+        }
+    }
+
+    fileprivate func recordClose(of id: Int32, code: HTTP2ErrorCode) {
+        guard let stream = streams[id] else { return }
+        stream.end(code == .refusedStream || !stream.wasSent ? .notProcessed : .closed(code))
+        touch(stream)
+    }
+
+    private static func install(on callbacks: OpaquePointer?) {
+        nghttp2_session_callbacks_set_on_header_callback(callbacks) {
+            _,
+            frame,
+            name,
+            nameCount,
+            value,
+            valueCount,
+            _,
+            context in
+            guard let frame, let stream = recorder(context)?.streams[frame.pointee.hd.stream_id] else { return 0 }
+            stream.receive(
+                header: String(decoding: UnsafeBufferPointer(start: name, count: nameCount), as: UTF8.self),
+                String(decoding: UnsafeBufferPointer(start: value, count: valueCount), as: UTF8.self)
+            )
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, id, data, count, context in
+            recorder(context)?.record(data: UnsafeBufferPointer(start: data, count: count), on: id)
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, context in
+            if let frame { recorder(context)?.record(frame: frame.pointee) }
+            return 0
+        }
+        nghttp2_session_callbacks_set_before_frame_send_callback(callbacks) { _, frame, context in
+            if let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue {
+                recorder(context)?.streams[frame.pointee.hd.stream_id]?.noteSent()
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { _, frame, _, context in
+            if let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue {
+                recorder(context)?.recordClose(of: frame.pointee.hd.stream_id, code: .refusedStream)
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, code, context in
+            recorder(context)?.recordClose(of: id, code: HTTP2ErrorCode(rawValue: code))
+            return 0
+        }
+    }
+}
+
+/// The session behind nghttp2's user data, which lives as long as nghttp2's own session does.
+private func recorder(_ context: UnsafeMutableRawPointer?) -> HTTP2Session? {
+    context.map { Unmanaged<HTTP2Session>.fromOpaque($0).takeUnretainedValue() }
+}
+
+private let readOutgoing: nghttp2_data_source_read_callback = { _, id, buffer, length, flags, _, context in
+    guard let stream = recorder(context)?.streams[id], let buffer, let flags else {
+        return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+    }
+    switch stream.dequeue(into: UnsafeMutableRawBufferPointer(start: buffer, count: length)) {
+    case .nothingYet:
+        return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+    case .bytes(let count, let isLast):
+        if isLast { flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
+        return count
+    }
+}
+
+/// A failure of the HTTP/2 protocol on this connection.
+struct HTTP2Error: Error, Sendable, CustomStringConvertible {
+    let message: String
+
+    var description: String { message }
+
+    fileprivate static func check(_ result: some BinaryInteger) throws(HTTP2Error) {
+        if result < 0 { throw HTTP2Error(message: String(cString: nghttp2_strerror(Int32(clamping: result)))) }
+    }
+}

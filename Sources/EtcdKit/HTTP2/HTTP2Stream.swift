@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One stream of an ``HTTP2Session``: what is to be sent on it, and what was received since it was last looked at.
+final class HTTP2Stream {
+    /// How the stream ended.
+    enum Ending: Sendable, Hashable {
+        /// The peer has not seen the request, or says that it has not acted on it.
+        case notProcessed
+        /// The stream was closed; the code is `NO_ERROR` after a complete exchange.
+        case closed(HTTP2ErrorCode)
+        /// The connection was lost after the request had been sent.
+        case connectionLost
+    }
+
+    /// Who opens the stream's flow-control window again.
+    enum Window: Sendable {
+        /// The session, as soon as data arrive.
+        case automatic
+        /// The consumer, as it takes the data.
+        case manual
+    }
+
+    let id: Int32
+    let window: Window
+    /// Told by the connection when there is something new here.
+    var handler: (any HTTP2StreamHandler)?
+
+    private(set) var headers = HTTP2Headers()
+    private(set) var trailers = HTTP2Headers()
+    private(set) var hasHeaders = false
+    /// The peer has sent all it will.
+    private(set) var isRemoteClosed = false
+    private(set) var ending: Ending?
+    /// The request's header frame was handed to the transport.
+    private(set) var wasSent = false
+    private var received: [UInt8] = []
+    /// Received bytes for which the window was not opened again yet.
+    private var uncreditedCount = 0
+    /// The session has something to report of this stream.
+    var isTouched = false
+
+    private var outgoing: [UInt8]
+    private var outgoingStart = 0
+    private var endsAfterOutgoing: Bool
+
+    init(id: Int32, window: Window, body: [UInt8], endStream: Bool) {
+        self.id = id
+        self.window = window
+        outgoing = body
+        endsAfterOutgoing = endStream
+    }
+
+    // MARK: Receiving
+
+    var receivedCount: Int { received.count }
+
+    /// The data received since the last call.
+    func takeReceived() -> [UInt8] {
+        defer { received = [] }
+        return received
+    }
+
+    func receive(header name: String, _ value: String) {
+        if hasHeaders { trailers.append(name, value) } else { headers.append(name, value) }
+    }
+
+    func receiveEndOfHeaders() {
+        // An interim response (1xx) is followed by the real one.
+        if !hasHeaders, headers[":status"]?.hasPrefix("1") == true {
+            headers = HTTP2Headers()
+        } else {
+            hasHeaders = true
+        }
+    }
+
+    func receive(_ bytes: UnsafeBufferPointer<UInt8>) {
+        received.append(contentsOf: bytes)
+        uncreditedCount += bytes.count
+    }
+
+    func takeUncreditedCount() -> Int {
+        defer { uncreditedCount = 0 }
+        return uncreditedCount
+    }
+
+    func receiveEndOfStream() { isRemoteClosed = true }
+
+    func noteSent() { wasSent = true }
+
+    func end(_ ending: Ending) {
+        if self.ending == nil { self.ending = ending }
+    }
+
+    // MARK: Sending
+
+    func enqueue(_ bytes: [UInt8], endStream: Bool) {
+        if outgoingStart == outgoing.count {
+            outgoing = bytes
+            outgoingStart = 0
+        } else {
+            outgoing.append(contentsOf: bytes)
+        }
+        endsAfterOutgoing = endsAfterOutgoing || endStream
+    }
+
+    enum Chunk {
+        case bytes(Int, isLast: Bool)
+        case nothingYet
+    }
+
+    /// Copies the next data to send into `buffer`.
+    func dequeue(into buffer: UnsafeMutableRawBufferPointer) -> Chunk {
+        let count = min(buffer.count, outgoing.count - outgoingStart)
+        if count == 0 && !endsAfterOutgoing { return .nothingYet }
+        outgoing.withUnsafeBytes { bytes in
+            buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[outgoingStart..<outgoingStart + count]))
+        }
+        outgoingStart += count
+        let isEmpty = outgoingStart == outgoing.count
+        if isEmpty {
+            outgoing = []
+            outgoingStart = 0
+        }
+        return .bytes(count, isLast: isEmpty && endsAfterOutgoing)
+    }
+}
+
+/// Is told when something was recorded on its stream.
+@EventLoop
+protocol HTTP2StreamHandler: AnyObject {
+    /// Data, headers or the end have arrived on `stream`.
+    func streamDidProgress(_ stream: HTTP2Stream)
+}
+
+/// An error code of HTTP/2 (RFC 9113, section 7).
+struct HTTP2ErrorCode: Sendable, Hashable, CustomStringConvertible {
+    let rawValue: UInt32
+
+    static let noError = Self(rawValue: 0)
+    static let protocolError = Self(rawValue: 1)
+    static let refusedStream = Self(rawValue: 7)
+    static let cancel = Self(rawValue: 8)
+    static let enhanceYourCalm = Self(rawValue: 11)
+    static let inadequateSecurity = Self(rawValue: 12)
+
+    private static let names = [
+        "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+    ]
+
+    var description: String {
+        rawValue < Self.names.count ? Self.names[Int(rawValue)] : "code \(rawValue)"
+    }
+}

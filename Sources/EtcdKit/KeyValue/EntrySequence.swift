@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// The entries in a range of any size, in the order of their keys and all at one revision, read page by page.
+    ///
+    /// ```swift
+    /// for try await user in client.entries(in: .prefix("users/")) { print(user.key) }
+    /// ```
+    ///
+    /// Each iteration reads anew; the first page fixes its revision. If that is compacted away before the end, the
+    /// iteration throws `compacted`.
+    ///
+    /// - Parameters:
+    ///   - range: The keys.
+    ///   - pageSize: How many entries one request reads, at least 1.
+    ///   - options: What to return of the entries. `limit` holds for all pages together; `sort` and `countOnly` do not
+    ///     apply.
+    /// - Returns: A sequence that reads when it is iterated.
+    public func entries(
+        in range: KeyRange,
+        pageSize: Int = 1000,
+        options: RangeOptions = RangeOptions()
+    ) -> EntrySequence {
+        EntrySequence(client: self, range: range, pageSize: max(pageSize, 1), options: options)
+    }
+}
+
+/// The entries in a range, read page by page at one revision.
+public struct EntrySequence: AsyncSequence, Sendable {
+    /// An entry of the store.
+    public typealias Element = KeyValue
+    /// What an iteration throws.
+    public typealias Failure = EtcdError
+
+    fileprivate let client: EtcdClient
+    fileprivate let range: KeyRange
+    fileprivate let pageSize: Int
+    fileprivate let options: RangeOptions
+
+    /// Starts an iteration; nothing is read before its first element is wanted.
+    public func makeAsyncIterator() -> Iterator { Iterator(self) }
+
+    /// An iteration over the entries.
+    public struct Iterator: AsyncIteratorProtocol {
+        private let client: EtcdClient
+        private let pageSize: Int
+        private var options: RangeOptions
+        private var page: ArraySlice<KeyValue> = []
+        /// What is not read yet; nil at the end.
+        private var rest: KeyRange?
+        private var remaining: Int
+
+        fileprivate init(_ sequence: EntrySequence) {
+            client = sequence.client
+            pageSize = sequence.pageSize
+            options = sequence.options
+            options.sort = nil
+            options.countOnly = false
+            rest = sequence.range
+            remaining = sequence.options.limit ?? .max
+        }
+
+        /// The next entry, or nil at the end.
+        ///
+        /// - Returns: The entry.
+        /// - Throws: ``EtcdError``, among its codes `compacted`.
+        public mutating func next() async throws(EtcdError) -> KeyValue? {
+            try await next(isolation: nil)
+        }
+
+        /// The next entry, or nil at the end.
+        ///
+        /// - Parameter actor: The caller's actor.
+        /// - Returns: The entry.
+        /// - Throws: ``EtcdError``, among its codes `compacted`.
+        public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> KeyValue? {
+            while true {
+                if let entry = page.popFirst() { return entry }
+                guard let range = rest, remaining > 0 else { return nil }
+                options.limit = Swift.min(pageSize, remaining)
+                let response = try await client.range(range, options: options)
+                options.revision = options.revision ?? response.header.revision
+                page = response.entries[...]
+                remaining -= response.entries.count
+                if response.more, !range.isSingleKey, let last = response.entries.last {
+                    rest = range.from(last.key.successor)
+                } else {
+                    rest = nil
+                }
+            }
+        }
+    }
+}
+
+@available(*, unavailable)
+extension EntrySequence.Iterator: Sendable {}

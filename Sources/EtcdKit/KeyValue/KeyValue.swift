@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An entry of the store: a key with its value and its history.
+public struct KeyValue: Sendable, Hashable {
+    /// The key.
+    public internal(set) var key = Key(bytes: [])
+    /// The value; empty where only keys were asked for.
+    public internal(set) var value = Value(bytes: [])
+    /// The revision in which the key came into being, after its last deletion.
+    public internal(set) var createRevision: Revision = 0
+    /// The revision of the last change.
+    public internal(set) var modRevision: Revision = 0
+    /// How often the key was put since it came into being: 1 after the first put.
+    public internal(set) var version: Int64 = 0
+    /// The lease that the key is attached to, if any.
+    public var lease: Lease.ID? { leaseID == 0 ? nil : Lease.ID(rawValue: leaseID) }
+    var leaseID: Int64 = 0
+
+    init() {}
+}
+
+/// A point in the history of the store.
+///
+/// Every change makes a new one.
+public struct Revision: RawRepresentable, Sendable, Hashable, Comparable, ExpressibleByIntegerLiteral,
+    CustomStringConvertible
+{
+    /// The number of the revision.
+    public var rawValue: Int64
+
+    /// Makes a revision of its number.
+    ///
+    /// - Parameter rawValue: The number; revisions of a store count from 1.
+    public init(rawValue: Int64) { self.rawValue = rawValue }
+
+    /// Makes a revision of an integer literal.
+    ///
+    /// - Parameter value: The literal.
+    public init(integerLiteral value: Int64) { self.init(rawValue: value) }
+
+    /// The revision after this one.
+    public var next: Revision { Revision(rawValue: rawValue &+ 1) }
+
+    /// The revision before this one.
+    public var previous: Revision { Revision(rawValue: rawValue &- 1) }
+
+    /// Whether `left` is older than `right`.
+    public static func < (left: Revision, right: Revision) -> Bool { left.rawValue < right.rawValue }
+
+    /// The number of the revision.
+    public var description: String { String(rawValue) }
+}
+
+/// What every answer of etcd says of the member that gave it.
+public struct ResponseHeader: Sendable, Hashable {
+    /// The cluster.
+    public internal(set) var clusterID: UInt64 = 0
+    /// The member that answered.
+    public internal(set) var memberID: UInt64 = 0
+    /// The revision of the store when the answer was made.
+    public internal(set) var revision: Revision = 0
+    /// The member's term of the Raft protocol.
+    public internal(set) var raftTerm: UInt64 = 0
+
+    init() {}
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What to read of a range of keys, and how.
+public struct RangeOptions: Sendable, Hashable {
+    /// The most entries to return; nil for all.
+    ///
+    /// The answer says whether there are more.
+    public var limit: Int?
+    /// The revision to read at; nil for the newest.
+    public var revision: Revision?
+    /// The order of the entries; nil for that of the keys.
+    public var sort: Sort?
+    /// Lets the member that is asked answer from its own copy: faster, works without a leader, may be out of date.
+    public var serializable = false
+    /// Leaves the values out.
+    public var keysOnly = false
+    /// Returns only the number of entries.
+    public var countOnly = false
+    /// Leaves out entries last changed before this revision.
+    public var minModRevision: Revision?
+    /// Leaves out entries last changed after this revision.
+    public var maxModRevision: Revision?
+    /// Leaves out entries created before this revision.
+    public var minCreateRevision: Revision?
+    /// Leaves out entries created after this revision.
+    public var maxCreateRevision: Revision?
+
+    /// Makes options that read all of the range, with values, at the newest revision.
+    public init() {}
+
+    /// An order of entries.
+    public struct Sort: Sendable, Hashable {
+        /// What entries are ordered by.
+        public enum Target: Sendable, Hashable, CaseIterable {
+            /// The key.
+            case key
+            /// The number of puts since the key came into being.
+            case version
+            /// The revision in which the key came into being.
+            case createRevision
+            /// The revision of the last change.
+            case modRevision
+            /// The value.
+            case value
+        }
+
+        let target: Target
+        let isDescending: Bool
+
+        /// From the lowest to the highest.
+        ///
+        /// - Parameter target: What to order by.
+        /// - Returns: The order.
+        public static func ascending(by target: Target) -> Sort { Sort(target: target, isDescending: false) }
+
+        /// From the highest to the lowest.
+        ///
+        /// - Parameter target: What to order by.
+        /// - Returns: The order.
+        public static func descending(by target: Target) -> Sort { Sort(target: target, isDescending: true) }
+    }
+}

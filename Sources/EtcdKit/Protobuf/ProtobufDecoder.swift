@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads messages from bytes that nobody has checked.
+///
+/// It allocates no more than the input holds, skips fields that the message does not know, and takes a known field of
+/// another wire type for an unknown one, as the specification wants.
+struct ProtobufDecoder: ProtobufVisitor {
+    private static let maximumDepth = 100
+
+    private let bytes: UnsafeRawBufferPointer
+    private let depth: Int
+    private var position = 0
+    // The field at hand, and whether the message took it.
+    private var number: UInt32 = 0
+    private var type = ProtobufWireType.varint
+    private var isTaken = false
+
+    private init(_ bytes: UnsafeRawBufferPointer, depth: Int) {
+        self.bytes = bytes
+        self.depth = depth
+    }
+
+    static func decode<Message: ProtobufMessage>(
+        _: Message.Type,
+        from bytes: UnsafeRawBufferPointer
+    ) -> Result<Message, ProtobufError> {
+        do {
+            var message = Message()
+            var decoder = ProtobufDecoder(bytes, depth: 0)
+            try decoder.merge(into: &message)
+            return .success(message)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private mutating func merge<Message: ProtobufMessage>(into message: inout Message) throws(ProtobufError) {
+        while position < bytes.count {
+            try readTag()
+            isTaken = false
+            try message.visitFields(&self)
+            if !isTaken { try skip(type, group: number, depth: depth) }
+        }
+    }
+
+    // MARK: Reading
+
+    private mutating func readVarint() throws(ProtobufError) -> UInt64 {
+        var value: UInt64 = 0
+        for shift in stride(from: UInt64(0), to: 70, by: 7) {
+            guard position < bytes.count else { throw .truncated }
+            let byte = bytes[position]
+            position += 1
+            value |= UInt64(byte & 0x7f) << shift
+            if byte < 0x80 { return value }
+        }
+        throw .malformedVarint
+    }
+
+    private mutating func readTag() throws(ProtobufError) {
+        let tag = try readVarint()
+        guard let type = ProtobufWireType(rawValue: tag & 7), (1...0x1fff_ffff).contains(tag >> 3) else {
+            throw .malformedTag
+        }
+        number = UInt32(tag >> 3)
+        self.type = type
+    }
+
+    private mutating func readDelimited() throws(ProtobufError) -> UnsafeRawBufferPointer {
+        let length = try readVarint()
+        guard length <= UInt64(bytes.count - position) else { throw .truncated }
+        let start = position
+        position += Int(length)
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<position])
+    }
+
+    private mutating func advance(by count: Int) throws(ProtobufError) {
+        guard bytes.count - position >= count else { throw .truncated }
+        position += count
+    }
+
+    private mutating func skip(_ type: ProtobufWireType, group: UInt32, depth: Int) throws(ProtobufError) {
+        switch type {
+        case .varint: _ = try readVarint()
+        case .fixed64: try advance(by: 8)
+        case .lengthDelimited: _ = try readDelimited()
+        case .fixed32: try advance(by: 4)
+        case .endGroup: throw .malformedTag
+        case .startGroup:
+            if depth >= Self.maximumDepth { throw .tooDeep }
+            while true {
+                try readTag()
+                if self.type == .endGroup {
+                    if number == group { return }
+                    throw .malformedTag
+                }
+                try skip(self.type, group: number, depth: depth + 1)
+            }
+        }
+    }
+
+    /// Whether the field at hand is `number`, laid out as `type`; it is the caller's to read then.
+    private mutating func take(_ number: UInt32, _ type: ProtobufWireType) -> Bool {
+        guard number == self.number, type == self.type else { return false }
+        isTaken = true
+        return true
+    }
+
+    private mutating func mergeNested<Message: ProtobufMessage>(into message: inout Message) throws(ProtobufError) {
+        if depth >= Self.maximumDepth { throw .tooDeep }
+        var nested = ProtobufDecoder(try readDelimited(), depth: depth + 1)
+        try nested.merge(into: &message)
+    }
+
+    private mutating func readString() throws(ProtobufError) -> String {
+        String(decoding: try readDelimited(), as: UTF8.self)
+    }
+
+    // MARK: ProtobufVisitor
+
+    mutating func field(_ number: UInt32, _ value: inout Int64) throws(ProtobufError) {
+        if take(number, .varint) { value = Int64(bitPattern: try readVarint()) }
+    }
+
+    mutating func field(_ number: UInt32, _ value: inout UInt64) throws(ProtobufError) {
+        if take(number, .varint) { value = try readVarint() }
+    }
+
+    mutating func field(_ number: UInt32, _ value: inout UInt32) throws(ProtobufError) {
+        if take(number, .varint) { value = UInt32(truncatingIfNeeded: try readVarint()) }
+    }
+
+    mutating func field(_ number: UInt32, _ value: inout Bool) throws(ProtobufError) {
+        if take(number, .varint) { value = try readVarint() != 0 }
+    }
+
+    mutating func field(_ number: UInt32, _ value: inout String) throws(ProtobufError) {
+        if take(number, .lengthDelimited) { value = try readString() }
+    }
+
+    mutating func field(_ number: UInt32, _ value: inout [UInt8]) throws(ProtobufError) {
+        if take(number, .lengthDelimited) { value = [UInt8](try readDelimited()) }
+    }
+
+    mutating func field<Enum: ProtobufEnum>(_ number: UInt32, _ value: inout Enum) throws(ProtobufError) {
+        if take(number, .varint) { value = Enum(rawValue: Int32(truncatingIfNeeded: try readVarint())) }
+    }
+
+    mutating func field(_ number: UInt32, _ value: inout some ProtobufMessage) throws(ProtobufError) {
+        if take(number, .lengthDelimited) { try mergeNested(into: &value) }
+    }
+
+    mutating func field(_ number: UInt32, _ value: inout Int64?) throws(ProtobufError) {
+        if take(number, .varint) { value = Int64(bitPattern: try readVarint()) }
+    }
+
+    mutating func field(_ number: UInt32, _ value: inout [UInt8]?) throws(ProtobufError) {
+        if take(number, .lengthDelimited) { value = [UInt8](try readDelimited()) }
+    }
+
+    mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ value: inout Message?) throws(ProtobufError) {
+        guard take(number, .lengthDelimited) else { return }
+        var message = value ?? Message()
+        try mergeNested(into: &message)
+        value = message
+    }
+
+    mutating func field(_ number: UInt32, _ values: inout [String]) throws(ProtobufError) {
+        if take(number, .lengthDelimited) { values.append(try readString()) }
+    }
+
+    mutating func field(_ number: UInt32, _ values: inout [[UInt8]]) throws(ProtobufError) {
+        if take(number, .lengthDelimited) { values.append([UInt8](try readDelimited())) }
+    }
+
+    mutating func field<Enum: ProtobufEnum>(_ number: UInt32, _ values: inout [Enum]) throws(ProtobufError) {
+        if take(number, .varint) {
+            values.append(Enum(rawValue: Int32(truncatingIfNeeded: try readVarint())))
+        } else if take(number, .lengthDelimited) {
+            var packed = ProtobufDecoder(try readDelimited(), depth: depth)
+            while packed.position < packed.bytes.count {
+                values.append(Enum(rawValue: Int32(truncatingIfNeeded: try packed.readVarint())))
+            }
+        }
+    }
+
+    mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ values: inout [Message]) throws(ProtobufError) {
+        guard take(number, .lengthDelimited) else { return }
+        var message = Message()
+        try mergeNested(into: &message)
+        values.append(message)
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One step of a transaction.
+public struct TransactionOperation: Sendable, Hashable {
+    let request: Wire.RequestOp
+
+    private init(_ set: (inout Wire.RequestOp) -> Void) {
+        var request = Wire.RequestOp()
+        set(&request)
+        self.request = request
+    }
+
+    /// Reads the entry under `key`.
+    ///
+    /// - Parameter key: The key.
+    /// - Returns: The operation; its result is a ``TransactionResult/range(_:)``.
+    public static func get(_ key: Key) -> Self { range(.key(key)) }
+
+    /// Reads the entries in `range`.
+    ///
+    /// - Parameters:
+    ///   - range: The keys.
+    ///   - options: What to return of them.
+    /// - Returns: The operation; its result is a ``TransactionResult/range(_:)``.
+    public static func range(_ range: KeyRange, options: RangeOptions = RangeOptions()) -> Self {
+        Self { $0.range = Wire.RangeRequest(range, options) }
+    }
+
+    /// Puts `value` under `key`.
+    ///
+    /// No key may be put twice in one branch of a transaction.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - value: Its new value.
+    ///   - lease: The lease to attach the key to; nil for none.
+    ///   - keepingLease: Keeps the lease that the key has instead; the key must exist.
+    ///   - returningPrevious: Returns the entry from before.
+    /// - Returns: The operation; its result is a ``TransactionResult/put(_:)``.
+    public static func put(
+        _ key: Key,
+        _ value: Value,
+        lease: Lease.ID? = nil,
+        keepingLease: Bool = false,
+        returningPrevious: Bool = false
+    ) -> Self {
+        Self { $0.put = Wire.PutRequest(key, value, lease, keepingLease, returningPrevious) }
+    }
+
+    /// Puts the value that `key` has once more, which makes a new version of it and sets its lease.
+    ///
+    /// - Parameters:
+    ///   - key: The key, which must exist.
+    ///   - lease: The lease to attach the key to; nil for none.
+    ///   - keepingLease: Keeps the lease that the key has instead.
+    ///   - returningPrevious: Returns the entry from before.
+    /// - Returns: The operation; its result is a ``TransactionResult/put(_:)``.
+    public static func touch(
+        _ key: Key,
+        lease: Lease.ID? = nil,
+        keepingLease: Bool = false,
+        returningPrevious: Bool = false
+    ) -> Self {
+        Self { $0.put = Wire.PutRequest(key, nil, lease, keepingLease, returningPrevious) }
+    }
+
+    /// Deletes `key`.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - returningPrevious: Returns the entry from before.
+    /// - Returns: The operation; its result is a ``TransactionResult/delete(_:)``.
+    public static func delete(_ key: Key, returningPrevious: Bool = false) -> Self {
+        delete(.key(key), returningPrevious: returningPrevious)
+    }
+
+    /// Deletes all keys in `range`.
+    ///
+    /// - Parameters:
+    ///   - range: The keys.
+    ///   - returningPrevious: Returns the entries from before.
+    /// - Returns: The operation; its result is a ``TransactionResult/delete(_:)``.
+    public static func delete(_ range: KeyRange, returningPrevious: Bool = false) -> Self {
+        Self { $0.deleteRange = Wire.DeleteRangeRequest(range, returningPrevious) }
+    }
+
+    /// Runs a transaction within the transaction.
+    ///
+    /// - Parameters:
+    ///   - conditions: What must hold for `then` to run.
+    ///   - then: Runs if all conditions hold.
+    ///   - else: Runs if one does not.
+    /// - Returns: The operation; its result is a ``TransactionResult/transaction(_:)``.
+    public static func transaction(if conditions: [Compare], then: [Self], else: [Self] = []) -> Self {
+        Self { $0.transaction = Wire.TxnRequest(conditions, then, `else`) }
+    }
+}

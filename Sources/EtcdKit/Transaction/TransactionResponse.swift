@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The answer to a transaction.
+public struct TransactionResponse: Sendable, Hashable {
+    /// The member that answered, and the store's revision.
+    public internal(set) var header = ResponseHeader()
+    /// All conditions held, so `then` has run; otherwise `else` has.
+    public internal(set) var succeeded = false
+    /// The results of the branch that has run, in the order of its operations.
+    public var results: [TransactionResult] { responses.compactMap(\.result) }
+    var responses: [Wire.ResponseOp] = []
+
+    init() {}
+}
+
+/// The result of one operation of a transaction.
+public enum TransactionResult: Sendable, Hashable {
+    /// The result of a `get` or `range`.
+    case range(RangeResponse)
+    /// The result of a `put` or `touch`.
+    case put(PutResponse)
+    /// The result of a `delete`.
+    case delete(DeleteResponse)
+    /// The result of a nested transaction.
+    case transaction(TransactionResponse)
+
+    /// The entries that were read; none for other operations.
+    public var entries: [KeyValue] {
+        if case .range(let response) = self { response.entries } else { [] }
+    }
+
+    /// The entries from before a put or a deletion, where they were asked for.
+    public var previous: [KeyValue] {
+        switch self {
+        case .put(let response): response.previous.map { [$0] } ?? []
+        case .delete(let response): response.previous
+        case .range, .transaction: []
+        }
+    }
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A system call that failed.
+package struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
+    package let call: String
+    package let number: Int32
+
+    package var description: String { "\(call): \(Platform.message(of: number))" }
+}
+
+/// The operating system, as far as this package uses it.
+///
+/// The only file that knows which C library it talks to.
+package enum Platform {
+    package static func message(of number: Int32) -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }
+        return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// Runs `call` until it is not interrupted by a signal.
+    private static func uninterrupted<Result: FixedWidthInteger & SignedInteger>(
+        _ name: String,
+        _ call: () -> Result
+    ) throws(SystemError) -> Result {
+        while true {
+            let result = call()
+            if result >= 0 { return result }
+            if errno != EINTR { throw SystemError(call: name, number: errno) }
+        }
+    }
+
+    // MARK: Threads
+
+    /// Starts a detached thread that runs `body`.
+    package static func startThread(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+        let context = Unmanaged.passRetained(ThreadBody(body))
+        #if canImport(Darwin)
+            var thread: pthread_t?
+            let code = pthread_create(&thread, nil, threadMain, context.toOpaque())
+        #else
+            var thread = pthread_t()
+            let code = pthread_create(&thread, nil, threadMain, context.toOpaque())
+        #endif
+        guard code == 0 else {
+            context.release()
+            throw SystemError(call: "pthread_create", number: code)
+        }
+        #if canImport(Darwin)
+            if let thread { pthread_detach(thread) }
+        #else
+            pthread_detach(thread)
+        #endif
+    }
+
+    /// Identifies the calling thread for as long as it runs.
+    package static var currentThread: UInt {
+        #if canImport(Darwin)
+            UInt(bitPattern: pthread_self())
+        #else
+            UInt(pthread_self())
+        #endif
+    }
+
+    // MARK: Mutexes
+
+    typealias Mutex = pthread_mutex_t
+
+    static func makeMutex() -> UnsafeMutablePointer<Mutex> {
+        let mutex = UnsafeMutablePointer<Mutex>.allocate(capacity: 1)
+        mutex.initialize(to: Mutex())
+        pthread_mutex_init(mutex, nil)
+        return mutex
+    }
+
+    static func lock(_ mutex: UnsafeMutablePointer<Mutex>) { pthread_mutex_lock(mutex) }
+
+    static func unlock(_ mutex: UnsafeMutablePointer<Mutex>) { pthread_mutex_unlock(mutex) }
+
+    static func destroyMutex(_ mutex: UnsafeMutablePointer<Mutex>) {
+        pthread_mutex_destroy(mutex)
+        mutex.deinitialize(count: 1)
+        mutex.deallocate()
+    }
+
+    // MARK: Descriptors
+
+    package static func close(_ descriptor: Int32) {
+        #if canImport(Glibc)
+            _ = Glibc.close(descriptor)
+        #elseif canImport(Musl)
+            _ = Musl.close(descriptor)
+        #else
+            _ = Darwin.close(descriptor)
+        #endif
+    }
+
+    /// Makes reads and writes on `descriptor` return instead of waiting, and keeps it from child processes.
+    package static func setNonblocking(_ descriptor: Int32) throws(SystemError) {
+        let flags = try uninterrupted("fcntl") { fcntl(descriptor, F_GETFL) }
+        _ = try uninterrupted("fcntl") { fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
+        _ = try uninterrupted("fcntl") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    }
+
+    package static func makePipe() throws(SystemError) -> (read: Int32, write: Int32) {
+        var ends: [Int32] = [-1, -1]
+        _ = try uninterrupted("pipe") { pipe(&ends) }
+        try setNonblocking(ends[0])
+        try setNonblocking(ends[1])
+        return (ends[0], ends[1])
+    }
+
+    /// Writes one byte to a pipe; a full pipe is as good, since its reader is awake then.
+    package static func wake(_ pipe: Int32) {
+        var byte: UInt8 = 1
+        while write(pipe, &byte, 1) < 0 && errno == EINTR {}
+    }
+
+    /// Reads all that is in a pipe and throws it away.
+    package static func drain(_ pipe: Int32) {
+        withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
+            while true {
+                let count = read(pipe, buffer.baseAddress, buffer.count)
+                if count == buffer.count || (count < 0 && errno == EINTR) { continue }
+                return
+            }
+        }
+    }
+
+    /// A descriptor to wait for.
+    struct PollEntry {
+        private var raw: pollfd
+
+        init(_ descriptor: Int32) {
+            raw = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        }
+
+        var descriptor: Int32 { raw.fd }
+
+        mutating func setInterest(read: Bool, write: Bool) {
+            raw.events = (read ? Int16(POLLIN) : 0) | (write ? Int16(POLLOUT) : 0)
+        }
+
+        var isReady: Bool { raw.revents != 0 }
+        var canRead: Bool { isBroken || raw.revents & Int16(POLLIN) != 0 }
+        var canWrite: Bool { isBroken || raw.revents & Int16(POLLOUT) != 0 }
+        private var isBroken: Bool { raw.revents & Int16(POLLERR | POLLHUP | POLLNVAL) != 0 }
+    }
+
+    /// Waits until an entry is ready or `milliseconds` are over; -1 waits for ever.
+    static func wait(for entries: inout [PollEntry], milliseconds: Int32) throws(SystemError) {
+        // An entry is a `pollfd` and nothing else.
+        let result = entries.withUnsafeMutableBytes { bytes in
+            let entries = bytes.bindMemory(to: pollfd.self)
+            return poll(entries.baseAddress, nfds_t(entries.count), milliseconds)
+        }
+        if result < 0 && errno != EINTR { throw SystemError(call: "poll", number: errno) }
+    }
+
+    // MARK: Sockets
+
+    #if canImport(Glibc)
+        private static let stream = Int32(SOCK_STREAM.rawValue)
+    #else
+        private static let stream = SOCK_STREAM
+    #endif
+    #if canImport(Darwin)
+        // A socket option does this there.
+        private static let sendFlags: Int32 = 0
+    #else
+        private static let sendFlags = Int32(MSG_NOSIGNAL)
+    #endif
+
+    package static func makeStreamSocket(family: Int32) throws(SystemError) -> Int32 {
+        let descriptor = try uninterrupted("socket") { socket(family, stream, 0) }
+        do throws(SystemError) {
+            try setNonblocking(descriptor)
+            #if canImport(Darwin)
+                set(descriptor, level: SOL_SOCKET, option: SO_NOSIGPIPE)
+            #endif
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    private static func set(_ descriptor: Int32, level: Int32, option: Int32, to value: Int32 = 1) {
+        var value = value
+        setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Sends small writes at once.
+    package static func disableNagle(_ descriptor: Int32) {
+        set(descriptor, level: Int32(IPPROTO_TCP), option: TCP_NODELAY)
+    }
+
+    /// Lets a listener take over an address whose old connections still linger.
+    package static func allowAddressReuse(_ descriptor: Int32) {
+        set(descriptor, level: SOL_SOCKET, option: SO_REUSEADDR)
+    }
+
+    /// Makes the next `close` send a reset instead of an orderly end.
+    package static func resetOnClose(_ descriptor: Int32) {
+        var value = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    /// Starts to connect; returns whether the connection is already there.
+    package static func connect(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) -> Bool {
+        let result = address.withSockaddr { pointer, length in
+            #if canImport(Glibc)
+                Glibc.connect(descriptor, pointer, length)
+            #elseif canImport(Musl)
+                Musl.connect(descriptor, pointer, length)
+            #else
+                Darwin.connect(descriptor, pointer, length)
+            #endif
+        }
+        if result == 0 { return true }
+        if errno == EINPROGRESS || errno == EINTR { return false }
+        throw SystemError(call: "connect", number: errno)
+    }
+
+    /// The outcome of a connect that was started earlier.
+    package static func connectResult(_ descriptor: Int32) throws(SystemError) {
+        var number: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        if getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &number, &length) != 0 { number = errno }
+        if number != 0 { throw SystemError(call: "connect", number: number) }
+    }
+
+    package static func listen(_ descriptor: Int32, on address: SocketAddress) throws(SystemError) {
+        let result = address.withSockaddr { pointer, length in bind(descriptor, pointer, length) }
+        if result != 0 { throw SystemError(call: "bind", number: errno) }
+        #if canImport(Glibc)
+            if Glibc.listen(descriptor, 128) != 0 { throw SystemError(call: "listen", number: errno) }
+        #elseif canImport(Musl)
+            if Musl.listen(descriptor, 128) != 0 { throw SystemError(call: "listen", number: errno) }
+        #else
+            if Darwin.listen(descriptor, 128) != 0 { throw SystemError(call: "listen", number: errno) }
+        #endif
+    }
+
+    /// The next waiting connection of a listener, or nil when there is none.
+    package static func acceptConnection(_ listener: Int32) throws(SystemError) -> Int32? {
+        while true {
+            let descriptor = accept(listener, nil, nil)
+            if descriptor >= 0 {
+                try setNonblocking(descriptor)
+                return descriptor
+            }
+            switch errno {
+            case EINTR, ECONNABORTED: continue
+            case EAGAIN, EWOULDBLOCK: return nil
+            default: throw SystemError(call: "accept", number: errno)
+            }
+        }
+    }
+
+    package static func localPort(of descriptor: Int32) throws(SystemError) -> UInt16 {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = withUnsafeMutablePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        if result != 0 { throw SystemError(call: "getsockname", number: errno) }
+        return withUnsafeBytes(of: &storage) { bytes in
+            // The port stands behind the family in both sockaddr_in and sockaddr_in6, in network byte order.
+            UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+        }
+    }
+
+    /// Sends what fits; 0 when the socket is full.
+    package static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int {
+        while true {
+            #if canImport(Glibc)
+                let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, sendFlags)
+            #elseif canImport(Musl)
+                let count = Musl.send(descriptor, bytes.baseAddress, bytes.count, sendFlags)
+            #else
+                let count = Darwin.send(descriptor, bytes.baseAddress, bytes.count, sendFlags)
+            #endif
+            if count >= 0 { return count }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN, EWOULDBLOCK: return 0
+            default: throw SystemError(call: "send", number: errno)
+            }
+        }
+    }
+
+    /// Receives what is there: nil when nothing is, 0 at the end of the stream.
+    package static func receive(
+        _ descriptor: Int32,
+        into buffer: UnsafeMutableRawBufferPointer
+    ) throws(SystemError) -> Int? {
+        while true {
+            let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            if count >= 0 { return count }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN, EWOULDBLOCK: return nil
+            default: throw SystemError(call: "recv", number: errno)
+            }
+        }
+    }
+
+    /// Tells the peer that nothing more will be sent.
+    package static func shutdownWrites(_ descriptor: Int32) {
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    // MARK: Names
+
+    /// Looks `host` up, waiting for the answer; with `numeric`, only parses an IP address, without asking anybody.
+    package static func addresses(
+        of host: String,
+        port: UInt16,
+        numeric: Bool
+    ) -> Result<[SocketAddress], SocketAddress.LookupError> {
+        var hints = addrinfo()
+        hints.ai_socktype = stream
+        hints.ai_flags = numeric ? AI_NUMERICHOST | AI_NUMERICSERV : AI_NUMERICSERV
+        var head: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, String(port), &hints, &head)
+        guard code == 0 else {
+            return .failure(SocketAddress.LookupError(host: host, reason: String(cString: gai_strerror(code))))
+        }
+        defer { freeaddrinfo(head) }
+        var addresses: [SocketAddress] = []
+        var next = head
+        while let info = next {
+            if let address = info.pointee.ai_addr {
+                let bytes = UnsafeRawBufferPointer(start: address, count: Int(info.pointee.ai_addrlen))
+                addresses.append(SocketAddress(family: info.pointee.ai_family, sockaddr: [UInt8](bytes)))
+            }
+            next = info.pointee.ai_next
+        }
+        return .success(addresses)
+    }
+}
+
+/// A socket address in the form the system calls take.
+package struct SocketAddress: Sendable, Hashable {
+    package let family: Int32
+    private let bytes: [UInt8]
+
+    fileprivate init(family: Int32, sockaddr bytes: [UInt8]) {
+        self.family = family
+        self.bytes = bytes
+    }
+
+    fileprivate func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        var storage = sockaddr_storage()
+        let count = min(bytes.count, MemoryLayout<sockaddr_storage>.size)
+        withUnsafeMutableBytes(of: &storage) { $0.copyBytes(from: bytes.prefix(count)) }
+        return withUnsafePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(count)) }
+        }
+    }
+
+    /// A name that could not be looked up.
+    package struct LookupError: Error, Sendable, CustomStringConvertible {
+        package let host: String
+        package let reason: String
+
+        package var description: String { "cannot look up \"\(host)\": \(reason)" }
+    }
+}
+
+private final class ThreadBody: Sendable {
+    let body: @Sendable () -> Void
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        self.body = body
+    }
+}
+
+#if canImport(Darwin)
+    private func threadMain(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+        runThread(context)
+    }
+#else
+    private func threadMain(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        context.flatMap(runThread)
+    }
+#endif
+
+private func runThread(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+    let thread = Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue()
+    thread.body()
+    return nil
+}

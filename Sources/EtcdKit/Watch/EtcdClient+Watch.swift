@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// Watches the keys in `range`.
+    ///
+    /// ```swift
+    /// let now = try await client.range(.prefix("jobs/"))
+    /// for try await event in client.watch(.prefix("jobs/"), from: now.header.revision.next) {
+    ///     switch event.kind {
+    ///     case .put: print(event.key, event.entry.value)
+    ///     case .delete: print(event.key, "is gone")
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Nothing happens before an iteration begins. Each iteration is a watch of its own, ended by dropping the iterator
+    /// or cancelling its task. It delivers each change once and in order, also when connections break: it goes on after
+    /// the last revision it has delivered. It never ends by itself; it throws when it cannot go on without a gap, with
+    /// the code `compacted`.
+    ///
+    /// - Parameters:
+    ///   - range: The keys.
+    ///   - revision: The first revision of interest. Nil is for changes from when the server begins to watch, which is
+    ///     at some time after the first `next()`; see ``withWatch(_:from:options:_:)`` for a watch that has begun.
+    ///   - options: What to report.
+    /// - Returns: The changes.
+    public func watch(
+        _ range: KeyRange,
+        from revision: Revision? = nil,
+        options: WatchOptions = WatchOptions()
+    ) -> WatchSequence {
+        WatchSequence(source: .cold(self, range, from: revision, options))
+    }
+
+    /// Watches the keys in `range` while `body` runs, which starts when the server has confirmed the watch.
+    ///
+    /// What `body` changes is therefore seen by the watch. `body` runs where the caller runs. The sequence it gets has
+    /// one watch, so it is for one consumer; it ends with the scope.
+    ///
+    /// - Parameters:
+    ///   - range: The keys.
+    ///   - revision: The first revision of interest; nil for changes from now on.
+    ///   - options: What to report.
+    ///   - body: Uses the changes.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws; ``EtcdError`` when the watch cannot begin within the client's time for a call.
+    public func withWatch<Result>(
+        _ range: KeyRange,
+        from revision: Revision? = nil,
+        options: WatchOptions = WatchOptions(),
+        _ body: (WatchSequence) async throws -> Result
+    ) async throws -> Result {
+        let hub = core.watchHub
+        let handle = WatchHandle(self, await hub.start(range, from: revision, options: options))
+        defer { EventLoop.execute { hub.stop(handle.watcher) } }
+        try await handle.watcher.waitUntilCreated(deadline: .now + timeout)
+        return try await body(WatchSequence(source: .running(handle)))
+    }
+
+    /// Asks the server how far the watches of this client are.
+    ///
+    /// Watches with ``WatchOptions/reportsProgress`` get the answer as a batch without events, once all watches that
+    /// share their stream are up to date.
+    public func requestWatchProgress() async {
+        await core.watchHub.requestProgress()
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Wire {
+    static let leaseGrant = GRPCMethod<LeaseGrantRequest, LeaseGrantResponse>("/etcdserverpb.Lease/LeaseGrant")
+    static let leaseRevoke = GRPCMethod<LeaseRequest, HeaderResponse>("/etcdserverpb.Lease/LeaseRevoke")
+    static let leaseKeepAlive = GRPCMethod<LeaseRequest, LeaseKeepAliveResponse>("/etcdserverpb.Lease/LeaseKeepAlive")
+    static let leaseTimeToLive = GRPCMethod<LeaseTimeToLiveRequest, LeaseTimeToLiveResponse>(
+        "/etcdserverpb.Lease/LeaseTimeToLive",
+        isRead: true
+    )
+    static let leaseLeases = GRPCMethod<EmptyRequest, LeaseLeasesResponse>(
+        "/etcdserverpb.Lease/LeaseLeases",
+        isRead: true
+    )
+
+    /// A request without fields.
+    struct EmptyRequest: ProtobufMessage, Hashable {
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {}
+    }
+
+    struct LeaseGrantRequest: ProtobufMessage, Hashable {
+        var timeToLive: Int64 = 0
+        var id: Int64 = 0
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &timeToLive)
+            try visitor.field(2, &id)
+        }
+    }
+
+    struct LeaseGrantResponse: ProtobufMessage, Hashable {
+        var header = ResponseHeader()
+        var id: Int64 = 0
+        var timeToLive: Int64 = 0
+        var error = ""
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &id)
+            try visitor.field(3, &timeToLive)
+            try visitor.field(4, &error)
+        }
+    }
+
+    /// `LeaseRevokeRequest`, `LeaseKeepAliveRequest` and `LeaseStatus`: the number of a lease.
+    struct LeaseRequest: ProtobufMessage, Hashable {
+        var id: Int64 = 0
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &id)
+        }
+    }
+
+    struct LeaseKeepAliveResponse: ProtobufMessage, Hashable {
+        var header = ResponseHeader()
+        var id: Int64 = 0
+        var timeToLive: Int64 = 0
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &id)
+            try visitor.field(3, &timeToLive)
+        }
+    }
+
+    struct LeaseTimeToLiveRequest: ProtobufMessage, Hashable {
+        var id: Int64 = 0
+        var withKeys = false
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &id)
+            try visitor.field(2, &withKeys)
+        }
+    }
+
+    struct LeaseTimeToLiveResponse: ProtobufMessage, Hashable {
+        var header = ResponseHeader()
+        var id: Int64 = 0
+        var timeToLive: Int64 = 0
+        var grantedTimeToLive: Int64 = 0
+        var keys: [[UInt8]] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &id)
+            try visitor.field(3, &timeToLive)
+            try visitor.field(4, &grantedTimeToLive)
+            try visitor.field(5, &keys)
+        }
+    }
+
+    struct LeaseLeasesResponse: ProtobufMessage, Hashable {
+        var header = ResponseHeader()
+        var leases: [LeaseRequest] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &leases)
+        }
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// One etcd process of an ``EtcdCluster``, and the harm that a test can do to it.
+///
+/// Its data and its ports stay the same however often it is killed and restarted.
+public final class EtcdMember: Sendable {
+    /// The member's name in its cluster; no other cluster has a member of this name.
+    public let name: String
+
+    /// Where it serves clients, as `127.0.0.1:PORT`.
+    public let endpoint: String
+
+    private let port: UInt16
+    private let command: [String]
+    private let sandbox: Sandbox
+    private let state = Lock(State())
+
+    private struct State {
+        var process: pid_t?
+        /// Whether the process on the port has been seen to be ours, now or before a restart.
+        var isVerified = false
+    }
+
+    init(name: String, port: UInt16, command: [String], sandbox: Sandbox) {
+        self.name = name
+        self.port = port
+        self.command = command
+        self.sandbox = sandbox
+        endpoint = "127.0.0.1:\(port)"
+    }
+
+    /// The number of its process, or nil if it has none.
+    package var processID: Int32? {
+        state.withLock(\.process).flatMap { sandbox.isRunning($0) ? $0 : nil }
+    }
+
+    /// Whether its process is alive (a frozen one is).
+    public var isRunning: Bool { processID != nil }
+
+    /// The beginning and the end of its log, for messages of failing tests.
+    public var logExcerpt: String {
+        let log = (try? Data(contentsOf: URL(fileURLWithPath: "\(sandbox.folder)/\(logName)"))) ?? Data()
+        let lines = String(decoding: log, as: UTF8.self).split(separator: "\n")
+        let excerpt = lines.count <= 16 ? lines : lines.prefix(4) + ["…"] + lines.suffix(11)
+        return excerpt.map { String($0.prefix(500)) }.joined(separator: "\n")
+    }
+
+    /// Kills the process (SIGKILL), as a crash would, and waits for its end.
+    public func kill() async {
+        signal(SIGKILL)
+        while isRunning { await pause(.milliseconds(2)) }
+    }
+
+    /// Asks the process to end (SIGTERM), and waits for its end.
+    ///
+    /// After five seconds it is killed.
+    public func stop() async {
+        signal(SIGTERM)
+        thaw()
+        let deadline = ContinuousClock.now + .seconds(5)
+        while isRunning, ContinuousClock.now < deadline { await pause(.milliseconds(5)) }
+        await kill()
+    }
+
+    /// Starts the process again with its data and its ports, and waits until it is ready.
+    ///
+    /// A running one is killed first. A member is ready when its cluster has a leader. To restart a majority, restart its members at the same time.
+    ///
+    /// - Parameter timeout: How long to wait for it to become ready.
+    /// - Throws: ``EtcdTestingError``: `startFailed`, `notReady`, or `stopped` after ``EtcdCluster/stop()``.
+    public func restart(timeout: Duration = .seconds(30)) async throws {
+        await kill()
+        try start()
+        try await waitUntilReady(timeout: timeout)
+    }
+
+    /// Stops the process in its tracks (SIGSTOP), and returns when it stands still.
+    ///
+    /// Its connections stay open, and nothing answers.
+    public func freeze() async {
+        signal(SIGSTOP)
+        let deadline = ContinuousClock.now + .seconds(5)
+        while let process = processID, !sandbox.isFrozen(process), .now < deadline { await pause(.milliseconds(1)) }
+    }
+
+    /// Lets a frozen process go on (SIGCONT).
+    public func thaw() {
+        signal(SIGCONT)
+    }
+
+    /// Waits until the member, and no other process on its port, answers, and its cluster has a leader.
+    ///
+    /// - Parameter timeout: How long to wait.
+    /// - Throws: ``EtcdTestingError``: `startFailed` as soon as its process is gone, `notReady` when the time is up; or
+    ///   `CancellationError`.
+    public func waitUntilReady(timeout: Duration = .seconds(30)) async throws {
+        let end = ContinuousClock.now + timeout
+        var problem: String?
+        while true {
+            try Task.checkCancellation()
+            guard isRunning else {
+                throw EtcdTestingError(code: .startFailed, message: "\(name) is not running; its log:\n\(logExcerpt)")
+            }
+            do {
+                // A question asked while a leader is being elected may wait for long: better ask again.
+                let deadline = min(end, .now + .seconds(1))
+                guard let refusal = try await refusal(deadline) else { return }
+                problem = refusal
+            } catch let error as EtcdTestingError where error.code == .notReady {
+                problem = problem ?? error.message
+            }
+            guard ContinuousClock.now < end else {
+                let message = "\(name) was not ready within \(timeout) (\(problem ?? "")); its log:\n\(logExcerpt)"
+                throw EtcdTestingError(code: .notReady, message: message)
+            }
+            await pause(.milliseconds(5))
+        }
+    }
+
+    func start() throws {
+        try state.withLock { state in
+            if let process = state.process, sandbox.isRunning(process) { return }
+            state.process = try sandbox.spawn(command, log: logName)
+        }
+    }
+
+    private var logName: String { "\(name).log" }
+
+    private func signal(_ number: CInt) {
+        if let process = state.withLock(\.process) { sandbox.signal(number, process) }
+    }
+
+    /// Why the member is not ready, or nil when it is.
+    private func refusal(_ deadline: ContinuousClock.Instant) async throws -> String? {
+        let list = try await LoopbackHTTP.post("/v3/cluster/member/list", "{}", port: port, deadline: deadline)
+        if let members = try? JSONDecoder().decode(MemberList.self, from: list.body) {
+            guard members.member(named: name) == members.header.member_id else { return "another member answers" }
+            state.withLock { $0.isVerified = true }
+        } else if !(needsUser(list) && state.withLock(\.isVerified)) {
+            return list.text
+        }
+        // A linearizable read passes only when there is a leader, and is refused for want of a user only after that.
+        let read = try await LoopbackHTTP.post("/v3/kv/range", #"{"key":"AA=="}"#, port: port, deadline: deadline)
+        return read.status == 200 || needsUser(read) ? nil : read.text
+    }
+
+    /// Whether a test has switched authentication on.
+    private func needsUser(_ response: LoopbackHTTP.Response) -> Bool {
+        response.text.contains("user name is empty")
+    }
+}
+
+/// etcd's answer to `/v3/cluster/member/list`, whose numbers are strings.
+private struct MemberList: Decodable {
+    struct Header: Decodable {
+        let member_id: String
+    }
+
+    struct Member: Decodable {
+        let ID: String
+        let name: String?
+    }
+
+    let header: Header
+    let members: [Member]
+
+    func member(named name: String) -> String? {
+        members.first { $0.name == name }?.ID
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// One of the examples: a name, what it shows, and the code to read.
+struct Example: Sendable {
+    let name: String
+    let summary: String
+    let run: @Sendable (ExampleContext) async throws -> Void
+
+    /// All examples, in the order in which `all` runs them.
+    static let all = [transaction, lease, watch]
+}
+
+/// What an example works with.
+struct ExampleContext: Sendable {
+    let client: EtcdClient
+    /// Tells processes apart that run the same example against one etcd.
+    let nodeID: String
+    /// All keys of the example begin with this; they are deleted before and after it.
+    let prefix: Key
+
+    /// Prints a line, with the node it comes from.
+    func say(_ line: String) {
+        show("  [\(nodeID)] \(line)")
+    }
+
+    /// Fails the example where etcd does not do what the example says.
+    func expect(_ condition: Bool, _ what: String) throws {
+        if !condition { throw UnexpectedOutcome(description: "expected: \(what)") }
+    }
+}
+
+struct UnexpectedOutcome: Error, CustomStringConvertible {
+    let description: String
+}

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what this package needs beside a Swift toolchain, if it is missing: make, pkg-config, the headers of nghttp2
+# and OpenSSL, and for the tests and the examples an etcd server. Says nothing when nothing is missing. Never leaves a
+# system service running, or enabled, that was not there before.
+set -euo pipefail
+
+fail() {
+    echo "install-dependencies: $*" >&2
+    exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has_etcd() {
+    local binary
+    for binary in "${ETCD_BINARY:-}" "$(command -v etcd || true)" /usr/{bin,sbin,local/bin}/etcd; do
+        if [ -n "$binary" ] && [ -x "$binary" ]; then return 0; fi
+    done
+    return 1
+}
+
+# Prints the missing ones of: make, pkg-config, libnghttp2, openssl, etcd.
+missing() {
+    has make || echo make
+    has pkg-config || echo pkg-config
+    for library in libnghttp2 openssl; do
+        pkg-config --exists "$library" 2>/dev/null || echo "$library"
+    done
+    has_etcd || echo etcd
+}
+
+check_by_hand() {
+    local things
+    things=$(missing | paste -sd ' ' -)
+    [ -z "$things" ] || fail "missing: $things; $1"
+}
+
+has swift || fail "there is no Swift toolchain on PATH; see https://www.swift.org/install"
+if [ "$(uname -s)" = Darwin ]; then
+    # Homebrew does not link its OpenSSL; SwiftPM looks here by itself.
+    PKG_CONFIG_PATH="$(brew --prefix 2>/dev/null || true)/opt/openssl@3/lib/pkgconfig:${PKG_CONFIG_PATH:-}"
+    export PKG_CONFIG_PATH
+    check_by_hand "run: brew install pkgconf libnghttp2 openssl@3 etcd"
+    exit 0
+elif ! has apt-get; then
+    check_by_hand "there is no apt-get; install make, pkg-config, the development files of libnghttp2 and OpenSSL \
+(Fedora: libnghttp2-devel openssl-devel), and an etcd server (or set ETCD_BINARY to one)"
+    exit 0
+fi
+
+# From here on: Debian, Ubuntu and their kin.
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+packages=()
+has make || packages+=(make)
+has pkg-config || packages+=(pkg-config)
+for package in libnghttp2-dev libssl-dev; do
+    installed "$package" || packages+=("$package")
+done
+needs_etcd=false
+has_etcd || needs_etcd=true
+if [ "${#packages[@]}" -eq 0 ] && ! $needs_etcd; then exit 0; fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    has sudo || fail "missing: $(missing | paste -sd ' ' -); run this as root, or install sudo"
+    as_root=(sudo)
+fi
+root() { ${as_root[@]+"${as_root[@]}"} "$@"; }
+apt() { root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null; }
+
+apt update || fail "apt-get update failed"
+
+if $needs_etcd; then
+    available() { apt-cache show "$1" >/dev/null 2>&1; }
+    if available etcd-server; then
+        packages+=(etcd-server)
+        if ! has etcdctl && available etcd-client; then packages+=(etcd-client); fi
+    elif available etcd; then
+        packages+=(etcd)
+    else
+        fail "no package has an etcd server (on Ubuntu it is in universe); install one, or set ETCD_BINARY to it"
+    fi
+fi
+
+has_service() {
+    local unit
+    for unit in /lib/systemd/system/etcd.service /etc/systemd/system/etcd.service /etc/init.d/etcd; do
+        if [ -e "$unit" ]; then return 0; fi
+    done
+    return 1
+}
+had_service=false
+if has_service; then had_service=true; fi
+
+# Debian starts a package's service when it installs it, unless this file forbids it.
+policy=/usr/sbin/policy-rc.d
+if $needs_etcd && [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
+    trap 'root rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM HUP
+    printf '#!/bin/sh\nexit 101\n' | root tee "$policy" >/dev/null
+    root chmod 755 "$policy"
+fi
+
+echo "install-dependencies: installing ${packages[*]}"
+apt install --yes --no-install-recommends "${packages[@]}" >/dev/null || fail "apt-get could not install ${packages[*]}"
+
+# Nor may it start at the next boot.
+if $needs_etcd && ! $had_service && has systemctl; then
+    root systemctl disable etcd >/dev/null 2>&1 || true
+    root systemctl stop etcd >/dev/null 2>&1 || true
+fi
+
+has_etcd || fail "no etcd server after installing ${packages[*]}"
