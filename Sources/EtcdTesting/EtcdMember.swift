@@ -120,6 +120,13 @@ public final class EtcdMember: Sendable {
         }
     }
 
+    /// A figure of the member's own metrics, such as `etcd_debugging_mvcc_watcher_total`; nil if it has none.
+    package func metric(_ name: String) async throws -> Double? {
+        let page = try await LoopbackHTTP.request("/metrics", port: port, deadline: .now + .seconds(5)).text
+        let line = page.split(separator: "\n").first { $0.hasPrefix("\(name) ") }
+        return line.flatMap { Double($0.dropFirst(name.count + 1)) }
+    }
+
     func start() throws {
         try state.withLock { state in
             if let process = state.process, sandbox.isRunning(process) { return }
@@ -135,7 +142,7 @@ public final class EtcdMember: Sendable {
 
     /// Why the member is not ready, or nil when it is.
     private func refusal(_ deadline: ContinuousClock.Instant) async throws -> String? {
-        let list = try await LoopbackHTTP.post("/v3/cluster/member/list", "{}", port: port, deadline: deadline)
+        let list = try await LoopbackHTTP.request("/v3/cluster/member/list", posting: "{}", port: port, deadline: deadline)
         if let members = try? JSONDecoder().decode(MemberList.self, from: list.body) {
             guard members.member(named: name) == members.header.member_id else { return "another member answers" }
             state.withLock { $0.isVerified = true }
@@ -143,7 +150,7 @@ public final class EtcdMember: Sendable {
             return list.text
         }
         // A linearizable read passes only when there is a leader, and is refused for want of a user only after that.
-        let read = try await LoopbackHTTP.post("/v3/kv/range", #"{"key":"AA=="}"#, port: port, deadline: deadline)
+        let read = try await LoopbackHTTP.request("/v3/kv/range", posting: #"{"key":"AA=="}"#, port: port, deadline: deadline)
         return read.status == 200 || needsUser(read) ? nil : read.text
     }
 

@@ -12,12 +12,12 @@ enum LoopbackHTTP {
         let body: Data
     }
 
-    /// Posts a JSON body to 127.0.0.1, without ever blocking a thread.
+    /// Posts a JSON body to 127.0.0.1, or gets a page if there is none, without ever blocking a thread.
     ///
     /// Throws `notReady` if there is no whole answer by the deadline, or `CancellationError`.
-    static func post(
+    static func request(
         _ path: String,
-        _ json: String,
+        posting json: String? = nil,
         port: UInt16,
         deadline: ContinuousClock.Instant
     ) async throws -> Response {
@@ -29,8 +29,9 @@ enum LoopbackHTTP {
         guard connected == 0 || errno == EINPROGRESS else { throw noAnswer(errno) }
 
         // HTTP/1.0: the server sends the body in one piece, and closes.
-        let head = "POST \(path) HTTP/1.0\r\nHost: 127.0.0.1:\(port)\r\nContent-Length: \(json.utf8.count)\r\n\r\n"
-        var request = ArraySlice((head + json).utf8)
+        let length = json.map { "Content-Length: \($0.utf8.count)\r\n" } ?? ""
+        let head = "\(json == nil ? "GET" : "POST") \(path) HTTP/1.0\r\nHost: 127.0.0.1:\(port)\r\n\(length)\r\n"
+        var request = ArraySlice((head + (json ?? "")).utf8)
         while !request.isEmpty {
             let count = POSIX.write(request, to: socket)
             if count > 0 {

@@ -39,8 +39,10 @@ public struct KeyRange: Sendable, Hashable, CustomStringConvertible {
     /// - Returns: The range.
     public static func between(_ first: Key, _ end: Key) -> KeyRange {
         let start = first.bytes.isEmpty ? unbounded : first.bytes
-        // An end at or before the start, which etcd would take for something else, is written as the start: no keys.
-        return KeyRange(start: start, end: Key(bytes: start) < end ? end.bytes : start)
+        if Key(bytes: start) < end { return KeyRange(start: start, end: end.bytes) }
+        // No keys: an end that equals the start. A zero byte as the end would mean all keys to etcd.
+        let empty = start == unbounded ? start + start : start
+        return KeyRange(start: empty, end: empty)
     }
 
     /// All keys from `first` on.
@@ -77,7 +79,7 @@ public struct KeyRange: Sendable, Hashable, CustomStringConvertible {
     func from(_ key: Key) -> KeyRange { KeyRange(start: key.bytes, end: end) }
 
     /// Whether no key can be in the range.
-    var isEmpty: Bool { end == start || start.isEmpty }
+    var isEmpty: Bool { start.isEmpty || start == end && end != Self.unbounded }
 
     /// Whether the range is one key by its form, so that nothing can follow it.
     var isSingleKey: Bool { end.isEmpty }

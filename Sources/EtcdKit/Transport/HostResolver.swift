@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Turns a host and a port into addresses, off the event loop.
-enum HostResolver {
-    typealias Answer = Result<[SocketAddress], SocketAddress.LookupError>
+package enum HostResolver {
+    package typealias Answer = Result<[SocketAddress], SocketAddress.LookupError>
 
     /// Calls `completion` with the addresses of `host`, or with why there are none.
     @EventLoop
-    static func resolve(_ host: String, port: UInt16, _ completion: @escaping @Sendable @EventLoop (Answer) -> Void) {
+    package static func resolve(
+        _ host: String,
+        port: UInt16,
+        _ completion: @escaping @Sendable @EventLoop (Answer) -> Void
+    ) {
         let parsed = Platform.addresses(of: host, port: port, numeric: true)
         if case .success = parsed {
             return EventLoop.execute { completion(parsed) }

@@ -180,7 +180,11 @@ package enum Platform {
     #endif
 
     package static func makeStreamSocket(family: Int32) throws(SystemError) -> Int32 {
-        let descriptor = try uninterrupted("socket") { socket(family, stream, 0) }
+        try prepared(uninterrupted("socket") { socket(family, stream, 0) })
+    }
+
+    /// Makes a new socket non-blocking and its writes free of signals, or closes it.
+    private static func prepared(_ descriptor: Int32) throws(SystemError) -> Int32 {
         do throws(SystemError) {
             try setNonblocking(descriptor)
             #if canImport(Darwin)
@@ -254,10 +258,7 @@ package enum Platform {
     package static func acceptConnection(_ listener: Int32) throws(SystemError) -> Int32? {
         while true {
             let descriptor = accept(listener, nil, nil)
-            if descriptor >= 0 {
-                try setNonblocking(descriptor)
-                return descriptor
-            }
+            if descriptor >= 0 { return try prepared(descriptor) }
             switch errno {
             case EINTR, ECONNABORTED: continue
             case EAGAIN, EWOULDBLOCK: return nil

@@ -191,7 +191,7 @@ private struct Refused: Error {
 @discardableResult
 private func post(_ path: String, _ json: String, on member: EtcdMember) async throws -> [String: Any] {
     let port = try #require(member.endpoint.split(separator: ":").last.flatMap { UInt16($0) })
-    let answer = try await LoopbackHTTP.post(path, json, port: port, deadline: .now + .seconds(10))
+    let answer = try await LoopbackHTTP.request(path, posting: json, port: port, deadline: .now + .seconds(10))
     guard answer.status == 200 else { throw Refused(answer: answer.text) }
     return try #require(JSONSerialization.jsonObject(with: answer.body) as? [String: Any])
 }

@@ -1,0 +1,16 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "benchmarks",
+    platforms: [.macOS(.v15)],
+    dependencies: [.package(name: "etcd-kit", path: "..")],
+    targets: [
+        .executableTarget(
+            name: "throughput",
+            dependencies: [.product(name: "EtcdKit", package: "etcd-kit")],
+            path: "Sources/Throughput",
+            swiftSettings: [.swiftLanguageMode(.v6)]
+        )
+    ]
+)

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+@Suite("How far a watch has come", .timeLimit(.minutes(1)))
+struct WatchStateTests {
+    private func response(
+        header: Revision = 100,
+        _ revisions: [Revision] = [],
+        _ change: (inout Wire.WatchResponse) -> Void = { _ in }
+    ) -> Wire.WatchResponse {
+        var response = Wire.WatchResponse()
+        response.header.revision = header
+        response.events = revisions.map(event)
+        change(&response)
+        return response
+    }
+
+    private func event(_ revision: Revision) -> WatchEvent {
+        var event = WatchEvent()
+        event.entry.key = "k"
+        event.entry.modRevision = revision
+        return event
+    }
+
+    @Test("a watch from now goes on after the revision in which it was confirmed")
+    func confirmationOfWatchFromNow() {
+        var state = WatchState(from: nil)
+        #expect(state.receive(response(header: 7) { $0.created = true }) == .created)
+        #expect(state.nextRevision == 8)
+    }
+
+    @Test("a confirmation does not move a watch from a given revision")
+    func confirmationOfWatchFromRevision() {
+        var state = WatchState(from: 3)
+        #expect(state.receive(response(header: 70) { $0.created = true }) == .created)
+        #expect(state.nextRevision == 3)
+    }
+
+    @Test("the last event moves the watch, not the header, which may be far ahead")
+    func eventsMoveTheWatch() {
+        var state = WatchState(from: 3)
+        #expect(state.receive(response(header: 1000, [3, 4, 4, 9])) == .deliver([3, 4, 4, 9].map(event)))
+        #expect(state.nextRevision == 10)
+    }
+
+    @Test("events that were delivered before are left out")
+    func repeatedEvents() {
+        var state = WatchState(from: 5)
+        #expect(state.receive(response([3, 4, 5, 6])) == .deliver([5, 6].map(event)))
+        #expect(state.receive(response([5, 6])) == .none)
+        #expect(state.receive(response([6, 7])) == .deliver([event(7)]))
+    }
+
+    @Test("of a fragment only complete revisions are delivered; the rest waits for the next one")
+    func fragments() {
+        var state = WatchState(from: 1)
+        #expect(state.receive(response([1, 2, 3]) { $0.fragment = true }) == .deliver([1, 2].map(event)))
+        #expect(state.nextRevision == 3)
+        #expect(state.receive(response([3, 3]) { $0.fragment = true }) == .none)
+        #expect(state.receive(response([3, 4])) == .deliver([3, 3, 3, 3, 4].map(event)))
+        #expect(state.nextRevision == 5)
+    }
+
+    @Test("a connection lost within a revision leaves the watch before it")
+    func disconnectionWithinFragments() {
+        var state = WatchState(from: 1)
+        _ = state.receive(response([1, 2]) { $0.fragment = true })
+        state.disconnected()
+        #expect(state.nextRevision == 2)
+        #expect(state.receive(response([2, 2, 3])) == .deliver([2, 2, 3].map(event)))
+    }
+
+    @Test("progress moves an idle watch, but never backwards")
+    func progress() {
+        var state = WatchState(from: 5)
+        #expect(state.receive(response(header: 40)) == .progress(40))
+        #expect(state.nextRevision == 41)
+        #expect(state.receive(response(header: 39)) == .none)
+        #expect(state.nextRevision == 41)
+    }
+
+    @Test("compaction ends a watch with the oldest revision that is left")
+    func compaction() {
+        var state = WatchState(from: 5)
+        let action = state.receive(
+            response { response in
+                response.canceled = true
+                response.compactRevision = 30
+            }
+        )
+        guard case .end(.compacted, _, compactRevision: 30) = action else {
+            Issue.record("\(action)")
+            return
+        }
+    }
+
+    @Test(
+        "a reason to end is told apart from one to go on elsewhere",
+        arguments: [
+            ("etcdserver: no leader", nil),
+            ("rpc error: code = Unavailable desc = etcdserver: no leader", nil),
+            ("etcdserver: server stopped", nil),
+            ("rpc error: code = PermissionDenied desc = etcdserver: permission denied", EtcdError.Code.permissionDenied),
+            ("rpc error: code = Unauthenticated desc = etcdserver: invalid auth token", .unauthenticated),
+            ("etcdserver: mvcc: required revision has been compacted", .compacted),
+            ("mvcc: watcher range is empty", .invalidArgument),
+            ("something new", .server),
+            ("", .server),
+        ] as [(String, EtcdError.Code?)]
+    )
+    func reasons(reason: String, code: EtcdError.Code?) {
+        var state = WatchState(from: 5)
+        let action = state.receive(
+            response { response in
+                response.canceled = true
+                response.cancelReason = reason
+            }
+        )
+        if case .end(let ended, _, _) = action {
+            #expect(ended == code)
+        } else {
+            #expect(action == .resume && code == nil)
+        }
+    }
+
+    @Test("however a history is cut into answers and connections, it arrives once and in order", arguments: 0..<200)
+    func randomHistories(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        // Revisions 1 to 60, some with several events, as one server would send them in any split.
+        let history = (1...60).flatMap { revision in
+            (0..<Int.random(in: 1...4, using: &random)).map { _ in Revision(rawValue: Int64(revision)) }
+        }
+        var state = WatchState(from: 1)
+        var seen: [Revision] = []
+        var position = 0
+        while seen.count < history.count {
+            let isCut = Int.random(in: 0..<6, using: &random) == 0
+            if isCut {
+                state.disconnected()
+                position = history.firstIndex { $0 >= state.nextRevision } ?? history.count
+            }
+            let count = min(Int.random(in: 1...9, using: &random), history.count - position)
+            let slice = Array(history[position..<position + count])
+            position += count
+            // etcd splits a revision over fragments only.
+            let continues = position < history.count && history[position] == slice.last
+            let action = state.receive(response(header: 1000, slice) { $0.fragment = continues })
+            if case .deliver(let events) = action { seen += events.map(\.revision) }
+        }
+        #expect(seen == history)
+    }
+}
