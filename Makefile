@@ -4,7 +4,7 @@
 SWIFT_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tsan lint dependencies
+.PHONY: help demo test tsan crosscheck lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,11 +13,14 @@ demo: dependencies ## Install what is missing, build the examples, run them all 
 	swift build -c release --product examples $(SWIFT_FLAGS)
 	.build/release/examples --example=all
 
-test: dependencies ## Install what is missing, run all tests
-	swift test $(SWIFT_FLAGS)
+test: dependencies ## Install what is missing, run all tests, one at a time: they measure times
+	swift test --no-parallel $(SWIFT_FLAGS)
 
 tsan: dependencies ## Run all tests under ThreadSanitizer
-	swift test --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
+	swift test --no-parallel --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
+
+crosscheck: dependencies ## Check the wire format against Python's protobuf, both ways, on fresh random messages
+	scripts/crosscheck.sh $(SWIFT_FLAGS)
 
 lint: ## Check the formatting
 	swift format lint --strict --recursive Sources Tests Package.swift

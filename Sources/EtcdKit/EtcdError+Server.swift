@@ -5,7 +5,9 @@ extension EtcdError {
     ///
     /// Of a call that only reads, an unknown effect is none.
     init(_ failure: GRPCFailure, isRead: Bool, endpoint: Endpoint) {
-        let code = Code(failure.status)
+        // A call that the server cancelled was not cancelled by the task that made it.
+        let isServers = failure.effect == .answered && failure.status.code == .cancelled
+        let code = isServers ? .unavailable : Code(failure.status)
         let error = EtcdError(code, "\(failure.status.message) [\(endpoint)]")
         let isUnknown = failure.effect == .unknown || failure.effect == .answered && code.leavesEffectUnknown
         if isUnknown && !isRead && code != .cancelled {

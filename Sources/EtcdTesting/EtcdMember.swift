@@ -142,7 +142,12 @@ public final class EtcdMember: Sendable {
 
     /// Why the member is not ready, or nil when it is.
     private func refusal(_ deadline: ContinuousClock.Instant) async throws -> String? {
-        let list = try await LoopbackHTTP.request("/v3/cluster/member/list", posting: "{}", port: port, deadline: deadline)
+        let list = try await LoopbackHTTP.request(
+            "/v3/cluster/member/list",
+            posting: "{}",
+            port: port,
+            deadline: deadline
+        )
         if let members = try? JSONDecoder().decode(MemberList.self, from: list.body) {
             guard members.member(named: name) == members.header.member_id else { return "another member answers" }
             state.withLock { $0.isVerified = true }
@@ -150,7 +155,12 @@ public final class EtcdMember: Sendable {
             return list.text
         }
         // A linearizable read passes only when there is a leader, and is refused for want of a user only after that.
-        let read = try await LoopbackHTTP.request("/v3/kv/range", posting: #"{"key":"AA=="}"#, port: port, deadline: deadline)
+        let read = try await LoopbackHTTP.request(
+            "/v3/kv/range",
+            posting: #"{"key":"AA=="}"#,
+            port: port,
+            deadline: deadline
+        )
         return read.status == 200 || needsUser(read) ? nil : read.text
     }
 

@@ -39,10 +39,12 @@ public struct Backoff: Sendable, Hashable {
         var delay = initial
         var step = 1
         while step < failures && delay < maximum && multiplier > 1 {
-            delay = delay * multiplier
+            // Compared first, since a product can be too long for a duration.
+            delay = delay > maximum / multiplier ? maximum : delay * multiplier
             step += 1
         }
-        let spread = min(max(jitter, 0), 1)
-        return min(delay, maximum) * (1 - spread + 2 * spread * min(max(chance, 0), 1))
+        // In this order of arguments, "not a number" gives 0.
+        let spread = min(max(0, jitter), 1)
+        return min(delay, maximum) * (1 - spread + 2 * spread * min(max(0, chance), 1))
     }
 }

@@ -32,12 +32,13 @@ extension Channel {
             case .success(let body):
                 return .success(body)
             case .failure(let failure):
-                guard failure.permitsRepetition(isRead: request.isRead), request.deadline > .now else {
+                // A first repetition goes at once; one after the deadline could only do harm.
+                let pause = configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+                guard failure.permitsRepetition(isRead: request.isRead), .now + pause < request.deadline else {
                     return .failure(EtcdError(failure, isRead: request.isRead, endpoint: link.endpoint))
                 }
                 failures += 1
-                // A first repetition goes at once. A cancelled pause is noticed by the next attempt.
-                let pause = configuration.backoff.delay(afterFailures: failures - 1, chance: .random(in: 0...1))
+                // A cancelled pause is noticed by the next attempt.
                 if pause > .zero { try? await Task.sleep(for: pause) }
             }
         }

@@ -19,12 +19,9 @@ final class Channel {
         case dialing(Dialer)
         /// Every endpoint has failed; the timer starts the next round.
         case pausing(EventLoop.Timer)
-        case ready(Link, since: ContinuousClock.Instant)
+        case ready(Link)
         case closed
     }
-
-    /// A connection that ends sooner than this counts as a failed attempt.
-    private static let minimumUptime = Duration.seconds(1)
 
     nonisolated let configuration: EtcdClient.Configuration
     private var state = State.idle
@@ -40,7 +37,7 @@ final class Channel {
 
     /// The connection, if there is one now.
     var readyLink: Link? {
-        if case .ready(let link, _) = state { link } else { nil }
+        if case .ready(let link) = state { link } else { nil }
     }
 
     /// Calls `deliver` with a connection, at once or as soon as there is one, or with an error when the client closes.
@@ -72,8 +69,11 @@ final class Channel {
         let reasons = configuration.endpoints.compactMap { endpoint in
             lastErrors[endpoint].map { "\(endpoint): \($0)" }
         }
-        let text = reasons.isEmpty ? "no connection was made in time" : reasons.joined(separator: "; ")
-        return EtcdError(.unavailable, "no endpoint is reachable: \(text)")
+        if reasons.isEmpty {
+            let endpoints = configuration.endpoints.map(\.description).joined(separator: ", ")
+            return EtcdError(.unavailable, "no connection to \(endpoints) was made in time")
+        }
+        return EtcdError(.unavailable, "no endpoint is reachable: \(reasons.joined(separator: "; "))")
     }
 
     /// Closes the connection and fails all that waits for one.
@@ -85,7 +85,7 @@ final class Channel {
         switch old {
         case .dialing(let dialer): dialer.cancel()
         case .pausing(let timer): EventLoop.cancel(timer)
-        case .ready(let link, _): link.connection.close(ConnectionError(.closedByUs, "the client was closed"))
+        case .ready(let link): link.connection.close(ConnectionError(.closedByUs, "the client was closed"))
         case .idle, .closed: break
         }
         serveWaiters(.failure(EtcdError(.clientClosed, "the client was closed")))
@@ -123,7 +123,7 @@ final class Channel {
         switch outcome {
         case .success(let connection):
             let link = Link(connection: connection, endpoint: endpoint)
-            state = .ready(link, since: .now)
+            state = .ready(link)
             lastErrors[endpoint] = nil
             connection.onStateChange = { [weak self] in self?.stateChanged(of: $0, endpoint) }
             serveWaiters(.success(link))
@@ -133,21 +133,16 @@ final class Channel {
     }
 
     private func stateChanged(of connection: HTTP2Connection, _ endpoint: Endpoint) {
-        guard case .ready(let link, let since) = state, link.connection === connection else { return }
+        guard case .ready(let link) = state, link.connection === connection else { return }
         let error: ConnectionError
         switch connection.state {
         case .handshaking, .open: return
-        case .draining: error = ConnectionError(.draining, "the server closed the connection")
-        case .closed(let reason): error = reason
+        case .draining(let reason), .closed(let reason): error = reason
         }
-        state = .idle
-        if ContinuousClock.now - since >= Self.minimumUptime {
-            failures = 0
-            nextEndpoint += 1
-            lastErrors[endpoint] = error
-        } else {
-            failed(endpoint, error)
-        }
+        // One that never answered a call is as good as none; else a server that always hangs up would be asked at once
+        // and for ever.
+        if connection.hasAnswered { failures = 0 }
+        failed(endpoint, error)
     }
 
     private func failed(_ endpoint: Endpoint, _ error: ConnectionError) {

@@ -78,10 +78,10 @@ final class Dialer {
         switch connection.state {
         case .handshaking:
             break
-        case .open, .draining:
+        case .open:
             self.connection = nil
             finish(.success(connection))
-        case .closed(let error):
+        case .draining(let error), .closed(let error):
             self.connection = nil
             lastError = error
             connectToNextAddress()

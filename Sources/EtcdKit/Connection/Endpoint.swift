@@ -56,7 +56,7 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         }
         if host.isEmpty { throw invalid("no host") }
         if let portText {
-            guard portText.allSatisfy(\.isASCII), let port = UInt16(portText), port > 0 else {
+            guard portText.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(portText), port > 0 else {
                 throw invalid("\"\(portText)\" is not a port (1 to 65535)")
             }
             self.port = port

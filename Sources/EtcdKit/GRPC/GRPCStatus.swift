@@ -105,12 +105,10 @@ struct GRPCFailure: Error, Sendable, Hashable {
             switch stream.ending {
             case .notProcessed:
                 self.init(GRPCStatus(.unavailable, "the server did not take the call"), .none)
-            case .connectionLost:
-                self.init(GRPCStatus(.unavailable, "the connection was lost during the call"), .unknown)
+            case .connectionLost(let reason):
+                self.init(GRPCStatus(.unavailable, "the connection was lost during the call: \(reason)"), .unknown)
             case .closed(.noError), nil:
                 self.init(GRPCStatus(.internal, "the server ended the call without a status"), .unknown)
-            case .closed(.cancel):
-                self.init(GRPCStatus(.cancelled, "the server cancelled the call"), .unknown)
             case .closed(let code):
                 self.init(GRPCStatus(.unavailable, "the server reset the call: \(code)"), .unknown)
             }

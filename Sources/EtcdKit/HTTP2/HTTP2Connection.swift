@@ -18,8 +18,8 @@ final class HTTP2Connection {
         /// Waiting for the peer's settings.
         case handshaking
         case open
-        /// Open streams go on; new ones are refused.
-        case draining
+        /// Open streams go on; new ones are refused, for this reason.
+        case draining(ConnectionError)
         case closed(ConnectionError)
     }
 
@@ -53,6 +53,9 @@ final class HTTP2Connection {
 
     var openStreamCount: Int { session.streams.count }
 
+    /// The server has answered a request on this connection.
+    var hasAnswered: Bool { session.hasAnswered }
+
     // MARK: Streams
 
     /// Opens a stream; its handler is told from the next turn of the loop on, and the last time when it has ended.
@@ -65,8 +68,7 @@ final class HTTP2Connection {
     ) throws(ConnectionError) -> HTTP2Stream {
         switch state {
         case .handshaking, .open: break
-        case .draining: throw ConnectionError(.draining, "the server is closing this connection")
-        case .closed(let error): throw error
+        case .draining(let error), .closed(let error): throw error
         }
         do {
             let stream = try session.open(headers, body: body, endStream: endStream, window: window)
@@ -76,8 +78,9 @@ final class HTTP2Connection {
             return stream
         } catch {
             // The session is out of stream numbers (after a billion calls) or memory: a new connection has both.
-            drain()
-            throw ConnectionError(.draining, error.message)
+            let error = ConnectionError(.draining, error.message)
+            drain(error)
+            throw error
         }
     }
 
@@ -106,10 +109,11 @@ final class HTTP2Connection {
     // MARK: Ending
 
     /// Refuses new streams and closes the connection when the open ones are done.
-    func drain() {
+    private func drain(_ reason: ConnectionError) {
         switch state {
         case .handshaking, .open:
-            change(to: .draining)
+            state = .draining(reason)
+            onStateChange?(self)
             closeIfDrained()
         case .draining, .closed:
             break
@@ -119,27 +123,25 @@ final class HTTP2Connection {
     /// Closes the connection; streams that are still open end with a failure.
     func close(_ error: ConnectionError) {
         if case .closed = state { return }
+        // First, so that nothing below closes it a second time or opens a stream on it.
+        state = .closed(error)
         if case .closedByUs = error.kind {
             session.sendGoAway()
-            writeToSocket()
+            // The goodbye is a courtesy: if it cannot be sent, the server sees the end of the connection.
+            try? flush()
         }
         if let descriptor = socket?.descriptor { EventLoop.unwatch(descriptor) }
         socket = nil
         if let keepalive { EventLoop.cancel(keepalive) }
-        change(to: .closed(error))
-        session.endAllStreams()
-        deliver()
-        onStateChange = nil
-    }
-
-    private func change(to state: State) {
-        self.state = state
         onStateChange?(self)
+        onStateChange = nil
+        session.endAllStreams(error.message)
+        deliver()
     }
 
     private func closeIfDrained() {
-        if case .draining = state, session.streams.isEmpty {
-            close(ConnectionError(.closedByUs, "the connection was drained"))
+        if case .draining(let reason) = state, session.streams.isEmpty {
+            close(ConnectionError(.closedByUs, reason.message))
         }
     }
 
@@ -157,13 +159,13 @@ final class HTTP2Connection {
                 if socket == nil { return nil }
                 do {
                     guard let count = try socket?.receive(into: buffer) else { return nil }
-                    if count == 0 { return ConnectionError(.lost, "the server closed the connection") }
+                    if count == 0 { return closedByServer(.lost) }
                     let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
                     if !hasReceived {
                         hasReceived = true
                         if let error = ConnectionError(unexpectedGreeting: bytes) { return error }
                     }
-                    lastReceived = .now
+                    noteSignOfLife()
                     try session.receive(bytes)
                     deliver()
                     if count < buffer.count { return nil }
@@ -190,13 +192,24 @@ final class HTTP2Connection {
     }
 
     private func noteSessionState() {
-        if case .handshaking = state, session.hasPeerSettings { change(to: .open) }
-        if let goAway = session.goAway, goAway.code != .noError, session.streams.isEmpty {
-            let text = goAway.debugData.isEmpty ? "" : " (\(goAway.debugData))"
-            return close(ConnectionError(.lost, "the server closed the connection: \(goAway.code)\(text)"))
+        if case .handshaking = state, session.hasPeerSettings {
+            state = .open
+            onStateChange?(self)
         }
-        if session.goAway != nil { drain() }
+        if let goAway = session.goAway {
+            if goAway.code != .noError && session.streams.isEmpty { return close(closedByServer(.lost)) }
+            drain(closedByServer(.draining))
+        }
         closeIfDrained()
+    }
+
+    /// What it means that the server closes the connection, with its reason if it has given one.
+    private func closedByServer(_ kind: ConnectionError.Kind) -> ConnectionError {
+        guard let goAway = session.goAway, goAway.code != .noError else {
+            return ConnectionError(kind, "the server closed the connection")
+        }
+        let text = goAway.debugData.isEmpty ? "" : " (\(goAway.debugData))"
+        return ConnectionError(kind, "the server closed the connection: \(goAway.code)\(text)")
     }
 
     private func scheduleFlush() {
@@ -212,25 +225,7 @@ final class HTTP2Connection {
 
     private func writeToSocket() {
         do {
-            while let descriptor = socket?.descriptor {
-                if outputStart == output.count {
-                    output.removeAll(keepingCapacity: output.capacity <= Self.outputLimit * 2)
-                    outputStart = 0
-                    try session.send(into: &output, limit: Self.outputLimit)
-                    if output.isEmpty {
-                        EventLoop.setInterest(of: descriptor, read: true, write: false)
-                        break
-                    }
-                }
-                let sent = try output.withUnsafeBytes { bytes throws(SystemError) in
-                    try socket?.send(UnsafeRawBufferPointer(rebasing: bytes[outputStart...])) ?? 0
-                }
-                outputStart += sent
-                if outputStart < output.count {
-                    EventLoop.setInterest(of: descriptor, read: true, write: true)
-                    break
-                }
-            }
+            try flush()
         } catch let error as SystemError {
             return close(ConnectionError(.lost, error.description))
         } catch {
@@ -238,7 +233,24 @@ final class HTTP2Connection {
         }
         // Streams that could not be sent, after a GOAWAY for one, are recorded while sending.
         deliver()
+        closeIfDrained()
         if session.isFinished { close(ConnectionError(.protocolViolation, "the server broke the HTTP/2 protocol")) }
+    }
+
+    /// Sends what there is to send, until the socket is full.
+    private func flush() throws {
+        while let descriptor = socket?.descriptor {
+            if outputStart == output.count {
+                output.removeAll(keepingCapacity: output.capacity <= Self.outputLimit * 2)
+                outputStart = 0
+                try session.send(into: &output, limit: Self.outputLimit)
+                if output.isEmpty { return EventLoop.setInterest(of: descriptor, read: true, write: false) }
+            }
+            outputStart += try output.withUnsafeBytes { bytes throws(SystemError) in
+                try socket?.send(UnsafeRawBufferPointer(rebasing: bytes[outputStart...])) ?? 0
+            }
+            if outputStart < output.count { return EventLoop.setInterest(of: descriptor, read: true, write: true) }
+        }
     }
 
     // MARK: Keepalive
@@ -246,7 +258,7 @@ final class HTTP2Connection {
     /// Pings the peer while there are open streams and nothing comes from it.
     private func scheduleKeepalive() {
         guard keepalive == nil else { return }
-        let due = pingSent.map { $0 + options.pingTimeout } ?? max(lastReceived + options.pingInterval, .now)
+        let due = pingSent.map { $0 + options.pingTimeout } ?? lastReceived + options.pingInterval
         keepalive = EventLoop.schedule(at: due) { [weak self] in
             guard let self else { return }
             keepalive = nil
@@ -255,14 +267,9 @@ final class HTTP2Connection {
     }
 
     private func checkKeepalive() {
-        if case .closed = state { return }
-        if let sent = pingSent, lastReceived < sent {
-            if ContinuousClock.now >= sent + options.pingTimeout {
-                return close(ConnectionError(.lost, "no answer to a ping within \(options.pingTimeout)"))
-            }
-            return scheduleKeepalive()
+        if pingSent != nil {
+            return close(ConnectionError(.lost, "no answer to a ping within \(options.pingTimeout)"))
         }
-        pingSent = nil
         // A connection without streams is left alone: servers count pings on it as abuse.
         if session.streams.isEmpty { return }
         if ContinuousClock.now >= lastReceived + options.pingInterval {
@@ -270,6 +277,16 @@ final class HTTP2Connection {
             pingSent = .now
             scheduleFlush()
         }
+        scheduleKeepalive()
+    }
+
+    /// Whatever the peer sends answers a ping too.
+    private func noteSignOfLife() {
+        lastReceived = .now
+        guard pingSent != nil else { return }
+        pingSent = nil
+        if let keepalive { EventLoop.cancel(keepalive) }
+        keepalive = nil
         scheduleKeepalive()
     }
 }

@@ -28,6 +28,8 @@ final class HTTP2Session {
     private(set) var goAway: GoAway?
     private(set) var pingAcknowledgements = 0
     private(set) var hasPeerSettings = false
+    /// The peer has answered a request.
+    private(set) var hasAnswered = false
 
     init(settings: Settings) throws(HTTP2Error) {
         var callbacks: OpaquePointer?
@@ -157,9 +159,9 @@ final class HTTP2Session {
     }
 
     /// Ends every stream, because the connection is gone.
-    func endAllStreams() {
+    func endAllStreams(_ reason: String) {
         for stream in streams.values {
-            stream.end(stream.wasSent ? .connectionLost : .notProcessed)
+            stream.end(stream.wasSent ? .connectionLost(reason) : .notProcessed)
             touch(stream)
         }
     }
@@ -195,6 +197,7 @@ final class HTTP2Session {
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
             guard let stream = streams[frame.hd.stream_id] else { return }
             if UInt32(frame.hd.type) == NGHTTP2_HEADERS.rawValue { stream.receiveEndOfHeaders() }
+            hasAnswered = true
             if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 { stream.receiveEndOfStream() }
             touch(stream)
         case NGHTTP2_SETTINGS.rawValue:

@@ -8,8 +8,8 @@ final class HTTP2Stream {
         case notProcessed
         /// The stream was closed; the code is `NO_ERROR` after a complete exchange.
         case closed(HTTP2ErrorCode)
-        /// The connection was lost after the request had been sent.
-        case connectionLost
+        /// The connection was lost after the request had been sent, for this reason.
+        case connectionLost(String)
     }
 
     /// Who opens the stream's flow-control window again.
@@ -98,6 +98,8 @@ final class HTTP2Stream {
             outgoing = bytes
             outgoingStart = 0
         } else {
+            outgoing.removeFirst(outgoingStart)
+            outgoingStart = 0
             outgoing.append(contentsOf: bytes)
         }
         endsAfterOutgoing = endsAfterOutgoing || endStream

@@ -46,7 +46,12 @@ final class LeaseKeeper {
     private struct Kept {
         var timeline: LeaseTimeline
         var subscriptions: [Subscription]
-        var wasRenewed = false
+    }
+
+    /// A renewal that is on its way.
+    struct Renewal {
+        let id: Lease.ID
+        let sent: ContinuousClock.Instant
     }
 
     private typealias Stream = GRPCStream<Wire.LeaseRequest, Wire.LeaseKeepAliveResponse>
@@ -64,6 +69,10 @@ final class LeaseKeeper {
 
     private let channel: Channel
     private var leases: [Lease.ID: Kept] = [:]
+    /// The renewals that were sent on the stream and are not answered yet, the oldest first.
+    ///
+    /// One that nobody waits for any more stays: its answer, which may be late, must not pass for that to a newer one.
+    private(set) var unanswered: [Renewal] = []
     private var state = State.idle
     private var timer: EventLoop.Timer?
 
@@ -158,24 +167,26 @@ final class LeaseKeeper {
         for id in leases.keys {
             guard let due = leases[id]?.timeline.nextSend, due <= now else { continue }
             leases[id]?.timeline.sent(at: now)
+            unanswered.append(Renewal(id: id, sent: now))
             stream.send(Wire.LeaseRequest(id: id.rawValue))
         }
     }
 
     private func received(_ response: Wire.LeaseKeepAliveResponse) {
         let id = Lease.ID(rawValue: response.id)
-        guard let wasRenewed = leases[id]?.wasRenewed else { return }
+        guard let index = unanswered.firstIndex(where: { $0.id == id }) else { return }
+        let sent = unanswered.remove(at: index).sent
+        guard let timeline = leases[id]?.timeline else { return }
         if response.timeToLive <= 0 {
             let error =
-                wasRenewed
+                timeline.deadline != nil
                 ? EtcdError(.leaseLost, "lease \(id) has expired or was revoked")
                 : EtcdError(.leaseNotFound, "there is no lease \(id)")
             end(id, error)
             return advance()
         }
         let timeToLive = Duration.seconds(response.timeToLive)
-        leases[id]?.wasRenewed = true
-        guard let deadline = leases[id]?.timeline.answered(at: .now, timeToLive: timeToLive) else { return }
+        guard let deadline = leases[id]?.timeline.answered(sent: sent, timeToLive: timeToLive) else { return }
         let renewal = LeaseRenewal(id: id, timeToLive: timeToLive, deadline: deadline)
         for subscription in leases[id]?.subscriptions ?? [] { subscription.renewed(renewal) }
         advance()
@@ -212,6 +223,7 @@ final class LeaseKeeper {
                 case .ended(let failure): self?.streamEnded(failure, link.endpoint)
                 }
             }
+            unanswered = []
             state = .open(stream)
             advance()
         } catch {

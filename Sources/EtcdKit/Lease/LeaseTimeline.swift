@@ -11,8 +11,8 @@ struct LeaseTimeline {
     private(set) var nextSend: ContinuousClock.Instant
     /// Until when the lease certainly lives; nil before the first sign of it.
     private(set) var deadline: ContinuousClock.Instant?
-    /// When the renewals that are not answered yet were sent, the oldest first; answers come in this order.
-    private var unanswered: [ContinuousClock.Instant] = []
+    /// When the newest renewal that is not answered yet was sent.
+    private var unanswered: ContinuousClock.Instant?
 
     init(now: ContinuousClock.Instant, granted: Lease?) {
         nextSend = now
@@ -25,26 +25,27 @@ struct LeaseTimeline {
     func isExpired(at now: ContinuousClock.Instant) -> Bool { deadline.map { $0 <= now } ?? false }
 
     mutating func sent(at now: ContinuousClock.Instant) {
-        unanswered.append(now)
+        unanswered = now
         nextSend = now + Self.retryInterval
     }
 
-    /// Takes the answer to the oldest renewal and returns the new deadline.
-    mutating func answered(at now: ContinuousClock.Instant, timeToLive: Duration) -> ContinuousClock.Instant {
-        let sent = unanswered.isEmpty ? now : unanswered.removeFirst()
+    /// Takes the answer to the renewal that was sent at `sent`, and returns the new deadline.
+    mutating func answered(sent: ContinuousClock.Instant, timeToLive: Duration) -> ContinuousClock.Instant {
         let deadline = max(sent + timeToLive, deadline ?? sent)
         self.deadline = deadline
-        nextSend = sent + timeToLive / 3
+        if let unanswered, unanswered <= sent { self.unanswered = nil }
+        // While a newer renewal is on its way, another one is no use before that would be repeated.
+        nextSend = max(sent + timeToLive / 3, unanswered.map { $0 + Self.retryInterval } ?? sent)
         return deadline
     }
 
     /// The stream is gone, and with it the answers.
     mutating func disconnected(at now: ContinuousClock.Instant) {
-        unanswered = []
+        unanswered = nil
         nextSend = now
     }
 
     mutating func renewSoon(at now: ContinuousClock.Instant) {
-        if unanswered.isEmpty { nextSend = now }
+        if unanswered == nil { nextSend = now }
     }
 }

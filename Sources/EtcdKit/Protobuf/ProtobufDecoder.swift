@@ -161,6 +161,8 @@ struct ProtobufDecoder: ProtobufVisitor {
     mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ value: inout Message?) throws(ProtobufError) {
         guard take(number, .lengthDelimited) else { return }
         var message = value ?? Message()
+        // Held in one place only, it grows in place: else each part of it that arrives copies all before it.
+        value = nil
         try mergeNested(into: &message)
         value = message
     }

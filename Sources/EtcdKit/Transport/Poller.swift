@@ -90,12 +90,13 @@ final class Poller {
 }
 
 extension Duration {
-    /// The duration in milliseconds, rounded up.
+    /// The duration in milliseconds, rounded up; at the limits of the type where it is beyond them.
     var wholeMilliseconds: Int64 {
         let (seconds, attoseconds) = components
+        // Division rounds towards zero, which is up for the negative.
+        let (quotient, remainder) = attoseconds.quotientAndRemainder(dividingBy: 1_000_000_000_000_000)
         let (milliseconds, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-        if overflow { return seconds < 0 ? .min : .max }
-        return milliseconds.addingReportingOverflow((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
-            .partialValue
+        let (sum, isBeyond) = milliseconds.addingReportingOverflow(quotient + (remainder > 0 ? 1 : 0))
+        return overflow || isBeyond ? (seconds < 0 ? .min : .max) : sum
     }
 }

@@ -45,8 +45,14 @@ final class WatchHub {
         takeOffStream(watcher)
     }
 
+    /// The consumer of a watch has taken what came in `byteCount` bytes.
+    func consumed(_ byteCount: Int, by watcher: Watcher) {
+        guard byteCount > 0, let id = watcher.watchID else { return }
+        streams.first { $0.watchers[id] === watcher }?.consume(byteCount)
+    }
+
     /// Puts a watch on a stream as soon as there is a connection.
-    func attach(_ watcher: Watcher) {
+    private func attach(_ watcher: Watcher) {
         guard !watcher.isFinished else { return }
         if isClosed { return watcher.end(EtcdError(.clientClosed, "the client was closed")) }
         waiting.append(watcher)
@@ -92,7 +98,7 @@ final class WatchHub {
         waiting = []
         for (index, watcher) in watchers.enumerated() where !watcher.isFinished {
             do {
-                try stream(for: watcher.options.lane, on: link).create(watcher, id: nextWatchID)
+                try stream(for: watcher, on: link).create(watcher, id: nextWatchID)
                 nextWatchID += 1
             } catch {
                 waiting += watchers[index...]
@@ -101,49 +107,57 @@ final class WatchHub {
         }
     }
 
-    private func stream(
-        for lane: WatchOptions.Lane,
-        on link: Channel.Link
-    ) throws(ConnectionError) -> WatchStream {
-        let present = streams.filter { $0.lane == lane }
-        let limit = lane == .bulk ? Self.maximumBulkStreams : 1
+    private func stream(for watcher: Watcher, on link: Channel.Link) throws(ConnectionError) -> WatchStream {
+        let purpose = watcher.hasOwnStream ? WatchStream.Purpose.single : .shared(watcher.options.lane)
+        let present = purpose == .single ? [] : streams.filter { $0.purpose == purpose }
+        let limit = watcher.options.lane == .bulk ? Self.maximumBulkStreams : 1
         let emptiest = present.min { $0.watchers.count < $1.watchers.count }
         if let emptiest, emptiest.watchers.count < Self.watchesPerStream || present.count >= limit { return emptiest }
         let stream = try WatchStream(
-            lane,
+            purpose,
             on: link,
             maximumMessageSize: channel.configuration.maximumMessageSize,
-            onResponse: { [weak self] in self?.received($1, for: $2, on: $0) },
+            onResponse: { [weak self] in self?.received($1, byteCount: $2, for: $3, on: $0) },
             onEnd: { [weak self] in self?.ended($0, with: $1, $2) }
         )
         streams.append(stream)
         return stream
     }
 
-    private func received(_ response: Wire.WatchResponse, for watcher: Watcher?, on stream: WatchStream) {
+    private func received(
+        _ response: Wire.WatchResponse,
+        byteCount: Int,
+        for watcher: Watcher?,
+        on stream: WatchStream
+    ) {
         failures = 0
         guard let watcher else {
             // Progress of the whole stream, which only those hear of that asked for it. It does not move a watch:
             // before 3.4.25 and 3.5.8, etcd may send it ahead of the events it covers.
             if response.watchID == -1, !response.created, !response.canceled {
                 for watcher in stream.watchers.values where watcher.options.reportsProgress {
-                    deliver(.progress(response.header.revision), to: watcher, on: stream)
+                    watcher.offer(.progress(response.header.revision), byteCount: 0)
                 }
             }
-            return
+            return stream.consume(byteCount)
         }
         switch watcher.state.receive(response) {
         case .none:
-            break
+            // Part of a revision that may be larger than the window, so the window must not wait for its end.
+            stream.consume(byteCount)
         case .created:
             watcher.confirmed()
+            stream.consume(byteCount)
         case .deliver(let events):
-            deliver(.events(events), to: watcher, on: stream)
+            watcher.offer(.events(events), byteCount: byteCount)
+            if watcher.isBehind && !watcher.hasOwnStream { moveToOwnStream(watcher, from: stream) }
         case .progress(let revision):
-            deliver(.progress(revision), to: watcher, on: stream)
+            watcher.offer(.progress(revision), byteCount: byteCount)
         case .resume:
             stream.remove(watcher)
+            watcher.disconnected()
             waiting.append(watcher)
+            closeIfEmpty(stream)
             retryLater()
         case .end(let code, let message, let compactRevision):
             watcher.end(EtcdError(code, message, compactRevision: compactRevision))
@@ -152,18 +166,19 @@ final class WatchHub {
         }
     }
 
-    private func deliver(_ chunk: Watcher.Chunk, to watcher: Watcher, on stream: WatchStream) {
-        guard watcher.offer(chunk) else { return }
-        watcher.state.disconnected()
+    /// Takes a watch up again on a stream of its own, so that its slow consumer holds up the server and nobody else.
+    private func moveToOwnStream(_ watcher: Watcher, from stream: WatchStream) {
         stream.cancel(watcher)
         closeIfEmpty(stream)
+        watcher.disconnected()
+        watcher.hasOwnStream = true
+        attach(watcher)
     }
 
     private func ended(_ stream: WatchStream, with watchers: [Watcher], _ error: EtcdError) {
         streams.removeAll { $0 === stream }
         for watcher in watchers {
-            watcher.watchID = nil
-            watcher.state.disconnected()
+            watcher.disconnected()
             if error.code.isTransient || error.code == .protocolViolation {
                 waiting.append(watcher)
             } else {

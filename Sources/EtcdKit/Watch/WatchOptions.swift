@@ -15,8 +15,8 @@ public struct WatchOptions: Sendable, Hashable {
     public var reportsProgress = false
     /// How much the watch buffers for a slow consumer, in bytes, about.
     ///
-    /// Beyond it, the watch stops at the server until the consumer has caught up; nothing is lost meanwhile, unless it
-    /// is compacted.
+    /// Beyond it, the watch gets a stream of its own, on which the server sends no more than the consumer takes. Nothing
+    /// is lost meanwhile, unless it is compacted.
     public var bufferSize = 1 << 20
 
     /// Makes options that report all changes, without the entries from before.

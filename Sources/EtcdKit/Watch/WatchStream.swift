@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One gRPC stream that carries many watches.
+/// One gRPC stream that carries many watches, or one whose consumer is behind.
 @EventLoop
 final class WatchStream {
-    let lane: WatchOptions.Lane
+    /// Who the stream is for.
+    enum Purpose: Equatable {
+        case shared(WatchOptions.Lane)
+        /// One watch: the server sends no more than its consumer takes.
+        case single
+    }
+
+    let purpose: Purpose
     private var stream: GRPCStream<Wire.WatchRequest, Wire.WatchResponse>?
     private(set) var watchers: [Int64: Watcher] = [:]
     /// Watches that the server has not confirmed yet; it does so in this order.
@@ -11,26 +18,27 @@ final class WatchStream {
 
     /// Opens a stream.
     ///
-    /// `onResponse` gets each answer with the watch it is for, or nil where it is for none or for all; `onEnd` gets the
-    /// watches that were on the stream when it ended.
+    /// `onResponse` gets each answer with its size in bytes and the watch it is for, or nil where it is for none or for
+    /// all; `onEnd` gets the watches that were on the stream when it ended.
     init(
-        _ lane: WatchOptions.Lane,
+        _ purpose: Purpose,
         on link: Channel.Link,
         maximumMessageSize: Int,
-        onResponse: @escaping @EventLoop (WatchStream, Wire.WatchResponse, Watcher?) -> Void,
+        onResponse: @escaping @EventLoop (WatchStream, Wire.WatchResponse, Int, Watcher?) -> Void,
         onEnd: @escaping @EventLoop (WatchStream, [Watcher], EtcdError) -> Void
     ) throws(ConnectionError) {
-        self.lane = lane
+        self.purpose = purpose
         stream = try GRPCStream(
             Wire.watch,
             metadata: GRPCMetadata(authority: link.endpoint.description, requiresLeader: true),
             maximumMessageSize: maximumMessageSize,
+            window: purpose == .single ? .manual : .automatic,
             on: link.connection
         ) { [weak self] event in
             guard let self else { return }
             switch event {
-            case .message(let response, _):
-                onResponse(self, response, watcher(for: response))
+            case .message(let response, let byteCount):
+                onResponse(self, response, byteCount, watcher(for: response))
             case .ended(let failure):
                 let watchers = Array(watchers.values)
                 self.watchers = [:]
@@ -73,6 +81,11 @@ final class WatchStream {
         unconfirmed.removeAll { $0 == id }
         watcher.watchID = nil
         return id
+    }
+
+    /// Lets the server send more on the stream of a single watch.
+    func consume(_ byteCount: Int) {
+        stream?.consume(byteCount)
     }
 
     func requestProgress() {

@@ -16,13 +16,15 @@ final class Watcher {
     ///
     /// A number is never used twice.
     var watchID: Int64?
-    /// The server watch was ended because the consumer is behind.
-    private(set) var isParked = false
+    /// The consumer is behind, so the watch has a stream of its own, whose window holds the server back.
+    var hasOwnStream = false
     private(set) var isFinished = false
 
     private let hub: WatchHub
     private var buffer: [Chunk] = []
     private var bufferCost = 0
+    /// Bytes in the buffer for which the server waits on the watch's own stream.
+    private var withheldCount = 0
     private var ending: EtcdError?
     private let created = Completion<Result<Void, EtcdError>>()
     private var waiting: Completion<Void>?
@@ -46,10 +48,8 @@ final class Watcher {
                 defer {
                     buffer = []
                     bufferCost = 0
-                    if isParked {
-                        isParked = false
-                        hub.attach(self)
-                    }
+                    hub.consumed(withheldCount, by: self)
+                    withheldCount = 0
                 }
                 return .success(buffer)
             }
@@ -75,17 +75,25 @@ final class Watcher {
 
     func confirmed() { created.complete(.success(())) }
 
-    /// Buffers a chunk for the consumer.
-    ///
-    /// - Returns: Whether the buffer is full now, so that the watch is parked: the hub must end it at the server.
-    func offer(_ chunk: Chunk) -> Bool {
+    /// Buffers a chunk for the consumer, which came in an answer of `byteCount` bytes.
+    func offer(_ chunk: Chunk, byteCount: Int) {
         if case .events(let events) = chunk { bufferCost += events.reduce(0) { $0 + $1.cost } }
         if case .progress = chunk, case .progress? = buffer.last { buffer.removeLast() }
         buffer.append(chunk)
+        withheldCount += hasOwnStream ? byteCount : 0
         waiting?.complete(())
         waiting = nil
-        isParked = bufferCost > options.bufferSize
-        return isParked
+    }
+
+    /// The consumer has left more than the options allow.
+    var isBehind: Bool { bufferCost > options.bufferSize }
+
+    /// The stream is gone, and with it its window.
+    func disconnected() {
+        watchID = nil
+        hasOwnStream = false
+        withheldCount = 0
+        state.disconnected()
     }
 
     /// Ends the watch; what is buffered is still delivered.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
 import EtcdTesting
 import Testing
+
+@testable import EtcdKit
 
 /// The one real etcd that the live tests of this process share.
 ///
@@ -14,6 +15,7 @@ private enum LiveEtcd {
 /// Lends a client of the shared etcd to `body`, with a prefix of keys that no other test uses.
 ///
 /// For tests that stay under their prefix, so that they can run in parallel. Revisions go up by others' changes too.
+@discardableResult
 func withLiveClient<Result>(_ body: (EtcdClient, Key) async throws -> Result) async throws -> Result {
     let endpoints = try await LiveEtcd.cluster.value.endpoints.joined(separator: ",")
     return try await withEtcdClient(endpoints: endpoints) { client in
@@ -24,6 +26,7 @@ func withLiveClient<Result>(_ body: (EtcdClient, Key) async throws -> Result) as
 /// Lends an etcd of its own to `body`, with a client.
 ///
 /// For tests that compact, read all keys or all leases, or harm the server.
+@discardableResult
 func withPrivateEtcd<Result>(
     members: Int = 1,
     _ body: (EtcdClient, EtcdCluster) async throws -> Result
@@ -47,4 +50,15 @@ func expectError<Result>(
 ) async {
     let error = await #expect(throws: EtcdError.self, sourceLocation: sourceLocation) { _ = try await operation() }
     if let error { #expect(error.code == code, "\(error)", sourceLocation: sourceLocation) }
+}
+
+extension EtcdClient {
+    /// How many calls and streams are open on the client's connection; 0 if it has none.
+    var openStreamCount: Int {
+        get async { await core.channel.openStreamCount }
+    }
+}
+
+extension Channel {
+    fileprivate var openStreamCount: Int { readyLink?.connection.openStreamCount ?? 0 }
 }

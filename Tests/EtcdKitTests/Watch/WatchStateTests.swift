@@ -103,7 +103,10 @@ struct WatchStateTests {
             ("etcdserver: no leader", nil),
             ("rpc error: code = Unavailable desc = etcdserver: no leader", nil),
             ("etcdserver: server stopped", nil),
-            ("rpc error: code = PermissionDenied desc = etcdserver: permission denied", EtcdError.Code.permissionDenied),
+            (
+                "rpc error: code = PermissionDenied desc = etcdserver: permission denied",
+                EtcdError.Code.permissionDenied
+            ),
             ("rpc error: code = Unauthenticated desc = etcdserver: invalid auth token", .unauthenticated),
             ("etcdserver: mvcc: required revision has been compacted", .compacted),
             ("mvcc: watcher range is empty", .invalidArgument),

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// One connection through a ``FaultProxy``: a socket to the client, one to the server, and a flow each way.
+@EventLoop
+final class FaultProxyConnection {
+    private let client: FaultProxyPeer
+    private let server = FaultProxyPeer()
+    private let toServer: FaultProxyFlow
+    private let toClient: FaultProxyFlow
+    private var addresses: ArraySlice<SocketAddress>
+    private var isConnected = false
+    private weak var relay: FaultProxyRelay?
+
+    init(
+        from socket: consuming Socket,
+        to addresses: [SocketAddress],
+        lanes: (toServer: FaultProxyLane, toClient: FaultProxyLane),
+        relay: FaultProxyRelay
+    ) {
+        client = FaultProxyPeer(socket)
+        toServer = FaultProxyFlow(from: client, to: server, lane: lanes.toServer)
+        toClient = FaultProxyFlow(from: server, to: client, lane: lanes.toClient)
+        self.addresses = addresses[...]
+        self.relay = relay
+    }
+
+    /// Connects to the server; the client is not read before that.
+    func connect() {
+        guard let address = addresses.popFirst() else { return close(.reset) }
+        do throws(SystemError) {
+            server.adopt(try Socket.connecting(to: address))
+            server.onReady = { [weak self] in self?.serverIsConnected() }
+            server.setInterest(read: false, write: true)
+        } catch {
+            connect()
+        }
+    }
+
+    private func serverIsConnected() {
+        do throws(SystemError) {
+            try server.connectResult()
+        } catch {
+            server.close(.reset)
+            return connect()
+        }
+        isConnected = true
+        for peer in [client, server] { peer.onReady = { [weak self] in self?.pump() } }
+        for flow in [toServer, toClient] { flow.onDue = { [weak self] in self?.pump() } }
+        pump()
+    }
+
+    /// Passes on what can be passed on now, and waits for the rest.
+    func pump() {
+        guard isConnected else { return }
+        toServer.pump()
+        if toServer.hasLostDestination { toClient.noteBrokenSource() }
+        toClient.pump()
+        if toClient.hasLostDestination { toServer.noteBrokenSource() }
+
+        if toServer.isCut || toClient.isCut {
+            relay?.close(.orderly)
+        } else if toServer.ending == .reset || toClient.ending == .reset {
+            close(.reset)
+        } else if toServer.ending != nil && toClient.ending != nil {
+            close(.orderly)
+        } else {
+            client.setInterest(read: toServer.wantsToRead, write: toClient.wantsToWrite)
+            server.setInterest(read: toClient.wantsToRead, write: toServer.wantsToWrite)
+        }
+    }
+
+    /// Ends the connection for both sides.
+    func close(_ ending: FaultProxyEnding) {
+        isConnected = false
+        toServer.cancel()
+        toClient.cancel()
+        client.close(ending)
+        server.close(ending)
+        relay?.forget(self)
+    }
+}
+
+/// How one side of a connection ends it.
+enum FaultProxyEnding {
+    /// With a FIN.
+    case orderly
+    /// With an RST.
+    case reset
+}
+
+/// A socket of a ``FaultProxyConnection``.
+@EventLoop
+final class FaultProxyPeer {
+    /// Called when the socket is ready for what was asked for.
+    var onReady: (@EventLoop () -> Void)?
+    private var socket: Socket?
+    private var isWatched = false
+
+    init() {}
+
+    init(_ socket: consuming Socket) {
+        self.socket = consume socket
+    }
+
+    func adopt(_ socket: consuming Socket) {
+        self.socket = consume socket
+    }
+
+    /// Says what to wait for.
+    ///
+    /// While there is nothing to wait for, the descriptor is not polled at all, since `poll` would report the end of the
+    /// connection over and over.
+    func setInterest(read: Bool, write: Bool) {
+        guard let descriptor = socket?.descriptor else { return }
+        let isWanted = read || write
+        if isWanted && !isWatched { EventLoop.watch(descriptor) { [weak self] _ in self?.onReady?() } }
+        if !isWanted && isWatched { EventLoop.unwatch(descriptor) }
+        isWatched = isWanted
+        EventLoop.setInterest(of: descriptor, read: read, write: write)
+    }
+
+    func connectResult() throws(SystemError) {
+        try socket?.connectResult()
+    }
+
+    func receive(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int? {
+        try socket?.receive(into: buffer)
+    }
+
+    func send(_ bytes: ArraySlice<UInt8>) throws -> Int {
+        try bytes.withUnsafeBytes { try socket?.send($0) ?? 0 }
+    }
+
+    /// Tells the peer that nothing more will come.
+    func shutdownWrites() {
+        if let descriptor = socket?.descriptor { Platform.shutdownWrites(descriptor) }
+    }
+
+    func close(_ ending: FaultProxyEnding) {
+        guard let descriptor = socket?.descriptor else { return }
+        setInterest(read: false, write: false)
+        onReady = nil
+        switch ending {
+        case .reset:
+            Platform.resetOnClose(descriptor)
+        case .orderly:
+            shutdownWrites()
+            drain()
+        }
+        socket = nil
+    }
+
+    /// Reads what is there: closing a socket with unread bytes would be a reset.
+    private func drain() {
+        withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { buffer in
+            // Bounded, for a peer that sends as fast as this reads.
+            for _ in 0..<256 {
+                guard let count = try? receive(into: buffer), count > 0 else { return }
+            }
+        }
+    }
+}

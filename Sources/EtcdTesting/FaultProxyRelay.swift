@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// The part of a ``FaultProxy`` that lives on the event loop: its listener, its connections, and its faults.
+@EventLoop
+final class FaultProxyRelay {
+    nonisolated let endpoint: String
+
+    private let address: SocketAddress
+    private let target: [SocketAddress]
+    private let ports: LoopbackPorts
+    private let toServer = FaultProxyLane()
+    private let toClient = FaultProxyLane()
+    private var listener: Socket?
+    private var connections: [ObjectIdentifier: FaultProxyConnection] = [:]
+    private var acceptedConnections = 0
+    private var isStopped = false
+
+    static func start(to target: Endpoint) async throws -> FaultProxyRelay {
+        let answer = await withCheckedContinuation { continuation in
+            HostResolver.resolve(target.host, port: target.port) { continuation.resume(returning: $0) }
+        }
+        do {
+            let ports = try LoopbackPorts(count: 1)
+            let own = Platform.addresses(of: "127.0.0.1", port: ports.numbers[0], numeric: true)
+            let relay = try FaultProxyRelay(listeningOn: own.get()[0], ports, target: answer.get())
+            do {
+                try relay.listen()
+            } catch {
+                // Should this system not let us listen on a port that is held, do without the hold.
+                ports.release()
+                try relay.listen()
+            }
+            return relay
+        } catch let error as SocketAddress.LookupError {
+            throw EtcdTestingError(code: .system, message: error.description)
+        }
+    }
+
+    private init(listeningOn address: SocketAddress, _ ports: LoopbackPorts, target: [SocketAddress]) {
+        self.address = address
+        self.ports = ports
+        self.target = target
+        endpoint = "127.0.0.1:\(ports.numbers[0])"
+    }
+
+    var counters: FaultProxy.Counters {
+        FaultProxy.Counters(
+            acceptedConnections: acceptedConnections,
+            openConnections: connections.count,
+            bytesToServer: toServer.bytesPassed,
+            bytesToClient: toClient.bytesPassed
+        )
+    }
+
+    // MARK: Faults
+
+    /// Changes the faults of a direction, and lets them act on the connections.
+    func set(_ direction: FaultProxy.Direction, _ change: @EventLoop (FaultProxyLane) -> Void) {
+        if direction.contains(.toServer) { change(toServer) }
+        if direction.contains(.toClient) { change(toClient) }
+        for connection in connections.values { connection.pump() }
+    }
+
+    /// Ends all connections.
+    func close(_ ending: FaultProxyEnding) {
+        for connection in connections.values { connection.close(ending) }
+    }
+
+    func stop() {
+        isStopped = true
+        stopListening()
+        close(.orderly)
+        ports.release()
+    }
+
+    // MARK: Listening
+
+    func listen() throws {
+        if isStopped { throw EtcdTestingError(code: .stopped, message: "the proxy has been stopped") }
+        if listener != nil { return }
+        do throws(SystemError) {
+            let socket = try Socket.listening(on: address)
+            EventLoop.watch(socket.descriptor) { [weak self] _ in self?.accept() }
+            listener = consume socket
+        } catch {
+            throw EtcdTestingError(code: .system, message: "cannot listen on \(endpoint): \(error)")
+        }
+    }
+
+    func stopListening() {
+        if let descriptor = listener?.descriptor { EventLoop.unwatch(descriptor) }
+        listener = nil
+    }
+
+    private func accept() {
+        do throws(SystemError) {
+            while let descriptor = try listener?.acceptConnection() {
+                acceptedConnections += 1
+                let connection = FaultProxyConnection(
+                    from: Socket(adopting: descriptor),
+                    to: target,
+                    lanes: (toServer, toClient),
+                    relay: self
+                )
+                connections[ObjectIdentifier(connection)] = connection
+                connection.connect()
+            }
+        } catch {
+            // This process has no descriptor left: try again when others may have been closed.
+            guard let descriptor = listener?.descriptor else { return }
+            EventLoop.setInterest(of: descriptor, read: false, write: false)
+            _ = EventLoop.schedule(at: .now + .milliseconds(50)) { [weak self] in
+                guard let descriptor = self?.listener?.descriptor else { return }
+                EventLoop.setInterest(of: descriptor, read: true, write: false)
+            }
+        }
+    }
+
+    func forget(_ connection: FaultProxyConnection) {
+        connections[ObjectIdentifier(connection)] = nil
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+import Testing
+
+@testable import EtcdTesting
+
+@Suite("Life of a fault proxy", .timeLimit(.minutes(1)))
+struct FaultProxyLifeTests {
+    @Test("a proxy that is stopped or dropped is gone", arguments: [false, true])
+    func end(dropped: Bool) async throws {
+        let server = try await EchoServer()
+        var proxy: FaultProxy? = try await FaultProxy.start(to: server.endpoint)
+        let endpoint = try #require(proxy?.endpoint)
+        let client = try await RawConnection.connect(to: endpoint)
+        try await eventually("it is connected") { await server.connections.count == 1 }
+        if dropped {
+            proxy = nil
+        } else {
+            await proxy?.stop()
+            await proxy?.stop()
+            let error = await #expect(throws: EtcdTestingError.self) { try await proxy?.acceptConnections() }
+            #expect(error?.code == .stopped)
+        }
+        try await eventually("the connection ends") { await client.ending == .orderly }
+        let late = try await RawConnection.connect(to: endpoint)
+        try await eventually("nobody listens") { await late.ending == .reset }
+        await server.close()
+    }
+
+    @Test("a proxy ends with its scope, also when that throws", arguments: [false, true])
+    func scope(throwing: Bool) async throws {
+        struct Failure: Error {}
+        var proxy: FaultProxy?
+        let error = await #expect(throws: (any Error).self) {
+            try await withFaultProxy(to: "127.0.0.1:1") {
+                proxy = $0
+                if throwing { throw Failure() }
+            }
+            try await proxy?.acceptConnections()
+        }
+        #expect(throwing ? error is Failure : error is EtcdTestingError)
+        let late = try await RawConnection.connect(to: #require(proxy?.endpoint))
+        try await eventually("nobody listens") { await late.ending == .reset }
+    }
+
+    @Test("a target that is none is refused")
+    func wrongTarget() async throws {
+        await expectError(.invalidEndpoint) { try await FaultProxy.start(to: "127.0.0.1:many") }
+        let error = await #expect(throws: EtcdTestingError.self) { try await FaultProxy.start(to: "no.such.invalid:1") }
+        #expect(error?.code == .system)
+    }
+
+    @Test("200 connections leave no socket open", .enabled(if: ProcessFigures.areAvailable))
+    func sockets() async throws {
+        await #expect(processExitsWith: .success) {
+            let server = try await EchoServer()
+            try await withFaultProxy(to: server.endpoint) { try await expectEcho(through: $0) }
+            await server.closeConnections()
+            let before = openSockets()
+            var proxies: [FaultProxy] = []
+            for round in 0..<10 {
+                try await withFaultProxy(to: server.endpoint) { proxy in
+                    proxies.append(proxy)
+                    var clients: [RawConnection] = []
+                    for _ in 0..<20 { clients.append(try await connect(proxy, server).client) }
+                    #expect(openSockets() >= before + 80)
+                    for client in clients { await client.send([1]) }
+                    switch round % 5 {
+                    case 0: await proxy.cut()
+                    case 1: await proxy.reset()
+                    case 2: for client in clients { await client.finish() }
+                    case 3: for client in clients { await client.reset() }
+                    default: await proxy.stall()
+                    }
+                    if round % 5 < 4 {
+                        try await eventually("they are gone") { await proxy.counters.openConnections == 0 }
+                    }
+                    for client in clients { await client.close() }
+                }
+                await server.closeConnections()
+            }
+            #expect(openSockets() == before)
+        }
+    }
+
+    @Test("what has ended does not keep the processor busy")
+    func idle() async throws {
+        await #expect(processExitsWith: .success) {
+            try await withProxiedEcho { proxy, server in
+                for _ in 0..<10 {
+                    let (client, peer) = try await connect(proxy, server)
+                    await proxy.stall()
+                    await client.reset()
+                    await peer.reset()
+                }
+                // The second proxy is dropped at once.
+                let (client, _) = try await connect(FaultProxy.start(to: server.endpoint), server)
+                try await eventually("it ends") { await client.ending != nil }
+                let before = clock()
+                try await Task.sleep(for: .milliseconds(500))
+                #expect(Double(clock() - before) / Double(CLOCKS_PER_SEC) < 0.02)
+            }
+        }
+    }
+}
+
+/// The sockets of this process; its other descriptors come and go with Dispatch's timers.
+private func openSockets() -> Int {
+    let files = FileManager.default
+    let descriptors = (try? files.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+    let targets = descriptors.compactMap { try? files.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }
+    return targets.count { $0.hasPrefix("socket:") }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+
+/// Each test runs in a process of its own, whose memory is then only the client's.
+@Suite(
+    "A watch whose consumer is slow",
+    .enabled(if: ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized),
+    .serialized,
+    .timeLimit(.minutes(3))
+)
+struct SlowConsumerTests {
+    @Test("200 MB of events, unread, take less than 16 MB; others go on; then all of them arrive")
+    func boundedMemory() async throws {
+        await #expect(processExitsWith: .success) {
+            let growth = try await growthWithUnreadEvents(bufferSize: WatchOptions().bufferSize)
+            #expect(growth < 16 << 20)
+        }
+    }
+
+    @Test("the control: a buffer without a bound takes all of it")
+    func unboundedMemory() async throws {
+        await #expect(processExitsWith: .success) {
+            let growth = try await growthWithUnreadEvents(bufferSize: .max)
+            #expect(growth > 150 << 20)
+        }
+    }
+
+    @Test("what is compacted before it is read is a typed error, after all that was buffered")
+    func compaction() async throws {
+        try await withPrivateEtcd { client, _ in
+            var options = WatchOptions()
+            options.bufferSize = 10_000
+            let value = String(repeating: "x", count: 50_000)
+            try await client.withWatch(.prefix("k"), options: options) { events in
+                for number in 0..<200 { try await client.put("k", Value("\(number) \(value)")) }
+                let newest = try await client.put("k", "end").header.revision
+                try await client.compact(at: newest)
+                var seen: [Substring?] = []
+                do {
+                    for try await event in events { seen.append(event.entry.value.string?.prefix { $0 != " " }) }
+                } catch let error as EtcdError {
+                    #expect(error.code == .compacted)
+                }
+                #expect(!seen.isEmpty && seen.count < 200)
+                #expect(seen.compactMap { $0 } == (0..<seen.count).map { "\($0)" })
+            }
+        }
+    }
+}
+
+/// Writes 200 MB that a watch does not read, checks that it then sees all, and returns how much memory had grown.
+private func growthWithUnreadEvents(bufferSize: Int) async throws -> Int {
+    let count = 4000
+    let value = Value(bytes: Array(repeating: 1, count: 50_000))
+    return try await withPrivateEtcd { client, _ in
+        // What writing itself takes is there before the measurement.
+        for number in 0..<400 { try await client.put("warm-up/\(number % 4)", value) }
+        var options = WatchOptions()
+        options.bufferSize = bufferSize
+        return try await client.withWatch(.prefix("k/"), options: options) { events in
+            var iterator = events.makeAsyncIterator()
+            try await client.put("k/first", "1")
+            _ = try await iterator.next()
+
+            let before = ProcessFigures.residentMemory
+            var peak = before
+            // Another watch on the same stream, and calls on the same connection, must not notice.
+            try await client.withWatch(.key("other")) { others in
+                var others = others.makeAsyncIterator()
+                for number in 0..<count {
+                    try await client.put("k/\(number)", value)
+                    peak = max(peak, ProcessFigures.residentMemory)
+                    if number % 100 == 0 {
+                        try await client.put("other", "\(number)")
+                        let event = try await others.next()
+                        try #require(event?.entry.value.string == "\(number)")
+                    }
+                }
+            }
+            for number in 0..<count {
+                let event = try #require(try await iterator.next())
+                try #require(event.key == "k/\(number)" && event.entry.value == value)
+            }
+            return peak - before
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+
+@Suite("A watch whose connection is cut", .serialized, .timeLimit(.minutes(3)))
+struct WatchResumptionTests {
+    private static let valueCount = 20_000
+    private static let cutCount = 50
+
+    @Test("a watcher that is cut off 50 times sees each of 20,000 puts once and in order")
+    func exactResumption() async throws {
+        let seen = try await valuesSeen { client, lastValue in
+            var seen: [Int] = []
+            for try await event in client.watch(.prefix("numbers/"), from: 1) {
+                seen.append(try #require(number(in: event)))
+                if seen.last == lastValue { break }
+            }
+            return seen
+        }
+        #expect(firstDifference(seen, Array(0..<Self.valueCount)) == nil)
+    }
+
+    @Test("the control: a watcher that starts again from now loses some")
+    func naiveResumption() async throws {
+        let seen = try await valuesSeen { client, lastValue in
+            var seen: [Int] = []
+            while seen.last != lastValue {
+                for await events in await watchWithoutResumption(client, .prefix("numbers/")) {
+                    seen += events.compactMap(number)
+                    if seen.last == lastValue { break }
+                }
+            }
+            return seen
+        }
+        #expect(seen.count < Self.valueCount)
+    }
+
+    /// Writes numbered values past a watcher whose connection is cut at random, and returns what the watcher saw.
+    private func valuesSeen(
+        by watcher: @escaping @Sendable (EtcdClient, _ lastValue: Int) async throws -> [Int]
+    ) async throws -> [Int] {
+        try await withPrivateEtcd { writer, cluster in
+            try await withFaultProxy(to: cluster.members[0].endpoint) { proxy in
+                try await withEtcdClient(endpoints: proxy.endpoint) { client in
+                    async let seen = watcher(client, Self.valueCount - 1)
+                    async let cuts: Void = cutAtRandom(proxy)
+                    let valuesPerCut = Self.valueCount / (Self.cutCount + 1)
+                    for number in 0..<Self.valueCount {
+                        try await writer.put("numbers/\(number % 100)", "\(number)")
+                        if number % valuesPerCut == 0 {
+                            // Keeps the writer from being done before the cuts are.
+                            try await eventually("cut \(number / valuesPerCut - 2)") {
+                                await proxy.counters.acceptedConnections >= number / valuesPerCut - 1
+                            }
+                        }
+                    }
+                    try await cuts
+                    return try await seen
+                }
+            }
+        }
+    }
+
+    /// Cuts the watcher's connection again and again, each time after a random number of bytes.
+    private func cutAtRandom(_ proxy: FaultProxy) async throws {
+        for cut in 1...Self.cutCount {
+            try await eventually("connection \(cut)") { await proxy.counters.acceptedConnections >= cut }
+            await proxy.cut(afterBytes: .random(in: 0..<8000), .toClient)
+        }
+        try await eventually("the last cut") { await proxy.counters.acceptedConnections > Self.cutCount }
+    }
+}
+
+private func number(in event: WatchEvent) -> Int? {
+    event.entry.value.string.flatMap { Int($0) }
+}
+
+/// What a client without resumption does: a stream that watches from now, until it breaks.
+@EventLoop
+private func watchWithoutResumption(_ client: EtcdClient, _ range: KeyRange) -> AsyncStream<[WatchEvent]> {
+    let (events, continuation) = AsyncStream.makeStream(of: [WatchEvent].self)
+    let channel = client.core.channel
+    _ = channel.whenReady { result in
+        guard
+            case .success(let link) = result,
+            let stream = try? GRPCStream(
+                Wire.watch,
+                metadata: GRPCMetadata(authority: link.endpoint.description),
+                maximumMessageSize: channel.configuration.maximumMessageSize,
+                on: link.connection,
+                onEvent: { event in
+                    switch event {
+                    case .message(let response, _): continuation.yield(response.events)
+                    case .ended: continuation.finish()
+                    }
+                }
+            )
+        else { return continuation.finish() }
+        stream.send(
+            Wire.WatchRequest(create: Wire.WatchCreateRequest(key: range.start, rangeEnd: range.end))
+        )
+    }
+    return events
+}
