@@ -9,12 +9,15 @@
 ///     …
 /// }
 /// ```
+///
+/// > Note: Swift 6.3.1 crashes when it compiles `for try await` over a sequence of this package within a `do` whose
+/// > `catch` has a pattern. Write a `catch` without one there, and look at `error.code` in it.
 public struct EtcdError: Error, Sendable, CustomStringConvertible {
     /// What kind of error it is: the part to decide by.
     public let code: Code
     /// What happened, for people.
     ///
-    /// Text of etcd stands here as etcd sent it.
+    /// Text of etcd stands here as etcd sent it, with the endpoint behind it.
     public let message: String
     /// The error behind this one, if any.
     public let cause: (any Error)?

@@ -36,6 +36,9 @@ extension EtcdClient {
         if let limit = options.limit, limit <= 0 {
             throw EtcdError(.invalidArgument, "a limit of \(limit) entries; leave it nil for all")
         }
+        if let revision = options.revision, revision < 0 {
+            throw EtcdError(.invalidArgument, "revision \(revision) is negative")
+        }
         return try await call(Wire.range, Wire.RangeRequest(range, options))
     }
 

@@ -32,10 +32,18 @@ extension EtcdClient {
             let result = try await keepingAlive(lease, body)
             await revoke(lease)
             return result
+        } catch let loss as LeaseLoss {
+            // There is nothing left to revoke, and nobody to ask perhaps.
+            throw loss.error
         } catch {
             await revoke(lease)
             throw error
         }
+    }
+
+    /// The lease was lost while the body ran.
+    private struct LeaseLoss: Error {
+        let error: EtcdError
     }
 
     /// Runs `body` in a child task that is cancelled when `lease` is lost.
@@ -54,7 +62,7 @@ extension EtcdClient {
                 }
             }
             defer { group.cancelAll() }
-            var loss: EtcdError?
+            var loss: LeaseLoss?
             while let outcome = try await next(in: &group, unless: loss) {
                 switch outcome {
                 case .finished(let result):
@@ -62,23 +70,27 @@ extension EtcdClient {
                     return result
                 case .lost(let error):
                     // Cancellation of the caller reaches the renewals too, but is for `body` to answer.
-                    if error.code != .cancelled { loss = EtcdError(.leaseLost, error.message, cause: error) }
+                    if error.code != .cancelled {
+                        loss = LeaseLoss(error: EtcdError(.leaseLost, error.message, cause: error))
+                    }
                     group.cancelAll()
                 }
             }
-            throw loss ?? EtcdError(.cancelled, "the task was cancelled")
+            if let loss { throw loss }
+            throw EtcdError(.cancelled, "the task was cancelled")
         }
     }
 
     /// The next outcome in `group`; what a body throws after the loss of its lease is a consequence of it.
     private func next<Result>(
         in group: inout ThrowingTaskGroup<Outcome<Result>, any Error>,
-        unless loss: EtcdError?
+        unless loss: LeaseLoss?
     ) async throws -> Outcome<Result>? {
         do {
             return try await group.next()
         } catch {
-            throw loss ?? error
+            if let loss { throw loss }
+            throw error
         }
     }
 

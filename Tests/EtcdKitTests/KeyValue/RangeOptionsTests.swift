@@ -22,6 +22,7 @@ struct RangeOptionsTests {
             for limit in [0, -1] {
                 await expectError(.invalidArgument) { try await client.range(.prefix(prefix)) { $0.limit = limit } }
             }
+            await expectError(.invalidArgument) { try await client.get(prefix, at: -1) }
         }
     }
 
