@@ -10,16 +10,20 @@ extension Channel {
     }
 
     /// Makes a unary call on a connection, as often as is safe: again when the server has certainly not acted on it, and
-    /// for a read also when its connection was lost.
+    /// for a read also when its connection was lost or the server could not answer just then.
     ///
     /// - Returns: The body of the answer, framed.
-    func perform(_ request: Request) async -> Result<[UInt8], EtcdError> {
+    nonisolated func perform(_ request: Request) async -> Result<[UInt8], EtcdError> {
         var failures = 0
         while true {
             let link: Link
-            switch await waitForLink(until: request.deadline) {
-            case .success(let ready): link = ready
-            case .failure(let error): return .failure(error)
+            if let probable = probableLink {
+                link = probable
+            } else {
+                switch await waitForLink(until: request.deadline) {
+                case .success(let ready): link = ready
+                case .failure(let error): return .failure(error)
+                }
             }
             let outcome = await GRPCUnaryCall.perform(
                 request.path,
@@ -63,7 +67,6 @@ extension Channel {
 
 extension GRPCFailure {
     fileprivate func permitsRepetition(isRead: Bool) -> Bool {
-        guard status.code == .unavailable else { return false }
-        return effect == .none || effect == .unknown && isRead
+        status.code == .unavailable && (effect == .none || isRead)
     }
 }

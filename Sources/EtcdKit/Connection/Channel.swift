@@ -24,7 +24,11 @@ final class Channel {
     }
 
     nonisolated let configuration: EtcdClient.Configuration
-    private var state = State.idle
+    private var state = State.idle {
+        didSet { publishedLink.withLock { $0 = readyLink } }
+    }
+    /// What ``readyLink`` is, for tasks that are not on the loop.
+    private nonisolated let publishedLink = Lock<Link?>(nil)
     private var waiters: [(ticket: Ticket, deliver: @EventLoop (Result<Link, EtcdError>) -> Void)] = []
     private var nextTicket: UInt64 = 0
     private var nextEndpoint = 0
@@ -39,6 +43,11 @@ final class Channel {
     var readyLink: Link? {
         if case .ready(let link) = state { link } else { nil }
     }
+
+    /// The connection, if there was one a moment ago.
+    ///
+    /// One that has ended since refuses a call, which is then known to have had no effect.
+    nonisolated var probableLink: Link? { publishedLink.withLock { $0 } }
 
     /// Calls `deliver` with a connection, at once or as soon as there is one, or with an error when the client closes.
     ///

@@ -11,13 +11,13 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
     private var timer: EventLoop.Timer?
     private let completion = Completion<Outcome>()
 
-    private init(_ connection: HTTP2Connection, maximumMessageSize: Int) {
+    private nonisolated init(_ connection: HTTP2Connection, maximumMessageSize: Int) {
         self.connection = connection
         self.maximumMessageSize = maximumMessageSize
     }
 
     /// Makes a call and waits for its end; the outcome holds the body of the response, framed.
-    static func perform(
+    nonisolated static func perform(
         _ path: String,
         _ frame: [UInt8],
         metadata: GRPCMetadata,
@@ -26,11 +26,16 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
     ) async -> Outcome {
         if Task.isCancelled { return .failure(GRPCFailure(GRPCStatus(.cancelled, "the task was cancelled"), .none)) }
         let call = GRPCUnaryCall(connection, maximumMessageSize: maximumMessageSize)
-        call.start(path, frame, metadata)
-        return await call.completion.wait { call.abandon(GRPCStatus(.cancelled, "the task was cancelled")) }
+        return await call.completion.wait {
+            call.start(path, frame, metadata)
+        } onCancel: {
+            call.abandon(GRPCStatus(.cancelled, "the task was cancelled"))
+        }
     }
 
     private func start(_ path: String, _ frame: [UInt8], _ metadata: GRPCMetadata) {
+        // Cancelled on the way here.
+        if completion.isComplete { return }
         do {
             stream = try connection.open(metadata.headers(path: path), body: frame, endStream: true, handler: self)
         } catch {

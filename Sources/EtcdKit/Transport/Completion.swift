@@ -6,7 +6,7 @@ final class Completion<Value: Sendable> {
     private var value: Value?
     private var continuation: CheckedContinuation<Value, Never>?
 
-    init() {}
+    nonisolated init() {}
 
     var isComplete: Bool { value != nil }
 
@@ -22,19 +22,30 @@ final class Completion<Value: Sendable> {
 
     /// Waits for the value; one task may.
     ///
-    /// When the task is cancelled, `onCancel` runs on the loop and must lead to ``complete(_:)``. Since it goes through
-    /// the loop like everything else, it cannot overtake what was done before the wait.
-    func wait(onCancel: @escaping @Sendable @EventLoop () -> Void) async -> Value {
+    /// `start` runs on the loop, once the task waits: so a task that is not on the loop goes there and back once, and
+    /// is resumed where it was. When the task is cancelled, `onCancel` runs on the loop and must lead to
+    /// ``complete(_:)``. It comes after `start`, or leaves its mark before it.
+    nonisolated func wait(
+        start: @escaping @Sendable @EventLoop () -> Void = {},
+        onCancel: @escaping @Sendable @EventLoop () -> Void
+    ) async -> Value {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                if let value {
-                    continuation.resume(returning: value)
-                } else {
-                    self.continuation = continuation
+                EventLoop.execute {
+                    start()
+                    self.resume(continuation)
                 }
             }
         } onCancel: {
             EventLoop.execute(onCancel)
+        }
+    }
+
+    private func resume(_ continuation: CheckedContinuation<Value, Never>) {
+        if let value {
+            continuation.resume(returning: value)
+        } else {
+            self.continuation = continuation
         }
     }
 }

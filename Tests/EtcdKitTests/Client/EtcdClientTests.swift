@@ -58,17 +58,17 @@ struct EtcdClientTests {
                 try await client.put("k", "1")
                 // The first sleep of a process opens one for its timers.
                 try await Task.sleep(for: .milliseconds(1))
-                let before = ProcessFigures.descriptorCount
+                let before = ProcessFigures.socketCount
                 for _ in 0..<10 {
                     _ = try await withEtcdClient(endpoints: cluster.endpoints[0]) { try await $0.put("k", "1") }
                 }
-                try await eventually("closed clients are gone") { ProcessFigures.descriptorCount == before }
+                try await eventually("closed clients are gone") { ProcessFigures.socketCount == before }
                 do {
                     let dropped = try (0..<10).map { _ in try EtcdClient(endpoints: cluster.endpoints[0]) }
                     for client in dropped { try await client.put("k", "1") }
-                    #expect(ProcessFigures.descriptorCount == before + 10)
+                    #expect(ProcessFigures.socketCount == before + 10)
                 }
-                try await eventually("dropped clients are gone") { ProcessFigures.descriptorCount == before }
+                try await eventually("dropped clients are gone") { ProcessFigures.socketCount == before }
             }
         }
     }

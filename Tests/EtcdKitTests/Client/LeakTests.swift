@@ -13,7 +13,7 @@ struct LeakTests {
         await #expect(processExitsWith: .success) {
             try await withPrivateEtcd { client, cluster in
                 try await warmUp(client)
-                let (descriptors, threads) = (ProcessFigures.descriptorCount, ProcessFigures.threadCount)
+                let (sockets, threads) = (ProcessFigures.socketCount, ProcessFigures.threadCount)
                 for _ in 0..<100 {
                     // A hundred at a time, so that each meets calls in every state.
                     let tasks = (0..<100).map { _ in Task { try await randomCall(client) } }
@@ -29,7 +29,7 @@ struct LeakTests {
                     }
                 }
                 try await expectQuiet(client, cluster)
-                #expect(ProcessFigures.descriptorCount == descriptors)
+                #expect(ProcessFigures.socketCount == sockets)
                 // Swift's own pool may have grown by a thread a processor.
                 #expect(ProcessFigures.threadCount <= threads + 8)
                 try await client.put("alive", "1")
@@ -42,7 +42,7 @@ struct LeakTests {
         await #expect(processExitsWith: .success) {
             try await withPrivateEtcd { client, cluster in
                 try await warmUp(client)
-                let (descriptors, threads) = (ProcessFigures.descriptorCount, ProcessFigures.threadCount)
+                let (sockets, threads) = (ProcessFigures.socketCount, ProcessFigures.threadCount)
                 let endpoint = cluster.members[0].endpoint
                 for round in 0..<50 {
                     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -52,7 +52,7 @@ struct LeakTests {
                         try await group.waitForAll()
                     }
                 }
-                try await eventually("all sockets are closed") { ProcessFigures.descriptorCount == descriptors }
+                try await eventually("all sockets are closed") { ProcessFigures.socketCount == sockets }
                 try await expectQuiet(client, cluster)
                 #expect(ProcessFigures.threadCount <= threads + 8)
             }
@@ -64,16 +64,16 @@ struct LeakTests {
         await #expect(processExitsWith: .success) {
             try await withPrivateEtcd { client, cluster in
                 try await warmUp(client)
-                let descriptors = ProcessFigures.descriptorCount
+                let sockets = ProcessFigures.socketCount
                 var held: [EtcdClient] = []
                 for _ in 0..<20 {
                     let other = try EtcdClient(endpoints: cluster.members[0].endpoint)
                     try await other.put("held", "1")
                     held.append(other)
                 }
-                #expect(ProcessFigures.descriptorCount == descriptors + 20)
+                #expect(ProcessFigures.socketCount == sockets + 20)
                 for other in held { await other.close() }
-                #expect(ProcessFigures.descriptorCount == descriptors)
+                #expect(ProcessFigures.socketCount == sockets)
             }
         }
     }

@@ -9,17 +9,23 @@ enum ProcessFigures {
     /// ThreadSanitizer multiplies memory, so figures of it mean nothing there.
     static let isThreadSanitized = dlsym(dlopen(nil, RTLD_NOW), "__tsan_init") != nil
 
-    static var descriptorCount: Int { count("/proc/self/fd") }
+    /// The open sockets; other descriptors come and go with Dispatch's timers.
+    static var socketCount: Int {
+        let folder = "/proc/self/fd"
+        let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let targets = descriptors.compactMap {
+            try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")
+        }
+        return targets.count { $0.hasPrefix("socket:") }
+    }
 
-    static var threadCount: Int { count("/proc/self/task") }
+    static var threadCount: Int {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0
+    }
 
     /// Resident memory in bytes.
     static var residentMemory: Int {
         let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
         return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
-    }
-
-    private static func count(_ folder: String) -> Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0
     }
 }

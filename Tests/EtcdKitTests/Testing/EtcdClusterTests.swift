@@ -214,11 +214,3 @@ private func openDescriptors() -> Int {
     let folder = FileManager.default.fileExists(atPath: "/proc/self/fd") ? "/proc/self/fd" : "/dev/fd"
     return (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0
 }
-
-private func eventually(_ what: Comment, _ condition: () -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(20)
-    while !condition() {
-        try #require(ContinuousClock.now < deadline, what)
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}

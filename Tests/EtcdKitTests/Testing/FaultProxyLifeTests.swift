@@ -58,14 +58,14 @@ struct FaultProxyLifeTests {
             let server = try await EchoServer()
             try await withFaultProxy(to: server.endpoint) { try await expectEcho(through: $0) }
             await server.closeConnections()
-            let before = openSockets()
+            let before = ProcessFigures.socketCount
             var proxies: [FaultProxy] = []
             for round in 0..<10 {
                 try await withFaultProxy(to: server.endpoint) { proxy in
                     proxies.append(proxy)
                     var clients: [RawConnection] = []
                     for _ in 0..<20 { clients.append(try await connect(proxy, server).client) }
-                    #expect(openSockets() >= before + 80)
+                    #expect(ProcessFigures.socketCount >= before + 80)
                     for client in clients { await client.send([1]) }
                     switch round % 5 {
                     case 0: await proxy.cut()
@@ -81,7 +81,7 @@ struct FaultProxyLifeTests {
                 }
                 await server.closeConnections()
             }
-            #expect(openSockets() == before)
+            #expect(ProcessFigures.socketCount == before)
         }
     }
 
@@ -104,12 +104,4 @@ struct FaultProxyLifeTests {
             }
         }
     }
-}
-
-/// The sockets of this process; its other descriptors come and go with Dispatch's timers.
-private func openSockets() -> Int {
-    let files = FileManager.default
-    let descriptors = (try? files.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
-    let targets = descriptors.compactMap { try? files.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }
-    return targets.count { $0.hasPrefix("socket:") }
 }
