@@ -218,9 +218,21 @@ package enum Platform {
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
     }
 
+    private static func withSockaddr<Result>(
+        _ address: SocketAddress,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result {
+        var storage = sockaddr_storage()
+        let count = min(address.bytes.count, MemoryLayout<sockaddr_storage>.size)
+        withUnsafeMutableBytes(of: &storage) { $0.copyBytes(from: address.bytes.prefix(count)) }
+        return withUnsafePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(count)) }
+        }
+    }
+
     /// Starts to connect; returns whether the connection is already there.
     package static func connect(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) -> Bool {
-        let result = address.withSockaddr { pointer, length in
+        let result = withSockaddr(address) { pointer, length in
             #if canImport(Glibc)
                 Glibc.connect(descriptor, pointer, length)
             #elseif canImport(Musl)
@@ -243,7 +255,7 @@ package enum Platform {
     }
 
     package static func listen(_ descriptor: Int32, on address: SocketAddress) throws(SystemError) {
-        let result = address.withSockaddr { pointer, length in bind(descriptor, pointer, length) }
+        let result = withSockaddr(address) { pointer, length in bind(descriptor, pointer, length) }
         if result != 0 { throw SystemError(call: "bind", number: errno) }
         #if canImport(Glibc)
             if Glibc.listen(descriptor, 128) != 0 { throw SystemError(call: "listen", number: errno) }
@@ -342,39 +354,11 @@ package enum Platform {
         while let info = next {
             if let address = info.pointee.ai_addr {
                 let bytes = UnsafeRawBufferPointer(start: address, count: Int(info.pointee.ai_addrlen))
-                addresses.append(SocketAddress(family: info.pointee.ai_family, sockaddr: [UInt8](bytes)))
+                addresses.append(SocketAddress(family: info.pointee.ai_family, bytes: [UInt8](bytes)))
             }
             next = info.pointee.ai_next
         }
         return .success(addresses)
-    }
-}
-
-/// A socket address in the form the system calls take.
-package struct SocketAddress: Sendable, Hashable {
-    package let family: Int32
-    private let bytes: [UInt8]
-
-    fileprivate init(family: Int32, sockaddr bytes: [UInt8]) {
-        self.family = family
-        self.bytes = bytes
-    }
-
-    fileprivate func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
-        var storage = sockaddr_storage()
-        let count = min(bytes.count, MemoryLayout<sockaddr_storage>.size)
-        withUnsafeMutableBytes(of: &storage) { $0.copyBytes(from: bytes.prefix(count)) }
-        return withUnsafePointer(to: &storage) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(count)) }
-        }
-    }
-
-    /// A name that could not be looked up.
-    package struct LookupError: Error, Sendable, CustomStringConvertible {
-        package let host: String
-        package let reason: String
-
-        package var description: String { "cannot look up \"\(host)\": \(reason)" }
     }
 }
 

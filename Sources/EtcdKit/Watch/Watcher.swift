@@ -27,7 +27,8 @@ final class Watcher {
     private var withheldCount = 0
     private var ending: EtcdError?
     private let created = Completion<Result<Void, EtcdError>>()
-    private var waiting: Completion<Void>?
+    /// Tasks that wait for something to come; more than one if several iterate over one watch.
+    private var waiting: [Completion<Void>] = []
 
     init(_ range: KeyRange, from revision: Revision?, options: WatchOptions, hub: WatchHub) {
         self.range = range
@@ -39,8 +40,6 @@ final class Watcher {
     // MARK: The consumer's side
 
     /// All that has come since the last call, waiting for something if there is nothing.
-    ///
-    /// One task may wait.
     func next() async -> Result<[Chunk], EtcdError> {
         while true {
             if Task.isCancelled { return .failure(EtcdError(.cancelled, "the task was cancelled")) }
@@ -55,8 +54,9 @@ final class Watcher {
             }
             if let ending { return .failure(ending) }
             let waiting = Completion<Void>()
-            self.waiting = waiting
+            self.waiting.append(waiting)
             await waiting.wait { waiting.complete(()) }
+            self.waiting.removeAll { $0 === waiting }
         }
     }
 
@@ -81,8 +81,13 @@ final class Watcher {
         if case .progress = chunk, case .progress? = buffer.last { buffer.removeLast() }
         buffer.append(chunk)
         withheldCount += hasOwnStream ? byteCount : 0
-        waiting?.complete(())
-        waiting = nil
+        wakeConsumers()
+    }
+
+    private func wakeConsumers() {
+        let waiting = waiting
+        self.waiting = []
+        for completion in waiting { completion.complete(()) }
     }
 
     /// The consumer has left more than the options allow.
@@ -101,7 +106,6 @@ final class Watcher {
         isFinished = true
         if ending == nil { ending = error }
         created.complete(.failure(error))
-        waiting?.complete(())
-        waiting = nil
+        wakeConsumers()
     }
 }

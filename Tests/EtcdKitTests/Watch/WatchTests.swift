@@ -248,6 +248,27 @@ struct WatchTests {
         }
     }
 
+    @Test("tasks that iterate over one running watch share its events between them")
+    func sharedWatch() async throws {
+        try await withLiveClient { client, prefix in
+            try await client.withWatch(.prefix(prefix)) { events in
+                let seen = Lock<[Key]>([])
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<3 {
+                        group.addTask {
+                            for try await event in events { seen.withLock { $0.append(event.key) } }
+                        }
+                    }
+                    for number in 0..<20 { try await client.put(prefix + Key("\(number)"), "x") }
+                    try await eventually("20 events") { seen.withLock { $0.count } == 20 }
+                    group.cancelAll()
+                    await expectError(.cancelled) { try await group.waitForAll() }
+                }
+                #expect(Set(seen.withLock { $0 }).count == 20)
+            }
+        }
+    }
+
     @Test("a watch goes on over a restart of the server, without a gap")
     func serverRestart() async throws {
         try await withPrivateEtcd { client, cluster in
