@@ -5,15 +5,15 @@ import Testing
 
 @testable import EtcdKit
 
-/// Each test runs in a process of its own, whose memory is then only the client's.
-@Suite(
-    "A watch whose consumer is slow",
-    .enabled(if: ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized),
-    .serialized,
-    .timeLimit(.minutes(3))
-)
+/// The tests of memory run in a process of their own each, whose memory is then only the client's.
+@Suite("A watch whose consumer is slow", .serialized, .timeLimit(.minutes(3)))
 struct SlowConsumerTests {
-    @Test("200 MB of events, unread, take less than 16 MB; others go on; then all of them arrive")
+    private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
+
+    @Test(
+        "200 MB of events, unread, take less than 16 MB; others go on; then all of them arrive",
+        .enabled(if: canMeasure)
+    )
     func boundedMemory() async throws {
         await #expect(processExitsWith: .success) {
             let growth = try await growthWithUnreadEvents(bufferSize: WatchOptions().bufferSize)
@@ -21,7 +21,7 @@ struct SlowConsumerTests {
         }
     }
 
-    @Test("the control: a buffer without a bound takes all of it")
+    @Test("the control: a buffer without a bound takes all of it", .enabled(if: canMeasure))
     func unboundedMemory() async throws {
         await #expect(processExitsWith: .success) {
             let growth = try await growthWithUnreadEvents(bufferSize: .max)
