@@ -90,9 +90,9 @@ final class HTTP2Connection {
         scheduleFlush()
     }
 
-    /// Lets the peer send `count` more bytes on a stream with a manual window.
+    /// Lets the peer send `count` more bytes on a stream with a manual window; an automatic one needs no help.
     func consume(_ count: Int, on stream: HTTP2Stream) {
-        guard stream.ending == nil else { return }
+        guard stream.window == .manual, stream.ending == nil else { return }
         session.consume(count, on: stream)
         scheduleFlush()
     }

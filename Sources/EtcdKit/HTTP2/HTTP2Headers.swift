@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Header fields in order, as received.
-struct HTTP2Headers: Sendable, Hashable {
+struct HTTP2Headers: Sendable {
     private(set) var fields: [(name: String, value: String)] = []
-
-    var isEmpty: Bool { fields.isEmpty }
 
     /// The first value of the field `name`, which is in lower case.
     subscript(name: String) -> String? {
@@ -13,17 +11,6 @@ struct HTTP2Headers: Sendable, Hashable {
 
     mutating func append(_ name: String, _ value: String) {
         fields.append((name, value))
-    }
-
-    static func == (left: Self, right: Self) -> Bool {
-        left.fields.elementsEqual(right.fields) { $0 == $1 }
-    }
-
-    func hash(into hasher: inout Hasher) {
-        for field in fields {
-            hasher.combine(field.name)
-            hasher.combine(field.value)
-        }
     }
 }
 

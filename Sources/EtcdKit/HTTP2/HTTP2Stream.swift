@@ -143,7 +143,6 @@ struct HTTP2ErrorCode: Sendable, Hashable, CustomStringConvertible {
     static let refusedStream = Self(rawValue: 7)
     static let cancel = Self(rawValue: 8)
     static let enhanceYourCalm = Self(rawValue: 11)
-    static let inadequateSecurity = Self(rawValue: 12)
 
     private static let names = [
         "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",

@@ -5,76 +5,70 @@ import Testing
 
 @testable import EtcdKit
 
-/// Each test runs in a process of its own, whose descriptors and threads are then only the client's.
+/// `make test` runs one test at a time, so what is counted is only the client's.
 @Suite("Nothing is leaked", .enabled(if: ProcessFigures.areAvailable), .timeLimit(.minutes(3)))
 struct LeakTests {
     @Test("10,000 calls cancelled at random moments leave nothing behind, and none is stuck")
     func cancelledCalls() async throws {
-        await #expect(processExitsWith: .success) {
-            try await withPrivateEtcd { client, cluster in
-                try await warmUp(client)
-                let (sockets, threads) = (ProcessFigures.socketCount, ProcessFigures.threadCount)
-                for _ in 0..<100 {
-                    // A hundred at a time, so that each meets calls in every state.
-                    let tasks = (0..<100).map { _ in Task { try await randomCall(client) } }
-                    for task in tasks.shuffled() {
-                        if Bool.random() { await Task.yield() }
-                        if Int.random(in: 0..<4) == 0 { try await Task.sleep(for: .microseconds(.random(in: 1...300))) }
-                        task.cancel()
-                    }
-                    for task in tasks {
-                        if case .failure(let error) = await task.result {
-                            try #require((error as? EtcdError)?.code == .cancelled, "\(error)")
-                        }
+        try await withPrivateEtcd { client, cluster in
+            try await warmUp(client)
+            let (sockets, threads) = (ProcessFigures.socketCount, ProcessFigures.threadCount)
+            for _ in 0..<100 {
+                // A hundred at a time, so that each meets calls in every state.
+                let tasks = (0..<100).map { _ in Task { try await randomCall(client) } }
+                for task in tasks.shuffled() {
+                    if Bool.random() { await Task.yield() }
+                    if Int.random(in: 0..<4) == 0 { try await Task.sleep(for: .microseconds(.random(in: 1...300))) }
+                    task.cancel()
+                }
+                for task in tasks {
+                    if case .failure(let error) = await task.result {
+                        try #require((error as? EtcdError)?.code == .cancelled, "\(error)")
                     }
                 }
-                try await expectQuiet(client, cluster)
-                #expect(ProcessFigures.socketCount == sockets)
-                // Swift's own pool may have grown by a thread a processor.
-                #expect(ProcessFigures.threadCount <= threads + 8)
-                try await client.put("alive", "1")
             }
+            try await expectQuiet(client, cluster)
+            #expect(ProcessFigures.socketCount == sockets)
+            // Swift's own pool may have grown by a thread a processor.
+            #expect(ProcessFigures.threadCount <= threads + 8)
+            try await client.put("alive", "1")
         }
     }
 
     @Test("1,000 clients dropped without close, some in the middle of things, leave nothing behind")
     func droppedClients() async throws {
-        await #expect(processExitsWith: .success) {
-            try await withPrivateEtcd { client, cluster in
-                try await warmUp(client)
-                let (sockets, threads) = (ProcessFigures.socketCount, ProcessFigures.threadCount)
-                let endpoint = cluster.members[0].endpoint
-                for round in 0..<50 {
-                    try await withThrowingTaskGroup(of: Void.self) { group in
-                        for number in 0..<20 {
-                            group.addTask { try await useAndDropClient(endpoint, inWay: (round + number) % 5) }
-                        }
-                        try await group.waitForAll()
+        try await withPrivateEtcd { client, cluster in
+            try await warmUp(client)
+            let (sockets, threads) = (ProcessFigures.socketCount, ProcessFigures.threadCount)
+            let endpoint = cluster.members[0].endpoint
+            for round in 0..<50 {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for number in 0..<20 {
+                        group.addTask { try await useAndDropClient(endpoint, inWay: (round + number) % 5) }
                     }
+                    try await group.waitForAll()
                 }
-                try await eventually("all sockets are closed") { ProcessFigures.socketCount == sockets }
-                try await expectQuiet(client, cluster)
-                #expect(ProcessFigures.threadCount <= threads + 8)
             }
+            try await eventually("all sockets are closed") { ProcessFigures.socketCount == sockets }
+            try await expectQuiet(client, cluster)
+            #expect(ProcessFigures.threadCount <= threads + 8)
         }
     }
 
     @Test("the control: clients that are held keep their descriptors")
     func heldClients() async throws {
-        await #expect(processExitsWith: .success) {
-            try await withPrivateEtcd { client, cluster in
-                try await warmUp(client)
-                let sockets = ProcessFigures.socketCount
-                var held: [EtcdClient] = []
-                for _ in 0..<20 {
-                    let other = try EtcdClient(endpoints: cluster.members[0].endpoint)
-                    try await other.put("held", "1")
-                    held.append(other)
-                }
-                #expect(ProcessFigures.socketCount == sockets + 20)
-                for other in held { await other.close() }
-                #expect(ProcessFigures.socketCount == sockets)
+        try await withPrivateEtcd { client, cluster in
+            try await warmUp(client)
+            let sockets = ProcessFigures.socketCount
+            var held: [EtcdClient] = []
+            for _ in 0..<20 {
+                let other = try EtcdClient(endpoints: cluster.members[0].endpoint)
+                try await other.put("held", "1")
+                held.append(other)
             }
+            #expect(ProcessFigures.socketCount == sockets + 20)
+            for other in held { await other.close() }
+            #expect(ProcessFigures.socketCount == sockets)
         }
     }
 }

@@ -107,6 +107,25 @@ struct GRPCStreamTests {
 
     // MARK: Messages
 
+    @Test("credit for a stream whose window opens by itself is not counted twice, however much is given")
+    func superfluousCredit() async throws {
+        let answer: @EventLoop (HTTP2ServerExchange) -> Void = { exchange in
+            exchange.send(HTTP2ServerExchange.grpcHeaders)
+            exchange.send(Note.frame([1]))
+        }
+        try await withStream(answering: answer) { recording, connection, server in
+            try await eventually("the first note") { recording.notes.count == 1 }
+            // Three times a gigabyte is more than a window can hold, for which nghttp2 would end the connection.
+            for _ in 0..<3 { recording.stream?.consume(1 << 30) }
+            server.exchanges[0].send(Note.frame([2]))
+            try await eventually("the second note, or the end") {
+                recording.notes.count == 2 || !recording.endings.isEmpty
+            }
+            #expect(recording.notes == [[1], [2]])
+            #expect(connection.isOpen)
+        }
+    }
+
     @Test("messages go both ways, in order, until both sides have ended")
     func echo() async throws {
         let server = try FakeServer(

@@ -54,54 +54,50 @@ struct FaultProxyLifeTests {
 
     @Test("200 connections leave no socket open", .enabled(if: ProcessFigures.areAvailable))
     func sockets() async throws {
-        await #expect(processExitsWith: .success) {
-            let server = try await EchoServer()
-            try await withFaultProxy(to: server.endpoint) { try await expectEcho(through: $0) }
-            await server.closeConnections()
-            let before = ProcessFigures.socketCount
-            var proxies: [FaultProxy] = []
-            for round in 0..<10 {
-                try await withFaultProxy(to: server.endpoint) { proxy in
-                    proxies.append(proxy)
-                    var clients: [RawConnection] = []
-                    for _ in 0..<20 { clients.append(try await connect(proxy, server).client) }
-                    #expect(ProcessFigures.socketCount >= before + 80)
-                    for client in clients { await client.send([1]) }
-                    switch round % 5 {
-                    case 0: await proxy.cut()
-                    case 1: await proxy.reset()
-                    case 2: for client in clients { await client.finish() }
-                    case 3: for client in clients { await client.reset() }
-                    default: await proxy.stall()
-                    }
-                    if round % 5 < 4 {
-                        try await eventually("they are gone") { await proxy.counters.openConnections == 0 }
-                    }
-                    for client in clients { await client.close() }
+        let server = try await EchoServer()
+        try await withFaultProxy(to: server.endpoint) { try await expectEcho(through: $0) }
+        await server.closeConnections()
+        let before = ProcessFigures.socketCount
+        var proxies: [FaultProxy] = []
+        for round in 0..<10 {
+            try await withFaultProxy(to: server.endpoint) { proxy in
+                proxies.append(proxy)
+                var clients: [RawConnection] = []
+                for _ in 0..<20 { clients.append(try await connect(proxy, server).client) }
+                #expect(ProcessFigures.socketCount >= before + 80)
+                for client in clients { await client.send([1]) }
+                switch round % 5 {
+                case 0: await proxy.cut()
+                case 1: await proxy.reset()
+                case 2: for client in clients { await client.finish() }
+                case 3: for client in clients { await client.reset() }
+                default: await proxy.stall()
                 }
-                await server.closeConnections()
+                if round % 5 < 4 {
+                    try await eventually("they are gone") { await proxy.counters.openConnections == 0 }
+                }
+                for client in clients { await client.close() }
             }
-            #expect(ProcessFigures.socketCount == before)
+            await server.closeConnections()
         }
+        #expect(ProcessFigures.socketCount == before)
     }
 
     @Test("what has ended does not keep the processor busy")
     func idle() async throws {
-        await #expect(processExitsWith: .success) {
-            try await withProxiedEcho { proxy, server in
-                for _ in 0..<10 {
-                    let (client, peer) = try await connect(proxy, server)
-                    await proxy.stall()
-                    await client.reset()
-                    await peer.reset()
-                }
-                // The second proxy is dropped at once.
-                let (client, _) = try await connect(FaultProxy.start(to: server.endpoint), server)
-                try await eventually("it ends") { await client.ending != nil }
-                let before = clock()
-                try await Task.sleep(for: .milliseconds(500))
-                #expect(Double(clock() - before) / Double(CLOCKS_PER_SEC) < 0.02)
+        try await withProxiedEcho { proxy, server in
+            for _ in 0..<10 {
+                let (client, peer) = try await connect(proxy, server)
+                await proxy.stall()
+                await client.reset()
+                await peer.reset()
             }
+            // The second proxy is dropped at once.
+            let (client, _) = try await connect(FaultProxy.start(to: server.endpoint), server)
+            try await eventually("it ends") { await client.ending != nil }
+            let before = clock()
+            try await Task.sleep(for: .milliseconds(500))
+            #expect(Double(clock() - before) / Double(CLOCKS_PER_SEC) < 0.02)
         }
     }
 }
