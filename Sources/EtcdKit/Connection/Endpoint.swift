@@ -78,6 +78,9 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         return endpoints
     }
 
+    /// What HTTP/2 names the endpoint.
+    var authority: String { description }
+
     /// The endpoint as `host:port`.
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
