@@ -7,6 +7,10 @@ extension EtcdClient {
         ///
         /// They are tried in this order.
         public var endpoints: [Endpoint]
+        /// How connections are protected by TLS.
+        ///
+        /// With nil, endpoints without a scheme are plaintext, and `https://` ones trust the system's authorities.
+        public var tls: TLSConfiguration?
         /// How long one attempt to connect to an endpoint may take.
         public var connectTimeout: Duration = .seconds(2)
         /// How long a call may take in all, with connecting and repetitions.
@@ -62,6 +66,7 @@ extension EtcdClient {
             ] where duration <= .zero {
                 throw EtcdError(.invalidArgument, "\(name) is \(duration), but must be longer than zero")
             }
+            try tls?.checkConsistency()
             if maximumMessageSize <= 0 { throw EtcdError(.invalidArgument, "maximumMessageSize must be positive") }
         }
     }

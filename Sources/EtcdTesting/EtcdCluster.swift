@@ -34,6 +34,9 @@ public final class EtcdCluster: Sendable {
         /// They win over the ones given by default.
         public var extraArguments: [String]
 
+        /// The files with which the members serve clients by TLS; nil for plaintext.
+        public var tls: ServerTLS?
+
         /// How long the cluster may take to become ready.
         public var startTimeout: Duration
 
@@ -61,7 +64,7 @@ public final class EtcdCluster: Sendable {
     /// The members, running or not.
     public let members: [EtcdMember]
 
-    /// Where the members serve clients, as `127.0.0.1:PORT`.
+    /// Where the members serve clients, as `127.0.0.1:PORT`, or `https://127.0.0.1:PORT` with TLS.
     public var endpoints: [String] { members.map(\.endpoint) }
 
     /// Where the cluster keeps its data and its logs.
@@ -69,6 +72,8 @@ public final class EtcdCluster: Sendable {
 
     private let sandbox: Sandbox
     private let ports: LoopbackPorts
+    /// With TLS, members are asked for their state at ports of which their clients do not know.
+    private let plainPorts: LoopbackPorts?
 
     /// Starts a cluster, and returns when every member answers and there is a leader.
     ///
@@ -90,7 +95,10 @@ public final class EtcdCluster: Sendable {
         for retriesLeft in (0..<3).reversed() {
             let cluster = try EtcdCluster(binary, options)
             // Should this system not let etcd share a port with us, the next attempt does without.
-            if retriesLeft < 2 { cluster.ports.release() }
+            if retriesLeft < 2 {
+                cluster.ports.release()
+                cluster.plainPorts?.release()
+            }
             do {
                 try await cluster.run(options)
                 return cluster
@@ -108,6 +116,7 @@ public final class EtcdCluster: Sendable {
     /// Can be called again, and from several tasks: each waits for the end.
     public func stop() async {
         await sandbox.close()
+        plainPorts?.release()
         ports.release()
     }
 
@@ -115,23 +124,29 @@ public final class EtcdCluster: Sendable {
         let count = options.memberCount
         let suffix = randomHex()
         ports = try LoopbackPorts(count: 2 * count)
+        plainPorts = options.tls == nil ? nil : try LoopbackPorts(count: count)
         sandbox = try Sandbox(in: binary.dataFolder(members: count))
         let clientPorts = ports.numbers.prefix(count)
         let peerPorts = ports.numbers.suffix(count)
+        let statePorts = plainPorts?.numbers[...] ?? clientPorts
         let names = (1...count).map { "etcd\($0)-\(suffix)" }
         let peers = zip(names, peerPorts).map { "\($0)=http://127.0.0.1:\($1)" }.joined(separator: ",")
-        members = zip(names, zip(clientPorts, peerPorts)).map { [sandbox] name, port in
-            let (client, peer) = ("http://127.0.0.1:\(port.0)", "http://127.0.0.1:\(port.1)")
+        members = zip(zip(names, statePorts), zip(clientPorts, peerPorts)).map { [sandbox] identity, port in
+            let (name, statePort) = identity
+            let (client, peer) = (options.clientURL(port.0), "http://127.0.0.1:\(port.1)")
+            let listeners = options.tls == nil ? client : "\(client),http://127.0.0.1:\(statePort)"
             var command = [
                 binary.path, "--name=\(name)", "--data-dir=\(sandbox.folder)/\(name)",
-                "--listen-client-urls=\(client)", "--advertise-client-urls=\(client)",
+                "--listen-client-urls=\(listeners)", "--advertise-client-urls=\(client)",
                 "--listen-peer-urls=\(peer)", "--initial-advertise-peer-urls=\(peer)",
                 "--initial-cluster=\(peers)", "--initial-cluster-token=\(suffix)",
                 "--heartbeat-interval=50", "--election-timeout=500",
                 "--logger=zap", "--log-level=warn", "--log-outputs=stderr",
             ]
             if binary.hasUnsafeNoFsync { command.append("--unsafe-no-fsync") }
-            return EtcdMember(name: name, port: port.0, command: command + options.extraArguments, sandbox: sandbox)
+            command += (options.tls?.arguments ?? []) + options.extraArguments
+            let endpoint = options.tls == nil ? "127.0.0.1:\(port.0)" : client
+            return EtcdMember(name: name, endpoint: endpoint, statePort: statePort, command: command, sandbox: sandbox)
         }
     }
 

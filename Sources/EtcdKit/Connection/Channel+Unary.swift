@@ -28,7 +28,7 @@ extension Channel {
             let outcome = await GRPCUnaryCall.perform(
                 request.path,
                 request.frame,
-                metadata: GRPCMetadata(authority: link.endpoint.description, deadline: request.deadline),
+                metadata: GRPCMetadata(authority: link.endpoint.authority, deadline: request.deadline),
                 maximumMessageSize: configuration.maximumMessageSize,
                 on: link.connection
             )

@@ -24,6 +24,7 @@ final class Channel {
     }
 
     nonisolated let configuration: EtcdClient.Configuration
+    private nonisolated let tlsContexts: TLSContextSource
     private var state = State.idle {
         didSet { publishedLink.withLock { $0 = readyLink } }
     }
@@ -37,6 +38,7 @@ final class Channel {
 
     nonisolated init(_ configuration: EtcdClient.Configuration) {
         self.configuration = configuration
+        tlsContexts = TLSContextSource(configuration.tls)
     }
 
     /// The connection, if there is one now.
@@ -121,7 +123,8 @@ final class Channel {
         let dialer = Dialer(
             endpoint,
             timeout: configuration.connectTimeout,
-            options: configuration.connectionOptions
+            options: configuration.connectionOptions,
+            tls: tlsContexts
         ) { [weak self] outcome in
             self?.dialed(endpoint, outcome)
         }

@@ -20,10 +20,10 @@ struct GRPCMetadata: Sendable {
     /// The server shall refuse the call, and end a stream, when it has no leader.
     var requiresLeader = false
 
-    func headers(path: String) -> HTTP2RequestHeaders {
+    func headers(path: String, isSecure: Bool = false) -> HTTP2RequestHeaders {
         var headers = HTTP2RequestHeaders()
         headers.append(":method", "POST")
-        headers.append(":scheme", "http")
+        headers.append(":scheme", isSecure ? "https" : "http")
         headers.append(":path", path)
         headers.append(":authority", authority)
         headers.append("te", "trailers")

@@ -37,7 +37,8 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
         // Cancelled on the way here.
         if completion.isComplete { return }
         do {
-            stream = try connection.open(metadata.headers(path: path), body: frame, endStream: true, handler: self)
+            let headers = metadata.headers(path: path, isSecure: connection.isSecure)
+            stream = try connection.open(headers, body: frame, endStream: true, handler: self)
         } catch {
             return finish(.failure(GRPCFailure(error)))
         }

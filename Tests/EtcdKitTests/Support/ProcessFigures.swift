@@ -2,10 +2,6 @@
 
 import Foundation
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// What this process takes up, from Linux's `/proc`.
 enum ProcessFigures {
     static let areAvailable = FileManager.default.fileExists(atPath: "/proc/self/statm")
@@ -29,9 +25,10 @@ enum ProcessFigures {
 
     /// Gives what earlier tests have freed back to the system, which makes later growth show.
     static func releaseFreeMemory() {
-        #if canImport(Glibc)
-            malloc_trim(0)
-        #endif
+        // Only glibc has it.
+        guard let function = dlsym(dlopen(nil, RTLD_NOW), "malloc_trim") else { return }
+        typealias Trim = @convention(c) (Int) -> Int32
+        _ = unsafeBitCast(function, to: Trim.self)(0)
     }
 
     /// Resident memory in bytes.
