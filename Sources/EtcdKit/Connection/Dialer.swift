@@ -5,9 +5,8 @@
 @EventLoop
 final class Dialer {
     typealias Outcome = Result<HTTP2Connection, ConnectionError>
-    typealias Resolver = @EventLoop (
-        _ host: String, _ port: UInt16, @escaping @Sendable @EventLoop (HostResolver.Answer) -> Void
-    ) -> Void
+    typealias Resolver =
+        @EventLoop (String, UInt16, @escaping @Sendable @EventLoop (HostResolver.Answer) -> Void) -> Void
 
     private let endpoint: Endpoint
     private let options: HTTP2Connection.Options

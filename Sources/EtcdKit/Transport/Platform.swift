@@ -8,9 +8,7 @@
     import Darwin
 #endif
 
-/// The operating system, as far as this package uses it.
-///
-/// The only file that knows which C library it talks to.
+/// The operating system, as far as this package uses it: the only file that knows which C library it talks to.
 package enum Platform {
     package static func message(of number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 256)
@@ -50,10 +48,9 @@ package enum Platform {
             throw SystemError(call: "pthread_create", number: code)
         }
         #if canImport(Darwin)
-            if let thread { pthread_detach(thread) }
-        #else
-            pthread_detach(thread)
+            guard let thread else { return }
         #endif
+        pthread_detach(thread)
     }
 
     /// Identifies the calling thread for as long as it runs.
@@ -207,7 +204,9 @@ package enum Platform {
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
     }
 
-    private static func withSockaddr<R>(_ address: SocketAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
+    private static func withSockaddr<R>(_ address: SocketAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R)
+        -> R
+    {
         var storage = sockaddr_storage()
         let count = min(address.bytes.count, MemoryLayout<sockaddr_storage>.size)
         withUnsafeMutableBytes(of: &storage) { $0.copyBytes(from: address.bytes.prefix(count)) }

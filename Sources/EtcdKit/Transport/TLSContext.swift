@@ -76,9 +76,8 @@ final class TLSContext: @unchecked Sendable {
             ERR_clear_error()
             guard X509_check_private_key(certificates[0].pointer, privateKey) == 1 else {
                 ERR_clear_error()
-                let (certificate, subject) = (chain.name, certificates[0].subject)
-                let message = "the key in \(key.name) is not that of the first certificate in \(certificate) (\(subject))"
-                throw TLSError(.credentials, message)
+                let owner = "\(certificates[0].subject), the first certificate in \(chain.name)"
+                throw TLSError(.credentials, "the key in \(key.name) is not that of \(owner)")
             }
             try Self.check(SSL_CTX_use_PrivateKey(pointer, privateKey) == 1, key.name)
         }

@@ -17,12 +17,9 @@ enum TLSFailure {
         return TLSError(.protocolViolation, "the server does not speak TLS here; for plaintext use an http:// endpoint")
     }
 
-    /// Why a certificate is not accepted.
+    /// Why a certificate is not accepted, from OpenSSL's `X509_V_ERR_…`.
     ///
-    /// - Parameters:
-    ///   - code: OpenSSL's `X509_V_ERR_…`.
-    ///   - certificate: The one that is not accepted.
-    ///   - isServer: It is the server's own, and not that of an authority.
+    /// The certificate is the server's own, if `isServer`, or that of an authority above it.
     static func describe(
         _ code: Int32,
         of certificate: TLSCertificate?,
