@@ -4,13 +4,21 @@ extension EtcdClient {
     /// How a client reaches etcd.
     public struct Configuration: Sendable {
         /// The members of the cluster, at least one.
-        ///
-        /// They are tried in this order.
         public var endpoints: [Endpoint]
         /// How connections are protected by TLS.
         ///
         /// With nil, endpoints without a scheme are plaintext, and `https://` ones trust the system's authorities.
         public var tls: TLSConfiguration?
+        /// Who the client is; nil for a cluster without authentication, or with certificates that say so.
+        public var credentials: Credentials?
+        /// Which endpoint a call goes to.
+        public var failover = FailoverPolicy.roundRobin
+        /// When a call that failed is made again.
+        public var retry = RetryPolicy()
+        /// How often the endpoints are replaced by those of the cluster's members; nil for never.
+        ///
+        /// See ``EtcdClient/syncEndpoints()``.
+        public var endpointSyncInterval: Duration?
         /// How long one attempt to connect to an endpoint may take.
         public var connectTimeout: Duration = .seconds(2)
         /// How long a call may take in all, with connecting and repetitions.
@@ -27,6 +35,11 @@ extension EtcdClient {
         public var pingTimeout: Duration = .seconds(5)
         /// The largest message that is accepted from a server, in bytes.
         public var maximumMessageSize = 256 << 20
+        /// Is told what happens to the client, for logs, metrics and traces.
+        ///
+        /// It is called on whatever thread it happens on, also on that of the client's connections, and must not block.
+        /// Events hold no passwords and no tokens.
+        public var onEvent: (@Sendable (EtcdClient.Event) -> Void)?
 
         /// Makes a configuration with everything but the endpoints at its default.
         ///
@@ -62,11 +75,17 @@ extension EtcdClient {
             for (name, duration) in [
                 ("connectTimeout", connectTimeout), ("callTimeout", callTimeout), ("pingInterval", pingInterval),
                 ("pingTimeout", pingTimeout), ("backoff.initial", backoff.initial),
-                ("backoff.maximum", backoff.maximum),
+                ("backoff.maximum", backoff.maximum), ("retry.attemptTimeout", retry.attemptTimeout),
+                ("retry.backoff.initial", retry.backoff.initial), ("retry.backoff.maximum", retry.backoff.maximum),
+                ("endpointSyncInterval", endpointSyncInterval ?? .seconds(1)),
             ] where duration <= .zero {
                 throw EtcdError(.invalidArgument, "\(name) is \(duration), but must be longer than zero")
             }
             try tls?.checkConsistency()
+            if retry.maximumAttempts < 1 {
+                throw EtcdError(.invalidArgument, "retry.maximumAttempts must be positive")
+            }
+            try credentials?.validate()
             if maximumMessageSize <= 0 { throw EtcdError(.invalidArgument, "maximumMessageSize must be positive") }
         }
     }

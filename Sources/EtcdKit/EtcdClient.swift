@@ -10,7 +10,7 @@
 /// ```
 ///
 /// A client works from the moment it is made: it connects when it is first used, and again when a connection breaks.
-/// Copies of a client share its connection. When the last copy is dropped, or with ``close()``, the connection ends.
+/// Copies of a client share its connections. When the last copy is dropped, or with ``close()``, the connections end.
 ///
 /// Methods throw ``EtcdError``. A cancelled task gets ``EtcdError/Code/cancelled`` from whatever it waits for; the call
 /// is then cancelled at the server too.
@@ -19,6 +19,7 @@ public struct EtcdClient: Sendable {
     public var configuration: Configuration { core.configuration }
     let core: ClientCore
     let timeout: Duration
+    let retry: RetryPolicy
 
     /// Makes a client.
     ///
@@ -31,6 +32,7 @@ public struct EtcdClient: Sendable {
         try configuration.validate()
         core = ClientCore(configuration)
         timeout = configuration.callTimeout
+        retry = configuration.retry
     }
 
     /// Makes a client with default settings.
@@ -49,20 +51,29 @@ public struct EtcdClient: Sendable {
         try self.init(Configuration(endpoints: endpoints))
     }
 
-    private init(core: ClientCore, timeout: Duration) {
+    private init(core: ClientCore, timeout: Duration, retry: RetryPolicy) {
         self.core = core
         self.timeout = timeout
+        self.retry = retry
     }
 
     /// The same client with another deadline for its calls.
     ///
     /// - Parameter timeout: How long each call may take in all.
-    /// - Returns: A client that shares the connection of this one.
+    /// - Returns: A client that shares the connections of this one.
     public func with(timeout: Duration) -> EtcdClient {
-        EtcdClient(core: core, timeout: timeout)
+        EtcdClient(core: core, timeout: timeout, retry: retry)
     }
 
-    /// Ends the client: closes its connection, and fails its calls, watches and leases that are kept alive.
+    /// The same client with another policy for calls that fail.
+    ///
+    /// - Parameter retry: When a call that failed is made again.
+    /// - Returns: A client that shares the connections of this one.
+    public func with(retry: RetryPolicy) -> EtcdClient {
+        EtcdClient(core: core, timeout: timeout, retry: retry)
+    }
+
+    /// Ends the client: closes its connections, and fails its calls, watches and leases that are kept alive.
     ///
     /// All copies are closed with it. Closing twice does nothing.
     public func close() async {
@@ -149,27 +160,58 @@ final class ClientCore: Sendable {
 
 extension EtcdClient {
     /// Makes a unary call: encodes and decodes on the caller's thread, and does the rest on the loop.
-    func call<Request, Response>(
-        _ method: GRPCMethod<Request, Response>,
-        _ request: Request
-    ) async throws(EtcdError) -> Response {
-        let frame = GRPCFraming.frame { ProtobufEncoder.encode(request, into: &$0) }
-        let body = try await core.channel.perform(
-            Channel.Request(path: method.path, isRead: method.isRead, frame: frame, deadline: .now + timeout)
-        ).get()
-        let range: Range<Int>
-        do throws(GRPCStatus) {
-            range = try GRPCFraming.singleMessage(in: body, limit: configuration.maximumMessageSize)
-        } catch {
-            throw EtcdError(EtcdError.Code(error), error.message)
+    func call<Request, Answer: Response>(
+        _ method: GRPCMethod<Request, Answer>,
+        _ message: Request
+    ) async throws(EtcdError) -> Answer {
+        let context = core.channel.context
+        let floor = context.witness.revision
+        let start = ContinuousClock.now
+        let frame = GRPCFraming.frame { ProtobufEncoder.encode(message, into: &$0) }
+        let request = Channel.Request(
+            call: Call(method: method.path, requestSize: frame.count),
+            isRead: method.isRead,
+            needsLeader: method.needsLeader,
+            frame: frame,
+            deadline: start + timeout,
+            retry: retry
+        )
+        context.report(.callStarted(request.call))
+        let answer = await core.channel.perform(request)
+        let result = answer.result.flatMap { (body) -> Result<Answer, EtcdError> in
+            do throws(EtcdError) {
+                let message: Answer = try Channel.message(in: body, limit: configuration.maximumMessageSize)
+                try verify(message.header, answer.endpoint, floor: method.ordersRevisions ? floor : nil)
+                return .success(message)
+            } catch {
+                return .failure(error)
+            }
         }
-        let decoded = body.withUnsafeBytes { bytes in
-            ProtobufDecoder.decode(Response.self, from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+        context.report(.callFinished(request.call, CallOutcome(answer, result, since: start)))
+        return try result.get()
+    }
+
+    /// Refuses the answer of a foreign cluster, and reports a revision that is below one seen before the call.
+    private func verify(_ header: ResponseHeader, _ endpoint: Endpoint?, floor: Revision?) throws(EtcdError) {
+        guard let endpoint else { return }
+        let context = core.channel.context
+        if let objection = context.witness.objection(to: header.clusterID, of: endpoint) { throw objection }
+        if let floor, context.witness.isFall(header.revision, below: floor) {
+            context.report(.revisionFell(from: floor, to: header.revision, endpoint))
         }
-        switch decoded {
-        case .success(let response): return response
-        case .failure(let error):
-            throw EtcdError(.protocolViolation, "the answer to \(method.path) is malformed", cause: error)
-        }
+    }
+}
+
+extension EtcdClient.CallOutcome {
+    fileprivate init<Message>(
+        _ answer: Channel.Answer,
+        _ result: Result<Message, EtcdError>,
+        since start: ContinuousClock.Instant
+    ) {
+        endpoint = answer.endpoint
+        attempts = answer.attempts
+        duration = .now - start
+        responseSize = if case .success(let body) = answer.result { body.count } else { 0 }
+        code = if case .failure(let error) = result { error.code } else { nil }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The way to the cluster: holds a connection to one of the endpoints, made when it is first needed.
+/// The way to the cluster: a connection to each endpoint, or to one, made when they are first needed.
 @EventLoop
 final class Channel {
     /// A connection that takes streams, and where it leads.
@@ -14,61 +14,109 @@ final class Channel {
         fileprivate let number: UInt64
     }
 
-    private enum State {
-        case idle
-        case dialing(Dialer)
-        /// Every endpoint has failed; the timer starts the next round.
-        case pausing(EventLoop.Timer)
-        case ready(Link)
-        case closed
+    /// The connections that calls are spread over, for tasks that are not on the loop.
+    private struct Rotation {
+        var links: [Link] = []
+        var next = 0
+        /// Calls have a choice of endpoints.
+        var hasAlternatives = false
     }
 
-    nonisolated let configuration: EtcdClient.Configuration
-    private nonisolated let tlsContexts: TLSContextSource
-    private var state = State.idle {
-        didSet { publishedLink.withLock { $0 = readyLink } }
-    }
-    /// What ``readyLink`` is, for tasks that are not on the loop.
-    private nonisolated let publishedLink = Lock<Link?>(nil)
+    nonisolated let context: ClientContext
+    private nonisolated let rotation = Lock(Rotation())
+    private lazy var subchannels = endpointsOfConfiguration.map { Subchannel($0, of: self) }
+    /// Where all calls go with the policy ``FailoverPolicy/sticky``.
+    private var preferred: Endpoint?
     private var waiters: [(ticket: Ticket, deliver: @EventLoop (Result<Link, EtcdError>) -> Void)] = []
     private var nextTicket: UInt64 = 0
-    private var nextEndpoint = 0
-    private var failures = 0
-    private var lastErrors: [Endpoint: ConnectionError] = [:]
+    private var isClosed = false
 
     nonisolated init(_ configuration: EtcdClient.Configuration) {
-        self.configuration = configuration
-        tlsContexts = TLSContextSource(configuration.tls)
+        context = ClientContext(configuration)
+        rotation.withLock { $0.hasAlternatives = Set(configuration.endpoints).count > 1 }
     }
 
-    /// The connection, if there is one now.
-    var readyLink: Link? {
-        if case .ready(let link) = state { link } else { nil }
+    nonisolated var configuration: EtcdClient.Configuration { context.configuration }
+
+    private var endpointsOfConfiguration: [Endpoint] {
+        var seen: Set<Endpoint> = []
+        return configuration.endpoints.filter { seen.insert($0).inserted }
     }
 
-    /// The connection, if there was one a moment ago.
+    // MARK: Connections
+
+    /// The endpoints, as configured or as the list of members has them.
+    var endpoints: [Endpoint] { subchannels.map(\.endpoint) }
+
+    /// There is a choice of endpoints, so each is examined before it is chosen, and avoided if it is not well.
+    nonisolated var hasAlternatives: Bool { rotation.withLock { $0.hasAlternatives } }
+
+    /// A connection, if there was one a moment ago: the next in turn of those that are not to be avoided, if any.
     ///
     /// One that has ended since refuses a call, which is then known to have had no effect.
-    nonisolated var probableLink: Link? { publishedLink.withLock { $0 } }
+    nonisolated func nextLink(avoiding avoided: [Endpoint] = []) -> Link? {
+        rotation.withLock { rotation in
+            for offset in 0..<rotation.links.count {
+                let index = (rotation.next + offset) % rotation.links.count
+                if avoided.contains(rotation.links[index].endpoint) { continue }
+                if case .roundRobin = configuration.failover { rotation.next = (index + 1) % rotation.links.count }
+                return rotation.links[index]
+            }
+            return nil
+        }
+    }
+
+    /// All connections that stand.
+    var links: [Link] { subchannels.compactMap(\.link) }
 
     /// Calls `deliver` with a connection, at once or as soon as there is one, or with an error when the client closes.
     ///
     /// - Returns: The place in the queue, to be given back with ``forget(_:)`` by whoever waits no longer; nil if
     ///   `deliver` was called.
-    func whenReady(_ deliver: @escaping @EventLoop (Result<Link, EtcdError>) -> Void) -> Ticket? {
-        if let readyLink {
-            deliver(.success(readyLink))
+    func whenReady(
+        avoiding avoided: Endpoint? = nil,
+        _ deliver: @escaping @EventLoop (Result<Link, EtcdError>) -> Void
+    ) -> Ticket? {
+        if isClosed {
+            deliver(.failure(EtcdError(.clientClosed, "the client is closed")))
             return nil
         }
-        if case .closed = state {
-            deliver(.failure(EtcdError(.clientClosed, "the client is closed")))
+        if let link = avoided.flatMap({ nextLink(avoiding: [$0]) }) ?? nextLink() {
+            deliver(.success(link))
             return nil
         }
         nextTicket += 1
         let ticket = Ticket(number: nextTicket)
         waiters.append((ticket, deliver))
-        if case .idle = state { dialWhenDue() }
+        connectAsNeeded()
         return ticket
+    }
+
+    /// What a stream is opened with.
+    struct Berth {
+        let link: Link
+        let token: AuthToken?
+    }
+
+    /// Calls `deliver` with what a stream needs, at once or as soon as it is there, or with an error when the client
+    /// closes or the user is refused.
+    ///
+    /// - Returns: The place in the queue, to be given back with ``forget(_:)`` by whoever waits no longer, who may be
+    ///   called nevertheless; nil if there is no queue.
+    func whenReadyForStream(
+        avoiding avoided: Endpoint? = nil,
+        _ deliver: @escaping @EventLoop (Result<Berth, EtcdError>) -> Void
+    ) -> Ticket? {
+        whenReady(avoiding: avoided) { [weak self] result in
+            switch result {
+            case .failure(let error): deliver(.failure(error))
+            case .success(let link):
+                guard let self else { return }
+                context.tokens.whenKnown(over: self) { token in
+                    deliver(token.map { Berth(link: link, token: $0) })
+                }
+            }
+        }
     }
 
     func forget(_ ticket: Ticket) {
@@ -77,92 +125,95 @@ final class Channel {
 
     /// Why there is no connection, for whoever has waited in vain.
     var unavailability: EtcdError {
-        let reasons = configuration.endpoints.compactMap { endpoint in
-            lastErrors[endpoint].map { "\(endpoint): \($0)" }
+        let reasons = subchannels.compactMap { subchannel in
+            subchannel.lastError.map { "\(subchannel.endpoint): \($0)" }
         }
         if reasons.isEmpty {
-            let endpoints = configuration.endpoints.map(\.description).joined(separator: ", ")
+            let endpoints = endpoints.map(\.description).joined(separator: ", ")
             return EtcdError(.unavailable, "no connection to \(endpoints) was made in time")
         }
         return EtcdError(.unavailable, "no endpoint is reachable: \(reasons.joined(separator: "; "))")
     }
 
-    /// Closes the connection and fails all that waits for one.
-    ///
-    /// Calls in flight fail with it.
-    func close() {
-        let old = state
-        state = .closed
-        switch old {
-        case .dialing(let dialer): dialer.cancel()
-        case .pausing(let timer): EventLoop.cancel(timer)
-        case .ready(let link): link.connection.close(ConnectionError(.closedByUs, "the client was closed"))
-        case .idle, .closed: break
+    /// Avoids an endpoint until it has shown that it is well.
+    func suspect(_ endpoint: Endpoint, _ reason: EtcdError) {
+        subchannels.first { $0.endpoint == endpoint }?.suspect(reason)
+    }
+
+    /// Replaces the endpoints; connections to those that stay go on.
+    func setEndpoints(_ endpoints: [Endpoint]) {
+        if isClosed || endpoints.isEmpty || Set(endpoints) == Set(self.endpoints) { return }
+        let old = subchannels
+        subchannels = endpoints.map { endpoint in
+            old.first { $0.endpoint == endpoint } ?? Subchannel(endpoint, of: self)
         }
+        for subchannel in old where !endpoints.contains(subchannel.endpoint) {
+            subchannel.retire(ConnectionError(.draining, "the endpoint is no longer in use"), closing: false)
+        }
+        rotation.withLock { $0.hasAlternatives = endpoints.count > 1 }
+        context.report(.endpointsChanged(endpoints))
+        update()
+    }
+
+    /// Closes the connections and fails all that waits for one.
+    ///
+    /// Calls in flight fail with them.
+    func close() {
+        isClosed = true
+        context.tokens.close()
+        for subchannel in subchannels {
+            subchannel.retire(ConnectionError(.closedByUs, "the client was closed"), closing: true)
+        }
+        rotation.withLock { $0 = Rotation() }
         serveWaiters(.failure(EtcdError(.clientClosed, "the client was closed")))
     }
 
-    // MARK: Dialing
+    // MARK: Subchannels
 
-    private func dialWhenDue() {
-        // Each endpoint is tried once before there is a pause.
-        let round = failures / max(configuration.endpoints.count, 1)
-        let isNewRound = failures % max(configuration.endpoints.count, 1) == 0
-        let delay = configuration.backoff.delay(afterFailures: isNewRound ? round : 0, chance: .random(in: 0...1))
-        if delay == .zero { return dial() }
-        let timer = EventLoop.schedule(at: .now + delay) { [weak self] in self?.dial() }
-        state = .pausing(timer)
+    /// A subchannel has got or lost its connection or its trust.
+    func changed(_ subchannel: Subchannel) {
+        if !isClosed { update() }
     }
 
-    private func dial() {
-        if waiters.isEmpty {
-            state = .idle
-            return
-        }
-        let endpoint = configuration.endpoints[nextEndpoint % configuration.endpoints.count]
-        let dialer = Dialer(
-            endpoint,
-            timeout: configuration.connectTimeout,
-            options: configuration.connectionOptions,
-            tls: tlsContexts
-        ) { [weak self] outcome in
-            self?.dialed(endpoint, outcome)
-        }
-        state = .dialing(dialer)
-    }
-
-    private func dialed(_ endpoint: Endpoint, _ outcome: Dialer.Outcome) {
-        switch outcome {
-        case .success(let connection):
-            let link = Link(connection: connection, endpoint: endpoint)
-            state = .ready(link)
-            lastErrors[endpoint] = nil
-            connection.onStateChange = { [weak self] in self?.stateChanged(of: $0, endpoint) }
-            serveWaiters(.success(link))
-        case .failure(let error):
-            failed(endpoint, error)
+    /// Whether `subchannel` is still to be connected.
+    func wants(_ subchannel: Subchannel) -> Bool {
+        switch configuration.failover {
+        case .roundRobin: !waiters.isEmpty || subchannels.contains { $0.link != nil }
+        case .sticky: !waiters.isEmpty
         }
     }
 
-    private func stateChanged(of connection: HTTP2Connection, _ endpoint: Endpoint) {
-        guard case .ready(let link) = state, link.connection === connection else { return }
-        let error: ConnectionError
-        switch connection.state {
-        case .handshaking, .open: return
-        case .draining(let reason), .closed(let reason): error = reason
+    private func update() {
+        let ready = subchannels.filter { $0.link != nil }
+        let trusted = ready.filter(\.isTrusted)
+        // Rather an endpoint that is to be avoided than none.
+        var usable = trusted.isEmpty ? ready : trusted
+        if case .sticky = configuration.failover {
+            let chosen = usable.first { $0.endpoint == preferred } ?? usable.first
+            if let chosen, chosen.endpoint != preferred {
+                if let preferred { context.report(.failedOver(from: preferred, to: chosen.endpoint)) }
+                preferred = chosen.endpoint
+            }
+            usable = chosen.map { [$0] } ?? []
         }
-        // One that never answered a call is as good as none; else a server that always hangs up would be asked at once
-        // and for ever.
-        if connection.hasAnswered { failures = 0 }
-        failed(endpoint, error)
+        let links = usable.compactMap(\.link)
+        rotation.withLock { $0.links = links }
+        if let link = nextLink() { serveWaiters(.success(link)) }
+        connectAsNeeded()
     }
 
-    private func failed(_ endpoint: Endpoint, _ error: ConnectionError) {
-        lastErrors[endpoint] = error
-        failures += 1
-        nextEndpoint += 1
-        state = .idle
-        if !waiters.isEmpty { dialWhenDue() }
+    private func connectAsNeeded() {
+        switch configuration.failover {
+        case .roundRobin:
+            for subchannel in subchannels where wants(subchannel) { subchannel.connect() }
+        case .sticky:
+            // One after the other, the one that has waited longest first.
+            let isProvided = subchannels.contains { $0.link != nil && $0.isTrusted }
+            let isConnecting = subchannels.contains { !$0.isIdle && $0.link == nil }
+            if isProvided || isConnecting { return }
+            let isInUse = !waiters.isEmpty || subchannels.contains { $0.link != nil }
+            if isInUse { subchannels.filter(\.isIdle).min { $0.due < $1.due }?.connect() }
+        }
     }
 
     private func serveWaiters(_ result: Result<Link, EtcdError>) {

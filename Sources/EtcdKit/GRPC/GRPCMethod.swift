@@ -4,12 +4,38 @@
 struct GRPCMethod<Request: ProtobufMessage, Response: ProtobufMessage>: Sendable {
     let path: String
     /// The call changes nothing, so it may be repeated when its first outcome is unknown.
-    let isRead: Bool
+    private(set) var isRead: Bool
+    /// The call goes through the leader, so a member without one shall refuse it instead of waiting.
+    private(set) var needsLeader: Bool
+    /// The revision in the answer is never below one that was seen before the call.
+    private(set) var ordersRevisions: Bool
 
-    init(_ path: String, isRead: Bool = false) {
+    init(_ path: String, isRead: Bool = false, needsLeader: Bool = true, ordersRevisions: Bool = false) {
         self.path = path
         self.isRead = isRead
+        self.needsLeader = needsLeader
+        self.ordersRevisions = ordersRevisions
     }
+
+    /// The same method for a request that changes nothing.
+    var reading: Self {
+        var copy = self
+        copy.isRead = true
+        return copy
+    }
+
+    /// The same method for a request that any member answers from its own copy of the data.
+    var serializable: Self {
+        var copy = self
+        copy.needsLeader = false
+        copy.ordersRevisions = false
+        return copy
+    }
+}
+
+/// The answer to a unary call of etcd, each of which has a header.
+protocol Response: ProtobufMessage {
+    var header: ResponseHeader { get }
 }
 
 /// What goes with a call besides its message.
@@ -19,6 +45,8 @@ struct GRPCMetadata: Sendable {
     var deadline: ContinuousClock.Instant?
     /// The server shall refuse the call, and end a stream, when it has no leader.
     var requiresLeader = false
+    /// Says who makes the call.
+    var token: AuthToken?
 
     func headers(path: String, isSecure: Bool = false) -> HTTP2RequestHeaders {
         var headers = HTTP2RequestHeaders()
@@ -30,6 +58,7 @@ struct GRPCMetadata: Sendable {
         headers.append("content-type", "application/grpc")
         headers.append("user-agent", "etcd-kit-swift")
         if requiresLeader { headers.append("hasleader", "true") }
+        if let token { headers.append("token", token.text) }
         if let deadline { headers.append("grpc-timeout", Self.timeout(ContinuousClock.now.duration(to: deadline))) }
         return headers
     }

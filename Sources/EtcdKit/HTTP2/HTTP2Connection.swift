@@ -116,7 +116,7 @@ final class HTTP2Connection {
     // MARK: Ending
 
     /// Refuses new streams and closes the connection when the open ones are done.
-    private func drain(_ reason: ConnectionError) {
+    func drain(_ reason: ConnectionError) {
         switch state {
         case .handshaking, .open:
             state = .draining(reason)

@@ -39,7 +39,8 @@ extension EtcdClient {
         if let revision = options.revision, revision < 0 {
             throw EtcdError(.invalidArgument, "revision \(revision) is negative")
         }
-        return try await call(Wire.range, Wire.RangeRequest(range, options))
+        let method = options.serializable ? Wire.range.serializable : Wire.range
+        return try await call(method, Wire.RangeRequest(range, options))
     }
 
     /// Puts `value` under `key`.

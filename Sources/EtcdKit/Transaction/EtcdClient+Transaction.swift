@@ -28,6 +28,9 @@ extension EtcdClient {
         else: [TransactionOperation] = []
     ) async throws(EtcdError) -> TransactionResponse {
         let request = Wire.TxnRequest(conditions, then, `else`)
-        return try await call(request.isReadOnly ? Wire.readOnlyTxn : Wire.txn, request)
+        var method = Wire.txn
+        if request.isReadOnly { method = method.reading }
+        if request.isSerializable { method = method.serializable }
+        return try await call(method, request)
     }
 }

@@ -77,7 +77,7 @@ final class WatchHub {
 
     /// Why a watch could not begin in time.
     var unavailability: EtcdError {
-        channel.readyLink == nil
+        channel.links.isEmpty
             ? channel.unavailability : EtcdError(.deadlineExceeded, "the server has not confirmed the watch in time")
     }
 

@@ -72,13 +72,3 @@ struct WatchState {
         return error.code.isTransient ? .resume : .end(error.code, error.message, compactRevision: nil)
     }
 }
-
-extension EtcdError.Code {
-    /// A stream that ended so may be opened again, here or at another member.
-    var isTransient: Bool {
-        [
-            .unavailable, .noLeader, .leaderChanged, .serverStopped, .timedOut, .unhealthy, .deadlineExceeded,
-            .cancelled, .tooManyRequests,
-        ].contains(self)
-    }
-}

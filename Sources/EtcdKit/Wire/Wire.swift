@@ -28,7 +28,7 @@ extension KeyValue: ProtobufMessage {
 
 extension Wire {
     /// An answer of which only the header is of interest.
-    struct HeaderResponse: ProtobufMessage, Hashable {
+    struct HeaderResponse: Response, Hashable {
         var header = ResponseHeader()
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let range = GRPCMethod<RangeRequest, RangeResponse>("/etcdserverpb.KV/Range", isRead: true)
-    static let put = GRPCMethod<PutRequest, PutResponse>("/etcdserverpb.KV/Put")
-    static let deleteRange = GRPCMethod<DeleteRangeRequest, DeleteResponse>("/etcdserverpb.KV/DeleteRange")
+    static let range = GRPCMethod<RangeRequest, RangeResponse>(
+        "/etcdserverpb.KV/Range",
+        isRead: true,
+        ordersRevisions: true
+    )
+    static let put = GRPCMethod<PutRequest, PutResponse>("/etcdserverpb.KV/Put", ordersRevisions: true)
+    static let deleteRange = GRPCMethod<DeleteRangeRequest, DeleteResponse>(
+        "/etcdserverpb.KV/DeleteRange",
+        ordersRevisions: true
+    )
     static let compact = GRPCMethod<CompactionRequest, HeaderResponse>("/etcdserverpb.KV/Compact")
 
     struct RangeRequest: ProtobufMessage, Hashable {
@@ -95,7 +102,7 @@ extension Wire {
     }
 }
 
-extension RangeResponse: ProtobufMessage {
+extension RangeResponse: Response {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
         try visitor.field(1, &header)
         try visitor.field(2, &entries)
@@ -104,14 +111,14 @@ extension RangeResponse: ProtobufMessage {
     }
 }
 
-extension PutResponse: ProtobufMessage {
+extension PutResponse: Response {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
         try visitor.field(1, &header)
         try visitor.field(2, &previous)
     }
 }
 
-extension DeleteResponse: ProtobufMessage {
+extension DeleteResponse: Response {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
         try visitor.field(1, &header)
         try visitor.field(2, &deleted)

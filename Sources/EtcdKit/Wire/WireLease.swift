@@ -10,7 +10,8 @@ extension Wire {
     )
     static let leaseLeases = GRPCMethod<EmptyRequest, LeaseLeasesResponse>(
         "/etcdserverpb.Lease/LeaseLeases",
-        isRead: true
+        isRead: true,
+        needsLeader: false
     )
 
     /// A request without fields.
@@ -28,7 +29,7 @@ extension Wire {
         }
     }
 
-    struct LeaseGrantResponse: ProtobufMessage, Hashable {
+    struct LeaseGrantResponse: Response, Hashable {
         var header = ResponseHeader()
         var id: Int64 = 0
         var timeToLive: Int64 = 0
@@ -51,7 +52,7 @@ extension Wire {
         }
     }
 
-    struct LeaseKeepAliveResponse: ProtobufMessage, Hashable {
+    struct LeaseKeepAliveResponse: Response, Hashable {
         var header = ResponseHeader()
         var id: Int64 = 0
         var timeToLive: Int64 = 0
@@ -73,7 +74,7 @@ extension Wire {
         }
     }
 
-    struct LeaseTimeToLiveResponse: ProtobufMessage, Hashable {
+    struct LeaseTimeToLiveResponse: Response, Hashable {
         var header = ResponseHeader()
         var id: Int64 = 0
         var timeToLive: Int64 = 0
@@ -89,7 +90,7 @@ extension Wire {
         }
     }
 
-    struct LeaseLeasesResponse: ProtobufMessage, Hashable {
+    struct LeaseLeasesResponse: Response, Hashable {
         var header = ResponseHeader()
         var leases: [LeaseRequest] = []
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let txn = GRPCMethod<TxnRequest, TransactionResponse>("/etcdserverpb.KV/Txn")
-    /// The same method, for transactions that only read.
-    static let readOnlyTxn = GRPCMethod<TxnRequest, TransactionResponse>("/etcdserverpb.KV/Txn", isRead: true)
+    static let txn = GRPCMethod<TxnRequest, TransactionResponse>("/etcdserverpb.KV/Txn", ordersRevisions: true)
 
     struct Compare: ProtobufMessage, Hashable {
         struct Result: ProtobufEnum, Hashable {
@@ -95,7 +93,7 @@ extension Wire {
     }
 }
 
-extension TransactionResponse: ProtobufMessage {
+extension TransactionResponse: Response {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
         try visitor.field(1, &header)
         try visitor.field(2, &succeeded)
@@ -115,5 +113,10 @@ extension Wire.TxnRequest {
         (success + failure).allSatisfy { operation in
             operation.put == nil && operation.deleteRange == nil && operation.transaction?.isReadOnly != false
         }
+    }
+
+    /// Both branches have nothing but serializable reads.
+    var isSerializable: Bool {
+        (success + failure).allSatisfy { $0.range?.serializable ?? $0.transaction?.isSerializable ?? false }
     }
 }

@@ -149,7 +149,7 @@ struct RepetitionTests {
         defer { server.stop() }
         let client = try server.client {
             $0.callTimeout = .seconds(10)
-            $0.backoff = Backoff(initial: .seconds(20), maximum: .seconds(20), jitter: 0)
+            $0.retry.backoff = Backoff(initial: .seconds(20), maximum: .seconds(20), jitter: 0)
         }
         let error = await #expect(throws: EtcdError.self) { try await client.put("k", "v") }
         #expect(error?.code == .unavailable, "\(String(describing: error))")

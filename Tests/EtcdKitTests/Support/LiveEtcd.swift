@@ -53,12 +53,12 @@ func expectError<Result>(
 }
 
 extension EtcdClient {
-    /// How many calls and streams are open on the client's connection; 0 if it has none.
+    /// How many calls and streams are open on the client's connections.
     var openStreamCount: Int {
         get async { await core.channel.openStreamCount }
     }
 }
 
 extension Channel {
-    fileprivate var openStreamCount: Int { readyLink?.connection.openStreamCount ?? 0 }
+    fileprivate var openStreamCount: Int { links.reduce(0) { $0 + $1.connection.openStreamCount } }
 }

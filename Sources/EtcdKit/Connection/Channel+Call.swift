@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Channel {
+    /// A unary call, ready to be sent.
+    struct Request: Sendable {
+        let call: EtcdClient.Call
+        let isRead: Bool
+        let needsLeader: Bool
+        /// Authentication itself goes without a token.
+        var needsToken = true
+        let frame: [UInt8]
+        let deadline: ContinuousClock.Instant
+        let retry: RetryPolicy
+    }
+
+    /// The end of a unary call: the body of the answer, framed, or the error.
+    struct Answer: Sendable {
+        var result: Result<[UInt8], EtcdError>
+        /// Where the last attempt went.
+        var endpoint: Endpoint?
+        var attempts = 0
+    }
+
+    /// Makes a unary call, as often as is safe: again when the server has certainly not acted on it, and for a read also
+    /// when its connection was lost or the server could not answer just then.
+    nonisolated func perform(_ request: Request) async -> Answer {
+        var answer = Answer(result: .failure(EtcdError(.unavailable, "the call was not made")))
+        var tried: [Endpoint] = []
+        var rounds = 0
+        var hasRenewedToken = false
+        while true {
+            let token: AuthToken?
+            let link: Link
+            switch await self.token(for: request) {
+            case .success(let known): token = known
+            case .failure(let error):
+                answer.result = .failure(error)
+                return answer
+            }
+            if let next = nextLink(avoiding: tried) {
+                link = next
+            } else {
+                switch await waitForLink(until: request.deadline) {
+                case .success(let ready): link = ready
+                case .failure(let error):
+                    answer.result = .failure(error)
+                    return answer
+                }
+            }
+            answer.endpoint = link.endpoint
+            answer.attempts += 1
+            let failure: GRPCFailure
+            switch await attempt(request, number: answer.attempts, token, on: link) {
+            case .success(let body):
+                answer.result = .success(body)
+                return answer
+            case .failure(let reason): failure = reason
+            }
+            let error = EtcdError(failure, isRead: request.isRead, endpoint: link.endpoint)
+            answer.result = .failure(error)
+            if failure.effect == .answered, failure.code.castsSuspicion {
+                EventLoop.execute { self.suspect(link.endpoint, error) }
+            }
+            let isRepeatable: Bool
+            if failure.code.meansTokenIsRejected && failure.effect == .answered && request.needsToken {
+                // Once for a call, and also where a certificate says who the client is: its cached rights may be old.
+                isRepeatable = !hasRenewedToken && (context.tokens.canRenew || failure.code == .staleToken)
+                hasRenewedToken = true
+                await context.tokens.reject(token)
+            } else {
+                isRepeatable = failure.permitsRepetition(isRead: request.isRead)
+                tried.append(link.endpoint)
+            }
+            guard isRepeatable, answer.attempts < request.retry.maximumAttempts else { return answer }
+            if nextLink(avoiding: tried) == nil {
+                // All have failed: again from the start, later and later. After the deadline it could only do harm.
+                let pause = request.retry.backoff.delay(afterFailures: rounds, chance: .random(in: 0...1))
+                guard .now + pause < request.deadline else { return answer }
+                tried = []
+                rounds += 1
+                // A cancelled pause is noticed by the next attempt.
+                if pause > .zero { try? await Task.sleep(for: pause) }
+            }
+            context.report(.callRetried(request.call, link.endpoint, error))
+        }
+    }
+
+    private nonisolated func attempt(
+        _ request: Request,
+        number: Int,
+        _ token: AuthToken?,
+        on link: Link
+    ) async -> GRPCUnaryCall.Outcome {
+        var patience: GRPCUnaryCall.Patience?
+        let limit = request.retry.patience(ofAttempt: number)
+        // A call that ends before its patience needs none, nor does the only endpoint: there is no better one.
+        if .now + limit < request.deadline, hasAlternatives {
+            patience = GRPCUnaryCall.Patience(end: .now + limit) { [weak self] in
+                guard let self else { return false }
+                suspect(link.endpoint, EtcdError(.unavailable, "no answer within \(limit) [\(link.endpoint)]"))
+                return request.isRead && request.retry.maximumAttempts > number
+            }
+        }
+        return await GRPCUnaryCall.perform(
+            request.call.method,
+            request.frame,
+            metadata: context.metadata(
+                for: link.endpoint,
+                deadline: request.deadline,
+                requiresLeader: request.needsLeader,
+                token: token
+            ),
+            maximumMessageSize: configuration.maximumMessageSize,
+            patience: patience,
+            on: link.connection
+        )
+    }
+
+    private nonisolated func token(for request: Request) async -> TokenStore.Answer {
+        if !request.needsToken { return .success(nil) }
+        if let known = context.tokens.probableToken { return .success(known) }
+        return await context.tokens.token(until: request.deadline, over: self)
+    }
+
+    private func waitForLink(until deadline: ContinuousClock.Instant) async -> Result<Link, EtcdError> {
+        let completion = Completion<Result<Link, EtcdError>>()
+        let ticket = whenReady { completion.complete($0) }
+        let timer = EventLoop.schedule(at: deadline) { [weak self] in
+            let error = self?.unavailability ?? EtcdError(.clientClosed, "the client was closed")
+            completion.complete(.failure(error))
+        }
+        let result = await completion.wait {
+            completion.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
+        }
+        EventLoop.cancel(timer)
+        if let ticket { forget(ticket) }
+        return result
+    }
+
+    /// The message in the body of an answer.
+    nonisolated static func message<Message: ProtobufMessage>(
+        in body: [UInt8],
+        limit: Int
+    ) throws(EtcdError) -> Message {
+        let range: Range<Int>
+        do throws(GRPCStatus) {
+            range = try GRPCFraming.singleMessage(in: body, limit: limit)
+        } catch {
+            throw EtcdError(EtcdError.Code(error), error.message)
+        }
+        let decoded = body.withUnsafeBytes { bytes in
+            ProtobufDecoder.decode(Message.self, from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+        }
+        switch decoded {
+        case .success(let message): return message
+        case .failure(let error): throw EtcdError(.protocolViolation, "the answer is malformed", cause: error)
+        }
+    }
+}
+
+// MARK: - Authentication
+
+extension Channel {
+    /// Asks for a token.
+    ///
+    /// - Returns: The token; nil if the cluster has no authentication.
+    func authenticate(_ name: String, _ password: String) async -> TokenStore.Answer {
+        let message = Wire.AuthenticateRequest(name: name, password: password)
+        let frame = GRPCFraming.frame { ProtobufEncoder.encode(message, into: &$0) }
+        let request = Request(
+            call: EtcdClient.Call(method: Wire.authenticate.path, requestSize: frame.count),
+            isRead: true,
+            needsLeader: true,
+            needsToken: false,
+            frame: frame,
+            deadline: .now + configuration.callTimeout,
+            retry: configuration.retry
+        )
+        do throws(EtcdError) {
+            let body = try await perform(request).result.get()
+            let response: Wire.AuthenticateResponse
+            response = try Self.message(in: body, limit: configuration.maximumMessageSize)
+            let token = AuthToken(response.token)
+            guard token.isValid else { throw EtcdError(.protocolViolation, "the server granted an unusable token") }
+            context.report(.tokenRefreshed)
+            return .success(token)
+        } catch {
+            return error.code == .authenticationNotEnabled ? .success(nil) : .failure(error)
+        }
+    }
+}

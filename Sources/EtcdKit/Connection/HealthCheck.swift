@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One question to a member, whether it belongs to the cluster and can serve.
+@EventLoop
+final class HealthCheck {
+    enum Finding {
+        case well
+        /// The member answers, but others will do better.
+        case unfit(EtcdError)
+        /// The connection leads nowhere, or to another cluster.
+        case lost(ConnectionError)
+    }
+
+    private var call: GRPCUnaryCall?
+
+    /// Asks, and calls `completion` once, unless the check is cancelled before.
+    init(_ link: Channel.Link, _ context: ClientContext, completion: @escaping @EventLoop (Finding) -> Void) {
+        let configuration = context.configuration
+        let metadata = context.metadata(
+            for: link.endpoint,
+            deadline: .now + configuration.pingTimeout,
+            token: context.tokens.probableToken ?? nil
+        )
+        call = GRPCUnaryCall(
+            Wire.status.path,
+            GRPCFraming.frame { ProtobufEncoder.encode(Wire.EmptyRequest(), into: &$0) },
+            metadata: metadata,
+            maximumMessageSize: configuration.maximumMessageSize,
+            on: link.connection
+        ) { outcome in
+            switch outcome {
+            case .success(let body):
+                completion(Self.finding(in: body, of: link.endpoint, context))
+            case .failure(let failure) where failure.effect == .answered:
+                // Who refuses to tell, for want of a token perhaps, is there all the same.
+                completion(.well)
+            case .failure(let failure):
+                let text = "no answer to a question about its health: \(failure.status.message)"
+                completion(.lost(ConnectionError(.lost, text)))
+            }
+        }
+    }
+
+    func cancel() {
+        call?.cancel()
+        call = nil
+    }
+
+    private static func finding(in body: [UInt8], of endpoint: Endpoint, _ context: ClientContext) -> Finding {
+        let status: Wire.StatusResponse
+        do throws(EtcdError) {
+            status = try Channel.message(in: body, limit: context.configuration.maximumMessageSize)
+        } catch {
+            return .lost(ConnectionError(.protocolViolation, error.message))
+        }
+        if let objection = context.witness.objection(to: status.header.clusterID, of: endpoint) {
+            return .lost(ConnectionError(.refused, objection.message))
+        }
+        if status.isLearner { return .unfit(EtcdError(.notSupportedForLearner, "the member is a learner")) }
+        if status.leader == 0 { return .unfit(EtcdError(.noLeader, "the member has no leader")) }
+        return .well
+    }
+}

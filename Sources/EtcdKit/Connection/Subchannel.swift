@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One endpoint of a channel: its connection, and whether the endpoint can be trusted with calls.
+@EventLoop
+final class Subchannel {
+    private enum State {
+        case idle
+        /// The last attempt has failed; the next one begins when the timer fires.
+        case pausing(EventLoop.Timer)
+        case dialing(Dialer)
+        /// There is a connection, and the member is asked how it is before it gets any call.
+        case examining(HTTP2Connection, HealthCheck)
+        case ready(Channel.Link)
+        case retired
+    }
+
+    /// The endpoint is avoided: how its next examination stands.
+    private struct Suspicion {
+        var check: HealthCheck?
+        var timer: EventLoop.Timer?
+    }
+
+    let endpoint: Endpoint
+    private(set) var lastError: ConnectionError?
+    private let context: ClientContext
+    private weak var channel: Channel?
+    private var state = State.idle
+    private var failures = 0
+    /// When the last attempt has failed.
+    private var failed = ContinuousClock.now
+    private var suspicion: Suspicion?
+    /// Suspicions that came soon after each other.
+    private var suspicions = 0
+    private var lastSuspicion = ContinuousClock.now
+
+    /// Makes a subchannel, which tells its channel when ``link`` or ``isTrusted`` has changed.
+    init(_ endpoint: Endpoint, of channel: Channel) {
+        self.endpoint = endpoint
+        self.channel = channel
+        context = channel.context
+    }
+
+    /// The connection, if it takes calls.
+    var link: Channel.Link? {
+        if case .ready(let link) = state { link } else { nil }
+    }
+
+    /// There is no reason to prefer another endpoint.
+    var isTrusted: Bool { suspicion == nil }
+
+    var isIdle: Bool {
+        if case .idle = state { true } else { false }
+    }
+
+    /// When the next attempt to connect may begin.
+    var due: ContinuousClock.Instant { failed + backoff }
+
+    private var backoff: Duration {
+        context.configuration.backoff.delay(afterFailures: failures, chance: 0)
+    }
+
+    // MARK: Connecting
+
+    /// Connects, after a pause if the last attempt has failed just now.
+    func connect() {
+        guard isIdle else { return }
+        let delay = context.configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+        if failures == 0 || failed + delay <= .now { return dial() }
+        state = .pausing(EventLoop.schedule(at: failed + delay) { [weak self] in self?.pauseIsOver() })
+    }
+
+    private func pauseIsOver() {
+        guard case .pausing = state else { return }
+        state = .idle
+        // Whoever has waited may do so no longer.
+        if channel?.wants(self) == true { dial() }
+    }
+
+    private func dial() {
+        let configuration = context.configuration
+        let dialer = Dialer(
+            endpoint,
+            timeout: configuration.connectTimeout,
+            options: configuration.connectionOptions,
+            tls: context.tls
+        ) { [weak self] in
+            self?.dialed($0)
+        }
+        state = .dialing(dialer)
+    }
+
+    private func dialed(_ outcome: Dialer.Outcome) {
+        switch outcome {
+        case .failure(let error):
+            context.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
+            fail(error)
+        case .success(let connection):
+            connection.onStateChange = { [weak self] in self?.stateChanged(of: $0) }
+            guard channel?.hasAlternatives == true else { return accept(connection) }
+            let check = HealthCheck(Channel.Link(connection: connection, endpoint: endpoint), context) {
+                [weak self] in
+                self?.examined(connection, $0)
+            }
+            state = .examining(connection, check)
+        }
+    }
+
+    private func examined(_ connection: HTTP2Connection, _ finding: HealthCheck.Finding) {
+        guard case .examining = state else { return }
+        switch finding {
+        case .well:
+            accept(connection)
+        case .unfit(let reason):
+            accept(connection)
+            suspect(reason)
+        case .lost(let error):
+            state = .idle
+            connection.close(error)
+            context.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
+            fail(error)
+        }
+    }
+
+    private func accept(_ connection: HTTP2Connection) {
+        state = .ready(Channel.Link(connection: connection, endpoint: endpoint))
+        lastError = nil
+        context.report(.connected(endpoint))
+        channel?.changed(self)
+    }
+
+    private func stateChanged(of connection: HTTP2Connection) {
+        let error: ConnectionError
+        switch connection.state {
+        case .handshaking, .open: return
+        case .draining(let reason), .closed(let reason): error = reason
+        }
+        switch state {
+        case .ready(let link) where link.connection === connection:
+            context.report(.disconnected(endpoint, EtcdError(error, at: endpoint)))
+        case .examining(let examined, let check) where examined === connection:
+            check.cancel()
+        default:
+            return
+        }
+        // One that never answered a call is as good as none; else a server that always hangs up would be asked at once
+        // and for ever.
+        if connection.hasAnswered { failures = 0 }
+        fail(error)
+    }
+
+    private func fail(_ error: ConnectionError) {
+        state = .idle
+        lastError = error
+        failures += 1
+        failed = .now
+        // The next connection is examined anew.
+        endSuspicion()
+        channel?.changed(self)
+    }
+
+    /// Gives the endpoint up: calls that are on their way may end, nothing new begins.
+    func retire(_ error: ConnectionError, closing: Bool) {
+        let old = state
+        state = .retired
+        endSuspicion()
+        channel = nil
+        switch old {
+        case .dialing(let dialer): dialer.cancel()
+        case .pausing(let timer): EventLoop.cancel(timer)
+        case .examining(let connection, let check):
+            check.cancel()
+            connection.close(error)
+        case .ready(let link):
+            if closing { link.connection.close(error) } else { link.connection.drain(error) }
+        case .idle, .retired: break
+        }
+    }
+
+    // MARK: Trust
+
+    /// Avoids the endpoint until the member has said that it is well.
+    func suspect(_ reason: EtcdError) {
+        guard suspicion == nil, link != nil, channel?.hasAlternatives == true else { return }
+        if lastSuspicion + .seconds(60) < .now { suspicions = 0 }
+        suspicions += 1
+        lastSuspicion = .now
+        suspicion = Suspicion()
+        context.report(.suspected(endpoint, reason))
+        channel?.changed(self)
+        examine()
+    }
+
+    /// Asks the member how it is; until it is well, again and again.
+    private func examine() {
+        guard suspicion != nil, let link else { return }
+        suspicion?.check = HealthCheck(link, context) { [weak self] finding in
+            guard let self, suspicion != nil else { return }
+            suspicion?.check = nil
+            if case .lost(let error) = finding { return link.connection.close(error) }
+            // A member that says it is well may stall all the same, so it is given time even then.
+            let pause = Self.suspicionBackoff.delay(afterFailures: suspicions, chance: .random(in: 0...1))
+            suspicion?.timer = EventLoop.schedule(at: .now + pause) { [weak self] in
+                guard let self, suspicion != nil else { return }
+                if case .well = finding { return trust() }
+                suspicions += 1
+                examine()
+            }
+        }
+    }
+
+    private static let suspicionBackoff = Backoff(initial: .milliseconds(500), maximum: .seconds(10), multiplier: 2)
+
+    private func trust() {
+        endSuspicion()
+        context.report(.trusted(endpoint))
+        channel?.changed(self)
+    }
+
+    private func endSuspicion() {
+        suspicion?.check?.cancel()
+        if let timer = suspicion?.timer { EventLoop.cancel(timer) }
+        suspicion = nil
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// Something that happened to a client, for logs, metrics and traces; see ``Configuration/onEvent``.
+    ///
+    /// More kinds may be added, so a `switch` over events needs a `default`.
+    public enum Event: Sendable {
+        /// A connection stands.
+        case connected(Endpoint)
+        /// An attempt to connect has failed.
+        case connectFailed(Endpoint, EtcdError)
+        /// A connection has ended, for this reason.
+        case disconnected(Endpoint, EtcdError)
+        /// An endpoint is avoided from now on, because it stalls, has no leader, or is not fit for another reason.
+        case suspected(Endpoint, EtcdError)
+        /// An endpoint is no longer avoided.
+        case trusted(Endpoint)
+        /// Calls, a stream of watches or one of leases have gone from one endpoint to another.
+        case failedOver(from: Endpoint, to: Endpoint)
+        /// The endpoints are others now, after a look at the cluster's list of members.
+        case endpointsChanged([Endpoint])
+        /// The list of members could not be looked at; the endpoints stay.
+        case endpointSyncFailed(EtcdError)
+        /// The user was authenticated, and calls go with the new token.
+        case tokenRefreshed
+        /// The revision of the store was below one seen before: it was restored from a backup, or the endpoint belongs to
+        /// another store.
+        case revisionFell(from: Revision, to: Revision, Endpoint)
+        /// A lease has not been renewed for two thirds of its time to live; it is lost at the instant unless that succeeds.
+        case leaseAtRisk(Lease.ID, until: ContinuousClock.Instant, EtcdError?)
+        /// A lease that was kept alive is lost, for this reason.
+        case leaseLost(Lease.ID, EtcdError)
+        /// A watch was interrupted and goes on, from this revision.
+        case watchResumed(KeyRange, from: Revision, Endpoint)
+        /// A watch has lost history to a compaction, and its consumer was given the difference up to this revision.
+        case watchResynced(KeyRange, at: Revision)
+        /// A call begins.
+        case callStarted(Call)
+        /// A call is made again after a failure.
+        case callRetried(Call, Endpoint, EtcdError)
+        /// A call has ended: how, where, after how many attempts and how long, and with how large an answer.
+        case callFinished(Call, CallOutcome)
+    }
+
+    /// A unary call.
+    public struct Call: Sendable, Hashable {
+        /// The gRPC method, such as `/etcdserverpb.KV/Put`.
+        public let method: String
+        /// The size of the request in bytes.
+        public let requestSize: Int
+    }
+
+    /// How a unary call has ended.
+    public struct CallOutcome: Sendable, Hashable {
+        /// The endpoint of the last attempt; nil if there was none.
+        public let endpoint: Endpoint?
+        /// How often the call was made.
+        public let attempts: Int
+        /// How long the call has taken in all.
+        public let duration: Duration
+        /// The size of the answer in bytes; 0 if there is none.
+        public let responseSize: Int
+        /// The code of the error that was thrown; nil after success.
+        public let code: EtcdError.Code?
+    }
+}
