@@ -31,14 +31,14 @@ let package = Package(
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]
         ),
         // The client.
-        .target(name: "EtcdKit", dependencies: ["CNghttp2"], swiftSettings: settings),
+        .target(name: "EtcdKit", dependencies: ["CNghttp2", "COpenSSL"], swiftSettings: settings),
         // Throwaway etcd clusters and a fault proxy.
-        .target(name: "EtcdTesting", dependencies: ["EtcdKit"], swiftSettings: settings),
+        .target(name: "EtcdTesting", dependencies: ["EtcdKit", "COpenSSL"], swiftSettings: settings),
         // The `examples` program.
         .executableTarget(name: "ExamplesRunner", dependencies: ["EtcdKit", "EtcdTesting"], swiftSettings: settings),
         .testTarget(
             name: "EtcdKitTests",
-            dependencies: ["EtcdKit", "EtcdTesting", "CNghttp2"],
+            dependencies: ["EtcdKit", "EtcdTesting", "CNghttp2", "COpenSSL"],
             swiftSettings: settings
         ),
     ]

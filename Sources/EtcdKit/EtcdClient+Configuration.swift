@@ -5,6 +5,10 @@ extension EtcdClient {
     public struct Configuration: Sendable {
         /// The members of the cluster, at least one.
         public var endpoints: [Endpoint]
+        /// How connections are protected by TLS.
+        ///
+        /// With nil, endpoints without a scheme are plaintext, and `https://` ones trust the system's authorities.
+        public var tls: TLSConfiguration?
         /// Who the client is; nil for a cluster without authentication, or with certificates that say so.
         public var credentials: Credentials?
         /// Which endpoint a call goes to.
@@ -77,6 +81,7 @@ extension EtcdClient {
             ] where duration <= .zero {
                 throw EtcdError(.invalidArgument, "\(name) is \(duration), but must be longer than zero")
             }
+            try tls?.checkConsistency()
             if retry.maximumAttempts < 1 {
                 throw EtcdError(.invalidArgument, "retry.maximumAttempts must be positive")
             }

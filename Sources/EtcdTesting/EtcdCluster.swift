@@ -34,6 +34,9 @@ public final class EtcdCluster: Sendable {
         /// They win over the ones given by default.
         public var extraArguments: [String]
 
+        /// The files with which the members serve clients by TLS; nil for plaintext.
+        public var tls: ServerTLS?
+
         /// How long the cluster may take to become ready.
         public var startTimeout: Duration
 
@@ -66,7 +69,7 @@ public final class EtcdCluster: Sendable {
     /// The members, running or not.
     public let members: [EtcdMember]
 
-    /// Where the members serve clients, as `127.0.0.1:PORT`.
+    /// Where the members serve clients, as `127.0.0.1:PORT`, or `https://127.0.0.1:PORT` with TLS.
     public var endpoints: [String] { members.map(\.endpoint) }
 
     /// Where the cluster keeps its data and its logs.
@@ -94,8 +97,8 @@ public final class EtcdCluster: Sendable {
     public static func start(_ options: Options) async throws -> EtcdCluster {
         let binary = try await EtcdBinary.locate(options.binary)
         for retriesLeft in (0..<3).reversed() {
-            let ports = try LoopbackPorts(count: 2 * options.memberCount)
-            let peerPorts = ports.numbers.suffix(options.memberCount)
+            let ports = try LoopbackPorts(count: (options.tls == nil ? 2 : 3) * options.memberCount)
+            let peerPorts = ports.numbers.prefix(options.memberCount)
             let network = options.canIsolate ? try await PeerNetwork.start(to: peerPorts) : nil
             let cluster = try EtcdCluster(binary, options, ports, network)
             await network?.serve(cluster.members)
@@ -148,24 +151,31 @@ public final class EtcdCluster: Sendable {
         self.ports = ports
         self.network = network
         sandbox = try Sandbox(in: binary.dataFolder(members: count))
-        let clientPorts = ports.numbers.prefix(count)
-        let peerPorts = ports.numbers.suffix(count)
+        let peerPorts = ports.numbers.prefix(count)
+        let clientPorts = ports.numbers.dropFirst(count).prefix(count)
+        // With TLS, members are asked for their state at ports of which their clients do not know.
+        let statePorts = ports.numbers.suffix(count)
         let names = (1...count).map { "etcd\($0)-\(suffix)" }
-        let advertisedPeers = network?.endpoints ?? peerPorts.map { "127.0.0.1:\($0)" }
-        let peers = zip(names, advertisedPeers).map { "\($0)=http://\($1)" }.joined(separator: ",")
-        members = zip(zip(names, advertisedPeers), zip(clientPorts, peerPorts)).map { [sandbox] identity, port in
-            let (name, advertisedPeer) = identity
-            let (client, peer) = ("http://127.0.0.1:\(port.0)", "http://127.0.0.1:\(port.1)")
+        let advertisedPeers = (network?.endpoints ?? peerPorts.map { "127.0.0.1:\($0)" }).map { "http://\($0)" }
+        let initialCluster = zip(names, advertisedPeers).map { "\($0)=\($1)" }.joined(separator: ",")
+        let peers = zip(advertisedPeers, peerPorts)
+        let clients = zip(clientPorts, statePorts)
+        members = zip(names, zip(peers, clients)).map { [sandbox] name, ports in
+            let ((advertisedPeer, peerPort), (clientPort, statePort)) = ports
+            let client = options.clientURL(clientPort)
+            let listeners = options.tls == nil ? client : "\(client),http://127.0.0.1:\(statePort)"
             var command = [
                 binary.path, "--name=\(name)", "--data-dir=\(sandbox.folder)/\(name)",
-                "--listen-client-urls=\(client)", "--advertise-client-urls=\(client)",
-                "--listen-peer-urls=\(peer)", "--initial-advertise-peer-urls=http://\(advertisedPeer)",
-                "--initial-cluster=\(peers)", "--initial-cluster-token=\(suffix)",
+                "--listen-client-urls=\(listeners)", "--advertise-client-urls=\(client)",
+                "--listen-peer-urls=http://127.0.0.1:\(peerPort)", "--initial-advertise-peer-urls=\(advertisedPeer)",
+                "--initial-cluster=\(initialCluster)", "--initial-cluster-token=\(suffix)",
                 "--heartbeat-interval=50", "--election-timeout=500",
                 "--logger=zap", "--log-level=warn", "--log-outputs=stderr",
             ]
             if binary.hasUnsafeNoFsync { command.append("--unsafe-no-fsync") }
-            return EtcdMember(name: name, port: port.0, command: command + options.extraArguments, sandbox: sandbox)
+            command += (options.tls?.arguments ?? []) + options.extraArguments
+            let endpoint = options.tls == nil ? "127.0.0.1:\(clientPort)" : client
+            return EtcdMember(name: name, endpoint: endpoint, statePort: statePort, command: command, sandbox: sandbox)
         }
     }
 

@@ -10,10 +10,11 @@ public final class EtcdMember: Sendable {
     /// The member's name in its cluster; no other cluster has a member of this name.
     public let name: String
 
-    /// Where it serves clients, as `127.0.0.1:PORT`.
+    /// Where it serves clients, as `127.0.0.1:PORT`, or `https://127.0.0.1:PORT` with TLS.
     public let endpoint: String
 
-    private let port: UInt16
+    /// Where it is asked for its state, without TLS.
+    private let statePort: UInt16
     private let command: [String]
     private let sandbox: Sandbox
     private let state = Lock(State())
@@ -24,12 +25,12 @@ public final class EtcdMember: Sendable {
         var isVerified = false
     }
 
-    init(name: String, port: UInt16, command: [String], sandbox: Sandbox) {
+    init(name: String, endpoint: String, statePort: UInt16, command: [String], sandbox: Sandbox) {
         self.name = name
-        self.port = port
+        self.endpoint = endpoint
+        self.statePort = statePort
         self.command = command
         self.sandbox = sandbox
-        endpoint = "127.0.0.1:\(port)"
     }
 
     /// The number of its process, or nil if it has none.
@@ -122,7 +123,7 @@ public final class EtcdMember: Sendable {
 
     /// A figure of the member's own metrics, such as `etcd_debugging_mvcc_watcher_total`; nil if it has none.
     package func metric(_ name: String) async throws -> Double? {
-        let page = try await LoopbackHTTP.request("/metrics", port: port, deadline: .now + .seconds(5)).text
+        let page = try await LoopbackHTTP.request("/metrics", port: statePort, deadline: .now + .seconds(5)).text
         let line = page.split(separator: "\n").first { $0.hasPrefix("\(name) ") }
         return line.flatMap { Double($0.dropFirst(name.count + 1)) }
     }
@@ -145,7 +146,7 @@ public final class EtcdMember: Sendable {
         let list = try await LoopbackHTTP.request(
             "/v3/cluster/member/list",
             posting: "{}",
-            port: port,
+            port: statePort,
             deadline: deadline
         )
         if let members = try? JSONDecoder().decode(MemberList.self, from: list.body) {
@@ -158,7 +159,7 @@ public final class EtcdMember: Sendable {
         let read = try await LoopbackHTTP.request(
             "/v3/kv/range",
             posting: #"{"key":"AA=="}"#,
-            port: port,
+            port: statePort,
             deadline: deadline
         )
         return read.status == 200 || needsUser(read) ? nil : read.text

@@ -16,6 +16,8 @@ struct Arguments: Sendable {
     var nodeID = "node-1"
     var dialTimeout = Duration.seconds(2)
     var commandTimeout = Duration.seconds(5)
+    /// How to use TLS, if any of its flags was given.
+    var tls: TLSConfiguration?
 
     static let help = """
         Runs the examples of EtcdKit.
@@ -28,6 +30,11 @@ struct Arguments: Sendable {
           --node-id ID            tells processes apart that run the same example (default: node-1)
           --dial-timeout TIME     for one attempt to connect, such as 500ms or 2s (default: 2s)
           --command-timeout TIME  for one call (default: 5s)
+          --cacert FILE           trusts the authorities in this file; this and the next flags switch TLS on
+          --cert FILE             presents this certificate …
+          --key FILE              … whose key is in this file
+          --insecure-skip-tls-verify
+                                  accepts any server, whatever its certificate: for experiments only
           --list                  prints the names of the examples
           --help                  prints this
 
@@ -56,13 +63,32 @@ struct Arguments: Sendable {
             case "--node-id": nodeID = try value()
             case "--dial-timeout": dialTimeout = try Self.duration(value(), for: flag)
             case "--command-timeout": commandTimeout = try Self.duration(value(), for: flag)
-            case "--cacert", "--cert", "--key", "--insecure-skip-tls-verify", "--user":
-                throw UsageError("\(flag): TLS and authentication are not supported yet")
+            case "--cacert": changeTLS(\.trustedCertificates, to: .file(try value()))
+            case "--cert": changeTLS(\.certificateChain, to: .file(try value()))
+            case "--key": changeTLS(\.privateKey, to: .file(try value()))
+            case "--insecure-skip-tls-verify":
+                changeTLS(\.dangerouslySkipsVerification, to: try Self.bool(parts.dropFirst().first, for: flag))
+            case "--user":
+                throw UsageError("\(flag): authentication is not supported yet")
             default:
                 throw UsageError("unknown argument \"\(argument)\"; see --help")
             }
         }
         if nodeID.isEmpty { throw UsageError("--node-id must not be empty") }
+        if tls?.privateKey != nil && tls?.certificateChain == nil { throw UsageError("--key needs --cert") }
+    }
+
+    private mutating func changeTLS<Value>(_ setting: WritableKeyPath<TLSConfiguration, Value>, to value: Value) {
+        var configuration = tls ?? TLSConfiguration()
+        configuration[keyPath: setting] = value
+        tls = configuration
+    }
+
+    /// A flag without a value is true.
+    private static func bool(_ text: String?, for flag: String) throws(UsageError) -> Bool {
+        guard let text else { return true }
+        guard let value = Bool(text) else { throw UsageError("\(flag): \"\(text)\" is neither true nor false") }
+        return value
     }
 
     private static func examples(named name: String) throws(UsageError) -> [Example] {

@@ -43,6 +43,8 @@ struct Main {
         var configuration = EtcdClient.Configuration(endpoints: endpoints)
         configuration.connectTimeout = arguments.dialTimeout
         configuration.callTimeout = arguments.commandTimeout
+        configuration.tls = arguments.tls
+        try configuration.tls?.validate()
         return try await withEtcdClient(configuration) { client in
             // So that an etcd which is not there is one line instead of a failure of each example.
             _ = try await client.get("examples/")

@@ -5,10 +5,12 @@ struct ClientContext: Sendable {
     let configuration: EtcdClient.Configuration
     let tokens: TokenStore
     let witness = ClusterWitness()
+    let tls: TLSContextSource
 
     init(_ configuration: EtcdClient.Configuration) {
         self.configuration = configuration
         tokens = TokenStore(configuration.credentials)
+        tls = TLSContextSource(configuration.tls)
     }
 
     /// Tells the user of an event.

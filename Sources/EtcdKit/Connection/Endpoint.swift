@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The address of an etcd member: a host and a port.
+/// The address of an etcd member: a host and a port, or a unix socket.
 ///
-/// Written `host:port` or `http://host:port`; the port is 2379 if it is left out. An IPv6 address stands in brackets,
-/// as in `[::1]:2379`.
+/// Written `host:port`, `http://host:port` or `https://host:port`; the port is 2379 if it is left out. An IPv6 address
+/// stands in brackets, as in `[::1]:2379`. Without a scheme the connection is protected by TLS if
+/// ``EtcdClient/Configuration/tls`` is set; `http://` is always plaintext, and `https://` always TLS.
+///
+/// A unix socket is written `unix://` or, with TLS, `unixs://`, and its path, as in `unix:///run/etcd.sock`. etcd itself
+/// names the sockets it listens on `unix://HOST:PORT`: the path is then `HOST:PORT`, relative to its folder.
 public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
-    /// The host name or IP address, without brackets.
+    enum Scheme: String {
+        case http, https, unix, unixs
+
+        var isSecure: Bool { self == .https || self == .unixs }
+    }
+
+    /// The host name or IP address, without brackets; `localhost` for a unix socket.
     public let host: String
-    /// The port.
+    /// The port; 0 for a unix socket.
     public let port: UInt16
+    /// The path of the unix socket, if it is one.
+    public let socketPath: String?
+    /// What it says itself about TLS; nil leaves that to the configuration.
+    let scheme: Scheme?
 
     /// The port that etcd listens on unless told otherwise.
     public static let defaultPort: UInt16 = 2379
@@ -23,14 +37,23 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         }
         var rest = text[...]
         if let separator = rest.firstRange(of: "://") {
-            let scheme = rest[..<separator.lowerBound].lowercased()
+            let name = rest[..<separator.lowerBound].lowercased()
             rest = rest[separator.upperBound...]
-            switch scheme {
-            case "http": break
-            case "https", "unix", "unixs": throw invalid("\(scheme):// is not supported yet, only http://")
-            default: throw invalid("unknown scheme \"\(scheme)\"; write host:port or http://host:port")
+            guard let known = Scheme(rawValue: name) else {
+                throw invalid("unknown scheme \"\(name)\"; there are http, https, unix and unixs")
             }
+            scheme = known
+        } else {
+            scheme = nil
         }
+        if scheme == .unix || scheme == .unixs {
+            if rest.isEmpty { throw invalid("no path of a socket") }
+            if rest.utf8.contains(0) { throw invalid("\"\\0\" does not belong here") }
+            if Platform.unixAddress(String(rest)) == nil { throw invalid("the path is too long for a unix socket") }
+            (host, port, socketPath) = ("localhost", 0, String(rest))
+            return
+        }
+        socketPath = nil
         if rest.hasSuffix("/") { rest.removeLast() }
         if rest.isEmpty { throw invalid("no host") }
         let isForbidden = { (scalar: Unicode.Scalar) in
@@ -78,9 +101,15 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         return endpoints
     }
 
-    /// What HTTP/2 names the endpoint.
-    var authority: String { description }
+    /// The endpoint as `host:port`, or with its scheme if that is another than `http`.
+    public var description: String {
+        guard let scheme, scheme != .http else { return authority }
+        return "\(scheme.rawValue)://\(socketPath ?? authority)"
+    }
 
-    /// The endpoint as `host:port`.
-    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    /// What a request calls the server that it is for.
+    var authority: String {
+        if socketPath != nil { return host }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 }

@@ -78,8 +78,12 @@ final class Subchannel {
 
     private func dial() {
         let configuration = context.configuration
-        let dialer = Dialer(endpoint, timeout: configuration.connectTimeout, options: configuration.connectionOptions) {
-            [weak self] in
+        let dialer = Dialer(
+            endpoint,
+            timeout: configuration.connectTimeout,
+            options: configuration.connectionOptions,
+            tls: context.tls
+        ) { [weak self] in
             self?.dialed($0)
         }
         state = .dialing(dialer)

@@ -48,10 +48,10 @@ struct GRPCMetadata: Sendable {
     /// Says who makes the call.
     var token: AuthToken?
 
-    func headers(path: String) -> HTTP2RequestHeaders {
+    func headers(path: String, isSecure: Bool = false) -> HTTP2RequestHeaders {
         var headers = HTTP2RequestHeaders()
         headers.append(":method", "POST")
-        headers.append(":scheme", "http")
+        headers.append(":scheme", isSecure ? "https" : "http")
         headers.append(":path", path)
         headers.append(":authority", authority)
         headers.append("te", "trailers")

@@ -33,7 +33,7 @@ final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTT
         self.onEvent = onEvent
         deframer = GRPCDeframer(limit: maximumMessageSize)
         stream = try connection.open(
-            metadata.headers(path: method.path),
+            metadata.headers(path: method.path, isSecure: connection.isSecure),
             body: [],
             endStream: false,
             window: window,

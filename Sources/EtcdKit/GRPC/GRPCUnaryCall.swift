@@ -72,7 +72,8 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
         // Cancelled on the way here.
         if onFinish == nil { return }
         do {
-            stream = try connection.open(metadata.headers(path: path), body: frame, endStream: true, handler: self)
+            let headers = metadata.headers(path: path, isSecure: connection.isSecure)
+            stream = try connection.open(headers, body: frame, endStream: true, handler: self)
         } catch {
             // Later, so that whoever has made the call holds it by then.
             return EventLoop.atEndOfTurn { self.finish(.failure(GRPCFailure(error))) }

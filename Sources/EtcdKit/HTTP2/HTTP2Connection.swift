@@ -2,8 +2,8 @@
 
 /// One HTTP/2 connection over one socket: used once, from its first byte to its end.
 ///
-/// Between the socket and the session stands the place of TLS: ``readFromSocket()`` and ``writeToSocket()`` are the two
-/// points where bytes would be decrypted and encrypted.
+/// TLS, if there is any, stands between the socket and the session: ``readFromSocket()`` decrypts, ``fillOutput()``
+/// encrypts.
 @EventLoop
 final class HTTP2Connection {
     struct Options: Sendable {
@@ -32,18 +32,22 @@ final class HTTP2Connection {
 
     private let options: Options
     private let session: HTTP2Session
+    private let tls: TLSSession?
     private var socket: Socket?
     private var output: [UInt8] = []
     private var outputStart = 0
+    /// What TLS is about to encrypt.
+    private var plaintext: [UInt8] = []
     private var isFlushScheduled = false
     private var hasReceived = false
     private var keepalive: EventLoop.Timer?
     private var lastReceived = ContinuousClock.now
     private var pingSent: ContinuousClock.Instant?
 
-    /// Starts to speak HTTP/2 on a connected socket.
-    init(_ socket: consuming Socket, options: Options) throws(HTTP2Error) {
+    /// Starts to speak HTTP/2 on a connected socket, within `tls` if there is one.
+    init(_ socket: consuming Socket, options: Options, tls: TLSSession? = nil) throws(HTTP2Error) {
         self.options = options
+        self.tls = tls
         session = try HTTP2Session(settings: options.session)
         let descriptor = socket.descriptor
         self.socket = consume socket
@@ -52,6 +56,9 @@ final class HTTP2Connection {
     }
 
     var openStreamCount: Int { session.streams.count }
+
+    /// The connection is protected by TLS.
+    var isSecure: Bool { tls != nil }
 
     /// The server has answered a request on this connection.
     var hasAnswered: Bool { session.hasAnswered }
@@ -125,11 +132,13 @@ final class HTTP2Connection {
         if case .closed = state { return }
         // First, so that nothing below closes it a second time or opens a stream on it.
         state = .closed(error)
+        // The goodbye, or TLS's alert, is a courtesy: if it cannot be sent, the server sees the end of the connection.
         if case .closedByUs = error.kind {
             session.sendGoAway()
-            // The goodbye is a courtesy: if it cannot be sent, the server sees the end of the connection.
             try? flush()
+            tls?.finish()
         }
+        if tls != nil { try? flush() }
         if let descriptor = socket?.descriptor { EventLoop.unwatch(descriptor) }
         socket = nil
         if let keepalive { EventLoop.cancel(keepalive) }
@@ -161,16 +170,17 @@ final class HTTP2Connection {
                     guard let count = try socket?.receive(into: buffer) else { return nil }
                     if count == 0 { return closedByServer(.lost) }
                     let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-                    if !hasReceived {
-                        hasReceived = true
-                        if let error = ConnectionError(unexpectedGreeting: bytes) { return error }
-                    }
                     noteSignOfLife()
-                    try session.receive(bytes)
-                    deliver()
+                    if let tls {
+                        if let error = try receive(bytes, through: tls, buffer) { return error }
+                    } else if let error = try receive(bytes) {
+                        return error
+                    }
                     if count < buffer.count { return nil }
+                } catch let error as TLSError {
+                    return ConnectionError(error)
                 } catch let error as SystemError {
-                    return ConnectionError(.lost, error.description)
+                    return lost(error)
                 } catch {
                     return ConnectionError(.protocolViolation, "HTTP/2: \(error)")
                 }
@@ -180,6 +190,31 @@ final class HTTP2Connection {
         if let failure { return close(failure) }
         noteSessionState()
         scheduleFlush()
+    }
+
+    /// Takes plain bytes.
+    private func receive(_ bytes: UnsafeRawBufferPointer) throws -> ConnectionError? {
+        if !hasReceived {
+            hasReceived = true
+            if let error = ConnectionError(unexpectedGreeting: bytes) { return error }
+        }
+        try session.receive(bytes)
+        deliver()
+        return nil
+    }
+
+    /// Takes encrypted bytes; what they hold is decrypted into `buffer`, which they may themselves lie in.
+    private func receive(
+        _ bytes: UnsafeRawBufferPointer,
+        through tls: TLSSession,
+        _ buffer: UnsafeMutableRawBufferPointer
+    ) throws -> ConnectionError? {
+        try tls.receive(bytes)
+        while socket != nil, let count = try tls.read(into: buffer) {
+            if count == 0 { return closedByServer(.lost) }
+            if let error = try receive(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { return error }
+        }
+        return nil
     }
 
     /// Tells the handlers of all streams on which something was recorded.
@@ -205,11 +240,16 @@ final class HTTP2Connection {
 
     /// What it means that the server closes the connection, with its reason if it has given one.
     private func closedByServer(_ kind: ConnectionError.Kind) -> ConnectionError {
+        if tls?.isEstablished == false { return ConnectionError(.lost, TLSFailure.hangUp) }
         guard let goAway = session.goAway, goAway.code != .noError else {
             return ConnectionError(kind, "the server closed the connection")
         }
         let text = goAway.debugData.isEmpty ? "" : " (\(goAway.debugData))"
         return ConnectionError(kind, "the server closed the connection: \(goAway.code)\(text)")
+    }
+
+    private func lost(_ error: SystemError) -> ConnectionError {
+        ConnectionError(.lost, tls?.isEstablished == false ? "\(TLSFailure.hangUp) (\(error))" : error.description)
     }
 
     private func scheduleFlush() {
@@ -226,8 +266,12 @@ final class HTTP2Connection {
     private func writeToSocket() {
         do {
             try flush()
+        } catch let error as TLSError {
+            return close(ConnectionError(error))
         } catch let error as SystemError {
-            return close(ConnectionError(.lost, error.description))
+            // The server may have said why before it hung up.
+            if tls != nil, case .handshaking = state { readFromSocket() }
+            return close(lost(error))
         } catch {
             return close(ConnectionError(.protocolViolation, "HTTP/2: \(error)"))
         }
@@ -243,7 +287,7 @@ final class HTTP2Connection {
             if outputStart == output.count {
                 output.removeAll(keepingCapacity: output.capacity <= Self.outputLimit * 2)
                 outputStart = 0
-                try session.send(into: &output, limit: Self.outputLimit)
+                try fillOutput()
                 if output.isEmpty { return EventLoop.setInterest(of: descriptor, read: true, write: false) }
             }
             outputStart += try output.withUnsafeBytes { bytes throws(SystemError) in
@@ -251,6 +295,17 @@ final class HTTP2Connection {
             }
             if outputStart < output.count { return EventLoop.setInterest(of: descriptor, read: true, write: true) }
         }
+    }
+
+    /// Gets the next bytes for the socket from the session, through TLS if there is any.
+    private func fillOutput() throws {
+        guard let tls else { return try session.send(into: &output, limit: Self.outputLimit) }
+        if tls.isEstablished {
+            plaintext.removeAll(keepingCapacity: plaintext.capacity <= Self.outputLimit * 2)
+            try session.send(into: &plaintext, limit: Self.outputLimit)
+            try tls.send(plaintext)
+        }
+        tls.takeOutput(into: &output)
     }
 
     // MARK: Keepalive
@@ -289,42 +344,4 @@ final class HTTP2Connection {
         keepalive = nil
         scheduleKeepalive()
     }
-}
-
-/// Why a connection cannot be used.
-struct ConnectionError: Error, Sendable, CustomStringConvertible {
-    enum Kind: Sendable {
-        /// No connection came about.
-        case refused
-        /// The server does not speak HTTP/2 as it should.
-        case protocolViolation
-        /// The server takes no new streams.
-        case draining
-        /// The connection broke.
-        case lost
-        /// This side has closed it.
-        case closedByUs
-    }
-
-    let kind: Kind
-    let message: String
-
-    init(_ kind: Kind, _ message: String) {
-        self.kind = kind
-        self.message = message
-    }
-
-    /// Recognizes a server that answers in another protocol, from the first bytes it sends.
-    init?(unexpectedGreeting bytes: UnsafeRawBufferPointer) {
-        let isTLSRecord = bytes.count >= 2 && (20...23).contains(bytes[0]) && bytes[1] == 3
-        if isTLSRecord {
-            self.init(.protocolViolation, "the server speaks TLS here; use an https:// endpoint")
-        } else if bytes.starts(with: Array("HTTP/1".utf8)) {
-            self.init(.protocolViolation, "the server answers in HTTP/1: this is no etcd client port")
-        } else {
-            return nil
-        }
-    }
-
-    var description: String { message }
 }

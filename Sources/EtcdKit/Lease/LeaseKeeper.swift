@@ -214,7 +214,7 @@ final class LeaseKeeper {
         do {
             let stream = try Stream(
                 Wire.leaseKeepAlive,
-                metadata: GRPCMetadata(authority: link.endpoint.description, requiresLeader: true),
+                metadata: GRPCMetadata(authority: link.endpoint.authority, requiresLeader: true),
                 maximumMessageSize: channel.configuration.maximumMessageSize,
                 on: link.connection
             ) { [weak self] event in

@@ -8,22 +8,16 @@
     import Darwin
 #endif
 
-/// A system call that failed.
-package struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
-    package let call: String
-    package let number: Int32
-
-    package var description: String { "\(call): \(Platform.message(of: number))" }
-}
-
-/// The operating system, as far as this package uses it.
-///
-/// The only file that knows which C library it talks to.
+/// The operating system, as far as this package uses it: the only file that knows which C library it talks to.
 package enum Platform {
     package static func message(of number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 256)
         guard strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }
-        return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return string(buffer)
+    }
+
+    private static func string(_ buffer: [CChar]) -> String {
+        String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     /// Runs `call` until it is not interrupted by a signal.
@@ -45,20 +39,18 @@ package enum Platform {
         let context = Unmanaged.passRetained(ThreadBody(body))
         #if canImport(Darwin)
             var thread: pthread_t?
-            let code = pthread_create(&thread, nil, threadMain, context.toOpaque())
         #else
             var thread = pthread_t()
-            let code = pthread_create(&thread, nil, threadMain, context.toOpaque())
         #endif
+        let code = pthread_create(&thread, nil, threadMain, context.toOpaque())
         guard code == 0 else {
             context.release()
             throw SystemError(call: "pthread_create", number: code)
         }
         #if canImport(Darwin)
-            if let thread { pthread_detach(thread) }
-        #else
-            pthread_detach(thread)
+            guard let thread else { return }
         #endif
+        pthread_detach(thread)
     }
 
     /// Identifies the calling thread for as long as it runs.
@@ -94,13 +86,7 @@ package enum Platform {
     // MARK: Descriptors
 
     package static func close(_ descriptor: Int32) {
-        #if canImport(Glibc)
-            _ = Glibc.close(descriptor)
-        #elseif canImport(Musl)
-            _ = Musl.close(descriptor)
-        #else
-            _ = Darwin.close(descriptor)
-        #endif
+        _ = systemClose(descriptor)
     }
 
     /// Makes reads and writes on `descriptor` return instead of waiting, and keeps it from child processes.
@@ -218,10 +204,9 @@ package enum Platform {
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
     }
 
-    private static func withSockaddr<Result>(
-        _ address: SocketAddress,
-        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
-    ) -> Result {
+    private static func withSockaddr<R>(_ address: SocketAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R)
+        -> R
+    {
         var storage = sockaddr_storage()
         let count = min(address.bytes.count, MemoryLayout<sockaddr_storage>.size)
         withUnsafeMutableBytes(of: &storage) { $0.copyBytes(from: address.bytes.prefix(count)) }
@@ -232,17 +217,8 @@ package enum Platform {
 
     /// Starts to connect; returns whether the connection is already there.
     package static func connect(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) -> Bool {
-        let result = withSockaddr(address) { pointer, length in
-            #if canImport(Glibc)
-                Glibc.connect(descriptor, pointer, length)
-            #elseif canImport(Musl)
-                Musl.connect(descriptor, pointer, length)
-            #else
-                Darwin.connect(descriptor, pointer, length)
-            #endif
-        }
-        if result == 0 { return true }
-        if errno == EINPROGRESS || errno == EINTR { return false }
+        let result = withSockaddr(address) { pointer, length in systemConnect(descriptor, pointer, length) }
+        if result == 0 || errno == EINPROGRESS || errno == EINTR { return result == 0 }
         throw SystemError(call: "connect", number: errno)
     }
 
@@ -257,13 +233,7 @@ package enum Platform {
     package static func listen(_ descriptor: Int32, on address: SocketAddress) throws(SystemError) {
         let result = withSockaddr(address) { pointer, length in bind(descriptor, pointer, length) }
         if result != 0 { throw SystemError(call: "bind", number: errno) }
-        #if canImport(Glibc)
-            if Glibc.listen(descriptor, 128) != 0 { throw SystemError(call: "listen", number: errno) }
-        #elseif canImport(Musl)
-            if Musl.listen(descriptor, 128) != 0 { throw SystemError(call: "listen", number: errno) }
-        #else
-            if Darwin.listen(descriptor, 128) != 0 { throw SystemError(call: "listen", number: errno) }
-        #endif
+        if systemListen(descriptor, 128) != 0 { throw SystemError(call: "listen", number: errno) }
     }
 
     /// The next waiting connection of a listener, or nil when there is none.
@@ -295,13 +265,7 @@ package enum Platform {
     /// Sends what fits; 0 when the socket is full.
     package static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int {
         while true {
-            #if canImport(Glibc)
-                let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, sendFlags)
-            #elseif canImport(Musl)
-                let count = Musl.send(descriptor, bytes.baseAddress, bytes.count, sendFlags)
-            #else
-                let count = Darwin.send(descriptor, bytes.baseAddress, bytes.count, sendFlags)
-            #endif
+            let count = systemSend(descriptor, bytes, sendFlags)
             if count >= 0 { return count }
             switch errno {
             case EINTR: continue
@@ -360,6 +324,55 @@ package enum Platform {
         }
         return .success(addresses)
     }
+
+    /// The address of a unix socket, or nil if the path is too long for one.
+    package static func unixAddress(_ path: String) -> SocketAddress? {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let start = MemoryLayout<sockaddr_un>.size - MemoryLayout.size(ofValue: address.sun_path)
+        let bytes = withUnsafeBytes(of: &address) { Array($0.prefix(start)) } + path.utf8 + [0]
+        return bytes.count <= MemoryLayout<sockaddr_un>.size ? SocketAddress(family: AF_UNIX, bytes: bytes) : nil
+    }
+
+    /// The address as `IP:PORT`, with an IPv6 address in brackets; nil for one without a port.
+    static func text(of address: SocketAddress) -> String? {
+        guard address.family == AF_INET || address.family == AF_INET6 else { return nil }
+        var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        var port = [CChar](repeating: 0, count: Int(NI_MAXSERV))
+        let code = withSockaddr(address) { pointer, length in
+            let sizes = (socklen_t(host.count), socklen_t(port.count))
+            return getnameinfo(pointer, length, &host, sizes.0, &port, sizes.1, NI_NUMERICHOST | NI_NUMERICSERV)
+        }
+        guard code == 0 else { return nil }
+        return address.family == AF_INET6 ? "[\(string(host))]:\(string(port))" : "\(string(host)):\(string(port))"
+    }
+
+    // MARK: Files
+
+    /// Numbers that change when a file is written or replaced.
+    static func stamp(ofFile path: String) throws(SystemError) -> [Int64] {
+        var info = stat()
+        _ = try uninterrupted("stat") { stat(path, &info) }
+        #if canImport(Darwin)
+            let times = [info.st_mtimespec, info.st_ctimespec]
+        #else
+            let times = [info.st_mtim, info.st_ctim]
+        #endif
+        let numbers = [Int64(info.st_dev), Int64(truncatingIfNeeded: info.st_ino), Int64(info.st_size)]
+        return numbers + times.flatMap { [Int64($0.tv_sec), Int64($0.tv_nsec)] }
+    }
+}
+
+// The functions that have namesakes in `Platform`.
+
+private func systemClose(_ descriptor: Int32) -> Int32 { close(descriptor) }
+private func systemConnect(_ descriptor: Int32, _ address: UnsafePointer<sockaddr>, _ length: socklen_t) -> Int32 {
+    connect(descriptor, address, length)
+}
+
+private func systemListen(_ descriptor: Int32, _ backlog: Int32) -> Int32 { listen(descriptor, backlog) }
+private func systemSend(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ flags: Int32) -> Int {
+    send(descriptor, bytes.baseAddress, bytes.count, flags)
 }
 
 private final class ThreadBody: Sendable {

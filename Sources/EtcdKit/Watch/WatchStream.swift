@@ -30,7 +30,7 @@ final class WatchStream {
         self.purpose = purpose
         stream = try GRPCStream(
             Wire.watch,
-            metadata: GRPCMetadata(authority: link.endpoint.description, requiresLeader: true),
+            metadata: GRPCMetadata(authority: link.endpoint.authority, requiresLeader: true),
             maximumMessageSize: maximumMessageSize,
             window: purpose == .single ? .manual : .automatic,
             on: link.connection

@@ -12,6 +12,7 @@ struct EndpointTests {
             ("10.0.0.1:2379", "10.0.0.1", 2379), ("etcd-0.etcd.svc", "etcd-0.etcd.svc", 2379),
             ("localhost:1", "localhost", 1),
             ("h:65535", "h", 65535), ("http://h:2380", "h", 2380), ("HTTP://h:2380/", "h", 2380), ("h/", "h", 2379),
+            ("https://h:2380", "h", 2380), ("https://h", "h", 2379), ("HTTPS://[::1]/", "::1", 2379),
             ("[::1]:2379", "::1", 2379), ("[fe80::1%eth0]", "fe80::1%eth0", 2379), ("http://[::1]:80/", "::1", 80),
         ] as [(String, String, UInt16)]
     )
@@ -20,16 +21,19 @@ struct EndpointTests {
         #expect(endpoint.host == host)
         #expect(endpoint.port == port)
         // What it writes it can read.
-        #expect(try Endpoint(endpoint.description) == endpoint)
+        let copy = try Endpoint(endpoint.description)
+        #expect(copy.host == host && copy.port == port && copy.description == endpoint.description)
     }
 
     @Test(
         "refusals with their reasons",
         arguments: [
             ("", "no host"), ("/", "no host"), (":2379", "no host"), ("http://", "no host"), ("http://:1", "no host"),
-            ("https://h:1", "https:// is not supported"), ("unix:///tmp/s", "unix:// is not supported"),
-            ("unixs://x", "unixs:// is not supported"), ("ftp://h:1", "unknown scheme \"ftp\""),
-            ("://h", "unknown scheme \"\""),
+            ("https://", "no host"), ("https://:1", "no host"), ("https://h:1/path", "does not belong here"),
+            ("ftp://h:1", "unknown scheme \"ftp\""), ("://h", "unknown scheme \"\""),
+            ("unix://", "no path of a socket"), ("unixs://", "no path of a socket"),
+            ("unix://a\0b", "does not belong here"),
+            ("unix:///" + String(repeating: "x", count: 200), "too long for a unix socket"),
             ("h:", "\"\" is not a port"), ("h:0", "\"0\" is not a port"), ("h:65536", "\"65536\" is not a port"),
             ("h:-1", "\"-1\" is not a port"), ("h:http", "\"http\" is not a port"), ("h:٣", "is not a port"),
             ("::1", "an IPv6 address stands in brackets"), ("::1:2379", "an IPv6 address stands in brackets"),
@@ -46,6 +50,38 @@ struct EndpointTests {
         #expect(error?.code == .invalidEndpoint)
         #expect(error?.message.contains(reason) == true, "\(String(describing: error))")
         #expect(error?.message.hasPrefix("\"\(text)\"") == true)
+    }
+
+    @Test(
+        "unix sockets",
+        arguments: [
+            ("unix:///run/etcd.sock", "/run/etcd.sock", false), ("unixs:///a b/é?#", "/a b/é?#", true),
+            ("unix://localhost:12345", "localhost:12345", false), ("UNIX://a/", "a/", false),
+        ]
+    )
+    func unixSockets(text: String, path: String, isSecure: Bool) throws {
+        let endpoint = try Endpoint(text)
+        #expect(endpoint.socketPath == path)
+        #expect(endpoint.host == "localhost" && endpoint.port == 0 && endpoint.authority == "localhost")
+        #expect(endpoint.scheme?.isSecure == isSecure)
+        #expect(try Endpoint(endpoint.description) == endpoint)
+    }
+
+    @Test(
+        "an endpoint says whether it is secure, or leaves it to the configuration; only a scheme of note is written",
+        arguments: [
+            ("h:1", nil, "h:1"), ("http://h:1", false, "h:1"), ("https://h:1", true, "https://h:1"),
+            ("https://[::1]", true, "https://[::1]:2379"), ("unix://s", false, "unix://s"),
+            ("unixs:///s", true, "unixs:///s"),
+        ] as [(String, Bool?, String)]
+    )
+    func schemes(text: String, isSecure: Bool?, description: String) throws {
+        let endpoint = try Endpoint(text)
+        #expect(endpoint.description == description)
+        let plain = TLSContextSource(nil)
+        let secure = TLSContextSource(TLSConfiguration())
+        #expect(plain.secures(endpoint) == isSecure ?? false)
+        #expect(secure.secures(endpoint) == isSecure ?? true)
     }
 
     @Test("a port has digits only")
@@ -78,7 +114,9 @@ struct EndpointTests {
             let text = (0..<count).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
             do {
                 let endpoint = try Endpoint(text)
-                #expect(try Endpoint(endpoint.description) == endpoint, "\(text.debugDescription)")
+                let copy = try Endpoint(endpoint.description)
+                #expect(copy.description == endpoint.description, "\(text.debugDescription)")
+                #expect(copy.host == endpoint.host && copy.port == endpoint.port)
                 accepted += 1
             } catch {
                 #expect(error.code == .invalidEndpoint)

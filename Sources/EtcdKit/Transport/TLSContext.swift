@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+/// Whom a client trusts and who it is, ready for connections.
+final class TLSContext: @unchecked Sendable {
+    /// What a context is made of.
+    struct Credentials: Sendable {
+        /// The authorities that may vouch for a server; nil for the system's.
+        var trusted: TLSPEM?
+        /// The client's certificate and those between it and its authority.
+        var chain: TLSPEM?
+        var key: TLSPEM?
+        var passphrase: String?
+        var skipsVerification = false
+    }
+
+    // Sendable: nothing changes it after `init`, and OpenSSL counts the references to it atomically.
+    let pointer: OpaquePointer
+    /// What messages call the trusted authorities.
+    let trustName: String
+    let hasClientCertificate: Bool
+
+    /// Makes a context; may read the system's certificates, which takes a while.
+    init(_ credentials: Credentials) throws(TLSError) {
+        ERR_clear_error()
+        guard let pointer = SSL_CTX_new(TLS_client_method()) else {
+            throw TLSError(.credentials, "OpenSSL cannot be used: \(OpenSSLError.take())")
+        }
+        self.pointer = pointer
+        trustName = credentials.trusted?.name ?? "the system's certificate authorities"
+        hasClientCertificate = credentials.chain != nil
+
+        let protocols = [UInt8(2)] + "h2".utf8
+        try Self.check(COpenSSL_set_minimum_version(pointer, TLS1_2_VERSION) == 1, "the TLS versions")
+        try Self.check(SSL_CTX_set_alpn_protos(pointer, protocols, UInt32(protocols.count)) == 0, "ALPN")
+        COpenSSL_forbid_renegotiation(pointer)
+        COpenSSL_release_buffers(pointer)
+        if credentials.skipsVerification {
+            SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
+        } else {
+            SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, TLSSession.noteVerification)
+            try trust(credentials.trusted)
+        }
+        if let chain = credentials.chain {
+            try present(chain, key: credentials.key ?? chain, passphrase: credentials.passphrase)
+        }
+    }
+
+    deinit {
+        SSL_CTX_free(pointer)
+    }
+
+    private func trust(_ authorities: TLSPEM?) throws(TLSError) {
+        guard let authorities else {
+            return try Self.check(SSL_CTX_set_default_verify_paths(pointer) == 1, trustName)
+        }
+        let store = SSL_CTX_get_cert_store(pointer)
+        for certificate in try authorities.certificates() {
+            try Self.check(X509_STORE_add_cert(store, certificate.pointer) == 1, authorities.name)
+        }
+        // What is listed is trusted, also if another authority has signed it.
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(pointer), UInt(X509_V_FLAG_PARTIAL_CHAIN))
+    }
+
+    private func present(_ chain: TLSPEM, key: TLSPEM, passphrase: String?) throws(TLSError) {
+        let certificates = try chain.certificates()
+        for (index, certificate) in certificates.enumerated() {
+            let isAccepted =
+                index == 0
+                ? SSL_CTX_use_certificate(pointer, certificate.pointer)
+                : COpenSSL_add_to_chain(pointer, certificate.pointer)
+            try Self.check(isAccepted == 1, chain.name)
+        }
+        try key.withPrivateKey(passphrase: passphrase) { (privateKey) throws(TLSError) in
+            ERR_clear_error()
+            guard X509_check_private_key(certificates[0].pointer, privateKey) == 1 else {
+                ERR_clear_error()
+                let owner = "\(certificates[0].subject), the first certificate in \(chain.name)"
+                throw TLSError(.credentials, "the key in \(key.name) is not that of \(owner)")
+            }
+            try Self.check(SSL_CTX_use_PrivateKey(pointer, privateKey) == 1, key.name)
+        }
+    }
+
+    private static func check(_ isDone: Bool, _ what: String) throws(TLSError) {
+        if !isDone { throw TLSError(.credentials, "OpenSSL refuses \(what): \(OpenSSLError.take())") }
+    }
+}
