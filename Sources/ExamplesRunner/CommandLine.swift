@@ -18,6 +18,8 @@ struct Arguments: Sendable {
     var commandTimeout = Duration.seconds(5)
     /// How to use TLS, if any of its flags was given.
     var tls: TLSConfiguration?
+    /// Who the program is; without a password if that is to be asked for.
+    var user: (name: String, password: String?)?
 
     static let help = """
         Runs the examples of EtcdKit.
@@ -35,6 +37,7 @@ struct Arguments: Sendable {
           --key FILE              … whose key is in this file
           --insecure-skip-tls-verify
                                   accepts any server, whatever its certificate: for experiments only
+          --user NAME[:PASSWORD]  authenticates; without a password, asks for it
           --list                  prints the names of the examples
           --help                  prints this
 
@@ -68,8 +71,7 @@ struct Arguments: Sendable {
             case "--key": changeTLS(\.privateKey, to: .file(try value()))
             case "--insecure-skip-tls-verify":
                 changeTLS(\.dangerouslySkipsVerification, to: try Self.bool(parts.dropFirst().first, for: flag))
-            case "--user":
-                throw UsageError("\(flag): authentication is not supported yet")
+            case "--user": user = try Self.user(value(), for: flag)
             default:
                 throw UsageError("unknown argument \"\(argument)\"; see --help")
             }
@@ -82,6 +84,12 @@ struct Arguments: Sendable {
         var configuration = tls ?? TLSConfiguration()
         configuration[keyPath: setting] = value
         tls = configuration
+    }
+
+    private static func user(_ text: String, for flag: String) throws(UsageError) -> (String, String?) {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        if parts[0].isEmpty { throw UsageError("\(flag): the name is empty") }
+        return (parts[0], parts.count == 2 ? parts[1] : nil)
     }
 
     /// A flag without a value is true.

@@ -43,6 +43,9 @@ struct Main {
         var configuration = EtcdClient.Configuration(endpoints: endpoints)
         configuration.connectTimeout = arguments.dialTimeout
         configuration.callTimeout = arguments.commandTimeout
+        if let (name, password) = arguments.user {
+            configuration.credentials = .user(name, password: try password ?? askForPassword(of: name))
+        }
         configuration.tls = arguments.tls
         try configuration.tls?.validate()
         return try await withEtcdClient(configuration) { client in
@@ -60,6 +63,11 @@ struct Main {
             show("\(passed.count - failed) passed, \(failed) failed")
             return failed == 0
         }
+    }
+
+    private static func askForPassword(of name: String) throws(UsageError) -> String {
+        guard let password = getpass("Password of \(name): ") else { throw UsageError("--user: there is no password") }
+        return String(cString: password)
     }
 
     /// Runs one example and returns why it failed, or nil.
