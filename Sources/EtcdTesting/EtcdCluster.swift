@@ -37,6 +37,9 @@ public final class EtcdCluster: Sendable {
         /// The files with which the members serve clients by TLS; nil for plaintext.
         public var tls: ServerTLS?
 
+        /// More URLs at which a member serves clients, such as `http://[::1]:12379` or `unix://name:1`.
+        package var moreClientURLs: [String] = []
+
         /// How long the cluster may take to become ready.
         public var startTimeout: Duration
 
@@ -134,7 +137,7 @@ public final class EtcdCluster: Sendable {
         members = zip(zip(names, statePorts), zip(clientPorts, peerPorts)).map { [sandbox] identity, port in
             let (name, statePort) = identity
             let (client, peer) = (options.clientURL(port.0), "http://127.0.0.1:\(port.1)")
-            let listeners = options.tls == nil ? client : "\(client),http://127.0.0.1:\(statePort)"
+            let listeners = options.listeners(client, statePort)
             var command = [
                 binary.path, "--name=\(name)", "--data-dir=\(sandbox.folder)/\(name)",
                 "--listen-client-urls=\(listeners)", "--advertise-client-urls=\(client)",

@@ -16,6 +16,7 @@ final class TLSSession {
     private(set) var isEstablished = false
     private var hasReceived = false
     private var hasFailed = false
+    private var isCertificateMissing = false
     /// Why the server's certificate was not accepted.
     private var distrust: String?
 
@@ -155,7 +156,16 @@ final class TLSSession {
         hasFailed = true
         let error = OpenSSLError.take()
         if let distrust { return TLSError(.untrusted, distrust) }
-        return TLSFailure.explain(error, hasClientCertificate: context.hasClientCertificate, serverName: serverName)
+        return TLSFailure.explain(error, isCertificateMissing: isCertificateMissing, serverName: serverName)
+    }
+
+    /// OpenSSL's question for a client certificate, when the server wants one and the context has none.
+    static let noteMissingCertificate: @convention(c) (
+        OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?, UnsafeMutablePointer<OpaquePointer?>?
+    ) -> Int32 = { ssl, _, _ in
+        SSL_get_ex_data(ssl, 0).map { Unmanaged<TLSSession>.fromOpaque($0).takeUnretainedValue() }?
+            .isCertificateMissing = true
+        return 0
     }
 
     /// OpenSSL's question after each check of a certificate; the answer stays what OpenSSL thinks.
