@@ -9,8 +9,6 @@ enum TLSFailure {
         "the server speaks TLS, but does not agree to HTTP/2 on it (ALPN): this is no etcd client port"
     )
 
-    static let hangUp = "the server hung up during the TLS handshake; for plaintext use an http:// endpoint"
-
     /// Recognizes a server that does not speak TLS, from the first bytes it sends.
     static func unexpectedGreeting(_ bytes: UnsafeRawBufferPointer) -> TLSError? {
         guard let first = bytes.first else { return nil }

@@ -160,13 +160,16 @@ final class TLSSession {
     }
 
     /// OpenSSL's question for a client certificate, when the server wants one and the context has none.
-    static let noteMissingCertificate: @convention(c) (
-        OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?, UnsafeMutablePointer<OpaquePointer?>?
-    ) -> Int32 = { ssl, _, _ in
-        SSL_get_ex_data(ssl, 0).map { Unmanaged<TLSSession>.fromOpaque($0).takeUnretainedValue() }?
-            .isCertificateMissing = true
+    static let noteMissingCertificate: ClientCertificateQuestion = { ssl, _, _ in
+        guard let session = SSL_get_ex_data(ssl, 0) else { return 0 }
+        Unmanaged<TLSSession>.fromOpaque(session).takeUnretainedValue().isCertificateMissing = true
         return 0
     }
+
+    typealias ClientCertificateQuestion =
+        @convention(c) (
+            _ ssl: OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?, UnsafeMutablePointer<OpaquePointer?>?
+        ) -> Int32
 
     /// OpenSSL's question after each check of a certificate; the answer stays what OpenSSL thinks.
     static let noteVerification: @convention(c) (Int32, OpaquePointer?) -> Int32 = { isValid, check in

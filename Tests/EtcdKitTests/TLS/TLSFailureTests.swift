@@ -21,7 +21,8 @@ struct TLSFailureTests {
 
     @Test("a wrong name, an unknown authority, and TLS where there is none or is one, each with the endpoint")
     func wrongPeers() async throws {
-        try await withSecureEtcd(issue: { try $0.issue("etcd", hosts: ["a.example"], addresses: ["10.1.1.1"]) }) { etcd in
+        try await withSecureEtcd(issue: { try $0.issue("etcd", hosts: ["a.example"], addresses: ["10.1.1.1"]) }) {
+            etcd in
             let names = "DNS:a.example, IP Address:10.1.1.1"
             for host in ["127.0.0.1", "localhost"] {
                 let endpoint = "https://\(try etcd.endpoint(host: host))"
