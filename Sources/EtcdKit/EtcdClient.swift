@@ -30,9 +30,12 @@ public struct EtcdClient: Sendable {
     ///   cannot work.
     public init(_ configuration: Configuration) throws(EtcdError) {
         try configuration.validate()
-        core = ClientCore(configuration)
-        timeout = configuration.callTimeout
-        retry = configuration.retry
+        self.init(ClientCore(configuration))
+    }
+
+    /// The client of a core, with the settings of its configuration.
+    init(_ core: ClientCore) {
+        self.init(core: core, timeout: core.configuration.callTimeout, retry: core.configuration.retry)
     }
 
     /// Makes a client with default settings.
@@ -132,22 +135,38 @@ final class ClientCore: Sendable {
     let watchHub: WatchHub
     let leaseKeeper: LeaseKeeper
 
+    private let endpointSync = Lock<Task<Void, Never>?>(nil)
+
     init(_ configuration: EtcdClient.Configuration) {
         self.configuration = configuration
         channel = Channel(configuration)
         watchHub = WatchHub(channel)
         leaseKeeper = LeaseKeeper(channel)
+        guard let interval = configuration.endpointSyncInterval else { return }
+        let task = Task { [weak self] in
+            while (try? await Task.sleep(for: interval)) != nil, let core = self {
+                do throws(EtcdError) {
+                    try await EtcdClient(core).syncEndpoints()
+                } catch {
+                    configuration.onEvent?(.endpointSyncFailed(error))
+                }
+            }
+        }
+        endpointSync.withLock { $0 = task }
     }
 
     deinit {
+        endpointSync.withLock { $0?.cancel() }
         EventLoop.execute { [channel, watchHub, leaseKeeper] in
             Self.close(channel, watchHub, leaseKeeper)
         }
     }
 
-    @EventLoop
-    func close() {
-        Self.close(channel, watchHub, leaseKeeper)
+    func close() async {
+        let sync = endpointSync.withLock { $0.take() }
+        sync?.cancel()
+        await Self.close(channel, watchHub, leaseKeeper)
+        await sync?.value
     }
 
     @EventLoop

@@ -43,6 +43,11 @@ public final class EtcdCluster: Sendable {
         /// How long the cluster may take to become ready.
         public var startTimeout: Duration
 
+        /// Whether members can be cut off from each other, with ``EtcdCluster/isolate(_:)``.
+        ///
+        /// On Linux only.
+        public var canIsolate = false
+
         /// Options for a cluster.
         ///
         /// - Parameters:
@@ -75,8 +80,7 @@ public final class EtcdCluster: Sendable {
 
     private let sandbox: Sandbox
     private let ports: LoopbackPorts
-    /// With TLS, members are asked for their state at ports of which their clients do not know.
-    private let plainPorts: LoopbackPorts?
+    private let network: PeerNetwork?
 
     /// Starts a cluster, and returns when every member answers and there is a leader.
     ///
@@ -96,12 +100,13 @@ public final class EtcdCluster: Sendable {
     public static func start(_ options: Options) async throws -> EtcdCluster {
         let binary = try await EtcdBinary.locate(options.binary)
         for retriesLeft in (0..<3).reversed() {
-            let cluster = try EtcdCluster(binary, options)
+            let ports = try LoopbackPorts(count: (options.tls == nil ? 2 : 3) * options.memberCount)
+            let peerPorts = ports.numbers.prefix(options.memberCount)
+            let network = options.canIsolate ? try await PeerNetwork.start(to: peerPorts) : nil
+            let cluster = try EtcdCluster(binary, options, ports, network)
+            await network?.serve(cluster.members)
             // Should this system not let etcd share a port with us, the next attempt does without.
-            if retriesLeft < 2 {
-                cluster.ports.release()
-                cluster.plainPorts?.release()
-            }
+            if retriesLeft < 2 { cluster.ports.release() }
             do {
                 try await cluster.run(options)
                 return cluster
@@ -119,36 +124,60 @@ public final class EtcdCluster: Sendable {
     /// Can be called again, and from several tasks: each waits for the end.
     public func stop() async {
         await sandbox.close()
-        plainPorts?.release()
+        await network?.stop()
         ports.release()
     }
 
-    private init(_ binary: EtcdBinary, _ options: Options) throws {
+    /// Cuts a member off from all others, without a word, while clients still reach it.
+    ///
+    /// The connections stay open and new ones are accepted, but nothing passes. A member is isolated until ``heal(_:)``,
+    /// also when it is restarted. Several may be.
+    ///
+    /// - Parameter member: The member, of a cluster started with ``Options/canIsolate``.
+    public func isolate(_ member: EtcdMember) async {
+        precondition(network != nil, "the cluster was not started with canIsolate")
+        await network?.setIsolated(true, member)
+    }
+
+    /// Lets members reach each other again.
+    ///
+    /// What was sent meanwhile is lost.
+    ///
+    /// - Parameter member: The member to be isolated no longer; nil for all.
+    public func heal(_ member: EtcdMember? = nil) async {
+        if let member { await network?.setIsolated(false, member) } else { await network?.heal() }
+    }
+
+    private init(_ binary: EtcdBinary, _ options: Options, _ ports: LoopbackPorts, _ network: PeerNetwork?) throws {
         let count = options.memberCount
         let suffix = randomHex()
-        ports = try LoopbackPorts(count: 2 * count)
-        plainPorts = options.tls == nil ? nil : try LoopbackPorts(count: count)
+        self.ports = ports
+        self.network = network
         sandbox = try Sandbox(in: binary.dataFolder(members: count))
-        let clientPorts = ports.numbers.prefix(count)
-        let peerPorts = ports.numbers.suffix(count)
-        let statePorts = plainPorts?.numbers[...] ?? clientPorts
+        let peerPorts = ports.numbers.prefix(count)
+        let clientPorts = ports.numbers.dropFirst(count).prefix(count)
+        // With TLS, members are asked for their state at ports of which their clients do not know.
+        let statePorts = ports.numbers.suffix(count)
         let names = (1...count).map { "etcd\($0)-\(suffix)" }
-        let peers = zip(names, peerPorts).map { "\($0)=http://127.0.0.1:\($1)" }.joined(separator: ",")
-        members = zip(zip(names, statePorts), zip(clientPorts, peerPorts)).map { [sandbox] identity, port in
-            let (name, statePort) = identity
-            let (client, peer) = (options.clientURL(port.0), "http://127.0.0.1:\(port.1)")
+        let advertisedPeers = (network?.endpoints ?? peerPorts.map { "127.0.0.1:\($0)" }).map { "http://\($0)" }
+        let initialCluster = zip(names, advertisedPeers).map { "\($0)=\($1)" }.joined(separator: ",")
+        let peers = zip(advertisedPeers, peerPorts)
+        let clients = zip(clientPorts, statePorts)
+        members = zip(names, zip(peers, clients)).map { [sandbox] name, ports in
+            let ((advertisedPeer, peerPort), (clientPort, statePort)) = ports
+            let client = options.clientURL(clientPort)
             let listeners = options.listeners(client, statePort)
             var command = [
                 binary.path, "--name=\(name)", "--data-dir=\(sandbox.folder)/\(name)",
                 "--listen-client-urls=\(listeners)", "--advertise-client-urls=\(client)",
-                "--listen-peer-urls=\(peer)", "--initial-advertise-peer-urls=\(peer)",
-                "--initial-cluster=\(peers)", "--initial-cluster-token=\(suffix)",
+                "--listen-peer-urls=http://127.0.0.1:\(peerPort)", "--initial-advertise-peer-urls=\(advertisedPeer)",
+                "--initial-cluster=\(initialCluster)", "--initial-cluster-token=\(suffix)",
                 "--heartbeat-interval=50", "--election-timeout=500",
                 "--logger=zap", "--log-level=warn", "--log-outputs=stderr",
             ]
             if binary.hasUnsafeNoFsync { command.append("--unsafe-no-fsync") }
             command += (options.tls?.arguments ?? []) + options.extraArguments
-            let endpoint = options.tls == nil ? "127.0.0.1:\(port.0)" : client
+            let endpoint = options.tls == nil ? "127.0.0.1:\(clientPort)" : client
             return EtcdMember(name: name, endpoint: endpoint, statePort: statePort, command: command, sandbox: sandbox)
         }
     }

@@ -12,13 +12,15 @@ final class FaultProxyConnection {
     private var addresses: ArraySlice<SocketAddress>
     private var isConnected = false
     private weak var relay: FaultProxyRelay?
+    let lanes: FaultProxyLanes
 
     init(
         from socket: consuming Socket,
         to addresses: [SocketAddress],
-        lanes: (toServer: FaultProxyLane, toClient: FaultProxyLane),
+        lanes: FaultProxyLanes,
         relay: FaultProxyRelay
     ) {
+        self.lanes = lanes
         client = FaultProxyPeer(socket)
         toServer = FaultProxyFlow(from: client, to: server, lane: lanes.toServer)
         toClient = FaultProxyFlow(from: server, to: client, lane: lanes.toClient)

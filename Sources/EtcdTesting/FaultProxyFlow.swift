@@ -37,6 +37,13 @@ final class FaultProxyLane {
     }
 }
 
+/// Both directions.
+@EventLoop
+final class FaultProxyLanes {
+    let toServer = FaultProxyLane()
+    let toClient = FaultProxyLane()
+}
+
 /// One direction of a ``FaultProxyConnection``.
 ///
 /// It reads from one peer, holds the bytes for as long as the faults ask, and writes them to the other. The end of the

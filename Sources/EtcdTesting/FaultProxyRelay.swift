@@ -6,12 +6,13 @@ import EtcdKit
 @EventLoop
 final class FaultProxyRelay {
     nonisolated let endpoint: String
+    /// Gives a new connection the faults of its client instead of those of all; nil refuses it.
+    var chooseLanes: (@EventLoop (_ descriptor: Int32) -> FaultProxyLanes?)?
 
     private let address: SocketAddress
     private let target: [SocketAddress]
     private let ports: LoopbackPorts
-    private let toServer = FaultProxyLane()
-    private let toClient = FaultProxyLane()
+    private let lanes = FaultProxyLanes()
     private var listener: Socket?
     private var connections: [ObjectIdentifier: FaultProxyConnection] = [:]
     private var acceptedConnections = 0
@@ -49,23 +50,30 @@ final class FaultProxyRelay {
         FaultProxy.Counters(
             acceptedConnections: acceptedConnections,
             openConnections: connections.count,
-            bytesToServer: toServer.bytesPassed,
-            bytesToClient: toClient.bytesPassed
+            bytesToServer: lanes.toServer.bytesPassed,
+            bytesToClient: lanes.toClient.bytesPassed
         )
     }
 
     // MARK: Faults
 
     /// Changes the faults of a direction, and lets them act on the connections.
-    func set(_ direction: FaultProxy.Direction, _ change: @EventLoop (FaultProxyLane) -> Void) {
-        if direction.contains(.toServer) { change(toServer) }
-        if direction.contains(.toClient) { change(toClient) }
+    func set(
+        _ direction: FaultProxy.Direction,
+        on lanes: FaultProxyLanes? = nil,
+        _ change: @EventLoop (FaultProxyLane) -> Void
+    ) {
+        let lanes = lanes ?? self.lanes
+        if direction.contains(.toServer) { change(lanes.toServer) }
+        if direction.contains(.toClient) { change(lanes.toClient) }
         for connection in connections.values { connection.pump() }
     }
 
-    /// Ends all connections.
-    func close(_ ending: FaultProxyEnding) {
-        for connection in connections.values { connection.close(ending) }
+    /// Ends all connections, or those on `lanes`.
+    func close(_ ending: FaultProxyEnding, on lanes: FaultProxyLanes? = nil) {
+        for connection in connections.values where lanes == nil || connection.lanes === lanes {
+            connection.close(ending)
+        }
     }
 
     func stop() {
@@ -98,12 +106,10 @@ final class FaultProxyRelay {
         do throws(SystemError) {
             while let descriptor = try listener?.acceptConnection() {
                 acceptedConnections += 1
-                let connection = FaultProxyConnection(
-                    from: Socket(adopting: descriptor),
-                    to: target,
-                    lanes: (toServer, toClient),
-                    relay: self
-                )
+                let socket = Socket(adopting: descriptor)
+                let chosen = if let chooseLanes { chooseLanes(descriptor) } else { lanes }
+                guard let chosen else { continue }
+                let connection = FaultProxyConnection(from: socket, to: target, lanes: chosen, relay: self)
                 connections[ObjectIdentifier(connection)] = connection
                 connection.connect()
             }

@@ -153,6 +153,13 @@ enum POSIX {
         return (result, UInt16(bigEndian: address.sin_port))
     }
 
+    /// The ports of both ends of a connection over IPv4.
+    static func ports(of socket: CInt) -> (own: UInt16, peer: UInt16)? {
+        let own = withLoopbackAddress(port: 0) { getsockname(socket, $0, &$1) }
+        let peer = withLoopbackAddress(port: 0) { getpeername(socket, $0, &$1) }
+        return own.result == 0 && peer.result == 0 ? (own.port, peer.port) : nil
+    }
+
     #if canImport(Darwin)
         private static func hiddenFromChildren(_ socket: CInt) throws -> CInt {
             var on: CInt = 1

@@ -172,7 +172,12 @@ final class Channel {
 
     /// A subchannel has got or lost its connection or its trust.
     func changed(_ subchannel: Subchannel) {
-        if !isClosed { update() }
+        if isClosed { return }
+        let isLost = subchannels.allSatisfy { $0.link == nil && $0.lastError != nil }
+        let missing = Set(configuration.endpoints).subtracting(endpoints)
+        // What the list of members said leads nowhere, so there is another try with what the user said.
+        if isLost && !missing.isEmpty { return setEndpoints(endpoints + missing) }
+        update()
     }
 
     /// Whether `subchannel` is still to be connected.

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+/// Which of several endpoints gets a call, and what becomes of one that fails there.
+@Suite("Failover between endpoints", .timeLimit(.minutes(1)))
+@EventLoop
+struct FailoverTests {
+    private func isReady(_ client: EtcdClient, _ count: Int) async throws {
+        _ = try await client.get("k")
+        try await eventually("all are connected") { client.core.channel.links.count == count }
+    }
+
+    @Test("calls go to all endpoints in turn, or stay with one", arguments: [FailoverPolicy.roundRobin, .sticky])
+    func policies(policy: FailoverPolicy) async throws {
+        let members = [try FakeMember(), try FakeMember(), try FakeMember()]
+        try await FakeMember.with(members, { $0.failover = policy }) { client in
+            try await isReady(client, policy == .sticky ? 1 : 3)
+            let before = members.map(\.callCount)
+            for _ in 0..<30 { _ = try await client.get("k") }
+            let calls = zip(members, before).map { $0.callCount - $1 }
+            #expect(calls.sorted() == (policy == .sticky ? [0, 0, 30] : [10, 10, 10]))
+            #expect(members.map(\.checkCount).reduce(0, +) == (policy == .sticky ? 1 : 3))
+        }
+    }
+
+    @Test("the only endpoint is not asked how it is")
+    func onlyEndpoint() async throws {
+        let member = try FakeMember(leader: 0)
+        try await FakeMember.with([member]) { client in
+            _ = try await client.get("k")
+            #expect(member.checkCount == 0)
+        }
+    }
+
+    @Test(
+        "a member that is a learner or has no leader gets calls only if there is no other",
+        arguments: [(leader: UInt64(0), isLearner: false), (leader: 1, isLearner: true)]
+    )
+    func unfit(leader: UInt64, isLearner: Bool) async throws {
+        let unfit = try FakeMember(leader: leader, isLearner: isLearner)
+        let well = try FakeMember()
+        let log = EventLog()
+        try await FakeMember.with([unfit, well], { $0.onEvent = log.note }) { client in
+            try await isReady(client, 2)
+            let before = unfit.callCount
+            for _ in 0..<10 { _ = try await client.get("k") }
+            #expect(unfit.callCount == before)
+            #expect(log.count { if case .suspected = $0 { true } else { false } } == 1)
+
+            well.server.stop()
+            _ = try await client.get("k")
+            #expect(unfit.callCount > before)
+        }
+    }
+
+    @Test("a member that has found its leader gets calls again")
+    func recovered() async throws {
+        let member = try FakeMember(leader: 0)
+        let other = try FakeMember()
+        let log = EventLog()
+        try await FakeMember.with([member, other], { $0.onEvent = log.note }) { client in
+            try await isReady(client, 2)
+            member.status.leader = 1
+            try await eventually("it is trusted") { log.contains { if case .trusted = $0 { true } else { false } } }
+            let before = member.callCount
+            for _ in 0..<10 { _ = try await client.get("k") }
+            #expect(member.callCount == before + 5)
+        }
+    }
+
+    @Test("a member of another cluster gets no call, and is named (bug class: mixed endpoint lists)")
+    func foreignCluster() async throws {
+        let own = try FakeMember(cluster: 7)
+        let log = EventLog()
+        let foreign = try FakeMember(cluster: 8)
+        try await FakeMember.with(
+            [own, foreign],
+            {
+                $0.onEvent = log.note; $0.failover = .sticky
+            }
+        ) { client in
+            _ = try await client.get("k")
+            own.server.stop()
+            let error = await #expect(throws: EtcdError.self) {
+                _ = try await client.with(timeout: .milliseconds(500)).get("k")
+            }
+            #expect(
+                error?.message.contains("belongs to the cluster 8, not to 7") == true,
+                "\(String(describing: error))"
+            )
+            #expect(foreign.callCount == 0)
+        }
+    }
+
+    @Test("an answer of another cluster at the same address is refused")
+    func replacedCluster() async throws {
+        let member = try FakeMember()
+        try await FakeMember.with([member]) { client in
+            member.onCall = { $0.answer(revision: 5, cluster: 7) }
+            _ = try await client.get("k")
+            member.onCall = { $0.answer(revision: 5, cluster: 9) }
+            await expectError(.clusterMismatch) { try await client.get("k") }
+        }
+    }
+
+    @Test("a revision below one seen before the call is reported, once (etcd#14303)")
+    func fallingRevision() async throws {
+        let member = try FakeMember()
+        let log = EventLog()
+        try await FakeMember.with([member], { $0.onEvent = log.note }) { client in
+            for revision in [10, 12, 12, 9, 9, 10] as [Revision] {
+                member.onCall = { $0.answer(revision: revision) }
+                _ = try await client.get("k")
+            }
+            // A serializable read may be behind.
+            member.onCall = { $0.answer(revision: 1) }
+            _ = try await client.get("k", serializable: true)
+            let falls = log.events.compactMap { event -> [Revision]? in
+                if case .revisionFell(let high, let low, _) = event { [high, low] } else { nil }
+            }
+            #expect(falls == [[12, 9]])
+        }
+    }
+
+    // MARK: Stalls
+
+    @Test("a read that gets no answer goes to the next endpoint, and later calls avoid the first (etcd#8660)")
+    func stalledRead() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        try await FakeMember.with(members, { $0.retry.attemptTimeout = .milliseconds(200) }) { client in
+            try await isReady(client, 2)
+            let stalled = members[0]
+            stalled.onCall = { _ in }
+            let start = ContinuousClock.now
+            for _ in 0..<2 { _ = try await client.get("k") }
+            #expect(ContinuousClock.now - start < .seconds(2))
+            let calls = stalled.callCount
+            for _ in 0..<10 { _ = try await client.get("k") }
+            #expect(stalled.callCount == calls)
+        }
+    }
+
+    @Test("the control: without another endpoint, the read waits for its deadline")
+    func stalledAlone() async throws {
+        let member = try FakeMember()
+        member.onCall = { _ in }
+        try await FakeMember.with([member], { $0.retry.attemptTimeout = .milliseconds(50) }) { client in
+            let start = ContinuousClock.now
+            await expectError(.deadlineExceeded) { try await client.with(timeout: .milliseconds(500)).get("k") }
+            #expect(ContinuousClock.now - start >= .milliseconds(500))
+            #expect(member.callCount == 1)
+        }
+    }
+
+    @Test("a write that gets no answer is not made again, and is ambiguous at its deadline (etcd#14890)")
+    func stalledWrite() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        for member in members { member.onCall = { _ in } }
+        try await FakeMember.with(members, { $0.retry.attemptTimeout = .milliseconds(50) }) { client in
+            await expectError(.ambiguous) { try await client.with(timeout: .milliseconds(500)).put("k", "v") }
+            #expect(members.map(\.callCount).reduce(0, +) == 1)
+        }
+    }
+
+    @Test("an answer that has begun to arrive is no stall")
+    func slowAnswer() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        for member in members {
+            member.onCall = { exchange in
+                exchange.send(HTTP2ServerExchange.grpcHeaders)
+                _ = EventLoop.schedule(at: .now + .milliseconds(400)) {
+                    exchange.send(HTTP2ServerExchange.frame([]))
+                    exchange.end(trailers: [("grpc-status", "0")])
+                }
+            }
+        }
+        try await FakeMember.with(members, { $0.retry.attemptTimeout = .milliseconds(50) }) { client in
+            _ = try await client.get("k")
+            #expect(members.map(\.callCount).reduce(0, +) == 1)
+        }
+    }
+
+    @Test("an endpoint that no longer says how it is loses its connection")
+    func mute() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        let log = EventLog()
+        try await FakeMember.with(
+            members,
+            {
+                $0.retry.attemptTimeout = .milliseconds(100)
+                $0.pingTimeout = .milliseconds(200)
+                $0.onEvent = log.note
+            }
+        ) { client in
+            try await isReady(client, 2)
+            members[0].isMute = true
+            members[0].onCall = { _ in }
+            for _ in 0..<2 { _ = try await client.get("k") }
+            try await eventually("the connection is given up") {
+                log.contains {
+                    if case .disconnected(let endpoint, _) = $0 { "\(endpoint)" == members[0].address } else { false }
+                }
+            }
+        }
+    }
+
+    // MARK: Failures
+
+    /// What a member answers, whether a read is made again elsewhere, and what becomes of a write.
+    enum Refusal: String, CaseIterable {
+        case noLeader = "etcdserver: no leader"
+        case tooManyRequests = "etcdserver: too many requests"
+        case learner = "etcdserver: rpc not supported for learner"
+        case timedOut = "etcdserver: request timed out"
+        case leaderChanged = "etcdserver: leader changed"
+        case stopped = "etcdserver: server stopped"
+        case noSpace = "etcdserver: mvcc: database space exceeded"
+        case denied = "etcdserver: permission denied"
+
+        var repeatsRead: Bool { ![.noSpace, .denied].contains(self) }
+        var repeatsWrite: Bool { [.noLeader, .tooManyRequests, .learner].contains(self) }
+        var isAmbiguous: Bool { [.timedOut, .leaderChanged, .stopped].contains(self) }
+    }
+
+    @Test("a refusal is made up for elsewhere if that is safe", arguments: Refusal.allCases)
+    func refusal(refusal: Refusal) async throws {
+        let code: GRPCStatus.Code = refusal == .tooManyRequests ? .unknown : .unavailable
+        for isRead in [true, false] {
+            let members = [try FakeMember(), try FakeMember()]
+            for member in members {
+                member.onCall = { exchange in
+                    // The first call of all is refused.
+                    if members.map(\.callCount).reduce(0, +) == 1 {
+                        exchange.refuse(code, refusal.rawValue)
+                    } else {
+                        exchange.answer()
+                    }
+                }
+            }
+            let error = try await FakeMember.with(members) { client -> EtcdError? in
+                do throws(EtcdError) {
+                    if isRead { _ = try await client.get("k") } else { try await client.put("k", "v") }
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+            let isRepeated = isRead ? refusal.repeatsRead : refusal.repeatsWrite
+            #expect((error == nil) == isRepeated, "\(isRead): \(String(describing: error))")
+            #expect(members.map(\.callCount).reduce(0, +) == (isRepeated ? 2 : 1))
+            if isRepeated { #expect(members.map(\.callCount) == [1, 1], "elsewhere") }
+            if !isRead && refusal.isAmbiguous { #expect(error?.code == .ambiguous) }
+        }
+    }
+
+    @Test("with the policy never, nothing is made again")
+    func never() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        for member in members { member.onCall = { $0.refuse(.unavailable, "etcdserver: no leader") } }
+        try await FakeMember.with(members, { $0.retry = .never }) { client in
+            await expectError(.noLeader) { try await client.get("k") }
+            #expect(members.map(\.callCount).reduce(0, +) == 1)
+            await expectError(.noLeader) { try await client.with(retry: RetryPolicy(maximumAttempts: 3)).get("k") }
+            #expect(members.map(\.callCount).reduce(0, +) == 4)
+        }
+    }
+
+    @Test("when all members refuse, the call ends with their reason and not later than its deadline")
+    func allRefuse() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        for member in members { member.onCall = { $0.refuse(.unavailable, "etcdserver: no leader") } }
+        try await FakeMember.with(members) { client in
+            let start = ContinuousClock.now
+            await expectError(.noLeader) { try await client.with(timeout: .milliseconds(400)).put("k", "v") }
+            #expect(ContinuousClock.now - start <= .milliseconds(500))
+            #expect(members.map(\.callCount).reduce(0, +) > 2)
+        }
+    }
+
+    // MARK: Events
+
+    @Test("a call is reported with its method, endpoint, attempts, sizes and code")
+    func callEvents() async throws {
+        let member = try FakeMember()
+        let log = EventLog()
+        try await FakeMember.with([member], { $0.onEvent = log.note }) { client in
+            var isFirst = true
+            member.onCall = { exchange in
+                if isFirst { exchange.reset(.refusedStream) } else { exchange.answer() }
+                isFirst = false
+            }
+            try await client.put("key", "value")
+            let finished = log.events.compactMap { event -> (EtcdClient.Call, EtcdClient.CallOutcome)? in
+                if case .callFinished(let call, let outcome) = event { (call, outcome) } else { nil }
+            }
+            let (call, outcome) = try #require(finished.first)
+            #expect(finished.count == 1)
+            #expect(call.method == "/etcdserverpb.KV/Put")
+            #expect(call.requestSize == 5 + 2 + 3 + 2 + 5)
+            #expect(outcome.attempts == 2)
+            #expect(outcome.endpoint?.description == member.address)
+            #expect(outcome.responseSize == 5)
+            #expect(outcome.code == nil)
+            #expect(outcome.duration > .zero)
+            #expect(log.count { if case .callStarted(call) = $0 { true } else { false } } == 1)
+            #expect(log.count { if case .callRetried(call, _, _) = $0 { true } else { false } } == 1)
+            #expect(log.count { if case .connected = $0 { true } else { false } } == 1)
+        }
+    }
+}

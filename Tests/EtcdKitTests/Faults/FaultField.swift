@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+import Testing
+
+@testable import EtcdTesting
+
+/// Three members, each behind a proxy for its clients, and the means to harm them.
+struct FaultField: Sendable {
+    let cluster: EtcdCluster
+    private let proxies: [FaultProxy]
+
+    /// Where clients reach the members, in their order.
+    var endpoints: [String] { proxies.map(\.endpoint) }
+
+    /// Lends a field to `body`.
+    static func lend<Result>(_ body: (FaultField) async throws -> Result) async throws -> Result {
+        var options = EtcdCluster.Options(memberCount: 3)
+        options.canIsolate = true
+        return try await withEtcdCluster(options) { cluster in
+            var proxies: [FaultProxy] = []
+            for endpoint in cluster.endpoints { proxies.append(try await .start(to: endpoint)) }
+            let result = try await body(FaultField(cluster: cluster, proxies: proxies))
+            for proxy in proxies { await proxy.stop() }
+            return result
+        }
+    }
+
+    /// Plays the steps of a round, each at its time, and returns when all is healed and the members are ready.
+    func play(_ round: [FaultSchedule.Step]) async throws {
+        let beginning = ContinuousClock.now
+        try await withThrowingDiscardingTaskGroup { group in
+            for step in round {
+                group.addTask {
+                    try await Task.sleep(until: beginning + step.start)
+                    try await begin(step.fault, step.member)
+                    try await Task.sleep(until: max(beginning + step.end, .now))
+                    try await end(step.fault, step.member)
+                }
+            }
+        }
+        try await withThrowingDiscardingTaskGroup { group in
+            for member in cluster.members { group.addTask { try await member.waitUntilReady() } }
+        }
+    }
+
+    /// Whether a leader of this version that has stood still ends leases that were renewed at its successor.
+    ///
+    /// Repaired in 3.4.31 and 3.5.13 (etcd-io/etcd#15247).
+    var revokesLiveLeases: Bool {
+        get async throws {
+            let member = try #require(cluster.members.first)
+            let port = try #require(member.endpoint.split(separator: ":").last.flatMap { UInt16($0) })
+            let answer = try await LoopbackHTTP.request("/version", port: port, deadline: .now + .seconds(5))
+            let version = try JSONDecoder().decode([String: String].self, from: answer.body)["etcdserver"] ?? ""
+            let numbers = version.split { !$0.isNumber }.prefix(3).compactMap { Int($0) }
+            return numbers.lexicographicallyPrecedes([3, 4, 31])
+                || numbers.starts(with: [3, 5]) && numbers.lexicographicallyPrecedes([3, 5, 13])
+        }
+    }
+
+    private func begin(_ fault: Fault, _ index: Int) async throws {
+        let member = try #require(cluster.members.dropFirst(index).first)
+        let proxy = try #require(proxies.dropFirst(index).first)
+        switch fault {
+        case .killed: await member.kill()
+        case .frozen: await member.freeze()
+        case .isolated: await cluster.isolate(member)
+        case .unreachable: await proxy.blackhole()
+        case .answersLost: await proxy.blackhole(.toClient)
+        case .stalled: await proxy.stall()
+        case .reset: await proxy.reset()
+        case .cut: await proxy.cut()
+        case .refused:
+            await proxy.refuseConnections()
+            await proxy.reset()
+        }
+    }
+
+    private func end(_ fault: Fault, _ index: Int) async throws {
+        let member = try #require(cluster.members.dropFirst(index).first)
+        let proxy = try #require(proxies.dropFirst(index).first)
+        switch fault {
+        case .killed: try await member.restart()
+        case .frozen: member.thaw()
+        case .isolated: await cluster.heal(member)
+        case .unreachable, .answersLost, .stalled: await proxy.resume()
+        case .refused: try await proxy.acceptConnections()
+        case .reset, .cut: break
+        }
+    }
+}
+
+extension Task where Success == Never, Failure == Never {
+    fileprivate static func sleep(until instant: ContinuousClock.Instant) async throws {
+        try await sleep(until: instant, clock: .continuous)
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+@testable import EtcdKit
+
+/// A scripted member of a cluster: says how it is when it is asked, and leaves the calls to the test.
+@EventLoop
+final class FakeMember {
+    /// What it says of itself.
+    var status: Wire.StatusResponse
+    /// What it does with a call.
+    var onCall: @EventLoop (HTTP2ServerExchange) -> Void = { $0.answer() }
+    /// It leaves questions about its health without an answer.
+    var isMute = false
+    private(set) var checkCount = 0
+    private(set) var callCount = 0
+    let server: FakeServer
+
+    init(cluster: UInt64 = 7, leader: UInt64 = 1, isLearner: Bool = false) throws {
+        status = Wire.StatusResponse()
+        status.header.clusterID = cluster
+        status.leader = leader
+        status.isLearner = isLearner
+        let script = Script()
+        server = try FakeServer { script.member?.received($0) }
+        script.member = self
+    }
+
+    /// The server's way to the member, which does not exist yet when the server starts.
+    @EventLoop
+    private final class Script {
+        weak var member: FakeMember?
+    }
+
+    var address: String { server.address }
+
+    private func received(_ exchange: HTTP2ServerExchange) {
+        if exchange.headers[":path"] == Wire.status.path {
+            checkCount += 1
+            if !isMute { exchange.answer(with: status) }
+        } else {
+            callCount += 1
+            onCall(exchange)
+        }
+    }
+
+    /// Lends members and a client of them all.
+    static func with<Result>(
+        _ members: [FakeMember],
+        _ configure: (inout EtcdClient.Configuration) -> Void = { _ in },
+        _ body: @EventLoop (EtcdClient) async throws -> Result
+    ) async throws -> Result {
+        var configuration = try EtcdClient.Configuration(endpoints: members.map(\.address))
+        configure(&configuration)
+        let client = try EtcdClient(configuration)
+        do {
+            let result = try await body(client)
+            await client.close()
+            for member in members { member.server.stop() }
+            return result
+        } catch {
+            await client.close()
+            for member in members { member.server.stop() }
+            throw error
+        }
+    }
+}
+
+extension HTTP2ServerExchange {
+    /// Sends a whole unary answer.
+    func answer(with message: some ProtobufMessage) {
+        var bytes: [UInt8] = []
+        ProtobufEncoder.encode(message, into: &bytes)
+        answer(bytes)
+    }
+
+    /// Answers with nothing but a revision.
+    func answer(revision: Revision, cluster: UInt64 = 7) {
+        var response = Wire.HeaderResponse()
+        response.header.clusterID = cluster
+        response.header.revision = revision
+        answer(with: response)
+    }
+}
+
+/// The events of a client, in their order.
+final class EventLog: Sendable {
+    private let log = Lock<[EtcdClient.Event]>([])
+
+    var events: [EtcdClient.Event] { log.withLock { $0 } }
+
+    @Sendable func note(_ event: EtcdClient.Event) { log.withLock { $0.append(event) } }
+
+    /// Whether an event is there that `pattern` accepts.
+    func contains(_ pattern: (EtcdClient.Event) -> Bool) -> Bool { events.contains(where: pattern) }
+
+    func count(_ pattern: (EtcdClient.Event) -> Bool) -> Int { events.count(where: pattern) }
+}

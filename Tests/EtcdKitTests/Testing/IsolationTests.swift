@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Testing
+
+@testable import EtcdTesting
+
+/// Members that are cut off from each other.
+@Suite("Isolated members", .enabled(if: SocketOwner.canBeFound), .timeLimit(.minutes(1)))
+struct IsolationTests {
+    @Test("an isolated leader loses its office, the others elect another, and all agree after it")
+    func isolatedLeader() async throws {
+        try await withNetwork { cluster in
+            let old = try await leader(of: cluster.members)
+            let others = cluster.members.filter { $0 !== old }
+            try await put("1", on: old)
+
+            await cluster.isolate(old)
+            try await eventually("it knows that it leads no more") { try await !old.isLeader }
+            try await eventually("another one leads") { try await hasLeader(others) }
+            try await put("2", on: others[0])
+            await #expect(throws: EtcdError.self) { try await get(on: old, timeout: .seconds(1)) }
+            #expect(try await get(on: old, serializable: true) == "1")
+            for member in others { #expect(try await get(on: member) == "2") }
+
+            let start = ContinuousClock.now
+            await cluster.heal()
+            for member in cluster.members { try await member.waitUntilReady() }
+            #expect(ContinuousClock.now - start < .seconds(3))
+            for member in cluster.members { #expect(try await get(on: member) == "2") }
+            try await put("3", on: old)
+            for member in cluster.members { #expect(try await get(on: member) == "3") }
+        }
+    }
+
+    @Test("a follower that is isolated misses what happens, and its cluster goes on; one that is not does not")
+    func isolatedFollower() async throws {
+        try await withNetwork { cluster in
+            let leader = try await leader(of: cluster.members)
+            let followers = cluster.members.filter { $0 !== leader }
+            try await put("1", on: leader)
+            await cluster.isolate(followers[0])
+            try await put("2", on: leader)
+            #expect(try await leader.isLeader)
+            try await eventually("the other follower has it") {
+                try await get(on: followers[1], serializable: true) == "2"
+            }
+            #expect(try await get(on: followers[0], serializable: true) == "1")
+            // A restart is no way out.
+            await #expect(throws: EtcdTestingError.self) {
+                try await followers[0].restart(timeout: .seconds(2))
+            }
+            await cluster.heal(followers[0])
+            try await followers[0].waitUntilReady()
+            #expect(try await get(on: followers[0]) == "2")
+        }
+    }
+
+    @Test("two isolated members take the majority with them")
+    func isolatedMajority() async throws {
+        try await withNetwork { cluster in
+            for member in cluster.members.prefix(2) { await cluster.isolate(member) }
+            for member in cluster.members {
+                try await eventually("nobody leads") { try await !member.isLeader }
+                await #expect(throws: EtcdTestingError.self) {
+                    try await member.waitUntilReady(timeout: .milliseconds(300))
+                }
+            }
+            await cluster.heal(cluster.members[0])
+            try await put("1", on: cluster.members[2])
+            #expect(try await get(on: cluster.members[0]) == "1")
+            await cluster.heal(cluster.members[1])
+            try await cluster.members[1].waitUntilReady()
+        }
+    }
+}
+
+private func withNetwork(_ body: (EtcdCluster) async throws -> Void) async throws {
+    var options = EtcdCluster.Options(memberCount: 3)
+    options.canIsolate = true
+    try await withEtcdCluster(options) { cluster in
+        // The control: each member answers with the consent of a majority.
+        for member in cluster.members { #expect(try await get(on: member) == nil) }
+        try await body(cluster)
+    }
+}
+
+extension EtcdMember {
+    fileprivate var isLeader: Bool {
+        get async throws { try await metric("etcd_server_is_leader") == 1 }
+    }
+}
+
+private func leader(of members: [EtcdMember]) async throws -> EtcdMember {
+    for member in members where try await member.isLeader { return member }
+    throw EtcdTestingError(code: .notReady, message: "no member leads")
+}
+
+private func hasLeader(_ members: [EtcdMember]) async throws -> Bool {
+    for member in members where try await member.isLeader { return true }
+    return false
+}
+
+private func withClient<Result>(of member: EtcdMember, _ body: (EtcdClient) async throws -> Result) async throws
+    -> Result
+{
+    try await withEtcdClient(endpoints: member.endpoint, body)
+}
+
+private func put(_ value: Value, on member: EtcdMember) async throws {
+    try await withClient(of: member) { _ = try await $0.put("key", value) }
+}
+
+@discardableResult
+private func get(
+    on member: EtcdMember,
+    serializable: Bool = false,
+    timeout: Duration = .seconds(5)
+) async throws -> Value? {
+    try await withClient(of: member) {
+        try await $0.with(timeout: timeout).get("key", serializable: serializable)?.value
+    }
+}
