@@ -208,6 +208,27 @@ struct TLSSessionTests {
         #expect(error?.message.contains("http://") == true)
     }
 
+    @Test(
+        "sessions leave no memory behind, whether they succeed or fail",
+        .enabled(if: ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized)
+    )
+    func memory() throws {
+        func run(_ count: Int) throws {
+            for round in 0..<count {
+                let (client, server) = try pair(serverName: round % 2 == 0 ? "localhost" : "other")
+                _ = try? exchange(client, server)
+                #expect(client.isEstablished == (round % 2 == 0))
+            }
+        }
+        try run(300)
+        ProcessFigures.releaseFreeMemory()
+        let before = ProcessFigures.residentMemory
+        try run(1000)
+        ProcessFigures.releaseFreeMemory()
+        // A session alone is over 20 kB.
+        #expect(ProcessFigures.residentMemory - before < 6 << 20)
+    }
+
     // MARK: Hostile bytes
 
     @Test("random and damaged bytes are errors, and nothing worse", arguments: 0..<8)
