@@ -37,6 +37,9 @@ public final class EtcdCluster: Sendable {
         /// The files with which the members serve clients by TLS; nil for plaintext.
         public var tls: ServerTLS?
 
+        /// More URLs at which a member serves clients, such as `http://[::1]:12379` or `unix://name:1`.
+        package var moreClientURLs: [String] = []
+
         /// How long the cluster may take to become ready.
         public var startTimeout: Duration
 
@@ -163,7 +166,7 @@ public final class EtcdCluster: Sendable {
         members = zip(names, zip(peers, clients)).map { [sandbox] name, ports in
             let ((advertisedPeer, peerPort), (clientPort, statePort)) = ports
             let client = options.clientURL(clientPort)
-            let listeners = options.tls == nil ? client : "\(client),http://127.0.0.1:\(statePort)"
+            let listeners = options.listeners(client, statePort)
             var command = [
                 binary.path, "--name=\(name)", "--data-dir=\(sandbox.folder)/\(name)",
                 "--listen-client-urls=\(listeners)", "--advertise-client-urls=\(client)",

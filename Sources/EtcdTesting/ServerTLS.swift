@@ -35,4 +35,10 @@ extension EtcdCluster {
 
 extension EtcdCluster.Options {
     func clientURL(_ port: UInt16) -> String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(port)" }
+
+    /// All URLs a member listens at for clients, and for us.
+    func listeners(_ clientURL: String, _ statePort: UInt16) -> String {
+        let stateURLs = tls == nil ? [] : ["http://127.0.0.1:\(statePort)"]
+        return ([clientURL] + stateURLs + moreClientURLs).joined(separator: ",")
+    }
 }

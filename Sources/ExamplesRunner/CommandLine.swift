@@ -78,6 +78,7 @@ struct Arguments: Sendable {
         }
         if nodeID.isEmpty { throw UsageError("--node-id must not be empty") }
         if tls?.privateKey != nil && tls?.certificateChain == nil { throw UsageError("--key needs --cert") }
+        if tls != nil && endpoints == nil { throw UsageError("the flags for TLS need --endpoints") }
     }
 
     private mutating func changeTLS<Value>(_ setting: WritableKeyPath<TLSConfiguration, Value>, to value: Value) {

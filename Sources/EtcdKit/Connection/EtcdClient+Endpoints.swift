@@ -8,9 +8,10 @@ extension EtcdClient {
 
     /// Replaces the endpoints by those that the cluster's members advertise.
     ///
-    /// Learners, and members that have not started yet, are left out. If nobody is left, the endpoints stay as they are;
-    /// if none of the new ones can be reached, those of the configuration are taken in again. See
-    /// ``Configuration/endpointSyncInterval`` to have it done again and again.
+    /// Learners and members that have not started yet are left out, and so are plaintext URLs if the configuration has
+    /// secure ones only. If nobody is left, the endpoints stay as they are; if none of the new ones can be reached, those
+    /// of the configuration are taken in again. See ``Configuration/endpointSyncInterval`` to have it done again and
+    /// again.
     ///
     /// - Returns: The endpoints in use from now on.
     /// - Throws: ``EtcdError``.
@@ -19,7 +20,11 @@ extension EtcdClient {
         let list = try await call(Wire.memberList, Wire.MemberListRequest(linearizable: true))
         let voters = list.members.filter { !$0.isLearner && !$0.name.isEmpty }
         // What a member advertises for other kinds of clients is of no use here.
-        let endpoints = voters.flatMap(\.clientURLs).compactMap { try? Endpoint($0) }
+        let advertised = voters.flatMap(\.clientURLs).compactMap { try? Endpoint($0) }
+        // A client that was told to use TLS does not give it up because of what a member says.
+        let tls = core.channel.context.tls
+        let isSecure = configuration.endpoints.allSatisfy(tls.secures)
+        let endpoints = advertised.filter { !isSecure || tls.secures($0) }
         await core.channel.setEndpoints(endpoints)
         return await self.endpoints
     }

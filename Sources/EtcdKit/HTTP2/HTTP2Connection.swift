@@ -240,7 +240,7 @@ final class HTTP2Connection {
 
     /// What it means that the server closes the connection, with its reason if it has given one.
     private func closedByServer(_ kind: ConnectionError.Kind) -> ConnectionError {
-        if tls?.isEstablished == false { return ConnectionError(.lost, TLSFailure.hangUp) }
+        if let hint { return ConnectionError(.lost, "the server closed the connection \(hint)") }
         guard let goAway = session.goAway, goAway.code != .noError else {
             return ConnectionError(kind, "the server closed the connection")
         }
@@ -249,7 +249,16 @@ final class HTTP2Connection {
     }
 
     private func lost(_ error: SystemError) -> ConnectionError {
-        ConnectionError(.lost, tls?.isEstablished == false ? "\(TLSFailure.hangUp) (\(error))" : error.description)
+        ConnectionError(.lost, hint.map { "\(error) \($0)" } ?? error.description)
+    }
+
+    /// What may be wrong when the connection breaks so early.
+    private var hint: String? {
+        switch tls {
+        case let tls? where !tls.isEstablished: "during the TLS handshake; if it does not speak TLS, use http://"
+        case nil where !hasReceived: "without a word; if it speaks TLS, use https://"
+        default: nil
+        }
     }
 
     private func scheduleFlush() {

@@ -19,7 +19,6 @@ final class TLSContext: @unchecked Sendable {
     let pointer: OpaquePointer
     /// What messages call the trusted authorities.
     let trustName: String
-    let hasClientCertificate: Bool
 
     /// Makes a context; may read the system's certificates, which takes a while.
     init(_ credentials: Credentials) throws(TLSError) {
@@ -29,13 +28,13 @@ final class TLSContext: @unchecked Sendable {
         }
         self.pointer = pointer
         trustName = credentials.trusted?.name ?? "the system's certificate authorities"
-        hasClientCertificate = credentials.chain != nil
 
         let protocols = [UInt8(2)] + "h2".utf8
         try Self.check(COpenSSL_set_minimum_version(pointer, TLS1_2_VERSION) == 1, "the TLS versions")
         try Self.check(SSL_CTX_set_alpn_protos(pointer, protocols, UInt32(protocols.count)) == 0, "ALPN")
         COpenSSL_forbid_renegotiation(pointer)
         COpenSSL_release_buffers(pointer)
+        SSL_CTX_set_client_cert_cb(pointer, TLSSession.noteMissingCertificate)
         if credentials.skipsVerification {
             SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
         } else {

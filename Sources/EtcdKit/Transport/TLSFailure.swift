@@ -9,11 +9,10 @@ enum TLSFailure {
         "the server speaks TLS, but does not agree to HTTP/2 on it (ALPN): this is no etcd client port"
     )
 
-    static let hangUp = "the server hung up during the TLS handshake; for plaintext use an http:// endpoint"
-
     /// Recognizes a server that does not speak TLS, from the first bytes it sends.
     static func unexpectedGreeting(_ bytes: UnsafeRawBufferPointer) -> TLSError? {
-        if let first = bytes.first, (20...23).contains(first), bytes.count < 2 || bytes[1] == 3 { return nil }
+        guard let first = bytes.first else { return nil }
+        if (20...23).contains(first), bytes.count < 2 || bytes[1] == 3 { return nil }
         return TLSError(.protocolViolation, "the server does not speak TLS here; for plaintext use an http:// endpoint")
     }
 
@@ -50,34 +49,32 @@ enum TLSFailure {
     }
 
     /// What an error of OpenSSL means, be it an alert of the server or something that this side has found.
-    static func explain(_ error: OpenSSLError, hasClientCertificate: Bool, serverName: String) -> TLSError {
+    ///
+    /// `isCertificateMissing` says that the server has asked for a client certificate, and there is none.
+    static func explain(_ error: OpenSSLError, isCertificateMissing: Bool, serverName: String) -> TLSError {
         let versions = "the server speaks no version of TLS that is safe (1.2 and 1.3 are)"
         if let alert = error.alert {
+            let name = name(of: alert)
             switch alert {
-            case SSL3_AD_BAD_CERTIFICATE, SSL3_AD_UNSUPPORTED_CERTIFICATE, SSL3_AD_CERTIFICATE_REVOKED,
+            case SSL3_AD_HANDSHAKE_FAILURE where isCertificateMissing,
+                SSL3_AD_BAD_CERTIFICATE, SSL3_AD_UNSUPPORTED_CERTIFICATE, SSL3_AD_CERTIFICATE_REVOKED,
                 SSL3_AD_CERTIFICATE_EXPIRED, SSL3_AD_CERTIFICATE_UNKNOWN, TLS1_AD_UNKNOWN_CA, TLS1_AD_ACCESS_DENIED,
                 TLS13_AD_CERTIFICATE_REQUIRED:
-                return rejection(alert, hasClientCertificate)
+                return isCertificateMissing
+                    ? TLSError(.untrusted, "the server wants a client certificate, and none is configured (\(name))")
+                    : TLSError(.untrusted, "the server rejects the client certificate: \(name)")
             case TLS1_AD_PROTOCOL_VERSION: return TLSError(.protocolViolation, versions)
             case TLS1_AD_NO_APPLICATION_PROTOCOL: return noHTTP2
             case TLS1_AD_UNRECOGNIZED_NAME:
                 return TLSError(.untrusted, "the server does not know the name \(serverName)")
             default:
-                return TLSError(.protocolViolation, "the server gave TLS up: \(name(of: alert))")
+                return TLSError(.protocolViolation, "the server gave TLS up: \(name)")
             }
         }
         switch error.tlsReason {
         case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_WRONG_SSL_VERSION: return TLSError(.protocolViolation, versions)
         default: return TLSError(.protocolViolation, "TLS: \(error)")
         }
-    }
-
-    private static func rejection(_ alert: Int32, _ hasClientCertificate: Bool) -> TLSError {
-        let reason = name(of: alert)
-        guard hasClientCertificate else {
-            return TLSError(.untrusted, "the server wants a client certificate, and none is configured (\(reason))")
-        }
-        return TLSError(.untrusted, "the server rejects the client certificate: \(reason)")
     }
 
     /// OpenSSL's words for an alert, such as `unknown CA`.

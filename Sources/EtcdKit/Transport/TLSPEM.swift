@@ -54,7 +54,7 @@ struct TLSPEM: Sendable {
         return certificates
     }
 
-    /// Lends the first private key to `body`; nil when there is none.
+    /// Lends the first private key to `body`.
     func withPrivateKey<Result>(
         passphrase: String?,
         _ body: (OpaquePointer) throws(TLSError) -> Result
@@ -66,7 +66,6 @@ struct TLSPEM: Sendable {
         let key = withExtendedLifetime(request) {
             PEM_read_bio_PrivateKey(input, nil, answerPassphrase, Unmanaged.passUnretained(request).toOpaque())
         }
-        let isAtEnd = OpenSSLError.isEndOfPEM
         let error = OpenSSLError.take()
         guard let key else {
             if request.wasAsked && passphrase == nil {
@@ -75,7 +74,9 @@ struct TLSPEM: Sendable {
             if request.wasAsked {
                 throw TLSError(.credentials, "the key in \(name) cannot be decrypted: wrong passphrase? (\(error))")
             }
-            if isAtEnd { throw TLSError(.credentials, "\(name) has no private key in PEM form\(emptyHint)") }
+            // OpenSSL only says that there is nothing it knows.
+            let hasKey = String(decoding: bytes, as: UTF8.self).contains("PRIVATE KEY-----")
+            if !hasKey { throw TLSError(.credentials, "\(name) has no private key in PEM form\(emptyHint)") }
             throw TLSError(.credentials, "\(name) has a private key that cannot be read: \(error)")
         }
         defer { EVP_PKEY_free(key) }

@@ -16,6 +16,7 @@ final class TLSSession {
     private(set) var isEstablished = false
     private var hasReceived = false
     private var hasFailed = false
+    private var isCertificateMissing = false
     /// Why the server's certificate was not accepted.
     private var distrust: String?
 
@@ -155,8 +156,20 @@ final class TLSSession {
         hasFailed = true
         let error = OpenSSLError.take()
         if let distrust { return TLSError(.untrusted, distrust) }
-        return TLSFailure.explain(error, hasClientCertificate: context.hasClientCertificate, serverName: serverName)
+        return TLSFailure.explain(error, isCertificateMissing: isCertificateMissing, serverName: serverName)
     }
+
+    /// OpenSSL's question for a client certificate, when the server wants one and the context has none.
+    static let noteMissingCertificate: ClientCertificateQuestion = { ssl, _, _ in
+        guard let session = SSL_get_ex_data(ssl, 0) else { return 0 }
+        Unmanaged<TLSSession>.fromOpaque(session).takeUnretainedValue().isCertificateMissing = true
+        return 0
+    }
+
+    typealias ClientCertificateQuestion =
+        @convention(c) (
+            _ ssl: OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?, UnsafeMutablePointer<OpaquePointer?>?
+        ) -> Int32
 
     /// OpenSSL's question after each check of a certificate; the answer stays what OpenSSL thinks.
     static let noteVerification: @convention(c) (Int32, OpaquePointer?) -> Int32 = { isValid, check in

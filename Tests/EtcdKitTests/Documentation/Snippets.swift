@@ -46,6 +46,17 @@ enum Snippets {
         }
     }
 
+    static func tls() throws -> EtcdClient.Configuration {
+        var configuration = try EtcdClient.Configuration(endpoints: "https://10.0.0.1:2379,https://10.0.0.2:2379")
+        configuration.tls = TLSConfiguration(
+            trustedCertificates: .file("/etc/etcd/ca.pem"),
+            certificateChain: .file("/etc/etcd/client.pem"),
+            privateKey: .file("/etc/etcd/client-key.pem")
+        )
+        try configuration.tls?.validate()
+        return configuration
+    }
+
     static func testing() async throws {
         try await withEtcdCluster(members: 3) { cluster in
             try await withFaultProxy(to: cluster.members[0].endpoint) { proxy in

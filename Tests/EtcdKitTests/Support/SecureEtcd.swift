@@ -65,11 +65,14 @@ struct SecureEtcd {
 func withSecureEtcd(
     requiringClientCertificates: Bool = false,
     arguments: [String] = [],
+    clientURLs: [String] = [],
     issue: (TestCertificateAuthority) throws -> TestCertificate = { try $0.issue("etcd") },
+    prepare: (TestCertificateAuthority) throws -> Void = { _ in },
     _ body: (SecureEtcd) async throws -> Void
 ) async throws {
     let folder = try CertificateFolder()
     let authority = try TestCertificateAuthority()
+    try prepare(authority)
     let files = try folder.write(try issue(authority), "server")
     let authorities = try folder.write(authority.certificate, "ca.pem")
     let tls = EtcdCluster.ServerTLS(
@@ -79,6 +82,7 @@ func withSecureEtcd(
     )
     var options = EtcdCluster.Options(extraArguments: arguments)
     options.tls = tls
+    options.moreClientURLs = clientURLs
     try await withEtcdCluster(options) { cluster in
         try await body(SecureEtcd(authority: authority, folder: folder, cluster: cluster))
     }

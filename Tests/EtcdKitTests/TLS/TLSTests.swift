@@ -96,6 +96,28 @@ struct TLSTests {
         }
     }
 
+    @Test("a list of members cannot talk a client out of TLS")
+    func endpointSync() async throws {
+        try await withSecureEtcd { etcd in
+            try await etcd.withClient(etcd.endpoint()) { client in
+                let endpoints = try await client.syncEndpoints()
+                #expect(endpoints.map(\.description) == [etcd.endpoint])
+                try await expectService(client)
+            }
+        }
+        try await withSecureEtcd(arguments: ["--advertise-client-urls=http://127.0.0.1:1"]) { etcd in
+            try await etcd.withClient { client in
+                let endpoints = try await client.syncEndpoints()
+                #expect(endpoints.map(\.description) == [etcd.endpoint])
+            }
+            // The control: a client that may do without TLS believes the list.
+            try await etcd.withClient("\(etcd.endpoint),http://127.0.0.1:1") { client in
+                let endpoints = try await client.syncEndpoints()
+                #expect(endpoints.map(\.description) == ["127.0.0.1:1"])
+            }
+        }
+    }
+
     @Test("watches and leases live on a TLS connection")
     func streams() async throws {
         try await withSecureEtcd { etcd in
