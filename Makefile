@@ -4,10 +4,10 @@
 SWIFT_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tsan crosscheck lint dependencies
+.PHONY: help demo test tsan fault-run crosscheck lint dependencies
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: dependencies ## Install what is missing, build the examples, run them all on a private etcd
 	swift build -c release --product examples $(SWIFT_FLAGS)
@@ -18,6 +18,9 @@ test: dependencies ## Install what is missing, run all tests, one at a time: the
 
 tsan: dependencies ## Run all tests under ThreadSanitizer
 	swift test --no-parallel --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
+
+fault-run: dependencies ## Harm a cluster for ten minutes while clients work on it, and check what they were promised
+	scripts/fault-run.sh $(SWIFT_FLAGS)
 
 crosscheck: dependencies ## Check the wire format against Python's protobuf, both ways, on fresh random messages
 	scripts/crosscheck.sh $(SWIFT_FLAGS)

@@ -72,7 +72,7 @@ struct FaultSchedule: Sendable, Hashable, CustomStringConvertible {
     private static func round(members: Int, using generator: inout SeededGenerator) -> [Step] {
         var steps: [Step] = []
         var start = Duration.zero
-        for _ in 0..<Int.random(in: 4...7, using: &generator) {
+        for _ in 0..<Int.random(in: 2...5, using: &generator) {
             start += .milliseconds(Int.random(in: 300...2500, using: &generator))
             // Now and then a second member is harmed, which may take the majority away for a moment.
             let isDouble = Int.random(in: 0..<100, using: &generator) < 15
