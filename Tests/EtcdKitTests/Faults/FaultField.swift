@@ -82,7 +82,8 @@ struct FaultField: Sendable {
         let member = try #require(cluster.members.dropFirst(index).first)
         let proxy = try #require(proxies.dropFirst(index).first)
         switch fault {
-        case .killed: try await member.restart()
+        // Not waiting until it is ready: the next fault may be its own.
+        case .killed: try member.start()
         case .frozen: member.thaw()
         case .isolated: await cluster.heal(member)
         case .unreachable, .answersLost, .stalled: await proxy.resume()
