@@ -33,6 +33,10 @@ extension EtcdClient {
         public var pingInterval: Duration = .seconds(10)
         /// How long the answer to a ping may take before the connection is given up.
         public var pingTimeout: Duration = .seconds(5)
+        /// How long a stream of watches may be silent before the server is asked for a sign of life on it.
+        ///
+        /// When there is no answer within ``pingTimeout``, the watches go on at another endpoint.
+        public var watchProbeInterval: Duration = .seconds(10)
         /// The largest message that is accepted from a server, in bytes.
         public var maximumMessageSize = 256 << 20
         /// Is told what happens to the client, for logs, metrics and traces.
@@ -75,7 +79,8 @@ extension EtcdClient {
             for (name, duration) in [
                 ("connectTimeout", connectTimeout), ("callTimeout", callTimeout), ("pingInterval", pingInterval),
                 ("pingTimeout", pingTimeout), ("backoff.initial", backoff.initial),
-                ("backoff.maximum", backoff.maximum), ("retry.attemptTimeout", retry.attemptTimeout),
+                ("backoff.maximum", backoff.maximum), ("watchProbeInterval", watchProbeInterval),
+                ("retry.attemptTimeout", retry.attemptTimeout),
                 ("retry.backoff.initial", retry.backoff.initial), ("retry.backoff.maximum", retry.backoff.maximum),
                 ("endpointSyncInterval", endpointSyncInterval ?? .seconds(1)),
             ] where duration <= .zero {

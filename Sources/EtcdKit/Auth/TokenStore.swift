@@ -19,6 +19,8 @@ final class TokenStore {
         didSet { if case .present(let token) = state { published.withLock { $0 = .some(token) } } }
     }
     private var waiting: [@EventLoop (Answer) -> Void] = []
+    /// When the token was granted; nil if none was asked for yet.
+    private(set) var granted: ContinuousClock.Instant?
     /// The token of a moment ago, for tasks that are not on the loop; nil before the first.
     private nonisolated let published = Lock<AuthToken??>(nil)
 
@@ -100,6 +102,7 @@ final class TokenStore {
         switch answer {
         case .success(let token):
             state = .present(token)
+            granted = .now
         case .failure:
             state = .missing
         }

@@ -16,7 +16,8 @@ extension EtcdClient {
     /// Nothing happens before an iteration begins. Each iteration is a watch of its own, ended by dropping the iterator
     /// or cancelling its task. It delivers each change once and in order, also when connections break: it goes on after
     /// the last revision it has delivered. It never ends by itself; it throws when it cannot go on without a gap, with
-    /// the code `compacted`.
+    /// the code `compacted` (see ``WatchOptions/onCompaction``), or when the user may not read the keys. As long as no
+    /// endpoint can be reached, it tries to, until its task is cancelled.
     ///
     /// - Parameters:
     ///   - range: The keys.
@@ -50,10 +51,10 @@ extension EtcdClient {
         options: WatchOptions = WatchOptions(),
         _ body: (WatchSequence) async throws -> Result
     ) async throws -> Result {
-        let hub = core.watchHub
-        let handle = WatchHandle(self, await hub.start(range, from: revision, options: options))
-        defer { EventLoop.execute { hub.stop(handle.watcher) } }
-        try await handle.watcher.waitUntilCreated(deadline: .now + timeout)
+        let handle = WatchHandle(self, range, options)
+        defer { handle.stop() }
+        try await handle.start(from: revision)
+        try await handle.watcher?.waitUntilCreated(deadline: .now + timeout)
         return try await body(WatchSequence(source: .running(handle)))
     }
 

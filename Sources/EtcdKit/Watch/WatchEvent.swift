@@ -28,6 +28,14 @@ public struct WatchEvent: Sendable, Hashable {
 
     init() {}
 
+    init(deletionOf key: Key, at revision: Revision) {
+        type = .delete
+        entry.key = key
+        entry.modRevision = revision
+    }
+
+    init(putOf entry: KeyValue) { self.entry = entry }
+
     /// The key that changed.
     public var key: Key { entry.key }
 
@@ -52,4 +60,15 @@ public struct WatchBatch: Sendable, Hashable {
     public let revision: Revision
     /// The changes; empty for news of progress.
     public let events: [WatchEvent]
+    /// The events are the difference that was found after a compaction, not what happened.
+    ///
+    /// See ``WatchOptions/CompactionPolicy/resync``. Its puts, in the order of keys, have entries as they were read, with
+    /// the revisions of their last changes; its deletions, which follow, have the batch's revision.
+    public let isResync: Bool
+
+    init(revision: Revision, events: [WatchEvent], isResync: Bool = false) {
+        self.revision = revision
+        self.events = events
+        self.isResync = isResync
+    }
 }

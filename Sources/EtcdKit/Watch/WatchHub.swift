@@ -10,12 +10,21 @@ final class WatchHub {
 
     private let channel: Channel
     private var streams: [WatchStream] = []
-    /// Watches that are on no stream, but shall be.
+    /// Watches that shall be on a stream as soon as there is one.
     private var waiting: [Watcher] = []
-    private var ticket: Channel.Ticket?
+    /// Watches that have failed just now, and wait for the end of the pause.
+    private var resting: [Watcher] = []
     private var pause: EventLoop.Timer?
-    /// Streams that broke without having carried an answer, in a row.
+    private var ticket: Channel.Ticket?
+    private var isBerthRequested = false
+    /// Where a stream has just failed, so that the next is rather opened elsewhere.
+    private var avoided: Endpoint?
+    /// Where streams have ended whose watches are not yet seen to go on elsewhere.
+    private var departures: Set<Endpoint> = []
+    /// Streams that broke soon and without having carried more than confirmations, in a row.
     private var failures = 0
+    /// A token that was granted for a watch which was denied nevertheless: for a while, a denial is not its fault.
+    private var provenToken: (token: AuthToken?, until: ContinuousClock.Instant)?
     private var nextWatchID: Int64 = 1
     private var isClosed = false
 
@@ -42,6 +51,7 @@ final class WatchHub {
     func stop(_ watcher: Watcher) {
         watcher.end(EtcdError(.cancelled, "the watch was cancelled"))
         waiting.removeAll { $0 === watcher }
+        resting.removeAll { $0 === watcher }
         takeOffStream(watcher)
     }
 
@@ -49,14 +59,6 @@ final class WatchHub {
     func consumed(_ byteCount: Int, by watcher: Watcher) {
         guard byteCount > 0, let id = watcher.watchID else { return }
         streams.first { $0.watchers[id] === watcher }?.consume(byteCount)
-    }
-
-    /// Puts a watch on a stream as soon as there is a connection.
-    private func attach(_ watcher: Watcher) {
-        guard !watcher.isFinished else { return }
-        if isClosed { return watcher.end(EtcdError(.clientClosed, "the client was closed")) }
-        waiting.append(watcher)
-        attachWaiting()
     }
 
     /// Asks the server on each stream how far its watches are.
@@ -68,10 +70,10 @@ final class WatchHub {
         isClosed = true
         if let ticket { channel.forget(ticket) }
         if let pause { EventLoop.cancel(pause) }
-        let watchers = waiting + streams.flatMap(\.watchers.values)
-        for stream in streams { stream.close() }
+        let watchers = waiting + resting + streams.flatMap { $0.close() }
         streams = []
         waiting = []
+        resting = []
         for watcher in watchers { watcher.end(EtcdError(.clientClosed, "the client was closed")) }
     }
 
@@ -81,60 +83,96 @@ final class WatchHub {
             ? channel.unavailability : EtcdError(.deadlineExceeded, "the server has not confirmed the watch in time")
     }
 
-    // MARK: Streams
+    // MARK: Places on streams
+
+    /// Puts a watch on a stream as soon as there is one.
+    private func attach(_ watcher: Watcher) {
+        guard !watcher.isFinished else { return }
+        if isClosed { return watcher.end(EtcdError(.clientClosed, "the client was closed")) }
+        watcher.attempt = .now
+        waiting.append(watcher)
+        attachWaiting()
+    }
 
     private func attachWaiting() {
-        guard !waiting.isEmpty, ticket == nil, pause == nil else { return }
-        ticket = channel.whenReady { [weak self] result in
-            guard let self else { return }
-            ticket = nil
-            // A failure means that the client is closing, which ends the watches too.
-            if case .success(let link) = result { attachWaiting(on: link) }
+        guard !isClosed, !isBerthRequested else { return }
+        waiting.removeAll { watcher in
+            guard !watcher.isFinished else { return true }
+            guard let stream = place(for: watcher) else { return false }
+            create(watcher, on: stream)
+            return true
+        }
+        guard !waiting.isEmpty else { return }
+        isBerthRequested = true
+        ticket = channel.whenReadyForStream(avoiding: avoided) { [weak self] in self?.received($0) }
+    }
+
+    private func received(_ result: Result<Channel.Berth, EtcdError>) {
+        isBerthRequested = false
+        ticket = nil
+        waiting.removeAll(where: \.isFinished)
+        guard !isClosed, let watcher = waiting.first else { return }
+        do {
+            let stream = try WatchStream(purpose(of: watcher), at: result.get(), channel.context, hub: self)
+            avoided = nil
+            streams.append(stream)
+            waiting.removeFirst()
+            create(watcher, on: stream)
+            // Not at once: with many streams to open it would be a deep recursion.
+            EventLoop.execute { [weak self] in self?.attachWaiting() }
+        } catch let error as EtcdError where !error.code.isTransient {
+            // The user is refused.
+            let watchers = waiting
+            waiting = []
+            for watcher in watchers { watcher.end(error) }
+        } catch {
+            resting += waiting
+            waiting = []
+            retryLater()
         }
     }
 
-    private func attachWaiting(on link: Channel.Link) {
-        let watchers = waiting
-        waiting = []
-        for (index, watcher) in watchers.enumerated() where !watcher.isFinished {
-            do {
-                try stream(for: watcher, on: link).create(watcher, id: nextWatchID)
-                nextWatchID += 1
-            } catch {
-                waiting += watchers[index...]
-                return retryLater()
-            }
-        }
+    private func purpose(of watcher: Watcher) -> WatchStream.Purpose {
+        watcher.hasOwnStream ? .single : .shared(watcher.options.lane)
     }
 
-    private func stream(for watcher: Watcher, on link: Channel.Link) throws(ConnectionError) -> WatchStream {
-        let purpose = watcher.hasOwnStream ? WatchStream.Purpose.single : .shared(watcher.options.lane)
-        let present = purpose == .single ? [] : streams.filter { $0.purpose == purpose }
+    /// The stream that the watch is to be created on; nil if that is to be opened.
+    ///
+    /// etcd checks the token of the stream, so it must be the one that is good now.
+    private func place(for watcher: Watcher) -> WatchStream? {
+        if watcher.hasOwnStream { return nil }
+        let purpose = purpose(of: watcher)
+        guard let token = channel.context.tokens.probableToken else { return nil }
+        let present = streams.filter { $0.purpose == purpose && $0.token == token && !$0.isAvoided }
         let limit = watcher.options.lane == .bulk ? Self.maximumBulkStreams : 1
         let emptiest = present.min { $0.watchers.count < $1.watchers.count }
-        if let emptiest, emptiest.watchers.count < Self.watchesPerStream || present.count >= limit { return emptiest }
-        let stream = try WatchStream(
-            purpose,
-            on: link,
-            maximumMessageSize: channel.configuration.maximumMessageSize,
-            onResponse: { [weak self] in self?.received($1, byteCount: $2, for: $3, on: $0) },
-            onEnd: { [weak self] in self?.ended($0, with: $1, $2) }
-        )
-        streams.append(stream)
-        return stream
+        guard let emptiest, emptiest.watchers.count < Self.watchesPerStream || present.count >= limit else {
+            return nil
+        }
+        return emptiest
     }
 
-    private func received(
+    private func create(_ watcher: Watcher, on stream: WatchStream) {
+        if let old = watcher.endpoint, departures.remove(old) != nil, old != stream.endpoint {
+            channel.context.report(.failedOver(from: old, to: stream.endpoint))
+        }
+        stream.create(watcher, id: nextWatchID)
+        nextWatchID += 1
+    }
+
+    // MARK: Answers
+
+    func received(
         _ response: Wire.WatchResponse,
         byteCount: Int,
         for watcher: Watcher?,
         on stream: WatchStream
     ) {
-        failures = 0
+        if !response.created && !response.canceled { failures = 0 }
         guard let watcher else {
             // Progress of the whole stream, which only those hear of that asked for it. It does not move a watch:
             // before 3.4.25 and 3.5.8, etcd may send it ahead of the events it covers.
-            if response.watchID == -1, !response.created, !response.canceled {
+            if response.watchID == -1, !response.created, !response.canceled, stream.takeProgressRequest() {
                 for watcher in stream.watchers.values where watcher.options.reportsProgress {
                     watcher.offer(.progress(response.header.revision), byteCount: 0)
                 }
@@ -146,7 +184,10 @@ final class WatchHub {
             // Part of a revision that may be larger than the window, so the window must not wait for its end.
             stream.consume(byteCount)
         case .created:
-            watcher.confirmed()
+            if watcher.confirmed() {
+                let revision = watcher.state.nextRevision
+                channel.context.report(.watchResumed(watcher.range, from: revision, stream.endpoint))
+            }
             stream.consume(byteCount)
         case .deliver(let events):
             watcher.offer(.events(events), byteCount: byteCount)
@@ -155,14 +196,41 @@ final class WatchHub {
             watcher.offer(.progress(revision), byteCount: byteCount)
         case .resume:
             stream.remove(watcher)
-            watcher.disconnected()
-            waiting.append(watcher)
+            watcher.interrupted()
+            resting.append(watcher)
             closeIfEmpty(stream)
             retryLater()
         case .end(let code, let message, let compactRevision):
-            watcher.end(EtcdError(code, message, compactRevision: compactRevision))
             stream.remove(watcher)
+            refused(watcher, EtcdError(code, message, compactRevision: compactRevision), by: stream)
             closeIfEmpty(stream)
+            attachWaiting()
+        }
+    }
+
+    /// The server does not want the watch: the token may be at fault, or the watch has come to its end.
+    private func refused(_ watcher: Watcher, _ error: EtcdError, by stream: WatchStream) {
+        let tokens = channel.context.tokens
+        let verdict = watcher.admission.refused(
+            error.code,
+            attempt: watcher.attempt,
+            granted: stream.tokenGranted,
+            canRenew: tokens.canRenew
+        )
+        let isDenied = error.code == .permissionDenied
+        let isProven = provenToken.map { $0.token == stream.token && .now < $0.until } ?? false
+        switch verdict {
+        case .renewToken where !(isDenied && isProven):
+            tokens.reject(stream.token)
+            watcher.interrupted()
+            waiting.append(watcher)
+        case .retry:
+            watcher.interrupted()
+            resting.append(watcher)
+            retryLater()
+        case .renewToken, .refuse:
+            if isDenied && !isProven { provenToken = (stream.token, .now + .seconds(60)) }
+            watcher.end(error)
         }
     }
 
@@ -175,27 +243,51 @@ final class WatchHub {
         attach(watcher)
     }
 
-    private func ended(_ stream: WatchStream, with watchers: [Watcher], _ error: EtcdError) {
+    // MARK: Ends of streams
+
+    func ended(_ stream: WatchStream, with watchers: [Watcher], _ error: EtcdError) {
         streams.removeAll { $0 === stream }
-        for watcher in watchers {
-            watcher.disconnected()
-            if error.code.isTransient || error.code == .protocolViolation {
-                waiting.append(watcher)
-            } else {
-                watcher.end(error)
-            }
+        guard !isClosed else { return }
+        if error.code.isTransient || error.code == .protocolViolation {
+            if error.code.castsSuspicion { channel.suspect(stream.endpoint, error) }
+            if stream.opened + channel.configuration.backoff.maximum < .now { failures = 0 }
+            leave(stream, with: watchers)
+            retryLater()
+        } else {
+            for watcher in watchers { refused(watcher, error, by: stream) }
+            attachWaiting()
         }
-        retryLater()
     }
 
-    /// Opens streams for the waiting watches after a pause that grows while they fail.
+    /// A stream is given up, since nothing has come on it for long, not even an answer.
+    func fellSilent(_ stream: WatchStream, with watchers: [Watcher]) {
+        streams.removeAll { $0 === stream }
+        leave(stream, with: watchers)
+        retryLater()
+        let reason = "a stream of watches is silent [\(stream.endpoint)]"
+        channel.suspect(stream.endpoint, EtcdError(.unavailable, reason))
+    }
+
+    private func leave(_ stream: WatchStream, with watchers: [Watcher]) {
+        if watchers.isEmpty { return }
+        avoided = stream.endpoint
+        departures.insert(stream.endpoint)
+        for other in streams where other.endpoint == stream.endpoint { other.isAvoided = true }
+        for watcher in watchers { watcher.interrupted() }
+        resting += watchers
+    }
+
+    /// Lets the resting watches go on after a pause: none at first, then longer and longer while they fail.
     private func retryLater() {
-        guard !isClosed, !waiting.isEmpty, pause == nil else { return }
+        guard !isClosed, !resting.isEmpty, pause == nil else { return }
         let delay = channel.configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
         failures += 1
         pause = EventLoop.schedule(at: .now + delay) { [weak self] in
             guard let self else { return }
             pause = nil
+            for watcher in resting where !watcher.isFinished { watcher.attempt = .now }
+            waiting += resting
+            resting = []
             attachWaiting()
         }
     }

@@ -3,6 +3,8 @@
 /// What a watch reports, and how.
 public struct WatchOptions: Sendable, Hashable {
     /// Reports with each change the entry from before.
+    ///
+    /// What is found out after a compaction comes without.
     public var includesPrevious = false
     /// Leaves puts out.
     public var ignoresPuts = false
@@ -18,9 +20,26 @@ public struct WatchOptions: Sendable, Hashable {
     /// Beyond it, the watch gets a stream of its own, on which the server sends no more than the consumer takes. Nothing
     /// is lost meanwhile, unless it is compacted.
     public var bufferSize = 1 << 20
+    /// What becomes of the watch when changes were compacted away before it has seen them.
+    public var onCompaction = CompactionPolicy.throw
 
     /// Makes options that report all changes, without the entries from before.
     public init() {}
+
+    /// What becomes of a watch that cannot go on without a gap.
+    public enum CompactionPolicy: Sendable, Hashable {
+        /// It throws `compacted`.
+        case `throw`
+        /// It reads what is there now, and reports how that differs from what it has reported before.
+        ///
+        /// The difference is one batch, marked by ``WatchBatch/isResync``: a put for each entry that is new or has
+        /// changed, and a deletion for each that is gone. What happened in between is not known. Then the watch goes on.
+        ///
+        /// To know the difference, the watch reads the keys of its range when it begins, at the revision before its
+        /// first, and remembers each key with its revision: its memory grows with the number of keys. When that revision
+        /// is compacted itself, the watch throws `compacted`. It is for one consumer at a time.
+        case resync
+    }
 
     /// Which of the client's shared streams the watch travels on.
     package var lane = Lane.bulk

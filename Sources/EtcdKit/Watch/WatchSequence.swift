@@ -38,7 +38,10 @@ public struct WatchSequence: AsyncSequence, Sendable {
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> WatchEvent? {
             while true {
                 if let event = events.popFirst() { return event }
-                if case .events(let next) = try await reader.next() { events = next[...] }
+                switch try await reader.next() {
+                case .events(let next), .resync(let next, at: _): events = next[...]
+                case .progress: break
+                }
             }
         }
     }
@@ -87,6 +90,8 @@ public struct WatchBatches: AsyncSequence, Sendable {
                 switch try await reader.next() {
                 case .events(let next): events = next[...]
                 case .progress(let revision): return WatchBatch(revision: revision, events: [])
+                case .resync(let events, at: let revision):
+                    return WatchBatch(revision: revision, events: events, isResync: true)
                 }
             }
         }
@@ -98,55 +103,3 @@ extension WatchSequence.Iterator: Sendable {}
 
 @available(*, unavailable)
 extension WatchBatches.Iterator: Sendable {}
-
-/// Where an iteration gets its watch from.
-enum WatchSource: Sendable {
-    /// Each iteration starts one.
-    case cold(EtcdClient, KeyRange, from: Revision?, WatchOptions)
-    /// It runs already.
-    case running(WatchHandle)
-}
-
-/// A watch that ends when nobody holds it any more.
-final class WatchHandle: Sendable {
-    private let client: EtcdClient
-    let watcher: Watcher
-
-    init(_ client: EtcdClient, _ watcher: Watcher) {
-        self.client = client
-        self.watcher = watcher
-    }
-
-    deinit {
-        EventLoop.execute { [client, watcher] in client.core.watchHub.stop(watcher) }
-    }
-}
-
-/// Takes a watch's chunks, one by one.
-private struct WatchReader {
-    private let source: WatchSource
-    private var handle: WatchHandle?
-    private var chunks: ArraySlice<Watcher.Chunk> = []
-
-    init(_ source: WatchSource) { self.source = source }
-
-    mutating func next() async throws(EtcdError) -> Watcher.Chunk {
-        while true {
-            if let chunk = chunks.popFirst() { return chunk }
-            chunks = try await running().watcher.next().get()[...]
-        }
-    }
-
-    private mutating func running() async -> WatchHandle {
-        if let handle { return handle }
-        let handle: WatchHandle
-        switch source {
-        case .running(let present):
-            handle = present
-        case .cold(let client, let range, let revision, let options):
-            handle = WatchHandle(client, await client.core.watchHub.start(range, from: revision, options: options))
-        }
-        self.handle = handle
-        return handle
-    }
-}

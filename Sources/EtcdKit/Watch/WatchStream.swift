@@ -11,48 +11,54 @@ final class WatchStream {
     }
 
     let purpose: Purpose
-    private var stream: GRPCStream<Wire.WatchRequest, Wire.WatchResponse>?
+    let endpoint: Endpoint
+    let token: AuthToken?
+    /// When the token was granted; nil if it was not asked for.
+    let tokenGranted: ContinuousClock.Instant?
+    let opened = ContinuousClock.now
+    /// Another stream at the same endpoint has failed, and nothing has come on this one since.
+    var isAvoided = false
     private(set) var watchers: [Int64: Watcher] = [:]
+    private weak var hub: WatchHub?
+    private var stream: GRPCStream<Wire.WatchRequest, Wire.WatchResponse>?
     /// Watches that the server has not confirmed yet; it does so in this order.
     private var unconfirmed: [Int64] = []
+    private var probe: WatchProbe
+    private var timer: EventLoop.Timer?
+    /// Questions for progress that users have asked, other than those of the probe.
+    private var progressRequests = 0
 
-    /// Opens a stream.
-    ///
-    /// `onResponse` gets each answer with its size in bytes and the watch it is for, or nil where it is for none or for
-    /// all; `onEnd` gets the watches that were on the stream when it ended.
-    init(
-        _ purpose: Purpose,
-        on link: Channel.Link,
-        maximumMessageSize: Int,
-        onResponse: @escaping @EventLoop (WatchStream, Wire.WatchResponse, Int, Watcher?) -> Void,
-        onEnd: @escaping @EventLoop (WatchStream, [Watcher], EtcdError) -> Void
-    ) throws(ConnectionError) {
+    /// Opens a stream, which tells `hub` of each answer and of its end.
+    init(_ purpose: Purpose, at berth: Channel.Berth, _ context: ClientContext, hub: WatchHub) throws(ConnectionError) {
+        let endpoint = berth.link.endpoint
+        let configuration = context.configuration
         self.purpose = purpose
+        self.endpoint = endpoint
+        self.hub = hub
+        token = berth.token
+        tokenGranted = context.tokens.granted
+        probe = WatchProbe(interval: configuration.watchProbeInterval, timeout: configuration.pingTimeout, at: .now)
         stream = try GRPCStream(
             Wire.watch,
-            metadata: GRPCMetadata(authority: link.endpoint.authority, requiresLeader: true),
-            maximumMessageSize: maximumMessageSize,
+            metadata: context.metadata(for: endpoint, requiresLeader: true, token: berth.token),
+            maximumMessageSize: configuration.maximumMessageSize,
             window: purpose == .single ? .manual : .automatic,
-            on: link.connection
+            on: berth.link.connection
         ) { [weak self] event in
-            guard let self else { return }
             switch event {
-            case .message(let response, let byteCount):
-                onResponse(self, response, byteCount, watcher(for: response))
-            case .ended(let failure):
-                let watchers = Array(watchers.values)
-                self.watchers = [:]
-                let error =
-                    failure.map { EtcdError($0, isRead: true, endpoint: link.endpoint) }
-                    ?? EtcdError(.unavailable, "the server ended the stream of watches")
-                onEnd(self, watchers, error)
+            case .message(let response, let byteCount): self?.received(response, byteCount)
+            case .ended(let failure): self?.ended(failure)
             }
         }
+        scheduleProbe()
     }
+
+    // MARK: Watches
 
     /// Asks the server for a watch.
     func create(_ watcher: Watcher, id: Int64) {
         watcher.watchID = id
+        watcher.endpoint = endpoint
         watchers[id] = watcher
         unconfirmed.append(id)
         var create = Wire.WatchCreateRequest()
@@ -66,6 +72,10 @@ final class WatchStream {
         create.watchID = id
         create.fragment = true
         stream?.send(Wire.WatchRequest(create: create))
+        let due = probe.due
+        probe.inherit(watcher.fruitlessMoves)
+        probe.ask(at: .now)
+        if probe.due != due { scheduleProbe() }
     }
 
     /// Takes a watch off the stream and tells the server.
@@ -80,8 +90,27 @@ final class WatchStream {
         guard let id = watcher.watchID, watchers.removeValue(forKey: id) != nil else { return nil }
         unconfirmed.removeAll { $0 == id }
         watcher.watchID = nil
+        watcher.fruitlessMoves = probe.fruitlessMoves
         return id
     }
+
+    /// Ends the stream.
+    ///
+    /// - Returns: The watches that were on it.
+    @discardableResult
+    func close() -> [Watcher] {
+        stream?.cancel()
+        stream = nil
+        if let timer { EventLoop.cancel(timer) }
+        timer = nil
+        // In the order of their creation.
+        let watchers = watchers.sorted { $0.key < $1.key }.map(\.value)
+        for watcher in watchers { watcher.fruitlessMoves = probe.fruitlessMoves }
+        self.watchers = [:]
+        return watchers
+    }
+
+    // MARK: Messages
 
     /// Lets the server send more on the stream of a single watch.
     func consume(_ byteCount: Int) {
@@ -89,12 +118,27 @@ final class WatchStream {
     }
 
     func requestProgress() {
+        progressRequests += 1
         stream?.send(Wire.WatchRequest(progress: Wire.EmptyRequest()))
     }
 
-    func close() {
-        stream?.cancel()
-        stream = nil
+    /// Whether an answer that speaks of the progress of all watches was asked for by a user.
+    func takeProgressRequest() -> Bool {
+        defer { progressRequests = max(progressRequests - 1, 0) }
+        return progressRequests > 0
+    }
+
+    private func received(_ response: Wire.WatchResponse, _ byteCount: Int) {
+        isAvoided = false
+        probe.hear(at: .now, isConfirmation: response.created)
+        hub?.received(response, byteCount: byteCount, for: watcher(for: response), on: self)
+    }
+
+    private func ended(_ failure: GRPCFailure?) {
+        let error =
+            failure.map { EtcdError($0, isRead: true, endpoint: endpoint) }
+            ?? EtcdError(.unavailable, "the server ended the stream of watches [\(endpoint)]")
+        hub?.ended(self, with: close(), error)
     }
 
     private func watcher(for response: Wire.WatchResponse) -> Watcher? {
@@ -105,5 +149,31 @@ final class WatchStream {
             unconfirmed.removeAll { $0 == id }
         }
         return watchers[id]
+    }
+
+    // MARK: Silence
+
+    private func scheduleProbe() {
+        if let timer { EventLoop.cancel(timer) }
+        timer = EventLoop.schedule(at: probe.due) { [weak self] in
+            self?.timer = nil
+            self?.runProbe()
+        }
+    }
+
+    private func runProbe() {
+        // The server may send nothing before the consumer has taken what is here.
+        if purpose == .single, watchers.values.contains(where: \.hasUnread) { probe.hear(at: .now) }
+        switch probe.check(at: .now) {
+        case .wait: break
+        case .ask: stream?.send(Wire.WatchRequest(progress: Wire.EmptyRequest()))
+        case .giveUp:
+            let moves = probe.fruitlessMoves + 1
+            let watchers = close()
+            for watcher in watchers { watcher.fruitlessMoves = moves }
+            hub?.fellSilent(self, with: watchers)
+            return
+        }
+        scheduleProbe()
     }
 }

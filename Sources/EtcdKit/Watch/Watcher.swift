@@ -7,6 +7,8 @@ final class Watcher {
     enum Chunk: Sendable {
         case events([WatchEvent])
         case progress(Revision)
+        /// How what there is at the revision differs from what the consumer was told.
+        case resync([WatchEvent], at: Revision)
     }
 
     let range: KeyRange
@@ -18,7 +20,17 @@ final class Watcher {
     var watchID: Int64?
     /// The consumer is behind, so the watch has a stream of its own, whose window holds the server back.
     var hasOwnStream = false
+    /// Where the watch is, or was last.
+    var endpoint: Endpoint?
+    /// When the watch began to wait for a stream.
+    var attempt = ContinuousClock.now
+    var admission = WatchAdmission()
+    /// How many streams in a row were given up under the watch in vain.
+    var fruitlessMoves = 0
     private(set) var isFinished = false
+    /// The watch had begun and was then cut off.
+    private var isInterrupted = false
+    private var isConfirmed = false
 
     private let hub: WatchHub
     private var buffer: [Chunk] = []
@@ -73,7 +85,16 @@ final class Watcher {
 
     // MARK: The hub's side
 
-    func confirmed() { created.complete(.success(())) }
+    /// The server has confirmed the watch.
+    ///
+    /// - Returns: Whether the watch goes on after an interruption.
+    func confirmed() -> Bool {
+        defer { isInterrupted = false }
+        admission = WatchAdmission()
+        isConfirmed = true
+        created.complete(.success(()))
+        return isInterrupted
+    }
 
     /// Buffers a chunk for the consumer, which came in an answer of `byteCount` bytes.
     func offer(_ chunk: Chunk, byteCount: Int) {
@@ -90,6 +111,9 @@ final class Watcher {
         for completion in waiting { completion.complete(()) }
     }
 
+    /// There is something that the consumer has not taken.
+    var hasUnread: Bool { !buffer.isEmpty }
+
     /// The consumer has left more than the options allow.
     var isBehind: Bool { bufferCost > options.bufferSize }
 
@@ -99,6 +123,12 @@ final class Watcher {
         hasOwnStream = false
         withheldCount = 0
         state.disconnected()
+    }
+
+    /// The watch has lost its stream for a reason that is not its own.
+    func interrupted() {
+        isInterrupted = isConfirmed
+        disconnected()
     }
 
     /// Ends the watch; what is buffered is still delivered.

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Finds out that a stream of watches is dead although nobody has said so: a value without clock and I/O.
+///
+/// After a silence the server is asked something, and when it does not answer either, the stream is given up. Not every
+/// server answers every time (etcd does so when all watches of the stream are up to date, a proxy perhaps never), so the
+/// patience doubles with each stream that was given up in vain.
+struct WatchProbe {
+    enum Step: Equatable {
+        case wait, ask, giveUp
+    }
+
+    /// How many streams in a row were given up without hearing more than confirmations from the next.
+    private(set) var fruitlessMoves = 0
+    private let interval: Duration
+    private let timeout: Duration
+    private var heard: ContinuousClock.Instant
+    private var asked: ContinuousClock.Instant?
+
+    /// A stream that is opened at `now`, with a watch to be confirmed.
+    init(interval: Duration, timeout: Duration, at now: ContinuousClock.Instant) {
+        // Bounded, so that a multiple is a duration too.
+        self.interval = min(interval, .seconds(1 << 32))
+        self.timeout = min(timeout, .seconds(1 << 32))
+        heard = now
+        asked = now
+    }
+
+    /// When there is something to do, unless something comes before.
+    var due: ContinuousClock.Instant {
+        let patience = 1 << min(fruitlessMoves, 6)
+        return asked.map { $0 + timeout * patience } ?? heard + interval * patience
+    }
+
+    mutating func check(at now: ContinuousClock.Instant) -> Step {
+        if now < due { return .wait }
+        if asked != nil { return .giveUp }
+        asked = now
+        return .ask
+    }
+
+    /// The server was asked for something that it must answer.
+    mutating func ask(at now: ContinuousClock.Instant) {
+        asked = asked ?? now
+    }
+
+    /// Something has come, or was held up by this side.
+    ///
+    /// A confirmation shows that the stream lives, but not that questions are answered on it.
+    mutating func hear(at now: ContinuousClock.Instant, isConfirmation: Bool = false) {
+        heard = now
+        asked = nil
+        if !isConfirmation { fruitlessMoves = 0 }
+    }
+
+    /// Takes over a watch from a stream that was given up.
+    mutating func inherit(_ moves: Int) {
+        fruitlessMoves = max(fruitlessMoves, moves)
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+@Suite("What the consumer of a watch knows", .timeLimit(.minutes(1)))
+struct KnownKeysTests {
+    private func entry(_ key: Key, _ revision: Revision) -> KeyValue {
+        var entry = KeyValue()
+        entry.key = key
+        entry.modRevision = revision
+        return entry
+    }
+
+    @Test("events move what is known")
+    func events() {
+        var known = KnownKeys()
+        known.note("a", at: 3)
+        known.note([
+            WatchEvent(putOf: entry("b", 4)), WatchEvent(deletionOf: "a", at: 5), WatchEvent(putOf: entry("b", 6)),
+        ])
+        #expect(known.count == 1)
+        #expect(known.contains(entry("b", 6)))
+        #expect(!known.contains(entry("b", 4)))
+        #expect(!known.contains(entry("a", 3)))
+    }
+
+    @Test("deletions are what is known and not there, in the order of keys")
+    func deletions() {
+        var (known, present) = (KnownKeys(), KnownKeys())
+        for key in ["d", "b", "c", "a"] as [Key] { known.note(key, at: 2) }
+        present.note("b", at: 9)
+        present.note("e", at: 9)
+        let deletions = known.deletions(comparedTo: present, at: 10)
+        #expect(deletions.map(\.key) == ["a", "c", "d"])
+        #expect(deletions.allSatisfy { $0.kind == .delete && $0.revision == 10 })
+    }
+}

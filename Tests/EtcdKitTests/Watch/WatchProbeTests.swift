@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+@Suite("The search for silent streams", .timeLimit(.minutes(1)))
+struct WatchProbeTests {
+    private let start = ContinuousClock.now
+
+    private func probe() -> WatchProbe {
+        WatchProbe(interval: .seconds(10), timeout: .seconds(5), at: start)
+    }
+
+    private func at(_ seconds: Int) -> ContinuousClock.Instant { start + .seconds(seconds) }
+
+    @Test("a stream that never says anything is given up after the time for an answer")
+    func neverConfirmed() {
+        var probe = probe()
+        #expect(probe.check(at: at(4)) == .wait)
+        #expect(probe.check(at: at(5)) == .giveUp)
+    }
+
+    @Test("after a silence the server is asked, and given up if it does not answer")
+    func silence() {
+        var probe = probe()
+        probe.hear(at: at(1), isConfirmation: true)
+        #expect(probe.check(at: at(10)) == .wait)
+        #expect(probe.check(at: at(11)) == .ask)
+        #expect(probe.due == at(16))
+        #expect(probe.check(at: at(15)) == .wait)
+        #expect(probe.check(at: at(16)) == .giveUp)
+    }
+
+    @Test("whatever comes is an answer")
+    func answer() {
+        var probe = probe()
+        probe.hear(at: at(0))
+        #expect(probe.check(at: at(10)) == .ask)
+        probe.hear(at: at(14))
+        #expect(probe.check(at: at(16)) == .wait)
+        #expect(probe.due == at(24))
+    }
+
+    @Test("a new watch on a silent stream finds out sooner")
+    func creation() {
+        var probe = probe()
+        probe.hear(at: at(0))
+        probe.ask(at: at(2))
+        probe.ask(at: at(4))
+        #expect(probe.check(at: at(7)) == .giveUp)
+    }
+
+    @Test("patience doubles with moves that lead nowhere, up to a limit, until there is more than a confirmation")
+    func patience() {
+        var probe = probe()
+        probe.inherit(2)
+        probe.inherit(1)
+        #expect(probe.due == at(20))
+        probe.hear(at: at(0), isConfirmation: true)
+        #expect(probe.due == at(40))
+        probe.hear(at: at(1))
+        #expect(probe.due == at(11))
+        probe.inherit(1000)
+        #expect(probe.due == at(641))
+    }
+
+    @Test("no interval is too long to be counted with")
+    func longIntervals() {
+        var probe = WatchProbe(interval: .seconds(Int64.max), timeout: .seconds(Int64.max), at: start)
+        probe.inherit(6)
+        #expect(probe.check(at: at(100)) == .wait)
+    }
+}
