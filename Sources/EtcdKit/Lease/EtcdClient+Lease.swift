@@ -71,7 +71,8 @@ extension EtcdClient {
                 case .lost(let error):
                     // Cancellation of the caller reaches the renewals too, but is for `body` to answer.
                     if error.code != .cancelled {
-                        loss = LeaseLoss(error: EtcdError(.leaseLost, error.message, cause: error))
+                        let isLoss = error.code == .leaseLost
+                        loss = LeaseLoss(error: isLoss ? error : EtcdError(.leaseLost, error.message, cause: error))
                     }
                     group.cancelAll()
                 }

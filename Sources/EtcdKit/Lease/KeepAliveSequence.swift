@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The renewals of a lease that is kept alive; see ``Leases/keepAlive(_:)-(Lease.ID)``.
+/// How a lease that is kept alive stands, time after time; see ``Leases/keepAlive(_:)-(Lease.ID)``.
 public struct KeepAliveSequence: AsyncSequence, Sendable {
-    /// A renewal.
-    public typealias Element = LeaseRenewal
+    /// The state of the lease after a renewal, or when one is missing.
+    public typealias Element = LeaseState
     /// What an iteration throws.
     public typealias Failure = EtcdError
 
@@ -21,20 +21,22 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
 
         fileprivate init(sequence: KeepAliveSequence) { self.sequence = sequence }
 
-        /// The newest renewal that was not returned before.
+        /// The newest state that was not returned before.
         ///
-        /// - Returns: A renewal, never nil.
-        /// - Throws: ``EtcdError``, among its codes `leaseLost`, `leaseNotFound` and `cancelled`.
-        public mutating func next() async throws(EtcdError) -> LeaseRenewal? {
+        /// - Returns: A state, never nil.
+        /// - Throws: ``EtcdError``, among its codes `leaseLost`, `leaseNotFound`, `permissionDenied` and
+        ///   `cancelled`.
+        public mutating func next() async throws(EtcdError) -> LeaseState? {
             try await next(isolation: nil)
         }
 
-        /// The newest renewal that was not returned before.
+        /// The newest state that was not returned before.
         ///
         /// - Parameter actor: The caller's actor.
-        /// - Returns: A renewal, never nil.
-        /// - Throws: ``EtcdError``, among its codes `leaseLost`, `leaseNotFound` and `cancelled`.
-        public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> LeaseRenewal? {
+        /// - Returns: A state, never nil.
+        /// - Throws: ``EtcdError``, among its codes `leaseLost`, `leaseNotFound`, `permissionDenied` and
+        ///   `cancelled`.
+        public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> LeaseState? {
             let handle: Handle
             if let present = self.handle {
                 handle = present
@@ -44,16 +46,19 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
                 handle = Handle(client: sequence.client, subscription: subscription)
                 self.handle = handle
             }
-            return try await handle.subscription.next().get()
+            switch try await handle.subscription.next().get() {
+            case .renewed(let renewal): return .active(until: renewal.deadline)
+            case .atRisk(let deadline, let cause): return .atRisk(until: deadline, cause)
+            }
         }
     }
 
     /// Ends the subscription when the last copy of the iterator is gone.
     private final class Handle: Sendable {
         private let client: EtcdClient
-        let subscription: LeaseKeeper.Subscription
+        let subscription: LeaseSubscription
 
-        init(client: EtcdClient, subscription: LeaseKeeper.Subscription) {
+        init(client: EtcdClient, subscription: LeaseSubscription) {
             self.client = client
             self.subscription = subscription
         }

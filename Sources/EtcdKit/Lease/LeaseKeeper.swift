@@ -1,80 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Keeps the leases of a client alive, all over one stream.
+/// Keeps the leases of a client alive: knows when something is to be done for each, and which stream does it.
 @EventLoop
 final class LeaseKeeper {
-    /// One party that wants a lease kept alive and hears of its renewals.
-    @EventLoop
-    final class Subscription {
-        fileprivate let id: Lease.ID
-        private var newest: LeaseRenewal?
-        private var ending: EtcdError?
-        private var waiting: Completion<Result<LeaseRenewal, EtcdError>>?
-
-        fileprivate init(_ id: Lease.ID) { self.id = id }
-
-        /// The newest renewal that was not taken yet, or the end.
-        ///
-        /// One task may wait.
-        func next() async -> Result<LeaseRenewal, EtcdError> {
-            if let ending { return .failure(ending) }
-            if let renewal = newest {
-                newest = nil
-                return .success(renewal)
-            }
-            let waiting = Completion<Result<LeaseRenewal, EtcdError>>()
-            self.waiting = waiting
-            return await waiting.wait {
-                waiting.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
-            }
-        }
-
-        fileprivate func renewed(_ renewal: LeaseRenewal) {
-            if let waiting, !waiting.isComplete {
-                waiting.complete(.success(renewal))
-            } else {
-                newest = renewal
-            }
-        }
-
-        fileprivate func ended(_ error: EtcdError) {
-            if ending == nil { ending = error }
-            waiting?.complete(.failure(error))
-        }
-    }
-
-    private struct Kept {
-        var timeline: LeaseTimeline
-        var subscriptions: [Subscription]
-    }
-
-    /// A renewal that is on its way.
-    struct Renewal {
-        let id: Lease.ID
-        let sent: ContinuousClock.Instant
-    }
-
-    private typealias Stream = GRPCStream<Wire.LeaseRequest, Wire.LeaseKeepAliveResponse>
-
-    private enum State {
-        case idle
-        case connecting(Channel.Ticket?)
-        /// The stream broke; a new one is opened when the timer fires.
-        case pausing(EventLoop.Timer)
-        case open(Stream)
-        case closed
-    }
-
-    private static let reopenInterval = Duration.milliseconds(500)
+    /// A server answers the renewals of one stream one after the other, so many leases take several streams.
+    private static let leasesPerStream = 1_000
+    private static let maximumStreams = 8
 
     private let channel: Channel
-    private var leases: [Lease.ID: Kept] = [:]
-    /// The renewals that were sent on the stream and are not answered yet, the oldest first.
-    ///
-    /// One that nobody waits for any more stays: its answer, which may be late, must not pass for that to a newer one.
-    private(set) var unanswered: [Renewal] = []
-    private var state = State.idle
-    private var timer: EventLoop.Timer?
+    private var leases: [Lease.ID: KeptLease] = [:]
+    /// The streams that many leases share, and those of single leases.
+    private(set) var streams: [LeaseStream] = []
+    /// All leases, by when something is to be done for them next.
+    private var agenda = DeadlineHeap<KeptLease>()
+    private var timer: (id: EventLoop.Timer, due: ContinuousClock.Instant)?
+    private var isClosed = false
 
     nonisolated init(_ channel: Channel) {
         self.channel = channel
@@ -85,26 +25,26 @@ final class LeaseKeeper {
     /// Keeps a lease alive until the subscription is cancelled or the lease has ended.
     ///
     /// With the lease as it was granted, it is judged from then on whether it lives.
-    func subscribe(to id: Lease.ID, granted: Lease?) -> Subscription {
-        let subscription = Subscription(id)
-        if case .closed = state {
-            subscription.ended(EtcdError(.clientClosed, "the client is closed"))
+    func subscribe(to id: Lease.ID, granted: Lease?) -> LeaseSubscription {
+        let subscription = LeaseSubscription(id)
+        if isClosed {
+            subscription.end(EtcdError(.clientClosed, "the client is closed"))
             return subscription
         }
-        if leases[id] == nil {
-            leases[id] = Kept(timeline: LeaseTimeline(now: .now, granted: granted), subscriptions: [])
-        }
-        leases[id]?.subscriptions.append(subscription)
-        leases[id]?.timeline.renewSoon(at: .now)
-        advance()
+        let lease = leases[id] ?? KeptLease(id, granted: granted)
+        lease.add(subscription)
+        lease.timeline.renewSoon(at: .now)
+        if leases.updateValue(lease, forKey: id) == nil { sharedStream().add(lease) }
+        advance(lease)
         return subscription
     }
 
-    func cancel(_ subscription: Subscription) {
-        subscription.ended(EtcdError(.cancelled, "the lease is no longer kept alive"))
-        leases[subscription.id]?.subscriptions.removeAll { $0 === subscription }
-        if leases[subscription.id]?.subscriptions.isEmpty == true { leases[subscription.id] = nil }
-        advance()
+    func cancel(_ subscription: LeaseSubscription) {
+        let error = EtcdError(.cancelled, "the lease is no longer kept alive")
+        subscription.end(error)
+        guard let lease = leases[subscription.id] else { return }
+        lease.remove(subscription)
+        if !lease.isWanted { remove(lease, error) }
     }
 
     /// Renews a lease and waits for the answer.
@@ -114,152 +54,138 @@ final class LeaseKeeper {
     ) async throws(EtcdError) -> LeaseRenewal {
         let subscription = subscribe(to: id, granted: nil)
         let timer = EventLoop.schedule(at: deadline) { [weak self] in
-            guard let self else { return }
-            let isConnected = if case .open = state { true } else { false }
-            subscription.ended(
-                isConnected ? EtcdError(.deadlineExceeded, "no answer within the deadline") : channel.unavailability
-            )
+            let isOpen = self?.leases[id]?.stream?.isOpen == true
+            let error = isOpen ? nil : self?.channel.unavailability
+            subscription.end(error ?? EtcdError(.deadlineExceeded, "no answer within the deadline"))
         }
-        let result = await subscription.next()
-        EventLoop.cancel(timer)
-        cancel(subscription)
-        return try result.get()
+        defer {
+            EventLoop.cancel(timer)
+            cancel(subscription)
+        }
+        while true {
+            // That another's interest in the lease is at risk does not end the wait.
+            if case .renewed(let renewal) = try await subscription.next().get() { return renewal }
+        }
+    }
+
+    /// This client has revoked a lease.
+    func revoked(_ id: Lease.ID) {
+        if let lease = leases[id] { lose(lease, EtcdError(.leaseLost, "lease \(id) was revoked by this client")) }
     }
 
     func close() {
-        let old = state
-        state = .closed
-        switch old {
-        case .connecting(let ticket): if let ticket { channel.forget(ticket) }
-        case .pausing(let timer): EventLoop.cancel(timer)
-        case .open(let stream): stream.cancel()
-        case .idle, .closed: break
-        }
-        if let timer { EventLoop.cancel(timer) }
-        for id in leases.keys { end(id, EtcdError(.clientClosed, "the client was closed")) }
-    }
-
-    // MARK: Renewing
-
-    /// Does what is due for all leases, and sets the timer for what is due next.
-    private func advance() {
-        if let timer { EventLoop.cancel(timer) }
+        isClosed = true
+        for lease in leases.values { remove(lease, EtcdError(.clientClosed, "the client was closed")) }
+        if let timer { EventLoop.cancel(timer.id) }
         timer = nil
+    }
+
+    // MARK: What streams report
+
+    /// A renewal was answered.
+    func answered(_ lease: KeptLease, sent: ContinuousClock.Instant, timeToLive: Int64, by endpoint: Endpoint) {
+        // What has run out in the meantime stays lost: others may have acted on it.
+        advance(lease)
+        if lease.timeline.hasEnded { return }
+        if timeToLive <= 0 {
+            let reason = EtcdError(.leaseNotFound, "there is no lease \(lease.id) [\(endpoint)]")
+            if lease.timeline.deadline == nil { return remove(lease, reason) }
+            return lose(
+                lease,
+                EtcdError(.leaseLost, "lease \(lease.id) has expired or was revoked at the server", cause: reason)
+            )
+        }
+        let timeToLive = Duration.seconds(timeToLive)
+        lease.timeToLive = timeToLive
+        let deadline = lease.timeline.answered(sent: sent, timeToLive: timeToLive, chance: .random(in: 0...1))
+        guard let deadline else { return }
+        lease.publish(.renewed(LeaseRenewal(id: lease.id, timeToLive: timeToLive, deadline: deadline)))
+        advance(lease)
+    }
+
+    /// A stream was ended by the server because of this lease perhaps, so it is renewed apart from the others.
+    func separate(_ lease: KeptLease) {
+        lease.stream?.remove(lease)
+        let stream = LeaseStream(channel, self, isShared: false)
+        streams.append(stream)
+        stream.add(lease)
+        stream.renew(lease)
+    }
+
+    /// A lease is no longer kept alive, for a reason that its users and the user of the client want to know.
+    func lose(_ lease: KeptLease, _ error: EtcdError) {
+        remove(lease, error)
+        channel.context.report(.leaseLost(lease.id, error))
+    }
+
+    /// A stream has no leases any more.
+    func discard(_ stream: LeaseStream) {
+        streams.removeAll { $0 === stream }
+    }
+
+    // MARK: Times
+
+    /// Does what is due for a lease, and notes when something is next.
+    func advance(_ lease: KeptLease) {
         let now = ContinuousClock.now
-        for (id, kept) in leases where kept.timeline.isExpired(at: now) {
-            end(id, EtcdError(.leaseLost, "lease \(id) was not renewed in time"))
-        }
-        if leases.isEmpty { return release() }
-        switch state {
-        case .idle: connect()
-        case .open(let stream): sendDueRenewals(on: stream)
-        case .connecting, .pausing, .closed: break
-        }
-        let isOpen = if case .open = state { true } else { false }
-        // Without a stream nothing can be sent, but leases run out all the same.
-        let events = leases.values.compactMap { isOpen ? $0.timeline.nextEvent : $0.timeline.deadline }
-        guard let next = events.min() else { return }
-        timer = EventLoop.schedule(at: next) { [weak self] in self?.advance() }
-    }
-
-    private func sendDueRenewals(on stream: Stream) {
-        let now = ContinuousClock.now
-        for id in leases.keys {
-            guard let due = leases[id]?.timeline.nextSend, due <= now else { continue }
-            leases[id]?.timeline.sent(at: now)
-            unanswered.append(Renewal(id: id, sent: now))
-            stream.send(Wire.LeaseRequest(id: id.rawValue))
-        }
-    }
-
-    private func received(_ response: Wire.LeaseKeepAliveResponse) {
-        let id = Lease.ID(rawValue: response.id)
-        guard let index = unanswered.firstIndex(where: { $0.id == id }) else { return }
-        let sent = unanswered.remove(at: index).sent
-        guard let timeline = leases[id]?.timeline else { return }
-        if response.timeToLive <= 0 {
-            let error =
-                timeline.deadline != nil
-                ? EtcdError(.leaseLost, "lease \(id) has expired or was revoked")
-                : EtcdError(.leaseNotFound, "there is no lease \(id)")
-            end(id, error)
-            return advance()
-        }
-        let timeToLive = Duration.seconds(response.timeToLive)
-        guard let deadline = leases[id]?.timeline.answered(sent: sent, timeToLive: timeToLive) else { return }
-        let renewal = LeaseRenewal(id: id, timeToLive: timeToLive, deadline: deadline)
-        for subscription in leases[id]?.subscriptions ?? [] { subscription.renewed(renewal) }
-        advance()
-    }
-
-    private func end(_ id: Lease.ID, _ error: EtcdError) {
-        for subscription in leases.removeValue(forKey: id)?.subscriptions ?? [] { subscription.ended(error) }
-    }
-
-    // MARK: The stream
-
-    private func connect() {
-        state = .connecting(nil)
-        let ticket = channel.whenReady { [weak self] result in
-            guard let self, case .connecting = state else { return }
-            switch result {
-            case .success(let link): open(on: link)
-            case .failure: state = .idle
+        while let event = lease.timeline.nextEvent(by: now) {
+            switch event {
+            case .renewal:
+                lease.stream?.renew(lease)
+            case .risk(let deadline):
+                let trouble = lease.stream?.trouble
+                lease.publish(.atRisk(until: deadline, trouble))
+                channel.context.report(.leaseAtRisk(lease.id, until: deadline, trouble))
+                lease.stream?.leaveIfTooSlow()
+            case .expiry:
+                let text = "lease \(lease.id) was not renewed within its time to live"
+                lose(lease, EtcdError(.leaseLost, text, cause: lease.stream?.trouble))
             }
         }
-        if case .connecting = state { state = .connecting(ticket) }
+        reschedule(lease)
     }
 
-    private func open(on link: Channel.Link) {
-        do {
-            let stream = try Stream(
-                Wire.leaseKeepAlive,
-                metadata: GRPCMetadata(authority: link.endpoint.authority, requiresLeader: true),
-                maximumMessageSize: channel.configuration.maximumMessageSize,
-                on: link.connection
-            ) { [weak self] event in
-                switch event {
-                case .message(let response, _): self?.received(response)
-                case .ended(let failure): self?.streamEnded(failure, link.endpoint)
-                }
+    func reschedule(_ lease: KeptLease) {
+        if let appointment = lease.appointment { agenda.remove(appointment) }
+        lease.appointment = lease.timeline.nextEvent.map { agenda.insert(lease, at: $0) }
+        setTimer()
+    }
+
+    private func setTimer() {
+        // A timer that is early does no harm, and setting it anew for each renewal would.
+        guard let earliest = agenda.earliest else { return }
+        if let timer, timer.due <= earliest { return }
+        if let timer { EventLoop.cancel(timer.id) }
+        let id = EventLoop.schedule(at: earliest) { [weak self] in
+            guard let self else { return }
+            timer = nil
+            let now = ContinuousClock.now
+            while let lease = agenda.popDue(at: now) {
+                lease.appointment = nil
+                advance(lease)
             }
-            unanswered = []
-            state = .open(stream)
-            advance()
-        } catch {
-            pause()
+            setTimer()
         }
+        timer = (id, earliest)
     }
 
-    private func streamEnded(_ failure: GRPCFailure?, _ endpoint: Endpoint) {
-        let now = ContinuousClock.now
-        for id in leases.keys { leases[id]?.timeline.disconnected(at: now) }
-        if let failure, [.permissionDenied, .unauthenticated, .unimplemented].contains(failure.status.code) {
-            let error = EtcdError(failure, isRead: true, endpoint: endpoint)
-            for id in leases.keys { end(id, error) }
-        }
-        pause()
-        advance()
+    // MARK: Leases and streams
+
+    private func sharedStream() -> LeaseStream {
+        let shared = streams.filter(\.isShared)
+        let emptiest = shared.min { $0.count < $1.count }
+        let isFull = shared.count >= Self.maximumStreams
+        if let emptiest, emptiest.count < Self.leasesPerStream || isFull { return emptiest }
+        let stream = LeaseStream(channel, self, isShared: true)
+        streams.append(stream)
+        return stream
     }
 
-    private func pause() {
-        let timer = EventLoop.schedule(at: .now + Self.reopenInterval) { [weak self] in
-            guard let self, case .pausing = state else { return }
-            state = .idle
-            advance()
-        }
-        state = .pausing(timer)
-    }
-
-    /// Gives the stream up when no lease needs it.
-    private func release() {
-        switch state {
-        case .connecting(let ticket): if let ticket { channel.forget(ticket) }
-        case .pausing(let timer): EventLoop.cancel(timer)
-        case .open(let stream): stream.cancel()
-        case .idle: break
-        case .closed: return
-        }
-        state = .idle
+    private func remove(_ lease: KeptLease, _ error: EtcdError) {
+        leases[lease.id] = nil
+        lease.end(error)
+        if let appointment = lease.appointment { agenda.remove(appointment) }
+        lease.appointment = nil
+        lease.stream?.remove(lease)
     }
 }

@@ -11,12 +11,17 @@ public struct Leases: Sendable {
 
     /// Grants a lease.
     ///
+    /// The client chooses the ID, so a grant whose outcome is unknown is made again with the same ID until it is known or
+    /// the time for the call is over. When that shows that the lease exists, and its ID was random, it is this one; it is
+    /// then counted from the first attempt.
+    ///
     /// - Parameters:
     ///   - timeToLive: How long the lease lives without a renewal, in whole seconds (rounded up). etcd raises it to its
     ///     minimum (2 s with its default settings).
     ///   - id: The number of the lease; nil for a random one.
     /// - Returns: The lease, with the time to live that was granted.
-    /// - Throws: ``EtcdError``, among its codes `leaseExists`, `leaseTTLTooLarge` and `ambiguous`.
+    /// - Throws: ``EtcdError``, among its codes `leaseExists`, `leaseTTLTooLarge` and `ambiguous`, which for an ID of your
+    ///   own can also mean that the lease exists, from this grant or from before.
     public func grant(timeToLive: Duration, id: Lease.ID? = nil) async throws(EtcdError) -> Lease {
         if timeToLive <= .zero {
             throw EtcdError(.invalidArgument, "a lease of \(timeToLive); it must be longer than zero")
@@ -25,25 +30,38 @@ public struct Leases: Sendable {
             throw EtcdError(.invalidArgument, "the lease ID \(id.rawValue) is not positive")
         }
         let sent = ContinuousClock.now
-        let request = Wire.LeaseGrantRequest(
-            timeToLive: timeToLive.wholeSeconds,
-            id: (id ?? .random).rawValue
-        )
-        let response = try await client.call(Wire.leaseGrant, request)
-        if !response.error.isEmpty { throw EtcdError(.server, response.error) }
-        return Lease(
-            id: Lease.ID(rawValue: response.id),
-            timeToLive: .seconds(response.timeToLive),
-            grantSent: sent
-        )
+        let newID = id ?? .random
+        let request = Wire.LeaseGrantRequest(timeToLive: timeToLive.wholeSeconds, id: newID.rawValue)
+        let deadline = sent + client.timeout
+        switch try await client.callUntilCertain(Wire.leaseGrant, request, doneIf: .leaseExists, deadline) {
+        case .answered(let response):
+            if !response.error.isEmpty { throw EtcdError(.server, response.error) }
+            return Lease(
+                id: Lease.ID(rawValue: response.id),
+                timeToLive: .seconds(response.timeToLive),
+                grantSent: sent
+            )
+        case .doneBefore(let error):
+            if id != nil {
+                throw EtcdError(.ambiguous, "the lease \(newID) is from this grant or from before", cause: error)
+            }
+            let status = try await client.with(timeout: deadline - .now).leases.timeToLive(of: newID)
+            return Lease(id: newID, timeToLive: status.grantedTimeToLive, grantSent: sent)
+        }
     }
 
     /// Ends a lease and deletes its keys.
     ///
+    /// A revocation whose outcome is unknown is made again until it is known or the time for the call is over. Where this
+    /// client keeps the lease alive, that ends by throwing `leaseLost`.
+    ///
     /// - Parameter id: The lease.
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound` and `ambiguous`.
     public func revoke(_ id: Lease.ID) async throws(EtcdError) {
-        _ = try await client.call(Wire.leaseRevoke, Wire.LeaseRequest(id: id.rawValue))
+        let request = Wire.LeaseRequest(id: id.rawValue)
+        let deadline = ContinuousClock.now + client.timeout
+        _ = try await client.callUntilCertain(Wire.leaseRevoke, request, doneIf: .leaseNotFound, deadline)
+        await client.core.leaseKeeper.revoked(id)
     }
 
     /// Asks how long a lease lives.
@@ -84,14 +102,18 @@ public struct Leases: Sendable {
         try await client.core.leaseKeeper.renewOnce(id, deadline: .now + client.timeout)
     }
 
-    /// Renews a lease again and again, each time a third of its time to live after the last renewal.
+    /// Renews a lease again and again, each time a third of its time to live after the last renewal, and tells how it
+    /// stands.
     ///
     /// The lease is kept alive from the first call of `next()` until the iterator is dropped or its task cancelled, also
-    /// while nobody waits for a renewal: the iterator then holds the newest one. Broken connections are replaced. The
-    /// iteration ends by throwing: `leaseNotFound` if the lease never was, `leaseLost` when it has ended.
+    /// while nobody waits for a state: the iterator then holds the newest one. Where renewals are not answered, they go to
+    /// another endpoint. The iteration ends by throwing: `leaseNotFound` if the lease never was, `permissionDenied` if the
+    /// user may not put one of its keys, `leaseLost` when the lease has ended. The message of that says how, and its cause
+    /// why, where there is one: `leaseNotFound` when the server has ended the lease, the last trouble with the renewals
+    /// when it has run out.
     ///
     /// - Parameter id: The lease.
-    /// - Returns: The renewals.
+    /// - Returns: The states of the lease.
     public func keepAlive(_ id: Lease.ID) -> KeepAliveSequence {
         KeepAliveSequence(client: client, id: id, lease: nil)
     }
@@ -99,9 +121,48 @@ public struct Leases: Sendable {
     /// Renews a lease again and again, like ``keepAlive(_:)-(Lease.ID)``, and judges from its grant on whether it is lost.
     ///
     /// - Parameter lease: The lease, as it was granted.
-    /// - Returns: The renewals.
+    /// - Returns: The states of the lease.
     public func keepAlive(_ lease: Lease) -> KeepAliveSequence {
         KeepAliveSequence(client: client, id: lease.id, lease: lease)
+    }
+}
+
+extension EtcdClient {
+    fileprivate enum CertainOutcome<Answer> {
+        case answered(Answer)
+        /// An attempt whose outcome was unknown has done it, as the error of a later one shows.
+        case doneBefore(EtcdError)
+    }
+
+    /// Makes a call again while its outcome is unknown, for calls that do no harm when they are made twice.
+    ///
+    /// After an attempt with an unknown outcome, an error of the code `done` shows that it was successful.
+    fileprivate func callUntilCertain<Request, Answer: Response>(
+        _ method: GRPCMethod<Request, Answer>,
+        _ message: Request,
+        doneIf done: EtcdError.Code,
+        _ deadline: ContinuousClock.Instant
+    ) async throws(EtcdError) -> CertainOutcome<Answer> {
+        var ambiguity: EtcdError?
+        var attempts = 0
+        while true {
+            do throws(EtcdError) {
+                return .answered(try await with(timeout: deadline - .now).call(method, message))
+            } catch {
+                if let ambiguity {
+                    if error.code == done { return .doneBefore(error) }
+                    // Whatever became of this attempt, nothing is known of the one before.
+                    if error.code != .ambiguous { throw error.code == .cancelled ? error : ambiguity }
+                }
+                guard error.code == .ambiguous else { throw error }
+                ambiguity = error
+                attempts += 1
+                let pause = retry.backoff.delay(afterFailures: attempts, chance: .random(in: 0...1))
+                guard attempts < retry.maximumAttempts, .now + pause < deadline else { throw error }
+                // A cancelled pause is noticed by the next attempt.
+                try? await Task.sleep(for: pause)
+            }
+        }
     }
 }
 

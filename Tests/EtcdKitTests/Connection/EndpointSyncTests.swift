@@ -62,7 +62,7 @@ struct EndpointSyncTests {
             configuration.endpointSyncInterval = .milliseconds(50)
             configuration.callTimeout = .seconds(1)
             let log = EventLog()
-            configuration.onEvent = log.note
+            log.attach(to: &configuration)
             try await withEtcdClient(configuration) { client in
                 try await eventually("all members are known") { await client.endpoints.count == 3 }
                 for member in cluster.members { await member.kill() }

@@ -43,7 +43,7 @@ struct FailoverTests {
         let unfit = try FakeMember(leader: leader, isLearner: isLearner)
         let well = try FakeMember()
         let log = EventLog()
-        try await FakeMember.with([unfit, well], { $0.onEvent = log.note }) { client in
+        try await FakeMember.with([unfit, well], { log.attach(to: &$0) }) { client in
             try await isReady(client, 2)
             let before = unfit.callCount
             for _ in 0..<10 { _ = try await client.get("k") }
@@ -61,7 +61,7 @@ struct FailoverTests {
         let member = try FakeMember(leader: 0)
         let other = try FakeMember()
         let log = EventLog()
-        try await FakeMember.with([member, other], { $0.onEvent = log.note }) { client in
+        try await FakeMember.with([member, other], { log.attach(to: &$0) }) { client in
             try await isReady(client, 2)
             member.status.leader = 1
             try await eventually("it is trusted") { log.contains { if case .trusted = $0 { true } else { false } } }
@@ -79,7 +79,7 @@ struct FailoverTests {
         try await FakeMember.with(
             [own, foreign],
             {
-                $0.onEvent = log.note; $0.failover = .sticky
+                log.attach(to: &$0); $0.failover = .sticky
             }
         ) { client in
             _ = try await client.get("k")
@@ -110,7 +110,7 @@ struct FailoverTests {
     func fallingRevision() async throws {
         let member = try FakeMember()
         let log = EventLog()
-        try await FakeMember.with([member], { $0.onEvent = log.note }) { client in
+        try await FakeMember.with([member], { log.attach(to: &$0) }) { client in
             for revision in [10, 12, 12, 9, 9, 10] as [Revision] {
                 member.onCall = { $0.answer(revision: revision) }
                 _ = try await client.get("k")
@@ -192,7 +192,7 @@ struct FailoverTests {
             {
                 $0.retry.attemptTimeout = .milliseconds(100)
                 $0.pingTimeout = .milliseconds(200)
-                $0.onEvent = log.note
+                log.attach(to: &$0)
             }
         ) { client in
             try await isReady(client, 2)
@@ -286,7 +286,7 @@ struct FailoverTests {
     func callEvents() async throws {
         let member = try FakeMember()
         let log = EventLog()
-        try await FakeMember.with([member], { $0.onEvent = log.note }) { client in
+        try await FakeMember.with([member], { log.attach(to: &$0) }) { client in
             var isFirst = true
             member.onCall = { exchange in
                 if isFirst { exchange.reset(.refusedStream) } else { exchange.answer() }

@@ -84,7 +84,7 @@ struct TokenTests {
         let server = try Guard()
         server.refusal = (code, text)
         let log = EventLog()
-        try await withUser(server, { $0.onEvent = log.note }) { client in
+        try await withUser(server, { log.attach(to: &$0) }) { client in
             try await client.put("k", "v")
             server.expireToken()
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -125,7 +125,7 @@ struct TokenTests {
         let server = try Guard()
         server.rejection = (.invalidArgument, "etcdserver: authentication failed, invalid user ID or password")
         let log = EventLog()
-        try await withUser(server, { $0.onEvent = log.note }) { client in
+        try await withUser(server, { log.attach(to: &$0) }) { client in
             let error = await #expect(throws: EtcdError.self) { try await client.get("k") }
             #expect(error?.code == .authenticationFailed)
             server.rejection = nil

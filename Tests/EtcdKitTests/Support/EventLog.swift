@@ -2,7 +2,7 @@
 
 @testable import EtcdKit
 
-/// Remembers what a client tells of itself.
+/// The events of a client, in their order.
 final class EventLog: Sendable {
     private let log = Lock<[EtcdClient.Event]>([])
 
@@ -12,9 +12,36 @@ final class EventLog: Sendable {
         configuration.onEvent = { [self] event in log.withLock { $0.append(event) } }
     }
 
+    /// A configuration of a client whose events come here.
+    func configuration(_ endpoints: [String]) throws -> EtcdClient.Configuration {
+        var configuration = try EtcdClient.Configuration(endpoints: endpoints)
+        attach(to: &configuration)
+        return configuration
+    }
+
+    /// Whether an event is there that `pattern` accepts.
+    func contains(_ pattern: (EtcdClient.Event) -> Bool) -> Bool { events.contains(where: pattern) }
+
+    func count(_ pattern: (EtcdClient.Event) -> Bool) -> Int { events.count(where: pattern) }
+
     /// How often the user was authenticated.
     var authentications: Int {
-        events.count { if case .tokenRefreshed = $0 { true } else { false } }
+        count { if case .tokenRefreshed = $0 { true } else { false } }
+    }
+
+    /// From where to where calls or streams have gone.
+    var failovers: [(from: Endpoint, to: Endpoint)] {
+        events.compactMap { if case .failedOver(let from, let to) = $0 { (from, to) } else { nil } }
+    }
+
+    /// Leases that were in danger.
+    var risks: [Lease.ID] {
+        events.compactMap { if case .leaseAtRisk(let id, _, _) = $0 { id } else { nil } }
+    }
+
+    /// Leases that were lost.
+    var losses: [Lease.ID] {
+        events.compactMap { if case .leaseLost(let id, _) = $0 { id } else { nil } }
     }
 
     /// Where watches have gone on after an interruption.
@@ -26,11 +53,6 @@ final class EventLog: Sendable {
                 nil
             }
         }
-    }
-
-    /// From where to where calls or streams have gone.
-    var failovers: [(from: Endpoint, to: Endpoint)] {
-        events.compactMap { if case .failedOver(let from, let to) = $0 { (from, to) } else { nil } }
     }
 
     /// At which revisions watches were given what they had missed.

@@ -81,17 +81,3 @@ extension HTTP2ServerExchange {
         answer(with: response)
     }
 }
-
-/// The events of a client, in their order.
-final class EventLog: Sendable {
-    private let log = Lock<[EtcdClient.Event]>([])
-
-    var events: [EtcdClient.Event] { log.withLock { $0 } }
-
-    @Sendable func note(_ event: EtcdClient.Event) { log.withLock { $0.append(event) } }
-
-    /// Whether an event is there that `pattern` accepts.
-    func contains(_ pattern: (EtcdClient.Event) -> Bool) -> Bool { events.contains(where: pattern) }
-
-    func count(_ pattern: (EtcdClient.Event) -> Bool) -> Int { events.count(where: pattern) }
-}

@@ -31,6 +31,13 @@ enum ProcessFigures {
         _ = unsafeBitCast(function, to: Trim.self)(0)
     }
 
+    /// The processor time that this process has used, on all its threads.
+    static var processorTime: Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+
     /// Resident memory in bytes.
     static var residentMemory: Int {
         let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []

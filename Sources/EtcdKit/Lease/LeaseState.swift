@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a lease that is kept alive stands.
+///
+/// Its loss is no state: it ends the iteration with an error that says why. Who must not act without the lease compares
+/// ``deadline`` with the clock before acting, whatever the newest state was.
+public enum LeaseState: Sendable {
+    /// The lease certainly lives until the instant, and its renewals are answered.
+    case active(until: ContinuousClock.Instant)
+    /// For two thirds of the time to live no renewal was answered: the lease is lost at the instant unless one is.
+    ///
+    /// The error says what stands in the way, as far as that is known.
+    case atRisk(until: ContinuousClock.Instant, EtcdError?)
+
+    /// Until when the lease certainly lives: counted from when its last answered renewal was sent.
+    public var deadline: ContinuousClock.Instant {
+        switch self {
+        case .active(let deadline), .atRisk(let deadline, _): deadline
+        }
+    }
+
+    /// Renewals are answered.
+    public var isActive: Bool {
+        if case .active = self { true } else { false }
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+
+/// Grants and revocations whose answers are lost on the way.
+@Suite("Outcomes of grants and revocations", .timeLimit(.minutes(1)))
+struct LeaseOutcomeTests {
+    /// Makes `call` over a network that loses the answer to its first attempt, once `isDone` says that etcd has acted.
+    private func losingAnswer<Result: Sendable>(
+        of call: @escaping @Sendable (EtcdClient) async throws -> Result,
+        _ prepare: (EtcdClient) async throws -> Void = { _ in },
+        isDone: (EtcdClient) async throws -> Bool,
+        _ check: (Swift.Result<Result, any Error>, EtcdClient) async throws -> Void
+    ) async throws {
+        try await withPrivateEtcd { direct, cluster in
+            try await withFaultProxy(to: cluster.endpoints[0]) { proxy in
+                try await withEtcdClient(endpoints: proxy.endpoint) { client in
+                    try await prepare(direct)
+                    _ = try await client.get("connect")
+                    await proxy.blackhole(.toClient)
+                    let task = Task { try await call(client) }
+                    try await eventually("etcd has acted") { try await isDone(direct) }
+                    await proxy.cut()
+                    await proxy.resume()
+                    try await check(await task.result, direct)
+                }
+            }
+        }
+    }
+
+    @Test("a grant whose answer was lost is made again with its ID, and found done: there is one lease, not two")
+    func grant() async throws {
+        let start = ContinuousClock.now
+        try await losingAnswer {
+            try await $0.leases.grant(timeToLive: .seconds(60))
+        } isDone: {
+            try await $0.leases.list().count == 1
+        } _: { result, direct in
+            let lease = try result.get()
+            #expect(lease.timeToLive == .seconds(60))
+            #expect(try await direct.leases.list() == [lease.id])
+            #expect(lease.grantSent >= start && lease.grantSent <= .now)
+            let remaining = try await direct.leases.timeToLive(of: lease.id).remainingTimeToLive
+            #expect(lease.grantSent + lease.timeToLive <= .now + remaining + .seconds(1), "from the first attempt")
+        }
+    }
+
+    @Test("control: a client that makes no call twice gets ambiguous for the same grant")
+    func grantOnce() async throws {
+        try await losingAnswer {
+            try await $0.with(retry: .never).leases.grant(timeToLive: .seconds(60))
+        } isDone: {
+            try await $0.leases.list().count == 1
+        } _: { result, _ in
+            await expectError(.ambiguous) { try result.get() }
+        }
+    }
+
+    @Test("with an ID of one's own the lease may be from before, so its grant stays ambiguous")
+    func grantOfOwnID() async throws {
+        let id = Lease.ID(rawValue: 42)
+        try await losingAnswer {
+            try await $0.leases.grant(timeToLive: .seconds(60), id: id)
+        } isDone: {
+            try await $0.leases.list() == [id]
+        } _: { result, _ in
+            let error = #expect(throws: EtcdError.self) { try result.get() }
+            #expect(error?.code == .ambiguous)
+            #expect((error?.cause as? EtcdError)?.code == .leaseExists)
+        }
+    }
+
+    @Test(
+        "a revocation whose answer was lost is made again, and that the lease is gone then is success",
+        arguments: [true, false]
+    )
+    func revoke(again: Bool) async throws {
+        let id = Lease.ID(rawValue: 42)
+        try await losingAnswer { client in
+            try await (again ? client : client.with(retry: .never)).leases.revoke(id)
+        } _: {
+            _ = try await $0.leases.grant(timeToLive: .seconds(60), id: id)
+        } isDone: {
+            try await $0.leases.list().isEmpty
+        } _: { result, _ in
+            if again { try result.get() } else { await expectError(.ambiguous) { try result.get() } }
+        }
+    }
+}

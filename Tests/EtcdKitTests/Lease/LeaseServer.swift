@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+@testable import EtcdKit
+
+/// A scripted server of leases: revokes whatever it is asked to, makes tokens, and does with renewals what a test says.
+@EventLoop
+final class LeaseServer {
+    /// A renewal that has arrived.
+    struct Renewal {
+        let id: Int64
+        /// How often this lease was to be renewed so far, with this time.
+        let number: Int
+        let stream: HTTP2ServerExchange
+        /// How many streams there were so far, with this one.
+        let streamNumber: Int
+
+        @EventLoop
+        func answer(timeToLive: Int64) { LeaseServer.answer(id, timeToLive: timeToLive, on: stream) }
+    }
+
+    private(set) var renewals: [Renewal] = []
+    private(set) var streams: [HTTP2ServerExchange] = []
+    private(set) var tokens = 0
+    private var server: FakeServer?
+
+    init(_ onRenewal: @escaping @EventLoop (Renewal) -> Void) throws {
+        server = try FakeServer(
+            .http2(.init()) { [weak self] _, exchange, event in
+                guard let self else { return }
+                switch (exchange.headers[":path"], event) {
+                case (Wire.leaseKeepAlive.path, .headers):
+                    streams.append(exchange)
+                    exchange.send(HTTP2ServerExchange.grpcHeaders)
+                case (Wire.leaseKeepAlive.path, .data):
+                    receive(exchange, onRenewal)
+                case (Wire.authenticate.path, .end):
+                    tokens += 1
+                    var response = Wire.AuthenticateResponse()
+                    response.token = "token-\(tokens)"
+                    exchange.answer(Self.bytes(of: response))
+                case (_, .end):
+                    exchange.answer()
+                default:
+                    break
+                }
+            }
+        )
+    }
+
+    func client(_ configure: (inout EtcdClient.Configuration) -> Void = { _ in }) throws -> EtcdClient {
+        var configuration = try EtcdClient.Configuration(endpoints: server?.address ?? "")
+        configure(&configuration)
+        return try EtcdClient(configuration)
+    }
+
+    func stop() { server?.stop() }
+
+    static func answer(_ id: Int64, timeToLive: Int64, on stream: HTTP2ServerExchange) {
+        var response = Wire.LeaseKeepAliveResponse()
+        response.id = id
+        response.timeToLive = timeToLive
+        stream.send(HTTP2ServerExchange.frame(bytes(of: response)))
+    }
+
+    private static func bytes<Message: ProtobufMessage>(of message: Message) -> [UInt8] {
+        var bytes: [UInt8] = []
+        ProtobufEncoder.encode(message, into: &bytes)
+        return bytes
+    }
+
+    private func receive(_ stream: HTTP2ServerExchange, _ onRenewal: @EventLoop (Renewal) -> Void) {
+        let messages = stream.messages
+        let news = messages[stream.echoedCount...]
+        stream.echoedCount = messages.count
+        for message in news {
+            let decoded = message.withUnsafeBytes { ProtobufDecoder.decode(Wire.LeaseRequest.self, from: $0) }
+            guard case .success(let request) = decoded else { continue }
+            let number = renewals.count { $0.id == request.id } + 1
+            renewals.append(Renewal(id: request.id, number: number, stream: stream, streamNumber: streams.count))
+            if let newest = renewals.last { onRenewal(newest) }
+        }
+    }
+}

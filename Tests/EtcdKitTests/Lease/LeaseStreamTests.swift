@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+/// What a client does with its streams of renewals, as a scripted server sees it.
+@Suite("Streams of renewals", .timeLimit(.minutes(1)))
+@EventLoop
+struct LeaseStreamTests {
+    private let id = Lease.ID(rawValue: 1)
+
+    @Test("a renewal that is acknowledged after the revocation does not revive the lease (etcd PR 20615)")
+    func acknowledgedAfterRevocation() async throws {
+        // The second renewal of the lease waits until it is revoked; its sibling's are answered.
+        let server = try LeaseServer { if $0.id != 1 || $0.number == 1 { $0.answer(timeToLive: 3) } }
+        defer { server.stop() }
+        let client = try server.client()
+        var kept = client.leases.keepAlive(id).makeAsyncIterator()
+        var sibling = client.leases.keepAlive(Lease.ID(rawValue: 2)).makeAsyncIterator()
+        #expect(try await kept.next()?.isActive == true)
+        #expect(try await sibling.next()?.isActive == true)
+        try await eventually("another renewal is on its way") {
+            server.renewals.contains { $0.id == 1 && $0.number > 1 }
+        }
+        try await client.leases.revoke(id)
+        server.renewals.last { $0.id == 1 }?.answer(timeToLive: 3)
+        // What comes after the late answer on the same stream has arrived, so that has, too.
+        for _ in 1...2 { _ = try await sibling.next() }
+        #expect(server.streams.count == 1)
+        for _ in 1...2 {
+            let error = await #expect(throws: EtcdError.self) { try await kept.next() }
+            #expect(error?.code == .leaseLost)
+            #expect(error?.message.contains("revoked by this client") == true)
+        }
+        await client.close()
+    }
+
+    @Test("the server's word that a lease is gone is the cause of its loss")
+    func goneAtServer() async throws {
+        let server = try LeaseServer { $0.answer(timeToLive: $0.number == 1 ? 2 : 0) }
+        defer { server.stop() }
+        let lost = Lock<[Lease.ID]>([])
+        let client = try server.client {
+            $0.onEvent = { event in
+                if case .leaseLost(let id, _) = event { lost.withLock { $0.append(id) } }
+            }
+        }
+        let error = await #expect(throws: EtcdError.self) { for try await _ in client.leases.keepAlive(id) {} }
+        #expect(error?.code == .leaseLost)
+        #expect((error?.cause as? EtcdError)?.code == .leaseNotFound)
+        #expect(lost.withLock { $0 } == [id])
+        await client.close()
+    }
+
+    @Test("a stream is not flooded: 256 renewals wait at the server, and each answer lets another go")
+    func window() async throws {
+        let server = try LeaseServer { _ in }
+        defer { server.stop() }
+        let client = try server.client { $0.retry.attemptTimeout = .seconds(30) }
+        let ids = (1...600).map { Lease.ID(rawValue: $0) }
+        let subscriptions = ids.map { client.core.leaseKeeper.subscribe(to: $0, granted: nil) }
+        try await eventually("the window is full") { server.renewals.count == 256 }
+        for renewal in server.renewals.prefix(100) { renewal.answer(timeToLive: 60) }
+        try await eventually("there is room for 100 more") { server.renewals.count == 356 }
+        #expect(Set(server.renewals.map(\.id)).count == 356, "none was repeated")
+        withExtendedLifetime(subscriptions) {}
+        await client.close()
+    }
+
+    @Test("an unanswered renewal is repeated every 500 ms")
+    func repetition() async throws {
+        let server = try LeaseServer { _ in }
+        defer { server.stop() }
+        let client = try server.client { $0.retry.attemptTimeout = .seconds(30) }
+        let start = ContinuousClock.now
+        let subscription = client.core.leaseKeeper.subscribe(to: id, granted: nil)
+        try await eventually("it was sent four times") { server.renewals.count == 4 }
+        #expect(.now - start >= .milliseconds(1_500))
+        #expect(server.streams.count == 1)
+        withExtendedLifetime(subscription) {}
+        await client.close()
+    }
+
+    @Test("the only endpoint, when it stalls, gets a new stream after each attemptTimeout and no earlier")
+    func onlyEndpoint() async throws {
+        let server = try LeaseServer { if $0.streamNumber == 3 { $0.answer(timeToLive: 60) } }
+        defer { server.stop() }
+        let client = try server.client { $0.retry.attemptTimeout = .milliseconds(400) }
+        let start = ContinuousClock.now
+        var states = client.leases.keepAlive(id).makeAsyncIterator()
+        #expect(try await states.next()?.isActive == true)
+        #expect(.now - start >= .milliseconds(800))
+        #expect(server.streams.count == 3)
+        await client.close()
+    }
+
+    // MARK: Refusals
+
+    @Test("a stream that is refused for its token is opened again with a new one")
+    func rejectedToken() async throws {
+        let server = try LeaseServer { renewal in
+            if renewal.streamNumber == 1 {
+                renewal.stream.end(trailers: Self.invalidToken)
+            } else {
+                renewal.answer(timeToLive: 60)
+            }
+        }
+        defer { server.stop() }
+        let client = try server.client { $0.credentials = .user("root", password: "secret") }
+        var states = client.leases.keepAlive(id).makeAsyncIterator()
+        #expect(try await states.next()?.isActive == true)
+        #expect(server.streams.map { $0.headers["token"] } == ["token-1", "token-2"])
+        await client.close()
+    }
+
+    @Test("leases end when three new tokens are refused in a row, and at once with one that cannot be renewed")
+    func worthlessToken() async throws {
+        let user = Credentials.user("root", password: "secret")
+        for (credentials, streams) in [(user, 3), (.token("made-elsewhere"), 1)] {
+            let server = try LeaseServer { $0.stream.end(trailers: Self.invalidToken) }
+            defer { server.stop() }
+            let client = try server.client { $0.credentials = credentials }
+            await expectError(.invalidToken) { for try await _ in client.leases.keepAlive(id) {} }
+            #expect(server.streams.count == streams)
+            await client.close()
+        }
+    }
+
+    @Test("of 50 leases only those end whose renewal is denied, although each denial ends the whole stream")
+    func denied() async throws {
+        let denied: Set<Int64> = [7, 8, 40]
+        var ended: Set<Int32> = []
+        let server = try LeaseServer { renewal in
+            if denied.contains(renewal.id) {
+                renewal.stream.end(trailers: [("grpc-status", "7"), ("grpc-message", "etcdserver: permission denied")])
+                ended.insert(renewal.stream.id)
+            } else if !ended.contains(renewal.stream.id) {
+                // Renewals behind a denied one are never handled.
+                renewal.answer(timeToLive: 2)
+            }
+        }
+        defer { server.stop() }
+        let client = try server.client()
+        let keeper = client.core.leaseKeeper
+        let subscriptions = (1...50).map { keeper.subscribe(to: Lease.ID(rawValue: $0), granted: nil) }
+        for subscription in subscriptions {
+            let result = await subscription.next()
+            if denied.contains(subscription.id.rawValue) {
+                guard case .failure(let error) = result else {
+                    Issue.record("\(subscription.id) was not denied")
+                    continue
+                }
+                #expect(error.code == .permissionDenied)
+            } else {
+                _ = try result.get()
+            }
+        }
+        #expect(keeper.streams.count == 1, "those of the denied ones are gone")
+        await client.close()
+    }
+
+    private static let invalidToken = [
+        ("grpc-status", "16"),
+        ("grpc-message", "etcdserver: invalid auth token"),
+    ]
+}

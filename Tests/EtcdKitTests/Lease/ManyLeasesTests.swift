@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Foundation
+import Testing
+
+@testable import EtcdKit
+
+@Suite("Thousands of leases", .timeLimit(.minutes(5)))
+struct ManyLeasesTests {
+    /// How long they are kept alive: a minute, or what `LEASE_TEST_SECONDS` says.
+    private static let duration = Duration.seconds(
+        ProcessInfo.processInfo.environment["LEASE_TEST_SECONDS"].flatMap { Int($0) } ?? 60
+    )
+
+    @Test("10,000 leases of 10 s are kept alive for a minute, through a restart of a member, and none is lost")
+    func tenThousand() async throws {
+        let events = EventLog()
+        try await withEtcdCluster(members: 3) { cluster in
+            try await withEtcdClient(events.configuration(cluster.endpoints)) { client in
+                let timeToLive = Duration.seconds(10)
+                let renewals = Lock<[Lease.ID: Int]>([:])
+                let control = try await client.leases.grant(timeToLive: timeToLive)
+                let keeping = Task {
+                    try await withThrowingTaskGroup { group in
+                        for number in 0..<10_000 {
+                            // Not all at once: the rest of the leases would grow old in the server's queue.
+                            if number >= 200 { try await eventuallyGranted(number - 200, renewals) }
+                            group.addTask {
+                                let lease = try await client.leases.grant(timeToLive: timeToLive)
+                                for try await state in client.leases.keepAlive(lease) where state.isActive {
+                                    renewals.withLock { $0[lease.id, default: 0] += 1 }
+                                }
+                            }
+                        }
+                        try await group.waitForAll()
+                    }
+                }
+                defer { keeping.cancel() }
+                try await eventually(within: .seconds(100), "all are granted and renewed once") {
+                    renewals.withLock { $0.count } == 10_000
+                }
+                let start = ContinuousClock.now
+                let before = renewals.withLock { $0.values.reduce(0, +) }
+                let cpuBefore = ProcessFigures.processorTime
+                try await cluster.members[0].restart()
+                try await eventually(within: Self.duration + .seconds(10), "the time is over") {
+                    .now - start >= Self.duration
+                }
+                let cpu = ProcessFigures.processorTime - cpuBefore
+                let count = renewals.withLock { $0.values.reduce(0, +) } - before
+                let streams = await client.core.leaseKeeper.streams.count
+                let elapsed = ContinuousClock.now - start
+                print("\(count) renewals in \(elapsed) over \(streams) streams took \(cpu) of processor time")
+
+                #expect(events.losses.isEmpty)
+                #expect(streams <= 8)
+                #expect(await client.isGone(control.id), "a lease that is left alone runs out")
+                // The server knows them all still.
+                #expect(try await client.leases.list().count == 10_000)
+                #expect(!events.failovers.isEmpty, "the restart has moved streams")
+                if !ProcessFigures.isThreadSanitized { #expect(cpu < elapsed) }
+
+                keeping.cancel()
+                await expectError(.cancelled) { try await keeping.value }
+                try await eventually("no stream is left open") { await client.openStreamCount == 0 }
+            }
+        }
+    }
+
+    private func eventuallyGranted(_ count: Int, _ renewals: Lock<[Lease.ID: Int]>) async throws {
+        while renewals.withLock({ $0.count }) < count { try await Task.sleep(for: .milliseconds(2)) }
+    }
+}
