@@ -21,7 +21,7 @@ final class WatchHub {
     private var avoided: Endpoint?
     /// Where streams have ended whose watches are not yet seen to go on elsewhere.
     private var departures: Set<Endpoint> = []
-    /// Streams that broke soon and without having carried more than confirmations, in a row.
+    /// Streams that ended soon, on connections that stand, and without having carried more than confirmations, in a row.
     private var failures = 0
     /// A token that was granted for a watch which was denied nevertheless: for a while, a denial is not its fault.
     private var provenToken: (token: AuthToken?, until: ContinuousClock.Instant)?
@@ -250,7 +250,8 @@ final class WatchHub {
         guard !isClosed else { return }
         if error.code.isTransient || error.code == .protocolViolation {
             if error.code.castsSuspicion { channel.suspect(stream.endpoint, error) }
-            if stream.opened + channel.configuration.backoff.maximum < .now { failures = 0 }
+            // How often to connect is for the endpoint to say.
+            if stream.isCutOff || stream.opened + channel.configuration.backoff.maximum < .now { failures = 0 }
             leave(stream, with: watchers)
             retryLater()
         } else {

@@ -20,6 +20,7 @@ final class WatchStream {
     var isAvoided = false
     private(set) var watchers: [Int64: Watcher] = [:]
     private weak var hub: WatchHub?
+    private let connection: HTTP2Connection
     private var stream: GRPCStream<Wire.WatchRequest, Wire.WatchResponse>?
     /// Watches that the server has not confirmed yet; it does so in this order.
     private var unconfirmed: [Int64] = []
@@ -35,6 +36,7 @@ final class WatchStream {
         self.purpose = purpose
         self.endpoint = endpoint
         self.hub = hub
+        connection = berth.link.connection
         token = berth.token
         tokenGranted = context.tokens.granted
         probe = WatchProbe(interval: configuration.watchProbeInterval, timeout: configuration.pingTimeout, at: .now)
@@ -43,7 +45,7 @@ final class WatchStream {
             metadata: context.metadata(for: endpoint, requiresLeader: true, token: berth.token),
             maximumMessageSize: configuration.maximumMessageSize,
             window: purpose == .single ? .manual : .automatic,
-            on: berth.link.connection
+            on: connection
         ) { [weak self] event in
             switch event {
             case .message(let response, let byteCount): self?.received(response, byteCount)
@@ -51,6 +53,11 @@ final class WatchStream {
             }
         }
         scheduleProbe()
+    }
+
+    /// The stream has ended with its connection.
+    var isCutOff: Bool {
+        if case .closed = connection.state { true } else { false }
     }
 
     // MARK: Watches

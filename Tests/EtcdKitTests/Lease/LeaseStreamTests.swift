@@ -53,6 +53,28 @@ struct LeaseStreamTests {
         await client.close()
     }
 
+    @Test("a late answer to a renewal that was given up does not pass for that to a newer one")
+    func lateAnswer() async throws {
+        let server = try LeaseServer { if $0.id != 1 { $0.answer(timeToLive: 60) } }
+        defer { server.stop() }
+        let client = try server.client { $0.retry.attemptTimeout = .seconds(30) }
+        // Holds the stream open.
+        var sibling = client.leases.keepAlive(Lease.ID(rawValue: 2)).makeAsyncIterator()
+        _ = try await sibling.next()
+
+        let hasty = client.with(timeout: .milliseconds(100))
+        await expectError(.deadlineExceeded) { try await hasty.leases.keepAliveOnce(id) }
+        let newer = Task { try await client.leases.keepAliveOnce(id) }
+        try await eventually("the newer one is on its way, too") { server.renewals.count { $0.id == 1 } == 2 }
+        for (renewal, timeToLive) in zip(server.renewals.filter { $0.id == 1 }, [Int64(60), 7]) {
+            renewal.answer(timeToLive: timeToLive)
+        }
+        #expect(try await newer.value.timeToLive == .seconds(7))
+        #expect(server.streams.count == 1)
+        withExtendedLifetime(sibling) {}
+        await client.close()
+    }
+
     @Test("a stream is not flooded: 256 renewals wait at the server, and each answer lets another go")
     func window() async throws {
         let server = try LeaseServer { _ in }
