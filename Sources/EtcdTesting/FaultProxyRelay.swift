@@ -98,7 +98,6 @@ final class FaultProxyRelay {
     }
 
     func stopListening() {
-        if let descriptor = listener?.descriptor { EventLoop.unwatch(descriptor) }
         listener = nil
     }
 

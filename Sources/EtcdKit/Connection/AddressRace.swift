@@ -76,7 +76,6 @@ final class AddressRace {
     func stop() {
         if let timer { EventLoop.cancel(timer) }
         timer = nil
-        for attempt in running { EventLoop.unwatch(attempt.descriptor) }
         waiting = running.map(\.address) + waiting
         running = []
     }
@@ -91,7 +90,6 @@ final class AddressRace {
     }
 
     private func isDecided(_ attempt: Attempt) {
-        EventLoop.unwatch(attempt.descriptor)
         running.removeAll { $0 === attempt }
         guard let socket = attempt.socket.take() else { return }
         do {

@@ -139,7 +139,6 @@ final class HTTP2Connection {
             tls?.finish()
         }
         if tls != nil { try? flush() }
-        if let descriptor = socket?.descriptor { EventLoop.unwatch(descriptor) }
         socket = nil
         if let keepalive { EventLoop.cancel(keepalive) }
         onStateChange?(self)

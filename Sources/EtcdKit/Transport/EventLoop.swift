@@ -54,10 +54,21 @@ extension EventLoop {
         shared.thread.poller.setInterest(of: descriptor, read: read, write: write)
     }
 
-    /// Forgets `descriptor`; to be called before it is closed.
+    /// Forgets `descriptor`.
     @EventLoop
     package static func unwatch(_ descriptor: Int32) {
         shared.thread.poller.unwatch(descriptor)
+    }
+
+    /// Forgets `descriptor` and closes it, at once if this is the loop's thread.
+    ///
+    /// Closed elsewhere, its number could be another's while the loop still watches it.
+    nonisolated static func close(_ descriptor: Int32) {
+        let close: @Sendable @EventLoop () -> Void = {
+            unwatch(descriptor)
+            Platform.close(descriptor)
+        }
+        if shared.thread.isOnThread { assumeIsolated(close) } else { execute(close) }
     }
 
     /// Calls `action` once at `deadline` or soon after it.

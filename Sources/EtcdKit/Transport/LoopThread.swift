@@ -48,7 +48,7 @@ package final class LoopThread: SerialExecutor, TaskExecutor {
         isOnThread
     }
 
-    private var isOnThread: Bool { threadID.load(ordering: .relaxed) == Platform.currentThread }
+    var isOnThread: Bool { threadID.load(ordering: .relaxed) == Platform.currentThread }
 
     func enqueue(_ work: Work) {
         let mustWake = inbox.withLock { inbox in

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A non-blocking stream socket, closed when it goes away.
+/// A non-blocking stream socket; when it goes away, the loop forgets and closes it.
 package struct Socket: ~Copyable, Sendable {
     package let descriptor: Int32
 
@@ -10,7 +10,7 @@ package struct Socket: ~Copyable, Sendable {
     }
 
     deinit {
-        Platform.close(descriptor)
+        EventLoop.close(descriptor)
     }
 
     /// Starts a connection.

@@ -31,7 +31,6 @@ final class EchoServer {
     }
 
     func close() {
-        if let descriptor = listener?.descriptor { EventLoop.unwatch(descriptor) }
         listener = nil
         closeConnections()
     }

@@ -43,7 +43,7 @@ final class FakeServer {
         port = try listener.localPort()
         let descriptor = listener.descriptor
         self.listener = consume listener
-        // It lives until ``stop()``: a descriptor must not be closed while it is watched.
+        // It lives until ``stop()``.
         EventLoop.watch(descriptor) { _ in self.accept() }
     }
 
@@ -69,7 +69,6 @@ final class FakeServer {
 
     /// Hangs up, and listens no more.
     func stop() {
-        if let descriptor = listener?.descriptor { EventLoop.unwatch(descriptor) }
         listener = nil
         for connection in connections { connection.close() }
     }
@@ -121,7 +120,6 @@ extension FakeServer {
         /// - Parameter hard: Sends a reset, and drops what was not delivered.
         func close(hard: Bool = false) {
             guard let descriptor = socket?.descriptor else { return }
-            EventLoop.unwatch(descriptor)
             if hard { Platform.resetOnClose(descriptor) }
             socket = nil
         }

@@ -65,7 +65,6 @@ final class RawConnection {
     }
 
     func close() {
-        if let descriptor = socket?.descriptor { EventLoop.unwatch(descriptor) }
         socket = nil
         onReceive = nil
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Testing
 
 @testable import EtcdKit
@@ -113,6 +114,31 @@ struct EventLoopTests {
             Platform.close(pipe.write)
         }
         #expect(calls == 1)
+    }
+
+    @Test("a socket that is dropped, wherever, is no longer watched when its number is another's")
+    func droppedSocket() async throws {
+        let calls = Lock(0)
+        let pipe = try Platform.makePipe()
+        // So high that no other part of this process is given it meanwhile.
+        let number = fcntl(pipe.read, F_DUPFD, 500)
+        try #require(number >= 500)
+        do {
+            let socket = Socket(adopting: number)
+            await watch(socket.descriptor, calls)
+        }
+        // The loop does things in order, so the socket is closed now.
+        await Task { @EventLoop in }.value
+        #expect(fcntl(number, F_GETFD) == -1 && dup2(pipe.read, number) == number)
+        Platform.wake(pipe.write)
+        for _ in 0..<10 { await Task { @EventLoop in }.value }
+        #expect(calls.withLock { $0 } == 0)
+        for descriptor in [number, pipe.read, pipe.write] { Platform.close(descriptor) }
+    }
+
+    @EventLoop
+    private func watch(_ descriptor: Int32, _ calls: Lock<Int>) {
+        EventLoop.watch(descriptor) { _ in calls.withLock { $0 += 1 } }
     }
 
     @Test("as a task executor the loop runs nonisolated code and actors, and gives back what belongs elsewhere")
