@@ -29,7 +29,8 @@ extension EtcdClient {
         public var backoff = Backoff()
         /// How long a connection may be silent while calls or watches are open before it is tested with a ping.
         ///
-        /// At least 5 s with etcd's defaults; servers take shorter intervals for abuse.
+        /// At least 5 s with etcd's defaults; servers take shorter intervals for abuse. Where one complains, the interval is
+        /// doubled for its endpoint.
         public var pingInterval: Duration = .seconds(10)
         /// How long the answer to a ping may take before the connection is given up.
         public var pingTimeout: Duration = .seconds(5)
@@ -69,29 +70,40 @@ extension EtcdClient {
             for endpoint in endpoints { self.endpoints.append(try Endpoint(endpoint)) }
         }
 
-        var connectionOptions: HTTP2Connection.Options {
-            HTTP2Connection.Options(pingInterval: pingInterval, pingTimeout: pingTimeout)
+        /// All times, with their names.
+        static var times: [(String, WritableKeyPath<Self, Duration>)] {
+            [
+                ("connectTimeout", \.connectTimeout), ("callTimeout", \.callTimeout),
+                ("pingInterval", \.pingInterval), ("pingTimeout", \.pingTimeout),
+                ("watchProbeInterval", \.watchProbeInterval), ("retry.attemptTimeout", \.retry.attemptTimeout),
+                ("backoff.initial", \.backoff.initial), ("backoff.maximum", \.backoff.maximum),
+                ("retry.backoff.initial", \.retry.backoff.initial), ("retry.backoff.maximum", \.retry.backoff.maximum),
+            ]
         }
 
-        /// Refuses what cannot work, before anything is built on it.
-        func validate() throws(EtcdError) {
+        /// Refuses what cannot work, before anything is built on it, and bounds what never ends.
+        func checked() throws(EtcdError) -> Configuration {
+            var result = self
             if endpoints.isEmpty { throw EtcdError(.invalidEndpoint, "a client needs at least one endpoint") }
-            for (name, duration) in [
-                ("connectTimeout", connectTimeout), ("callTimeout", callTimeout), ("pingInterval", pingInterval),
-                ("pingTimeout", pingTimeout), ("backoff.initial", backoff.initial),
-                ("backoff.maximum", backoff.maximum), ("watchProbeInterval", watchProbeInterval),
-                ("retry.attemptTimeout", retry.attemptTimeout),
-                ("retry.backoff.initial", retry.backoff.initial), ("retry.backoff.maximum", retry.backoff.maximum),
-                ("endpointSyncInterval", endpointSyncInterval ?? .seconds(1)),
-            ] where duration <= .zero {
+            let syncInterval = ("endpointSyncInterval", endpointSyncInterval ?? .seconds(1))
+            for (name, duration) in Self.times.map({ ($0, self[keyPath: $1]) }) + [syncInterval]
+            where duration <= .zero {
                 throw EtcdError(.invalidArgument, "\(name) is \(duration), but must be longer than zero")
             }
+            for (_, time) in Self.times { result[keyPath: time] = self[keyPath: time].bounded }
+            result.endpointSyncInterval = endpointSyncInterval?.bounded
             try tls?.checkConsistency()
             if retry.maximumAttempts < 1 {
                 throw EtcdError(.invalidArgument, "retry.maximumAttempts must be positive")
             }
             try credentials?.validate()
             if maximumMessageSize <= 0 { throw EtcdError(.invalidArgument, "maximumMessageSize must be positive") }
+            return result
         }
     }
+}
+
+extension Duration {
+    /// The duration within 0 and a thousand years, so that sums and multiples of it are durations too.
+    var bounded: Duration { min(max(self, .zero), .seconds(1 << 35)) }
 }

@@ -29,8 +29,7 @@ public struct EtcdClient: Sendable {
     /// - Throws: ``EtcdError/Code/invalidEndpoint`` or ``EtcdError/Code/invalidArgument`` for a configuration that
     ///   cannot work.
     public init(_ configuration: Configuration) throws(EtcdError) {
-        try configuration.validate()
-        self.init(ClientCore(configuration))
+        self.init(ClientCore(try configuration.checked()))
     }
 
     /// The client of a core, with the settings of its configuration.
@@ -65,7 +64,7 @@ public struct EtcdClient: Sendable {
     /// - Parameter timeout: How long each call may take in all.
     /// - Returns: A client that shares the connections of this one.
     public func with(timeout: Duration) -> EtcdClient {
-        EtcdClient(core: core, timeout: timeout, retry: retry)
+        EtcdClient(core: core, timeout: timeout.bounded, retry: retry)
     }
 
     /// The same client with another policy for calls that fail.
@@ -73,7 +72,7 @@ public struct EtcdClient: Sendable {
     /// - Parameter retry: When a call that failed is made again.
     /// - Returns: A client that shares the connections of this one.
     public func with(retry: RetryPolicy) -> EtcdClient {
-        EtcdClient(core: core, timeout: timeout, retry: retry)
+        EtcdClient(core: core, timeout: timeout, retry: retry.bounded)
     }
 
     /// Ends the client: closes its connections, and fails its calls, watches and leases that are kept alive.

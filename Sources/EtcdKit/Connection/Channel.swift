@@ -191,8 +191,9 @@ final class Channel {
     private func update() {
         let ready = subchannels.filter { $0.link != nil }
         let trusted = ready.filter(\.isTrusted)
-        // Rather an endpoint that is to be avoided than none.
-        var usable = trusted.isEmpty ? ready : trusted
+        // Rather an endpoint that is to be avoided than none, but not before the others have failed.
+        let isHopeless = subchannels.allSatisfy { $0.link != nil || $0.lastError != nil }
+        var usable = trusted.isEmpty && isHopeless ? ready : trusted
         if case .sticky = configuration.failover {
             let chosen = usable.first { $0.endpoint == preferred } ?? usable.first
             if let chosen, chosen.endpoint != preferred {

@@ -37,6 +37,15 @@ public struct RetryPolicy: Sendable, Hashable {
     /// Each call is made once.
     public static let never = RetryPolicy(maximumAttempts: 1)
 
+    /// The policy without times that never end.
+    var bounded: RetryPolicy {
+        var policy = self
+        policy.attemptTimeout = attemptTimeout.bounded
+        policy.backoff.initial = backoff.initial.bounded
+        policy.backoff.maximum = backoff.maximum.bounded
+        return policy
+    }
+
     /// How long the attempt of this number, from 1, may be without an answer.
     func patience(ofAttempt number: Int) -> Duration {
         attemptTimeout * (1 << min(max(number, 1) - 1, 16))

@@ -28,6 +28,7 @@ final class Subchannel {
     private var failures = 0
     /// When the last attempt has failed.
     private var failed = ContinuousClock.now
+    private var pingInterval: Duration
     private var suspicion: Suspicion?
     /// Suspicions that came soon after each other.
     private var suspicions = 0
@@ -38,6 +39,7 @@ final class Subchannel {
         self.endpoint = endpoint
         self.channel = channel
         context = channel.context
+        pingInterval = context.configuration.pingInterval
     }
 
     /// The connection, if it takes calls.
@@ -81,7 +83,7 @@ final class Subchannel {
         let dialer = Dialer(
             endpoint,
             timeout: configuration.connectTimeout,
-            options: configuration.connectionOptions,
+            options: HTTP2Connection.Options(pingInterval: pingInterval, pingTimeout: configuration.pingTimeout),
             tls: context.tls
         ) { [weak self] in
             self?.dialed($0)
@@ -142,6 +144,7 @@ final class Subchannel {
         default:
             return
         }
+        if connection.isPingedTooOften { pingInterval = (pingInterval * 2).bounded }
         // One that never answered a call is as good as none; else a server that always hangs up would be asked at once
         // and for ever.
         if connection.hasAnswered { failures = 0 }

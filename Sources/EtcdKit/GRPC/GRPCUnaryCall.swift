@@ -71,6 +71,10 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
     private func start(_ path: String, _ frame: [UInt8], _ metadata: GRPCMetadata, _ patience: Patience?) {
         // Cancelled on the way here.
         if onFinish == nil { return }
+        if let deadline = metadata.deadline, deadline <= .now {
+            let status = GRPCStatus(.deadlineExceeded, "the deadline had passed before the call was sent")
+            return EventLoop.atEndOfTurn { self.finish(.failure(GRPCFailure(status, .none))) }
+        }
         do {
             let headers = metadata.headers(path: path, isSecure: connection.isSecure)
             stream = try connection.open(headers, body: frame, endStream: true, handler: self)

@@ -63,6 +63,9 @@ final class HTTP2Connection {
     /// The server has answered a request on this connection.
     var hasAnswered: Bool { session.hasAnswered }
 
+    /// The server takes the pings for abuse.
+    var isPingedTooOften: Bool { session.goAway?.code == .enhanceYourCalm }
+
     // MARK: Streams
 
     /// Opens a stream; its handler is told from the next turn of the loop on, and the last time when it has ended.

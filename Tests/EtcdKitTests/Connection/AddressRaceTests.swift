@@ -115,6 +115,17 @@ struct AddressRaceTests {
         #expect(error.message.contains("no answer within") && error.message.contains("Connection refused"))
     }
 
+    @Test("a name is looked up anew for each attempt (etcd#12142)")
+    func changedAddress() async throws {
+        let servers = try [FakeServer { $0.answer() }, FakeServer { $0.answer() }]
+        defer { for server in servers { server.stop() } }
+        for (number, server) in servers.enumerated() {
+            let connection = try await dial([loopback(port: server.port)]).get()
+            #expect(servers.map(\.connections.count) == (number == 0 ? [1, 0] : [1, 1]))
+            connection.close(ConnectionError(.closedByUs, "the test is over"))
+        }
+    }
+
     @Test("no address at all is said")
     func none() async {
         guard case .failure(let error) = await dial([]) else {

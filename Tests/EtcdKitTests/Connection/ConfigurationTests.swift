@@ -31,15 +31,34 @@ struct ConfigurationTests {
         arguments: [.zero, .seconds(-1)] as [Duration]
     )
     func times(duration: Duration) throws {
-        let settings: [(String, WritableKeyPath<EtcdClient.Configuration, Duration>)] = [
-            ("connectTimeout", \.connectTimeout), ("callTimeout", \.callTimeout), ("pingInterval", \.pingInterval),
-            ("pingTimeout", \.pingTimeout), ("backoff.initial", \.backoff.initial),
-            ("backoff.maximum", \.backoff.maximum),
-        ]
-        for (name, path) in settings {
+        for (name, path) in EtcdClient.Configuration.times {
             let error = try error { $0[keyPath: path] = duration }
             #expect(error?.code == .invalidArgument)
             #expect(error?.message.hasPrefix(name) == true, "\(String(describing: error))")
+        }
+    }
+
+    @Test("times that never come are no trap")
+    func endlessTimes() async throws {
+        try await withLiveClient { live, prefix in
+            var configuration = live.configuration
+            let endless = Duration.seconds(Int64.max)
+            for (_, time) in EtcdClient.Configuration.times { configuration[keyPath: time] = endless }
+            configuration.endpointSyncInterval = endless
+            try await withEtcdClient(configuration) { client in
+                let revision = try await client.put(prefix, "1").header.revision
+                for try await _ in client.watch(.key(prefix), from: revision) { break }
+                try await client.withLease(timeToLive: .seconds(60)) { lease in
+                    _ = try await client.leases.keepAliveOnce(lease.id)
+                }
+                let retry = RetryPolicy(attemptTimeout: endless, backoff: Backoff(initial: endless, maximum: endless))
+                for each in [client, client.with(retry: retry)] {
+                    #expect(try await each.with(timeout: endless).get(prefix) != nil)
+                    await expectError(.deadlineExceeded) {
+                        try await each.with(timeout: .seconds(Int64.min)).get(prefix)
+                    }
+                }
+            }
         }
     }
 

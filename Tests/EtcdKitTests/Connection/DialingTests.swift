@@ -44,7 +44,7 @@ struct DialingTests {
         await client.close()
     }
 
-    @Test("calls made together share one connection")
+    @Test("calls made together share one connection (etcd#10009)")
     func sharedAttempt() async throws {
         let server = try answeringServer()
         defer { server.stop() }
@@ -106,7 +106,7 @@ struct DialingTests {
         try await expectFailure("a..b:1", saying: ["a..b:1: cannot look up \"a..b\": "])
     }
 
-    @Test("when no endpoint is reachable, all are named")
+    @Test("when no endpoint is reachable, all are named (etcd#10087)")
     func reasons() async throws {
         let web = try FakeServer(Stranger.web.behavior)
         defer { web.stop() }

@@ -256,7 +256,7 @@ struct FailoverTests {
         }
     }
 
-    @Test("with the policy never, nothing is made again")
+    @Test("with the policy never, nothing is made again (etcd#13344)")
     func never() async throws {
         let members = [try FakeMember(), try FakeMember()]
         for member in members { member.onCall = { $0.refuse(.unavailable, "etcdserver: no leader") } }

@@ -123,6 +123,29 @@ struct RepetitionTests {
         await client.close()
     }
 
+    @Test("a server that takes pings for abuse is pinged half as often on the next connection (jetcd#1041)")
+    func abuse() async throws {
+        let interval = Duration.milliseconds(100)
+        let server = try FakeServer(.http2(.init()) { _, _, _ in })
+        defer { server.stop() }
+        let client = try server.client {
+            $0.pingInterval = interval
+            $0.pingTimeout = .seconds(60)
+        }
+        let watch = Task { for try await _ in client.watch(.key("k")) {} }
+        for (number, patience) in [interval, interval * 2, interval * 4].enumerated() {
+            try await eventually("connection \(number) is pinged") {
+                server.connections.count > number && server.connections[number].session?.pingCount ?? 0 > 0
+            }
+            let session = try #require(server.connections[number].session)
+            #expect(ContinuousClock.now - session.started >= patience)
+            session.goAway(lastStreamID: 0, .enhanceYourCalm, "too_many_pings")
+        }
+        watch.cancel()
+        _ = await watch.result
+        await client.close()
+    }
+
     @Test("a server that falls silent is left after a ping, and a read goes to the next connection")
     func silence() async throws {
         let server = try FakeServer { $0.answer() }

@@ -72,7 +72,7 @@ struct TokenTests {
     }
 
     @Test(
-        "each of the messages that mean it leads to one new token for all, and the calls are made again, writes too",
+        "each of the messages that mean it leads to one new token, and the calls are made again (etcd-client#45)",
         arguments: [
             (.unauthenticated, "etcdserver: invalid auth token"),
             (.invalidArgument, "etcdserver: revision of auth store is old"),
@@ -150,6 +150,25 @@ struct TokenTests {
         try await withUser(server) { client in
             for _ in 0..<3 { _ = try await client.get("k") }
             #expect(server.member.callCount == 4)
+        }
+    }
+
+    @Test("the token goes with every call and stream, those about leases and members, too (CVE-2026-33413)")
+    func everywhere() async throws {
+        let server = try Guard()
+        try await FakeMember.with([server.member], { $0.credentials = .token("made.elsewhere") }) { client in
+            server.member.onCall = { $0.refuse(.internal, "no") }
+            let members = Wire.MemberListRequest()
+            _ = try? await client.call(Wire.memberList, members)
+            _ = try? await client.put("k", "v")
+            _ = try? await client.leases.grant(timeToLive: .seconds(5))
+            _ = try? await client.leases.list()
+            _ = try? await client.leases.timeToLive(of: Lease.ID(rawValue: 1))
+            _ = try? await client.leases.revoke(Lease.ID(rawValue: 1))
+            _ = try? await client.leases.keepAliveOnce(Lease.ID(rawValue: 1))
+            let exchanges = server.member.server.exchanges
+            #expect(Set(exchanges.map { $0.headers[":path"] }).count == 7)
+            #expect(exchanges.allSatisfy { $0.headers["token"] == "made.elsewhere" })
         }
     }
 

@@ -38,12 +38,21 @@ struct DocumentationTests {
             try await Snippets.greeting(cluster.members[0].endpoint)
             try await Snippets.transaction(client)
             try await Snippets.lease(client) {}
-            let watch = Task { try await Snippets.watch(client) }
-            try await eventually("the watch has begun") {
-                try await cluster.members[0].metric("etcd_debugging_mvcc_watcher_total") == 1
+            try await Snippets.ambiguity(client)
+            let lease = try await client.leases.grant(timeToLive: .seconds(60))
+            let endless = [
+                Task { try await Snippets.watch(client) },
+                Task { try await Snippets.resync(client, from: 1) },
+                Task { try await Snippets.leaseStates(client, lease) },
+            ]
+            try await eventually("the watches have begun") {
+                try await cluster.members[0].metric("etcd_debugging_mvcc_watcher_total") == 2
             }
-            watch.cancel()
-            await expectError(.cancelled) { try await watch.value }
+            for task in endless {
+                task.cancel()
+                await expectError(.cancelled) { try await task.value }
+            }
+            await (try Snippets.events()).close()
         }
         try await Snippets.testing()
     }

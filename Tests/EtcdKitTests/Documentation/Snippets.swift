@@ -46,6 +46,45 @@ enum Snippets {
         }
     }
 
+    static func ambiguity(_ client: EtcdClient) async throws {
+        let before = try await client.get("counter")
+        do {
+            try await client.put("counter", "2")
+        } catch EtcdError.Code.ambiguous {
+            let after = try await client.get("counter")
+            if after?.modRevision == before?.modRevision { print("not done so far") }
+        }
+    }
+
+    static func resync(_ client: EtcdClient, from revision: Revision) async throws {
+        var options = WatchOptions()
+        options.onCompaction = .resync
+        for try await batch in client.watch(.prefix("jobs/"), from: revision, options: options).batches {
+            print(batch.isResync ? "what is different now:" : "what has happened:", batch.events.map(\.key))
+        }
+    }
+
+    static func leaseStates(_ client: EtcdClient, _ lease: Lease) async throws {
+        for try await state in client.leases.keepAlive(lease) {
+            switch state {
+            case .active: break
+            case .atRisk(let deadline, let cause): print("lost at \(deadline):", cause ?? "nothing known")
+            }
+        }
+    }
+
+    static func events() throws -> EtcdClient {
+        var configuration = try EtcdClient.Configuration(endpoints: "10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379")
+        configuration.onEvent = { event in
+            switch event {
+            case .callStarted, .callFinished: break
+            default: print("etcd:", event)
+            }
+        }
+        let client = try EtcdClient(configuration)
+        return client
+    }
+
     static func tls() throws -> EtcdClient.Configuration {
         var configuration = try EtcdClient.Configuration(endpoints: "https://10.0.0.1:2379,https://10.0.0.2:2379")
         configuration.tls = TLSConfiguration(

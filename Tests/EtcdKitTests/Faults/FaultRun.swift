@@ -125,6 +125,10 @@ extension FaultField {
     /// A client of all members through their proxies, which begins with one of them.
     fileprivate func client(startingAt first: Int) throws -> EtcdClient {
         var configuration = try EtcdClient.Configuration(endpoints: Array(endpoints[first...] + endpoints[..<first]))
+        // An endpoint whose connections are dead without a word shall be found out within the time for recovery.
+        configuration.retry.attemptTimeout = .seconds(1)
+        configuration.watchProbeInterval = .seconds(1)
+        configuration.pingTimeout = .seconds(1)
         // One of them is impatient.
         configuration.callTimeout = .seconds(first == 2 ? 1 : 3)
         return try EtcdClient(configuration)

@@ -133,7 +133,7 @@ struct GRPCUnaryCallTests {
         #expect(connection.openStreamCount == 0)
     }
 
-    @Test("an answer over maximumMessageSize is given up; one within it is not")
+    @Test("an answer over maximumMessageSize is given up; one within it is not (etcd#19441)")
     func tooLarge() async throws {
         let server = try FakeServer { exchange in
             exchange.send(HTTP2ServerExchange.grpcHeaders)

@@ -91,7 +91,7 @@ struct RangeOptionsTests {
         }
     }
 
-    @Test("the bounds of the revisions leave out what is beyond them, and keep what is on them")
+    @Test("each bound of revisions leaves out what is beyond it (bug class: options mapped to the wrong field)")
     func revisionBounds() async throws {
         try await withLiveClient { client, prefix in
             try await putSample(client, prefix)

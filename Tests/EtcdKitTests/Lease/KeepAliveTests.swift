@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Leases that are kept alive", .timeLimit(.minutes(1)))
 struct KeepAliveTests {
-    @Test("renewals come every third of the time to live, and a key outlives one whose lease is left alone")
+    @Test("renewals come every third of the time to live, and keep the key (etcd-cpp-apiv3#67)")
     func renewals() async throws {
         try await withLiveClient { client, prefix in
             let timeToLive = Duration.seconds(3)
@@ -32,7 +32,7 @@ struct KeepAliveTests {
         }
     }
 
-    @Test("a lease is kept while its iterator exists, and runs out when that is dropped")
+    @Test("a lease is kept while its iterator exists, and runs out when that is dropped (trillian#2249)")
     func dropped() async throws {
         try await withLiveClient { client, _ in
             let lease = try await client.leases.grant(timeToLive: .seconds(3))

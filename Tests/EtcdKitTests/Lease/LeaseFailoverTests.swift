@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Leases in a cluster that fails in part", .timeLimit(.minutes(2)))
 struct LeaseFailoverTests {
-    @Test("a lease of 5 s outlives the freeze of the member that its stream is on, if there is another endpoint")
+    @Test("a lease of 5 s outlives the freeze of the member that its stream is on (etcd#12528)")
     func frozenMember() async throws {
         let events = EventLog()
         try await withEtcdCluster(members: 3) { cluster in

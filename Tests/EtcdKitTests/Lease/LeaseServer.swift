@@ -37,7 +37,7 @@ final class LeaseServer {
                     tokens += 1
                     var response = Wire.AuthenticateResponse()
                     response.token = "token-\(tokens)"
-                    exchange.answer(Self.bytes(of: response))
+                    exchange.answer(with: response)
                 case (_, .end):
                     exchange.answer()
                 default:
@@ -59,22 +59,11 @@ final class LeaseServer {
         var response = Wire.LeaseKeepAliveResponse()
         response.id = id
         response.timeToLive = timeToLive
-        stream.send(HTTP2ServerExchange.frame(bytes(of: response)))
-    }
-
-    private static func bytes<Message: ProtobufMessage>(of message: Message) -> [UInt8] {
-        var bytes: [UInt8] = []
-        ProtobufEncoder.encode(message, into: &bytes)
-        return bytes
+        stream.send(response)
     }
 
     private func receive(_ stream: HTTP2ServerExchange, _ onRenewal: @EventLoop (Renewal) -> Void) {
-        let messages = stream.messages
-        let news = messages[stream.echoedCount...]
-        stream.echoedCount = messages.count
-        for message in news {
-            let decoded = message.withUnsafeBytes { ProtobufDecoder.decode(Wire.LeaseRequest.self, from: $0) }
-            guard case .success(let request) = decoded else { continue }
+        for request in stream.takeMessages(Wire.LeaseRequest.self) {
             let number = renewals.count { $0.id == request.id } + 1
             renewals.append(Renewal(id: request.id, number: number, stream: stream, streamNumber: streams.count))
             if let newest = renewals.last { onRenewal(newest) }

@@ -43,7 +43,7 @@ struct LeasesTests {
         }
     }
 
-    @Test("the server raises a time to live to its minimum, and the lease says so")
+    @Test("the server raises a time to live to its minimum, and the lease says so (etcd#6736)")
     func minimum() async throws {
         // Three halves of the election timeout.
         let options = EtcdCluster.Options(extraArguments: ["--election-timeout=2000"])
@@ -141,7 +141,7 @@ struct LeasesTests {
         }
     }
 
-    @Test("a renewal of a lease that is not there says so, and leaves no stream open")
+    @Test("a renewal of a lease that is not there says so, and leaves no stream open (jetcd#1236)")
     func keepAliveOnceUnknown() async throws {
         try await withLiveClient { client, _ in
             await expectError(.leaseNotFound) { try await client.leases.keepAliveOnce(Lease.ID(rawValue: 404)) }

@@ -99,7 +99,7 @@ struct WithLeaseTests {
         case killed, frozen
     }
 
-    @Test("without a server the body is cancelled when the last renewal has run out", arguments: Fault.allCases)
+    @Test("without a server the body is cancelled when the renewal has run out (etcd#10821)", arguments: Fault.allCases)
     func serverGone(fault: Fault) async throws {
         try await withPrivateEtcd { client, cluster in
             let timeToLive = Duration.seconds(3)

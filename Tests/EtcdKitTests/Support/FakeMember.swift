@@ -66,13 +66,6 @@ final class FakeMember {
 }
 
 extension HTTP2ServerExchange {
-    /// Sends a whole unary answer.
-    func answer(with message: some ProtobufMessage) {
-        var bytes: [UInt8] = []
-        ProtobufEncoder.encode(message, into: &bytes)
-        answer(bytes)
-    }
-
     /// Answers with nothing but a revision.
     func answer(revision: Revision, cluster: UInt64 = 7) {
         var response = Wire.HeaderResponse()

@@ -32,6 +32,26 @@ extension HTTP2ServerExchange {
         echoedCount = messages.count
     }
 
+    /// Sends a message.
+    func send(_ message: some ProtobufMessage) { send(Self.frame(Self.bytes(of: message))) }
+
+    /// Sends a whole unary answer.
+    func answer(with message: some ProtobufMessage) { answer(Self.bytes(of: message)) }
+
+    private static func bytes(of message: some ProtobufMessage) -> [UInt8] {
+        var bytes: [UInt8] = []
+        ProtobufEncoder.encode(message, into: &bytes)
+        return bytes
+    }
+
+    /// The messages that have arrived since the last call.
+    func takeMessages<Message: ProtobufMessage>(_ type: Message.Type) -> [Message] {
+        defer { echoedCount = messages.count }
+        return messages[echoedCount...].compactMap { message in
+            try? message.withUnsafeBytes { ProtobufDecoder.decode(type, from: $0) }.get()
+        }
+    }
+
     /// Sends a whole unary answer.
     func answer(_ message: [UInt8] = []) {
         send(Self.grpcHeaders)

@@ -32,6 +32,7 @@ final class HTTP2ServerSession {
     private let padding: Int
     private(set) var exchanges: [Int32: HTTP2ServerExchange] = [:]
     private var events: [(HTTP2ServerExchange, Event)] = []
+    let started = ContinuousClock.now
     private(set) var pingCount = 0
     private(set) var goAwayCode: HTTP2ErrorCode?
     /// Called when there is something to send.

@@ -18,6 +18,15 @@ struct TLSContextSourceTests {
         }.get()
     }
 
+    @Test("each endpoint has the server name of its own host, unless there is one for all (etcd#11180)")
+    func serverNames() throws {
+        let endpoints = try Endpoint.list("https://a.example:1,https://b.example:1,https://10.0.0.1:1")
+        let own = TLSContextSource(TLSConfiguration())
+        #expect(endpoints.map(own.serverName(of:)) == ["a.example", "b.example", "10.0.0.1"])
+        let common = TLSContextSource(TLSConfiguration(serverName: "etcd.example"))
+        #expect(endpoints.map(common.serverName(of:)) == ["etcd.example", "etcd.example", "etcd.example"])
+    }
+
     @Test("a context is kept until a file is written or replaced")
     func changes() async throws {
         let folder = try CertificateFolder()

@@ -62,7 +62,7 @@ struct TLSRotationTests {
         }
     }
 
-    @Test("files that change are used for the next connection, and no call fails meanwhile")
+    @Test("files that change are used for the next connection, and no call fails meanwhile (jetcd#988)")
     func rotation() async throws {
         try await withRotation { etcd, proxy, successor in
             let tls = TLSConfiguration(

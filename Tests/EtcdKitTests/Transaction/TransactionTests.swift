@@ -192,7 +192,7 @@ struct TransactionTests {
         }
     }
 
-    @Test("a transaction that only reads is repeated when its connection breaks, one that writes is ambiguous")
+    @Test("a transaction that only reads is repeated on a new connection, others are ambiguous (etcd#8735)")
     func brokenConnection() async throws {
         try await withPrivateEtcd { client, cluster in
             try await client.put("k", "1")

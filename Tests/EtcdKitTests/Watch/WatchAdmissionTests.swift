@@ -72,20 +72,18 @@ struct WatchAdmissionTests {
             switch exchange.headers[":path"] {
             case Wire.authenticate.path where event == .end:
                 granted += 1
-                exchange.answer(Self.bytes(of: Wire.AuthenticateResponse(token: "t\(granted)")))
+                exchange.answer(with: Wire.AuthenticateResponse(token: "t\(granted)"))
             case Wire.watch.path where event == .headers:
                 exchange.send(HTTP2ServerExchange.grpcHeaders)
             case Wire.watch.path where event == .data:
-                for message in exchange.messages[exchange.echoedCount...] { answer(message, on: exchange) }
-                exchange.echoedCount = exchange.messages.count
+                for request in exchange.takeMessages(Wire.WatchRequest.self) { answer(request, on: exchange) }
             case Wire.watch.path: break
             default: if event == .end { exchange.answer() }
             }
         }
 
-        private func answer(_ message: [UInt8], on exchange: HTTP2ServerExchange) {
-            let request = message.withUnsafeBytes { ProtobufDecoder.decode(Wire.WatchRequest.self, from: $0) }
-            guard case .success(let request) = request, let create = request.create else { return }
+        private func answer(_ request: Wire.WatchRequest, on exchange: HTTP2ServerExchange) {
+            guard let create = request.create else { return }
             let token = exchange.headers["token"] ?? ""
             let key = String(decoding: create.key, as: UTF8.self)
             watches.append((token, key))
@@ -99,13 +97,7 @@ struct WatchAdmissionTests {
                 response.canceled = true
                 response.cancelReason = reason
             }
-            exchange.send(HTTP2ServerExchange.frame(Self.bytes(of: response)))
-        }
-
-        private static func bytes(of message: some ProtobufMessage) -> [UInt8] {
-            var bytes: [UInt8] = []
-            ProtobufEncoder.encode(message, into: &bytes)
-            return bytes
+            exchange.send(response)
         }
     }
 

@@ -10,7 +10,7 @@ struct WatchResumptionTests {
     private static let valueCount = 20_000
     private static let cutCount = 50
 
-    @Test("a watcher that is cut off 50 times sees each of 20,000 puts once and in order")
+    @Test("a watcher that is cut off 50 times sees each of 20,000 puts once and in order (jetcd#1227)")
     func exactResumption() async throws {
         let seen = try await valuesSeen { client, lastValue in
             var seen: [Int] = []

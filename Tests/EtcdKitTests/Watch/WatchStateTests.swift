@@ -39,14 +39,14 @@ struct WatchStateTests {
         #expect(state.nextRevision == 3)
     }
 
-    @Test("the last event moves the watch, not the header, which may be far ahead")
+    @Test("the last event moves the watch, not the header, which may be far ahead (dotnet-etcd#310)")
     func eventsMoveTheWatch() {
         var state = WatchState(from: 3)
         #expect(state.receive(response(header: 1000, [3, 4, 4, 9])) == .deliver([3, 4, 4, 9].map(event)))
         #expect(state.nextRevision == 10)
     }
 
-    @Test("events that were delivered before are left out")
+    @Test("events that were delivered before are left out (etcd#20221)")
     func repeatedEvents() {
         var state = WatchState(from: 5)
         #expect(state.receive(response([3, 4, 5, 6])) == .deliver([5, 6].map(event)))
@@ -54,7 +54,7 @@ struct WatchStateTests {
         #expect(state.receive(response([6, 7])) == .deliver([event(7)]))
     }
 
-    @Test("of a fragment only complete revisions are delivered; the rest waits for the next one")
+    @Test("of a fragment only complete revisions are delivered; the rest waits for the next one (python-etcd3#729)")
     func fragments() {
         var state = WatchState(from: 1)
         #expect(state.receive(response([1, 2, 3]) { $0.fragment = true }) == .deliver([1, 2].map(event)))
@@ -82,7 +82,7 @@ struct WatchStateTests {
         #expect(state.nextRevision == 41)
     }
 
-    @Test("compaction ends a watch with the oldest revision that is left")
+    @Test("compaction ends a watch with the oldest revision that is left (etcd#9386)")
     func compaction() {
         var state = WatchState(from: 5)
         let action = state.receive(

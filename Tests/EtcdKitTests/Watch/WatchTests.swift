@@ -135,7 +135,7 @@ struct WatchTests {
         }
     }
 
-    @Test("answers that etcd cuts into fragments are put together, also within a revision")
+    @Test("answers that etcd cuts into fragments are put together, also within a revision (etcd#9294)")
     func fragments() async throws {
         try await withLiveClient { client, prefix in
             let value = Value(bytes: Array(repeating: 7, count: 100_000))
@@ -225,7 +225,7 @@ struct WatchTests {
         }
     }
 
-    @Test("a thousand watches share a few streams, and each sees its own key")
+    @Test("a thousand watches share a few streams, and each sees its own key (etcd#8338)")
     func many() async throws {
         try await withPrivateEtcd { client, cluster in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -282,7 +282,7 @@ struct WatchTests {
         }
     }
 
-    @Test("closing the client ends its watches; one that is not reachable says so")
+    @Test("closing the client ends its watches; one that is not reachable says so (etcd#7247)")
     func unavailability() async throws {
         try await withPrivateEtcd { client, cluster in
             let waiting = Task { for try await _ in client.watch(.key("k")) {} }
