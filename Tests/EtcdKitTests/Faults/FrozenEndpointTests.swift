@@ -46,7 +46,7 @@ struct FrozenEndpointTests {
                 #expect(slowest >= detectionTime)
                 // Without a leader no member can answer; those of 3.4 ask again for it after 7 s only.
                 if !leads { #expect(slowest <= detectionTime + .seconds(1)) }
-                print("a frozen \(leads ? "leader" : "follower"), \(policy): the slowest read took \(slowest.inSeconds)")
+                print("\(leads ? "leader" : "follower") frozen, \(policy): slowest read \(slowest.inSeconds)")
             }
         }
     }
