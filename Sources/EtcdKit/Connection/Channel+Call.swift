@@ -92,12 +92,17 @@ extension Channel {
         on link: Link
     ) async -> GRPCUnaryCall.Outcome {
         var patience: GRPCUnaryCall.Patience?
-        let limit = request.retry.patience(ofAttempt: number)
-        // A call that ends before its patience needs none, nor does the only endpoint: there is no better one.
-        if .now + limit < request.deadline, hasAlternatives {
-            patience = GRPCUnaryCall.Patience(end: .now + limit) { [weak self] in
+        // The only endpoint gets all the time there is.
+        if hasAlternatives {
+            let start = ContinuousClock.now
+            let limit = request.retry.patience(ofAttempt: number)
+            let wait = min(limit, (request.deadline - start) / 2)
+            patience = GRPCUnaryCall.Patience(end: start + wait) { [weak self] in
                 guard let self else { return false }
-                suspect(link.endpoint, EtcdError(.unavailable, "no answer within \(limit) [\(link.endpoint)]"))
+                // Before the limit, only an endpoint that says nothing at all is to blame.
+                if wait == limit || link.connection.lastReceived < start {
+                    suspect(link.endpoint, EtcdError(.unavailable, "no answer within \(wait) [\(link.endpoint)]"))
+                }
                 return request.isRead && request.retry.maximumAttempts > number
             }
         }

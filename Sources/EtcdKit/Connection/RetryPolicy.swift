@@ -12,6 +12,8 @@ public struct RetryPolicy: Sendable, Hashable {
     /// How long an endpoint may leave a call without any answer before it is taken for stalled, where there is another:
     /// a read then goes to the next one, which has twice the time, and later calls avoid the endpoint until it has
     /// shown that it is well.
+    ///
+    /// A read with less than twice this time left goes on after half of what is left.
     public var attemptTimeout: Duration
     /// How long to wait once all endpoints have failed a call.
     ///

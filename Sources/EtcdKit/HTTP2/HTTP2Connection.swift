@@ -41,7 +41,7 @@ final class HTTP2Connection {
     private var isFlushScheduled = false
     private var hasReceived = false
     private var keepalive: EventLoop.Timer?
-    private var lastReceived = ContinuousClock.now
+    private(set) var lastReceived = ContinuousClock.now
     private var pingSent: ContinuousClock.Instant?
 
     /// Starts to speak HTTP/2 on a connected socket, within `tls` if there is one.

@@ -71,6 +71,31 @@ struct FailoverTests {
         }
     }
 
+    @Test("a read with little time goes elsewhere after half of it; only a silent endpoint is suspected by then")
+    func shortDeadline() async throws {
+        let slow = try FakeMember()
+        let other = try FakeMember()
+        let log = EventLog()
+        func isSuspected() -> Bool { log.contains { if case .suspected = $0 { true } else { false } } }
+        try await FakeMember.with([slow, other], { log.attach(to: &$0) }) { client in
+            try await isReady(client, 2)
+            slow.onCall = { if $0.headers[":path"] != Wire.range.path { $0.answer() } }
+            let hasty = client.with(timeout: .milliseconds(400))
+            let chatter = Task {
+                while !Task.isCancelled { try await client.put("k", "v") }
+            }
+            let before = slow.callCount
+            for _ in 0..<4 { _ = try await hasty.get("k") }
+            chatter.cancel()
+            _ = await chatter.result
+            #expect(slow.callCount > before && !isSuspected())
+
+            slow.server.connections[0].goSilent()
+            for _ in 0..<2 { _ = try await hasty.get("k") }
+            try await eventually("it is suspected") { isSuspected() }
+        }
+    }
+
     @Test("a member of another cluster gets no call, and is named (bug class: mixed endpoint lists)")
     func foreignCluster() async throws {
         let own = try FakeMember(cluster: 7)

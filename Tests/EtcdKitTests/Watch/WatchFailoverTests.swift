@@ -144,7 +144,8 @@ struct WatchFailoverTests {
                 let start = ContinuousClock.now
                 try await eventually("the watch is resumed") { setting.log.resumptions.count == 1 }
                 #expect(.now - start < .seconds(5))
-                try await setting.writer.put("k", "after")
+                // While a leader is elected, a write may be given up.
+                try await eventually("a put") { (try? await setting.writer.put("k", "after")) != nil }
                 var iterator = events.makeAsyncIterator()
                 #expect(try await iterator.next()?.entry.value == "after")
                 #expect(setting.log.failovers.count == 1)
