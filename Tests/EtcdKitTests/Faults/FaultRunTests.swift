@@ -7,12 +7,13 @@ import Testing
 
 /// Clients at work on a cluster to which bad things happen.
 ///
-/// `FAULT_RUN_SECONDS` says for how long, `FAULT_RUN_SEED` which things and when: see `scripts/fault-run.sh`.
+/// `FAULT_RUN_SECONDS` says for how long, `FAULT_RUN_SEED` which things and when: see `scripts/fault-run.sh`, which draws
+/// a seed where this has always the same.
 @Suite("Fault run", .enabled(if: SocketOwner.canBeFound))
 struct FaultRunTests {
     @Test("no promise is broken, whatever happens to the members and the network", .timeLimit(.minutes(minutes + 4)))
     func run() async throws {
-        let seed = number("FAULT_RUN_SEED") ?? .random(in: 1...999_999)
+        let seed = number("FAULT_RUN_SEED") ?? 1
         let run = try await FaultRun.play(FaultSchedule(seed: seed, duration: .seconds(Self.seconds)))
         print(run.summary)
         #expect(run.brokenRules == [], "\(run.complaints)\n\(run.schedule)")
