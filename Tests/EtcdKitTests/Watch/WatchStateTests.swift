@@ -107,7 +107,7 @@ struct WatchStateTests {
                 "rpc error: code = PermissionDenied desc = etcdserver: permission denied",
                 EtcdError.Code.permissionDenied
             ),
-            ("rpc error: code = Unauthenticated desc = etcdserver: invalid auth token", .unauthenticated),
+            ("rpc error: code = Unauthenticated desc = etcdserver: invalid auth token", .invalidToken),
             ("etcdserver: mvcc: required revision has been compacted", .compacted),
             ("mvcc: watcher range is empty", .invalidArgument),
             ("something new", .server),
