@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdKit
-import Foundation
 import Testing
 
 @testable import EtcdTesting
@@ -28,7 +27,7 @@ struct FaultField: Sendable {
     }
 
     /// Plays the steps of a round, each at its time, and returns when all is healed and the members are ready.
-    func play(_ round: [FaultSchedule.Step]) async throws {
+    func play(_ round: [FaultSchedule.Step], _ recorder: FaultRecorder) async throws {
         let beginning = ContinuousClock.now
         try await withThrowingDiscardingTaskGroup { group in
             for step in round {
@@ -37,26 +36,12 @@ struct FaultField: Sendable {
                     try await begin(step.fault, step.member)
                     try await Task.sleep(until: max(beginning + step.end, .now))
                     try await end(step.fault, step.member)
+                    if step.fault == .frozen { recorder.recordAwakening() }
                 }
             }
         }
         try await withThrowingDiscardingTaskGroup { group in
             for member in cluster.members { group.addTask { try await member.waitUntilReady() } }
-        }
-    }
-
-    /// Whether a leader of this version that has stood still ends leases that were renewed at its successor.
-    ///
-    /// Repaired in 3.4.31 and 3.5.13 (etcd-io/etcd#15247).
-    var revokesLiveLeases: Bool {
-        get async throws {
-            let member = try #require(cluster.members.first)
-            let port = try #require(member.endpoint.split(separator: ":").last.flatMap { UInt16($0) })
-            let answer = try await LoopbackHTTP.request("/version", port: port, deadline: .now + .seconds(5))
-            let version = try JSONDecoder().decode([String: String].self, from: answer.body)["etcdserver"] ?? ""
-            let numbers = version.split { !$0.isNumber }.prefix(3).compactMap { Int($0) }
-            return numbers.lexicographicallyPrecedes([3, 4, 31])
-                || numbers.starts(with: [3, 5]) && numbers.lexicographicallyPrecedes([3, 5, 13])
         }
     }
 

@@ -25,6 +25,8 @@ final class FaultRecorder: Sendable {
 
     func record(_ recovery: History.Recovery) { state.withLock { $0.history.recoveries.append(recovery) } }
 
+    func recordAwakening() { state.withLock { $0.history.awakenings.append(.now) } }
+
     func claim(_ key: Key, until deadline: ContinuousClock.Instant) {
         state.withLock { $0.history.claims[key] = max($0.history.claims[key] ?? deadline, deadline) }
     }

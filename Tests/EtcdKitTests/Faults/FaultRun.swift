@@ -9,7 +9,6 @@ struct FaultRun: Sendable {
     let history: History
     let violations: [HistoryChecker.Violation]
     private let tally: FaultRecorder.Tally
-    private let notes: [String]
 
     /// Plays a schedule.
     ///
@@ -21,7 +20,6 @@ struct FaultRun: Sendable {
         print(schedule)
         return try await FaultField.lend { field in
             let recorder = FaultRecorder()
-            var notes: [String] = []
             let clients = try (0..<3).map { try field.client(startingAt: $0) }
             let workload = FaultWorkload(recorder: recorder, seed: schedule.seed, misbehavior: misbehavior)
             try await workload.play(schedule, in: field, clients)
@@ -29,19 +27,12 @@ struct FaultRun: Sendable {
 
             var history = recorder.history
             history.store = try await field.readStore()
-            if try await field.revokesLiveLeases {
-                history.claims = [:]
-                notes.append(
-                    "this version of etcd revokes live leases when a leader has stood still: rule 5 is not judged"
-                )
-            }
             let violations = HistoryChecker.violations(in: history)
             return FaultRun(
                 schedule: schedule,
                 history: history,
                 violations: violations,
-                tally: recorder.tally,
-                notes: notes
+                tally: recorder.tally
             )
         }
     }
@@ -64,7 +55,7 @@ struct FaultRun: Sendable {
             "leases: \(tally.leases), lost: \(tally.lostLeases.isEmpty ? "none" : listing(tally.lostLeases))",
             "slowest recovery: \(slowest.map { "\($0.what), \($0.duration.inSeconds)" } ?? "none")",
         ]
-        return (lines + notes + tally.watchErrors).joined(separator: "\n  ")
+        return (lines + tally.watchErrors).joined(separator: "\n  ")
     }
 
     /// The first violations of each rule.
@@ -101,7 +92,7 @@ extension FaultWorkload {
                     working.addTask { await holdLeases("short\(number)", for: .seconds(10), client) }
                 }
                 for (number, round) in schedule.rounds.enumerated() {
-                    try await field.play(round)
+                    try await field.play(round, recorder)
                     let slowest = await probes.measure("round \(number + 1)")
                     print("round \(number + 1): all works again after \(slowest.inSeconds)")
                 }

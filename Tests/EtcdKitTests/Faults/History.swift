@@ -62,6 +62,8 @@ struct History: Sendable {
     var watches: [String: [Sighting]] = [:]
     /// Until when the client has reported the lease alive to which a key is attached.
     var claims: [Key: Instant] = [:]
+    /// When members that had stood still have gone on.
+    var awakenings: [Instant] = []
     var recoveries: [Recovery] = []
 }
 
