@@ -10,15 +10,15 @@ final class MirrorFeed: Sendable {
         var isListDue = false
         /// Why there will be no more changes.
         var ending: EtcdError?
-        fileprivate var subscribers: [Int: MirrorSubscriber] = [:]
+        fileprivate var subscribers: [MirrorSubscriber] = []
         fileprivate var nextSubscriber = 0
         fileprivate var waiting: [Completion<Void>] = []
 
         var snapshot: MirrorSnapshot { state.snapshot }
 
         mutating func takeChanges(for subscriber: Int) -> MirrorSubscriber.Portion? {
-            let snapshot = snapshot
-            return subscribers[subscriber]?.take(snapshot)
+            guard let index = subscribers.firstIndex(where: { $0.id == subscriber }) else { return nil }
+            return subscribers[index].take(state.snapshot)
         }
     }
 
@@ -83,8 +83,8 @@ final class MirrorFeed: Sendable {
     }
 
     private func publish(_ change: MirrorChange, to content: inout Content) {
-        for id in content.subscribers.keys {
-            content.subscribers[id]?.offer(change, limit: maximumPendingChanges)
+        for index in content.subscribers.indices {
+            content.subscribers[index].offer(change, limit: maximumPendingChanges)
         }
     }
 
@@ -145,12 +145,12 @@ final class MirrorFeed: Sendable {
     func subscribe() -> Int {
         content.withLock { content in
             content.nextSubscriber += 1
-            content.subscribers[content.nextSubscriber] = MirrorSubscriber()
+            content.subscribers.append(MirrorSubscriber(id: content.nextSubscriber))
             return content.nextSubscriber
         }
     }
 
     func unsubscribe(_ id: Int) {
-        content.withLock { content in _ = content.subscribers.removeValue(forKey: id) }
+        content.withLock { content in content.subscribers.removeAll { $0.id == id } }
     }
 }

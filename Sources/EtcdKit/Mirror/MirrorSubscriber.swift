@@ -17,6 +17,7 @@ struct MirrorSubscriber {
         }
     }
 
+    let id: Int
     /// What the consumer has been told of.
     private var seen = SortedEntries()
     private var pending: [MirrorChange] = []
@@ -24,7 +25,7 @@ struct MirrorSubscriber {
     /// There is more than may wait; so it is at first, when the consumer knows nothing.
     private var isBehind = true
 
-    init() {}
+    init(id: Int) { self.id = id }
 
     mutating func offer(_ change: MirrorChange, limit: Int) {
         if isBehind || change.isEmpty { return }
