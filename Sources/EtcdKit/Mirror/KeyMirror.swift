@@ -60,9 +60,9 @@ public final class KeyMirror: Sendable {
     /// - Throws: ``EtcdError``: `cancelled`, or why the mirror has ended.
     @discardableResult
     public func waitUntil(revision: Revision) async throws(EtcdError) -> MirrorSnapshot {
+        var patience = Duration.milliseconds(100)
         while true {
-            let bound = ContinuousClock.now + .milliseconds(100)
-            let snapshot = try await follower.feed.wait(until: bound) { content in
+            let snapshot = try await follower.feed.wait(until: .now + patience) { content in
                 content.snapshot.revision >= revision ? content.snapshot : nil
             }
             if let snapshot { return snapshot }
@@ -72,6 +72,7 @@ public final class KeyMirror: Sendable {
             } catch {
                 if !error.code.isTransient { throw error }
             }
+            patience = min(patience * 2, .seconds(5))
         }
     }
 

@@ -96,7 +96,7 @@ struct MirrorFollower: Sendable {
         var cost = Duration.zero
         while true {
             // A cancelled pause is noticed by the next read.
-            try? await Task.sleep(for: max(options.checkInterval, cost * 20))
+            try? await Task.sleep(for: max(options.checkInterval.bounded, cost * 20))
             let start = ContinuousClock.now
             do throws(EtcdError) {
                 _ = try await consistentSnapshot()

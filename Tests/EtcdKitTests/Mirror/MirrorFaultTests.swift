@@ -51,7 +51,7 @@ struct MirrorFaultTests {
         }
     }
 
-    @Test("the control: the same without lists ends, or is wrong")
+    @Test("the control: a watch of the same, which lists nothing, ends")
     func compactionControl() async throws {
         try await withPrivateEtcd { writer, cluster in
             try await prepare(writer)

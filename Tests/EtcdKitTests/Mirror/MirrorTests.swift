@@ -120,7 +120,7 @@ struct MirrorTests {
                         count += 1
                         #expect(change.isDifference == (burst == 1000))
                     }
-                    #expect(count == (burst == 1000 ? 1 : burst + 3))
+                    #expect(count == (burst == 1000 ? 1 : burst))
                     #expect(replica.values.sorted { $0.key < $1.key } == Array(snapshot))
                 }
             }
