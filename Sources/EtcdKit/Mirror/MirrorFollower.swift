@@ -163,12 +163,8 @@ struct MirrorFollower: Sendable {
                 throw EtcdError(.deadlineExceeded, "the watch has not brought revision \(header.revision) in time")
             }
             inquiry = feed.read(\.state.inquiry)
-            var options = RangeOptions()
-            options.minModRevision = inquiry.revision.next
-            options.keysOnly = true
-            options.limit = 1
-            let newer = try await client.range(range, options: options)
-            isMissing = feed.judge(askedAt: start) { $0.judge(newer, inquiry) } == .behind
+            let answer = try await client.range(range, options: inquiry.question)
+            isMissing = feed.judge(askedAt: start) { $0.judge(answer, inquiry) } == .behind
             grace = min(grace * 2, Self.grace.last)
         }
     }

@@ -12,6 +12,18 @@ struct MirrorState {
         fileprivate let term: UInt64
         let revision: Revision
         fileprivate let count: Int
+        /// The entries of the newest put, as far as they are still there.
+        fileprivate let newest: [KeyValue]
+        fileprivate let newestRevision: Revision
+
+        /// Reads what is as new as the newest entries, or newer.
+        var question: RangeOptions {
+            var options = RangeOptions()
+            options.minModRevision = newestRevision
+            options.keysOnly = true
+            options.limit = newest.count + 1
+            return options
+        }
     }
 
     /// What an answer to an inquiry means.
@@ -30,11 +42,14 @@ struct MirrorState {
     /// How often the entries were listed.
     private(set) var list = 1
     private var term: UInt64
+    /// The revision of the newest put, and its keys.
+    private var newest: (revision: Revision, keys: [Key])
 
     /// The state after the first list, which was read at the revision of `header`.
     init(_ range: KeyRange, _ entries: SortedEntries, at header: ResponseHeader) {
         snapshot = MirrorSnapshot(range: range, revision: header.revision, content: entries)
         term = header.raftTerm
+        newest = Self.newest(of: entries)
     }
 
     /// Takes over another list.
@@ -42,8 +57,18 @@ struct MirrorState {
         let change = MirrorChange(from: snapshot.content, to: entries, at: header.revision)
         snapshot = MirrorSnapshot(range: snapshot.range, revision: header.revision, content: entries)
         term = header.raftTerm
+        newest = Self.newest(of: entries)
         list += 1
         return change
+    }
+
+    private static func newest(of entries: SortedEntries) -> (Revision, [Key]) {
+        var newest: (revision: Revision, keys: [Key]) = (0, [])
+        for entry in entries where entry.modRevision >= newest.revision {
+            if entry.modRevision > newest.revision { newest = (entry.modRevision, []) }
+            newest.keys.append(entry.key)
+        }
+        return newest
     }
 
     /// Applies all changes of one revision.
@@ -63,6 +88,7 @@ struct MirrorState {
             }
         }
         snapshot = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: content)
+        if !puts.isEmpty { newest = (batch.revision, puts.map(\.entry.key)) }
         return MirrorChange(revision: batch.revision, deletions: deletions, puts: puts, isDifference: false)
     }
 
@@ -81,7 +107,14 @@ struct MirrorState {
 
     /// What to compare an answer with that is asked for now.
     var inquiry: Inquiry {
-        Inquiry(list: list, term: term, revision: snapshot.revision, count: snapshot.count)
+        Inquiry(
+            list: list,
+            term: term,
+            revision: snapshot.revision,
+            count: snapshot.count,
+            newest: newest.keys.compactMap { snapshot[$0] }.filter { $0.modRevision == newest.revision },
+            newestRevision: newest.revision
+        )
     }
 
     /// Whether the mirror still has the entries of the list that the inquiry was made of.
@@ -97,16 +130,33 @@ struct MirrorState {
         return snapshot.revision >= header.revision ? .current : .behind
     }
 
-    /// Judges by a linearizable read of the entries that were changed after the inquiry's revision.
+    /// Judges by the answer to the inquiry's question, a linearizable read.
     ///
-    /// If there is none, all entries in the store existed at the inquiry's revision as they are. If they are as many as
-    /// there were then, none was deleted either: nothing has changed in between, and the snapshot is that of the
-    /// answer's revision. This holds for every version of etcd, whereas news of a watch's progress may overtake events
-    /// before 3.4.25 and 3.5.8.
-    mutating func judge(_ newer: RangeResponse, _ inquiry: Inquiry) -> Verdict {
-        let verdict = judge(newer.header, inquiry)
-        guard verdict == .behind, newer.entries.isEmpty, newer.count == inquiry.count else { return verdict }
-        snapshot = MirrorSnapshot(range: snapshot.range, revision: newer.header.revision, content: snapshot.content)
+    /// If there is no newer entry than at the inquiry's revision, all entries in the store existed then as they are. If
+    /// they are as many as there were then, none was deleted either: nothing has changed in between, and the snapshot is
+    /// that of the answer's revision. This holds for every version of etcd, whereas news of a watch's progress may
+    /// overtake events before 3.4.25 and 3.5.8.
+    ///
+    /// The newest entries that are known come along, to see that they are there: a store that was restored does not have
+    /// them, or has others of that age, even if its revision has risen beyond the mirror's again.
+    mutating func judge(_ answer: RangeResponse, _ inquiry: Inquiry) -> Verdict {
+        let verdict = judge(answer.header, inquiry)
+        guard verdict == .behind else { return verdict }
+        let known = inquiry.newest.map(Self.identity)
+        let found = answer.entries.map(Self.identity)
+        if zip(answer.entries, found).contains(where: { $0.modRevision <= inquiry.revision && !known.contains($1) }) {
+            return .restored
+        }
+        guard found.count == known.count, answer.count == inquiry.count else { return .behind }
+        guard answer.entries.allSatisfy({ $0.modRevision <= inquiry.revision }) else { return .behind }
+        snapshot = MirrorSnapshot(range: snapshot.range, revision: answer.header.revision, content: snapshot.content)
         return .current
+    }
+
+    /// The entry without what an answer of keys only leaves out.
+    private static func identity(_ entry: KeyValue) -> KeyValue {
+        var identity = entry
+        identity.value = Value(bytes: [])
+        return identity
     }
 }

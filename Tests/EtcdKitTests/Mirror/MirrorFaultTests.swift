@@ -169,4 +169,21 @@ struct MirrorFaultTests {
             #expect(mirror.snapshot["k/1"]?.value == "restored")
         }
     }
+
+    @Test("so does one whose range nobody has touched since, by the newest entry, which is not there")
+    func restorationOfAQuietRange() async throws {
+        try await withBackup(checkInterval: .milliseconds(100)) { mirror, writer, proxy, backup in
+            let before = mirror.snapshot.revision
+            await proxy.refuseConnections()
+            await proxy.cut()
+            try await backup.restore()
+            // There are as many entries as before, and the revision is higher.
+            for number in 1...40 { try await writer.put("other", "\(number)") }
+            try await proxy.acceptConnections()
+            try await eventually(within: .seconds(30), "the list is made anew") {
+                mirror.snapshot.map(\.value) == ["old", "old"]
+            }
+            #expect(mirror.snapshot.revision > before)
+        }
+    }
 }

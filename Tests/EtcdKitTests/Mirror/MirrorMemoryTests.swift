@@ -53,7 +53,7 @@ struct MirrorMemoryTests {
 
     @Test("the control: a subscriber without a bound keeps them all", .enabled(if: canMeasure))
     func unbounded() async throws {
-        let growth = try await growth(updates: 100_000, maximumPendingChanges: .max)
+        let growth = try await growth(updates: 200_000, maximumPendingChanges: .max)
         #expect(growth > 30 << 20, "\(growth >> 20) MB")
     }
 }

@@ -98,6 +98,9 @@ struct MirrorStateTests {
         var answer = RangeResponse()
         answer.header = Self.header(15)
         answer.count = 2
+        // What is as new as the newest that is known comes along.
+        answer.entries = [old[0]]
+        #expect(state.inquiry.question.minModRevision == 5)
         var unchanged = state
         #expect(unchanged.judge(answer, unchanged.inquiry) == .current)
         #expect(unchanged.snapshot.revision == 15 && Array(unchanged.snapshot) == old)
@@ -113,6 +116,28 @@ struct MirrorStateTests {
         answer.entries = [Self.entry("a", created: 3, modified: 14, version: 3)]
         #expect(changed.judge(answer, changed.inquiry) == .behind)
         #expect(changed.snapshot.revision == 10)
+        answer.entries = [old[0], Self.entry("c", created: 11, modified: 11)]
+        #expect(changed.judge(answer, changed.inquiry) == .behind)
+    }
+
+    @Test("an entry that is as old as those of the mirror, but not among them, is of another history")
+    func otherHistory() {
+        var answer = RangeResponse()
+        answer.header = Self.header(15)
+        answer.count = 2
+        for other in [
+            Self.entry("b", created: 4, modified: 6, version: 2), Self.entry("a", created: 5, modified: 5),
+            Self.entry("a", created: 3, modified: 10, version: 3),
+        ] {
+            var state = state
+            answer.entries = [other]
+            #expect(state.judge(answer, state.inquiry) == .restored)
+            #expect(state.snapshot.revision == 10)
+        }
+        // The newest is not there, and nothing is newer: the watch would tell of its deletion, if there was one.
+        var state = state
+        answer.entries = []
+        #expect(state.judge(answer, state.inquiry) == .behind)
     }
 
     @Test("a subscriber gets changes one by one, and the difference when too many wait")
