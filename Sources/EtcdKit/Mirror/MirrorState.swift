@@ -147,8 +147,11 @@ struct MirrorState {
         if zip(answer.entries, found).contains(where: { $0.modRevision <= inquiry.revision && !known.contains($1) }) {
             return .restored
         }
-        guard found.count == known.count, answer.count == inquiry.count else { return .behind }
-        guard answer.entries.allSatisfy({ $0.modRevision <= inquiry.revision }) else { return .behind }
+        if answer.entries.contains(where: { $0.modRevision > inquiry.revision }) { return .behind }
+        // Nothing is newer, so what is missing was deleted, and nothing has taken its place.
+        let missing = known.count - found.count
+        if answer.count > inquiry.count - missing { return .restored }
+        guard answer.count == inquiry.count else { return .behind }
         snapshot = MirrorSnapshot(range: snapshot.range, revision: answer.header.revision, content: snapshot.content)
         return .current
     }

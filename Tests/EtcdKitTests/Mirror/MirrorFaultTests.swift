@@ -180,7 +180,7 @@ struct MirrorFaultTests {
             // There are as many entries as before, and the revision is higher.
             for number in 1...40 { try await writer.put("other", "\(number)") }
             try await proxy.acceptConnections()
-            try await eventually(within: .seconds(30), "the list is made anew") {
+            try await eventually("the list is made anew") {
                 mirror.snapshot.map(\.value) == ["old", "old"]
             }
             #expect(mirror.snapshot.revision > before)

@@ -134,9 +134,11 @@ struct MirrorStateTests {
             #expect(state.judge(answer, state.inquiry) == .restored)
             #expect(state.snapshot.revision == 10)
         }
-        // The newest is not there, and nothing is newer: the watch would tell of its deletion, if there was one.
+        // The newest is not there, nothing is newer, and yet there are as many: so none was deleted.
         var state = state
         answer.entries = []
+        #expect(state.judge(answer, state.inquiry) == .restored)
+        answer.count = 1
         #expect(state.judge(answer, state.inquiry) == .behind)
     }
 
