@@ -32,7 +32,8 @@ extension EtcdClient {
         case leaseLost(Lease.ID, EtcdError)
         /// A watch was interrupted and goes on, from this revision.
         case watchResumed(KeyRange, from: Revision, Endpoint)
-        /// A watch has lost history to a compaction, and its consumer was given the difference up to this revision.
+        /// A watch or a mirror has lost history, to a compaction or because the store was restored, and its consumer was
+        /// given the difference up to this revision.
         case watchResynced(KeyRange, at: Revision)
         /// A call begins.
         case callStarted(Call)

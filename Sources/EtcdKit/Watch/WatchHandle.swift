@@ -68,23 +68,7 @@ final class WatchHandle: Sendable {
             }
         case .failure(let error):
             guard error.code == .compacted, let known = state.withLock({ $0.known }) else { throw error }
-            return [try await persist { () throws(EtcdError) in try await self.resync(known) }]
-        }
-    }
-
-    /// Repeats `operation` for as long as there is no way to the cluster.
-    func persist<Result>(_ operation: () async throws(EtcdError) -> Result) async throws(EtcdError) -> Result {
-        var failures = 0
-        while true {
-            do throws(EtcdError) {
-                return try await operation()
-            } catch {
-                guard error.code.isTransient, !Task.isCancelled else { throw error }
-            }
-            failures += 1
-            let pause = client.configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
-            // A cancelled pause is noticed by the next attempt.
-            try? await Task.sleep(for: pause)
+            return [try await client.persist { () throws(EtcdError) in try await self.resync(known) }]
         }
     }
 

@@ -31,7 +31,7 @@ struct WatchReader {
             handle = present
         case .cold(let client, let range, let revision, let options):
             handle = WatchHandle(client, range, options)
-            try await handle.persist { () throws(EtcdError) in try await handle.start(from: revision) }
+            try await client.persist { () throws(EtcdError) in try await handle.start(from: revision) }
         }
         self.handle = handle
         return handle

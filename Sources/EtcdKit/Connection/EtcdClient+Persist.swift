@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// Repeats `operation` for as long as there is no way to the cluster.
+    func persist<Result>(_ operation: () async throws(EtcdError) -> Result) async throws(EtcdError) -> Result {
+        var failures = 0
+        while true {
+            do throws(EtcdError) {
+                return try await operation()
+            } catch {
+                guard error.code.isTransient, !Task.isCancelled else { throw error }
+            }
+            failures += 1
+            let pause = configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+            // A cancelled pause is noticed by the next attempt.
+            try? await Task.sleep(for: pause)
+        }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// Mirrors the entries in `range` while `body` runs, which starts when the first list is complete.
+    ///
+    /// ```swift
+    /// try await client.withMirror(of: .prefix("services/")) { mirror in
+    ///     print(mirror.snapshot["services/api"]?.value ?? "not there")
+    ///     for try await snapshot in mirror.snapshots { print(snapshot.revision, snapshot.count) }
+    /// }
+    /// ```
+    ///
+    /// The mirror takes up as much memory as its entries. When it cannot go on (the user may not read the keys any more,
+    /// or the client is closed), the task of `body` is cancelled, and once `body` has ended, the reason is thrown. `body`
+    /// runs in a child task, because only that can be cancelled.
+    ///
+    /// - Parameters:
+    ///   - range: The keys, usually a prefix.
+    ///   - options: How to read and check.
+    ///   - body: Uses the mirror, which ends with the scope.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws; ``EtcdError`` when the entries cannot be listed, or the mirror cannot go on.
+    public func withMirror<Result: Sendable>(
+        of range: KeyRange,
+        options: MirrorOptions = MirrorOptions(),
+        _ body: @escaping @Sendable (KeyMirror) async throws -> Result
+    ) async throws -> Result {
+        let follower = try await MirrorFollower(self, range, options)
+        return try await withThrowingTaskGroup(of: MirrorOutcome<Result>.self) { group in
+            group.addTask { .finished(try await body(KeyMirror(follower))) }
+            group.addTask { .failed(await follower.run()) }
+            defer { group.cancelAll() }
+            var failure: EtcdError?
+            do {
+                while let outcome = try await group.next() {
+                    switch outcome {
+                    case .finished(let result):
+                        if let failure { throw failure }
+                        return result
+                    case .failed(let error):
+                        // Cancellation of the caller reaches the mirror too, but is for `body` to answer.
+                        if error.code != .cancelled { failure = error }
+                        group.cancelAll()
+                    }
+                }
+            } catch {
+                // What a body throws after the end of its mirror is a consequence of it.
+                throw failure ?? error
+            }
+            throw failure ?? EtcdError(.cancelled, "the task was cancelled")
+        }
+    }
+
+    /// Mirrors the entries in `range` until the mirror is closed or dropped.
+    ///
+    /// For where a scope does not fit; see ``withMirror(of:options:_:)``.
+    ///
+    /// - Parameters:
+    ///   - range: The keys, usually a prefix.
+    ///   - options: How to read and check.
+    /// - Returns: The mirror, with its first list complete.
+    /// - Throws: ``EtcdError`` when the entries cannot be listed.
+    public func mirror(
+        of range: KeyRange,
+        options: MirrorOptions = MirrorOptions()
+    ) async throws(EtcdError) -> KeyMirror {
+        let follower = try await MirrorFollower(self, range, options)
+        // Its owner is the mirror, which it does not refer to.
+        return KeyMirror(follower, following: Task { _ = await follower.run() })
+    }
+}
+
+private enum MirrorOutcome<Result: Sendable>: Sendable {
+    case finished(Result)
+    case failed(EtcdError)
+}

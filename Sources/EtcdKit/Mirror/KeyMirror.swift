@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A copy of the entries in a range that follows the store; see ``EtcdClient/withMirror(of:options:_:)``.
+///
+/// All reads are of one revision each, and never show a part of a transaction. The copy goes on through broken
+/// connections, compactions, and a store that is restored from a backup: where it has missed something, it lists the
+/// entries anew, and its consumers get the difference.
+///
+/// When it cannot go on, ``failure`` has the reason, which ``snapshots``, ``changes``, ``waitUntil(revision:)`` and
+/// ``consistentSnapshot()`` throw. Its last ``snapshot`` stays.
+public final class KeyMirror: Sendable {
+    private let follower: MirrorFollower
+    /// What keeps a mirror without a scope current.
+    private let following: Task<Void, Never>?
+
+    init(_ follower: MirrorFollower, following: Task<Void, Never>? = nil) {
+        self.follower = follower
+        self.following = following
+    }
+
+    deinit { following?.cancel() }
+
+    /// Ends a mirror that was made by ``EtcdClient/mirror(of:options:)``.
+    ///
+    /// Dropping the mirror ends it too. One with a scope ends with its scope.
+    public func close() async {
+        following?.cancel()
+        await following?.value
+    }
+
+    // MARK: Reading
+
+    /// The keys that are mirrored.
+    public var range: KeyRange { follower.range }
+
+    /// The entries as they are known.
+    ///
+    /// Taking it costs nothing and waits for nothing. It may be behind the store, by what ``staleness`` says at most;
+    /// ``consistentSnapshot()`` is not.
+    public var snapshot: MirrorSnapshot { follower.feed.read(\.snapshot) }
+
+    /// Every change of the store that was made before this instant is in ``snapshot``.
+    ///
+    /// It moves with each check (``MirrorOptions/checkInterval``) and each ``consistentSnapshot()``.
+    public var currentAsOf: ContinuousClock.Instant { follower.feed.read(\.currentAsOf) }
+
+    /// The time since ``currentAsOf``: who must not act on old data can stop when it is too long.
+    public var staleness: Duration { currentAsOf.duration(to: .now) }
+
+    /// Why the mirror has ended; nil as long as it goes on.
+    public var failure: EtcdError? { follower.feed.read(\.ending) }
+
+    /// Waits until the mirror has come to `revision`.
+    ///
+    /// It does so also when the revision has changed nothing in the range. Revisions count anew in a store that was
+    /// restored from a backup.
+    ///
+    /// - Parameter revision: A revision, such as the one in the header of a put's answer.
+    /// - Returns: A snapshot of that revision or a later one.
+    /// - Throws: ``EtcdError``: `cancelled`, or why the mirror has ended.
+    @discardableResult
+    public func waitUntil(revision: Revision) async throws(EtcdError) -> MirrorSnapshot {
+        var patience = Duration.milliseconds(100)
+        while true {
+            let snapshot = try await follower.feed.wait(until: .now + patience) { content in
+                content.snapshot.revision >= revision ? content.snapshot : nil
+            }
+            if let snapshot { return snapshot }
+            // Perhaps the watch has nothing to say of it.
+            do throws(EtcdError) {
+                _ = try await follower.consistentSnapshot()
+            } catch {
+                if !error.code.isTransient { throw error }
+            }
+            patience = min(patience * 2, .seconds(5))
+        }
+    }
+
+    /// The entries as they are in the store.
+    ///
+    /// The store is asked for its revision, and the mirror waits until it is there. Where others have changed the store
+    /// and nobody the range, the server is made to look through the range.
+    ///
+    /// - Returns: A snapshot that has every change that was made before the call.
+    /// - Throws: ``EtcdError``, among its codes `unavailable`, `deadlineExceeded` (the client's time for a call),
+    ///   `cancelled`, or why the mirror has ended.
+    public func consistentSnapshot() async throws(EtcdError) -> MirrorSnapshot {
+        if let failure { throw failure }
+        return try await follower.consistentSnapshot()
+    }
+
+    // MARK: Following
+
+    /// The snapshot as it is, and then the newest whenever there is a new one.
+    ///
+    /// A slow consumer skips snapshots.
+    public var snapshots: MirrorSnapshots { MirrorSnapshots(feed: follower.feed) }
+
+    /// The difference from nothing to what there is, and then all changes, revision by revision.
+    ///
+    /// Who applies them one after the other has the mirror's entries. Each iteration has its own; when too many wait for
+    /// a slow consumer (``MirrorOptions/maximumPendingChanges``), it gets the difference instead, in one.
+    public var changes: MirrorChanges { MirrorChanges(feed: follower.feed) }
+}

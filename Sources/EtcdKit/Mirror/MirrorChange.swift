@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a mirror differs from what it was before.
+public struct MirrorChange: Sendable, Hashable {
+    /// An entry that is new or has changed.
+    public struct Put: Sendable, Hashable {
+        /// The entry as it is.
+        public let entry: KeyValue
+        /// The entry as it was; nil if there was none.
+        public let previous: KeyValue?
+    }
+
+    /// The revision of the mirror after the change.
+    ///
+    /// It is lower than the one of the change before when the store was restored from a backup.
+    public let revision: Revision
+    /// Entries that are gone, as they were.
+    public let deletions: [KeyValue]
+    /// Entries that are new or have changed; none of them is as it was.
+    public let puts: [Put]
+    /// The change is the difference between two states, and what happened between them is not known.
+    ///
+    /// So are the first change of an iteration, which has all entries, what a subscriber gets that was too far behind,
+    /// and what the mirror has missed. Other changes are exactly those of one revision.
+    public let isDifference: Bool
+
+    /// Nothing is different.
+    public var isEmpty: Bool { deletions.isEmpty && puts.isEmpty }
+
+    /// How many entries are different.
+    var count: Int { deletions.count + puts.count }
+}
+
+extension MirrorChange {
+    /// What leads from `old` to `new`, in the order of keys.
+    init(from old: SortedEntries, to new: SortedEntries, at revision: Revision) {
+        var deletions: [KeyValue] = []
+        var puts: [Put] = []
+        var (oldEntries, newEntries) = (old.makeIterator(), new.makeIterator())
+        var (left, right) = (oldEntries.next(), newEntries.next())
+        while left != nil || right != nil {
+            if let entry = left, right.map({ entry.key < $0.key }) ?? true {
+                deletions.append(entry)
+                left = oldEntries.next()
+            } else if let entry = right {
+                let previous = left?.key == entry.key ? left : nil
+                // After a restoration, the same revision may have made another entry.
+                if previous != entry { puts.append(Put(entry: entry, previous: previous)) }
+                if previous != nil { left = oldEntries.next() }
+                right = newEntries.next()
+            }
+        }
+        self.init(revision: revision, deletions: deletions, puts: puts, isDifference: true)
+    }
+}

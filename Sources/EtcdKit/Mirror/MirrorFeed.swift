@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A mirror as its readers and the task that keeps it current share it.
+final class MirrorFeed: Sendable {
+    struct Content {
+        var state: MirrorState
+        /// What was in the store then is in the snapshot.
+        var currentAsOf: ContinuousClock.Instant
+        /// The entries must be listed anew.
+        var isListDue = false
+        /// Why there will be no more changes.
+        var ending: EtcdError?
+        fileprivate var subscribers: [MirrorSubscriber] = []
+        fileprivate var nextSubscriber = 0
+        fileprivate var waiting: [Completion<Void>] = []
+
+        var snapshot: MirrorSnapshot { state.snapshot }
+
+        mutating func takeChanges(for subscriber: Int) -> MirrorSubscriber.Portion? {
+            guard let index = subscribers.firstIndex(where: { $0.id == subscriber }) else { return nil }
+            return subscribers[index].take(state.snapshot)
+        }
+    }
+
+    private let content: Lock<Content>
+    private let maximumPendingChanges: Int
+
+    init(_ state: MirrorState, asOf instant: ContinuousClock.Instant, _ options: MirrorOptions) {
+        content = Lock(Content(state: state, currentAsOf: instant))
+        maximumPendingChanges = options.maximumPendingChanges
+    }
+
+    func read<Result>(_ body: (Content) -> Result) -> Result {
+        content.withLock { body($0) }
+    }
+
+    // MARK: The follower's side
+
+    /// Applies the changes of a revision.
+    ///
+    /// - Returns: Whether they follow on what is here.
+    func apply(_ batch: WatchBatch) -> Bool {
+        update { content in
+            guard let change = content.state.apply(batch) else { return false }
+            publish(change, to: &content)
+            return true
+        }
+    }
+
+    /// Takes over a list that was begun at `instant`.
+    func replace(with entries: SortedEntries, at header: ResponseHeader, asOf instant: ContinuousClock.Instant) {
+        update { content in
+            publish(content.state.replace(with: entries, at: header), to: &content)
+            content.currentAsOf = instant
+            content.isListDue = false
+        }
+    }
+
+    /// Judges an answer by `judgement` that was asked for at `instant`.
+    func judge(
+        askedAt instant: ContinuousClock.Instant,
+        _ judgement: (inout MirrorState) -> MirrorState.Verdict
+    ) -> MirrorState.Verdict {
+        update { content in
+            let verdict = judgement(&content.state)
+            switch verdict {
+            case .current: content.currentAsOf = max(content.currentAsOf, instant)
+            case .restored: content.isListDue = true
+            case .behind, .outdated: break
+            }
+            return verdict
+        }
+    }
+
+    /// Has the entries listed anew, unless they were since the inquiry.
+    func requireList(_ inquiry: MirrorState.Inquiry) {
+        update { if $0.state.isOf(inquiry) { $0.isListDue = true } }
+    }
+
+    /// Ends the mirror; only the first reason counts.
+    func end(_ error: EtcdError) {
+        update { $0.ending = $0.ending ?? error }
+    }
+
+    private func publish(_ change: MirrorChange, to content: inout Content) {
+        for index in content.subscribers.indices {
+            content.subscribers[index].offer(change, limit: maximumPendingChanges)
+        }
+    }
+
+    /// Changes the content and wakes all who wait for something.
+    private func update<Result>(_ body: (inout Content) -> Result) -> Result {
+        let (result, waiting) = content.withLock { content in
+            let result = body(&content)
+            defer { content.waiting = [] }
+            return (result, content.waiting)
+        }
+        if !waiting.isEmpty {
+            EventLoop.execute { for completion in waiting { completion.complete(()) } }
+        }
+        return result
+    }
+
+    // MARK: The readers' side
+
+    /// Waits until `body` returns something, and no longer than until `deadline`.
+    ///
+    /// - Returns: What `body` has returned; nil after the deadline.
+    /// - Throws: Why the mirror has ended, or `cancelled`.
+    func wait<Result>(
+        until deadline: ContinuousClock.Instant? = nil,
+        for body: (inout Content) -> Result?
+    ) async throws(EtcdError) -> Result? {
+        while true {
+            if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+            let completion = Completion<Void>()
+            let (result, ending) = content.withLock { content in
+                let result = body(&content)
+                if result == nil { content.waiting.append(completion) }
+                return (result, content.ending)
+            }
+            if let result { return result }
+            if let ending {
+                forget(completion)
+                throw ending
+            }
+            if let deadline, .now >= deadline {
+                forget(completion)
+                return nil
+            }
+            await completion.wait {
+                guard let deadline else { return }
+                _ = EventLoop.schedule(at: deadline) { completion.complete(()) }
+            } onCancel: {
+                completion.complete(())
+            }
+            forget(completion)
+        }
+    }
+
+    private func forget(_ completion: Completion<Void>) {
+        content.withLock { content in content.waiting.removeAll { $0 === completion } }
+    }
+
+    func subscribe() -> Int {
+        content.withLock { content in
+            content.nextSubscriber += 1
+            content.subscribers.append(MirrorSubscriber(id: content.nextSubscriber))
+            return content.nextSubscriber
+        }
+    }
+
+    func unsubscribe(_ id: Int) {
+        content.withLock { content in content.subscribers.removeAll { $0.id == id } }
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Lists the entries of a range, and then keeps the list current by a watch, checks, and more lists where need be.
+struct MirrorFollower: Sendable {
+    let client: EtcdClient
+    let range: KeyRange
+    let options: MirrorOptions
+    let feed: MirrorFeed
+
+    /// Reads the first list.
+    init(_ client: EtcdClient, _ range: KeyRange, _ options: MirrorOptions) async throws(EtcdError) {
+        if range.isEmpty { throw EtcdError(.invalidArgument, "the range to mirror is empty") }
+        self.client = client
+        self.range = range
+        self.options = options
+        let start = ContinuousClock.now
+        let (entries, header) = try await Self.list(client, range, options)
+        feed = MirrorFeed(MirrorState(range, entries, at: header), asOf: start, options)
+    }
+
+    /// Keeps the mirror current until that cannot be done any more, and returns the reason.
+    func run() async -> EtcdError {
+        do throws(EtcdError) {
+            while true {
+                try await follow()
+                let start = ContinuousClock.now
+                let (entries, header) = try await client.persist { () throws(EtcdError) in
+                    try await Self.list(client, range, options)
+                }
+                feed.replace(with: entries, at: header, asOf: start)
+                client.core.channel.context.report(.watchResynced(range, at: header.revision))
+            }
+        } catch {
+            feed.end(error)
+            return error
+        }
+    }
+
+    /// All entries at one revision.
+    private static func list(
+        _ client: EtcdClient,
+        _ range: KeyRange,
+        _ options: MirrorOptions
+    ) async throws(EtcdError) -> (SortedEntries, ResponseHeader) {
+        while true {
+            let header = try await client.position(near: range)
+            var settings = RangeOptions()
+            settings.revision = header.revision
+            do throws(EtcdError) {
+                var content = SortedEntries()
+                var entries = client.entries(in: range, pageSize: options.pageSize, options: settings)
+                    .makeAsyncIterator()
+                while let entry = try await entries.next() { content.put(entry) }
+                return (content, header)
+            } catch {
+                // It was compacted meanwhile.
+                if error.code != .compacted { throw error }
+            }
+        }
+    }
+
+    /// Keeps the list current until another is due.
+    private func follow() async throws(EtcdError) {
+        let revision = feed.read(\.snapshot.revision)
+        let result = await withTaskGroup(of: Result<Void, EtcdError>.self) { group in
+            group.addTask { await Self.result { () throws(EtcdError) in try await watch(from: revision.next) } }
+            group.addTask { await Self.result { () throws(EtcdError) in try await check() } }
+            group.addTask {
+                await Self.result { () throws(EtcdError) in
+                    _ = try await feed.wait { $0.isListDue ? true : nil }
+                }
+            }
+            let first = await group.next()
+            group.cancelAll()
+            return first ?? .success(())
+        }
+        try result.get()
+    }
+
+    private static func result(_ body: () async throws(EtcdError) -> Void) async -> Result<Void, EtcdError> {
+        do throws(EtcdError) { return .success(try await body()) } catch { return .failure(error) }
+    }
+
+    /// Applies what the watch brings until it has a gap, or does not fit.
+    private func watch(from revision: Revision) async throws(EtcdError) {
+        var batches = client.watch(range, from: revision).batches.makeAsyncIterator()
+        do throws(EtcdError) {
+            while let batch = try await batches.next(), feed.apply(batch) {}
+        } catch {
+            if error.code != .compacted { throw error }
+        }
+    }
+
+    /// Makes sure, time after time, that the mirror is current; nothing else tells of a store that was restored.
+    private func check() async throws(EtcdError) {
+        var cost = Duration.zero
+        while true {
+            // A cancelled pause is noticed by the next read.
+            try? await Task.sleep(for: max(options.checkInterval.bounded, cost * 20))
+            let start = ContinuousClock.now
+            do throws(EtcdError) {
+                _ = try await consistentSnapshot()
+            } catch {
+                if !error.code.isTransient { throw error }
+            }
+            cost = min(start.duration(to: .now), .seconds(3))
+        }
+    }
+
+    // MARK: Consistent reads
+
+    /// How long the watch may take before the server is asked whether there is anything for it.
+    private static let grace = (first: Duration.milliseconds(25), last: Duration.seconds(1))
+
+    /// A snapshot that has all that was in the store when this was called.
+    func consistentSnapshot() async throws(EtcdError) -> MirrorSnapshot {
+        let deadline = ContinuousClock.now + client.timeout
+        let start = ContinuousClock.now
+        while true {
+            let inquiry = feed.read(\.state.inquiry)
+            let header = try await client.position(near: range)
+            let verdict = feed.judge(askedAt: start) { $0.judge(header, inquiry) }
+            if verdict == .behind {
+                try await catchUp(with: header, inquiry, askedAt: start, until: deadline)
+            } else if verdict == .restored {
+                let isListed = try await feed.wait(until: deadline) { $0.state.isOf(inquiry) ? nil : true }
+                if isListed == nil { throw EtcdError(.deadlineExceeded, "the restored store was not listed in time") }
+            }
+            if let snapshot = snapshot(at: header, inquiry) { return snapshot }
+        }
+    }
+
+    /// The snapshot, if it has reached the revision of `header`.
+    private func snapshot(at header: ResponseHeader, _ inquiry: MirrorState.Inquiry) -> MirrorSnapshot? {
+        feed.read { content in
+            let hasArrived = content.state.isOf(inquiry) && content.snapshot.revision >= header.revision
+            return hasArrived ? content.snapshot : nil
+        }
+    }
+
+    /// Waits until the mirror has reached the revision of `header`, or was listed anew.
+    private func catchUp(
+        with header: ResponseHeader,
+        _ first: MirrorState.Inquiry,
+        askedAt start: ContinuousClock.Instant,
+        until deadline: ContinuousClock.Instant
+    ) async throws(EtcdError) {
+        var grace = Self.grace.first
+        var inquiry = first
+        var isMissing = false
+        while true {
+            let hasArrived = try await feed.wait(until: min(deadline, .now + grace)) { content in
+                let isOver = !content.state.isOf(first) || content.snapshot.revision >= header.revision
+                return isOver ? true : nil
+            }
+            if hasArrived != nil {
+                _ = feed.judge(askedAt: start) { $0.judge(header, first) }
+                return
+            }
+            if .now >= deadline {
+                // The watch is silent although there is something for it: it is ahead of a restored store perhaps.
+                if isMissing && feed.read(\.snapshot.revision) == inquiry.revision { feed.requireList(inquiry) }
+                throw EtcdError(.deadlineExceeded, "the watch has not brought revision \(header.revision) in time")
+            }
+            inquiry = feed.read(\.state.inquiry)
+            let answer = try await client.range(range, options: inquiry.question)
+            isMissing = feed.judge(askedAt: start) { $0.judge(answer, inquiry) } == .behind
+            grace = min(grace * 2, Self.grace.last)
+        }
+    }
+}
+
+extension EtcdClient {
+    /// The newest revision of the store, found by the cheapest linearizable read that who may read `range` may make.
+    fileprivate func position(near range: KeyRange) async throws(EtcdError) -> ResponseHeader {
+        var options = RangeOptions()
+        options.countOnly = true
+        return try await self.range(.key(Key(bytes: range.start)), options: options).header
+    }
+}

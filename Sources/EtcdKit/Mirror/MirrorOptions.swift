@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a mirror reads and checks.
+public struct MirrorOptions: Sendable, Hashable {
+    /// How many entries one request of a list reads, at least 1.
+    ///
+    /// An answer must not be larger than ``EtcdClient/Configuration/maximumMessageSize``.
+    public var pageSize = 1000
+    /// How often the mirror makes sure that it is current, and that the store was not restored from a backup.
+    ///
+    /// A check is a small read. Where the store has changed since and the range has not, it makes the server look through
+    /// the range; a check that takes long is therefore made less often, so that checks take a twentieth of the time.
+    public var checkInterval = Duration.seconds(5)
+    /// How many changed entries wait for a subscriber to ``KeyMirror/changes``.
+    ///
+    /// One that is farther behind gets the difference instead.
+    public var maximumPendingChanges = 1000
+
+    /// Makes options for mirrors of any size.
+    public init() {}
+}

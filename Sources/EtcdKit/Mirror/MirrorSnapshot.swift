@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The entries of a range as they were at one revision, in the order of their keys.
+///
+/// A snapshot is a value that never changes. To take one costs nothing, however many entries it has: snapshots of a
+/// mirror share what is the same in them.
+public struct MirrorSnapshot: Sendable, Equatable {
+    /// The keys that the snapshot is of.
+    public let range: KeyRange
+    /// The revision at which the store was like this.
+    public let revision: Revision
+    let content: SortedEntries
+
+    /// How many entries there are.
+    public var count: Int { content.count }
+
+    /// There is no entry.
+    public var isEmpty: Bool { content.count == 0 }
+
+    /// The entry of `key`, or nil if there is none.
+    ///
+    /// The time for it grows with the logarithm of ``count``.
+    public subscript(key: Key) -> KeyValue? { content[key] }
+
+    /// The entries whose keys are in `part`.
+    ///
+    /// - Parameter part: Any keys, such as `.prefix("services/api/")`.
+    /// - Returns: The entries, in the order of their keys.
+    public func entries(in part: KeyRange) -> Entries { Entries(content: content, part: part) }
+
+    /// Whether two snapshots are of the same range and revision, and have the same entries.
+    public static func == (left: Self, right: Self) -> Bool {
+        left.range == right.range && left.revision == right.revision && left.count == right.count
+            && left.elementsEqual(right)
+    }
+
+    /// Some entries of a snapshot, in the order of their keys.
+    public struct Entries: Sequence, Sendable {
+        fileprivate let content: SortedEntries
+        fileprivate let part: KeyRange
+
+        /// Starts at the first of the entries.
+        public func makeIterator() -> Iterator {
+            Iterator(base: content.makeIterator(from: Key(bytes: part.start)), part: part)
+        }
+
+        /// An iteration over entries of a snapshot.
+        public struct Iterator: IteratorProtocol {
+            fileprivate var base: SortedEntries.Iterator
+            fileprivate let part: KeyRange
+
+            /// The next entry, or nil at the end.
+            public mutating func next() -> KeyValue? {
+                base.next().flatMap { part.contains($0.key) ? $0 : nil }
+            }
+        }
+    }
+}
+
+extension MirrorSnapshot: Sequence {
+    /// Starts at the first entry.
+    public func makeIterator() -> Entries.Iterator { entries(in: range).makeIterator() }
+
+    /// How many entries there are.
+    public var underestimatedCount: Int { count }
+}

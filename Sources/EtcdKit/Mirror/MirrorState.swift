@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a mirror holds, and what follows from what etcd says: a value without clock and I/O.
+///
+/// Its promise: ``snapshot`` is what a reader of the store finds at its revision. It does not stand on
+/// ``WatchOptions/CompactionPolicy/resync`` of watches, because it has the entries by which to find a difference anyway,
+/// and because a restored store needs the same, of which a watch hears nothing.
+struct MirrorState {
+    /// What was known when the store was asked for something.
+    struct Inquiry {
+        fileprivate let list: Int
+        fileprivate let term: UInt64
+        let revision: Revision
+        fileprivate let count: Int
+        /// The entries of the newest put, as far as they are still there.
+        fileprivate let newest: [KeyValue]
+        fileprivate let newestRevision: Revision
+
+        /// Reads what is as new as the newest entries, or newer.
+        var question: RangeOptions {
+            var options = RangeOptions()
+            options.minModRevision = newestRevision
+            options.keysOnly = true
+            options.limit = newest.count + 1
+            return options
+        }
+    }
+
+    /// What an answer to an inquiry means.
+    enum Verdict: Equatable {
+        /// The mirror has all that was in the store when it was asked.
+        case current
+        /// There may be, or there are, changes that the mirror has not seen.
+        case behind
+        /// The store is not the one that was mirrored any more: it was restored from a backup.
+        case restored
+        /// The mirror was listed anew meanwhile, so that the answer says nothing of it.
+        case outdated
+    }
+
+    private(set) var snapshot: MirrorSnapshot
+    /// How often the entries were listed.
+    private(set) var list = 1
+    private var term: UInt64
+    /// The revision of the newest put, and its keys.
+    private var newest: (revision: Revision, keys: [Key])
+
+    /// The state after the first list, which was read at the revision of `header`.
+    init(_ range: KeyRange, _ entries: SortedEntries, at header: ResponseHeader) {
+        snapshot = MirrorSnapshot(range: range, revision: header.revision, content: entries)
+        term = header.raftTerm
+        newest = Self.newest(of: entries)
+    }
+
+    /// Takes over another list.
+    mutating func replace(with entries: SortedEntries, at header: ResponseHeader) -> MirrorChange {
+        let change = MirrorChange(from: snapshot.content, to: entries, at: header.revision)
+        snapshot = MirrorSnapshot(range: snapshot.range, revision: header.revision, content: entries)
+        term = header.raftTerm
+        newest = Self.newest(of: entries)
+        list += 1
+        return change
+    }
+
+    private static func newest(of entries: SortedEntries) -> (Revision, [Key]) {
+        var newest: (revision: Revision, keys: [Key]) = (0, [])
+        for entry in entries where entry.modRevision >= newest.revision {
+            if entry.modRevision > newest.revision { newest = (entry.modRevision, []) }
+            newest.keys.append(entry.key)
+        }
+        return newest
+    }
+
+    /// Applies all changes of one revision.
+    ///
+    /// - Returns: Nil if they cannot have followed on what is here; nothing was changed then.
+    mutating func apply(_ batch: WatchBatch) -> MirrorChange? {
+        guard batch.revision > snapshot.revision, batch.events.allSatisfy(follows) else { return nil }
+        var content = snapshot.content
+        // Gives up the other reference to the entries, which would else be copied.
+        snapshot = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: SortedEntries())
+        var deletions: [KeyValue] = []
+        var puts: [MirrorChange.Put] = []
+        for event in batch.events {
+            switch event.kind {
+            case .put: puts.append(MirrorChange.Put(entry: event.entry, previous: content.put(event.entry)))
+            case .delete: if let entry = content.remove(event.key) { deletions.append(entry) }
+            }
+        }
+        snapshot = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: content)
+        if !puts.isEmpty { newest = (batch.revision, puts.map(\.entry.key)) }
+        return MirrorChange(revision: batch.revision, deletions: deletions, puts: puts, isDifference: false)
+    }
+
+    /// Whether an event can be the next of its key: one that does not fit is of another history.
+    private func follows(_ event: WatchEvent) -> Bool {
+        let present = snapshot.content[event.key]
+        switch event.kind {
+        case .delete: return present != nil
+        case .put where event.isCreation: return present == nil
+        case .put:
+            return present?.createRevision == event.entry.createRevision && present?.version == event.entry.version - 1
+        }
+    }
+
+    // MARK: Inquiries
+
+    /// What to compare an answer with that is asked for now.
+    var inquiry: Inquiry {
+        Inquiry(
+            list: list,
+            term: term,
+            revision: snapshot.revision,
+            count: snapshot.count,
+            newest: newest.keys.compactMap { snapshot[$0] }.filter { $0.modRevision == newest.revision },
+            newestRevision: newest.revision
+        )
+    }
+
+    /// Whether the mirror still has the entries of the list that the inquiry was made of.
+    func isOf(_ inquiry: Inquiry) -> Bool { list == inquiry.list }
+
+    /// Judges by the header of a linearizable read.
+    ///
+    /// Neither a store's revision nor its term of Raft is ever lower than before, unless it was restored.
+    mutating func judge(_ header: ResponseHeader, _ inquiry: Inquiry) -> Verdict {
+        guard isOf(inquiry) else { return .outdated }
+        if header.revision < inquiry.revision || header.raftTerm < inquiry.term { return .restored }
+        term = max(term, header.raftTerm)
+        return snapshot.revision >= header.revision ? .current : .behind
+    }
+
+    /// Judges by the answer to the inquiry's question, a linearizable read.
+    ///
+    /// If there is no newer entry than at the inquiry's revision, all entries in the store existed then as they are. If
+    /// they are as many as there were then, none was deleted either: nothing has changed in between, and the snapshot is
+    /// that of the answer's revision. This holds for every version of etcd, whereas news of a watch's progress may
+    /// overtake events before 3.4.25 and 3.5.8.
+    ///
+    /// The newest entries that are known come along, to see that they are there: a store that was restored does not have
+    /// them, or has others of that age, even if its revision has risen beyond the mirror's again.
+    mutating func judge(_ answer: RangeResponse, _ inquiry: Inquiry) -> Verdict {
+        let verdict = judge(answer.header, inquiry)
+        guard verdict == .behind else { return verdict }
+        let known = inquiry.newest.map(Self.identity)
+        let found = answer.entries.map(Self.identity)
+        if zip(answer.entries, found).contains(where: { $0.modRevision <= inquiry.revision && !known.contains($1) }) {
+            return .restored
+        }
+        if answer.entries.contains(where: { $0.modRevision > inquiry.revision }) { return .behind }
+        // Nothing is newer, so what is missing was deleted, and nothing has taken its place.
+        let missing = known.count - found.count
+        if answer.count > inquiry.count - missing { return .restored }
+        guard answer.count == inquiry.count else { return .behind }
+        snapshot = MirrorSnapshot(range: snapshot.range, revision: answer.header.revision, content: snapshot.content)
+        return .current
+    }
+
+    /// The entry without what an answer of keys only leaves out.
+    private static func identity(_ entry: KeyValue) -> KeyValue {
+        var identity = entry
+        identity.value = Value(bytes: [])
+        return identity
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The changes that wait for one consumer: a value that keeps no more than a limit.
+struct MirrorSubscriber {
+    /// What the consumer gets next.
+    enum Portion {
+        case changes([MirrorChange])
+        /// The difference between two states, which is for the consumer to find.
+        case difference(from: SortedEntries, to: MirrorSnapshot)
+
+        var changes: [MirrorChange] {
+            switch self {
+            case .changes(let changes): changes
+            case .difference(let old, let new):
+                [MirrorChange(from: old, to: new.content, at: new.revision)]
+            }
+        }
+    }
+
+    let id: Int
+    /// What the consumer has been told of.
+    private var seen = SortedEntries()
+    private var pending: [MirrorChange] = []
+    private var pendingCount = 0
+    /// There is more than may wait; so it is at first, when the consumer knows nothing.
+    private var isBehind = true
+
+    init(id: Int) { self.id = id }
+
+    mutating func offer(_ change: MirrorChange, limit: Int) {
+        if isBehind || change.isEmpty { return }
+        pending.append(change)
+        pendingCount += change.count
+        guard pendingCount > limit else { return }
+        isBehind = true
+        pending = []
+    }
+
+    /// Takes all that is new up to `current`; nil if there is nothing.
+    mutating func take(_ current: MirrorSnapshot) -> Portion? {
+        if !isBehind && pending.isEmpty { return nil }
+        defer {
+            seen = current.content
+            pending = []
+            pendingCount = 0
+            isBehind = false
+        }
+        return isBehind ? .difference(from: seen, to: current) : .changes(pending)
+    }
+}

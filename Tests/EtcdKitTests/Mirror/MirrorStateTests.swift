@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+@Suite("The state of a mirror")
+struct MirrorStateTests {
+    private static func entry(_ key: Key, created: Revision, modified: Revision, version: Int64 = 1) -> KeyValue {
+        var entry = KeyValue()
+        entry.key = key
+        entry.createRevision = created
+        entry.modRevision = modified
+        entry.version = version
+        return entry
+    }
+
+    private static func header(_ revision: Revision, term: UInt64 = 2) -> ResponseHeader {
+        var header = ResponseHeader()
+        header.revision = revision
+        header.raftTerm = term
+        return header
+    }
+
+    /// The keys `a` and `b` at revision 10.
+    private let old = [entry("a", created: 3, modified: 5, version: 2), entry("b", created: 4, modified: 4)]
+    private var state: MirrorState { MirrorState(.all, SortedEntries(old), at: Self.header(10)) }
+
+    private func put(_ entry: KeyValue) -> WatchBatch {
+        WatchBatch(revision: entry.modRevision, events: [WatchEvent(putOf: entry)])
+    }
+
+    @Test("all changes of a revision are one change, with the entries from before")
+    func batch() throws {
+        var state = state
+        let before = state.snapshot
+        let (changed, new) = (
+            Self.entry("a", created: 3, modified: 12, version: 3), Self.entry("c", created: 12, modified: 12)
+        )
+        let events = [WatchEvent(putOf: changed), WatchEvent(deletionOf: "b", at: 12), WatchEvent(putOf: new)]
+        let applied = state.apply(WatchBatch(revision: 12, events: events))
+        let change = try #require(applied)
+        #expect(change.revision == 12 && !change.isDifference)
+        #expect(change.puts.map(\.entry) == [changed, new])
+        #expect(change.puts.map(\.previous) == [old[0], nil])
+        #expect(change.deletions == [old[1]])
+        #expect(Array(state.snapshot) == [changed, new] && state.snapshot.revision == 12)
+        #expect(Array(before) == old && before.revision == 10)
+    }
+
+    @Test(
+        "an event that cannot follow on what is there changes nothing",
+        arguments: [
+            // An old one, another life of the key, a missed version, a missed deletion, a missed creation.
+            WatchEvent(putOf: entry("c", created: 10, modified: 10)),
+            WatchEvent(putOf: entry("a", created: 7, modified: 11, version: 3)),
+            WatchEvent(putOf: entry("a", created: 3, modified: 11, version: 4)),
+            WatchEvent(putOf: entry("a", created: 11, modified: 11)),
+            WatchEvent(putOf: entry("c", created: 7, modified: 11, version: 2)),
+            WatchEvent(deletionOf: "c", at: 11),
+        ]
+    )
+    func misfit(_ event: WatchEvent) {
+        var state = state
+        #expect(state.apply(WatchBatch(revision: event.revision, events: [event])) == nil)
+        #expect(state.snapshot == self.state.snapshot)
+    }
+
+    @Test("another list is a difference, also when it goes back in time")
+    func replacement() {
+        var state = state
+        let inquiry = state.inquiry
+        // The same revision, but another entry: a store that was restored has made it anew.
+        let other = Self.entry("b", created: 3, modified: 4, version: 2)
+        let change = state.replace(with: SortedEntries([old[0], other]), at: Self.header(6))
+        #expect(change.isDifference && change.revision == 6)
+        #expect(change.puts.map(\.entry) == [other] && change.deletions.isEmpty)
+        #expect(Array(state.snapshot) == [old[0], other] && state.snapshot.revision == 6)
+        #expect(state.judge(Self.header(20), inquiry) == .outdated)
+    }
+
+    @Test("a lower revision or a lower term means that the store was restored")
+    func headers() {
+        var state = state
+        let inquiry = state.inquiry
+        #expect(state.judge(Self.header(10), inquiry) == .current)
+        #expect(state.judge(Self.header(11), inquiry) == .behind)
+        #expect(state.judge(Self.header(9), inquiry) == .restored)
+        #expect(state.judge(Self.header(11, term: 1), inquiry) == .restored)
+        // Of two answers on the way, the older one may come last.
+        #expect(state.judge(Self.header(11, term: 5), inquiry) == .behind)
+        #expect(state.judge(Self.header(11, term: 4), inquiry) == .behind)
+        #expect(state.judge(Self.header(11, term: 4), state.inquiry) == .restored)
+    }
+
+    @Test("nothing newer and as many entries as before prove that nothing has changed; a deletion shows in the count")
+    func proof() {
+        var answer = RangeResponse()
+        answer.header = Self.header(15)
+        answer.count = 2
+        // What is as new as the newest that is known comes along.
+        answer.entries = [old[0]]
+        #expect(state.inquiry.question.minModRevision == 5)
+        var unchanged = state
+        #expect(unchanged.judge(answer, unchanged.inquiry) == .current)
+        #expect(unchanged.snapshot.revision == 15 && Array(unchanged.snapshot) == old)
+        // What came before that revision would now be a contradiction.
+        #expect(unchanged.apply(put(Self.entry("c", created: 15, modified: 15))) == nil)
+        #expect(unchanged.apply(put(Self.entry("c", created: 16, modified: 16))) != nil)
+
+        var deleted = state
+        answer.count = 1
+        #expect(deleted.judge(answer, deleted.inquiry) == .behind)
+        var changed = state
+        answer.count = 2
+        answer.entries = [Self.entry("a", created: 3, modified: 14, version: 3)]
+        #expect(changed.judge(answer, changed.inquiry) == .behind)
+        #expect(changed.snapshot.revision == 10)
+        answer.entries = [old[0], Self.entry("c", created: 11, modified: 11)]
+        #expect(changed.judge(answer, changed.inquiry) == .behind)
+    }
+
+    @Test("an entry that is as old as those of the mirror, but not among them, is of another history")
+    func otherHistory() {
+        var answer = RangeResponse()
+        answer.header = Self.header(15)
+        answer.count = 2
+        for other in [
+            Self.entry("b", created: 4, modified: 6, version: 2), Self.entry("a", created: 5, modified: 5),
+            Self.entry("a", created: 3, modified: 10, version: 3),
+        ] {
+            var state = state
+            answer.entries = [other]
+            #expect(state.judge(answer, state.inquiry) == .restored)
+            #expect(state.snapshot.revision == 10)
+        }
+        // The newest is not there, nothing is newer, and yet there are as many: so none was deleted.
+        var state = state
+        answer.entries = []
+        #expect(state.judge(answer, state.inquiry) == .restored)
+        answer.count = 1
+        #expect(state.judge(answer, state.inquiry) == .behind)
+    }
+
+    @Test("a subscriber gets changes one by one, and the difference when too many wait")
+    func subscriber() throws {
+        var state = state
+        var subscriber = MirrorSubscriber(id: 1)
+        var replica = SortedEntries()
+        func deliver() throws -> [MirrorChange] {
+            let portion = subscriber.take(state.snapshot)
+            let changes = try #require(portion).changes
+            for change in changes {
+                for entry in change.deletions { #expect(replica.remove(entry.key) == entry) }
+                for put in change.puts { #expect(replica.put(put.entry) == put.previous) }
+            }
+            #expect(Array(replica) == Array(state.snapshot))
+            return changes
+        }
+        #expect(try deliver().map(\.isDifference) == [true])
+        #expect(subscriber.take(state.snapshot) == nil)
+        var revision: Revision = 11
+        for (count, expected) in [(3, [false, false, false]), (4, [true]), (2, [false, false])] {
+            for _ in 0..<count {
+                let key = "n/\(revision)" as Key
+                let change = state.apply(put(Self.entry(key, created: revision, modified: revision)))
+                try subscriber.offer(#require(change), limit: 3)
+                revision = revision.next
+            }
+            #expect(try deliver().map(\.isDifference) == expected)
+        }
+    }
+}

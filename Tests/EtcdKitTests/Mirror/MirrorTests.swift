@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+
+@Suite("Mirrors", .timeLimit(.minutes(1)))
+struct MirrorTests {
+    @Test("a mirror has what is there, and follows")
+    func following() async throws {
+        try await withLiveClient { client, prefix in
+            for number in 1000..<3500 { try await client.put(prefix + Key("\(number)"), "old") }
+            try await client.put("outside/" + prefix, "x")
+            var options = MirrorOptions()
+            options.pageSize = 1000
+            try await client.withMirror(of: .prefix(prefix), options: options) { mirror in
+                let first = mirror.snapshot
+                #expect(first.count == 2500)
+                #expect(first[prefix + "2000"]?.value == "old")
+                #expect(first.entries(in: .prefix(prefix + "20")).count { _ in true } == 100)
+
+                let revision = try await client.transaction(then: [
+                    .put(prefix + "2000", "new"), .delete(prefix + "2001"), .put(prefix + "4000", "new"),
+                ]).header.revision
+                let second = try await mirror.waitUntil(revision: revision)
+                #expect(second.revision == revision && second.count == 2500)
+                #expect(second[prefix + "2000"]?.value == "new")
+                #expect(second[prefix + "2001"] == nil)
+                #expect(first.count == 2500 && first[prefix + "2001"] != nil)
+                #expect(try await Array(second) == client.range(.prefix(prefix), options: at(revision)).entries)
+                #expect(mirror.failure == nil)
+            }
+        }
+    }
+
+    private func at(_ revision: Revision) -> RangeOptions {
+        var options = RangeOptions()
+        options.revision = revision
+        return options
+    }
+
+    @Test("a consistent read sees the caller's own last write, and comes back when nobody writes to the range")
+    func consistentReads() async throws {
+        try await withLiveClient { client, prefix in
+            try await client.withMirror(of: .prefix(prefix)) { mirror in
+                for number in 0..<300 {
+                    let key = prefix + Key("\(number % 7)")
+                    let revision: Revision
+                    switch number % 4 {
+                    case 0: revision = try await client.delete(key).header.revision
+                    case 1: revision = try await client.put("outside/" + prefix, "\(number)").header.revision
+                    default: revision = try await client.put(key, "\(number)").header.revision
+                    }
+                    let snapshot = try await mirror.consistentSnapshot()
+                    #expect(snapshot.revision >= revision)
+                    if number % 4 == 0 { #expect(snapshot[key] == nil) }
+                    if number % 4 > 1 { #expect(snapshot[key]?.value == Value("\(number)")) }
+                }
+                #expect(mirror.staleness < .seconds(1))
+            }
+        }
+    }
+
+    @Test("one can wait for a revision that changed nothing in the range, and stop to wait")
+    func waiting() async throws {
+        try await withLiveClient { client, prefix in
+            try await client.withMirror(of: .prefix(prefix)) { mirror in
+                let revision = try await client.put("outside/" + prefix, "x").header.revision
+                #expect(try await mirror.waitUntil(revision: revision).revision >= revision)
+                let waiting = Task { try await mirror.waitUntil(revision: Revision(rawValue: .max)) }
+                let reading = Task {
+                    for try await snapshot in mirror.snapshots where snapshot.count > 1_000_000 { return }
+                }
+                let listening = Task {
+                    for try await change in mirror.changes where change.count > 1_000_000 { return }
+                }
+                try await Task.sleep(for: .milliseconds(50))
+                waiting.cancel()
+                reading.cancel()
+                listening.cancel()
+                await expectError(.cancelled) { try await waiting.value }
+                await expectError(.cancelled) { try await reading.value }
+                await expectError(.cancelled) { try await listening.value }
+            }
+        }
+    }
+
+    @Test("snapshots skip to the newest, and changes to the difference, which ends in the exact final state")
+    func slowConsumers() async throws {
+        try await withLiveClient { client, prefix in
+            var options = MirrorOptions()
+            options.maximumPendingChanges = 50
+            try await client.withMirror(of: .prefix(prefix), options: options) { mirror in
+                var snapshots = mirror.snapshots.makeAsyncIterator()
+                var changes = mirror.changes.makeAsyncIterator()
+                #expect(try await snapshots.next()?.isEmpty == true)
+                #expect(try await changes.next()?.isEmpty == true)
+                var replica: [Key: KeyValue] = [:]
+                for burst in [10, 1000] {
+                    var last: Revision = 0
+                    for number in 0..<burst {
+                        let key = prefix + Key("\(number % 40)")
+                        if number % 3 == 2 { try await client.delete(key) }
+                        last = try await client.put(key, "\(number)").header.revision
+                    }
+                    try await mirror.waitUntil(revision: last)
+                    // One step each brings them to the end.
+                    let snapshot = try #require(try await snapshots.next())
+                    #expect(snapshot.revision >= last)
+                    var revision: Revision = 0
+                    var count = 0
+                    while revision < last {
+                        let change = try #require(try await changes.next())
+                        for entry in change.deletions { #expect(replica.removeValue(forKey: entry.key) == entry) }
+                        for put in change.puts {
+                            #expect(replica.updateValue(put.entry, forKey: put.entry.key) == put.previous)
+                        }
+                        revision = change.revision
+                        count += 1
+                        #expect(change.isDifference == (burst == 1000))
+                    }
+                    #expect(count == (burst == 1000 ? 1 : burst))
+                    #expect(replica.values.sorted { $0.key < $1.key } == Array(snapshot))
+                }
+            }
+        }
+    }
+
+    @Test("a reader never sees half of a transaction")
+    func transactions() async throws {
+        try await withLiveClient { client, prefix in
+            try await client.withMirror(of: .prefix(prefix)) { mirror in
+                let isDone = Lock(false)
+                async let reads: Int = {
+                    var count = 0
+                    while !isDone.withLock({ $0 }) {
+                        let values = Set(mirror.snapshot.map(\.value))
+                        if values.count > 1 { Issue.record("\(values)") }
+                        count += 1
+                        await Task.yield()
+                    }
+                    return count
+                }()
+                for round in 0..<200 {
+                    try await client.transaction(then: (0..<10).map { .put(prefix + Key("\($0)"), Value("\(round)")) })
+                }
+                isDone.withLock { $0 = true }
+                #expect(await reads > 100)
+            }
+        }
+    }
+
+    @Test("a mirror without a scope ends when it is closed, and when it is dropped, and leaves no watch behind")
+    func handles() async throws {
+        try await withPrivateEtcd { client, cluster in
+            func watchers() async throws -> Double? {
+                try await cluster.members[0].metric("etcd_debugging_mvcc_watcher_total")
+            }
+            let mirror = try await client.mirror(of: .prefix("k/"))
+            try await client.put("k/1", "x")
+            #expect(try await mirror.consistentSnapshot().count == 1)
+            #expect(try await watchers() == 1)
+            await mirror.close()
+            #expect(mirror.failure?.code == .cancelled)
+            #expect(mirror.snapshot.count == 1)
+            await expectError(.cancelled) { try await mirror.consistentSnapshot() }
+            await expectError(.cancelled) { try await mirror.waitUntil(revision: 1000) }
+
+            var dropped: KeyMirror? = try await client.mirror(of: .prefix("k/"))
+            let changes = try #require(dropped?.changes)
+            dropped = nil
+            await expectError(.cancelled) { for try await _ in changes {} }
+            try await client.withMirror(of: .prefix("k/")) { _ in }
+            try await eventually("no watch is left") { try await watchers() == 0 }
+            await expectError(.invalidArgument) { try await client.mirror(of: .between("b", "a")) }
+        }
+    }
+
+    @Test("what ends a mirror ends its scope, and is the error of its readers")
+    func failure() async throws {
+        try await withLiveClient { client, prefix in
+            let other = try EtcdClient(client.configuration)
+            let seen = Lock<[EtcdError.Code]>([])
+            await expectError(.clientClosed) {
+                try await other.withMirror(of: .prefix(prefix)) { mirror in
+                    await other.close()
+                    do {
+                        for try await _ in mirror.changes {}
+                    } catch let error as EtcdError {
+                        seen.withLock { $0.append(error.code) }
+                    }
+                    // The task is cancelled, which ends what waits for something else.
+                    try await Task.sleep(for: .seconds(1000))
+                }
+            }
+            #expect(seen.withLock { $0 }.allSatisfy { [.clientClosed, .cancelled].contains($0) })
+            await expectError(.clientClosed) { try await other.withMirror(of: .prefix(prefix)) { _ in } }
+        }
+    }
+
+    @Test("a user who may not read the keys gets no mirror, and loses it with the right")
+    func permission() async throws {
+        try await withAuthenticatingEtcd { root, cluster in
+            try await withEtcdClient(cluster.configuration(user: "alice")) { alice in
+                await expectError(.permissionDenied) { try await alice.withMirror(of: .prefix("b/")) { _ in } }
+                var options = MirrorOptions()
+                options.checkInterval = .milliseconds(100)
+                await expectError(.permissionDenied) {
+                    try await alice.withMirror(of: .prefix("a/"), options: options) { mirror in
+                        try await root.put("a/1", "x")
+                        #expect(try await mirror.consistentSnapshot().count == 1)
+                        let method = GRPCMethod<Revocation, Wire.HeaderResponse>("/etcdserverpb.Auth/UserRevokeRole")
+                        _ = try await root.call(method, Revocation())
+                        try await Task.sleep(for: .seconds(1000))
+                    }
+                }
+            }
+        }
+    }
+
+    private struct Revocation: ProtobufMessage {
+        var user = "alice"
+        var role = "alice"
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &user)
+            try visitor.field(2, &role)
+        }
+    }
+}
