@@ -172,5 +172,7 @@ extension EtcdError.Code {
         "etcdserver: context deadline exceeded": .deadlineExceeded,
         "mvcc: watcher range is empty": .invalidArgument,
         "not a primary lessor": .leaderChanged,
+        "mutex: session is expired": .leaseLost,
+        "election: not leader": .leadershipLost,
     ]
 }

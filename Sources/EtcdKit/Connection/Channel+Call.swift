@@ -6,6 +6,8 @@ extension Channel {
         let call: EtcdClient.Call
         let isRead: Bool
         let needsLeader: Bool
+        /// Silence is no stall.
+        var mayWait = false
         /// Authentication itself goes without a token.
         var needsToken = true
         let frame: [UInt8]
@@ -94,7 +96,7 @@ extension Channel {
         var patience: GRPCUnaryCall.Patience?
         let limit = request.retry.patience(ofAttempt: number)
         // A call that ends before its patience needs none, nor does the only endpoint: there is no better one.
-        if .now + limit < request.deadline, hasAlternatives {
+        if !request.mayWait, .now + limit < request.deadline, hasAlternatives {
             patience = GRPCUnaryCall.Patience(end: .now + limit) { [weak self] in
                 guard let self else { return false }
                 suspect(link.endpoint, EtcdError(.unavailable, "no answer within \(limit) [\(link.endpoint)]"))
