@@ -11,6 +11,7 @@ extension EtcdClient {
 /// > - A lock lives as long as its lease. With ``Lease/ID/none``, etcd makes a lease that nobody renews, so the lock
 /// >   lapses after 60 seconds without a word. Keep a lease of your own alive, such as that of
 /// >   ``EtcdClient/withLease(timeToLive:_:)``.
+/// > - Before 3.5, a lease that ends during the wait is not noticed either: the key that is returned is gone.
 /// > - Unlocking deletes the key, whoever holds the lock by then.
 /// > - A token that expires while a call waits for the lock ends the call (etcd#17623).
 public struct LockService: Sendable {
