@@ -257,7 +257,9 @@ public final class EtcdCluster: Sendable {
             endpoint: options.tls == nil ? "127.0.0.1:\(place.clientPort)" : client,
             statePort: place.statePort,
             command: command,
-            sandbox: sandbox
+            sandbox: sandbox,
+            // Who joins may have to do so under authentication, where nobody is told whose port it is.
+            isVerified: !isNew
         )
     }
 

@@ -17,20 +17,29 @@ public final class EtcdMember: Sendable {
     private let statePort: UInt16
     private let command: [String]
     private let sandbox: Sandbox
-    private let state = Lock(State())
+    private let state: Lock<State>
 
     private struct State {
         var process: pid_t?
         /// Whether the process on the port has been seen to be ours, now or before a restart.
-        var isVerified = false
+        var isVerified: Bool
     }
 
-    init(name: String, endpoint: String, statePort: UInt16, command: [String], sandbox: Sandbox) {
+    /// Makes a member; with `isVerified`, nobody else is expected on its port.
+    init(
+        name: String,
+        endpoint: String,
+        statePort: UInt16,
+        command: [String],
+        sandbox: Sandbox,
+        isVerified: Bool
+    ) {
         self.name = name
         self.endpoint = endpoint
         self.statePort = statePort
         self.command = command
         self.sandbox = sandbox
+        state = Lock(State(isVerified: isVerified))
     }
 
     /// The number of its process, or nil if it has none.

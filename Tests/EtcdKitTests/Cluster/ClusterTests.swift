@@ -181,7 +181,24 @@ struct ClusterTests {
         }
     }
 
+    @Test("a learner and a member that votes join a cluster with authentication")
+    func authentication() async throws {
+        try await withAuthenticatingEtcd { root, cluster in
+            let learner = try await cluster.addMember { peerURL in
+                try await root.cluster.add(peerURLs: [peerURL], isLearner: true).members
+            }
+            let id = try #require(try await root.cluster.list().first { $0.name == learner.name }?.id)
+            try await whenSettled { try await root.cluster.promote(id) }
+            try await learner.waitUntilReady()
+            _ = try await cluster.addMember { peerURL in
+                try await whenSettled { try await root.cluster.add(peerURLs: [peerURL]).members }
+            }
+            #expect(try await root.cluster.list().count == 3)
+        }
+    }
+
     /// Makes a change as soon as the cluster is fit for it.
+    @discardableResult
     private func whenSettled<Result>(_ change: () async throws -> Result) async throws -> Result {
         let deadline = ContinuousClock.now + .seconds(20)
         while true {

@@ -55,6 +55,16 @@ struct AdministrationRepetitionTests {
         try await expect(.ambiguous, of: operation, method, callCount: 1)
     }
 
+    @Test("a server that gives a wait up at its deadline in words of its own does not make it certain")
+    func serverDeadline() async throws {
+        let member = try FakeMember()
+        member.onCall = { $0.refuse(.unknown, "context deadline exceeded") }
+        try await FakeMember.with([member]) { client in
+            await expectError(.ambiguous) { try await client.lockService.lock("l", lease: .none) }
+            #expect(member.callCount == 1)
+        }
+    }
+
     private func expect(
         _ code: EtcdError.Code,
         of operation: @escaping Operation,
