@@ -24,7 +24,7 @@ from google.protobuf.descriptor import FieldDescriptor as Field
 HERE = pathlib.Path(__file__).parent
 
 # Messages that EtcdKit keeps without regard to whether they were present; an empty one, it leaves out.
-PRESENCE_IGNORED = {"header", "kv", "plain"}
+PRESENCE_IGNORED = {"header", "kv", "plain", "member", "options", "perm", "leader"}
 
 SCALARS = {
     "int64": Field.TYPE_INT64, "uint64": Field.TYPE_UINT64, "uint32": Field.TYPE_UINT32, "bool": Field.TYPE_BOOL,
@@ -141,7 +141,7 @@ def prune(message):
             continue
         for item in value if field.is_repeated else [value]:
             prune(item)
-        if field.name in PRESENCE_IGNORED and not value.ByteSize():
+        if field.name in PRESENCE_IGNORED and not field.is_repeated and not value.ByteSize():
             message.ClearField(field.name)
 
 

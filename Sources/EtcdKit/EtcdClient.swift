@@ -190,6 +190,7 @@ extension EtcdClient {
             call: Call(method: method.path, requestSize: frame.count),
             isRead: method.isRead,
             needsLeader: method.needsLeader,
+            mayWait: method.mayWait,
             frame: frame,
             deadline: start + timeout,
             retry: retry

@@ -80,6 +80,8 @@ extension EtcdError.Code {
     public static let leaseTTLTooLarge = Self("leaseTTLTooLarge")
     /// The lease ran out or was revoked while it was kept alive: what depended on it is gone.
     public static let leaseLost = Self("leaseLost")
+    /// The candidate does not lead the election any more.
+    public static let leadershipLost = Self("leadershipLost")
 }
 
 // MARK: - The state of the cluster

@@ -172,5 +172,9 @@ extension EtcdError.Code {
         "etcdserver: context deadline exceeded": .deadlineExceeded,
         "mvcc: watcher range is empty": .invalidArgument,
         "not a primary lessor": .leaderChanged,
+        "context deadline exceeded": .deadlineExceeded,
+        "auth: authentication failed, password was given for no password user": .authenticationFailed,
+        "mutex: session is expired": .leaseLost,
+        "election: not leader": .leadershipLost,
     ]
 }

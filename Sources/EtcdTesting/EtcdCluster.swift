@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
+public import EtcdKit
 import Foundation
 
 /// A real etcd of one or more members for the length of a test: on ports of its own, in a folder of its own, and
@@ -69,8 +69,8 @@ public final class EtcdCluster: Sendable {
         }
     }
 
-    /// The members, running or not.
-    public let members: [EtcdMember]
+    /// The members, running or not, in the order in which they have come.
+    public var members: [EtcdMember] { roster.withLock { $0.members } }
 
     /// Where the members serve clients, as `127.0.0.1:PORT`, or `https://127.0.0.1:PORT` with TLS.
     public var endpoints: [String] { members.map(\.endpoint) }
@@ -78,9 +78,17 @@ public final class EtcdCluster: Sendable {
     /// Where the cluster keeps its data and its logs.
     package var folder: String { sandbox.folder }
 
+    private struct Roster {
+        var members: [EtcdMember] = []
+        var ports: [LoopbackPorts]
+    }
+
+    private let binary: EtcdBinary
+    private let options: Options
+    private let suffix = randomHex()
     private let sandbox: Sandbox
-    private let ports: LoopbackPorts
     private let network: PeerNetwork?
+    private let roster: Lock<Roster>
 
     /// Starts a cluster, and returns when every member answers and there is a leader.
     ///
@@ -100,15 +108,15 @@ public final class EtcdCluster: Sendable {
     public static func start(_ options: Options) async throws -> EtcdCluster {
         let binary = try await EtcdBinary.locate(options.binary)
         for retriesLeft in (0..<3).reversed() {
-            let ports = try LoopbackPorts(count: (options.tls == nil ? 2 : 3) * options.memberCount)
+            let ports = try LoopbackPorts(count: options.portsPerMember * options.memberCount)
             let peerPorts = ports.numbers.prefix(options.memberCount)
             let network = options.canIsolate ? try await PeerNetwork.start(to: peerPorts) : nil
             let cluster = try EtcdCluster(binary, options, ports, network)
             await network?.serve(cluster.members)
             // Should this system not let etcd share a port with us, the next attempt does without.
-            if retriesLeft < 2 { cluster.ports.release() }
+            if retriesLeft < 2 { cluster.releasePorts() }
             do {
-                try await cluster.run(options)
+                try await cluster.run()
                 return cluster
             } catch {
                 let portWasTaken = cluster.members.contains { $0.logExcerpt.contains("address already in use") }
@@ -125,7 +133,7 @@ public final class EtcdCluster: Sendable {
     public func stop() async {
         await sandbox.close()
         await network?.stop()
-        ports.release()
+        releasePorts()
     }
 
     /// Cuts a member off from all others, without a word, while clients still reach it.
@@ -148,44 +156,121 @@ public final class EtcdCluster: Sendable {
         if let member { await network?.setIsolated(false, member) } else { await network?.heal() }
     }
 
-    private init(_ binary: EtcdBinary, _ options: Options, _ ports: LoopbackPorts, _ network: PeerNetwork?) throws {
-        let count = options.memberCount
-        let suffix = randomHex()
-        self.ports = ports
-        self.network = network
-        sandbox = try Sandbox(in: binary.dataFolder(members: count))
-        let peerPorts = ports.numbers.prefix(count)
-        let clientPorts = ports.numbers.dropFirst(count).prefix(count)
-        // With TLS, members are asked for their state at ports of which their clients do not know.
-        let statePorts = ports.numbers.suffix(count)
-        let names = (1...count).map { "etcd\($0)-\(suffix)" }
-        let advertisedPeers = (network?.endpoints ?? peerPorts.map { "127.0.0.1:\($0)" }).map { "http://\($0)" }
-        let initialCluster = zip(names, advertisedPeers).map { "\($0)=\($1)" }.joined(separator: ",")
-        let peers = zip(advertisedPeers, peerPorts)
-        let clients = zip(clientPorts, statePorts)
-        members = zip(names, zip(peers, clients)).map { [sandbox] name, ports in
-            let ((advertisedPeer, peerPort), (clientPort, statePort)) = ports
-            let client = options.clientURL(clientPort)
-            let listeners = options.listeners(client, statePort)
-            var command = [
-                binary.path, "--name=\(name)", "--data-dir=\(sandbox.folder)/\(name)",
-                "--listen-client-urls=\(listeners)", "--advertise-client-urls=\(client)",
-                "--listen-peer-urls=http://127.0.0.1:\(peerPort)", "--initial-advertise-peer-urls=\(advertisedPeer)",
-                "--initial-cluster=\(initialCluster)", "--initial-cluster-token=\(suffix)",
-                "--heartbeat-interval=50", "--election-timeout=500",
-                "--logger=zap", "--log-level=warn", "--log-outputs=stderr",
-            ]
-            if binary.hasUnsafeNoFsync { command.append("--unsafe-no-fsync") }
-            command += (options.tls?.arguments ?? []) + options.extraArguments
-            let endpoint = options.tls == nil ? "127.0.0.1:\(clientPort)" : client
-            return EtcdMember(name: name, endpoint: endpoint, statePort: statePort, command: command, sandbox: sandbox)
+    /// Adds a member, starts it, and returns when it is ready.
+    ///
+    /// ```swift
+    /// let learner = try await cluster.addMember { peerURL in
+    ///     try await client.cluster.add(peerURLs: [peerURL], isLearner: true).members
+    /// }
+    /// ```
+    ///
+    /// A learner is ready when it knows the leader; others, as in ``start(_:)``. Not for a cluster with
+    /// ``Options/canIsolate``.
+    ///
+    /// - Parameters:
+    ///   - timeout: How long to wait for it to become ready.
+    ///   - announce: Tells the cluster of the member with this peer URL, and returns all members.
+    /// - Returns: The running member, the last of ``members`` from now on.
+    /// - Throws: What `announce` throws. ``EtcdTestingError``: `startFailed`, `notReady`, `system`, or `stopped` after
+    ///   ``stop()``.
+    public func addMember(
+        timeout: Duration = .seconds(30),
+        _ announce: (_ peerURL: String) async throws -> [Member]
+    ) async throws -> EtcdMember {
+        precondition(network == nil, "the cluster was started with canIsolate")
+        let ports = try LoopbackPorts(count: options.portsPerMember)
+        let name = "etcd\(members.count + 1)-\(suffix)"
+        let peerURL = "http://127.0.0.1:\(ports.numbers[0])"
+        let list = try await announce(peerURL)
+        let peers = list.flatMap { member in
+            let name = member.peerURLs.contains(peerURL) ? name : member.isStarted ? member.name : "\(member.id)"
+            return member.peerURLs.map { (name, $0) }
         }
+        let place = Place(
+            name: name,
+            peerURL: peerURL,
+            peerPort: ports.numbers[0],
+            clientPort: ports.numbers[1],
+            statePort: ports.numbers[options.portsPerMember - 1]
+        )
+        let member = makeMember(place, of: peers, isNew: false)
+        roster.withLock { roster in
+            roster.members.append(member)
+            roster.ports.append(ports)
+        }
+        try member.start()
+        try await member.waitUntilReady(timeout: timeout)
+        return member
     }
 
-    private func run(_ options: Options) async throws {
+    private init(_ binary: EtcdBinary, _ options: Options, _ ports: LoopbackPorts, _ network: PeerNetwork?) throws {
+        let count = options.memberCount
+        self.binary = binary
+        self.options = options
+        self.network = network
+        sandbox = try Sandbox(in: binary.dataFolder(members: count))
+        roster = Lock(Roster(ports: [ports]))
+        // With TLS, members are asked for their state at ports of which their clients do not know.
+        let (peerPorts, clientPorts) = (ports.numbers.prefix(count), ports.numbers.dropFirst(count).prefix(count))
+        let statePorts = ports.numbers.suffix(count)
+        let peerURLs = (network?.endpoints ?? peerPorts.map { "127.0.0.1:\($0)" }).map { "http://\($0)" }
+        let places = zip(zip(1...count, peerURLs), zip(peerPorts, zip(clientPorts, statePorts))).map { peer, ports in
+            Place(
+                name: "etcd\(peer.0)-\(suffix)",
+                peerURL: peer.1,
+                peerPort: ports.0,
+                clientPort: ports.1.0,
+                statePort: ports.1.1
+            )
+        }
+        let peers = places.map { ($0.name, $0.peerURL) }
+        let members = places.map { makeMember($0, of: peers, isNew: true) }
+        roster.withLock { $0.members = members }
+    }
+
+    /// What is a member's own.
+    private struct Place {
+        let name: String
+        /// Where the other members reach it.
+        let peerURL: String
+        let peerPort: UInt16
+        let clientPort: UInt16
+        let statePort: UInt16
+    }
+
+    /// Makes a member of a cluster of `peers`, which is new with it or not.
+    private func makeMember(_ place: Place, of peers: [(name: String, url: String)], isNew: Bool) -> EtcdMember {
+        let client = options.clientURL(place.clientPort)
+        var command = [
+            binary.path, "--name=\(place.name)", "--data-dir=\(sandbox.folder)/\(place.name)",
+            "--listen-client-urls=\(options.listeners(client, place.statePort))", "--advertise-client-urls=\(client)",
+            "--listen-peer-urls=http://127.0.0.1:\(place.peerPort)", "--initial-advertise-peer-urls=\(place.peerURL)",
+            "--initial-cluster=\(peers.map { "\($0.name)=\($0.url)" }.joined(separator: ","))",
+            "--initial-cluster-state=\(isNew ? "new" : "existing")", "--initial-cluster-token=\(suffix)",
+            "--heartbeat-interval=50", "--election-timeout=500",
+            "--logger=zap", "--log-level=warn", "--log-outputs=stderr",
+        ]
+        if binary.hasUnsafeNoFsync { command.append("--unsafe-no-fsync") }
+        command += (options.tls?.arguments ?? []) + options.extraArguments
+        return EtcdMember(
+            name: place.name,
+            endpoint: options.tls == nil ? "127.0.0.1:\(place.clientPort)" : client,
+            statePort: place.statePort,
+            command: command,
+            sandbox: sandbox,
+            // Who joins may have to do so under authentication, where nobody is told whose port it is.
+            isVerified: !isNew
+        )
+    }
+
+    private func run() async throws {
         for member in members { try member.start() }
         let deadline = ContinuousClock.now + options.startTimeout
         for member in members { try await member.waitUntilReady(timeout: deadline - .now) }
+    }
+
+    private func releasePorts() {
+        for ports in roster.withLock({ $0.ports }) { ports.release() }
     }
 }
 

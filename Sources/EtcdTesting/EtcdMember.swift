@@ -17,20 +17,29 @@ public final class EtcdMember: Sendable {
     private let statePort: UInt16
     private let command: [String]
     private let sandbox: Sandbox
-    private let state = Lock(State())
+    private let state: Lock<State>
 
     private struct State {
         var process: pid_t?
         /// Whether the process on the port has been seen to be ours, now or before a restart.
-        var isVerified = false
+        var isVerified: Bool
     }
 
-    init(name: String, endpoint: String, statePort: UInt16, command: [String], sandbox: Sandbox) {
+    /// Makes a member; with `isVerified`, nobody else is expected on its port.
+    init(
+        name: String,
+        endpoint: String,
+        statePort: UInt16,
+        command: [String],
+        sandbox: Sandbox,
+        isVerified: Bool
+    ) {
         self.name = name
         self.endpoint = endpoint
         self.statePort = statePort
         self.command = command
         self.sandbox = sandbox
+        state = Lock(State(isVerified: isVerified))
     }
 
     /// The number of its process, or nil if it has none.
@@ -152,6 +161,8 @@ public final class EtcdMember: Sendable {
         if let members = try? JSONDecoder().decode(MemberList.self, from: list.body) {
             guard members.member(named: name) == members.header.member_id else { return "another member answers" }
             state.withLock { $0.isVerified = true }
+        } else if list.text.contains("rpc not supported for learner") {
+            return try await refusalOfLearner(deadline)
         } else if !(needsUser(list) && state.withLock(\.isVerified)) {
             return list.text
         }
@@ -163,6 +174,19 @@ public final class EtcdMember: Sendable {
             deadline: deadline
         )
         return read.status == 200 || needsUser(read) ? nil : read.text
+    }
+
+    /// Why a learner, which is asked for little else than its status, is not ready, or nil when it is.
+    private func refusalOfLearner(_ deadline: ContinuousClock.Instant) async throws -> String? {
+        let status = try await LoopbackHTTP.request(
+            "/v3/maintenance/status",
+            posting: "{}",
+            port: statePort,
+            deadline: deadline
+        )
+        if needsUser(status) { return nil }
+        let leader = try? JSONDecoder().decode(MemberStatus.self, from: status.body).leader
+        return leader == nil ? status.text : nil
     }
 
     /// Whether a test has switched authentication on.
@@ -188,4 +212,9 @@ private struct MemberList: Decodable {
     func member(named name: String) -> String? {
         members.first { $0.name == name }?.ID
     }
+}
+
+/// etcd's answer to `/v3/maintenance/status`, without a leader while it knows of none.
+private struct MemberStatus: Decodable {
+    let leader: String?
 }

@@ -34,6 +34,9 @@ extension EtcdCluster {
 }
 
 extension EtcdCluster.Options {
+    /// For its peers, for clients and, where those use TLS, for us.
+    var portsPerMember: Int { tls == nil ? 2 : 3 }
+
     func clientURL(_ port: UInt16) -> String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(port)" }
 
     /// All URLs a member listens at for clients, and for us.

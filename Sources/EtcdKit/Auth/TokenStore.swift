@@ -14,7 +14,7 @@ final class TokenStore {
         case closed
     }
 
-    private let credentials: Credentials?
+    private var credentials: Credentials?
     private var state: State {
         didSet { if case .present(let token) = state { published.withLock { $0 = .some(token) } } }
     }
@@ -23,6 +23,8 @@ final class TokenStore {
     private(set) var granted: ContinuousClock.Instant?
     /// The token of a moment ago, for tasks that are not on the loop; nil before the first.
     private nonisolated let published = Lock<AuthToken??>(nil)
+    /// A rejected token can be replaced.
+    nonisolated let canRenew: Bool
 
     nonisolated init(_ credentials: Credentials?) {
         self.credentials = credentials
@@ -32,17 +34,13 @@ final class TokenStore {
         case .token(let token): known = .some(token)
         case nil: known = .some(nil)
         }
+        canRenew = known == nil
         state = known.map(State.present) ?? .missing
         published.withLock { $0 = known }
     }
 
     /// The token, or that none is needed, if that is known; nil if it is to be waited for.
     nonisolated var probableToken: AuthToken?? { published.withLock { $0 } }
-
-    /// A rejected token can be replaced.
-    nonisolated var canRenew: Bool {
-        if case .user = credentials?.kind { true } else { false }
-    }
 
     /// Calls `deliver` with the token, at once or when it is there.
     func whenKnown(over channel: Channel, _ deliver: @escaping @EventLoop (Answer) -> Void) {
@@ -66,6 +64,12 @@ final class TokenStore {
         published.withLock { $0 = nil }
     }
 
+    /// Uses the new password of a user, if that is who the client is.
+    func passwordChanged(to password: String, of user: String) {
+        guard case .user(user, _) = credentials?.kind else { return }
+        credentials = .user(user, password: password)
+    }
+
     /// The token, waited for if need be.
     func token(until deadline: ContinuousClock.Instant, over channel: Channel) async -> Answer {
         let completion = Completion<Answer>()
@@ -87,23 +91,25 @@ final class TokenStore {
     }
 
     private func fetch(over channel: Channel) {
-        guard case .user(let name, let password) = credentials?.kind else { return }
+        guard let credentials, case .user(let name, let password) = credentials.kind else { return }
         // The store owns the task, which no caller's cancellation may end: others wait for it too.
         state = .fetching(
             Task { [weak self, weak channel] in
                 guard let answer = await channel?.authenticate(name, password) else { return }
-                self?.fetched(answer)
+                self?.fetched(answer, with: credentials, over: channel)
             }
         )
     }
 
-    private func fetched(_ answer: Answer) {
+    private func fetched(_ answer: Answer, with used: Credentials, over channel: Channel?) {
         guard case .fetching = state else { return }
         switch answer {
         case .success(let token):
             state = .present(token)
             granted = .now
         case .failure:
+            // The password was changed meanwhile.
+            if let channel, used != credentials { return fetch(over: channel) }
             state = .missing
         }
         serve(answer)

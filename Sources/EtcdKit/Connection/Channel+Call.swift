@@ -6,6 +6,8 @@ extension Channel {
         let call: EtcdClient.Call
         let isRead: Bool
         let needsLeader: Bool
+        /// Silence is no stall.
+        var mayWait = false
         /// Authentication itself goes without a token.
         var needsToken = true
         let frame: [UInt8]
@@ -93,7 +95,7 @@ extension Channel {
     ) async -> GRPCUnaryCall.Outcome {
         var patience: GRPCUnaryCall.Patience?
         // The only endpoint gets all the time there is.
-        if hasAlternatives {
+        if hasAlternatives, !request.mayWait {
             let start = ContinuousClock.now
             let limit = request.retry.patience(ofAttempt: number)
             let wait = min(limit, (request.deadline - start) / 2)

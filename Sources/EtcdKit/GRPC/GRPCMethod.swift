@@ -9,12 +9,21 @@ struct GRPCMethod<Request: ProtobufMessage, Response: ProtobufMessage>: Sendable
     private(set) var needsLeader: Bool
     /// The revision in the answer is never below one that was seen before the call.
     private(set) var ordersRevisions: Bool
+    /// The server answers only when others let it, so its silence is no stall.
+    let mayWait: Bool
 
-    init(_ path: String, isRead: Bool = false, needsLeader: Bool = true, ordersRevisions: Bool = false) {
+    init(
+        _ path: String,
+        isRead: Bool = false,
+        needsLeader: Bool = true,
+        ordersRevisions: Bool = false,
+        mayWait: Bool = false
+    ) {
         self.path = path
         self.isRead = isRead
         self.needsLeader = needsLeader
         self.ordersRevisions = ordersRevisions
+        self.mayWait = mayWait
     }
 
     /// The same method for a request that changes nothing.

@@ -3,9 +3,9 @@
 /// A range of keys, in etcd's order of their bytes.
 public struct KeyRange: Sendable, Hashable, CustomStringConvertible {
     /// The first key, as etcd's `key`.
-    let start: [UInt8]
+    var start: [UInt8]
     /// etcd's `range_end`: empty for the one key ``start``, a zero byte for all keys from ``start`` on.
-    let end: [UInt8]
+    var end: [UInt8]
 
     private static let unbounded: [UInt8] = [0]
 

@@ -6,7 +6,32 @@ extension Wire {
         "/etcdserverpb.Auth/Authenticate",
         isRead: true
     )
+    static let authEnable = GRPCMethod<EmptyRequest, HeaderResponse>("/etcdserverpb.Auth/AuthEnable")
+    static let authDisable = GRPCMethod<EmptyRequest, HeaderResponse>("/etcdserverpb.Auth/AuthDisable")
+    static let authStatus = GRPCMethod<EmptyRequest, AuthStatusResponse>("/etcdserverpb.Auth/AuthStatus", isRead: true)
 
+    static let userAdd = GRPCMethod<UserAddRequest, HeaderResponse>("/etcdserverpb.Auth/UserAdd")
+    static let userGet = GRPCMethod<NameRequest, NamesResponse>("/etcdserverpb.Auth/UserGet", isRead: true)
+    static let userList = GRPCMethod<EmptyRequest, NamesResponse>("/etcdserverpb.Auth/UserList", isRead: true)
+    static let userDelete = GRPCMethod<NameRequest, HeaderResponse>("/etcdserverpb.Auth/UserDelete")
+    static let userChangePassword = GRPCMethod<AuthenticateRequest, HeaderResponse>(
+        "/etcdserverpb.Auth/UserChangePassword"
+    )
+    static let userGrantRole = GRPCMethod<UserRoleRequest, HeaderResponse>("/etcdserverpb.Auth/UserGrantRole")
+    static let userRevokeRole = GRPCMethod<UserRoleRequest, HeaderResponse>("/etcdserverpb.Auth/UserRevokeRole")
+
+    static let roleAdd = GRPCMethod<NameRequest, HeaderResponse>("/etcdserverpb.Auth/RoleAdd")
+    static let roleGet = GRPCMethod<NameRequest, RoleGetResponse>("/etcdserverpb.Auth/RoleGet", isRead: true)
+    static let roleList = GRPCMethod<EmptyRequest, NamesResponse>("/etcdserverpb.Auth/RoleList", isRead: true)
+    static let roleDelete = GRPCMethod<NameRequest, HeaderResponse>("/etcdserverpb.Auth/RoleDelete")
+    static let roleGrantPermission = GRPCMethod<RoleGrantPermissionRequest, HeaderResponse>(
+        "/etcdserverpb.Auth/RoleGrantPermission"
+    )
+    static let roleRevokePermission = GRPCMethod<RoleRevokePermissionRequest, HeaderResponse>(
+        "/etcdserverpb.Auth/RoleRevokePermission"
+    )
+
+    /// `AuthenticateRequest` and `AuthUserChangePasswordRequest`: a user and a password.
     struct AuthenticateRequest: ProtobufMessage, Hashable {
         var name = ""
         var password = ""
@@ -25,5 +50,108 @@ extension Wire {
             try visitor.field(1, &header)
             try visitor.field(2, &token)
         }
+    }
+
+    struct AuthStatusResponse: Response, Hashable {
+        var header = ResponseHeader()
+        var isEnabled = false
+        var revision: UInt64 = 0
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &isEnabled)
+            try visitor.field(3, &revision)
+        }
+    }
+
+    struct UserAddRequest: ProtobufMessage, Hashable {
+        var name = ""
+        var password = ""
+        var options = UserAddOptions()
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &name)
+            try visitor.field(2, &password)
+            try visitor.field(3, &options)
+        }
+    }
+
+    struct UserAddOptions: ProtobufMessage, Hashable {
+        var hasNoPassword = false
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &hasNoPassword)
+        }
+    }
+
+    /// A request about one user or one role.
+    struct NameRequest: ProtobufMessage, Hashable {
+        var name = ""
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &name)
+        }
+    }
+
+    /// The names of users or of roles.
+    struct NamesResponse: Response, Hashable {
+        var header = ResponseHeader()
+        var names: [String] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &names)
+        }
+    }
+
+    /// `AuthUserGrantRoleRequest` and `AuthUserRevokeRoleRequest`.
+    struct UserRoleRequest: ProtobufMessage, Hashable {
+        var user = ""
+        var role = ""
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &user)
+            try visitor.field(2, &role)
+        }
+    }
+
+    struct RoleGetResponse: Response, Hashable {
+        var header = ResponseHeader()
+        var permissions: [Permission] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &permissions)
+        }
+    }
+
+    struct RoleGrantPermissionRequest: ProtobufMessage, Hashable {
+        var role = ""
+        var permission = Permission()
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &role)
+            try visitor.field(2, &permission)
+        }
+    }
+
+    struct RoleRevokePermissionRequest: ProtobufMessage, Hashable {
+        var role = ""
+        var key: [UInt8] = []
+        var rangeEnd: [UInt8] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &role)
+            try visitor.field(2, &key)
+            try visitor.field(3, &rangeEnd)
+        }
+    }
+}
+
+extension Permission: ProtobufMessage {
+    mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+        try visitor.field(1, &access)
+        try visitor.field(2, &range.start)
+        try visitor.field(3, &range.end)
     }
 }

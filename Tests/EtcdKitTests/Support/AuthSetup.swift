@@ -14,71 +14,19 @@ struct AuthSetup {
     /// Makes the user root, and switches authentication on.
     func enable() async throws {
         try await addUser("root", role: "root")
-        try await call("AuthEnable", ())
+        try await client.auth.enable()
     }
 
     /// Makes a user who has a new role of the same name, or the role `role`.
     func addUser(_ name: String, role: String? = nil) async throws {
-        try await call("UserAdd", (name, Self.password))
-        try await call("RoleAdd", (role ?? name, ""))
-        try await call("UserGrantRole", (name, role ?? name))
+        try await client.auth.users.add(name, password: Self.password)
+        try await client.auth.roles.add(role ?? name)
+        try await client.auth.users.grant(role: role ?? name, to: name)
     }
 
     /// Lets a role read and write the keys in `range`.
     func grant(_ role: String, _ range: KeyRange) async throws {
-        var grant = Grant()
-        grant.role = role
-        grant.permission.range = range
-        let method = GRPCMethod<Grant, Wire.HeaderResponse>("/etcdserverpb.Auth/RoleGrantPermission")
-        _ = try await client.call(method, grant)
-    }
-
-    private func call(_ method: String, _ arguments: Void) async throws {
-        try await call(method, ("", ""))
-    }
-
-    private func call(_ method: String, _ arguments: (String, String)) async throws {
-        var message = Strings()
-        (message.first, message.second) = arguments
-        let method = GRPCMethod<Strings, Wire.HeaderResponse>("/etcdserverpb.Auth/\(method)")
-        _ = try await client.call(method, message)
-    }
-
-    /// A request of up to two strings, as many of this service are.
-    private struct Strings: ProtobufMessage {
-        var first = ""
-        var second = ""
-
-        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
-            try visitor.field(1, &first)
-            try visitor.field(2, &second)
-        }
-    }
-
-    private struct Grant: ProtobufMessage {
-        struct Permission: ProtobufMessage {
-            struct Kind: ProtobufEnum {
-                let rawValue: Int32
-            }
-
-            var kind = Kind(rawValue: 2)
-            var range = KeyRange.all
-
-            mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
-                var (start, end) = (range.start, range.end)
-                try visitor.field(1, &kind)
-                try visitor.field(2, &start)
-                try visitor.field(3, &end)
-            }
-        }
-
-        var role = ""
-        var permission = Permission()
-
-        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
-            try visitor.field(1, &role)
-            try visitor.field(2, &permission)
-        }
+        try await client.auth.roles.grant(Permission(.readWrite, range), to: role)
     }
 }
 

@@ -89,6 +89,29 @@ struct EtcdClusterTests {
         }
     }
 
+    @Test("a member that joins is one like the others, with TLS, too, and is not there if it was not announced")
+    func joining() async throws {
+        struct Failure: Error {}
+        try await withSecureEtcd { secure in
+            try await secure.withClient { client in
+                await #expect(throws: Failure.self) { try await secure.cluster.addMember { _ in throw Failure() } }
+                #expect(secure.cluster.members.count == 1)
+                let joined = try await secure.cluster.addMember { peerURL in
+                    try await client.cluster.add(peerURLs: [peerURL]).members
+                }
+                #expect(secure.cluster.endpoints.last == joined.endpoint)
+                #expect(secure.cluster.members.last === joined)
+                try await client.put("k", "v")
+                try await secure.withClient(joined.endpoint) { other in
+                    let entry = try await other.get("k")
+                    #expect(entry?.value == "v")
+                }
+                await joined.kill()
+                try await joined.restart()
+            }
+        }
+    }
+
     @Test("clusters in parallel do not meet")
     func parallel() async throws {
         try await withThrowingTaskGroup(of: String?.self) { group in

@@ -42,16 +42,11 @@ let vectorMessages: [String: any VectorMessage.Type] = [
     "etcdserverpb.LeaseLeasesRequest": Wire.EmptyRequest.self,
     "etcdserverpb.LeaseStatus": Wire.LeaseRequest.self,
     "etcdserverpb.LeaseLeasesResponse": Wire.LeaseLeasesResponse.self,
-    "etcdserverpb.AuthenticateRequest": Wire.AuthenticateRequest.self,
-    "etcdserverpb.AuthenticateResponse": Wire.AuthenticateResponse.self,
-    "etcdserverpb.Member": Wire.Member.self,
-    "etcdserverpb.MemberListRequest": Wire.MemberListRequest.self,
-    "etcdserverpb.MemberListResponse": Wire.MemberListResponse.self,
     "etcdserverpb.StatusRequest": Wire.EmptyRequest.self,
     "etcdserverpb.StatusResponse": Wire.StatusResponse.self,
     "crosscheck.Leaf": Everything.Leaf.self,
     "crosscheck.Everything": Everything.self,
-]
+].merging(authMessages) { $1 }.merging(clusterMessages) { $1 }.merging(lockAndElectionMessages) { $1 }
 
 // MARK: - Common
 
@@ -311,44 +306,7 @@ extension Wire.LeaseLeasesResponse: VectorMessage {
     }
 }
 
-// MARK: - Auth and cluster
-
-extension Wire.AuthenticateRequest: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("name", &name)
-        try fields.take("password", &password)
-    }
-}
-
-extension Wire.AuthenticateResponse: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("header", &header)
-        try fields.take("token", &token)
-    }
-}
-
-extension Wire.Member: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("ID", &id)
-        try fields.take("name", &name)
-        try fields.take("peerURLs", &peerURLs)
-        try fields.take("clientURLs", &clientURLs)
-        try fields.take("isLearner", &isLearner)
-    }
-}
-
-extension Wire.MemberListRequest: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("linearizable", &linearizable)
-    }
-}
-
-extension Wire.MemberListResponse: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("header", &header)
-        try fields.take("members", &members)
-    }
-}
+// MARK: - Maintenance
 
 extension Wire.StatusResponse: VectorMessage {
     mutating func setFields(from fields: inout VectorFields) throws {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// Switches authentication on and off, and manages users and roles.
+    public var auth: Authentication { Authentication(client: self) }
+}
+
+/// The authentication of a cluster: users, who have roles, which have permissions.
+///
+/// ```swift
+/// try await client.auth.users.add("root", password: password)
+/// try await client.auth.roles.add("root")
+/// try await client.auth.users.grant(role: "root", to: "root")
+/// try await client.auth.enable()
+/// ```
+///
+/// Once it is enabled, only users with the role `root` may do what is here; but all users may look at themselves and at
+/// their roles. A change of users or roles whose outcome is unknown throws `ambiguous`: look before you repeat it.
+public struct Authentication: Sendable {
+    let client: EtcdClient
+
+    /// The users.
+    public var users: Users { Users(client: client) }
+    /// The roles.
+    public var roles: Roles { Roles(client: client) }
+
+    /// Switches authentication on.
+    ///
+    /// From then on each call needs a user. A client with ``Credentials`` that was made before gets its token when its
+    /// next call is refused, and goes on; one without fails with `authenticationRequired`. To enable what is enabled
+    /// changes nothing.
+    ///
+    /// - Throws: ``EtcdError``, among its codes `rootUserNotFound` and `rootRoleNotGranted`: there has to be a user `root`
+    ///   with a role `root`.
+    public func enable() async throws(EtcdError) {
+        _ = try await client.call(Wire.authEnable, Wire.EmptyRequest())
+    }
+
+    /// Switches authentication off: everybody who reaches the cluster may do everything.
+    ///
+    /// Users and roles stay as they are.
+    ///
+    /// - Throws: ``EtcdError``, among its codes `permissionDenied`.
+    public func disable() async throws(EtcdError) {
+        _ = try await client.call(Wire.authDisable, Wire.EmptyRequest())
+    }
+
+    /// Asks whether authentication is enabled.
+    ///
+    /// - Returns: The state of authentication.
+    /// - Throws: ``EtcdError``, among its codes `unimplemented`: etcd has this method from 3.5 on.
+    public func status() async throws(EtcdError) -> AuthenticationStatus {
+        let response = try await client.call(Wire.authStatus, Wire.EmptyRequest())
+        return AuthenticationStatus(isEnabled: response.isEnabled, revision: response.revision)
+    }
+}
+
+/// Whether a cluster has authentication.
+public struct AuthenticationStatus: Sendable, Hashable {
+    /// Calls need a user.
+    public let isEnabled: Bool
+    /// How often users, roles and their permissions have changed.
+    public let revision: UInt64
+}
+
+extension Authentication {
+    /// Refuses an empty name, for which etcd has the same words as for a call without a user.
+    static func check(user: String) throws(EtcdError) {
+        if user.isEmpty { throw EtcdError(.invalidArgument, "the name of the user is empty") }
+    }
+
+    static func check(role: String) throws(EtcdError) {
+        if role.isEmpty { throw EtcdError(.invalidArgument, "the name of the role is empty") }
+    }
+
+    static func check(password: String) throws(EtcdError) {
+        if password.isEmpty { throw EtcdError(.invalidArgument, "the password is empty") }
+    }
+}

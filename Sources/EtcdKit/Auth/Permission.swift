@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the users who have a role may do with the keys of a range.
+public struct Permission: Sendable, Hashable, CustomStringConvertible {
+    /// What may be done.
+    ///
+    /// A newer etcd may know more than these, so a `switch` needs a `default`.
+    public struct Access: Sendable, Hashable, CustomStringConvertible, ProtobufEnum {
+        let rawValue: Int32
+
+        /// Reading and watching.
+        public static let read = Access(rawValue: 0)
+        /// Putting and deleting, which is not reading: a deletion that returns what was there needs both.
+        public static let write = Access(rawValue: 1)
+        /// Both.
+        public static let readWrite = Access(rawValue: 2)
+
+        /// The access in words.
+        public var description: String {
+            switch self {
+            case .read: "read"
+            case .write: "write"
+            case .readWrite: "read and write"
+            default: "access \(rawValue)"
+            }
+        }
+    }
+
+    /// What may be done with the keys.
+    public internal(set) var access: Access
+    /// The keys.
+    public internal(set) var range: KeyRange
+
+    /// Makes a permission.
+    ///
+    /// - Parameters:
+    ///   - access: What may be done with the keys.
+    ///   - range: The keys.
+    public init(_ access: Access, _ range: KeyRange) {
+        self.access = access
+        self.range = range
+    }
+
+    /// The permission without any content, as the wire has it.
+    init() { self.init(.read, .key("")) }
+
+    /// The permission in words.
+    public var description: String { "\(access) \(range)" }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// etcd's own elections, which are weaker than those of EtcdPatterns.
+    public var electionService: ElectionService { ElectionService(client: self) }
+}
+
+/// The elections that etcd itself holds on behalf of clients, for programs that share them with others that do.
+///
+/// > Warning: Prefer the elections of EtcdPatterns, which lie at the same keys. Nothing here notices that a leader has
+/// > lost:
+/// > - Who leads does so as long as the lease lives. With ``Lease/ID/none``, etcd makes a lease that nobody renews, so
+/// >   the leader is deposed after 60 seconds without a word. Keep a lease of your own alive, such as that of
+/// >   ``EtcdClient/withLease(timeToLive:_:)``.
+/// > - Whose lease ends during a campaign is told of a victory nevertheless, later.
+/// > - A token that expires while a campaign waits ends it (etcd#17623).
+public struct ElectionService: Sendable {
+    let client: EtcdClient
+
+    /// Waits to become the leader.
+    ///
+    /// The wait is a call, so it ends with the client's time for a call (see ``EtcdClient/with(timeout:)``), and then
+    /// throws `ambiguous`: the candidate may have won at the last moment. With a lease of your own, campaigning again
+    /// with it, or revoking it, makes that certain.
+    ///
+    /// - Parameters:
+    ///   - election: The name of the election.
+    ///   - value: What the candidate says of itself.
+    ///   - lease: The lease that the candidacy lives as long as. Who leads with this lease wins again at once.
+    /// - Returns: The leadership.
+    /// - Throws: ``EtcdError``, among its codes `leaseNotFound`, `permissionDenied` and `ambiguous`.
+    public func campaign(
+        _ election: Key,
+        value: Value,
+        lease: Lease.ID
+    ) async throws(EtcdError) -> ElectedLeader {
+        try check(election)
+        let request = Wire.CampaignRequest(name: election.bytes, lease: lease.rawValue, value: value.bytes)
+        return try await client.call(Wire.campaign, request).leader
+    }
+
+    /// Changes what the leader says of itself.
+    ///
+    /// - Parameters:
+    ///   - value: What the leader says from now on.
+    ///   - leader: The leadership, from ``campaign(_:value:lease:)``.
+    /// - Throws: ``EtcdError``, among its codes `leadershipLost` and `ambiguous`, after which it may be repeated.
+    public func proclaim(_ value: Value, as leader: ElectedLeader) async throws(EtcdError) {
+        _ = try await client.call(Wire.proclaim, Wire.ProclaimRequest(leader: leader, value: value.bytes))
+    }
+
+    /// Asks who leads.
+    ///
+    /// - Parameter election: The name of the election.
+    /// - Returns: The leader's entry, with what it says of itself as the value; nil if nobody leads.
+    /// - Throws: ``EtcdError``.
+    public func leader(of election: Key) async throws(EtcdError) -> KeyValue? {
+        try check(election)
+        do throws(EtcdError) {
+            return try await client.call(Wire.electionLeader, Wire.LeaderRequest(name: election.bytes)).entry
+        } catch {
+            if error.code == .server && error.message.hasPrefix("election: no leader ") { return nil }
+            throw error
+        }
+    }
+
+    /// Tells who leads, and each time that this or what the leader says changes.
+    ///
+    /// Leaders that were deposed soon may be left out. The iteration never ends by itself, and throws when its connection
+    /// breaks: unlike a watch, it does not go on elsewhere.
+    ///
+    /// - Parameter election: The name of the election.
+    /// - Returns: The entries of the leaders, as in ``leader(of:)``.
+    public func observe(_ election: Key) -> LeaderSequence {
+        LeaderSequence(service: self, election: election)
+    }
+
+    /// Gives the leadership up; does nothing if it is lost.
+    ///
+    /// - Parameter leader: The leadership, from ``campaign(_:value:lease:)``.
+    /// - Throws: ``EtcdError``, among its codes `ambiguous`, after which it may be repeated.
+    public func resign(_ leader: ElectedLeader) async throws(EtcdError) {
+        _ = try await client.call(Wire.resign, Wire.ResignRequest(leader: leader))
+    }
+
+    private func check(_ election: Key) throws(EtcdError) {
+        if election.bytes.isEmpty { throw EtcdError(.emptyKey, "the name of the election is empty") }
+    }
+}
+
+/// The leadership that a candidate has won, as long as its key exists.
+public struct ElectedLeader: Sendable, Hashable {
+    /// The name of the election.
+    public internal(set) var election = Key(bytes: [])
+    /// The key that stands for the leadership.
+    public internal(set) var key = Key(bytes: [])
+    /// The revision in which the key came into being, which tells this leadership from all others.
+    public internal(set) var createRevision: Revision = 0
+    /// The lease that the leadership lives as long as.
+    public var lease: Lease.ID { Lease.ID(rawValue: leaseID) }
+    var leaseID: Int64 = 0
+
+    init() {}
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// etcd's own locks, which are weaker than those of EtcdPatterns.
+    public var lockService: LockService { LockService(client: self) }
+}
+
+/// The locks that etcd itself takes on behalf of a client, for programs that share them with others that do.
+///
+/// > Warning: Prefer the locks of EtcdPatterns, which lie at the same keys. Nothing here notices that a lock is lost:
+/// > - A lock lives as long as its lease. With ``Lease/ID/none``, etcd makes a lease that nobody renews, so the lock
+/// >   lapses after 60 seconds without a word. Keep a lease of your own alive, such as that of
+/// >   ``EtcdClient/withLease(timeToLive:_:)``.
+/// > - Before 3.5, a lease that ends during the wait is not noticed either: the key that is returned is gone.
+/// > - Unlocking deletes the key, whoever holds the lock by then.
+/// > - A token that expires while a call waits for the lock ends the call (etcd#17623).
+public struct LockService: Sendable {
+    let client: EtcdClient
+
+    /// Waits for a lock, and takes it.
+    ///
+    /// The wait is a call, so it ends with the client's time for a call (see ``EtcdClient/with(timeout:)``), and then
+    /// throws `ambiguous`: etcd may have taken the lock at the last moment. With a lease of your own, locking again with
+    /// it, or revoking it, makes that certain.
+    ///
+    /// - Parameters:
+    ///   - name: What is locked: the locks of one name exclude each other.
+    ///   - lease: The lease that the lock lives as long as. Who holds the lock with this lease gets it again at once.
+    /// - Returns: The key that stands for the ownership, as long as it exists.
+    /// - Throws: ``EtcdError``, among its codes `leaseNotFound`, `leaseLost` when the lease has ended during the wait,
+    ///   `permissionDenied` and `ambiguous`.
+    public func lock(_ name: Key, lease: Lease.ID) async throws(EtcdError) -> Key {
+        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name of the lock is empty") }
+        let request = Wire.LockRequest(name: name.bytes, lease: lease.rawValue)
+        return Key(bytes: try await client.call(Wire.lock, request).key)
+    }
+
+    /// Gives a lock up; does nothing if it is gone.
+    ///
+    /// - Parameter key: The key that ``lock(_:lease:)`` has returned.
+    /// - Throws: ``EtcdError``, among its codes `permissionDenied` and `ambiguous`, after which it may be repeated.
+    public func unlock(_ key: Key) async throws(EtcdError) {
+        if key.bytes.isEmpty { throw EtcdError(.emptyKey, "the key of the lock is empty") }
+        _ = try await client.call(Wire.unlock, Wire.UnlockRequest(key: key.bytes))
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Wire {
+    static let campaign = GRPCMethod<CampaignRequest, CampaignResponse>(
+        "/v3electionpb.Election/Campaign",
+        mayWait: true
+    )
+    static let proclaim = GRPCMethod<ProclaimRequest, HeaderResponse>("/v3electionpb.Election/Proclaim")
+    static let electionLeader = GRPCMethod<LeaderRequest, LeaderResponse>(
+        "/v3electionpb.Election/Leader",
+        isRead: true
+    )
+    static let electionObserve = GRPCMethod<LeaderRequest, LeaderResponse>(
+        "/v3electionpb.Election/Observe",
+        isRead: true
+    )
+    static let resign = GRPCMethod<ResignRequest, HeaderResponse>("/v3electionpb.Election/Resign")
+
+    struct CampaignRequest: ProtobufMessage, Hashable {
+        var name: [UInt8] = []
+        var lease: Int64 = 0
+        var value: [UInt8] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &name)
+            try visitor.field(2, &lease)
+            try visitor.field(3, &value)
+        }
+    }
+
+    struct CampaignResponse: Response, Hashable {
+        var header = ResponseHeader()
+        var leader = ElectedLeader()
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &leader)
+        }
+    }
+
+    struct ProclaimRequest: ProtobufMessage, Hashable {
+        var leader = ElectedLeader()
+        var value: [UInt8] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &leader)
+            try visitor.field(2, &value)
+        }
+    }
+
+    struct LeaderRequest: ProtobufMessage, Hashable {
+        var name: [UInt8] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &name)
+        }
+    }
+
+    struct LeaderResponse: Response, Hashable {
+        var header = ResponseHeader()
+        var entry = KeyValue()
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &entry)
+        }
+    }
+
+    struct ResignRequest: ProtobufMessage, Hashable {
+        var leader = ElectedLeader()
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &leader)
+        }
+    }
+}
+
+extension ElectedLeader: ProtobufMessage {
+    mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+        try visitor.field(1, &election.bytes)
+        try visitor.field(2, &key.bytes)
+        try visitor.field(3, &createRevision.rawValue)
+        try visitor.field(4, &leaseID)
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Wire {
+    static let lock = GRPCMethod<LockRequest, LockResponse>("/v3lockpb.Lock/Lock", mayWait: true)
+    static let unlock = GRPCMethod<UnlockRequest, HeaderResponse>("/v3lockpb.Lock/Unlock")
+
+    struct LockRequest: ProtobufMessage, Hashable {
+        var name: [UInt8] = []
+        var lease: Int64 = 0
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &name)
+            try visitor.field(2, &lease)
+        }
+    }
+
+    struct LockResponse: Response, Hashable {
+        var header = ResponseHeader()
+        var key: [UInt8] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &header)
+            try visitor.field(2, &key)
+        }
+    }
+
+    struct UnlockRequest: ProtobufMessage, Hashable {
+        var key: [UInt8] = []
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &key)
+        }
+    }
+}
