@@ -31,8 +31,12 @@ extension EtcdClient {
         /// A lease that was kept alive is lost, for this reason.
         case leaseLost(Lease.ID, EtcdError)
         /// A watch was interrupted and goes on, from this revision.
+        ///
+        /// The keys are those of the whole store, also for a client with a namespace.
         case watchResumed(KeyRange, from: Revision, Endpoint)
         /// A watch has lost history to a compaction, and its consumer was given the difference up to this revision.
+        ///
+        /// The keys are those of the whole store, also for a client with a namespace.
         case watchResynced(KeyRange, at: Revision)
         /// A call begins.
         case callStarted(Call)

@@ -45,7 +45,7 @@ struct AuthSetup {
     }
 
     /// A request of up to two strings, as many of this service are.
-    private struct Strings: ProtobufMessage {
+    private struct Strings: KeylessRequest {
         var first = ""
         var second = ""
 
@@ -55,7 +55,7 @@ struct AuthSetup {
         }
     }
 
-    private struct Grant: ProtobufMessage {
+    private struct Grant: KeylessRequest {
         struct Permission: ProtobufMessage {
             struct Kind: ProtobufEnum {
                 let rawValue: Int32
