@@ -10,8 +10,8 @@ extension EtcdClient {
     /// ```
     ///
     /// All calls, transactions, watches and answers are about those keys as if there were no others. A key has at least
-    /// one byte within the namespace too, so an empty one throws `emptyKey`, and the key that equals the prefix is not in
-    /// the namespace. A namespace within a namespace has both prefixes.
+    /// one byte within the namespace too, so an empty one throws `emptyKey` (a watch of it `invalidArgument`), and the key
+    /// that equals the prefix is not in the namespace. A namespace within a namespace has both prefixes.
     ///
     /// Revisions, compactions, leases, members, users and the keys in permissions are those of the whole cluster: changes
     /// elsewhere make revisions too, `compact` drops the history of all keys, and ``Leases/revoke(_:)`` deletes all keys of

@@ -140,7 +140,7 @@ public struct AtomicTransaction: Sendable {
         // What was read at one revision and leads to no write was true then.
         if writes.isEmpty && (conditions.isEmpty || options.isolation.hasSnapshot) { return .committed }
         let operations = writes.sorted { $0.key < $1.key }.map { $1.operation($0) }
-        let ranges = conditions.isEmpty ? [] : readRanges
+        let ranges = conditions.isEmpty ? [] : Array(readRanges.prefix(options.maximumOperations))
         try checkLimits(conditions, operations, ranges)
         let response = try await client.transaction(
             if: conditions,
@@ -156,7 +156,7 @@ public struct AtomicTransaction: Sendable {
         _ ranges: [KeyRange]
     ) throws(EtcdError) {
         let limit = options.maximumOperations
-        if max(conditions.count, operations.count, ranges.count) > limit {
+        if max(conditions.count, operations.count) > limit {
             throw EtcdError(
                 .tooManyOperations,
                 "the transaction has \(conditions.count) conditions (of what it has read) and \(operations.count) writes, "

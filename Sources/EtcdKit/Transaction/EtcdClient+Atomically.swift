@@ -45,8 +45,9 @@ extension EtcdClient {
                     case .conflict(let present): prefetched = present
                     }
                 }
-            } catch  where transaction.isDoomed {
-                // The next attempt will tell.
+            } catch {
+                // What an attempt throws that cannot succeed any more, the next one will tell better.
+                guard transaction.isDoomed else { throw error }
             }
             failures += 1
             if failures >= options.maximumAttempts {
