@@ -31,9 +31,13 @@ extension EtcdClient {
         /// A lease that was kept alive is lost, for this reason.
         case leaseLost(Lease.ID, EtcdError)
         /// A watch was interrupted and goes on, from this revision.
+        ///
+        /// The keys are those of the whole store, also for a client with a namespace.
         case watchResumed(KeyRange, from: Revision, Endpoint)
         /// A watch or a mirror has lost history, to a compaction or because the store was restored, and its consumer was
         /// given the difference up to this revision.
+        ///
+        /// The keys are those of the whole store, also for a client with a namespace.
         case watchResynced(KeyRange, at: Revision)
         /// A call begins.
         case callStarted(Call)

@@ -20,6 +20,8 @@ public struct EtcdClient: Sendable {
     let core: ClientCore
     let timeout: Duration
     let retry: RetryPolicy
+    /// Where the client's keys are; nil for the whole store.
+    let scope: Namespace?
 
     /// Makes a client.
     ///
@@ -53,10 +55,11 @@ public struct EtcdClient: Sendable {
         try self.init(Configuration(endpoints: endpoints))
     }
 
-    private init(core: ClientCore, timeout: Duration, retry: RetryPolicy) {
+    init(core: ClientCore, timeout: Duration, retry: RetryPolicy, namespace: Namespace? = nil) {
         self.core = core
         self.timeout = timeout
         self.retry = retry
+        scope = namespace
     }
 
     /// The same client with another deadline for its calls.
@@ -64,7 +67,7 @@ public struct EtcdClient: Sendable {
     /// - Parameter timeout: How long each call may take in all.
     /// - Returns: A client that shares the connections of this one.
     public func with(timeout: Duration) -> EtcdClient {
-        EtcdClient(core: core, timeout: timeout.bounded, retry: retry)
+        EtcdClient(core: core, timeout: timeout.bounded, retry: retry, namespace: scope)
     }
 
     /// The same client with another policy for calls that fail.
@@ -72,7 +75,7 @@ public struct EtcdClient: Sendable {
     /// - Parameter retry: When a call that failed is made again.
     /// - Returns: A client that shares the connections of this one.
     public func with(retry: RetryPolicy) -> EtcdClient {
-        EtcdClient(core: core, timeout: timeout, retry: retry.bounded)
+        EtcdClient(core: core, timeout: timeout, retry: retry.bounded, namespace: scope)
     }
 
     /// Ends the client: closes its connections, and fails its calls, watches and leases that are kept alive.
@@ -178,10 +181,14 @@ final class ClientCore: Sendable {
 
 extension EtcdClient {
     /// Makes a unary call: encodes and decodes on the caller's thread, and does the rest on the loop.
-    func call<Request, Answer: Response>(
-        _ method: GRPCMethod<Request, Answer>,
-        _ message: Request
+    ///
+    /// Here, and for watches in ``WatchHandle``, keys enter and leave the client's namespace.
+    func call<Message: Request, Answer: Response>(
+        _ method: GRPCMethod<Message, Answer>,
+        _ message: Message
     ) async throws(EtcdError) -> Answer {
+        var message = message
+        if let scope { try message.enter(scope) }
         let context = core.channel.context
         let floor = context.witness.revision
         let start = ContinuousClock.now
@@ -199,8 +206,9 @@ extension EtcdClient {
         let answer = await core.channel.perform(request)
         let result = answer.result.flatMap { (body) -> Result<Answer, EtcdError> in
             do throws(EtcdError) {
-                let message: Answer = try Channel.message(in: body, limit: configuration.maximumMessageSize)
+                var message: Answer = try Channel.message(in: body, limit: configuration.maximumMessageSize)
                 try verify(message.header, answer.endpoint, floor: method.ordersRevisions ? floor : nil)
+                if let scope { try message.leave(scope) }
                 return .success(message)
             } catch {
                 return .failure(error)

@@ -62,6 +62,10 @@ extension EtcdError.Code {
     public static let keyNotFound = Self("keyNotFound")
     /// A transaction puts one key twice, or puts and deletes it.
     public static let duplicateKey = Self("duplicateKey")
+    /// Others have changed what `atomically` had read, at each of its attempts: try again later, or touch fewer keys.
+    ///
+    /// Nothing was changed.
+    public static let transactionConflict = Self("transactionConflict")
     /// A transaction has more operations than the server allows (128 by default): split it.
     public static let tooManyOperations = Self("tooManyOperations")
     /// The request is larger than the server allows (1.5 MiB by default): split it.

@@ -45,6 +45,9 @@ struct GRPCMethod<Request: ProtobufMessage, Response: ProtobufMessage>: Sendable
 /// The answer to a unary call of etcd, each of which has a header.
 protocol Response: ProtobufMessage {
     var header: ResponseHeader { get }
+
+    /// Takes the prefix off all keys.
+    mutating func leave(_ namespace: Namespace) throws(EtcdError)
 }
 
 /// What goes with a call besides its message.

@@ -9,7 +9,8 @@ public struct KeyRange: Sendable, Hashable, CustomStringConvertible {
 
     private static let unbounded: [UInt8] = [0]
 
-    private init(start: [UInt8], end: [UInt8]) {
+    /// The range of etcd's `key` and `range_end`.
+    init(start: [UInt8], end: [UInt8]) {
         self.start = start
         self.end = end
     }

@@ -68,7 +68,7 @@ public struct Leases: Sendable {
     ///
     /// - Parameters:
     ///   - id: The lease.
-    ///   - withKeys: Returns its keys too.
+    ///   - withKeys: Returns its keys too, those within the client's namespace.
     /// - Returns: What etcd knows of the lease.
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound`.
     public func timeToLive(of id: Lease.ID, withKeys: Bool = false) async throws(EtcdError) -> LeaseStatus {
@@ -137,9 +137,9 @@ extension EtcdClient {
     /// Makes a call again while its outcome is unknown, for calls that do no harm when they are made twice.
     ///
     /// After an attempt with an unknown outcome, an error of the code `done` shows that it was successful.
-    fileprivate func callUntilCertain<Request, Answer: Response>(
-        _ method: GRPCMethod<Request, Answer>,
-        _ message: Request,
+    fileprivate func callUntilCertain<Message: Request, Answer: Response>(
+        _ method: GRPCMethod<Message, Answer>,
+        _ message: Message,
         doneIf done: EtcdError.Code,
         _ deadline: ContinuousClock.Instant
     ) async throws(EtcdError) -> CertainOutcome<Answer> {

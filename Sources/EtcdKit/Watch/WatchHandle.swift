@@ -16,12 +16,15 @@ final class WatchHandle: Sendable {
 
     private let client: EtcdClient
     private let range: KeyRange
+    /// The range as etcd knows it, outside the client's namespace.
+    private let watchedRange: KeyRange
     private let options: WatchOptions
     private let state = Lock(State())
 
     init(_ client: EtcdClient, _ range: KeyRange, _ options: WatchOptions) {
         self.client = client
         self.range = range
+        watchedRange = range.entering(client.scope)
         self.options = options
     }
 
@@ -32,7 +35,7 @@ final class WatchHandle: Sendable {
     /// Starts the watch.
     func start(from revision: Revision?) async throws(EtcdError) {
         guard case .resync = options.onCompaction, !range.isEmpty, revision ?? 0 >= 0 else {
-            let watcher = await client.core.watchHub.start(range, from: revision, options: options)
+            let watcher = await client.core.watchHub.start(watchedRange, from: revision, options: options)
             return state.withLock { $0.watcher = watcher }
         }
         let (known, seed) = try await knownKeys(before: revision ?? 0)
@@ -56,7 +59,8 @@ final class WatchHandle: Sendable {
     func next() async throws(EtcdError) -> [Watcher.Chunk] {
         guard let watcher else { throw EtcdError(.cancelled, "the watch has not begun") }
         switch await watcher.next() {
-        case .success(let chunks):
+        case .success(let answer):
+            let chunks = try client.scope.map { scope throws(EtcdError) in try answer.leaving(scope) } ?? answer
             return state.withLock { state in
                 if state.known == nil { return chunks }
                 return chunks.compactMap { chunk in
@@ -83,7 +87,7 @@ final class WatchHandle: Sendable {
         var options = options
         options.ignoresPuts = false
         options.ignoresDeletes = false
-        let watcher = await client.core.watchHub.start(range, from: revision, options: options)
+        let watcher = await client.core.watchHub.start(watchedRange, from: revision, options: options)
         let isStopped = state.withLock { state in
             state.watcher = watcher
             return state.isStopped
@@ -133,7 +137,7 @@ final class WatchHandle: Sendable {
                 return state.firstRevision
             }
             await watch(from: revision.next)
-            client.core.channel.context.report(.watchResynced(range, at: revision))
+            client.core.channel.context.report(.watchResynced(watchedRange, at: revision))
             return .resync(events.filter { isWanted($0, from: first) }, at: revision)
         }
     }
@@ -154,5 +158,18 @@ final class WatchHandle: Sendable {
         options.revision = revision
         var entries = client.entries(in: range, options: options).makeAsyncIterator()
         while let entry = try await entries.next() { body(entry) }
+    }
+}
+
+extension [Watcher.Chunk] {
+    /// The chunks with keys as they are called within a namespace.
+    fileprivate func leaving(_ namespace: Namespace) throws(EtcdError) -> Self {
+        var result = self
+        for index in indices {
+            guard case .events(var events) = self[index] else { continue }
+            for position in events.indices { try events[position].leave(namespace) }
+            result[index] = .events(events)
+        }
+        return result
     }
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The keys under a prefix, as a store of their own: how its keys and ranges stand in the whole store.
+///
+/// As in the whole store, a key has at least one byte, so the prefix itself is outside.
+struct Namespace: Sendable, Hashable {
+    /// Never empty.
+    let prefix: Key
+    /// The `range_end` of all keys that begin with the prefix.
+    private let end: [UInt8]
+
+    /// Nil for an empty prefix: that is the whole store.
+    init?(prefix: Key) {
+        if prefix.bytes.isEmpty { return nil }
+        self.prefix = prefix
+        end = KeyRange.prefix(prefix).end
+    }
+
+    // MARK: Into the whole store
+
+    /// Puts the prefix before the key of a request.
+    func enter(_ key: inout [UInt8]) throws(EtcdError) {
+        if key.isEmpty { throw EtcdError(.emptyKey, "a key in the namespace \(prefix) is empty") }
+        key = prefix.bytes + key
+    }
+
+    /// Puts the prefix before the range of a request; one that has no end ends where the namespace does.
+    func enter(_ key: inout [UInt8], _ rangeEnd: inout [UInt8]) throws(EtcdError) {
+        try enter(&key)
+        if rangeEnd.isEmpty { return }
+        rangeEnd = rangeEnd == KeyRange.all.end ? end : prefix.bytes + rangeEnd
+    }
+
+    // MARK: Back from it
+
+    /// The key as it is called within; nil if it is outside.
+    func inner(_ key: [UInt8]) -> [UInt8]? {
+        let count = prefix.bytes.count
+        return key.count > count && key.starts(with: prefix.bytes) ? Array(key[count...]) : nil
+    }
+
+    /// Takes the prefix off the key of an answer, which cannot be of another.
+    func leave(_ entry: inout KeyValue) throws(EtcdError) {
+        guard let key = inner(entry.key.bytes) else {
+            throw EtcdError(.protocolViolation, "the answer has the key \(entry.key), which is not under \(prefix)")
+        }
+        entry.key.bytes = key
+    }
+
+    /// Takes the prefix off the keys of an answer.
+    func leave(_ entries: inout [KeyValue]) throws(EtcdError) {
+        for index in entries.indices { try leave(&entries[index]) }
+    }
+
+    /// Takes the prefix off the key of an answer, where there is an entry.
+    func leave(_ entry: inout KeyValue?) throws(EtcdError) {
+        guard var inner = entry else { return }
+        try leave(&inner)
+        entry = inner
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What one attempt of an atomic transaction has read, and the conditions under which that is still so: a value.
+struct AtomicReads: Sendable {
+    private(set) var entries: [KeyRange: [KeyValue]] = [:]
+    /// The last change of each key that was read; 0 for a missing one.
+    private var revisions: [Key: Revision] = [:]
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// What was read of `range`; nil if it was not read.
+    subscript(_ range: KeyRange) -> [KeyValue]? {
+        if let known = entries[range] { return known }
+        guard let key = range.singleKey, let around = entries.first(where: { $0.key.contains(key) }) else { return nil }
+        return around.value.filter { $0.key == key }
+    }
+
+    /// Notes a reading.
+    ///
+    /// - Returns: Whether it agrees with what was read before.
+    mutating func note(_ read: [KeyValue], in range: KeyRange) -> Bool {
+        var found = Dictionary(read.map { ($0.key, $0.modRevision) }) { $1 }
+        if let key = range.singleKey, found.isEmpty { found[key] = 0 }
+        let agrees = revisions.allSatisfy { key, revision in
+            !range.contains(key) || found[key] ?? 0 == revision
+        }
+        entries[range] = read
+        revisions.merge(found) { $1 }
+        return agrees
+    }
+
+    /// What must hold for all to be as it was read at `snapshot`, and for `writtenKeys` not to have been changed since.
+    ///
+    /// A key that was changed or deleted is caught by its own revision. A key that has come to a range is newer than the
+    /// snapshot, and so is one that was deleted and has come back.
+    func conditions(isolation: AtomicOptions.Isolation, at snapshot: Revision?, writtenKeys: [Key]) -> [Compare] {
+        if isolation == .readCommitted { return [] }
+        var conditions = revisions.sorted { $0.key < $1.key }.map { Compare.Target.modRevision($0) == $1 }
+        guard isolation.hasSnapshot, let snapshot else { return conditions }
+        for range in entries.keys where !range.isSingleKey && !range.isEmpty {
+            conditions.append(.modRevision(in: range) < snapshot.next)
+        }
+        if isolation == .serializableSnapshot {
+            for key in writtenKeys where revisions[key] == nil {
+                conditions.append(.modRevision(key) < snapshot.next)
+            }
+        }
+        return conditions
+    }
+}
+
+extension KeyRange {
+    /// The key of a range that is one key by its form.
+    fileprivate var singleKey: Key? { isSingleKey ? Key(bytes: start) : nil }
+}

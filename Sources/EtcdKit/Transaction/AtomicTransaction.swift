@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A transaction under way: what ``EtcdClient/atomically(_:_:)`` lends to its closure.
+///
+/// Reads go to etcd, each key or range once. Writes are kept until the closure has returned; reads see them before.
+public struct AtomicTransaction: Sendable {
+    private let client: EtcdClient
+    private let options: AtomicOptions
+    private let prefetched: AtomicSnapshot?
+    private var reads = AtomicReads()
+    /// What all reads are of, where the isolation says so; nil before the first.
+    private var revision: Revision?
+    /// What is to be written.
+    private var writes: [Key: Write] = [:]
+    /// The attempt cannot succeed, so it is to be repeated whatever the closure makes of it.
+    private(set) var isDoomed = false
+
+    private enum Write: Sendable {
+        case put(Value, Lease.ID?)
+        case delete
+
+        /// The entry as it is after the write, as far as it is known.
+        func entry(_ key: Key) -> KeyValue? {
+            guard case .put(let value, let lease) = self else { return nil }
+            var entry = KeyValue()
+            entry.key = key
+            entry.value = value
+            entry.leaseID = lease?.rawValue ?? 0
+            return entry
+        }
+
+        func operation(_ key: Key) -> TransactionOperation {
+            switch self {
+            case .put(let value, let lease): .put(key, value, lease: lease)
+            case .delete: .delete(key)
+            }
+        }
+    }
+
+    init(_ client: EtcdClient, _ options: AtomicOptions, _ prefetched: AtomicSnapshot?) {
+        self.client = client
+        self.options = options
+        self.prefetched = prefetched
+        if options.isolation.hasSnapshot { revision = prefetched?.revision }
+    }
+
+    // MARK: Reading
+
+    /// Reads the entry under `key`.
+    ///
+    /// - Parameter key: The key.
+    /// - Returns: The entry, or nil if the key does not exist. One that this transaction has put has the revisions and the
+    ///   version 0.
+    /// - Throws: ``EtcdError``. Let it pass: an attempt that cannot succeed any more ends by throwing, and is repeated.
+    public mutating func get(_ key: Key) async throws(EtcdError) -> KeyValue? {
+        if let write = writes[key] { return write.entry(key) }
+        return try await read(.key(key)).first
+    }
+
+    /// Reads the entries in `range`.
+    ///
+    /// Each of them is a condition of the commit, which can have 128 with etcd's default settings. A transaction that
+    /// only reads at one revision has none, and so may read any number.
+    ///
+    /// - Parameter range: The keys.
+    /// - Returns: The entries in the order of their keys. Those that this transaction has put have the revisions and the
+    ///   version 0.
+    /// - Throws: ``EtcdError``. Let it pass: an attempt that cannot succeed any more ends by throwing, and is repeated.
+    public mutating func range(_ range: KeyRange) async throws(EtcdError) -> [KeyValue] {
+        let entries = try await read(range)
+        let written = writes.filter { range.contains($0.key) }
+        if written.isEmpty { return entries }
+        return (entries.filter { written[$0.key] == nil } + written.compactMap { $1.entry($0) })
+            .sorted { $0.key < $1.key }
+    }
+
+    private mutating func read(_ range: KeyRange) async throws(EtcdError) -> [KeyValue] {
+        if let known = reads[range] ?? prefetched?.entries[range] { return try note(known, in: range) }
+        var request = RangeOptions()
+        request.revision = revision
+        request.serializable = !options.isolation.hasSnapshot
+        let response: RangeResponse
+        do throws(EtcdError) {
+            response = try await client.range(range, options: request)
+        } catch {
+            // The snapshot is gone, but there are newer ones.
+            if error.code == .compacted, revision != nil { isDoomed = true }
+            throw error
+        }
+        if options.isolation.hasSnapshot, revision == nil { revision = response.header.revision }
+        return try note(response.entries, in: range)
+    }
+
+    private mutating func note(_ entries: [KeyValue], in range: KeyRange) throws(EtcdError) -> [KeyValue] {
+        guard reads.note(entries, in: range) || options.isolation == .readCommitted else {
+            isDoomed = true
+            throw EtcdError(.transactionConflict, "what the transaction has read in \(range) has changed meanwhile")
+        }
+        return entries
+    }
+
+    // MARK: Writing
+
+    /// Puts `value` under `key` when the transaction commits.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - value: Its new value.
+    ///   - lease: The lease to attach the key to; nil for none.
+    public mutating func put(_ key: Key, _ value: Value, lease: Lease.ID? = nil) {
+        writes[key] = .put(value, lease)
+    }
+
+    /// Deletes `key` when the transaction commits.
+    ///
+    /// - Parameter key: The key; it need not exist.
+    public mutating func delete(_ key: Key) {
+        writes[key] = .delete
+    }
+
+    // MARK: Committing
+
+    /// How an attempt ended.
+    enum Outcome {
+        case committed
+        /// What was read has changed; this is how it is now.
+        case conflict(AtomicSnapshot)
+    }
+
+    /// The ranges that were read.
+    var readRanges: [KeyRange] { Array(reads.entries.keys) }
+
+    /// Writes what is to be written, if all is still as it was read.
+    func commit() async throws(EtcdError) -> Outcome {
+        let conditions = reads.conditions(
+            isolation: options.isolation,
+            at: reads.isEmpty ? nil : revision,
+            writtenKeys: writes.keys.sorted()
+        )
+        // What was read at one revision and leads to no write was true then.
+        if writes.isEmpty && (conditions.isEmpty || options.isolation.hasSnapshot) { return .committed }
+        let operations = writes.sorted { $0.key < $1.key }.map { $1.operation($0) }
+        let ranges = conditions.isEmpty ? [] : Array(readRanges.prefix(options.maximumOperations))
+        try checkLimits(conditions, operations, ranges)
+        let response = try await client.transaction(
+            if: conditions,
+            then: operations,
+            else: ranges.map { .range($0) }
+        )
+        return response.succeeded ? .committed : .conflict(AtomicSnapshot(response, of: ranges))
+    }
+
+    private func checkLimits(
+        _ conditions: [Compare],
+        _ operations: [TransactionOperation],
+        _ ranges: [KeyRange]
+    ) throws(EtcdError) {
+        let limit = options.maximumOperations
+        if max(conditions.count, operations.count) > limit {
+            throw EtcdError(
+                .tooManyOperations,
+                "the transaction has \(conditions.count) conditions (of what it has read) and \(operations.count) writes, "
+                    + "of which \(limit) each are allowed"
+            )
+        }
+        var request = Wire.TxnRequest(conditions, operations, ranges.map { .range($0) })
+        if let scope = client.scope { try request.enter(scope) }
+        var bytes: [UInt8] = []
+        ProtobufEncoder.encode(request, into: &bytes)
+        if bytes.count + Self.serverOverhead > options.maximumRequestSize {
+            throw EtcdError(
+                .requestTooLarge,
+                "the transaction takes \(bytes.count) bytes, of which \(options.maximumRequestSize) are allowed with "
+                    + "\(Self.serverOverhead) that etcd adds"
+            )
+        }
+    }
+
+    /// What etcd adds to a request before it looks at its size, at most, in bytes: numbers and the name of the user.
+    private static let serverOverhead = 512
+}
+
+/// Ranges as they all were at one revision.
+struct AtomicSnapshot: Sendable {
+    let revision: Revision
+    let entries: [KeyRange: [KeyValue]]
+
+    /// The snapshot in the answer to a transaction that has read `ranges`, and nothing else.
+    init(_ response: TransactionResponse, of ranges: [KeyRange]) {
+        revision = response.header.revision
+        entries = Dictionary(zip(ranges, response.results.map(\.entries))) { $1 }
+    }
+}

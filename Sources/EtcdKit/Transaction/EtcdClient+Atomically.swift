@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension EtcdClient {
+    /// Runs `body` as one transaction: all that it writes takes effect at once, if nobody has changed what it has read.
+    ///
+    /// ```swift
+    /// try await client.atomically { transaction in
+    ///     let balance = try await transaction.get("balance")?.value.string.flatMap { Int($0) } ?? 0
+    ///     transaction.put("balance", "\(balance + 1)")
+    ///     transaction.delete("pending")
+    /// }
+    /// ```
+    ///
+    /// If somebody has, `body` runs again, so it may run many times, and should do nothing but compute. It runs where the
+    /// caller runs, one attempt after the other. Nothing is written when it throws.
+    ///
+    /// What was read in a range is protected from keys that come to it as well as from keys that go. A transaction that
+    /// only reads, at one revision, is done without a commit.
+    ///
+    /// - Parameters:
+    ///   - options: The isolation, the number of attempts, and the server's limits.
+    ///   - body: Reads and writes. Only what it does through its argument belongs to the transaction.
+    /// - Returns: What the `body` of the successful attempt has returned.
+    /// - Throws: What `body` throws; ``EtcdError``, among its codes `transactionConflict` after the last attempt,
+    ///   `ambiguous` when the outcome of the commit is unknown, which is then not repeated, and `tooManyOperations` and
+    ///   `requestTooLarge`, before anything is sent.
+    public func atomically<Result>(
+        _ options: AtomicOptions = AtomicOptions(),
+        _ body: (inout AtomicTransaction) async throws -> Result
+    ) async throws -> Result {
+        try options.check()
+        var ranges = options.prefetchedKeys.map { KeyRange.key($0) }
+        var prefetched: AtomicSnapshot?
+        var failures = 0
+        while true {
+            if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+            if prefetched == nil, !ranges.isEmpty { prefetched = try await snapshot(of: ranges, options) }
+            var transaction = AtomicTransaction(self, options, prefetched)
+            prefetched = nil
+            do {
+                let result = try await body(&transaction)
+                if !transaction.isDoomed {
+                    switch try await transaction.commit() {
+                    case .committed: return result
+                    case .conflict(let present): prefetched = present
+                    }
+                }
+            } catch {
+                // What an attempt throws that cannot succeed any more, the next one will tell better.
+                guard transaction.isDoomed else { throw error }
+            }
+            failures += 1
+            if failures >= options.maximumAttempts {
+                throw EtcdError(.transactionConflict, "what the transaction has read has changed, \(failures) times")
+            }
+            ranges = transaction.readRanges
+            // At once, what the failed commit has read will do; after a pause it is old.
+            let pause = options.backoff.delay(afterFailures: failures - 1, chance: .random(in: 0...1))
+            if pause > .zero {
+                prefetched = nil
+                // A cancelled pause is noticed by the next attempt.
+                try? await Task.sleep(for: pause)
+            }
+        }
+    }
+
+    /// Reads as many of the ranges as fit one request, all at one revision.
+    private func snapshot(
+        of ranges: [KeyRange],
+        _ options: AtomicOptions
+    ) async throws(EtcdError) -> AtomicSnapshot {
+        let ranges = Array(ranges.prefix(options.maximumOperations))
+        return AtomicSnapshot(try await transaction(then: ranges.map { .range($0) }), of: ranges)
+    }
+}
