@@ -177,10 +177,12 @@ final class ClientCore: Sendable {
 }
 
 extension EtcdClient {
-    /// Makes a unary call: encodes and decodes on the caller's thread, and does the rest on the loop.
+    /// Makes a unary call, at `endpoint` if one is given: encodes and decodes on the caller's thread, and does the rest on
+    /// the loop.
     func call<Request, Answer: Response>(
         _ method: GRPCMethod<Request, Answer>,
-        _ message: Request
+        _ message: Request,
+        at endpoint: Endpoint? = nil
     ) async throws(EtcdError) -> Answer {
         let context = core.channel.context
         let floor = context.witness.revision
@@ -192,7 +194,8 @@ extension EtcdClient {
             needsLeader: method.needsLeader,
             frame: frame,
             deadline: start + timeout,
-            retry: retry
+            retry: retry,
+            endpoint: endpoint
         )
         context.report(.callStarted(request.call))
         let answer = await core.channel.perform(request)

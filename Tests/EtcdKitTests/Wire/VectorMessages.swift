@@ -8,8 +8,8 @@ protocol VectorMessage: ProtobufMessage, Hashable {
     mutating func setFields(from fields: inout VectorFields) throws
 }
 
-/// Every message of EtcdKit's wire format, under the names of `scripts/etcd-fields.txt`.
-let vectorMessages: [String: any VectorMessage.Type] = [
+/// The messages of EtcdKit's wire format, but for those of maintenance, under the names of `scripts/etcd-fields.txt`.
+let commonVectorMessages: [String: any VectorMessage.Type] = [
     "mvccpb.KeyValue": KeyValue.self,
     "mvccpb.Event": WatchEvent.self,
     "etcdserverpb.ResponseHeader": ResponseHeader.self,
@@ -47,8 +47,6 @@ let vectorMessages: [String: any VectorMessage.Type] = [
     "etcdserverpb.Member": Wire.Member.self,
     "etcdserverpb.MemberListRequest": Wire.MemberListRequest.self,
     "etcdserverpb.MemberListResponse": Wire.MemberListResponse.self,
-    "etcdserverpb.StatusRequest": Wire.EmptyRequest.self,
-    "etcdserverpb.StatusResponse": Wire.StatusResponse.self,
     "crosscheck.Leaf": Everything.Leaf.self,
     "crosscheck.Everything": Everything.self,
 ]
@@ -347,21 +345,6 @@ extension Wire.MemberListResponse: VectorMessage {
     mutating func setFields(from fields: inout VectorFields) throws {
         try fields.take("header", &header)
         try fields.take("members", &members)
-    }
-}
-
-extension Wire.StatusResponse: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("header", &header)
-        try fields.take("version", &version)
-        try fields.take("dbSize", &databaseSize)
-        try fields.take("leader", &leader)
-        try fields.take("raftIndex", &raftIndex)
-        try fields.take("raftTerm", &raftTerm)
-        try fields.take("raftAppliedIndex", &raftAppliedIndex)
-        try fields.take("errors", &errors)
-        try fields.take("dbSizeInUse", &databaseSizeInUse)
-        try fields.take("isLearner", &isLearner)
     }
 }
 
