@@ -172,5 +172,8 @@ extension EtcdError.Code {
         "etcdserver: context deadline exceeded": .deadlineExceeded,
         "mvcc: watcher range is empty": .invalidArgument,
         "not a primary lessor": .leaderChanged,
+        "auth: permission denied": .permissionDenied,
+        "auth: invalid auth token": .invalidToken,
+        "auth: user name is empty": .authenticationRequired,
     ]
 }

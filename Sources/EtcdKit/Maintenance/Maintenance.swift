@@ -147,6 +147,9 @@ public struct Maintenance: Sendable {
 
     /// Lets the members be replaced by those of an older version; etcd 3.5 and later.
     ///
+    /// etcd 3.5 does it without answering, so the call throws `ambiguous` after some seconds; made again, it throws
+    /// `downgradeInProgress`.
+    ///
     /// - Parameter version: The version to downgrade to, as `3.5`: one minor version below the present.
     /// - Returns: The version of the cluster.
     /// - Throws: ``EtcdError``, among its codes `invalidDowngradeVersion`, `downgradeInProgress`, `unimplemented` and
@@ -157,6 +160,9 @@ public struct Maintenance: Sendable {
     }
 
     /// Ends a downgrade; etcd 3.5 and later.
+    ///
+    /// etcd 3.5 does it without answering, so the call throws `ambiguous` after some seconds; made again, it throws
+    /// `noDowngradeInProgress`.
     ///
     /// - Returns: The version of the cluster.
     /// - Throws: ``EtcdError``, among its codes `noDowngradeInProgress`, `unimplemented` and `ambiguous`.

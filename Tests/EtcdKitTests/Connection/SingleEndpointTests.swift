@@ -72,7 +72,8 @@ struct SingleEndpointTests {
             #expect(error?.code == .unavailable && error?.message.contains(guest.address) == true)
             #expect(.now - start < .seconds(2))
             await expectError(.unavailable) {
-                for try await _ in client.with(timeout: .milliseconds(300)).maintenance.snapshotChunks(from: endpoint) {}
+                let hasty = client.with(timeout: .milliseconds(300))
+                for try await _ in hasty.maintenance.snapshotChunks(from: endpoint) {}
             }
             let task = Task { try await client.maintenance.status(of: endpoint) }
             task.cancel()

@@ -68,8 +68,8 @@ struct SnapshotFaultTests {
         let cuts: [[[UInt8]]] = [
             [database, digest],
             [database + digest],
-            [Array(database.prefix(50_000)), Array(database.dropFirst(50_000)) + digest.prefix(5), [], Array(digest[5...])],
-            (database + digest).suffix(40).map { [$0] }.reduce(into: [Array(database.dropLast(8))]) { $0.append($1) },
+            [Array(database[..<50_000]), Array(database[50_000...]) + digest[..<5], [], Array(digest[5...])],
+            [Array(database.dropLast(8))] + (database + digest).suffix(40).map { [$0] },
         ]
         for parts in cuts {
             #expect(try await snapshot(parts) == ["snapshot": database.count + 32])
