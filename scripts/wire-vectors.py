@@ -24,7 +24,7 @@ from google.protobuf.descriptor import FieldDescriptor as Field
 HERE = pathlib.Path(__file__).parent
 
 # Messages that EtcdKit keeps without regard to whether they were present; an empty one, it leaves out.
-PRESENCE_IGNORED = {"header", "kv", "plain", "member", "options", "perm", "leader"}
+PRESENCE_IGNORED = {"header", "kv", "plain", "member", "options", "perm", "leader", "range_response"}
 
 SCALARS = {
     "int64": Field.TYPE_INT64, "uint64": Field.TYPE_UINT64, "uint32": Field.TYPE_UINT32, "bool": Field.TYPE_BOOL,

@@ -180,12 +180,14 @@ final class ClientCore: Sendable {
 }
 
 extension EtcdClient {
-    /// Makes a unary call: encodes and decodes on the caller's thread, and does the rest on the loop.
+    /// Makes a unary call, at `endpoint` if one is given: encodes and decodes on the caller's thread, and does the rest on
+    /// the loop.
     ///
     /// Here, and for watches in ``WatchHandle``, keys enter and leave the client's namespace.
     func call<Message: Request, Answer: Response>(
         _ method: GRPCMethod<Message, Answer>,
-        _ message: Message
+        _ message: Message,
+        at endpoint: Endpoint? = nil
     ) async throws(EtcdError) -> Answer {
         var message = message
         if let scope { try message.enter(scope) }
@@ -200,7 +202,8 @@ extension EtcdClient {
             mayWait: method.mayWait,
             frame: frame,
             deadline: start + timeout,
-            retry: retry
+            retry: retry,
+            endpoint: endpoint
         )
         context.report(.callStarted(request.call))
         let answer = await core.channel.perform(request)

@@ -192,3 +192,14 @@ extension EtcdError.Code {
     /// This would take authentication's own footing away, such as the role `root` from the user `root`.
     public static let invalidAuthManagement = Self("invalidAuthManagement")
 }
+
+// MARK: - Snapshots
+
+extension EtcdError.Code {
+    /// A snapshot is not what the server has sent off, or not all of it: take another.
+    public static let snapshotDamaged = Self("snapshotDamaged")
+    /// There is a file where the snapshot shall go: choose another place, or have it replaced.
+    public static let fileExists = Self("fileExists")
+    /// A file could not be written: the message has the system's reason.
+    public static let fileNotWritten = Self("fileNotWritten")
+}

@@ -176,5 +176,8 @@ extension EtcdError.Code {
         "auth: authentication failed, password was given for no password user": .authenticationFailed,
         "mutex: session is expired": .leaseLost,
         "election: not leader": .leadershipLost,
+        "auth: permission denied": .permissionDenied,
+        "auth: invalid auth token": .invalidToken,
+        "auth: user name is empty": .authenticationRequired,
     ]
 }

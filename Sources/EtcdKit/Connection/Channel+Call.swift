@@ -13,6 +13,8 @@ extension Channel {
         let frame: [UInt8]
         let deadline: ContinuousClock.Instant
         let retry: RetryPolicy
+        /// The only endpoint that the call may go to; nil if any will do.
+        var endpoint: Endpoint?
     }
 
     /// The end of a unary call: the body of the answer, framed, or the error.
@@ -26,28 +28,26 @@ extension Channel {
     /// Makes a unary call, as often as is safe: again when the server has certainly not acted on it, and for a read also
     /// when its connection was lost or the server could not answer just then.
     nonisolated func perform(_ request: Request) async -> Answer {
+        defer {
+            if let endpoint = request.endpoint { EventLoop.execute { self.leave(endpoint) } }
+        }
         var answer = Answer(result: .failure(EtcdError(.unavailable, "the call was not made")))
         var tried: [Endpoint] = []
         var rounds = 0
         var hasRenewedToken = false
         while true {
-            let token: AuthToken?
             let link: Link
-            switch await self.token(for: request) {
-            case .success(let known): token = known
+            let token: AuthToken?
+            switch await berth(
+                at: request.endpoint,
+                avoiding: tried,
+                needsToken: request.needsToken,
+                until: request.deadline
+            ) {
+            case .success(let berth): (link, token) = (berth.link, berth.token)
             case .failure(let error):
                 answer.result = .failure(error)
                 return answer
-            }
-            if let next = nextLink(avoiding: tried) {
-                link = next
-            } else {
-                switch await waitForLink(until: request.deadline) {
-                case .success(let ready): link = ready
-                case .failure(let error):
-                    answer.result = .failure(error)
-                    return answer
-                }
             }
             answer.endpoint = link.endpoint
             answer.attempts += 1
@@ -74,7 +74,7 @@ extension Channel {
                 tried.append(link.endpoint)
             }
             guard isRepeatable, answer.attempts < request.retry.maximumAttempts else { return answer }
-            if nextLink(avoiding: tried) == nil {
+            if request.endpoint != nil || nextLink(avoiding: tried) == nil {
                 // All have failed: again from the start, later and later. After the deadline it could only do harm.
                 let pause = request.retry.backoff.delay(afterFailures: rounds, chance: .random(in: 0...1))
                 guard .now + pause < request.deadline else { return answer }
@@ -95,7 +95,7 @@ extension Channel {
     ) async -> GRPCUnaryCall.Outcome {
         var patience: GRPCUnaryCall.Patience?
         // The only endpoint gets all the time there is.
-        if hasAlternatives, !request.mayWait {
+        if hasAlternatives, request.endpoint == nil, !request.mayWait {
             let start = ContinuousClock.now
             let limit = request.retry.patience(ofAttempt: number)
             let wait = min(limit, (request.deadline - start) / 2)
@@ -123,24 +123,44 @@ extension Channel {
         )
     }
 
-    private nonisolated func token(for request: Request) async -> TokenStore.Answer {
-        if !request.needsToken { return .success(nil) }
-        if let known = context.tokens.probableToken { return .success(known) }
-        return await context.tokens.token(until: request.deadline, over: self)
+    /// A connection and the token, waited for where need be: to `endpoint`, or else rather not to one of `avoided`.
+    nonisolated func berth(
+        at endpoint: Endpoint?,
+        avoiding avoided: [Endpoint] = [],
+        needsToken: Bool = true,
+        until deadline: ContinuousClock.Instant
+    ) async -> Result<Berth, EtcdError> {
+        var token: AuthToken?
+        if needsToken {
+            if let known = context.tokens.probableToken {
+                token = known
+            } else {
+                switch await context.tokens.token(until: deadline, over: self) {
+                case .success(let granted): token = granted
+                case .failure(let error): return .failure(error)
+                }
+            }
+        }
+        if endpoint == nil, let link = nextLink(avoiding: avoided) { return .success(Berth(link: link, token: token)) }
+        return await waitForLink(at: endpoint, until: deadline).map { Berth(link: $0, token: token) }
     }
 
-    private func waitForLink(until deadline: ContinuousClock.Instant) async -> Result<Link, EtcdError> {
+    private func waitForLink(
+        at endpoint: Endpoint?,
+        until deadline: ContinuousClock.Instant
+    ) async -> Result<Link, EtcdError> {
         let completion = Completion<Result<Link, EtcdError>>()
-        let ticket = whenReady { completion.complete($0) }
+        let ticket = whenReady(at: endpoint) { completion.complete($0) }
         let timer = EventLoop.schedule(at: deadline) { [weak self] in
-            let error = self?.unavailability ?? EtcdError(.clientClosed, "the client was closed")
-            completion.complete(.failure(error))
+            let error = self.map { channel in endpoint.map(channel.unavailability) ?? channel.unavailability }
+            completion.complete(.failure(error ?? EtcdError(.clientClosed, "the client was closed")))
         }
         let result = await completion.wait {
             completion.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
         }
         EventLoop.cancel(timer)
         if let ticket { forget(ticket) }
+        if let endpoint, case .failure = result { leave(endpoint) }
         return result
     }
 

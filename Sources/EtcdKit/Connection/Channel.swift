@@ -22,12 +22,21 @@ final class Channel {
         var hasAlternatives = false
     }
 
+    private struct Waiter {
+        let ticket: Ticket
+        /// Where the connection shall lead; nil for anywhere.
+        let endpoint: Endpoint?
+        let deliver: @EventLoop (Result<Link, EtcdError>) -> Void
+    }
+
     nonisolated let context: ClientContext
     private nonisolated let rotation = Lock(Rotation())
     private lazy var subchannels = endpointsOfConfiguration.map { Subchannel($0, of: self) }
+    /// Connections to other endpoints, each for as long as calls are made there.
+    private var guests: [Subchannel] = []
     /// Where all calls go with the policy ``FailoverPolicy/sticky``.
     private var preferred: Endpoint?
-    private var waiters: [(ticket: Ticket, deliver: @EventLoop (Result<Link, EtcdError>) -> Void)] = []
+    private var waiters: [Waiter] = []
     private var nextTicket: UInt64 = 0
     private var isClosed = false
 
@@ -71,9 +80,13 @@ final class Channel {
 
     /// Calls `deliver` with a connection, at once or as soon as there is one, or with an error when the client closes.
     ///
+    /// With an `endpoint`, it is a connection to that one, whatever is known of it. If it is not among the client's, it is
+    /// connected for as long as need be: whoever has used the connection calls ``leave(_:)``.
+    ///
     /// - Returns: The place in the queue, to be given back with ``forget(_:)`` by whoever waits no longer; nil if
     ///   `deliver` was called.
     func whenReady(
+        at endpoint: Endpoint? = nil,
         avoiding avoided: Endpoint? = nil,
         _ deliver: @escaping @EventLoop (Result<Link, EtcdError>) -> Void
     ) -> Ticket? {
@@ -81,13 +94,17 @@ final class Channel {
             deliver(.failure(EtcdError(.clientClosed, "the client is closed")))
             return nil
         }
-        if let link = avoided.flatMap({ nextLink(avoiding: [$0]) }) ?? nextLink() {
+        let present =
+            if let endpoint { subchannel(at: endpoint).link } else {
+                avoided.flatMap { nextLink(avoiding: [$0]) } ?? nextLink()
+            }
+        if let link = present {
             deliver(.success(link))
             return nil
         }
         nextTicket += 1
         let ticket = Ticket(number: nextTicket)
-        waiters.append((ticket, deliver))
+        waiters.append(Waiter(ticket: ticket, endpoint: endpoint, deliver: deliver))
         connectAsNeeded()
         return ticket
     }
@@ -124,12 +141,17 @@ final class Channel {
     }
 
     /// Why there is no connection, for whoever has waited in vain.
-    var unavailability: EtcdError {
+    var unavailability: EtcdError { unavailability(of: subchannels) }
+
+    /// Why there is no connection to `endpoint`.
+    func unavailability(of endpoint: Endpoint) -> EtcdError { unavailability(of: [subchannel(at: endpoint)]) }
+
+    private func unavailability(of subchannels: [Subchannel]) -> EtcdError {
         let reasons = subchannels.compactMap { subchannel in
             subchannel.lastError.map { "\(subchannel.endpoint): \($0)" }
         }
         if reasons.isEmpty {
-            let endpoints = endpoints.map(\.description).joined(separator: ", ")
+            let endpoints = subchannels.map(\.endpoint.description).joined(separator: ", ")
             return EtcdError(.unavailable, "no connection to \(endpoints) was made in time")
         }
         return EtcdError(.unavailable, "no endpoint is reachable: \(reasons.joined(separator: "; "))")
@@ -145,8 +167,9 @@ final class Channel {
         if isClosed || endpoints.isEmpty || Set(endpoints) == Set(self.endpoints) { return }
         let old = subchannels
         subchannels = endpoints.map { endpoint in
-            old.first { $0.endpoint == endpoint } ?? Subchannel(endpoint, of: self)
+            (old + guests).first { $0.endpoint == endpoint } ?? Subchannel(endpoint, of: self)
         }
+        guests.removeAll { endpoints.contains($0.endpoint) }
         for subchannel in old where !endpoints.contains(subchannel.endpoint) {
             subchannel.retire(ConnectionError(.draining, "the endpoint is no longer in use"), closing: false)
         }
@@ -161,11 +184,11 @@ final class Channel {
     func close() {
         isClosed = true
         context.tokens.close()
-        for subchannel in subchannels {
+        for subchannel in subchannels + guests {
             subchannel.retire(ConnectionError(.closedByUs, "the client was closed"), closing: true)
         }
         rotation.withLock { $0 = Rotation() }
-        serveWaiters(.failure(EtcdError(.clientClosed, "the client was closed")))
+        serveWaiters(.failure(EtcdError(.clientClosed, "the client was closed"))) { _ in true }
     }
 
     // MARK: Subchannels
@@ -173,6 +196,7 @@ final class Channel {
     /// A subchannel has got or lost its connection or its trust.
     func changed(_ subchannel: Subchannel) {
         if isClosed { return }
+        if let link = subchannel.link { serveWaiters(.success(link)) { $0.endpoint == link.endpoint } }
         let isLost = subchannels.allSatisfy { $0.link == nil && $0.lastError != nil }
         let missing = Set(configuration.endpoints).subtracting(endpoints)
         // What the list of members said leads nowhere, so there is another try with what the user said.
@@ -182,10 +206,18 @@ final class Channel {
 
     /// Whether `subchannel` is still to be connected.
     func wants(_ subchannel: Subchannel) -> Bool {
-        switch configuration.failover {
-        case .roundRobin: !waiters.isEmpty || subchannels.contains { $0.link != nil }
-        case .sticky: !waiters.isEmpty
+        if waiters.contains(where: { $0.endpoint == subchannel.endpoint }) { return true }
+        if !subchannels.contains(where: { $0 === subchannel }) { return false }
+        let isAwaited = waiters.contains { $0.endpoint == nil }
+        return switch configuration.failover {
+        case .roundRobin: isAwaited || subchannels.contains { $0.link != nil }
+        case .sticky: isAwaited
         }
+    }
+
+    /// Whether `subchannel` is to be asked how it is before it gets calls.
+    func examines(_ subchannel: Subchannel) -> Bool {
+        hasAlternatives && subchannels.contains { $0 === subchannel }
     }
 
     private func update() {
@@ -204,7 +236,7 @@ final class Channel {
         }
         let links = usable.compactMap(\.link)
         rotation.withLock { $0.links = links }
-        if let link = nextLink() { serveWaiters(.success(link)) }
+        if let link = nextLink() { serveWaiters(.success(link)) { $0.endpoint == nil } }
         connectAsNeeded()
     }
 
@@ -215,16 +247,40 @@ final class Channel {
         case .sticky:
             // One after the other, the one that has waited longest first.
             let isProvided = subchannels.contains { $0.link != nil && $0.isTrusted }
-            let isConnecting = subchannels.contains { !$0.isIdle && $0.link == nil }
-            if isProvided || isConnecting { return }
-            let isInUse = !waiters.isEmpty || subchannels.contains { $0.link != nil }
-            if isInUse { subchannels.filter(\.isIdle).min { $0.due < $1.due }?.connect() }
+            let chosen = Set(waiters.compactMap(\.endpoint))
+            let isConnecting = subchannels.contains {
+                !$0.isIdle && $0.link == nil && !chosen.contains($0.endpoint)
+            }
+            let isInUse = waiters.contains { $0.endpoint == nil } || subchannels.contains { $0.link != nil }
+            if isInUse, !isProvided, !isConnecting {
+                subchannels.filter(\.isIdle).min { $0.due < $1.due }?.connect()
+            }
         }
+        for endpoint in Set(waiters.compactMap(\.endpoint)) { subchannel(at: endpoint).connect() }
     }
 
-    private func serveWaiters(_ result: Result<Link, EtcdError>) {
-        let waiters = waiters
-        self.waiters = []
-        for waiter in waiters { waiter.deliver(result) }
+    private func serveWaiters(_ result: Result<Link, EtcdError>, where isMeant: (Waiter) -> Bool) {
+        let served = waiters.filter(isMeant)
+        waiters.removeAll(where: isMeant)
+        for waiter in served { waiter.deliver(result) }
+    }
+
+    // MARK: Single endpoints
+
+    /// The subchannel of `endpoint`, a guest if it is not the client's.
+    private func subchannel(at endpoint: Endpoint) -> Subchannel {
+        if let present = (subchannels + guests).first(where: { $0.endpoint == endpoint }) { return present }
+        let guest = Subchannel(endpoint, of: self)
+        guests.append(guest)
+        return guest
+    }
+
+    /// Someone needs a connection to `endpoint` no longer: a guest goes with the last who does.
+    func leave(_ endpoint: Endpoint) {
+        guard let guest = guests.first(where: { $0.endpoint == endpoint }) else { return }
+        let isInUse = guest.link.map { $0.connection.openStreamCount > 0 } ?? false
+        if isInUse || waiters.contains(where: { $0.endpoint == endpoint }) { return }
+        guests.removeAll { $0 === guest }
+        guest.retire(ConnectionError(.closedByUs, "the endpoint is no longer needed"), closing: true)
     }
 }

@@ -6,6 +6,8 @@ struct ClientContext: Sendable {
     let tokens: TokenStore
     let witness = ClusterWitness()
     let tls: TLSContextSource
+    /// The servers are known not to have `RangeStream`, as etcd before 3.7.
+    let lacksRangeStream = Lock(false)
 
     init(_ configuration: EtcdClient.Configuration) {
         self.configuration = configuration

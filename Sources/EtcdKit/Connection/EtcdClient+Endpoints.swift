@@ -19,13 +19,17 @@ extension EtcdClient {
     public func syncEndpoints() async throws(EtcdError) -> [Endpoint] {
         let list = try await call(Wire.memberList, Wire.MemberListRequest(linearizable: true))
         let voters = list.members.filter { !$0.isLearner && !$0.name.isEmpty }
+        await core.channel.setEndpoints(voters.flatMap(endpoints))
+        return await self.endpoints
+    }
+
+    /// Where a member can be reached, as it says itself.
+    func endpoints(of member: Wire.Member) -> [Endpoint] {
         // What a member advertises for other kinds of clients is of no use here.
-        let advertised = voters.flatMap(\.clientURLs).compactMap { try? Endpoint($0) }
+        let advertised = member.clientURLs.compactMap { try? Endpoint($0) }
         // A client that was told to use TLS does not give it up because of what a member says.
         let tls = core.channel.context.tls
         let isSecure = configuration.endpoints.allSatisfy(tls.secures)
-        let endpoints = advertised.filter { !isSecure || tls.secures($0) }
-        await core.channel.setEndpoints(endpoints)
-        return await self.endpoints
+        return advertised.filter { !isSecure || tls.secures($0) }
     }
 }

@@ -47,7 +47,7 @@ final class HealthCheck {
     }
 
     private static func finding(in body: [UInt8], of endpoint: Endpoint, _ context: ClientContext) -> Finding {
-        let status: Wire.StatusResponse
+        let status: MemberStatus
         do throws(EtcdError) {
             status = try Channel.message(in: body, limit: context.configuration.maximumMessageSize)
         } catch {

@@ -98,7 +98,7 @@ final class Subchannel {
             fail(error)
         case .success(let connection):
             connection.onStateChange = { [weak self] in self?.stateChanged(of: $0) }
-            guard channel?.hasAlternatives == true else { return accept(connection) }
+            guard channel?.examines(self) == true else { return accept(connection) }
             let check = HealthCheck(Channel.Link(connection: connection, endpoint: endpoint), context) {
                 [weak self] in
                 self?.examined(connection, $0)
@@ -183,7 +183,7 @@ final class Subchannel {
 
     /// Avoids the endpoint until the member has said that it is well.
     func suspect(_ reason: EtcdError) {
-        guard suspicion == nil, link != nil, channel?.hasAlternatives == true else { return }
+        guard suspicion == nil, link != nil, channel?.examines(self) == true else { return }
         if lastSuspicion + .seconds(60) < .now { suspicions = 0 }
         suspicions += 1
         lastSuspicion = .now

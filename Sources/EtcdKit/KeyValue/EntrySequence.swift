@@ -8,7 +8,7 @@ extension EtcdClient {
     /// ```
     ///
     /// Each iteration reads anew; the first page fixes its revision. If that is compacted away before the end, the
-    /// iteration throws `compacted`.
+    /// iteration throws `compacted`. From etcd 3.7 on, what follows the first page is streamed, no faster than it is taken.
     ///
     /// - Parameters:
     ///   - range: The keys.
@@ -45,10 +45,14 @@ public struct EntrySequence: AsyncSequence, Sendable {
         private let client: EtcdClient
         private let pageSize: Int
         private var options: RangeOptions
+        private var isFirst = true
         private var page: ArraySlice<KeyValue> = []
         /// What is not read yet; nil at the end.
         private var rest: KeyRange?
         private var remaining: Int
+        private let isLimited: Bool
+        /// What follows the first page, where the server can stream it.
+        private var stream: ResponseStream<Wire.RangeRequest, Wire.RangeStreamResponse>?
 
         fileprivate init(_ sequence: EntrySequence) {
             client = sequence.client
@@ -58,6 +62,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
             options.countOnly = false
             rest = sequence.range
             remaining = sequence.options.limit ?? .max
+            isLimited = sequence.options.limit != nil
         }
 
         /// The next entry, or nil at the end.
@@ -77,18 +82,58 @@ public struct EntrySequence: AsyncSequence, Sendable {
             while true {
                 if let entry = page.popFirst() { return entry }
                 guard let range = rest, remaining > 0 else { return nil }
+                if let part = try await nextStreamed(of: range) {
+                    take(part, of: range)
+                    continue
+                }
                 options.limit = Swift.min(pageSize, remaining)
                 let response = try await client.range(range, options: options)
                 options.revision = options.revision ?? response.header.revision
-                page = response.entries[...]
-                remaining -= response.entries.count
-                if response.more, !range.isSingleKey, let last = response.entries.last {
-                    rest = range.from(last.key.successor)
-                } else {
-                    rest = nil
-                }
+                isFirst = false
+                take(response.entries, of: range)
+                if !response.more || range.isSingleKey { rest = nil }
             }
         }
+
+        private mutating func take(_ entries: [KeyValue], of range: KeyRange) {
+            page = entries[...]
+            remaining -= entries.count
+            rest = entries.last.map { range.from($0.key.successor) }
+        }
+
+        /// More entries from the stream, none at its end; nil if they are rather to be had as a page.
+        private mutating func nextStreamed(of range: KeyRange) async throws(EtcdError) -> [KeyValue]? {
+            let lacksStream = client.core.channel.context.lacksRangeStream
+            if isFirst || !options.isStreamable || lacksStream.withLock({ $0 }) { return nil }
+            do throws(EtcdError) {
+                let stream: ResponseStream<Wire.RangeRequest, Wire.RangeStreamResponse>
+                if let present = self.stream {
+                    stream = present
+                } else {
+                    options.limit = isLimited ? remaining : nil
+                    let method = options.serializable ? Wire.rangeStream.serializable : Wire.rangeStream
+                    stream = try await client.stream(method, Wire.RangeRequest(range, options))
+                    self.stream = stream
+                }
+                while let part = try await stream.next(within: client.timeout)?.part {
+                    if !part.entries.isEmpty { return part.entries }
+                }
+                return []
+            } catch {
+                stream = nil
+                if error.code == .unimplemented { lacksStream.withLock { $0 = true } }
+                // A stream that breaks off is taken up again, after a page from where it has come to.
+                if error.code == .unimplemented || error.code.isTransient { return nil }
+                throw error
+            }
+        }
+    }
+}
+
+extension RangeOptions {
+    /// The server can stream the entries: it filters none of them by their revisions.
+    fileprivate var isStreamable: Bool {
+        [minModRevision, maxModRevision, minCreateRevision, maxCreateRevision].allSatisfy { $0 == nil }
     }
 }
 

@@ -36,8 +36,29 @@ extension Wire.LeaseLeasesResponse: KeylessResponse {}
 extension Wire.AuthenticateRequest: KeylessRequest {}
 extension Wire.AuthenticateResponse: KeylessResponse {}
 extension Wire.MemberListRequest: KeylessRequest {}
-extension Wire.MemberListResponse: KeylessResponse {}
-extension Wire.StatusResponse: KeylessResponse {}
+extension Wire.MemberAddRequest: KeylessRequest {}
+extension Wire.MemberAddResponse: KeylessResponse {}
+extension Wire.MemberUpdateRequest: KeylessRequest {}
+extension Wire.MemberRequest: KeylessRequest {}
+extension Wire.MembersResponse: KeylessResponse {}
+extension MemberStatus: KeylessResponse {}
+extension Wire.AlarmRequest: KeylessRequest {}
+extension Wire.AlarmResponse: KeylessResponse {}
+extension Wire.HashResponse: KeylessResponse {}
+extension Wire.HashKVRequest: KeylessRequest {}
+extension KeyValueHash: KeylessResponse {}
+extension Wire.SnapshotResponse: KeylessResponse {}
+extension Wire.MoveLeaderRequest: KeylessRequest {}
+extension Wire.DowngradeRequest: KeylessRequest {}
+extension Wire.DowngradeResponse: KeylessResponse {}
+extension Wire.AuthStatusResponse: KeylessResponse {}
+extension Wire.NamesResponse: KeylessResponse {}
+extension Wire.NameRequest: KeylessRequest {}
+extension Wire.UserAddRequest: KeylessRequest {}
+extension Wire.UserRoleRequest: KeylessRequest {}
+extension Wire.RoleGetResponse: KeylessResponse {}
+extension Wire.RoleGrantPermissionRequest: KeylessRequest {}
+extension Wire.RoleRevokePermissionRequest: KeylessRequest {}
 
 // MARK: - Requests
 
@@ -74,7 +95,59 @@ extension Wire.RequestOp {
     }
 }
 
+extension Wire.LockRequest: Request {
+    mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&name) }
+}
+
+extension Wire.UnlockRequest: Request {
+    mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&key) }
+}
+
+extension Wire.CampaignRequest: Request {
+    mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&name) }
+}
+
+extension Wire.LeaderRequest: Request {
+    mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&name) }
+}
+
+extension Wire.ProclaimRequest: Request {
+    mutating func enter(_ namespace: Namespace) throws(EtcdError) { try leader.enter(namespace) }
+}
+
+extension Wire.ResignRequest: Request {
+    mutating func enter(_ namespace: Namespace) throws(EtcdError) { try leader.enter(namespace) }
+}
+
+extension ElectedLeader {
+    fileprivate mutating func enter(_ namespace: Namespace) throws(EtcdError) {
+        try namespace.enter(&election.bytes)
+        try namespace.enter(&key.bytes)
+    }
+
+    fileprivate mutating func leave(_ namespace: Namespace) throws(EtcdError) {
+        try namespace.leave(&election.bytes)
+        try namespace.leave(&key.bytes)
+    }
+}
+
 // MARK: - Answers
+
+extension Wire.RangeStreamResponse {
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) { try part.leave(namespace) }
+}
+
+extension Wire.LockResponse {
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&key) }
+}
+
+extension Wire.CampaignResponse {
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) { try leader.leave(namespace) }
+}
+
+extension Wire.LeaderResponse {
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&entry) }
+}
 
 extension RangeResponse {
     mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&entries) }

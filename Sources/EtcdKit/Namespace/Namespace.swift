@@ -39,13 +39,17 @@ struct Namespace: Sendable, Hashable {
         return key.count > count && key.starts(with: prefix.bytes) ? Array(key[count...]) : nil
     }
 
-    /// Takes the prefix off the key of an answer, which cannot be of another.
-    func leave(_ entry: inout KeyValue) throws(EtcdError) {
-        guard let key = inner(entry.key.bytes) else {
-            throw EtcdError(.protocolViolation, "the answer has the key \(entry.key), which is not under \(prefix)")
+    /// Takes the prefix off a key of an answer, which cannot be of another.
+    func leave(_ key: inout [UInt8]) throws(EtcdError) {
+        guard let inner = inner(key) else {
+            let key = Key(bytes: key)
+            throw EtcdError(.protocolViolation, "the answer has the key \(key), which is not under \(prefix)")
         }
-        entry.key.bytes = key
+        key = inner
     }
+
+    /// Takes the prefix off the key of an answer.
+    func leave(_ entry: inout KeyValue) throws(EtcdError) { try leave(&entry.key.bytes) }
 
     /// Takes the prefix off the keys of an answer.
     func leave(_ entries: inout [KeyValue]) throws(EtcdError) {

@@ -8,7 +8,7 @@
     import Darwin
 #endif
 
-/// The operating system, as far as this package uses it: the only file that knows which C library it talks to.
+/// The operating system, as far as this package uses it: only `Platform….swift` know which C library they talk to.
 package enum Platform {
     package static func message(of number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 256)
@@ -21,7 +21,7 @@ package enum Platform {
     }
 
     /// Runs `call` until it is not interrupted by a signal.
-    private static func uninterrupted<Result: FixedWidthInteger & SignedInteger>(
+    static func uninterrupted<Result: FixedWidthInteger & SignedInteger>(
         _ name: String,
         _ call: () -> Result
     ) throws(SystemError) -> Result {
@@ -345,21 +345,6 @@ package enum Platform {
         }
         guard code == 0 else { return nil }
         return address.family == AF_INET6 ? "[\(string(host))]:\(string(port))" : "\(string(host)):\(string(port))"
-    }
-
-    // MARK: Files
-
-    /// Numbers that change when a file is written or replaced.
-    static func stamp(ofFile path: String) throws(SystemError) -> [Int64] {
-        var info = stat()
-        _ = try uninterrupted("stat") { stat(path, &info) }
-        #if canImport(Darwin)
-            let times = [info.st_mtimespec, info.st_ctimespec]
-        #else
-            let times = [info.st_mtim, info.st_ctim]
-        #endif
-        let numbers = [Int64(info.st_dev), Int64(truncatingIfNeeded: info.st_ino), Int64(info.st_size)]
-        return numbers + times.flatMap { [Int64($0.tv_sec), Int64($0.tv_nsec)] }
     }
 }
 

@@ -6,6 +6,11 @@ extension Wire {
         isRead: true,
         ordersRevisions: true
     )
+    /// etcd 3.7 and later: the answer to a range in parts, each a ``RangeResponse`` of which the last has the header.
+    static let rangeStream = GRPCMethod<RangeRequest, RangeStreamResponse>(
+        "/etcdserverpb.KV/RangeStream",
+        isRead: true
+    )
     static let put = GRPCMethod<PutRequest, PutResponse>("/etcdserverpb.KV/Put", ordersRevisions: true)
     static let deleteRange = GRPCMethod<DeleteRangeRequest, DeleteResponse>(
         "/etcdserverpb.KV/DeleteRange",
@@ -98,6 +103,15 @@ extension Wire {
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
             try visitor.field(1, &revision)
             try visitor.field(2, &physical)
+        }
+    }
+
+    struct RangeStreamResponse: Response, Hashable {
+        var part = RangeResponse()
+        var header: ResponseHeader { part.header }
+
+        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
+            try visitor.field(1, &part)
         }
     }
 }

@@ -6,7 +6,7 @@
 @EventLoop
 final class FakeMember {
     /// What it says of itself.
-    var status: Wire.StatusResponse
+    var status: MemberStatus
     /// What it does with a call.
     var onCall: @EventLoop (HTTP2ServerExchange) -> Void = { $0.answer() }
     /// It leaves questions about its health without an answer.
@@ -16,7 +16,7 @@ final class FakeMember {
     let server: FakeServer
 
     init(cluster: UInt64 = 7, leader: UInt64 = 1, isLearner: Bool = false) throws {
-        status = Wire.StatusResponse()
+        status = MemberStatus()
         status.header.clusterID = cluster
         status.leader = leader
         status.isLearner = isLearner

@@ -9,7 +9,10 @@ protocol VectorMessage: ProtobufMessage, Hashable {
 }
 
 /// Every message of EtcdKit's wire format, under the names of `scripts/etcd-fields.txt`.
-let vectorMessages: [String: any VectorMessage.Type] = [
+let vectorMessages: [String: any VectorMessage.Type] = [authMessages, clusterMessages, lockAndElectionMessages, maintenanceMessages]
+    .reduce(commonMessages) { $0.merging($1) { $1 } }
+
+private let commonMessages: [String: any VectorMessage.Type] = [
     "mvccpb.KeyValue": KeyValue.self,
     "mvccpb.Event": WatchEvent.self,
     "etcdserverpb.ResponseHeader": ResponseHeader.self,
@@ -42,11 +45,9 @@ let vectorMessages: [String: any VectorMessage.Type] = [
     "etcdserverpb.LeaseLeasesRequest": Wire.EmptyRequest.self,
     "etcdserverpb.LeaseStatus": Wire.LeaseRequest.self,
     "etcdserverpb.LeaseLeasesResponse": Wire.LeaseLeasesResponse.self,
-    "etcdserverpb.StatusRequest": Wire.EmptyRequest.self,
-    "etcdserverpb.StatusResponse": Wire.StatusResponse.self,
     "crosscheck.Leaf": Everything.Leaf.self,
     "crosscheck.Everything": Everything.self,
-].merging(authMessages) { $1 }.merging(clusterMessages) { $1 }.merging(lockAndElectionMessages) { $1 }
+]
 
 // MARK: - Common
 
@@ -303,23 +304,6 @@ extension Wire.LeaseLeasesResponse: VectorMessage {
     mutating func setFields(from fields: inout VectorFields) throws {
         try fields.take("header", &header)
         try fields.take("leases", &leases)
-    }
-}
-
-// MARK: - Maintenance
-
-extension Wire.StatusResponse: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("header", &header)
-        try fields.take("version", &version)
-        try fields.take("dbSize", &databaseSize)
-        try fields.take("leader", &leader)
-        try fields.take("raftIndex", &raftIndex)
-        try fields.take("raftTerm", &raftTerm)
-        try fields.take("raftAppliedIndex", &raftAppliedIndex)
-        try fields.take("errors", &errors)
-        try fields.take("dbSizeInUse", &databaseSizeInUse)
-        try fields.take("isLearner", &isLearner)
     }
 }
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Maintenance {
+    /// Saves a snapshot of a member's database to a file, as `etcdctl snapshot restore` and `etcdutl snapshot restore`
+    /// take it.
+    ///
+    /// It is written to a temporary file in the same folder, and gets its name only when it is complete, agrees with the
+    /// digest that the member has sent along, and is on the disk. If anything fails, or the task is cancelled, nothing is
+    /// left. The file holds all keys and secrets of the cluster; only its owner may read it.
+    ///
+    /// - Parameters:
+    ///   - endpoint: Where the member is.
+    ///   - path: The file to make, in a folder that exists.
+    ///   - replacing: Replaces a file that is there already.
+    ///   - onProgress: Is told how far it is after each part; it must not block for long.
+    /// - Returns: How large the file is.
+    /// - Throws: ``EtcdError``, among its codes `snapshotDamaged`, `fileExists`, `fileNotWritten`, `cancelled`, and
+    ///   `deadlineExceeded` when the member is silent for longer than a call may take.
+    @discardableResult
+    public func snapshot(
+        from endpoint: Endpoint,
+        to path: String,
+        replacing: Bool = false,
+        onProgress: @Sendable (SnapshotProgress) -> Void = { _ in }
+    ) async throws(EtcdError) -> SnapshotProgress {
+        // Writing blocks, so it must not be on the loop, not even when the caller prefers to be there.
+        try await withTaskExecutorPreference(globalConcurrentExecutor) { () throws(EtcdError) in
+            try await SnapshotFile.save(snapshotChunks(from: endpoint), path, replacing, onProgress)
+        }
+    }
+
+    /// A snapshot of a member's database, part by part, to be put where a file cannot go.
+    ///
+    /// All parts, one after the other, are what ``snapshot(from:to:replacing:onProgress:)`` would write. The snapshot is
+    /// good only if the iteration comes to its end without an error.
+    ///
+    /// - Parameter endpoint: Where the member is.
+    /// - Returns: A sequence that takes a snapshot when it is iterated.
+    public func snapshotChunks(from endpoint: Endpoint) -> SnapshotSequence {
+        SnapshotSequence(client: client, endpoint: endpoint)
+    }
+}
+
+/// How far a snapshot has come.
+public struct SnapshotProgress: Sendable, Hashable {
+    /// The bytes that have arrived.
+    public internal(set) var bytesReceived: Int64 = 0
+    /// The bytes that there will be, as the member has announced it.
+    public internal(set) var bytesTotal: Int64 = 0
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A file that is only there when it is complete.
+struct SnapshotFile {
+    private let target: String
+    /// Where the bytes are now.
+    private var location: String
+    private let descriptor: Int32
+
+    /// Saves a snapshot at `path`; all of this blocks its thread.
+    @concurrent
+    static func save(
+        _ chunks: SnapshotSequence,
+        _ path: String,
+        _ replacing: Bool,
+        _ onProgress: @Sendable (SnapshotProgress) -> Void
+    ) async throws(EtcdError) -> SnapshotProgress {
+        if !replacing, Platform.exists(path) { throw exists(path) }
+        var file = try SnapshotFile(path)
+        defer { Platform.close(file.descriptor) }
+        do throws(EtcdError) {
+            var progress = SnapshotProgress()
+            var iterator = chunks.makeAsyncIterator()
+            while let chunk = try await iterator.next() {
+                try file.perform { () throws(SystemError) in try Platform.writeAll(chunk.bytes, to: file.descriptor) }
+                progress = chunk.progress
+                onProgress(progress)
+            }
+            if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+            try file.finish(replacing)
+            return progress
+        } catch {
+            Platform.remove(file.location)
+            throw error
+        }
+    }
+
+    private init(_ path: String) throws(EtcdError) {
+        target = path
+        location = "\(path).\(String(UInt64.random(in: .min ... .max), radix: 36)).part"
+        do {
+            descriptor = try Platform.createFile(location)
+        } catch {
+            throw Self.failure(path, error)
+        }
+    }
+
+    /// Gives the file its name, once its bytes are on the disk.
+    private mutating func finish(_ replacing: Bool) throws(EtcdError) {
+        let (location, target, descriptor) = (location, target, descriptor)
+        let isMoved = try perform { () throws(SystemError) in
+            try Platform.synchronize(descriptor)
+            return try Platform.move(location, to: target, replacing: replacing)
+        }
+        if !isMoved { throw Self.exists(target) }
+        self.location = target
+        let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "."
+        try perform { () throws(SystemError) in try Platform.synchronize(folder: folder) }
+    }
+
+    private func perform<Result>(_ action: () throws(SystemError) -> Result) throws(EtcdError) -> Result {
+        do {
+            return try action()
+        } catch {
+            throw Self.failure(target, error)
+        }
+    }
+
+    private static func failure(_ path: String, _ error: SystemError) -> EtcdError {
+        EtcdError(.fileNotWritten, "\(path): \(error.reason)", cause: error)
+    }
+
+    private static func exists(_ path: String) -> EtcdError {
+        EtcdError(.fileExists, "there is a file \(path)")
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A part of a snapshot.
+public struct SnapshotChunk: Sendable, Hashable {
+    /// Its bytes, 32 KiB at most of an etcd.
+    public let bytes: [UInt8]
+    /// How far the snapshot has come with it.
+    public let progress: SnapshotProgress
+}
+
+/// A snapshot of a member's database, part by part; see ``Maintenance/snapshotChunks(from:)``.
+public struct SnapshotSequence: AsyncSequence, Sendable {
+    /// A part of the snapshot.
+    public typealias Element = SnapshotChunk
+    /// What an iteration throws.
+    public typealias Failure = EtcdError
+
+    let client: EtcdClient
+    let endpoint: Endpoint
+
+    /// Starts an iteration; the snapshot is taken when its first part is wanted.
+    public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
+
+    /// An iteration over the parts, which the member sends no faster than they are taken.
+    public struct Iterator: AsyncIteratorProtocol {
+        private let sequence: SnapshotSequence
+        private var stream: ResponseStream<Wire.EmptyRequest, Wire.SnapshotResponse>?
+        private var progress = SnapshotProgress()
+        private let seal = SnapshotSeal()
+
+        fileprivate init(sequence: SnapshotSequence) { self.sequence = sequence }
+
+        /// The next part, or nil when the snapshot is complete and agrees with its digest.
+        ///
+        /// - Returns: A part.
+        /// - Throws: ``EtcdError``, among its codes `snapshotDamaged`, `unavailable`, `deadlineExceeded` and `cancelled`.
+        public mutating func next() async throws(EtcdError) -> SnapshotChunk? {
+            try await next(isolation: nil)
+        }
+
+        /// The next part, or nil when the snapshot is complete and agrees with its digest.
+        ///
+        /// - Parameter actor: The caller's actor.
+        /// - Returns: A part.
+        /// - Throws: ``EtcdError``, among its codes `snapshotDamaged`, `unavailable`, `deadlineExceeded` and `cancelled`.
+        public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> SnapshotChunk? {
+            let client = sequence.client
+            let stream: ResponseStream<Wire.EmptyRequest, Wire.SnapshotResponse>
+            if let present = self.stream {
+                stream = present
+            } else {
+                stream = try await client.stream(Wire.snapshot, Wire.EmptyRequest(), at: sequence.endpoint)
+                self.stream = stream
+            }
+            guard let response = try await stream.next(within: client.timeout) else {
+                if seal.isWhole { return nil }
+                throw EtcdError(.snapshotDamaged, "the snapshot does not agree with its digest [\(sequence.endpoint)]")
+            }
+            seal.append(response.blob)
+            progress.bytesReceived += Int64(response.blob.count)
+            if progress.bytesTotal == 0 {
+                // The member counts the bytes of the database, behind which the digest comes.
+                let rest = Int64(clamping: response.remainingBytes)
+                progress.bytesTotal = (progress.bytesReceived &+ rest) &+ Int64(SHA256.digestLength)
+            }
+            return SnapshotChunk(bytes: response.blob, progress: progress)
+        }
+    }
+}
+
+@available(*, unavailable)
+extension SnapshotSequence.Iterator: Sendable {}
+
+/// Checks that the last 32 bytes of a snapshot are the SHA-256 digest of all before.
+private final class SnapshotSeal {
+    private let sum = SHA256()
+    /// The last bytes so far, which may be the digest.
+    private var tail: [UInt8] = []
+    private var verdict: Bool?
+
+    func append(_ bytes: [UInt8]) {
+        tail += bytes
+        let surplus = max(tail.count - SHA256.digestLength, 0)
+        sum.update(tail.prefix(surplus))
+        tail.removeFirst(surplus)
+    }
+
+    /// Nothing comes any more: whether all of the snapshot is there, and as it was sent.
+    var isWhole: Bool {
+        let verdict = verdict ?? (sum.finish() == tail)
+        self.verdict = verdict
+        return verdict
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+// Files. All of this may block, so none of it belongs on the loop.
+extension Platform {
+    /// Numbers that change when a file is written or replaced.
+    static func stamp(ofFile path: String) throws(SystemError) -> [Int64] {
+        var info = stat()
+        _ = try uninterrupted("stat") { stat(path, &info) }
+        #if canImport(Darwin)
+            let times = [info.st_mtimespec, info.st_ctimespec]
+        #else
+            let times = [info.st_mtim, info.st_ctim]
+        #endif
+        let numbers = [Int64(info.st_dev), Int64(truncatingIfNeeded: info.st_ino), Int64(info.st_size)]
+        return numbers + times.flatMap { [Int64($0.tv_sec), Int64($0.tv_nsec)] }
+    }
+
+    /// Whether there is anything of this name.
+    static func exists(_ path: String) -> Bool {
+        var info = stat()
+        return lstat(path, &info) == 0
+    }
+
+    /// Makes a file that did not exist, for its owner only, and opens it for writing.
+    static func createFile(_ path: String) throws(SystemError) -> Int32 {
+        try uninterrupted("open") { open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) }
+    }
+
+    static func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            rest = rest.dropFirst(
+                try uninterrupted("write") { rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } }
+            )
+        }
+    }
+
+    /// Returns when what was written is on the disk.
+    static func synchronize(_ descriptor: Int32) throws(SystemError) {
+        _ = try uninterrupted("fsync") { fsync(descriptor) }
+    }
+
+    /// Returns when the names in a folder are on the disk.
+    static func synchronize(folder path: String) throws(SystemError) {
+        let descriptor = try uninterrupted("open") { open(path, O_RDONLY | O_CLOEXEC) }
+        defer { close(descriptor) }
+        // Not every file system does this for folders.
+        if fsync(descriptor) != 0, errno != EINVAL, errno != ENOTSUP { throw SystemError(call: "fsync", number: errno) }
+    }
+
+    /// Gives a file another name; if `replacing`, also one that another file has.
+    ///
+    /// - Returns: False if there is such a file, and it may not be replaced.
+    static func move(_ path: String, to target: String, replacing: Bool) throws(SystemError) -> Bool {
+        if !replacing {
+            // Unlike `rename`, `link` fails if there is one. Not every file system has links.
+            if link(path, target) == 0 {
+                remove(path)
+                return true
+            }
+            if errno == EEXIST || exists(target) { return false }
+        }
+        _ = try uninterrupted("rename") { rename(path, target) }
+        return true
+    }
+
+    static func remove(_ path: String) {
+        unlink(path)
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+/// What `entries` makes of a server that can stream ranges, as etcd from 3.7 on.
+@Suite("Entries that are streamed", .timeLimit(.minutes(1)))
+@EventLoop
+struct RangeStreamTests {
+    /// A store of the keys `k1000` and following, which answers ranges in parts of three.
+    @EventLoop
+    private final class Store {
+        let entries: [KeyValue]
+        var pages: [Wire.RangeRequest] = []
+        var streams: [Wire.RangeRequest] = []
+        /// What is done with a stream instead of an answer, by its number from 0.
+        var refusal: (Int) -> (GRPCStatus.Code, String)? = { _ in nil }
+        /// After how many parts the stream of a number is reset.
+        var partsBeforeReset: (Int) -> Int? = { _ in nil }
+        private var server: FakeServer?
+
+        init(count: Int) throws {
+            entries = (0..<count).map { number in
+                var entry = KeyValue()
+                entry.key = Key("k\(1000 + number)")
+                entry.value = Value("\(number)")
+                return entry
+            }
+            server = try FakeServer { [weak self] in self?.received($0) }
+        }
+
+        func with(_ body: @EventLoop (EtcdClient) async throws -> Void) async throws {
+            let client = try #require(server).client()
+            try await body(client)
+            await client.close()
+            server?.stop()
+        }
+
+        private func received(_ exchange: HTTP2ServerExchange) {
+            guard let request = exchange.takeMessages(Wire.RangeRequest.self).first else { return }
+            var found = entries.filter { request.range.contains($0.key) }
+            let isCut = request.limit > 0 && found.count > request.limit
+            if isCut { found = Array(found.prefix(Int(request.limit))) }
+            var last = RangeResponse()
+            last.header.clusterID = 7
+            last.header.revision = 42
+            last.more = isCut
+            if exchange.headers[":path"] == Wire.range.path {
+                pages.append(request)
+                last.entries = found
+                return exchange.answer(with: last)
+            }
+            let number = streams.count
+            streams.append(request)
+            if let (code, text) = refusal(number) { return exchange.refuse(code, text) }
+            exchange.send(HTTP2ServerExchange.grpcHeaders)
+            for (index, start) in stride(from: 0, to: found.count, by: 3).enumerated() {
+                if index == partsBeforeReset(number) { return exchange.reset(.cancel) }
+                var part = RangeResponse()
+                part.entries = Array(found[start..<min(start + 3, found.count)])
+                exchange.send(Wire.RangeStreamResponse(part: part))
+            }
+            exchange.send(Wire.RangeStreamResponse(part: last))
+            exchange.end(trailers: [("grpc-status", "0")])
+        }
+    }
+
+    private func collect(_ entries: EntrySequence) async throws -> [KeyValue] {
+        var all: [KeyValue] = []
+        for try await entry in entries { all.append(entry) }
+        return all
+    }
+
+    @Test("what follows the first page comes on one stream, at the revision of the page")
+    func stream() async throws {
+        let store = try Store(count: 100)
+        try await store.with { client in
+            let read = try await collect(client.entries(in: .prefix("k"), pageSize: 10))
+            #expect(read == store.entries)
+            #expect(store.pages.count == 1 && store.streams.count == 1)
+            #expect(store.streams.first?.revision == 42 && store.streams.first?.limit == 0)
+            #expect(store.streams.first?.key == Array("k1009\0".utf8))
+        }
+    }
+
+    @Test("what fits a page needs no stream, and a limit holds for both together", arguments: [5, 10, 11, 50, 200])
+    func limit(limit: Int) async throws {
+        let store = try Store(count: 100)
+        try await store.with { client in
+            var options = RangeOptions()
+            options.limit = limit
+            let read = try await collect(client.entries(in: .all, pageSize: 10, options: options))
+            #expect(read == Array(store.entries.prefix(limit)))
+            #expect(store.pages.count == 1 && store.streams.count == (limit > 10 ? 1 : 0))
+            if limit > 10 { #expect(store.streams.first?.limit == Int64(limit - 10)) }
+        }
+    }
+
+    @Test("a server that has no streams is asked for one once in the life of a client")
+    func unimplemented() async throws {
+        let store = try Store(count: 100)
+        store.refusal = { _ in (.unimplemented, "unknown method RangeStream for service etcdserverpb.KV") }
+        try await store.with { client in
+            for _ in 0..<3 {
+                let read = try await collect(client.entries(in: .all, pageSize: 10))
+                #expect(read == store.entries)
+            }
+            #expect(store.streams.count == 1 && store.pages.count == 30)
+        }
+    }
+
+    @Test("a stream that breaks off is taken up where it was", arguments: [0, 1, 2])
+    func brokenOff(afterParts count: Int) async throws {
+        let store = try Store(count: 100)
+        store.partsBeforeReset = { $0 % 2 == 0 ? count : nil }
+        try await store.with { client in
+            let read = try await collect(client.entries(in: .all, pageSize: 10))
+            #expect(read == store.entries)
+            #expect(store.streams.count > 1)
+            #expect((store.pages.dropFirst() + store.streams).allSatisfy { $0.revision == 42 })
+        }
+    }
+
+    @Test("a revision that was compacted meanwhile is a typed error")
+    func compacted() async throws {
+        let store = try Store(count: 100)
+        store.refusal = { _ in (.outOfRange, "etcdserver: mvcc: required revision has been compacted") }
+        try await store.with { client in
+            await expectError(.compacted) { try await collect(client.entries(in: .all, pageSize: 10)) }
+        }
+    }
+
+    @Test("filters by revision, which servers do not stream, are read by pages")
+    func filters() async throws {
+        let store = try Store(count: 30)
+        try await store.with { client in
+            var options = RangeOptions()
+            options.minModRevision = 1
+            let read = try await collect(client.entries(in: .all, pageSize: 10, options: options))
+            #expect(read == store.entries)
+            #expect(store.pages.count == 3 && store.streams.isEmpty)
+        }
+    }
+
+    @Test("etcd before 3.7 is read by pages")
+    func live() async throws {
+        try await withPrivateEtcd { client, _ in
+            for number in 0..<30 { try await client.put(Key("k\(100 + number)"), "v") }
+            let context = client.core.channel.context
+            #expect(!context.lacksRangeStream.withLock { $0 })
+            #expect(try await collect(client.entries(in: .all, pageSize: 4)).count == 30)
+            #expect(context.lacksRangeStream.withLock { $0 })
+        }
+    }
+}
+
+extension Wire.RangeRequest {
+    fileprivate var range: KeyRange {
+        rangeEnd == [0] ? .from(Key(bytes: key)) : .between(Key(bytes: key), Key(bytes: rangeEnd))
+    }
+}
