@@ -18,13 +18,13 @@ extension EtcdClient {
     @discardableResult
     public func syncEndpoints() async throws(EtcdError) -> [Endpoint] {
         let list = try await call(Wire.memberList, Wire.MemberListRequest(linearizable: true))
-        let voters = list.members.filter { !$0.isLearner && !$0.name.isEmpty }
+        let voters = list.members.filter { !$0.isLearner && $0.isStarted }
         await core.channel.setEndpoints(voters.flatMap(endpoints))
         return await self.endpoints
     }
 
     /// Where a member can be reached, as it says itself.
-    func endpoints(of member: Wire.Member) -> [Endpoint] {
+    func endpoints(of member: Member) -> [Endpoint] {
         // What a member advertises for other kinds of clients is of no use here.
         let advertised = member.clientURLs.compactMap { try? Endpoint($0) }
         // A client that was told to use TLS does not give it up because of what a member says.

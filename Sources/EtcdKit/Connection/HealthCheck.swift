@@ -57,7 +57,7 @@ final class HealthCheck {
             return .lost(ConnectionError(.refused, objection.message))
         }
         if status.isLearner { return .unfit(EtcdError(.notSupportedForLearner, "the member is a learner")) }
-        if status.leader == 0 { return .unfit(EtcdError(.noLeader, "the member has no leader")) }
+        if status.leader == nil { return .unfit(EtcdError(.noLeader, "the member has no leader")) }
         return .well
     }
 }

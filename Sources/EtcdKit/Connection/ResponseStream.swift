@@ -74,7 +74,8 @@ final class ResponseStream<Message: Request, Answer: Response> {
             cancel()
         }
         while true {
-            if var (answer, byteCount) = answers.popFirst() {
+            if let (message, byteCount) = answers.popFirst() {
+                var answer = message
                 stream?.consume(byteCount)
                 if let namespace { try answer.leave(namespace) }
                 return answer

@@ -56,7 +56,7 @@ public struct ResponseHeader: Sendable, Hashable {
     /// The cluster.
     public internal(set) var clusterID: UInt64 = 0
     /// The member that answered.
-    public internal(set) var memberID: UInt64 = 0
+    public internal(set) var memberID = Member.ID(rawValue: 0)
     /// The revision of the store when the answer was made.
     public internal(set) var revision: Revision = 0
     /// The member's term of the Raft protocol.

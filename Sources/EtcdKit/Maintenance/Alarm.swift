@@ -13,7 +13,7 @@ public struct Alarm: Sendable, Hashable {
     }
 
     /// The member that is concerned.
-    public internal(set) var memberID: UInt64 = 0
+    public internal(set) var memberID = Member.ID(rawValue: 0)
     /// What is wrong.
     public internal(set) var kind = Kind.other(0)
 
@@ -24,7 +24,7 @@ public struct Alarm: Sendable, Hashable {
     /// - Parameters:
     ///   - kind: What is wrong.
     ///   - memberID: The member that is concerned.
-    public init(_ kind: Kind, of memberID: UInt64) {
+    public init(_ kind: Kind, of memberID: Member.ID) {
         self.kind = kind
         self.memberID = memberID
     }

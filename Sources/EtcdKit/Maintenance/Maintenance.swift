@@ -40,12 +40,12 @@ public struct Maintenance: Sendable {
     public func disarm(_ alarm: Alarm) async throws(EtcdError) {
         var request = Wire.AlarmRequest()
         request.action = .deactivate
-        request.memberID = alarm.memberID
+        request.memberID = alarm.memberID.rawValue
         request.kind = alarm.kind
         let disarmed = try await client.call(Wire.alarm, request).alarms
         // etcd says nothing of an alarm that is not raised, nor of a member that does not exist.
-        if disarmed.isEmpty, try await !members().contains(where: { $0.id == alarm.memberID }) {
-            throw EtcdError(.memberNotFound, "the cluster has no member \(String(alarm.memberID, radix: 16))")
+        if disarmed.isEmpty, try await !client.cluster.list().contains(where: { $0.id == alarm.memberID }) {
+            throw EtcdError(.memberNotFound, "the cluster has no member \(alarm.memberID)")
         }
     }
 
@@ -108,29 +108,25 @@ public struct Maintenance: Sendable {
     ///   - leader: Where the present leader is, who alone can do this; nil to look for it in the list of members.
     /// - Throws: ``EtcdError``, among its codes `badLeaderTransferee` for a member that cannot lead, `notLeader` if
     ///   another leads than is at `leader` or the leader cannot be found, `noLeader`, and `ambiguous`.
-    public func moveLeader(to memberID: UInt64, from leader: Endpoint? = nil) async throws(EtcdError) {
+    public func moveLeader(to memberID: Member.ID, from leader: Endpoint? = nil) async throws(EtcdError) {
         let endpoint: Endpoint
         if let leader { endpoint = leader } else { endpoint = try await self.leader() }
-        _ = try await client.call(Wire.moveLeader, Wire.MoveLeaderRequest(targetID: memberID), at: endpoint)
+        _ = try await client.call(Wire.moveLeader, Wire.MoveLeaderRequest(targetID: memberID.rawValue), at: endpoint)
     }
 
     /// Where the leader is: if possible, as the client's own list has it.
     private func leader() async throws(EtcdError) -> Endpoint {
-        let leader = try await client.call(Wire.status, Wire.EmptyRequest()).leader
-        if leader == 0 { throw EtcdError(.noLeader, "the member that was asked has no leader") }
-        let advertised = try await members().first { $0.id == leader }.map(client.endpoints) ?? []
+        guard let leader = try await client.call(Wire.status, Wire.EmptyRequest()).leader else {
+            throw EtcdError(.noLeader, "the member that was asked has no leader")
+        }
+        let advertised = try await client.cluster.list().first { $0.id == leader }.map(client.endpoints) ?? []
         let known = await client.endpoints.first { endpoint in
             advertised.contains { ($0.authority, $0.socketPath) == (endpoint.authority, endpoint.socketPath) }
         }
         guard let endpoint = known ?? advertised.first else {
-            let id = String(leader, radix: 16)
-            throw EtcdError(.notLeader, "the leader, \(id), has no usable endpoint in the list of members; name it")
+            throw EtcdError(.notLeader, "the leader, \(leader), has no usable endpoint in the list of members; name it")
         }
         return endpoint
-    }
-
-    private func members() async throws(EtcdError) -> [Wire.Member] {
-        try await client.call(Wire.memberList, Wire.MemberListRequest(linearizable: true)).members
     }
 
     // MARK: Downgrades

@@ -14,8 +14,6 @@ public struct MemberStatus: Sendable, Hashable {
     public internal(set) var databaseQuota: Int64 = 0
     /// The version of the database's layout, such as `3.6.0`; empty before etcd 3.6.
     public internal(set) var storageVersion = ""
-    /// The leader, as the member sees it; 0 for none.
-    public internal(set) var leader: UInt64 = 0
     /// The newest entry of the Raft log that the member knows to be committed.
     public internal(set) var raftIndex: UInt64 = 0
     /// The member's term of the Raft protocol.
@@ -26,12 +24,16 @@ public struct MemberStatus: Sendable, Hashable {
     public internal(set) var errors: [String] = []
     /// The member is a learner: it has no vote.
     public internal(set) var isLearner = false
+    var leaderNumber: UInt64 = 0
     var downgrade: Wire.DowngradeInfo?
 
     init() {}
 
+    /// The leader, as the member sees it; nil for none.
+    public var leader: Member.ID? { leaderNumber == 0 ? nil : Member.ID(rawValue: leaderNumber) }
+
     /// The member leads the cluster.
-    public var isLeader: Bool { leader != 0 && leader == header.memberID }
+    public var isLeader: Bool { leader == header.memberID }
 
     /// The version that the cluster is being downgraded to; nil if it is not, or before etcd 3.6.
     public var downgradeTarget: String? {

@@ -9,7 +9,7 @@ enum Wire {}
 extension ResponseHeader: ProtobufMessage {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
         try visitor.field(1, &clusterID)
-        try visitor.field(2, &memberID)
+        try visitor.field(2, &memberID.rawValue)
         try visitor.field(3, &revision.rawValue)
         try visitor.field(4, &raftTerm)
     }

@@ -143,7 +143,7 @@ extension MemberStatus: Response {
         try visitor.field(1, &header)
         try visitor.field(2, &version)
         try visitor.field(3, &databaseSize)
-        try visitor.field(4, &leader)
+        try visitor.field(4, &leaderNumber)
         try visitor.field(5, &raftIndex)
         try visitor.field(6, &raftTerm)
         try visitor.field(7, &raftAppliedIndex)
@@ -158,7 +158,7 @@ extension MemberStatus: Response {
 
 extension Alarm: ProtobufMessage {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
-        try visitor.field(1, &memberID)
+        try visitor.field(1, &memberID.rawValue)
         try visitor.field(2, &kind)
     }
 }

@@ -56,9 +56,9 @@ struct ClusterTests {
                 #expect(entry?.value == "1")
             }
 
-            try await moveLeadership(to: member.id, client)
+            try await client.maintenance.moveLeader(to: member.id)
             try await eventually("it leads") {
-                try await client.call(Wire.status, Wire.EmptyRequest()).leader == member.id.rawValue
+                try await client.maintenance.status(of: Endpoint(learner.endpoint)).leader == member.id
             }
             try await client.put("led", "1")
 
@@ -209,19 +209,6 @@ struct ClusterTests {
                 guard passes, .now < deadline else { throw error }
                 try await Task.sleep(for: .milliseconds(50))
             }
-        }
-    }
-
-    private func moveLeadership(to id: Member.ID, _ client: EtcdClient) async throws {
-        let method = GRPCMethod<MoveLeader, Wire.HeaderResponse>("/etcdserverpb.Maintenance/MoveLeader")
-        _ = try await client.call(method, MoveLeader(target: id.rawValue))
-    }
-
-    private struct MoveLeader: ProtobufMessage {
-        var target: UInt64 = 0
-
-        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
-            try visitor.field(1, &target)
         }
     }
 }

@@ -63,7 +63,7 @@ struct FailoverTests {
         let log = EventLog()
         try await FakeMember.with([member, other], { log.attach(to: &$0) }) { client in
             try await isReady(client, 2)
-            member.status.leader = 1
+            member.status.leaderNumber = 1
             try await eventually("it is trusted") { log.contains { if case .trusted = $0 { true } else { false } } }
             let before = member.callCount
             for _ in 0..<10 { _ = try await client.get("k") }

@@ -47,7 +47,7 @@ struct PutGetDeleteTests {
             let put = try await client.put(prefix + "k", "1").header
             let read = try await client.range(.key(prefix + "k")).header
             #expect(put.clusterID != 0 && put.clusterID == read.clusterID)
-            #expect(put.memberID != 0 && put.memberID == read.memberID)
+            #expect(put.memberID.rawValue != 0 && put.memberID == read.memberID)
             #expect(put.raftTerm > 0)
             #expect(put.revision > 0 && put.revision <= read.revision)
         }

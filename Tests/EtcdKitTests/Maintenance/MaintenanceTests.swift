@@ -12,7 +12,7 @@ struct MaintenanceTests {
     func status() async throws {
         try await withPrivateEtcd(members: 3) { client, cluster in
             let revision = try await client.put("k", Value(String(repeating: "x", count: 100_000))).header.revision
-            var members: Set<UInt64> = []
+            var members: Set<Member.ID> = []
             var leaders: [MemberStatus] = []
             for endpoint in await client.endpoints {
                 var status = try await client.maintenance.status(of: endpoint)
@@ -73,7 +73,7 @@ struct MaintenanceTests {
             for kind in [Alarm.Kind.noSpace, .corrupt] {
                 var request = Wire.AlarmRequest()
                 request.action = .activate
-                request.memberID = member
+                request.memberID = member.rawValue
                 request.kind = kind
                 _ = try await client.call(Wire.alarm, request)
             }
@@ -82,7 +82,7 @@ struct MaintenanceTests {
             #expect(Set(try await maintenance.disarmAll()) == raised)
             #expect(try await maintenance.alarms() == [])
             #expect(try await maintenance.disarmAll() == [])
-            await expectError(.memberNotFound) { try await maintenance.disarm(Alarm(.noSpace, of: member &+ 1)) }
+            await expectError(.memberNotFound) { try await maintenance.disarm(Alarm(.noSpace, of: Member.ID(rawValue: member.rawValue &+ 1))) }
         }
     }
 
@@ -124,12 +124,12 @@ struct MaintenanceTests {
     func moveLeader() async throws {
         try await withPrivateEtcd(members: 3) { client, cluster in
             let maintenance = client.maintenance
-            var endpoints: [UInt64: Endpoint] = [:]
+            var endpoints: [Member.ID: Endpoint] = [:]
             for endpoint in await client.endpoints {
                 endpoints[try await maintenance.status(of: endpoint).header.memberID] = endpoint
             }
             let known = try #require(await client.endpoints.first)
-            var leader = try await maintenance.status(of: known).leader
+            var leader = try #require(try await maintenance.status(of: known).leader)
             for round in 0..<3 {
                 let next = try #require(endpoints.keys.first { $0 != leader })
                 try await maintenance.moveLeader(to: next, from: round == 0 ? endpoints[leader] : nil)
@@ -142,7 +142,7 @@ struct MaintenanceTests {
             }
             let follower = try #require(endpoints.first { $0.key != leader })
             await expectError(.notLeader) { try await maintenance.moveLeader(to: follower.key, from: follower.value) }
-            await expectError(.badLeaderTransferee) { try await maintenance.moveLeader(to: 12345) }
+            await expectError(.badLeaderTransferee) { try await maintenance.moveLeader(to: Member.ID(rawValue: 12345)) }
 
             // A client that knows a follower only finds the leader by the list of members.
             try await withEtcdClient(endpoints: follower.value.description) { client in
@@ -218,7 +218,7 @@ struct MaintenanceTests {
     func authentication() async throws {
         try await withAuthenticatingEtcd { root, cluster in
             let endpoint = try #require(await root.endpoints.first)
-            #expect(try await root.maintenance.status(of: endpoint).leader != 0)
+            #expect(try await root.maintenance.status(of: endpoint).leader != nil)
             try await root.maintenance.defragment(endpoint)
             var size = 0
             for try await chunk in root.maintenance.snapshotChunks(from: endpoint) { size += chunk.bytes.count }
@@ -256,7 +256,7 @@ struct MaintenanceTests {
         await expectError(.unimplemented) { try await maintenance.defragment(endpoint) }
         await expectError(.unimplemented) { try await maintenance.hash(of: endpoint) }
         await expectError(.unimplemented) { try await maintenance.keyValueHash(of: endpoint) }
-        await expectError(.unimplemented) { try await maintenance.moveLeader(to: 1, from: endpoint) }
+        await expectError(.unimplemented) { try await maintenance.moveLeader(to: Member.ID(rawValue: 1), from: endpoint) }
         try await withTemporaryFolder { folder in
             await expectError(.unimplemented) { try await maintenance.snapshot(from: endpoint, to: "\(folder)/s") }
         }
@@ -269,9 +269,9 @@ struct MaintenanceTests {
     @EventLoop
     func noLeader(leader: UInt64) async throws {
         let member = try FakeMember(leader: leader)
-        member.onCall = { $0.answer(with: Wire.MemberListResponse()) }
+        member.onCall = { $0.answer(with: Wire.MembersResponse()) }
         try await FakeMember.with([member]) { client in
-            await expectError(leader == 0 ? .noLeader : .notLeader) { try await client.maintenance.moveLeader(to: 7) }
+            await expectError(leader == 0 ? .noLeader : .notLeader) { try await client.maintenance.moveLeader(to: Member.ID(rawValue: 7)) }
         }
     }
 }

@@ -210,22 +210,11 @@ struct MirrorTests {
                     try await alice.withMirror(of: .prefix("a/"), options: options) { mirror in
                         try await root.put("a/1", "x")
                         #expect(try await mirror.consistentSnapshot().count == 1)
-                        let method = GRPCMethod<Revocation, Wire.HeaderResponse>("/etcdserverpb.Auth/UserRevokeRole")
-                        _ = try await root.call(method, Revocation())
+                        try await root.auth.users.revoke(role: "alice", from: "alice")
                         try await Task.sleep(for: .seconds(1000))
                     }
                 }
             }
-        }
-    }
-
-    private struct Revocation: ProtobufMessage {
-        var user = "alice"
-        var role = "alice"
-
-        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
-            try visitor.field(1, &user)
-            try visitor.field(2, &role)
         }
     }
 }

@@ -18,7 +18,7 @@ final class FakeMember {
     init(cluster: UInt64 = 7, leader: UInt64 = 1, isLearner: Bool = false) throws {
         status = MemberStatus()
         status.header.clusterID = cluster
-        status.leader = leader
+        status.leaderNumber = leader
         status.isLearner = isLearner
         let script = Script()
         server = try FakeServer { script.member?.received($0) }

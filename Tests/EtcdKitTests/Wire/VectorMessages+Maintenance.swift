@@ -29,7 +29,7 @@ extension MemberStatus: VectorMessage {
         try fields.take("header", &header)
         try fields.take("version", &version)
         try fields.take("dbSize", &databaseSize)
-        try fields.take("leader", &leader)
+        try fields.take("leader", &leaderNumber)
         try fields.take("raftIndex", &raftIndex)
         try fields.take("raftTerm", &raftTerm)
         try fields.take("raftAppliedIndex", &raftAppliedIndex)
@@ -59,7 +59,7 @@ extension Wire.AlarmRequest: VectorMessage {
 
 extension Alarm: VectorMessage {
     mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("memberID", &memberID)
+        try fields.take("memberID", &memberID.rawValue)
         try fields.take("alarm", &kind)
     }
 }

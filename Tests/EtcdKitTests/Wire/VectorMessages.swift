@@ -54,7 +54,7 @@ private let commonMessages: [String: any VectorMessage.Type] = [
 extension ResponseHeader: VectorMessage {
     mutating func setFields(from fields: inout VectorFields) throws {
         try fields.take("cluster_id", &clusterID)
-        try fields.take("member_id", &memberID)
+        try fields.take("member_id", &memberID.rawValue)
         try fields.take("revision", &revision.rawValue)
         try fields.take("raft_term", &raftTerm)
     }
