@@ -17,6 +17,7 @@ final class Subchannel {
     /// The endpoint is avoided: how its next examination stands.
     private struct Suspicion {
         var check: HealthCheck?
+        var checked = ContinuousClock.now
         var timer: EventLoop.Timer?
     }
 
@@ -183,6 +184,13 @@ final class Subchannel {
 
     /// Avoids the endpoint until the member has said that it is well.
     func suspect(_ reason: EtcdError) {
+        if let current = suspicion, current.check == nil {
+            // It is used, for want of a better one, and what is wrong now may be something else: do not wait for long.
+            if let timer = current.timer { EventLoop.cancel(timer) }
+            suspicion?.timer = EventLoop.schedule(at: current.checked + Self.suspicionBackoff.initial) { [weak self] in
+                self?.examine()
+            }
+        }
         guard suspicion == nil, link != nil, channel?.examines(self) == true else { return }
         if lastSuspicion + .seconds(60) < .now { suspicions = 0 }
         suspicions += 1
@@ -196,6 +204,8 @@ final class Subchannel {
     /// Asks the member how it is; until it is well, again and again.
     private func examine() {
         guard suspicion != nil, let link else { return }
+        suspicion?.timer = nil
+        suspicion?.checked = .now
         suspicion?.check = HealthCheck(link, context) { [weak self] finding in
             guard let self, suspicion != nil else { return }
             suspicion?.check = nil

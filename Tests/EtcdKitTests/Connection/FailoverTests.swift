@@ -96,6 +96,26 @@ struct FailoverTests {
         }
     }
 
+    @Test("a silent endpoint is found out soon, also when it was suspected before and there is no better one")
+    func silenceUnderSuspicion() async throws {
+        let members = [try FakeMember(leader: 0), try FakeMember(leader: 0)]
+        try await FakeMember.with(
+            members,
+            {
+                $0.retry.attemptTimeout = .milliseconds(200)
+                $0.pingTimeout = .milliseconds(200)
+            }
+        ) { client in
+            try await isReady(client, 2)
+            // After that, there would be no other for some seconds.
+            try await eventually("it was examined often") { members[0].checkCount >= 4 }
+            members[0].server.connections[0].goSilent()
+            let start = ContinuousClock.now
+            for _ in 0..<2 { _ = try? await client.put("k", "v") }
+            #expect(ContinuousClock.now - start < .seconds(2))
+        }
+    }
+
     @Test("a member of another cluster gets no call, and is named (bug class: mixed endpoint lists)")
     func foreignCluster() async throws {
         let own = try FakeMember(cluster: 7)

@@ -82,7 +82,8 @@ struct MaintenanceTests {
             #expect(Set(try await maintenance.disarmAll()) == raised)
             #expect(try await maintenance.alarms() == [])
             #expect(try await maintenance.disarmAll() == [])
-            await expectError(.memberNotFound) { try await maintenance.disarm(Alarm(.noSpace, of: Member.ID(rawValue: member.rawValue &+ 1))) }
+            let unknown = Member.ID(rawValue: member.rawValue &+ 1)
+            await expectError(.memberNotFound) { try await maintenance.disarm(Alarm(.noSpace, of: unknown)) }
         }
     }
 
@@ -256,7 +257,8 @@ struct MaintenanceTests {
         await expectError(.unimplemented) { try await maintenance.defragment(endpoint) }
         await expectError(.unimplemented) { try await maintenance.hash(of: endpoint) }
         await expectError(.unimplemented) { try await maintenance.keyValueHash(of: endpoint) }
-        await expectError(.unimplemented) { try await maintenance.moveLeader(to: Member.ID(rawValue: 1), from: endpoint) }
+        let member = Member.ID(rawValue: 1)
+        await expectError(.unimplemented) { try await maintenance.moveLeader(to: member, from: endpoint) }
         try await withTemporaryFolder { folder in
             await expectError(.unimplemented) { try await maintenance.snapshot(from: endpoint, to: "\(folder)/s") }
         }
@@ -271,7 +273,10 @@ struct MaintenanceTests {
         let member = try FakeMember(leader: leader)
         member.onCall = { $0.answer(with: Wire.MembersResponse()) }
         try await FakeMember.with([member]) { client in
-            await expectError(leader == 0 ? .noLeader : .notLeader) { try await client.maintenance.moveLeader(to: Member.ID(rawValue: 7)) }
+            let other = Member.ID(rawValue: 7)
+            await expectError(leader == 0 ? .noLeader : .notLeader) {
+                try await client.maintenance.moveLeader(to: other)
+            }
         }
     }
 }

@@ -9,8 +9,12 @@ protocol VectorMessage: ProtobufMessage, Hashable {
 }
 
 /// Every message of EtcdKit's wire format, under the names of `scripts/etcd-fields.txt`.
-let vectorMessages: [String: any VectorMessage.Type] = [authMessages, clusterMessages, lockAndElectionMessages, maintenanceMessages]
-    .reduce(commonMessages) { $0.merging($1) { $1 } }
+let vectorMessages =
+    commonMessages
+    .merging(authMessages) { $1 }
+    .merging(clusterMessages) { $1 }
+    .merging(lockAndElectionMessages) { $1 }
+    .merging(maintenanceMessages) { $1 }
 
 private let commonMessages: [String: any VectorMessage.Type] = [
     "mvccpb.KeyValue": KeyValue.self,
