@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what this package needs beside a Swift toolchain, if it is missing: make, pkg-config, the headers of nghttp2
-# and OpenSSL, and for the tests and the examples an etcd server. Says nothing when nothing is missing. Never leaves a
-# system service running, or enabled, that was not there before.
+# and OpenSSL, for the tests and the examples an etcd server, and for some tests its tools and the program openssl. Says
+# nothing when nothing is missing. Never leaves a system service running, or enabled, that was not there before.
 set -euo pipefail
 
 fail() {
@@ -21,7 +21,10 @@ has_etcd() {
     return 1
 }
 
-# Prints the missing ones of: make, pkg-config, libnghttp2, openssl, etcd.
+# What restores a snapshot.
+has_etcd_tool() { has etcdctl || has etcdutl; }
+
+# Prints the missing ones of: make, pkg-config, libnghttp2, openssl, etcd, etcdctl.
 missing() {
     has make || echo make
     has pkg-config || echo pkg-config
@@ -29,6 +32,7 @@ missing() {
         pkg-config --exists "$library" 2>/dev/null || echo "$library"
     done
     has_etcd || echo etcd
+    has_etcd_tool || echo etcdctl
 }
 
 check_by_hand() {
@@ -59,6 +63,8 @@ has pkg-config || packages+=(pkg-config)
 for package in libnghttp2-dev libssl-dev; do
     installed "$package" || packages+=("$package")
 done
+has openssl || packages+=(openssl)
+has_etcd_tool || packages+=(etcd-client)
 needs_etcd=false
 has_etcd || needs_etcd=true
 if [ "${#packages[@]}" -eq 0 ] && ! $needs_etcd; then exit 0; fi
@@ -77,7 +83,6 @@ if $needs_etcd; then
     available() { apt-cache show "$1" >/dev/null 2>&1; }
     if available etcd-server; then
         packages+=(etcd-server)
-        if ! has etcdctl && available etcd-client; then packages+=(etcd-client); fi
     elif available etcd; then
         packages+=(etcd)
     else
