@@ -6,20 +6,18 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The documentation is true", .timeLimit(.minutes(1)))
+@Suite("The documentation is true", .timeLimit(.minutes(2)))
 struct DocumentationTests {
     private static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     @Test("every Swift block of README and Docs is code that compiles here")
     func blocksCompile() throws {
-        let snippets = try lines(of: Self.root.appending(path: "Tests/EtcdKitTests/Documentation/Snippets.swift"))
-        let docs = try FileManager.default.contentsOfDirectory(
-            at: Self.root.appending(path: "Docs"),
-            includingPropertiesForKeys: nil
-        )
+        let folder = try files(in: "Tests/EtcdKitTests/Documentation")
+        let snippets = try folder.filter { $0.lastPathComponent.hasPrefix("Snippets") }.flatMap(lines)
         var blockCount = 0
-        for page in [Self.root.appending(path: "README.md")] + docs where page.pathExtension == "md" {
+        let pages = try files(in: "Docs").filter { $0.pathExtension == "md" }
+        for page in [Self.root.appending(path: "README.md")] + pages {
             for block in try swiftBlocks(of: page) {
                 blockCount += 1
                 let code = block.filter { !$0.hasPrefix("import ") && !$0.isEmpty }
@@ -29,7 +27,35 @@ struct DocumentationTests {
                 #expect(isThere, "\(page.lastPathComponent): \(code.first ?? "")")
             }
         }
-        #expect(blockCount >= 5)
+        #expect(blockCount >= 40)
+    }
+
+    @Test("every test that Docs/Client.md names exists, and every line of its tables that has no test says \"no\"")
+    func namedTestsExist() throws {
+        let sources = try files(in: "Tests").filter { $0.pathExtension == "swift" }
+            .map { try String(contentsOf: $0, encoding: .utf8) }
+        func exists(_ suite: Substring, _ test: Substring) -> Bool {
+            sources.contains { source in
+                (source.contains("struct \(suite) {") || source.contains("extension \(suite) {"))
+                    && source.contains("    func \(test)(")
+            }
+        }
+        #expect(!exists("DocumentationTests", "isNotThere"), "control")
+        let page = try lines(of: Self.root.appending(path: "Docs/Client.md"))
+        var count = 0
+        for line in page {
+            for name in line.matches(of: /`([A-Z]\w*Tests)\.(\w+)`/) {
+                count += 1
+                #expect(exists(name.output.1, name.output.2), "\(name.output.0)")
+            }
+        }
+        #expect(count >= 60)
+        let rows = page.map { $0.split(separator: "|") }.filter { $0.count == 6 }
+        let comparisons = rows.filter { !["---", " "].contains($0[0]) }
+        #expect(comparisons.count >= 60)
+        for cells in comparisons {
+            #expect(cells[1].contains("Tests.") || cells[1].hasPrefix(" no ("), "\(cells[0])")
+        }
     }
 
     @Test("the code of README runs")
@@ -55,6 +81,97 @@ struct DocumentationTests {
             await (try Snippets.events()).close()
         }
         try await Snippets.testing()
+    }
+
+    @Test("the code of Docs/Client.md about keys runs")
+    func keySnippetsRun() async throws {
+        try await withPrivateEtcd { client, cluster in
+            try await Snippets.scope(cluster.members[0].endpoint)
+            try await Snippets.executor(client)
+            try await Snippets.values(client)
+            try await Snippets.ranges(client)
+            try await Snippets.first(client)
+            try await Snippets.entries(client)
+            try await Snippets.writing(client)
+            #expect(try await client.get("users/7") == nil)
+            try await Snippets.nestedTransaction(client)
+            #expect(try await client.get("audit")?.value == "on")
+            await #expect(throws: Snippets.OutOfStock.self) { try await Snippets.atomically(client) }
+            try await client.put("stock", "3")
+            try await Snippets.atomically(client)
+            #expect(try await client.get("stock")?.value == "2")
+            try await client.put("left", "l")
+            try await Snippets.atomicOptions(client)
+            #expect(try await client.get("right")?.value == "l")
+            try await Snippets.namespace(client)
+            try await Snippets.errors(client, Lease.ID(rawValue: 1))
+        }
+    }
+
+    @Test("the code of Docs/Client.md about leases, watches and mirrors runs")
+    func streamSnippetsRun() async throws {
+        try await withPrivateEtcd { client, cluster in
+            try await Snippets.leases(client)
+            try await Snippets.runningWatch(client)
+            try await Snippets.progress(client)
+            try await Snippets.mirror(client)
+            try await Snippets.lock(client) {}
+            try await Snippets.election(client) {}
+            let endless = [
+                Task { try await Snippets.mirrorChanges(client) },
+                Task { try await Snippets.observation(client) },
+            ]
+            try await eventually("the watch of the mirror has begun") {
+                try await cluster.members[0].metric("etcd_debugging_mvcc_watcher_total") ?? 0 >= 1
+            }
+            for task in endless {
+                task.cancel()
+                await expectError(.cancelled) { try await task.value }
+            }
+        }
+    }
+
+    @Test("the code of Docs/Client.md about members and users runs")
+    func clusterSnippetsRun() async throws {
+        try await withPrivateEtcd { client, cluster in
+            let endpoint = try Endpoint(cluster.members[0].endpoint)
+            try await Snippets.syncedEndpoints(client)
+            try await Snippets.status(client)
+            try await Snippets.hashes(client)
+            try await Snippets.leader(client, try #require(try await client.cluster.list().first))
+            try await withTemporaryFolder { folder in
+                try await Snippets.snapshot(client, endpoint, to: "\(folder)/etcd.db")
+                #expect(try contents(of: folder) == ["etcd.db"])
+            }
+            try await Snippets.snapshotChunks(client, endpoint) { #expect(!$0.isEmpty) }
+            await expectError(.learnerNotReady) { try await Snippets.learner(client) }
+            try await Snippets.members(client)
+            #expect(try await client.cluster.list().count == 1)
+            try await Snippets.users(client, password: "w", rootPassword: "r")
+            try await Snippets.credentials(cluster.members[0].endpoint, password: "w")
+            var configuration = try EtcdClient.Configuration(endpoints: cluster.endpoints)
+            configuration.credentials = .user("root", password: "r")
+            try await withEtcdClient(configuration) { root in
+                try await Snippets.administration(root, newPassword: "n")
+            }
+        }
+    }
+
+    @Test("the code of Docs/Client.md about connections and tests runs")
+    func testingSnippetsRun() async throws {
+        await (try Snippets.configuration()).close()
+        await (try Snippets.metrics { _, _, _ in }).close()
+        _ = try Snippets.namedAuthority(try TestCertificateAuthority().certificate)
+        try await withEtcdCluster { try await Snippets.badNetwork($0) }
+        try await withTemporaryFolder { try await Snippets.certificates($0) }
+        try await Snippets.harm()
+    }
+
+    /// The files in a folder of the repository, and in its folders.
+    private func files(in folder: String) throws -> [URL] {
+        let folder = Self.root.appending(path: folder)
+        let paths = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+        return paths.sorted().map { folder.appending(path: $0) }
     }
 
     private func lines(of file: URL) throws -> [String] {
