@@ -99,6 +99,7 @@ public struct EtcdClient: Sendable {
 ///   - body: Uses the client. It runs where the caller runs.
 /// - Returns: What `body` returns.
 /// - Throws: What `body` throws, or ``EtcdError`` for a configuration that cannot work.
+@discardableResult
 public func withEtcdClient<Result>(
     _ configuration: EtcdClient.Configuration,
     _ body: (EtcdClient) async throws -> Result
@@ -121,6 +122,7 @@ public func withEtcdClient<Result>(
 ///   - body: Uses the client. It runs where the caller runs.
 /// - Returns: What `body` returns.
 /// - Throws: What `body` throws, or ``EtcdError/Code/invalidEndpoint``.
+@discardableResult
 public func withEtcdClient<Result>(
     endpoints: String,
     _ body: (EtcdClient) async throws -> Result

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdClient {
-    /// etcd's own elections, which are weaker than those of EtcdPatterns.
+    /// etcd's own elections, which are weak: see ``ElectionService``.
     public var electionService: ElectionService { ElectionService(client: self) }
 }
 
 /// The elections that etcd itself holds on behalf of clients, for programs that share them with others that do.
 ///
-/// > Warning: Prefer the elections of EtcdPatterns, which lie at the same keys. Nothing here notices that a leader has
-/// > lost:
+/// > Warning: Nothing here notices that a leader has lost, so guard what is done as one by a transaction:
 /// > - Who leads does so as long as the lease lives. With ``Lease/ID/none``, etcd makes a lease that nobody renews, so
 /// >   the leader is deposed after 60 seconds without a word. Keep a lease of your own alive, such as that of
 /// >   ``EtcdClient/withLease(timeToLive:_:)``.

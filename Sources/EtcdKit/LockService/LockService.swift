@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdClient {
-    /// etcd's own locks, which are weaker than those of EtcdPatterns.
+    /// etcd's own locks, which are weak: see ``LockService``.
     public var lockService: LockService { LockService(client: self) }
 }
 
 /// The locks that etcd itself takes on behalf of a client, for programs that share them with others that do.
 ///
-/// > Warning: Prefer the locks of EtcdPatterns, which lie at the same keys. Nothing here notices that a lock is lost:
+/// > Warning: Nothing here notices that a lock is lost, so guard what is done under it by a transaction:
 /// > - A lock lives as long as its lease. With ``Lease/ID/none``, etcd makes a lease that nobody renews, so the lock
 /// >   lapses after 60 seconds without a word. Keep a lease of your own alive, such as that of
 /// >   ``EtcdClient/withLease(timeToLive:_:)``.

@@ -20,6 +20,7 @@ extension EtcdClient {
     ///   - body: Uses the mirror, which ends with the scope.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; ``EtcdError`` when the entries cannot be listed, or the mirror cannot go on.
+    @discardableResult
     public func withMirror<Result: Sendable>(
         of range: KeyRange,
         options: MirrorOptions = MirrorOptions(),

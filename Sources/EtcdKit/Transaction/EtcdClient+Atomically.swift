@@ -24,6 +24,7 @@ extension EtcdClient {
     /// - Throws: What `body` throws; ``EtcdError``, among its codes `transactionConflict` after the last attempt,
     ///   `ambiguous` when the outcome of the commit is unknown, which is then not repeated, and `tooManyOperations` and
     ///   `requestTooLarge`, before anything is sent.
+    @discardableResult
     public func atomically<Result>(
         _ options: AtomicOptions = AtomicOptions(),
         _ body: (inout AtomicTransaction) async throws -> Result

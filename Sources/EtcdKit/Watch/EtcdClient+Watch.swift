@@ -45,6 +45,7 @@ extension EtcdClient {
     ///   - body: Uses the changes.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; ``EtcdError`` when the watch cannot begin within the client's time for a call.
+    @discardableResult
     public func withWatch<Result>(
         _ range: KeyRange,
         from revision: Revision? = nil,
