@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What the parts of a client share: its settings, its token, what it knows of the cluster, and whom it tells.
-struct ClientContext: Sendable {
+final class ClientContext: Sendable {
     let configuration: EtcdClient.Configuration
     let tokens: TokenStore
     let witness = ClusterWitness()

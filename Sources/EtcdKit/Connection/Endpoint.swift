@@ -23,6 +23,8 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     public let socketPath: String?
     /// What it says itself about TLS; nil leaves that to the configuration.
     let scheme: Scheme?
+    /// What a request calls the server that it is for.
+    let authority: String
 
     /// The port that etcd listens on unless told otherwise.
     public static let defaultPort: UInt16 = 2379
@@ -50,7 +52,7 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
             if rest.isEmpty { throw invalid("no path of a socket") }
             if rest.utf8.contains(0) { throw invalid("\"\\0\" does not belong here") }
             if Platform.unixAddress(String(rest)) == nil { throw invalid("the path is too long for a unix socket") }
-            (host, port, socketPath) = ("localhost", 0, String(rest))
+            (host, port, socketPath, authority) = ("localhost", 0, String(rest), "localhost")
             return
         }
         socketPath = nil
@@ -86,6 +88,7 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         } else {
             port = Self.defaultPort
         }
+        authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
     /// Reads a list of endpoints, separated by commas, as `etcdctl --endpoints` takes it.
@@ -105,11 +108,5 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         guard let scheme, scheme != .http else { return authority }
         return "\(scheme.rawValue)://\(socketPath ?? authority)"
-    }
-
-    /// What a request calls the server that it is for.
-    var authority: String {
-        if socketPath != nil { return host }
-        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }

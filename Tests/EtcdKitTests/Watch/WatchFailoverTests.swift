@@ -169,15 +169,19 @@ struct WatchFailoverTests {
                     }
                 }
                 let isDone = Lock(false)
+                let written = Lock(0)
                 let writing = Task { [writer = setting.writer] in
                     var number = 0
                     while !isDone.withLock({ $0 }) {
                         // Some are in doubt, and happen or not: the store's history is what counts.
-                        _ = try? await writer.put("k/\(number % 10)" as Key, "\(number)")
+                        if (try? await writer.put("k/\(number % 10)" as Key, "\(number)")) != nil {
+                            written.withLock { $0 += 1 }
+                        }
                         number += 1
                     }
                 }
-                for _ in 0..<8 {
+                for kill in 1...8 {
+                    try await eventually("writes go on") { written.withLock { $0 } >= kill * 20 }
                     let member = try #require(setting.cluster.members.randomElement())
                     await member.kill()
                     try await member.restart()
