@@ -132,7 +132,8 @@ final class ResponseStream<Message: Request, Answer: Response> {
 }
 
 extension EtcdClient {
-    /// Makes a call that reads and has many answers, at `endpoint` if one is given, and waits for the first of them.
+    /// Makes a call that reads and has many answers, at `endpoint` if one is given, and waits for the first of them unless
+    /// that may take long.
     ///
     /// What fails before that is tried again, as with unary calls, until the deadline.
     func stream<Message: Request, Answer>(
@@ -151,7 +152,7 @@ extension EtcdClient {
             let failure: EtcdError
             do throws(EtcdError) {
                 let stream = try await ResponseStream(method, request, at: berth, of: channel, in: scope)
-                try await stream.begin(until: deadline)
+                if !method.mayWait { try await stream.begin(until: deadline) }
                 return stream
             } catch {
                 failure = error

@@ -12,7 +12,8 @@ extension Wire {
     )
     static let electionObserve = GRPCMethod<LeaderRequest, LeaderResponse>(
         "/v3electionpb.Election/Observe",
-        isRead: true
+        isRead: true,
+        mayWait: true
     )
     static let resign = GRPCMethod<ResignRequest, HeaderResponse>("/v3electionpb.Election/Resign")
 

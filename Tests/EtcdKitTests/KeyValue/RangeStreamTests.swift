@@ -84,6 +84,16 @@ struct RangeStreamTests {
         }
     }
 
+    @Test("a stream keeps to the namespace of its client")
+    func namespace() async throws {
+        let store = try Store(count: 100)
+        try await store.with { client in
+            let read = try await collect(client.with(namespace: "k10").entries(in: .all, pageSize: 10))
+            #expect(read.map(\.key) == (0..<100).map { Key("\($0 < 10 ? "0" : "")\($0)") })
+            #expect(store.streams.map(\.key) == [Array("k1009\0".utf8)])
+        }
+    }
+
     @Test("what fits a page needs no stream, and a limit holds for both together", arguments: [5, 10, 11, 50, 200])
     func limit(limit: Int) async throws {
         let store = try Store(count: 100)

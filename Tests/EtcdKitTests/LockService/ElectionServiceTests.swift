@@ -73,10 +73,16 @@ struct ElectionServiceTests {
     func waiting() async throws {
         try await withLiveClient { client, prefix in
             let observer = Task {
-                var leaders = client.electionService.observe(prefix).makeAsyncIterator()
+                // The time for calls has nothing to do with it.
+                let hasty = client.with(timeout: .milliseconds(500))
+                var leaders = hasty.electionService.observe(prefix).makeAsyncIterator()
                 return try await leaders.next()?.value
             }
-            try await eventually("it has begun") { await client.openStreamCount == 1 }
+            let start = ContinuousClock.now
+            try await eventually("it has begun, and waits for longer than a call may take") {
+                let isOpen = await client.openStreamCount == 1
+                return isOpen && .now - start > .milliseconds(1200)
+            }
             let won = try await client.electionService.campaign(prefix, value: "one", lease: lease(client))
             #expect(try await observer.value == "one")
             try await eventually("it is gone") { await client.openStreamCount == 0 }

@@ -135,6 +135,32 @@ struct NamespaceCallTests {
         }
     }
 
+    @Test("etcd's own locks and elections are those of the namespace")
+    func locksAndElections() async throws {
+        try await withLiveClient { client, prefix in
+            let view = client.with(namespace: prefix)
+            try await view.withLease(timeToLive: .seconds(60)) { lease in
+                let key = try await view.lockService.lock("lock", lease: lease.id)
+                #expect(key.bytes.starts(with: "lock/".utf8))
+                #expect(try await client.get(prefix + key)?.lease == lease.id)
+                try await view.lockService.unlock(key)
+                #expect(try await view.get(key) == nil)
+
+                let elections = view.electionService
+                let leader = try await elections.campaign("election", value: "me", lease: lease.id)
+                #expect(leader.election == "election" && leader.key.bytes.starts(with: "election/".utf8))
+                #expect(try await elections.leader(of: "election")?.key == leader.key)
+                try await elections.proclaim("still me", as: leader)
+                var leaders = elections.observe("election").makeAsyncIterator()
+                let observed = try await leaders.next()
+                #expect(observed?.key == leader.key && observed?.value == "still me")
+                #expect(try await client.get(prefix + leader.key)?.value == "still me")
+                try await elections.resign(leader)
+                #expect(try await client.range(.prefix(prefix)).count == 0)
+            }
+        }
+    }
+
     @Test("revisions and compactions are those of the whole store")
     func compaction() async throws {
         try await withPrivateEtcd { client, _ in
