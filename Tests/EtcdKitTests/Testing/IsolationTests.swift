@@ -39,6 +39,8 @@ struct IsolationTests {
             let leader = try await leader(of: cluster.members)
             let followers = cluster.members.filter { $0 !== leader }
             try await put("1", on: leader)
+            // A majority is enough for a put.
+            try await eventually("the follower has it") { try await get(on: followers[0], serializable: true) == "1" }
             await cluster.isolate(followers[0])
             try await put("2", on: leader)
             #expect(try await leader.isLeader)
