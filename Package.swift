@@ -14,6 +14,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "EtcdKit", targets: ["EtcdKit"]),
+        .library(name: "EtcdPatterns", targets: ["EtcdPatterns"]),
         .library(name: "EtcdTesting", targets: ["EtcdTesting"]),
         .executable(name: "examples", targets: ["ExamplesRunner"]),
     ],
@@ -32,6 +33,8 @@ let package = Package(
         ),
         // The client.
         .target(name: "EtcdKit", dependencies: ["CNghttp2", "COpenSSL"], swiftSettings: settings),
+        // Locks and what else is built on the client.
+        .target(name: "EtcdPatterns", dependencies: ["EtcdKit"], swiftSettings: settings),
         // Throwaway etcd clusters and a fault proxy.
         .target(name: "EtcdTesting", dependencies: ["EtcdKit", "COpenSSL"], swiftSettings: settings),
         // The `examples` program.
@@ -39,6 +42,11 @@ let package = Package(
         .testTarget(
             name: "EtcdKitTests",
             dependencies: ["EtcdKit", "EtcdTesting", "CNghttp2", "COpenSSL"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "PatternsTests",
+            dependencies: ["EtcdPatterns", "EtcdKit", "EtcdTesting"],
             swiftSettings: settings
         ),
     ]

@@ -18,8 +18,8 @@ public struct EtcdClient: Sendable {
     /// How the client was made.
     public var configuration: Configuration { core.configuration }
     let core: ClientCore
-    let timeout: Duration
-    let retry: RetryPolicy
+    package let timeout: Duration
+    package let retry: RetryPolicy
     /// Where the client's keys are; nil for the whole store.
     let scope: Namespace?
 

@@ -88,7 +88,7 @@ extension EtcdError.Code {
 
     /// A call that failed so changed nothing and may be made again, and a stream may be opened again, here or at
     /// another member.
-    var isTransient: Bool {
+    package var isTransient: Bool {
         meansUndone
             || [
                 .unavailable, .leaderChanged, .serverStopped, .timedOut, .unhealthy, .deadlineExceeded,

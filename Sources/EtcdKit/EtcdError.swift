@@ -24,7 +24,7 @@ public struct EtcdError: Error, Sendable, CustomStringConvertible {
     /// For ``Code/compacted``: the oldest revision that can still be read, where etcd says so.
     public let compactRevision: Revision?
 
-    init(_ code: Code, _ message: String, cause: (any Error)? = nil, compactRevision: Revision? = nil) {
+    package init(_ code: Code, _ message: String, cause: (any Error)? = nil, compactRevision: Revision? = nil) {
         self.code = code
         self.message = message
         self.cause = cause

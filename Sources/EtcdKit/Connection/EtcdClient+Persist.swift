@@ -2,7 +2,7 @@
 
 extension EtcdClient {
     /// Repeats `operation` for as long as there is no way to the cluster.
-    func persist<Result>(_ operation: () async throws(EtcdError) -> Result) async throws(EtcdError) -> Result {
+    package func persist<Result>(_ operation: () async throws(EtcdError) -> Result) async throws(EtcdError) -> Result {
         var failures = 0
         while true {
             do throws(EtcdError) {

@@ -3,7 +3,7 @@
 /// The answer to a transaction.
 public struct TransactionResponse: Sendable, Hashable {
     /// The member that answered, and the store's revision.
-    public internal(set) var header = ResponseHeader()
+    public package(set) var header = ResponseHeader()
     /// All conditions held, so `then` has run; otherwise `else` has.
     public internal(set) var succeeded = false
     /// The results of the branch that has run, in the order of its operations.

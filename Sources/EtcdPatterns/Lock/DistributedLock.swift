@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+import Foundation
+
+/// A lock that one task at a time holds, in the whole cluster.
+///
+/// ```swift
+/// let lock = try DistributedLock("report", client: client)
+/// try await lock.withLock { grant in
+///     try await grant.guarded(then: [.put("report/state", "done")])
+/// }
+/// ```
+///
+/// Waiters are served in the order in which they came, and each release wakes the next one only. Two tasks exclude each
+/// other also within one process and session. The queue is that of Go's `concurrency.Mutex` and of `etcdctl lock`: they
+/// and this lock exclude each other under one name, in one order.
+///
+/// Keys are under `<name>/`, so a name must not be the beginning of another at a slash, such as `a` and `a/b`.
+public struct DistributedLock: Sendable {
+    /// What is locked: the locks of one name exclude each other.
+    public let name: Key
+    /// What the holder, or waiter, says of itself to those who look at the queue.
+    public var owner = Value("\(ProcessInfo.processInfo.processName) \(ProcessInfo.processInfo.processIdentifier)")
+    private let source: Source
+
+    /// Where an acquisition has its session from.
+    private enum Source: Sendable {
+        case shared(Session)
+        case own(EtcdClient, timeToLive: Duration)
+    }
+
+    /// A lock on a session, which many can share; with the session, all of them are lost.
+    ///
+    /// - Parameters:
+    ///   - name: What is locked.
+    ///   - session: The session.
+    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    public init(_ name: Key, session: Session) throws(EtcdError) {
+        try KeyQueue.check(name)
+        self.name = name
+        source = .shared(session)
+    }
+
+    /// A lock each acquisition of which has a session of its own.
+    ///
+    /// - Parameters:
+    ///   - name: What is locked.
+    ///   - client: The way to the cluster.
+    ///   - timeToLive: How long others have to wait when a holder's process has died, in whole seconds (rounded up).
+    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    public init(_ name: Key, client: EtcdClient, timeToLive: Duration = .seconds(15)) throws(EtcdError) {
+        try KeyQueue.check(name)
+        self.name = name
+        source = .own(client, timeToLive: timeToLive)
+    }
+
+    private var client: EtcdClient {
+        switch source {
+        case .shared(let session): session.client
+        case .own(let client, _): client
+        }
+    }
+
+    // MARK: Scopes
+
+    /// Waits for the lock, runs `body` with it, and releases it.
+    ///
+    /// When the lock is lost, the task of `body` is cancelled; once `body` has ended, the loss is thrown, also if `body`
+    /// has returned. `body` runs in a child task, because only that can be cancelled.
+    ///
+    /// - Parameters:
+    ///   - timeout: How long to wait for the lock; nil for as long as it takes.
+    ///   - body: Does what needs the lock.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost, or the session during the wait;
+    ///   ``EtcdError``, with the code `deadlineExceeded` when the lock was not free in time.
+    @discardableResult
+    public func withLock<Result: Sendable>(
+        timeout: Duration? = nil,
+        _ body: @escaping @Sendable (LockGrant) async throws -> Result
+    ) async throws -> Result {
+        try await run(try await acquire(timeout: timeout), body)
+    }
+
+    /// Runs `body` with the lock, and releases it, if nobody holds it or waits for it.
+    ///
+    /// - Parameter body: Does what needs the lock, as in ``withLock(timeout:_:)``.
+    /// - Returns: What `body` returns; nil if the lock was not free.
+    /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost; ``EtcdError``.
+    @discardableResult
+    public func withLockIfAvailable<Result: Sendable>(
+        _ body: @escaping @Sendable (LockGrant) async throws -> Result
+    ) async throws -> Result? {
+        guard let grant = try await acquireIfAvailable() else { return nil }
+        return try await run(grant, body)
+    }
+
+    private func run<Result: Sendable>(
+        _ grant: LockGrant,
+        _ body: @escaping @Sendable (LockGrant) async throws -> Result
+    ) async throws -> Result {
+        do {
+            let result = try await grant.hold.tenure.whileHeld { try await body(grant) }
+            await grant.release()
+            return result
+        } catch {
+            await grant.release()
+            throw error
+        }
+    }
+
+    // MARK: Handles
+
+    /// Waits for the lock, to hold it until ``LockGrant/release()``.
+    ///
+    /// Whether this throws, is cancelled or runs out of time: no place in the queue is left behind.
+    ///
+    /// - Parameter timeout: How long to wait; nil for as long as it takes.
+    /// - Returns: The lock. When its last copy is dropped, it is released too, at the latest with its lease.
+    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``EtcdError``, among its codes
+    ///   `deadlineExceeded` when the lock was not free in time, `permissionDenied` and `cancelled`.
+    public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
+        let grant = try await withTimeout(timeout) { try await enter(onlyIfEmpty: false) }
+        if let grant { return grant }
+        throw EtcdError(.deadlineExceeded, "the lock \"\(name)\" was not free within \(timeout ?? .zero)")
+    }
+
+    /// Acquires the lock if nobody holds it or waits for it, in one request.
+    ///
+    /// - Returns: The lock, to be given up by ``LockGrant/release()``; nil if it was not free.
+    /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
+    public func acquireIfAvailable() async throws -> LockGrant? {
+        try await enter(onlyIfEmpty: true)
+    }
+
+    private func enter(onlyIfEmpty: Bool) async throws -> LockGrant? {
+        switch source {
+        case .shared(let session):
+            return try await enter(session, onlyIfEmpty: onlyIfEmpty, ownsSession: false)
+        case .own(let client, let timeToLive):
+            let session = try await Session(client, timeToLive: timeToLive)
+            do {
+                let grant = try await enter(session, onlyIfEmpty: onlyIfEmpty, ownsSession: true)
+                if grant == nil { await session.close() }
+                return grant
+            } catch {
+                await session.close()
+                throw error
+            }
+        }
+    }
+
+    private func enter(_ session: Session, onlyIfEmpty: Bool, ownsSession: Bool) async throws -> LockGrant? {
+        let queue = KeyQueue(session: session, name: name)
+        guard let candidacy = try await queue.enter(.exclusive, owner, onlyIfEmpty: onlyIfEmpty),
+            let revision = candidacy.createRevision
+        else { return nil }
+        return LockGrant(hold: Hold(candidacy, at: revision, in: queue, ownsSession: ownsSession))
+    }
+
+    // MARK: The queue
+
+    /// Lists who holds the lock and who waits for it.
+    ///
+    /// - Returns: The holder, if there is one, and then the waiters in the order of their turns.
+    /// - Throws: ``EtcdError``.
+    public func queue() async throws(EtcdError) -> [LockEntry] {
+        var options = RangeOptions()
+        options.sort = .ascending(by: .createRevision)
+        return try await client.range(.prefix(name + "/"), options: options).entries.map(LockEntry.init)
+    }
+}

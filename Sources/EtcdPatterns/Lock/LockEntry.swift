@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+/// Someone who holds a lock or waits for it.
+public struct LockEntry: Sendable, Hashable {
+    /// The key that stands for the place in the queue.
+    public let key: Key
+    /// The place in the queue: the revision in which the key came into being.
+    public let fencingToken: Revision
+    /// The lease that the place lives as long as; nil for a foreign key that will stay until it is deleted.
+    public let lease: Lease.ID?
+    /// What the holder or waiter says of itself; empty for `etcdctl` and Go.
+    public let owner: Value
+
+    init(_ entry: KeyValue) {
+        key = entry.key
+        fencingToken = entry.createRevision
+        lease = entry.lease
+        owner = entry.value
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+/// A lock that was acquired: plain data, which may go anywhere.
+///
+/// Whether it is still held, ``isHeld`` tells at each call. That is as good as the clock, but not proof: a process may be
+/// stopped between the question and its consequence. What must not happen without the lock is made to depend on it:
+/// writes to etcd by ``guarded(if:then:else:)``, others by a resource that refuses a ``fencingToken`` lower than one it
+/// has seen.
+public struct LockGrant: Sendable {
+    let hold: Hold
+
+    /// The key that stands for the hold, as long as it exists with ``fencingToken`` as its create revision.
+    public var key: Key { hold.key }
+
+    /// The revision in which the key came into being: higher than those of all who have held the lock before.
+    public var fencingToken: Revision { hold.createRevision }
+
+    /// The lock is held: compares the clock at each call.
+    ///
+    /// For want of renewals, it turns false before the server can let go of the lock.
+    public var isHeld: Bool { hold.tenure.loss == nil }
+
+    /// How long the lock is certainly held from now on, if its lease is not renewed; zero once it is lost.
+    public var remaining: Duration { max(.zero, (hold.tenure.deadline ?? .now) - .now) }
+
+    /// Waits until the lock is lost or released, and tells why.
+    ///
+    /// - Throws: ``EtcdError`` with the code `cancelled`.
+    public var lost: CoordinationLoss {
+        get async throws(EtcdError) { try await hold.tenure.lost() }
+    }
+
+    /// The condition that the lock is held, for a transaction: the server sees to it.
+    public var isCurrent: Compare { Compare.Target.createRevision(key) == fencingToken }
+
+    /// Throws the reason if the lock is not held any more.
+    ///
+    /// - Throws: ``CoordinationLoss``.
+    public func check() throws(CoordinationLoss) {
+        if let loss = hold.tenure.loss { throw loss }
+    }
+
+    /// Runs a transaction that has no effect unless the lock is held: whatever the clocks and the network do.
+    ///
+    /// - Parameters:
+    ///   - conditions: What else must hold for `then` to run.
+    ///   - then: Runs if all conditions hold.
+    ///   - else: Runs if one does not, while the lock is held.
+    /// - Returns: Which branch has run, and its results.
+    /// - Throws: ``CoordinationLoss`` when the lock is not held, after which nothing was done; ``EtcdError``, as a
+    ///   transaction does, and with the code `ambiguous` when the outcome is unknown.
+    @discardableResult
+    public func guarded(
+        if conditions: [Compare] = [],
+        then: [TransactionOperation],
+        else: [TransactionOperation] = []
+    ) async throws -> TransactionResponse {
+        try check()
+        let client = hold.queue.client
+        // Where there are more conditions, the guard is around them, so that it is known what has failed.
+        let inner = TransactionOperation.transaction(if: conditions, then: then, else: `else`)
+        let response = try await client.transaction(if: [isCurrent], then: conditions.isEmpty ? then : [inner])
+        if !response.succeeded {
+            hold.tenure.end(CoordinationLoss(.guardFailed))
+            throw hold.tenure.loss ?? CoordinationLoss(.guardFailed)
+        }
+        guard !conditions.isEmpty, case .transaction(var result)? = response.results.first else { return response }
+        result.header = response.header
+        return result
+    }
+
+    /// Gives the lock up, for the next who waits.
+    ///
+    /// Releasing twice does nothing. It goes on also when the caller's task is cancelled, and is bounded by the lease's
+    /// time to live. Where the key cannot be deleted by then, the lease is given up, which may take the session with it.
+    public func release() async {
+        await hold.release()
+    }
+}

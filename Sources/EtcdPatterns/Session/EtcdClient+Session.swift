@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+extension EtcdClient {
+    /// Opens a session, runs `body` with it, and closes it.
+    ///
+    /// When the session is lost, the task of `body` is cancelled; once `body` has ended, the loss is thrown, also if
+    /// `body` has returned. `body` runs in a child task, because only that can be cancelled.
+    ///
+    /// - Parameters:
+    ///   - timeToLive: How long others have to wait for what is held here, when this process has died, in whole seconds
+    ///     (rounded up).
+    ///   - body: Does what needs the session.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws; ``CoordinationLoss`` when the session was lost; ``EtcdError`` when its lease could
+    ///   not be granted.
+    public func withSession<Result: Sendable>(
+        timeToLive: Duration = .seconds(15),
+        _ body: @escaping @Sendable (Session) async throws -> Result
+    ) async throws -> Result {
+        let session = try await Session(self, timeToLive: timeToLive)
+        do {
+            let result = try await session.tenure.whileHeld { try await body(session) }
+            await session.close()
+            return result
+        } catch {
+            await session.close()
+            throw error
+        }
+    }
+}
+
+extension EtcdClient {
+    /// Waits for a change of `key` after `revision`, of the kind that `isAwaited` says, or until it cannot be known
+    /// whether there was one.
+    func awaitChange(
+        of key: Key,
+        after revision: Revision,
+        _ isAwaited: (WatchEvent) -> Bool
+    ) async throws(EtcdError) {
+        var options = WatchOptions()
+        options.lane = .coordination
+        var events = watch(.key(key), from: revision.next, options: options).makeAsyncIterator()
+        do throws(EtcdError) {
+            while let event = try await events.next(), !isAwaited(event) {}
+        } catch {
+            if error.code != .compacted { throw error }
+        }
+    }
+}

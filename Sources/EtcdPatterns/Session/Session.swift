@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+/// A lease that is kept alive, on which locks and other patterns stand: many of them on one.
+///
+/// ```swift
+/// try await client.withSession { session in
+///     try await DistributedLock("report", session: session).withLock { grant in … }
+/// }
+/// ```
+///
+/// A session is lost when its lease is not renewed in time, or ends at the server. That is judged by this side's clock,
+/// from when renewals were sent, and a little early: ``isAlive`` turns false before the server can end the lease for want
+/// of a renewal. A session that is lost stays lost; open another.
+///
+/// The clock goes on while the machine sleeps, and is compared at each call: a process that was stopped finds its session
+/// lost as soon as it asks. A session that is dropped without ``close()`` is no longer renewed, and ends by itself.
+public final class Session: Sendable {
+    /// The lease, to attach keys to.
+    public let lease: Lease
+    let client: EtcdClient
+    let tenure: Tenure
+    private let news = SessionNews()
+    private let keeping: Task<Void, Never>
+    /// Delete keys that may come to be after they were given up.
+    private let sweepers = Lock<[Task<Void, Never>]>([])
+
+    /// Opens a session: grants a lease, and keeps it alive from now on.
+    ///
+    /// - Parameters:
+    ///   - client: The way to the cluster.
+    ///   - timeToLive: How long others have to wait for what is held here, when this process has died, in whole seconds
+    ///     (rounded up). etcd raises it to its minimum (2 s with its default settings).
+    /// - Throws: ``EtcdError`` when the lease cannot be granted.
+    public init(_ client: EtcdClient, timeToLive: Duration = .seconds(15)) async throws(EtcdError) {
+        let sent = ContinuousClock.now
+        let lease = try await client.leases.grant(timeToLive: timeToLive)
+        let tenure = Tenure(until: Self.safe(sent + lease.timeToLive, lease))
+        self.lease = lease
+        self.client = client
+        self.tenure = tenure
+        keeping = Task { [news] in await Self.keep(lease, client, tenure, news) }
+    }
+
+    deinit {
+        tenure.end(CoordinationLoss(.closed))
+        keeping.cancel()
+        for sweeper in sweepers.withLock({ $0 }) { sweeper.cancel() }
+    }
+
+    // MARK: How it stands
+
+    /// The session has not been lost or closed: compares the clock at each call.
+    public var isAlive: Bool { tenure.loss == nil }
+
+    /// How long the session certainly lives from now on, if its lease is not renewed; zero once it is lost.
+    public var remaining: Duration { max(.zero, (tenure.deadline ?? .now) - .now) }
+
+    /// Waits until the session is lost or closed, and tells why.
+    ///
+    /// - Throws: ``EtcdError`` with the code `cancelled`.
+    public var lost: CoordinationLoss {
+        get async throws(EtcdError) { try await tenure.lost() }
+    }
+
+    /// The newest state, and those that follow: with warnings when the lease is at risk.
+    ///
+    /// Who is slow gets the newest only. The sequence ends when the session is lost or closed.
+    public var states: AsyncStream<SessionState> { news.listen() }
+
+    /// Until when work may rely on a lease that lives until `deadline`.
+    ///
+    /// Allows for clocks that differ in speed by a hundredth, and for what lies between a look at the clock and its
+    /// consequence.
+    private static func safe(_ deadline: ContinuousClock.Instant, _ lease: Lease) -> ContinuousClock.Instant {
+        deadline - lease.timeToLive / 100 - max(lease.timeToLive / 10, .milliseconds(500))
+    }
+
+    // MARK: Renewals
+
+    private static func keep(_ lease: Lease, _ client: EtcdClient, _ tenure: Tenure, _ news: SessionNews) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await renew(lease, client, tenure, news) }
+            group.addTask { await tenure.expireInTime() }
+            await group.next()
+            group.cancelAll()
+        }
+        news.send(.lost(tenure.loss ?? CoordinationLoss(.closed)))
+    }
+
+    private static func renew(_ lease: Lease, _ client: EtcdClient, _ tenure: Tenure, _ news: SessionNews) async {
+        do throws(EtcdError) {
+            for try await state in client.leases.keepAlive(lease) {
+                let deadline = safe(state.deadline, lease)
+                guard tenure.extend(to: deadline) else { return }
+                switch state {
+                case .active: news.send(.active(until: deadline))
+                case .atRisk(_, let cause): news.send(.atRisk(until: deadline, cause))
+                }
+            }
+        } catch {
+            if error.code != .cancelled { tenure.end(CoordinationLoss(ofLease: error)) }
+        }
+    }
+
+    // MARK: The end
+
+    /// Ends the session: what is held on it is lost, and its lease is revoked.
+    ///
+    /// End the work under locks of the session before. The lease is revoked also when the caller's task is cancelled, for
+    /// which there is as much time as the lease lives; where that fails, the lease ends by itself. Closing twice does
+    /// nothing.
+    public func close() async {
+        await end(CoordinationLoss(.closed))
+    }
+
+    /// Gives the session up, since a key on it could not be deleted, for this reason.
+    func abandon(_ cause: EtcdError) async {
+        await end(CoordinationLoss(.abandoned, cause: cause))
+    }
+
+    private func end(_ loss: CoordinationLoss) async {
+        tenure.end(loss)
+        keeping.cancel()
+        await keeping.value
+        let sweepers = sweepers.withLock { sweepers in
+            defer { sweepers = [] }
+            return sweepers
+        }
+        for sweeper in sweepers { sweeper.cancel() }
+        for sweeper in sweepers { await sweeper.value }
+        if tenure.loss?.reason == .leaseEnded { return }
+        let id = lease.id
+        let client = hurried
+        // Where this fails, the lease is gone already or ends by itself, as documented.
+        await shielded { try? await client.leases.revoke(id) }
+    }
+
+    /// The client with as much time for a call as the lease lives.
+    var hurried: EtcdClient { client.with(timeout: min(lease.timeToLive, client.timeout)) }
+
+    // MARK: Stragglers
+
+    /// Deletes `key`, now and whenever it comes to be, until the session ends, and the key with it.
+    ///
+    /// A put whose outcome is unknown may take effect late, after the key was deleted.
+    func sweep(_ key: Key) {
+        let client = client
+        let sweeper = Task { await Self.sweep(key, client) }
+        sweepers.withLock { $0.append(sweeper) }
+        // Whoever ends the session from now on ends the sweeper too.
+        if !isAlive { sweeper.cancel() }
+    }
+
+    private static func sweep(_ key: Key, _ client: EtcdClient) async {
+        while !Task.isCancelled {
+            do throws(EtcdError) {
+                let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
+                if let entry = response.entries.first {
+                    let isSame = Compare.Target.createRevision(key) == entry.createRevision
+                    try await client.transaction(if: [isSame], then: [.delete(key)])
+                }
+                try await client.awaitChange(of: key, after: response.header.revision) { $0.kind == .put }
+            } catch {
+                // What it could not delete, the end of the lease will.
+                if error.code != .ambiguous && !error.code.isTransient { return }
+            }
+        }
+    }
+}

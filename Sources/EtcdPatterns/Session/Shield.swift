@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Runs `body` to its end, also when the caller's task is cancelled; so `body` must be bounded in time.
+func shielded<Result: Sendable>(_ body: @escaping @Sendable () async -> Result) async -> Result {
+    // A task of its own, because the caller's may be cancelled already; it is awaited here.
+    await Task { await body() }.value
+}
