@@ -67,7 +67,7 @@ final class Hold: Sendable {
         tenure.end(CoordinationLoss(.released))
         watching.cancel()
         await watching.value
-        await queue.leave(candidacy)
-        if ownsSession { await queue.session.close() }
+        // The end of the lease deletes the key, too.
+        if ownsSession { await queue.session.close() } else { await queue.leave(candidacy) }
     }
 }

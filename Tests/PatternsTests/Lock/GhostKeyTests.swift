@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("No way out of a queue leaves a key behind", .timeLimit(.minutes(2)))
+struct GhostKeyTests {
+    @Test("acquisitions that are cancelled at random moments", arguments: [true, false])
+    func cancelStorm(sharesSession: Bool) async throws {
+        try await withSession { session, name in
+            let lock =
+                sharesSession
+                ? try DistributedLock(name, session: session)
+                : try DistributedLock(name, client: session.client, timeToLive: .seconds(60))
+            let start = try await session.client.range(.key(name)).header.revision
+            let granted = Lock(0)
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<300 {
+                    group.addTask {
+                        let task = Task { try await lock.withLock { _ in granted.withLock { $0 += 1 } } }
+                        try? await Task.sleep(for: .microseconds(Int.random(in: 0...60_000)))
+                        task.cancel()
+                        _ = await task.result
+                    }
+                }
+            }
+            #expect(try await lock.queue().isEmpty)
+            #expect(session.isAlive)
+            await (try #require(try await lock.acquireIfAvailable())).release()
+            // The control: some were in the queue when they were cancelled.
+            var puts = 0
+            let end = try await session.client.put(name + "/end", "").header.revision
+            for try await event in session.client.watch(.prefix(name + "/"), from: start.next) {
+                if event.revision == end { break }
+                if event.kind == .put { puts += 1 }
+            }
+            try await session.client.delete(name + "/end")
+            #expect(puts > granted.withLock { $0 } + 1, "\(puts) keys, \(granted.withLock { $0 }) granted")
+        }
+    }
+
+    @Test("a key whose put was not answered is found again, or deleted if nobody wants it", arguments: [true, false])
+    func lostAnswer(isCancelled: Bool) async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            try await withFaultProxy(to: endpoint) { proxy in
+                let client = try EtcdClient(endpoints: proxy.endpoint)
+                let witness = try EtcdClient(endpoints: endpoint)
+                let session = try await Session(client, timeToLive: .seconds(30))
+                let lock = try DistributedLock("lock", session: session)
+                await proxy.stall(.toClient)
+                let task = Task { try await lock.acquire() }
+                var created: KeyValue?
+                try await eventually("the key is there") {
+                    created = try await witness.range(.prefix("lock/")).entries.first
+                    return created != nil
+                }
+                if isCancelled { task.cancel() }
+                await proxy.reset()
+                await proxy.resume()
+                if isCancelled {
+                    await expectError(.cancelled) { try await task.value }
+                } else {
+                    let grant = try await task.value
+                    #expect(grant.key == created?.key)
+                    #expect(grant.fencingToken == created?.createRevision)
+                    #expect(grant.isHeld)
+                    await grant.release()
+                }
+                #expect(try await witness.range(.prefix("lock/")).count == 0)
+                #expect(session.isAlive)
+                await session.close()
+                await client.close()
+                await witness.close()
+            }
+        }
+    }
+
+    @Test("a put that takes effect after its key was given up is undone")
+    func straggler() async throws {
+        try await withSession { session, name in
+            let (given, control) = (name + "/given-up", name + "/control")
+            session.sweep(given)
+            for _ in 1...3 {
+                for key in [given, control] { try await session.client.put(key, "", lease: session.lease.id) }
+                try await eventually("it is deleted") { try await session.client.get(given) == nil }
+                #expect(try await session.client.get(control) != nil)
+            }
+            try await session.client.delete(control)
+            #expect(session.isAlive)
+        }
+    }
+
+    @Test("a release without a way to the server is bounded in time, and the key goes with the lease")
+    func unreachable() async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            try await withFaultProxy(to: endpoint) { proxy in
+                let client = try EtcdClient(endpoints: proxy.endpoint)
+                let witness = try EtcdClient(endpoints: endpoint)
+                let session = try await Session(client, timeToLive: .seconds(3))
+                let grant = try await DistributedLock("lock", session: session).acquire()
+                await proxy.stall()
+                let start = ContinuousClock.now
+                await grant.release()
+                #expect(.now - start < .seconds(8))
+                #expect(!grant.isHeld && !session.isAlive)
+                try await eventually("the key is gone") { try await witness.get(grant.key) == nil }
+                await proxy.resume()
+                await session.close()
+                await client.close()
+                await witness.close()
+            }
+        }
+    }
+
+    @Test("a key that may not be deleted takes the session along")
+    func abandoned() async throws {
+        try await withLiveClient { client, name in
+            let session = try await Session(client)
+            // etcd refuses to delete an empty key.
+            let candidacy = Candidacy("", "")
+            await KeyQueue(session: session, name: name).leave(candidacy)
+            #expect(session.isAlive, "the control: a key that was never put needs no deletion")
+            candidacy.tried()
+            await KeyQueue(session: session, name: name).leave(candidacy)
+            #expect(try await session.lost.reason == .abandoned)
+            await expectError(.leaseNotFound) { try await client.leases.timeToLive(of: session.lease.id) }
+        }
+    }
+
+    @Test("a compaction during the wait changes nothing")
+    func compaction() async throws {
+        try await withSession { session, name in
+            let lock = try DistributedLock(name, session: session)
+            let holder = try await lock.acquire()
+            let waiter = Task { try await lock.acquire() }
+            try await eventually("it waits") { try await lock.queue().count == 2 }
+            let revision = try await session.client.put(name, "").header.revision
+            try await session.client.compact(at: revision)
+            await holder.release()
+            await (try await waiter.value).release()
+            try await session.client.delete(name)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Testing
+
+@testable import EtcdPatterns
+
+@Suite("Whether something is still held")
+struct TenureTests {
+    private let start = ContinuousClock.now
+
+    @Test("it ends at the deadline, which can be put off before, and not after")
+    func deadline() {
+        let tenure = Tenure(until: start + .seconds(100))
+        #expect(tenure.loss(at: start + .seconds(99)) == nil)
+        #expect(tenure.extend(to: start + .seconds(200), at: start + .seconds(99)))
+        #expect(tenure.loss(at: start + .seconds(199)) == nil)
+        // A renewal that is older than the last one changes nothing.
+        #expect(tenure.extend(to: start + .seconds(150), at: start + .seconds(149)))
+        #expect(tenure.loss(at: start + .seconds(199)) == nil)
+        #expect(!tenure.extend(to: start + .seconds(300), at: start + .seconds(200)))
+        #expect(tenure.loss(at: start)?.reason == .deadline)
+        #expect(tenure.loss?.instant == start + .seconds(200))
+    }
+
+    @Test("only the first reason counts, and one within another ends with it")
+    func reasons() async throws {
+        let outer = Tenure(until: start + .seconds(100))
+        let (first, second) = (Tenure(within: outer), Tenure(within: outer))
+        first.end(CoordinationLoss(.keyDeleted))
+        #expect(outer.loss == nil && second.loss == nil)
+        outer.end(CoordinationLoss(.leaseEnded))
+        outer.end(CoordinationLoss(.closed))
+        #expect([first, second, outer].map { $0.loss?.reason } == [.keyDeleted, .leaseEnded, .leaseEnded])
+        #expect(Tenure(within: outer).loss?.reason == .leaseEnded)
+        #expect(try await second.lost().reason == .leaseEnded)
+    }
+
+    @Test("who waits for the end is woken by it, and by cancellation")
+    func waiting() async throws {
+        let tenure = Tenure(until: start + .seconds(100))
+        let inner = Tenure(within: tenure)
+        let waiters = (0..<10).map { _ in Task { try await inner.lost() } }
+        waiters[0].cancel()
+        await expectError(.cancelled) { try await waiters[0].value }
+        tenure.end(CoordinationLoss(.closed))
+        for waiter in waiters.dropFirst() { #expect(try await waiter.value.reason == .closed) }
+    }
+
+    @Test("work is cancelled at the loss and awaited, and the loss thrown although it has returned")
+    func work() async throws {
+        let tenure = Tenure(until: .now + .milliseconds(50))
+        async let expiry: Void = tenure.expireInTime()
+        let loss = await expectLoss(.deadline) {
+            try await tenure.whileHeld {
+                try? await Task.sleep(for: .seconds(60))
+                return 1
+            }
+        }
+        #expect((.zero...(.seconds(10))).contains(loss?.overrun ?? .seconds(-1)))
+        await expiry
+        // The control: without a loss there is the result, and the cancellation of the caller is for the work to answer.
+        let held = Tenure(until: .now + .seconds(60))
+        #expect(try await held.whileHeld { 1 } == 1)
+        let task = Task { try await held.whileHeld { (try? await Task.sleep(for: .seconds(60))) == nil } }
+        task.cancel()
+        #expect(try await task.value)
+    }
+}

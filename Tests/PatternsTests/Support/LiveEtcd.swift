@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import EtcdPatterns
+import EtcdTesting
+import Testing
+
+/// The one real etcd that the live tests of this process share.
+///
+/// It is started on first use, and EtcdTesting removes it when the process ends.
+private enum LiveEtcd {
+    static let cluster = Task { try await EtcdCluster.start() }
+}
+
+/// Lends a client of the shared etcd to `body`, with a name that no other test uses.
+@discardableResult
+func withLiveClient<Result>(_ body: (EtcdClient, Key) async throws -> Result) async throws -> Result {
+    try await withEtcdClient(endpoints: try await liveEndpoint()) { client in
+        try await body(client, "test-\(String(UInt64.random(in: .min ... .max), radix: 16))")
+    }
+}
+
+/// The endpoint of the shared etcd.
+func liveEndpoint() async throws -> String {
+    try #require(try await LiveEtcd.cluster.value.endpoints.first)
+}
+
+/// Expects `operation` to throw an ``EtcdError`` with the code `code`.
+func expectError<Result>(
+    _ code: EtcdError.Code,
+    sourceLocation: SourceLocation = #_sourceLocation,
+    _ operation: () async throws -> Result
+) async {
+    let error = await #expect(throws: EtcdError.self, sourceLocation: sourceLocation) { _ = try await operation() }
+    if let error { #expect(error.code == code, "\(error)", sourceLocation: sourceLocation) }
+}
+
+/// Expects `operation` to throw a loss for `reason`.
+@discardableResult
+func expectLoss<Result>(
+    _ reason: CoordinationLoss.Reason,
+    sourceLocation: SourceLocation = #_sourceLocation,
+    _ operation: () async throws -> Result
+) async -> CoordinationLoss? {
+    let loss = await #expect(throws: CoordinationLoss.self, sourceLocation: sourceLocation) {
+        _ = try await operation()
+    }
+    if let loss { #expect(loss.reason == reason, "\(loss)", sourceLocation: sourceLocation) }
+    return loss
+}
