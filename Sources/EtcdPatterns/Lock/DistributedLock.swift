@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EtcdKit
-import Foundation
 
 /// A lock that one task at a time holds, in the whole cluster.
 ///
@@ -18,16 +17,16 @@ import Foundation
 ///
 /// Keys are under `<name>/`, so a name must not be the beginning of another at a slash, such as `a` and `a/b`.
 public struct DistributedLock: Sendable {
-    /// What is locked: the locks of one name exclude each other.
-    public let name: Key
-    /// What the holder, or waiter, says of itself to those who look at the queue.
-    public var owner = Value("\(ProcessInfo.processInfo.processName) \(ProcessInfo.processInfo.processIdentifier)")
-    private let source: Source
+    private var queued: QueuedLock
 
-    /// Where an acquisition has its session from.
-    private enum Source: Sendable {
-        case shared(Session)
-        case own(EtcdClient, timeToLive: Duration)
+    /// What is locked: the locks of one name exclude each other.
+    public var name: Key { queued.name }
+
+    /// What the holder, or waiter, says of itself to those who look at the queue; by default, the name and the number of
+    /// its process.
+    public var owner: Value {
+        get { queued.owner }
+        set { queued.owner = newValue }
     }
 
     /// A lock on a session, which many can share; with the session, all of them are lost.
@@ -37,9 +36,7 @@ public struct DistributedLock: Sendable {
     ///   - session: The session.
     /// - Throws: ``EtcdError`` with the code `emptyKey`.
     public init(_ name: Key, session: Session) throws(EtcdError) {
-        try KeyQueue.check(name)
-        self.name = name
-        source = .shared(session)
+        queued = try QueuedLock(name, .shared(session))
     }
 
     /// A lock each acquisition of which has a session of its own.
@@ -50,16 +47,7 @@ public struct DistributedLock: Sendable {
     ///   - timeToLive: How long others have to wait when a holder's process has died, in whole seconds (rounded up).
     /// - Throws: ``EtcdError`` with the code `emptyKey`.
     public init(_ name: Key, client: EtcdClient, timeToLive: Duration = .seconds(15)) throws(EtcdError) {
-        try KeyQueue.check(name)
-        self.name = name
-        source = .own(client, timeToLive: timeToLive)
-    }
-
-    private var client: EtcdClient {
-        switch source {
-        case .shared(let session): session.client
-        case .own(let client, _): client
-        }
+        queued = try QueuedLock(name, .own(client, timeToLive: timeToLive))
     }
 
     // MARK: Scopes
@@ -80,7 +68,7 @@ public struct DistributedLock: Sendable {
         timeout: Duration? = nil,
         _ body: @escaping @Sendable (LockGrant) async throws -> Result
     ) async throws -> Result {
-        try await run(try await acquire(timeout: timeout), body)
+        try await (try await acquire(timeout: timeout)).whileHeld(body)
     }
 
     /// Runs `body` with the lock, and releases it, if nobody holds it or waits for it.
@@ -92,22 +80,7 @@ public struct DistributedLock: Sendable {
     public func withLockIfAvailable<Result: Sendable>(
         _ body: @escaping @Sendable (LockGrant) async throws -> Result
     ) async throws -> Result? {
-        guard let grant = try await acquireIfAvailable() else { return nil }
-        return try await run(grant, body)
-    }
-
-    private func run<Result: Sendable>(
-        _ grant: LockGrant,
-        _ body: @escaping @Sendable (LockGrant) async throws -> Result
-    ) async throws -> Result {
-        do {
-            let result = try await grant.hold.tenure.whileHeld { try await body(grant) }
-            await grant.release()
-            return result
-        } catch {
-            await grant.release()
-            throw error
-        }
+        try await acquireIfAvailable()?.whileHeld(body)
     }
 
     // MARK: Handles
@@ -121,9 +94,7 @@ public struct DistributedLock: Sendable {
     /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``EtcdError``, among its codes
     ///   `deadlineExceeded` when the lock was not free in time, `permissionDenied` and `cancelled`.
     public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
-        let grant = try await withTimeout(timeout) { try await enter(onlyIfEmpty: false) }
-        if let grant { return grant }
-        throw EtcdError(.deadlineExceeded, "the lock \"\(name)\" was not free within \(timeout ?? .zero)")
+        try await queued.acquire(.exclusive, timeout: timeout)
     }
 
     /// Acquires the lock if nobody holds it or waits for it, in one request.
@@ -131,43 +102,12 @@ public struct DistributedLock: Sendable {
     /// - Returns: The lock, to be given up by ``LockGrant/release()``; nil if it was not free.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
     public func acquireIfAvailable() async throws -> LockGrant? {
-        try await enter(onlyIfEmpty: true)
+        try await queued.acquireIfAvailable(.exclusive)
     }
-
-    private func enter(onlyIfEmpty: Bool) async throws -> LockGrant? {
-        switch source {
-        case .shared(let session):
-            return try await enter(session, onlyIfEmpty: onlyIfEmpty, ownsSession: false)
-        case .own(let client, let timeToLive):
-            let session = try await Session(client, timeToLive: timeToLive)
-            do {
-                let grant = try await enter(session, onlyIfEmpty: onlyIfEmpty, ownsSession: true)
-                if grant == nil { await session.close() }
-                return grant
-            } catch {
-                await session.close()
-                throw error
-            }
-        }
-    }
-
-    private func enter(_ session: Session, onlyIfEmpty: Bool, ownsSession: Bool) async throws -> LockGrant? {
-        let queue = KeyQueue(session: session, name: name)
-        guard let candidacy = try await queue.enter(.exclusive, owner, onlyIfEmpty: onlyIfEmpty),
-            let revision = candidacy.createRevision
-        else { return nil }
-        return LockGrant(hold: Hold(candidacy, at: revision, in: queue, ownsSession: ownsSession))
-    }
-
-    // MARK: The queue
 
     /// Lists who holds the lock and who waits for it.
     ///
     /// - Returns: The holder, if there is one, and then the waiters in the order of their turns.
     /// - Throws: ``EtcdError``.
-    public func queue() async throws(EtcdError) -> [LockEntry] {
-        var options = RangeOptions()
-        options.sort = .ascending(by: .createRevision)
-        return try await client.range(.prefix(name + "/"), options: options).entries.map(LockEntry.init)
-    }
+    public func queue() async throws(EtcdError) -> [LockEntry] { try await queued.entries() }
 }

@@ -10,6 +10,8 @@ public struct LockEntry: Sendable, Hashable {
     public let fencingToken: Revision
     /// The lease that the place lives as long as; nil for a foreign key that will stay until it is deleted.
     public let lease: Lease.ID?
+    /// The place is for reading, which it can share with others; see ``ReadWriteLock``.
+    public var isShared: Bool { KeyQueue.isShared(key) }
     /// What the holder or waiter says of itself; empty for `etcdctl` and Go.
     public let owner: Value
 

@@ -78,4 +78,18 @@ public struct LockGrant: Sendable {
     public func release() async {
         await hold.release()
     }
+
+    /// Runs `body`, cancels it when the lock is lost, and releases the lock.
+    func whileHeld<Result: Sendable>(
+        _ body: @escaping @Sendable (LockGrant) async throws -> Result
+    ) async throws -> Result {
+        do {
+            let result = try await hold.tenure.whileHeld { try await body(self) }
+            await release()
+            return result
+        } catch {
+            await release()
+            throw error
+        }
+    }
 }

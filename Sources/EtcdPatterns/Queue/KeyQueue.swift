@@ -22,11 +22,6 @@ struct KeyQueue: Sendable {
     var client: EtcdClient { session.client }
     var range: KeyRange { .prefix(name + "/") }
 
-    /// A name that others' keys cannot be mistaken for.
-    static func check(_ name: Key) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
-    }
-
     static func isShared(_ key: Key) -> Bool { key.bytes.suffix(sharedSuffix.count).elementsEqual(sharedSuffix) }
 
     private func candidacy(_ role: Role, _ value: Value) -> Candidacy {
@@ -41,18 +36,28 @@ struct KeyQueue: Sendable {
     ///
     /// However this ends but by success, no key is left that can have its turn later.
     ///
-    /// - Returns: The key whose turn it is; nil if the queue is not empty, and must be.
-    func enter(_ role: Role, _ value: Value, onlyIfEmpty: Bool = false) async throws -> Candidacy? {
+    /// - Returns: The key whose turn it is; nil if it is another's, and that is not to be waited for.
+    func enter(_ role: Role, _ value: Value, waits: Bool = true) async throws -> Candidacy? {
         let candidacy = candidacy(role, value)
         do {
-            let isFirst = try await session.tenure.whileHeld {
-                guard let isFirst = try await join(candidacy, onlyIfEmpty: onlyIfEmpty) else { return false }
-                if !isFirst { try await waitForTurn(candidacy, role) }
-                return true
+            let isItsTurn = try await session.tenure.whileHeld {
+                // Where the first is the only one, there is no need to join for a look.
+                switch try await join(candidacy, onlyIfEmpty: !waits && role == .exclusive) {
+                case nil: return false
+                case true?: return true
+                case false? where waits:
+                    try await waitForTurn(candidacy, role)
+                    return true
+                case false?:
+                    if case .first = try await standing(of: candidacy, role) { return true }
+                    return false
+                }
             }
             // Whoever is cancelled does not expect to own anything.
             try Task.checkCancellation()
-            return isFirst ? candidacy : nil
+            if isItsTurn { return candidacy }
+            await leave(candidacy)
+            return nil
         } catch {
             await leave(candidacy)
             switch error {
@@ -87,7 +92,12 @@ struct KeyQueue: Sendable {
             try Task.checkCancellation()
             let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
                 do throws(EtcdError) {
-                    return .success(try await client.transaction(if: [isFree], then: [put, head], else: [.get(key), head]))
+                    let response = try await client.transaction(
+                        if: [isFree],
+                        then: [put, head],
+                        else: [.get(key), head]
+                    )
+                    return .success(response)
                 } catch {
                     return .failure(error)
                 }

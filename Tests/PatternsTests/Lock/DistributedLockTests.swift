@@ -27,7 +27,10 @@ struct DistributedLockTests {
                                     group.addTask {
                                         for _ in 0..<4 {
                                             try await lock.withLock { grant in
-                                                inside.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1), $0.total + 1) }
+                                                inside.withLock { state in
+                                                    let now = state.now + 1
+                                                    state = (now, max(state.most, now), state.total + 1)
+                                                }
                                                 tokens.withLock { $0.append(grant.fencingToken) }
                                                 #expect(grant.isHeld)
                                                 await Task.yield()
@@ -134,14 +137,16 @@ struct DistributedLockTests {
         struct Failure: Error {}
         try await withSession { session, name in
             let lock = try DistributedLock(name, session: session)
+            let isRunning = Lock(false)
             let task = Task {
                 try await lock.withLock { _ in
+                    isRunning.withLock { $0 = true }
                     if isCancelled { try? await Task.sleep(for: .seconds(60)) }
                     throw Failure()
                 }
             }
             if isCancelled {
-                try await eventually("it runs") { try await lock.queue().count == 1 }
+                try await eventually("it runs") { isRunning.withLock { $0 } }
                 task.cancel()
             }
             await #expect(throws: Failure.self) { try await task.value }
@@ -158,7 +163,11 @@ struct DistributedLockTests {
                 try await grant.guarded(then: [.put(key, "1")])
                 let done = try await grant.guarded(if: [.value(key) == "1"], then: [.put(key, "2")])
                 #expect(done.succeeded && done.header.revision > 0)
-                let refused = try await grant.guarded(if: [.value(key) == "1"], then: [.put(key, "3")], else: [.get(key)])
+                let refused = try await grant.guarded(
+                    if: [.value(key) == "1"],
+                    then: [.put(key, "3")],
+                    else: [.get(key)]
+                )
                 #expect(!refused.succeeded)
                 #expect(refused.results.first?.entries.first?.value == "2")
                 #expect(grant.isHeld)

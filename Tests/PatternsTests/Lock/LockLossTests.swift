@@ -106,7 +106,7 @@ struct LockLossTests {
         }
     }
 
-    @Test("a waiter whose key or lease is taken away hears of it at once, while the holder holds", arguments: [true, false])
+    @Test("a waiter whose key or lease is taken away hears of it at once", arguments: [true, false])
     func waiter(revokesLease: Bool) async throws {
         try await withSession { session, name in
             let holder = try await DistributedLock(name, session: session).acquire()

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// What all locks have in common: a name, a queue, and sessions for those who stand in it.
+struct QueuedLock: Sendable {
+    let name: Key
+    var owner = Value("\(ProcessInfo.processInfo.processName) \(ProcessInfo.processInfo.processIdentifier)")
+    let source: SessionSource
+
+    init(_ name: Key, _ source: SessionSource) throws(EtcdError) {
+        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        self.name = name
+        self.source = source
+    }
+
+    func acquire(_ role: KeyQueue.Role, timeout: Duration?) async throws -> LockGrant {
+        if let grant = try await withTimeout(timeout, { try await enter(role, waits: true) }) { return grant }
+        throw EtcdError(.deadlineExceeded, "\"\(name)\" was not free within \(timeout ?? .zero)")
+    }
+
+    func acquireIfAvailable(_ role: KeyQueue.Role) async throws -> LockGrant? {
+        try await enter(role, waits: false)
+    }
+
+    private func enter(_ role: KeyQueue.Role, waits: Bool) async throws -> LockGrant? {
+        try await source.withSession { session, isOwn in
+            let queue = KeyQueue(session: session, name: name)
+            guard let candidacy = try await queue.enter(role, owner, waits: waits),
+                let revision = candidacy.createRevision
+            else { return nil }
+            return LockGrant(hold: Hold(candidacy, at: revision, in: queue, ownsSession: isOwn))
+        }
+    }
+
+    func entries() async throws(EtcdError) -> [LockEntry] {
+        var options = RangeOptions()
+        options.sort = .ascending(by: .createRevision)
+        return try await source.client.range(.prefix(name + "/"), options: options).entries.map(LockEntry.init)
+    }
+}
+
+/// Where an acquisition has its session from.
+enum SessionSource: Sendable {
+    case shared(Session)
+    /// Each acquisition has its own, which ends with it.
+    case own(EtcdClient, timeToLive: Duration)
+
+    var client: EtcdClient {
+        switch self {
+        case .shared(let session): session.client
+        case .own(let client, _): client
+        }
+    }
+
+    /// Lends a session to `body`, which keeps it if it returns a grant.
+    func withSession(
+        _ body: (_ session: Session, _ isOwn: Bool) async throws -> LockGrant?
+    ) async throws -> LockGrant? {
+        switch self {
+        case .shared(let session):
+            return try await body(session, false)
+        case .own(let client, let timeToLive):
+            let session = try await Session(client, timeToLive: timeToLive)
+            do {
+                let grant = try await body(session, true)
+                if grant == nil { await session.close() }
+                return grant
+            } catch {
+                await session.close()
+                throw error
+            }
+        }
+    }
+}
