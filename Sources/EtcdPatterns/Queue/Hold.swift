@@ -9,6 +9,8 @@ final class Hold: Sendable {
     let queue: KeyQueue
     let key: Key
     let createRevision: Revision
+    /// The number of the slot, if it is one of a semaphore's.
+    let slot: Int?
     let tenure: Tenure
     private let candidacy: Candidacy
     /// The session is for this hold only.
@@ -16,10 +18,17 @@ final class Hold: Sendable {
     private let watching: Task<Void, Never>
     private let releasing = Lock<Task<Void, Never>?>(nil)
 
-    init(_ candidacy: Candidacy, at createRevision: Revision, in queue: KeyQueue, ownsSession: Bool) {
+    init(
+        _ candidacy: Candidacy,
+        at createRevision: Revision,
+        in queue: KeyQueue,
+        slot: Int? = nil,
+        ownsSession: Bool
+    ) {
         self.queue = queue
         self.candidacy = candidacy
         self.createRevision = createRevision
+        self.slot = slot
         self.ownsSession = ownsSession
         key = candidacy.key
         let tenure = Tenure(within: queue.session.tenure)
@@ -39,7 +48,7 @@ final class Hold: Sendable {
         var revision = createRevision
         while tenure.loss == nil, !Task.isCancelled {
             do throws(EtcdError) {
-                try await client.awaitChange(of: key, after: revision) { $0.kind == .delete }
+                try await client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete }
                 let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
                 if response.entries.first?.createRevision != createRevision {
                     return tenure.end(CoordinationLoss(.keyDeleted))

@@ -202,7 +202,7 @@ struct KeyQueue: Sendable {
     private func firstDeletion(of keys: [Key], after revision: Revision) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for key in keys {
-                group.addTask { try await client.awaitChange(of: key, after: revision) { $0.kind == .delete } }
+                group.addTask { try await client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete } }
             }
             defer { group.cancelAll() }
             _ = try await group.next()

@@ -32,16 +32,16 @@ extension EtcdClient {
 }
 
 extension EtcdClient {
-    /// Waits for a change of `key` after `revision`, of the kind that `isAwaited` says, or until it cannot be known
+    /// Waits for a change in `range` after `revision`, of the kind that `isAwaited` says, or until it cannot be known
     /// whether there was one.
     func awaitChange(
-        of key: Key,
+        in range: KeyRange,
         after revision: Revision,
         _ isAwaited: (WatchEvent) -> Bool
     ) async throws(EtcdError) {
         var options = WatchOptions()
         options.lane = .coordination
-        var events = watch(.key(key), from: revision.next, options: options).makeAsyncIterator()
+        var events = watch(range, from: revision.next, options: options).makeAsyncIterator()
         do throws(EtcdError) {
             while let event = try await events.next(), !isAwaited(event) {}
         } catch {

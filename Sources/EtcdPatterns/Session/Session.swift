@@ -161,7 +161,7 @@ public final class Session: Sendable {
                     let isSame = Compare.Target.createRevision(key) == entry.createRevision
                     try await client.transaction(if: [isSame], then: [.delete(key)])
                 }
-                try await client.awaitChange(of: key, after: response.header.revision) { $0.kind == .put }
+                try await client.awaitChange(in: .key(key), after: response.header.revision) { $0.kind == .put }
             } catch {
                 // What it could not delete, the end of the lease will.
                 if error.code != .ambiguous && !error.code.isTransient { return }

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+/// A semaphore: as many tasks as it has slots are inside at once, in the whole cluster.
+///
+/// ```swift
+/// let licences = try Semaphore("licences", limit: 3, client: client)
+/// try await licences.withSlot { grant in try await work() }
+/// ```
+///
+/// Waiters are served in the order in which they came. Each slot has tokens of its own: a resource that guards itself by
+/// ``LockGrant/fencingToken`` does so for each ``LockGrant/slot``, since several holders are right at once.
+///
+/// Waiters are under `<name>/queue/`, and only the first of them looks at the slots, which are under `<name>/slots/`. All
+/// who use a semaphore must give it the same limit.
+public struct Semaphore: Sendable {
+    /// What is limited: the semaphores of one name share their slots.
+    public let name: Key
+    /// How many slots there are.
+    public let limit: Int
+    private var queued: QueuedLock
+
+    /// What the holder, or waiter, says of itself to those who look; by default, the name and the number of its process.
+    public var owner: Value {
+        get { queued.owner }
+        set { queued.owner = newValue }
+    }
+
+    /// A semaphore on a session, which many can share; with the session, all of their slots are lost.
+    ///
+    /// - Parameters:
+    ///   - name: What is limited.
+    ///   - limit: How many may be inside at once, at least 1.
+    ///   - session: The session.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
+    public init(_ name: Key, limit: Int, session: Session) throws(EtcdError) {
+        try self.init(name, limit, .shared(session))
+    }
+
+    /// A semaphore each acquisition of which has a session of its own.
+    ///
+    /// - Parameters:
+    ///   - name: What is limited.
+    ///   - limit: How many may be inside at once, at least 1.
+    ///   - client: The way to the cluster.
+    ///   - timeToLive: How long others have to wait when a holder's process has died, in whole seconds (rounded up).
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
+    public init(
+        _ name: Key,
+        limit: Int,
+        client: EtcdClient,
+        timeToLive: Duration = .seconds(15)
+    ) throws(EtcdError) {
+        try self.init(name, limit, .own(client, timeToLive: timeToLive))
+    }
+
+    private init(_ name: Key, _ limit: Int, _ source: SessionSource) throws(EtcdError) {
+        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        if limit < 1 { throw EtcdError(.invalidArgument, "a semaphore of \(limit) slots") }
+        self.name = name
+        self.limit = limit
+        queued = try QueuedLock(name + "/queue", source)
+    }
+
+    private var slots: SlotTable { SlotTable(prefix: name + "/slots/", limit: limit) }
+
+    // MARK: Scopes
+
+    /// Waits for a slot, runs `body` with it, and gives it back.
+    ///
+    /// When the slot is lost, the task of `body` is cancelled; once `body` has ended, the loss is thrown, also if `body`
+    /// has returned.
+    ///
+    /// - Parameters:
+    ///   - timeout: How long to wait for a slot; nil for as long as it takes.
+    ///   - body: Does what needs the slot.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws; ``CoordinationLoss`` when the slot was lost, or the session during the wait;
+    ///   ``EtcdError``, with the code `deadlineExceeded` when no slot was free in time.
+    @discardableResult
+    public func withSlot<Result: Sendable>(
+        timeout: Duration? = nil,
+        _ body: @escaping @Sendable (LockGrant) async throws -> Result
+    ) async throws -> Result {
+        try await (try await acquire(timeout: timeout)).whileHeld(body)
+    }
+
+    /// Runs `body` with a slot, and gives it back, if one is free and nobody waits.
+    ///
+    /// - Parameter body: Does what needs the slot.
+    /// - Returns: What `body` returns; nil if no slot was free.
+    /// - Throws: What `body` throws; ``CoordinationLoss`` when the slot was lost; ``EtcdError``.
+    @discardableResult
+    public func withSlotIfAvailable<Result: Sendable>(
+        _ body: @escaping @Sendable (LockGrant) async throws -> Result
+    ) async throws -> Result? {
+        try await acquireIfAvailable()?.whileHeld(body)
+    }
+
+    // MARK: Handles
+
+    /// Waits for a slot, to hold it until ``LockGrant/release()``.
+    ///
+    /// - Parameter timeout: How long to wait; nil for as long as it takes.
+    /// - Returns: The slot.
+    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``EtcdError``, among its codes
+    ///   `deadlineExceeded` when no slot was free in time, `permissionDenied` and `cancelled`.
+    public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
+        if let grant = try await withTimeout(timeout, { try await enter(waits: true) }) { return grant }
+        throw EtcdError(.deadlineExceeded, "no slot of \"\(name)\" was free within \(timeout ?? .zero)")
+    }
+
+    /// Acquires a slot if one is free and nobody waits.
+    ///
+    /// - Returns: The slot, to be given back by ``LockGrant/release()``; nil if none was free.
+    /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
+    public func acquireIfAvailable() async throws -> LockGrant? {
+        try await enter(waits: false)
+    }
+
+    private func enter(waits: Bool) async throws -> LockGrant? {
+        try await queued.source.withSession { session, isOwn in
+            let queue = KeyQueue(session: session, name: queued.name)
+            guard let turn = try await queue.enter(.exclusive, owner, waits: waits) else { return nil }
+            do {
+                let slots = slots
+                let slot = try await session.tenure.whileHeld {
+                    try await slots.claim(for: turn, in: queue, waits: waits)
+                }
+                guard let slot, let revision = slot.createRevision else {
+                    await queue.leave(turn)
+                    return nil
+                }
+                // The claim has deleted the place in the queue, of which a straggler may remain.
+                if turn.hasLooseEnds { session.sweep(turn.key) }
+                let number = slots.number(of: slot.key)
+                return LockGrant(hold: Hold(slot, at: revision, in: queue, slot: number, ownsSession: isOwn))
+            } catch {
+                await queue.leave(turn)
+                throw error
+            }
+        }
+    }
+
+    // MARK: Who is there
+
+    /// Lists who is inside.
+    ///
+    /// - Returns: The holders of slots, in the order in which they got them.
+    /// - Throws: ``EtcdError``.
+    public func holders() async throws(EtcdError) -> [LockEntry] {
+        var options = RangeOptions()
+        options.sort = .ascending(by: .createRevision)
+        let range = KeyRange.prefix(slots.prefix)
+        return try await queued.source.client.range(range, options: options).entries.map(LockEntry.init)
+    }
+
+    /// Lists who waits.
+    ///
+    /// - Returns: The waiters in the order of their turns.
+    /// - Throws: ``EtcdError``.
+    public func waiters() async throws(EtcdError) -> [LockEntry] { try await queued.entries() }
+}
+
+extension LockGrant {
+    /// The number of the slot of a ``Semaphore``, from 0; nil for a lock.
+    public var slot: Int? { hold.slot }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Semaphores", .timeLimit(.minutes(1)))
+struct SemaphoreTests {
+    @Test("as many are inside as there are slots, each in its own, the others in their order")
+    func slots() async throws {
+        try await withSession { session, name in
+            let semaphore = try Semaphore(name, limit: 3, session: session)
+            var grants: [LockGrant] = []
+            for _ in 0..<3 { grants.append(try await semaphore.acquire()) }
+            #expect(grants.map(\.slot) == [0, 1, 2])
+            #expect(try await semaphore.holders().map(\.key) == grants.map(\.key))
+            #expect(try await semaphore.acquireIfAvailable() == nil)
+            await expectError(.deadlineExceeded) { try await semaphore.acquire(timeout: .milliseconds(50)) }
+            let served = Lock<[Int]>([])
+            var waiters: [Task<LockGrant, any Error>] = []
+            for number in 0..<4 {
+                waiters.append(
+                    Task {
+                        let grant = try await semaphore.acquire()
+                        served.withLock { $0.append(number) }
+                        return grant
+                    }
+                )
+                try await eventually("it waits") { try await semaphore.waiters().count == number + 1 }
+            }
+            waiters[2].cancel()
+            await expectError(.cancelled) { try await waiters[2].value }
+            await grants[1].release()
+            let next = try await waiters[0].value
+            #expect(next.slot == 1 && next.isHeld && next.fencingToken > grants[1].fencingToken)
+            try await next.guarded(then: [.put(name + "/data", "1")])
+            await grants[0].release()
+            await (try await waiters[1].value).release()
+            await (try await waiters[3].value).release()
+            await grants[2].release()
+            await next.release()
+            #expect(served.withLock { $0 } == [0, 1, 3])
+            #expect(try await session.client.range(.prefix(name + "/slots")).count == 0)
+            #expect(try await semaphore.waiters().isEmpty)
+            // The control: a fourth slot is there for whoever says so.
+            #expect(try await Semaphore(name, limit: 4, session: session).acquire().slot == 0)
+        }
+    }
+
+    @Test("at no revision are there more holders than slots, whoever gives up", arguments: [true, false])
+    func history(sharesSession: Bool) async throws {
+        try await withSession { session, name in
+            let semaphore =
+                sharesSession
+                ? try Semaphore(name, limit: 3, session: session)
+                : try Semaphore(name, limit: 3, client: session.client)
+            let start = try await session.client.range(.key(name)).header.revision
+            await withTaskGroup(of: Void.self) { group in
+                for number in 0..<20 {
+                    group.addTask {
+                        for _ in 0..<4 {
+                            let task = Task {
+                                try await semaphore.withSlot { _ in
+                                    try await Task.sleep(for: .microseconds(Int.random(in: 4_000...12_000)))
+                                }
+                            }
+                            if number % 3 == 0 {
+                                try? await Task.sleep(for: .microseconds(Int.random(in: 0...100_000)))
+                                task.cancel()
+                            }
+                            _ = await task.result
+                        }
+                    }
+                }
+            }
+            #expect(try await semaphore.holders().isEmpty)
+            #expect(try await semaphore.waiters().isEmpty)
+            let end = try await session.client.put(name + "/slots/end", "").header.revision
+            var (held, most) = (Set<Key>(), 0)
+            for try await event in session.client.watch(.prefix(name + "/slots/"), from: start.next) {
+                if event.revision == end { break }
+                if event.kind == .put { held.insert(event.key) } else { held.remove(event.key) }
+                most = max(most, held.count)
+            }
+            #expect(most == 3, "never more, and the control: all of them")
+            try await session.client.delete(.prefix(name))
+        }
+    }
+
+    @Test("a claim whose answer is lost is found again, or given up", arguments: [true, false])
+    func lostAnswer(isCancelled: Bool) async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            try await withFaultProxy(to: endpoint) { proxy in
+                let client = try EtcdClient(endpoints: proxy.endpoint)
+                let witness = try EtcdClient(endpoints: endpoint)
+                let session = try await Session(client, timeToLive: .seconds(30))
+                let queue = KeyQueue(session: session, name: "s/queue")
+                let turn = try #require(try await queue.enter(.exclusive, ""))
+                let table = SlotTable(prefix: "s/slots/", limit: 2)
+                // The look before the claim is answered, the claim is not.
+                await proxy.delay(.milliseconds(200), .toClient)
+                let task = Task { try await table.claim(for: turn, in: queue, waits: true) }
+                try await eventually("the slot is taken") { try await witness.range(.prefix("s/slots/")).count == 1 }
+                await proxy.stall(.toClient)
+                await proxy.reset()
+                if isCancelled { task.cancel() }
+                await proxy.delay(.zero, .toClient)
+                await proxy.resume()
+                if isCancelled {
+                    await #expect(throws: CancellationError.self) { try await task.value }
+                    #expect(try await witness.range(.prefix("s/")).count == 0)
+                } else {
+                    let slot = try #require(try await task.value)
+                    let entry = try await witness.range(.prefix("s/")).entries.first
+                    #expect(entry?.key == slot.key && entry?.createRevision == slot.createRevision)
+                }
+                await session.close()
+                await client.close()
+                await witness.close()
+            }
+        }
+    }
+
+    @Test("a semaphore without a name or a slot is refused")
+    func arguments() async throws {
+        try await withSession { session, name in
+            #expect(throws: EtcdError.self) { try Semaphore("", limit: 1, session: session) }
+            #expect(throws: EtcdError.self) { try Semaphore(name, limit: 0, session: session) }
+        }
+    }
+}
