@@ -79,6 +79,53 @@ struct GhostKeyTests {
         }
     }
 
+    @Test("acquisitions that are cancelled while connections break and answers get lost")
+    func brokenConnections() async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            try await withFaultProxy(to: endpoint) { proxy in
+                let unknown = Lock(0)
+                var configuration = try EtcdClient.Configuration(endpoints: proxy.endpoint)
+                configuration.onEvent = { event in
+                    guard case .callFinished(_, let outcome) = event, outcome.code == .ambiguous else { return }
+                    unknown.withLock { $0 += 1 }
+                }
+                let client = try EtcdClient(configuration)
+                let witness = try EtcdClient(endpoints: endpoint)
+                let session = try await Session(client, timeToLive: .seconds(60))
+                let lock = try DistributedLock("lock", session: session)
+                let chaos = Task {
+                    while !Task.isCancelled {
+                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
+                        await proxy.stall(.toClient)
+                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...20)))
+                        await proxy.reset()
+                        await proxy.resume()
+                    }
+                }
+                await withTaskGroup(of: Void.self) { group in
+                    for number in 0..<100 {
+                        group.addTask {
+                            let task = Task { try await lock.withLock { _ in } }
+                            try? await Task.sleep(for: .milliseconds(Int.random(in: 0...3_000)))
+                            if number % 4 != 0 { task.cancel() }
+                            _ = await task.result
+                        }
+                    }
+                }
+                chaos.cancel()
+                await chaos.value
+                try await eventually("no key is left") { try await witness.range(.prefix("lock/")).count == 0 }
+                #expect(session.isAlive)
+                #expect(unknown.withLock { $0 } > 0, "the control: some outcomes were unknown")
+                await (try await lock.acquire(timeout: .seconds(5))).release()
+                await session.close()
+                await client.close()
+                await witness.close()
+            }
+        }
+    }
+
     @Test("a put that takes effect after its key was given up is undone")
     func straggler() async throws {
         try await withSession { session, name in
