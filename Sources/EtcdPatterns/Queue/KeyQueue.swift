@@ -176,7 +176,7 @@ struct KeyQueue: Sendable {
     }
 
     private func standing(of candidacy: Candidacy, _ role: Role) async throws -> Standing {
-        guard let createRevision = candidacy.createRevision else { return .first }
+        guard let createRevision = candidacy.createRevision else { throw CoordinationLoss(.keyDeleted) }
         var before = RangeOptions()
         before.keysOnly = true
         before.maxCreateRevision = createRevision.previous

@@ -84,7 +84,8 @@ struct SemaphoreTests {
                 if event.kind == .put { held.insert(event.key) } else { held.remove(event.key) }
                 most = max(most, held.count)
             }
-            #expect(most == 3, "never more, and the control: all of them")
+            #expect(most <= 3)
+            #expect(most > 1, "the control: several were inside at once")
             try await session.client.delete(.prefix(name))
         }
     }
