@@ -33,12 +33,16 @@ let package = Package(
         ),
         // The client.
         .target(name: "EtcdKit", dependencies: ["CNghttp2", "COpenSSL"], swiftSettings: settings),
-        // Locks and what else is built on the client.
+        // The coordination patterns, on the client.
         .target(name: "EtcdPatterns", dependencies: ["EtcdKit"], swiftSettings: settings),
         // Throwaway etcd clusters and a fault proxy.
         .target(name: "EtcdTesting", dependencies: ["EtcdKit", "COpenSSL"], swiftSettings: settings),
         // The `examples` program.
-        .executableTarget(name: "ExamplesRunner", dependencies: ["EtcdKit", "EtcdTesting"], swiftSettings: settings),
+        .executableTarget(
+            name: "ExamplesRunner",
+            dependencies: ["EtcdKit", "EtcdPatterns", "EtcdTesting"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "EtcdKitTests",
             dependencies: ["EtcdKit", "EtcdTesting", "CNghttp2", "COpenSSL"],

@@ -13,8 +13,7 @@ struct DocumentationTests {
 
     @Test("every Swift block of README and Docs is code that compiles here")
     func blocksCompile() throws {
-        let folder = try files(in: "Tests/EtcdKitTests/Documentation")
-        let snippets = try folder.filter { $0.lastPathComponent.hasPrefix("Snippets") }.flatMap(lines)
+        let snippets = try files(in: "Tests").filter { $0.lastPathComponent.hasPrefix("Snippets") }.flatMap(lines)
         var blockCount = 0
         let pages = try files(in: "Docs").filter { $0.pathExtension == "md" }
         for page in [Self.root.appending(path: "README.md")] + pages {
