@@ -9,8 +9,17 @@ import Synchronization
 /// Prints one line of JSON. Only figures of one machine, taken in turns with those of another client, mean something.
 @main
 struct Throughput {
-    static func main() async throws {
-        let options = try Options(CommandLine.arguments.dropFirst())
+    static func main() async {
+        do {
+            if CommandLine.arguments.contains("--help") { return print(Usage.text) }
+            try await run(Options(CommandLine.arguments.dropFirst()))
+        } catch {
+            FileHandle.standardError.write(Data("throughput: \(error)\n".utf8))
+            exit(error is Usage ? 2 : 1)
+        }
+    }
+
+    private static func run(_ options: Options) async throws {
         try await withEtcdClient(endpoints: options.endpoints) { client in
             let value = Value(bytes: Array(repeating: UInt8(ascii: "x"), count: options.valueSize))
             for number in 0..<options.keyCount { try await client.put(key(number), value) }
@@ -119,12 +128,14 @@ private struct Options {
 }
 
 private struct Usage: Error, CustomStringConvertible {
+    static let text = """
+        Measures one kind of call on a running etcd, into which it writes keys under bench/.
+
+        USAGE: throughput [--endpoints=LIST] [--op=put|get] [--clients=N] [--total=N] [--value-size=BYTES] [--keys=N]
+                          [--on-loop]
+        """
+
     let description: String
 
-    init(_ argument: String) {
-        description = """
-            cannot use "\(argument)"; arguments: --endpoints=LIST --op=put|get --clients=N --total=N --value-size=BYTES \
-            --keys=N --on-loop
-            """
-    }
+    init(_ argument: String) { description = "cannot use \"\(argument)\"; see --help" }
 }
