@@ -44,8 +44,7 @@ struct SemaphoreTests {
             #expect(served.withLock { $0 } == [0, 1, 3])
             #expect(try await session.client.range(.prefix(name + "/slots")).count == 0)
             #expect(try await semaphore.waiters().isEmpty)
-            // The control: a fourth slot is there for whoever says so.
-            #expect(try await Semaphore(name, limit: 4, session: session).acquire().slot == 0)
+            try await session.client.delete(.prefix(name))
         }
     }
 
@@ -100,7 +99,7 @@ struct SemaphoreTests {
                 let session = try await Session(client, timeToLive: .seconds(30))
                 let queue = KeyQueue(session: session, name: "s/queue")
                 let turn = try #require(try await queue.enter(.exclusive, ""))
-                let table = SlotTable(prefix: "s/slots/", limit: 2)
+                let table = SlotTable(name: "s", initialLimit: 2)
                 // The look before the claim is answered, the claim is not.
                 await proxy.delay(.milliseconds(200), .toClient)
                 let task = Task { try await table.claim(for: turn, in: queue, waits: true) }
@@ -112,10 +111,10 @@ struct SemaphoreTests {
                 await proxy.resume()
                 if isCancelled {
                     await #expect(throws: CancellationError.self) { try await task.value }
-                    #expect(try await witness.range(.prefix("s/")).count == 0)
+                    #expect(try await witness.range(.prefix("s/")).entries.map(\.key) == ["s/limit"])
                 } else {
                     let slot = try #require(try await task.value)
-                    let entry = try await witness.range(.prefix("s/")).entries.first
+                    let entry = try await witness.range(.prefix("s/slots/")).entries.first
                     #expect(entry?.key == slot.key && entry?.createRevision == slot.createRevision)
                 }
                 await session.close()
@@ -130,6 +129,7 @@ struct SemaphoreTests {
         try await withSession { session, name in
             #expect(throws: EtcdError.self) { try Semaphore("", limit: 1, session: session) }
             #expect(throws: EtcdError.self) { try Semaphore(name, limit: 0, session: session) }
+            await expectError(.invalidArgument) { try await Semaphore(name, limit: 1, session: session).setLimit(0) }
         }
     }
 }
