@@ -98,7 +98,7 @@ public struct Barrier: Sendable {
             throw CoordinationLoss(.keyDeleted)
         } catch {
             await undoClosing(with: grant)
-            throw error is CancellationError ? EtcdError(.cancelled, "the task was cancelled") : error
+            throw error
         }
     }
 
@@ -161,7 +161,7 @@ public struct Barrier: Sendable {
             if response.results.last?.entries.isEmpty ?? true {
                 throw BarrierBroken(
                     name: name,
-                    description: "the gate \"\(name)\" was closed by \"\(entry.value)\", who is gone and has not opened it"
+                    description: "\"\(entry.value)\", who has closed the gate \"\(name)\", is gone without opening it"
                 )
             }
             try await client.awaitChange(in: [.key(closed), closers], after: response.header.revision) { event in

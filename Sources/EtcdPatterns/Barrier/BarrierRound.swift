@@ -80,7 +80,7 @@ enum BarrierStep: Equatable {
             let group = members.filter { $0.phase != .waiting && $0.round == own.round }
             if group.count < own.count {
                 self = .broken
-            } else if group.allSatisfy({ $0.phase == .leaving }), group.allSatisfy({ $0.modRevision <= own.modRevision }) {
+            } else if group.allSatisfy({ $0.phase == .leaving && $0.modRevision <= own.modRevision }) {
                 self = .advance(group, to: .left, round: own.round)
             } else {
                 self = .wait

@@ -135,7 +135,7 @@ public struct DoubleBarrier: Sendable {
             }
         } catch {
             await hold.release()
-            throw error is CancellationError ? EtcdError(.cancelled, "the task was cancelled") : error
+            throw error
         }
         await hold.release()
     }
@@ -163,7 +163,7 @@ public struct DoubleBarrier: Sendable {
                 case .arrived: return
                 case .wait: continue
                 case .broken:
-                    throw BarrierBroken(name: name, description: "one of the \(count) in \"\(name)\" is gone before its time")
+                    throw BarrierBroken(name: name, description: "one of the \(count) in \"\(name)\" is gone too early")
                 case .advance(let members, let phase, let round):
                     _ = try await queue.session.settle(
                         if: members.map { Compare.Target.modRevision($0.key) == $0.modRevision },

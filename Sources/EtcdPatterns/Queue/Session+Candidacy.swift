@@ -14,11 +14,11 @@ extension Session {
         do {
             let isSuccess = try await tenure.whileHeld(body)
             // Whoever is cancelled does not expect to own anything.
-            try Task.checkCancellation()
+            try checkCancellation()
             if isSuccess { return true }
         } catch {
             for candidacy in candidacies { await leave(candidacy) }
-            throw error is CancellationError ? EtcdError(.cancelled, "the task was cancelled") : error
+            throw error
         }
         for candidacy in candidacies { await leave(candidacy) }
         return false

@@ -38,7 +38,7 @@ struct SlotTable: Sendable {
         var unanswered: [Candidacy] = []
         do {
             while true {
-                try Task.checkCancellation()
+                try checkCancellation()
                 switch try await look(for: turn, id, in: queue) {
                 case .taken(let key, let revision):
                     let slot = Candidacy(key, turn.value)

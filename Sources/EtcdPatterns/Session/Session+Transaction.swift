@@ -45,10 +45,8 @@ extension Session {
     /// It must be one that does no harm when it takes effect twice, or late, and whose answer shows what an attempt
     /// before has done. An attempt is not cancelled, since that would leave its outcome open, but short.
     ///
-    /// - Parameters:
-    ///   - deadline: When to give up; nil for never.
-    ///   - onUnknown: Is called for each attempt that may still take effect.
-    /// - Throws: ``EtcdError``; `CancellationError` between two attempts.
+    /// With a `deadline` it gives up then, and it calls `onUnknown` for each attempt that may still take effect. It throws
+    /// ``EtcdError`` or ``CoordinationLoss``, and notices a cancellation between two attempts.
     func settle(
         if conditions: [Compare],
         then: [TransactionOperation],
@@ -59,7 +57,7 @@ extension Session {
         let patience = min(client.timeout, max(.seconds(1), lease.timeToLive / 3))
         var failures = 0
         while true {
-            try Task.checkCancellation()
+            try checkCancellation()
             let timeout = deadline.map { min(patience, $0 - .now) } ?? patience
             let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
                 do throws(EtcdError) {

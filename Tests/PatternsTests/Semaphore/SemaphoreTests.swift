@@ -110,7 +110,7 @@ struct SemaphoreTests {
                 await proxy.delay(.zero, .toClient)
                 await proxy.resume()
                 if isCancelled {
-                    await #expect(throws: CancellationError.self) { try await task.value }
+                    await expectError(.cancelled) { try await task.value }
                     #expect(try await witness.range(.prefix("s/")).entries.map(\.key) == ["s/limit"])
                 } else {
                     let slot = try #require(try await task.value)
@@ -121,6 +121,63 @@ struct SemaphoreTests {
                 await client.close()
                 await witness.close()
             }
+        }
+    }
+
+    @Test("a limit that grows lets waiters in at once; one that falls lets nobody in until enough have left")
+    func liveLimit() async throws {
+        try await withSession { session, name in
+            let semaphore = try Semaphore(name, limit: 1, session: session)
+            #expect(try await semaphore.limit() == 1)
+            #expect(try await session.client.get(name + "/limit") == nil)
+            var grants = [try await semaphore.acquire()]
+            #expect(try await session.client.get(name + "/limit")?.value == "1")
+            // Another limit is for those who are the first.
+            let other = try Semaphore(name, limit: 9, client: session.client)
+            #expect(try await other.limit() == 1)
+            #expect(try await other.acquireIfAvailable() == nil)
+            let waiters = (0..<4).map { _ in Task { try await semaphore.acquire() } }
+            try await eventually("they wait") { try await semaphore.waiters().count == 4 }
+            try await other.setLimit(4)
+            try await eventually("three of them are inside") { try await semaphore.holders().count == 4 }
+            #expect(try await semaphore.waiters().count == 1)
+            let tokens = try await semaphore.holders().map(\.fencingToken)
+
+            try await semaphore.setLimit(2)
+            await grants.removeLast().release()
+            let inside = try await semaphore.holders()
+            #expect(inside.map(\.fencingToken) == Array(tokens.dropFirst()), "who is inside stays")
+            #expect(try await semaphore.acquireIfAvailable() == nil)
+            // Two leave, of three: one is inside, so there is room for one.
+            for entry in inside.dropLast() {
+                #expect(try await semaphore.waiters().count == 1)
+                try await session.client.delete(entry.key)
+            }
+            try await eventually("the last is inside") { try await semaphore.waiters().isEmpty }
+            #expect(try await semaphore.holders().count == 2)
+            for waiter in waiters { await (try await waiter.value).release() }
+            #expect(try await semaphore.holders().isEmpty)
+            try await session.client.delete(.prefix(name))
+        }
+    }
+
+    @Test("what is no limit is named, to the waiter too, and can be corrected", arguments: ["", "x", "0", "-1", "1e3"])
+    func invalidLimit(value: Value) async throws {
+        try await withSession { session, name in
+            let semaphore = try Semaphore(name, limit: 1, session: session)
+            let grant = try await semaphore.acquire()
+            let waiter = Task { try await semaphore.acquire() }
+            try await eventually("it waits") { try await semaphore.waiters().count == 1 }
+            try await session.client.put(name + "/limit", value)
+            let error = await #expect(throws: EtcdError.self) { try await waiter.value }
+            #expect(error?.code == .invalidArgument)
+            #expect(error?.message.contains("\(name)/limit") == true && error?.message.contains("\"\(value)\"") == true)
+            await expectError(.invalidArgument) { try await semaphore.limit() }
+            #expect(grant.isHeld)
+            try await semaphore.setLimit(2)
+            #expect(try await semaphore.acquire(timeout: .seconds(5)).slot == 1)
+            await grant.release()
+            try await session.client.delete(.prefix(name))
         }
     }
 
