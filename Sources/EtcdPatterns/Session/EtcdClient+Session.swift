@@ -48,4 +48,19 @@ extension EtcdClient {
             if error.code != .compacted { throw error }
         }
     }
+
+    /// Waits for such a change in one of `ranges`.
+    func awaitChange(
+        in ranges: [KeyRange],
+        after revision: Revision,
+        _ isAwaited: @escaping @Sendable (WatchEvent) -> Bool
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for range in ranges {
+                group.addTask { try await awaitChange(in: range, after: revision, isAwaited) }
+            }
+            defer { group.cancelAll() }
+            _ = try await group.next()
+        }
+    }
 }
