@@ -57,7 +57,8 @@ final class WorkerProcess: Sendable {
     private func read(_ output: inout Output) -> Output {
         guard let handle = try? FileHandle(forReadingFrom: file) else { return output }
         defer { try? handle.close() }
-        guard (try? handle.seek(toOffset: output.offset)) != nil, let new = try? handle.readToEnd() else { return output }
+        try? handle.seek(toOffset: output.offset)
+        guard let new = try? handle.readToEnd() else { return output }
         output.offset += UInt64(new.count)
         var lines = (output.rest + new).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         output.rest = lines.popLast().map { Data($0) } ?? Data()
@@ -74,8 +75,8 @@ final class WorkerProcess: Sendable {
     /// The program, which is built beside the tests.
     private static func program() throws -> String {
         let bundles = [Bundle.main] + Bundle.allBundles.filter { $0.bundlePath.hasSuffix(".xctest") }
-        let places = bundles.flatMap { [$0.executableURL, $0.bundleURL].compactMap { $0?.deletingLastPathComponent() } }
-        let candidates = places.map { $0.appendingPathComponent("PatternsWorker").path }
+        let neighbours = bundles.flatMap { [$0.executableURL, $0.bundleURL].compactMap(\.self) }
+        let candidates = neighbours.map { $0.deletingLastPathComponent().appendingPathComponent("PatternsWorker").path }
         let program = candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
         return try #require(program, "no PatternsWorker among \(candidates)")
     }
