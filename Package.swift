@@ -48,9 +48,16 @@ let package = Package(
             dependencies: ["EtcdKit", "EtcdTesting", "CNghttp2", "COpenSSL"],
             swiftSettings: settings
         ),
+        // A process for the tests of the patterns to freeze, to cut off and to kill.
+        .executableTarget(
+            name: "PatternsWorker",
+            dependencies: ["EtcdPatterns", "EtcdKit"],
+            path: "Tests/PatternsWorker",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "PatternsTests",
-            dependencies: ["EtcdPatterns", "EtcdKit", "EtcdTesting"],
+            dependencies: ["EtcdPatterns", "EtcdKit", "EtcdTesting", "PatternsWorker"],
             swiftSettings: settings
         ),
     ]

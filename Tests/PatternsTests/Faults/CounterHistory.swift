@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+@testable import PatternsWorker
+
+/// What the workers were told of their increments, and what the store has kept of them.
+struct CounterHistory: Sendable {
+    /// By worker.
+    let events: [[WorkerEvent]]
+    /// All values that the counter had, in their order.
+    let changes: [CounterChange]
+
+    /// Reads the changes from the store, whose history must be whole.
+    init(_ events: [[WorkerEvent]], of name: Key, _ client: EtcdClient) async throws {
+        let key = name + "-value"
+        var changes: [CounterChange] = []
+        if let last = try await client.get(key) {
+            for try await event in client.watch(.key(key), from: last.createRevision) {
+                if let change = CounterChange(event.entry) { changes.append(change) }
+                if event.revision == last.modRevision { break }
+            }
+        }
+        self.init(events: events, changes: changes)
+    }
+
+    init(events: [[WorkerEvent]], changes: [CounterChange]) {
+        self.events = events
+        self.changes = changes
+    }
+
+    // MARK: Figures
+
+    var final: Int { changes.last?.value ?? 0 }
+    var acknowledged: Set<String> { operations(.acknowledged) }
+    var refused: Set<String> { operations(.refused) }
+    /// Those whose outcome no worker has lived to see.
+    var unresolved: Set<String> { operations(.attempted).subtracting(acknowledged).subtracting(refused) }
+    var done: Set<String> { Set(changes.map(\.operation)) }
+    /// How many increments have gone from a value that was not the last any more.
+    var lostIncrements: Int {
+        zip([0] + changes.map(\.value), changes.map(\.value)).count { $0 + 1 != $1 }
+    }
+
+    private func operations(_ kind: WorkerEvent.Kind) -> Set<String> {
+        Set(events.joined().filter { $0.kind == kind }.compactMap(\.operation))
+    }
+
+    var summary: String {
+        let unknown = events.joined().count { $0.text == "found out" }
+        return """
+            final value \(final), \(acknowledged.count) acknowledged, \(refused.count) refused, \
+            \(unresolved.count) unresolved of which \(unresolved.intersection(done).count) were done; \
+            \(unknown) outcomes were unknown at first; \(lostIncrements) increments lost
+            """
+    }
+
+    // MARK: Rules
+
+    enum Rule: String, Sendable {
+        case noIncrementIsLost, acknowledgedIsDone, refusedIsNotDone, doneIsAttemptedOnce, finalIsTheSum
+        /// What is not known was left open by a process that was killed, one by each.
+        case onlyTheDeadLeaveOpen
+        /// No worker took the lock for held when one with a higher token had it already.
+        case oneHolderAtATime
+    }
+
+    var violations: Set<Rule> {
+        var broken: Set<Rule> = []
+        if lostIncrements > 0 { broken.insert(.noIncrementIsLost) }
+        if !acknowledged.isSubset(of: done) { broken.insert(.acknowledgedIsDone) }
+        if !refused.isDisjoint(with: done) { broken.insert(.refusedIsNotDone) }
+        if done.count != changes.count || !done.isSubset(of: operations(.attempted)) {
+            broken.insert(.doneIsAttemptedOnce)
+        }
+        if final != acknowledged.union(unresolved.intersection(done)).count { broken.insert(.finalIsTheSum) }
+        for worker in events {
+            let attempted = worker.filter { $0.kind == .attempted }.compactMap(\.operation)
+            if !unresolved.isDisjoint(with: attempted.dropLast()) { broken.insert(.onlyTheDeadLeaveOpen) }
+        }
+        if !isExclusive { broken.insert(.oneHolderAtATime) }
+        return broken
+    }
+
+    private var isExclusive: Bool {
+        let all = events.joined().filter { $0.token != nil }
+        let acquisitions = all.filter { $0.kind == .acquired }.sorted { $0.time < $1.time }
+        return all.filter { $0.kind == .held }.allSatisfy { claim in
+            acquisitions.prefix { $0.time <= claim.time }.allSatisfy { ($0.token ?? 0) <= (claim.token ?? 0) }
+        }
+    }
+}

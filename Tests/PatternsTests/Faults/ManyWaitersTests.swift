@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import EtcdTesting
+import Testing
+
+@testable import EtcdPatterns
+
+@Suite("Many waiters", .timeLimit(.minutes(3)))
+struct ManyWaitersTests {
+    /// How many transactions the member has answered, and how many messages it has sent to watches.
+    private struct Figures {
+        let transactions: Double
+        let watchMessages: Double
+
+        init(_ member: EtcdMember) async throws {
+            let transactions = #"{grpc_code="OK",grpc_method="Txn",grpc_service="etcdserverpb.KV",grpc_type="unary"}"#
+            let watches = #"{grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}"#
+            self.transactions = try await member.metric("grpc_server_handled_total\(transactions)") ?? 0
+            watchMessages = try await member.metric("grpc_server_msg_sent_total\(watches)") ?? 0
+        }
+    }
+
+    @Test("a release wakes one of 500 waiters, and costs as much as with 10", arguments: [10, 500])
+    func release(waiters count: Int) async throws {
+        try await withEtcdCluster { cluster in
+            let member = try #require(cluster.members.first)
+            try await withEtcdClient(endpoints: member.endpoint) { client in
+                try await client.withSession(timeToLive: .seconds(60)) { session in
+                    let lock = try DistributedLock("lock", session: session)
+                    let granted = Lock<[LockGrant]>([try await lock.acquire()])
+                    try await withThrowingDiscardingTaskGroup { group in
+                        for _ in 0..<count {
+                            group.addTask {
+                                let grant = try await lock.acquire()
+                                granted.withLock { $0.append(grant) }
+                            }
+                        }
+                        try await eventually(within: .seconds(60), "all wait") {
+                            try await lock.queue().count == count + 1
+                        }
+                        try await Self.awaitQuiet(member)
+
+                        // One after the other: each wakes exactly one, who reads once.
+                        for released in 1...5 {
+                            let before = try await Figures(member)
+                            await granted.withLock { $0.last }?.release()
+                            try await eventually("the next has it") { granted.withLock { $0.count } == released + 1 }
+                            try await Self.awaitQuiet(member)
+                            let after = try await Figures(member)
+                            #expect(after.transactions - before.transactions == 2, "a deletion and a read")
+                            #expect(after.watchMessages - before.watchMessages <= 6)
+                            #expect(granted.withLock { $0.count } == released + 1)
+                        }
+
+                        // All that are left, as fast as they can.
+                        let (before, start) = (try await Figures(member), ContinuousClock.now)
+                        for released in 6...count {
+                            await granted.withLock { $0.last }?.release()
+                            try await eventually("the next has it") { granted.withLock { $0.count } == released + 1 }
+                        }
+                        let (after, time) = (try await Figures(member), ContinuousClock.now - start)
+                        let releases = Double(count - 5)
+                        #expect(after.transactions - before.transactions == 2 * releases)
+                        #expect(time < .seconds(60))
+                        print(
+                            """
+                            \(count) waiters: \((after.transactions - before.transactions) / releases) transactions and \
+                            \((after.watchMessages - before.watchMessages) / releases) messages of watches a release, \
+                            \(time / releases) each
+                            """
+                        )
+                    }
+                    let tokens = granted.withLock { $0.map(\.fencingToken) }
+                    #expect(tokens == tokens.sorted(), "they had their turns in the order in which they came")
+                    await granted.withLock { $0.last }?.release()
+                    #expect(try await lock.queue().isEmpty)
+                }
+            }
+        }
+    }
+
+    @Test("the control: waiters that all look at the holder are all woken")
+    func herd() async throws {
+        try await withEtcdCluster { cluster in
+            let member = try #require(cluster.members.first)
+            try await withEtcdClient(endpoints: member.endpoint) { client in
+                let (key, waiters) = (Key("herd"), 50)
+                let revision = try await client.put(key, "").header.revision
+                let before = try await Figures(member)
+                try await withThrowingDiscardingTaskGroup { group in
+                    for _ in 0..<waiters {
+                        group.addTask {
+                            try await client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete }
+                            try await client.transaction(then: [.get(key)])
+                        }
+                    }
+                    try await client.delete(key)
+                }
+                let after = try await Figures(member)
+                #expect(Int(after.transactions - before.transactions) == waiters)
+                #expect(Int(after.watchMessages - before.watchMessages) >= waiters)
+            }
+        }
+    }
+
+    /// Waits until the member has nothing to do any more.
+    private static func awaitQuiet(_ member: EtcdMember) async throws {
+        var quiet = 0
+        var last = try await Figures(member)
+        try await eventually(within: .seconds(30), "the member is quiet") {
+            let now = try await Figures(member)
+            let isSame = now.transactions == last.transactions && now.watchMessages == last.watchMessages
+            (quiet, last) = (isSame ? quiet + 1 : 0, now)
+            return quiet == 10
+        }
+    }
+}
