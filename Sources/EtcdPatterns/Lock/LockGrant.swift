@@ -23,7 +23,7 @@ public struct LockGrant: Sendable {
     public var isHeld: Bool { hold.tenure.loss == nil }
 
     /// How long the lock is certainly held from now on, if its lease is not renewed; zero once it is lost.
-    public var remaining: Duration { max(.zero, (hold.tenure.deadline ?? .now) - .now) }
+    public var remaining: Duration { hold.remaining }
 
     /// Waits until the lock is lost or released, and tells why.
     ///
@@ -77,13 +77,6 @@ public struct LockGrant: Sendable {
     func whileHeld<Result: Sendable>(
         _ body: @escaping @Sendable (LockGrant) async throws -> Result
     ) async throws -> Result {
-        do {
-            let result = try await hold.tenure.whileHeld { try await body(self) }
-            await release()
-            return result
-        } catch {
-            await release()
-            throw error
-        }
+        try await hold.whileHeld { try await body(self) }
     }
 }

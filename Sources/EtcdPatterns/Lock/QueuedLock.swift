@@ -35,9 +35,7 @@ struct QueuedLock: Sendable {
     }
 
     func entries() async throws(EtcdError) -> [LockEntry] {
-        var options = RangeOptions()
-        options.sort = .ascending(by: .createRevision)
-        return try await source.client.range(.prefix(name + "/"), options: options).entries.map(LockEntry.init)
+        try await source.client.queueEntries(in: .prefix(name + "/")).map(LockEntry.init)
     }
 }
 
@@ -51,6 +49,13 @@ enum SessionSource: Sendable {
         switch self {
         case .shared(let session): session.client
         case .own(let client, _): client
+        }
+    }
+
+    var timeToLive: Duration {
+        switch self {
+        case .shared(let session): session.lease.timeToLive
+        case .own(_, let timeToLive): timeToLive
         }
     }
 

@@ -31,11 +31,8 @@ extension Hold {
     private static func refusal(of holds: [Hold], _ response: TransactionResponse) -> CoordinationLoss {
         var first: CoordinationLoss?
         for (hold, result) in zip(holds, response.results) {
-            let entry = result.entries.first
-            let isThere = entry?.createRevision == hold.createRevision
-            // The hold has become a shared one after the transaction was made.
-            if isThere && entry.map(KeyQueue.Role.init(of:)) == .shared { continue }
-            if isThere && entry?.modRevision == hold.createRevision { continue }
+            // Perhaps the hold has become a shared one after the transaction was made.
+            if hold.isCurrent(in: result.entries.first) { continue }
             hold.tenure.end(CoordinationLoss(.guardFailed))
             first = first ?? hold.tenure.loss
         }

@@ -14,9 +14,14 @@ final class Hold: Sendable {
     let tenure: Tenure
     private let candidacy: Candidacy
     private let role: Lock<KeyQueue.Role>
+    /// The holder puts the key again at will, so that its changes say nothing of its role.
+    private let rewritesKey: Bool
     /// The session is for this hold only.
     private let ownsSession: Bool
     private let watching: Task<Void, Never>
+    private let handover = Lock<Handover?>(nil)
+    /// A scope gives the place up once its body has ended.
+    private let isScoped = Lock(false)
     private let releasing = Lock<Task<Void, Never>?>(nil)
 
     init(
@@ -24,6 +29,8 @@ final class Hold: Sendable {
         at createRevision: Revision,
         in queue: KeyQueue,
         slot: Int? = nil,
+        drain: Duration = .zero,
+        rewritesKey: Bool = false,
         ownsSession: Bool
     ) {
         self.queue = queue
@@ -32,11 +39,16 @@ final class Hold: Sendable {
         self.slot = slot
         self.ownsSession = ownsSession
         key = candidacy.key
+        self.rewritesKey = rewritesKey
         role = Lock(KeyQueue.Role(of: key))
-        let tenure = Tenure(within: queue.session.tenure)
+        let tenure = Tenure(within: [queue.session.tenure], margin: drain)
         self.tenure = tenure
         watching = Task { [session = queue.session, key] in
-            await Self.watch(key, createRevision, session, tenure)
+            await withTaskGroup(of: Void.self) { group in
+                // Without a margin, the session sees to it.
+                if drain > .zero { group.addTask { await tenure.expireInTime() } }
+                await Self.watch(key, createRevision, session, tenure)
+            }
         }
     }
 
@@ -72,8 +84,14 @@ final class Hold: Sendable {
     ///
     /// What is written under an exclusive hold is refused once that is shared, since the key was put again then.
     var isCurrent: Compare {
-        isShared
+        isShared || rewritesKey
             ? Compare.Target.createRevision(key) == createRevision : Compare.Target.modRevision(key) == createRevision
+    }
+
+    /// The condition held when the key had this entry.
+    func isCurrent(in entry: KeyValue?) -> Bool {
+        guard let entry, entry.createRevision == createRevision else { return false }
+        return isShared || rewritesKey || entry.modRevision == createRevision
     }
 
     /// Makes an exclusive place a shared one; see ``KeyQueue/downgrade(_:at:)``.
@@ -89,7 +107,32 @@ final class Hold: Sendable {
         throw tenure.loss ?? CoordinationLoss(.keyDeleted)
     }
 
+    // MARK: Use
+
+    /// How long the place is certainly held from now on, if the lease is not renewed.
+    var remaining: Duration { max(.zero, (tenure.deadline ?? .now) - .now) }
+
+    /// Runs `body`, cancels it when the place is lost, and releases the place once it has ended.
+    func whileHeld<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        isScoped.withLock { $0 = true }
+        do {
+            let result = try await tenure.whileHeld(body)
+            await release()
+            return result
+        } catch {
+            await release()
+            throw error
+        }
+    }
+
     // MARK: The end
+
+    /// Ends the tenure, and then releases the place, which is for the scope to do if there is one: work goes first.
+    func stepDown(_ handover: Handover? = nil) async {
+        self.handover.withLock { $0 = $0 ?? handover }
+        tenure.end(CoordinationLoss(.released))
+        if !isScoped.withLock({ $0 }) { await release() }
+    }
 
     /// Gives the place up; only the first call does something, the others wait for it.
     func release() async {
@@ -106,6 +149,7 @@ final class Hold: Sendable {
         tenure.end(CoordinationLoss(.released))
         watching.cancel()
         await watching.value
+        if let handover = handover.withLock({ $0 }) { await queue.run(handover) }
         // The end of the lease deletes the key, too.
         if ownsSession { await queue.session.close() } else { await queue.leave(candidacy) }
     }

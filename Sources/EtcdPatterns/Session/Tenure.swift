@@ -33,6 +33,8 @@ final class Tenure: Sendable {
 
     private let state: Lock<State>
     private let parents: [Tenure]
+    /// How long before the deadline of a parent it ends.
+    private let margin: Duration
     /// Under which numbers the parents have this one as an observer.
     private let places = Lock<[Int?]>([])
 
@@ -40,18 +42,17 @@ final class Tenure: Sendable {
     init(until deadline: ContinuousClock.Instant) {
         state = Lock(State(deadline: deadline))
         parents = []
+        margin = .zero
     }
 
-    /// A tenure that ends with the first of `parents`.
-    init(within parents: [Tenure]) {
+    /// A tenure that ends with the first of `parents`, or so long before the deadline of that.
+    init(within parents: [Tenure], margin: Duration = .zero) {
         state = Lock(State())
         self.parents = parents
+        self.margin = margin
         let numbers = parents.map { parent in parent.observe { [weak self] loss in self?.end(loss) } }
         places.withLock { $0 = numbers }
     }
-
-    /// A tenure that ends with `parent`.
-    convenience init(within parent: Tenure) { self.init(within: [parent]) }
 
     deinit {
         for (parent, number) in zip(parents, places.withLock { $0 }) {
@@ -66,6 +67,7 @@ final class Tenure: Sendable {
         for parent in parents {
             if let loss = parent.loss(at: now) { end(loss) }
         }
+        if margin > .zero, let limit, limit <= now { end(CoordinationLoss(.deadline, at: limit)) }
         tell(state.withLock { $0.expire(at: now) })
         return state.withLock { $0.loss }
     }
@@ -73,8 +75,11 @@ final class Tenure: Sendable {
     /// Until when it is certainly held, if nothing else happens; nil once it has ended.
     var deadline: ContinuousClock.Instant? {
         if loss != nil { return nil }
-        return (parents.map(\.deadline) + [state.withLock { $0.deadline }]).compactMap(\.self).min()
+        return [limit, state.withLock { $0.deadline }].compactMap(\.self).min()
     }
+
+    /// The deadline that the parents set.
+    private var limit: ContinuousClock.Instant? { parents.compactMap(\.deadline).min().map { $0 - margin } }
 
     /// Puts the deadline off, unless it has passed already.
     ///
@@ -152,8 +157,10 @@ final class Tenure: Sendable {
             while let outcome = try await group.next() {
                 switch outcome {
                 case .finished(let result):
-                    if let loss { throw loss.overrunUntilNow }
-                    return try result.get()
+                    guard let loss else { return try result.get() }
+                    // Who has given it up has not lost it.
+                    if loss.reason == .released, case .success(let value) = result { return value }
+                    throw loss.overrunUntilNow
                 case .lost(let loss):
                     // Without a loss, it is the caller that was cancelled, which is for `body` to answer.
                     if loss != nil { group.cancelAll() }
