@@ -35,6 +35,12 @@ final class Tenure: Sendable {
     private let parent: Tenure?
     private let place = Lock<Int?>(nil)
 
+    /// A tenure that lasts until it is ended.
+    init() {
+        state = Lock(State())
+        parent = nil
+    }
+
     /// A tenure that lasts until a deadline, which can be put off.
     init(until deadline: ContinuousClock.Instant) {
         state = Lock(State(deadline: deadline))
