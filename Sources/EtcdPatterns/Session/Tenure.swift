@@ -38,6 +38,13 @@ final class Tenure: Sendable {
     /// Under which numbers the parents have this one as an observer.
     private let places = Lock<[Int?]>([])
 
+    /// A tenure that lasts until it is ended.
+    init() {
+        state = Lock(State())
+        parents = []
+        margin = .zero
+    }
+
     /// A tenure that lasts until a deadline, which can be put off.
     init(until deadline: ContinuousClock.Instant) {
         state = Lock(State(deadline: deadline))

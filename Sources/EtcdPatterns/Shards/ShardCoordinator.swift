@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+/// Shards, each of which one member of a group owns at a time: a leadership for each, spread over all.
+///
+/// ```swift
+/// let shards = try ShardCoordinator("orders", shardCount: 64, memberID: "worker-1", client: client)
+/// try await shards.run { shard in
+///     while true {
+///         try await shard.guarded(then: [.put("orders-done/\(shard.id)", "…")])
+///         try await Task.sleep(for: .seconds(1))
+///     }
+/// }
+/// ```
+///
+/// There is no planner. Each member computes from the list of members which shards are whose, and all come to the same.
+/// A member takes its shards as soon as nobody owns them, and gives up those that have become another's. Exclusion does not
+/// depend on that list: the owner is who has the shard's key, `<name>/owners/<shard>`, which only one can put.
+///
+/// No member gets more than an eighth above the average, and when members come and go, little moves that need not. All
+/// members must be given the same shards; those that were given others, as while a new version is rolled out, divide all
+/// shards among themselves, and still no shard has two owners.
+public final class ShardCoordinator: Sendable {
+    /// The name of the group.
+    public let name: Key
+    /// The ID of this member.
+    public let memberID: Key
+    /// The names of the shards.
+    public let shards: [Key]
+    let client: EtcdClient
+    let group: MemberGroup
+    let drainTime: Duration
+    let restartGrace: Duration
+    let report: @Sendable (ShardEvent) -> Void
+    private let keeper = Lock<ShardKeeper?>(nil)
+    private let isRunning = Lock(false)
+
+    /// Describes a member that shares shards with others.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the group.
+    ///   - shards: The names of the shards, the same for all members; each once, and not empty.
+    ///   - memberID: Tells the members apart; without a slash.
+    ///   - client: The way to the cluster.
+    ///   - timeToLive: How long others have to wait for the shards of a member whose process has died, in whole seconds
+    ///     (rounded up).
+    ///   - drainTime: How long a body may take to end when its shard goes to another member; then the shard is given up
+    ///     although the body still runs.
+    ///   - restartGrace: For how long the shards of a member that has gone stay free for it to come back, as when it is
+    ///     restarted.
+    ///   - onEvent: Is told what happens; must return soon.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
+    public init(
+        _ name: Key,
+        shards: [Key],
+        memberID: Key,
+        client: EtcdClient,
+        timeToLive: Duration = .seconds(15),
+        drainTime: Duration = .seconds(10),
+        restartGrace: Duration = .zero,
+        onEvent: @escaping @Sendable (ShardEvent) -> Void = { _ in }
+    ) throws(EtcdError) {
+        group = try MemberGroup(name, client: client, timeToLive: timeToLive)
+        // Looks at the ID.
+        _ = try group.seat(memberID, "")
+        var known: Set<Key> = []
+        for shard in shards where shard.bytes.isEmpty || !known.insert(shard).inserted {
+            throw EtcdError(.invalidArgument, "shard \"\(shard)\" of \"\(name)\" is there twice, or without a name")
+        }
+        self.name = name
+        self.shards = shards
+        self.memberID = memberID
+        self.client = client
+        self.drainTime = drainTime
+        self.restartGrace = restartGrace
+        report = onEvent
+    }
+
+    /// Describes a member that shares a number of shards, named `0`, `1` and so on, with others.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the group.
+    ///   - shardCount: How many shards there are, the same for all members.
+    ///   - memberID: Tells the members apart; without a slash.
+    ///   - client: The way to the cluster.
+    ///   - timeToLive: How long others have to wait for the shards of a member whose process has died, in whole seconds
+    ///     (rounded up).
+    ///   - drainTime: How long a body may take to end when its shard goes to another member; then the shard is given up
+    ///     although the body still runs.
+    ///   - restartGrace: For how long the shards of a member that has gone stay free for it to come back, as when it is
+    ///     restarted.
+    ///   - onEvent: Is told what happens; must return soon.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
+    public convenience init(
+        _ name: Key,
+        shardCount: Int,
+        memberID: Key,
+        client: EtcdClient,
+        timeToLive: Duration = .seconds(15),
+        drainTime: Duration = .seconds(10),
+        restartGrace: Duration = .zero,
+        onEvent: @escaping @Sendable (ShardEvent) -> Void = { _ in }
+    ) throws(EtcdError) {
+        if shardCount < 1 { throw EtcdError(.invalidArgument, "\"\(name)\" with \(shardCount) shards") }
+        try self.init(
+            name,
+            shards: (0..<shardCount).map { "\($0)" },
+            memberID: memberID,
+            client: client,
+            timeToLive: timeToLive,
+            drainTime: drainTime,
+            restartGrace: restartGrace,
+            onEvent: onEvent
+        )
+    }
+
+    var ownerPrefix: Key { name + "/owners/" }
+
+    /// Tells members apart that were given other shards.
+    var fingerprint: Value {
+        var hash: UInt64 = 0
+        for shard in shards { hash = hash &+ RendezvousHash.hash(shard.bytes) }
+        return Value("\(shards.count) shards \(String(hash, radix: 16))")
+    }
+
+    // MARK: Running
+
+    /// Joins the group, and runs `body` for each shard while this member owns it, until the task is cancelled.
+    ///
+    /// The task of `body` is cancelled when the shard is lost, or goes to another member, which takes it once `body` has
+    /// ended; in between, the shard is still owned. A body that returns or throws is run again after a pause, with a new
+    /// token. After a loss of its session, the member joins again by itself.
+    ///
+    /// Cancellation hands all shards off in the same way; when this returns, all bodies have ended.
+    ///
+    /// - Parameter body: Does the work on a shard.
+    /// - Throws: ``EtcdError`` for what trying again does not help, such as `permissionDenied`, or `invalidArgument` when
+    ///   it runs already.
+    public func run(_ body: @escaping @Sendable (Shard) async throws -> Void) async throws {
+        let isFirst = isRunning.withLock { isRunning in
+            defer { isRunning = true }
+            return !isRunning
+        }
+        guard isFirst else { throw EtcdError(.invalidArgument, "\"\(memberID)\" runs in \"\(name)\" already") }
+        defer { isRunning.withLock { $0 = false } }
+        let service = Tenure()
+        let result = await withTaskCancellationHandler {
+            // Bodies are cancelled one by one, before their shards are given up, so not by way of this task.
+            await shielded { await self.serve(service, body) }
+        } onCancel: {
+            service.end(CoordinationLoss(.closed))
+        }
+        try result.get()
+    }
+
+    private func serve(
+        _ service: Tenure,
+        _ body: @escaping @Sendable (Shard) async throws -> Void
+    ) async -> Result<Void, any Error> {
+        let backoff = Backoff()
+        var failures = 0
+        while service.loss == nil {
+            do {
+                try await client.withMirror(of: .prefix(name + "/")) { mirror in
+                    try await self.serve(service, mirror, body)
+                }
+                failures = 0
+            } catch {
+                if service.loss != nil { return .success(()) }
+                if let error = error as? EtcdError, error.code != .ambiguous, !error.code.isTransient {
+                    return .failure(error)
+                }
+                report(.failed(error))
+                failures += 1
+                let pause = backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+                try? await service.whileHeld { try await Task.sleep(for: pause) }
+            }
+        }
+        return .success(())
+    }
+
+    /// Joins, and keeps shards until the place among the members is lost.
+    private func serve(
+        _ service: Tenure,
+        _ mirror: KeyMirror,
+        _ body: @escaping @Sendable (Shard) async throws -> Void
+    ) async throws {
+        let seat = try group.seat(memberID, fingerprint)
+        let taken = Lock<LockGrant?>(nil)
+        do {
+            try await service.whileHeld { [report] in
+                if let grant = try await seat.acquireIfAvailable() {
+                    taken.withLock { $0 = grant }
+                } else {
+                    report(.waitingForID)
+                    let grant = try await seat.acquire()
+                    taken.withLock { $0 = grant }
+                }
+            }
+        } catch {
+            await taken.withLock { $0 }?.release()
+            throw error
+        }
+        guard let grant = taken.withLock({ $0 }) else { return }
+        report(.joined)
+        let keeper = ShardKeeper(self, grant, mirror, service, body)
+        self.keeper.withLock { $0 = keeper }
+        await keeper.run()
+        self.keeper.withLock { $0 = nil }
+        if let loss = grant.hold.tenure.loss, loss.reason != .released { report(.left(loss)) }
+    }
+
+    // MARK: How it stands
+
+    /// The shards that this member owns now.
+    public var owned: [Shard] { keeper.withLock { $0 }?.owned ?? [] }
+
+    /// Tells who owns which shard.
+    ///
+    /// - Returns: All shards, in the order in which they were given.
+    /// - Throws: ``EtcdError``.
+    public func owners() async throws(EtcdError) -> [ShardOwner] {
+        var owners: [Key: KeyValue] = [:]
+        for entry in try await client.range(.prefix(ownerPrefix)).entries { owners[entry.key] = entry }
+        return shards.map { shard in
+            let entry = owners[ownerPrefix + shard]
+            let member = entry.map { Key(bytes: $0.value.bytes) }
+            return ShardOwner(shard: shard, member: member, fencingToken: entry?.createRevision)
+        }
+    }
+}

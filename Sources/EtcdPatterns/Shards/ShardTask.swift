@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// The work on one shard, from the ownership to when the body has ended, and the pause after it.
+final class ShardTask: Sendable {
+    enum Stage: Sendable {
+        /// The body runs, or is told to end.
+        case running
+        /// The key of the shard is given up, though the body may go on against its orders.
+        case released
+        /// The shard may be taken again.
+        case over
+    }
+
+    let shard: Shard
+    /// The shard shall stay with this member; within the tenure, so that the body is told to end before that ends.
+    private let stay: Tenure
+    private let seat: Hold
+    private let state = Lock(Stage.running)
+
+    init(_ shard: Shard, _ seat: Hold) {
+        self.shard = shard
+        self.seat = seat
+        stay = Tenure(within: shard.tenure)
+    }
+
+    var stage: Stage { state.withLock { $0 } }
+
+    /// The shard shall go: the body is cancelled, and the key deleted once it has ended.
+    func handOff() { stay.end(CoordinationLoss(.released)) }
+
+    /// The key is gone.
+    func lose() { shard.tenure.end(CoordinationLoss(.keyDeleted)) }
+
+    /// Runs the body until it ends, and gives the shard up, at the latest when the drain time is over.
+    ///
+    /// - Returns: What there is to tell of it.
+    func run(
+        drainTime: Duration,
+        _ report: @escaping @Sendable (ShardEvent) -> Void,
+        _ body: @escaping @Sendable (Shard) async throws -> Void
+    ) async -> ShardEvent {
+        let result = await withTaskGroup(of: Result<Void, any Error>?.self) { group in
+            group.addTask { [self] in
+                do {
+                    return .success(try await stay.whileHeld { [shard] in try await body(shard) })
+                } catch {
+                    return .failure(error)
+                }
+            }
+            group.addTask { [self] in
+                do {
+                    _ = try await stay.lost()
+                    try await Task.sleep(for: drainTime)
+                } catch {
+                    // The body has ended before.
+                    return nil
+                }
+                report(.overran(shard))
+                await release()
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let outcome = await group.next() {
+                if let outcome { return outcome }
+            }
+            return .success(())
+        }
+        let loss = shard.tenure.loss
+        let isHandedOff = stay.loss != nil
+        await release()
+        if let loss, loss.reason != .released { return .lost(shard, result.loss ?? loss.overrunUntilNow) }
+        if isHandedOff { return .handedOff(shard) }
+        if case .failure(let error) = result { return .ended(shard, error) }
+        return .ended(shard, nil)
+    }
+
+    /// Gives the shard up; its key, too, unless that goes with the lease.
+    private func release() async {
+        let isGone = shard.tenure.loss != nil || seat.tenure.loss != nil
+        shard.tenure.end(CoordinationLoss(.released))
+        if !isGone {
+            let candidacy = Candidacy(shard.key, "")
+            candidacy.entered(at: shard.fencingToken)
+            await seat.queue.leave(candidacy)
+        }
+        state.withLock { if $0 == .running { $0 = .released } }
+    }
+
+    /// The shard may be taken again.
+    func finish() { state.withLock { $0 = .over } }
+}
+
+extension Result<Void, any Error> {
+    fileprivate var loss: CoordinationLoss? {
+        if case .failure(let error) = self { error as? CoordinationLoss } else { nil }
+    }
+}

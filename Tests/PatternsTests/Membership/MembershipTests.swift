@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Membership", .timeLimit(.minutes(2)))
+struct MembershipTests {
+    @Test("members see each other come and go, at the same epochs the same")
+    func views() async throws {
+        try await withLiveClient { client, name in
+            let group = try MemberGroup(name, client: client)
+            let seen = Lock<[[GroupView]]>([[], []])
+            let watchers = (0..<2).map { number in
+                Task {
+                    for try await view in group.views { seen.withLock { $0[number].append(view) } }
+                }
+            }
+            try await eventually("both have begun") { seen.withLock { $0.allSatisfy { $0.count == 1 } } }
+            let b = try await group.join(as: "b", value: "10.0.0.2")
+            try await group.withMembership(as: "a", value: "10.0.0.1") { a in
+                #expect(a.isActive && b.isActive)
+                let view = try await group.waitUntil(memberCount: 2)
+                #expect(view.members.map(\.id) == ["a", "b"])
+                #expect(view.members.map(\.value) == ["10.0.0.1", "10.0.0.2"])
+                #expect(view["a"]?.token == a.token && view["b"]?.token == b.token)
+                try await eventually("both have seen both") {
+                    seen.withLock { $0.allSatisfy { $0.last?.members.count == 2 } }
+                }
+            }
+            await b.leave()
+            #expect(!b.isActive && b.token == nil)
+            #expect(try await group.view().members.isEmpty)
+            try await eventually("both have seen them go") {
+                seen.withLock { $0.allSatisfy { $0.last?.members.isEmpty == true } }
+            }
+            for watcher in watchers {
+                watcher.cancel()
+                await expectError(.cancelled) { try await watcher.value }
+            }
+            let views = seen.withLock { $0 }
+            for view in views[0] {
+                for other in views[1] where other.epoch == view.epoch { #expect(other == view) }
+            }
+            #expect(try await client.range(.prefix(name)).count == 0)
+        }
+    }
+
+    @Test("of two with the same ID, the second gets an error, or its turn")
+    func duplicate() async throws {
+        try await withLiveClient { client, name in
+            let group = try MemberGroup(name, client: client)
+            let first = try await group.join(as: "a", value: "first")
+            let error = await #expect(throws: EtcdError.self) {
+                try await group.join(as: "a", timeout: .milliseconds(50))
+            }
+            #expect(error?.code == .deadlineExceeded)
+            #expect(error?.message.contains("\"a\" is a member of \"\(name)\" already") == true, "\(error as Any)")
+            let second = Task { try await group.join(as: "a", value: "second") }
+            try await eventually("it waits") { try await client.range(.prefix(name)).count == 2 }
+            #expect(try await group.view().members.map(\.value) == ["first"])
+            await first.leave()
+            let membership = try await second.value
+            #expect(try await group.view().members.map(\.value) == ["second"])
+            await membership.leave()
+        }
+    }
+
+    @Test("a member whose key, or whose lease, is taken away comes again", arguments: [true, false])
+    func loss(revokesLease: Bool) async throws {
+        try await withLiveClient { client, name in
+            let group = try MemberGroup(name, client: client)
+            let membership = try await group.join(as: "a")
+            let token = try #require(membership.token)
+            let entry = try #require(try await client.range(.prefix(name)).entries.first)
+            if revokesLease {
+                try await client.leases.revoke(try #require(entry.lease))
+            } else {
+                try await client.delete(entry.key)
+            }
+            try await eventually("it is a member again") { membership.token ?? 0 > token }
+            let view = try await group.waitUntil(memberCount: 1)
+            #expect(view["a"]?.token == membership.token && view["a"]?.lease != entry.lease)
+            await membership.leave()
+            #expect(try await client.range(.prefix(name)).count == 0)
+        }
+    }
+
+    @Test("without a way to the cluster a member knows in time that it is none, and comes again when there is one")
+    func cutOff() async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            try await withFaultProxy(to: endpoint) { proxy in
+                let (cut, witness) = (
+                    try EtcdClient(endpoints: proxy.endpoint), try EtcdClient(endpoints: endpoint)
+                )
+                let membership = try await MemberGroup("g", client: cut, timeToLive: .seconds(2)).join(as: "a")
+                let group = try MemberGroup("g", client: witness)
+                await proxy.stall()
+                try await eventually("it is no member") { !membership.isActive }
+                #expect(try await group.view().members.count == 1, "it knew before the server")
+                try await eventually("the server knows") { try await group.view().members.isEmpty }
+                await proxy.resume()
+                try await eventually(within: .seconds(30), "it comes again") { membership.isActive }
+                #expect(try await group.view()["a"]?.token == membership.token)
+                await membership.leave()
+                await cut.close()
+                await witness.close()
+            }
+        }
+    }
+
+    @Test("names and IDs that cannot be are refused, and foreign keys are no members")
+    func arguments() async throws {
+        try await withLiveClient { client, name in
+            #expect(throws: EtcdError.self) { try MemberGroup("", client: client) }
+            let group = try MemberGroup(name, client: client)
+            await expectError(.invalidArgument) { try await group.join(as: "") }
+            await expectError(.invalidArgument) { try await group.join(as: "a/b") }
+            for key in ["a", "a/b/c", "/b"] { try await client.put(name + "/members/" + Key(key), "") }
+            #expect(try await group.view().members.isEmpty)
+            try await client.delete(.prefix(name))
+        }
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Whose shards are which", .timeLimit(.minutes(2)))
+struct ShardAssignmentTests {
+    @Test(
+        "all shards are somebody's, nobody has too many, and little moves that need not",
+        arguments: [(10, 200), (20, 1000), (3, 12), (5, 64), (2, 7), (7, 5)]
+    )
+    func change(memberCount: Int, shardCount: Int) {
+        let shards = (0..<shardCount).map { Key("\($0)") }
+        var (moved, needed) = (0, 0)
+        for trial in 0..<10 {
+            let members = (0..<memberCount).map { Key("member-\(trial)-\($0)") }
+            let before = ShardAssignment.owners(of: shards, among: members)
+            #expect(before == ShardAssignment.owners(of: shards.reversed(), among: members.reversed()))
+            let after = ShardAssignment.owners(of: shards, among: Array(members.dropFirst()))
+            for (owners, count) in [(before, memberCount), (after, memberCount - 1)] {
+                #expect(owners.count == shardCount)
+                let loads = Dictionary(grouping: owners.values) { $0 }.mapValues(\.count)
+                let average = Double(shardCount) / Double(count)
+                #expect(Double(loads.values.max() ?? 0) < average * 1.125 + 1, "\(loads)")
+            }
+            // What the first one leaves has to move when it goes; as much, to it, when it comes.
+            needed += before.values.count { $0 == members[0] }
+            moved += shards.count { before[$0] != after[$0] }
+        }
+        print("\(shardCount) shards, \(memberCount) members: \(moved) moved, \(needed) had to")
+        #expect(Double(moved) <= Double(needed) * 1.2 + 5)
+        // The control: by the remainder of a number nearly all move.
+        if memberCount == 10 {
+            let moved = (0..<shardCount).count { $0 % memberCount != $0 % (memberCount - 1) + 1 }
+            #expect(moved > shardCount * 3 / 4)
+        }
+    }
+
+    @Test("nobody, and one")
+    func edges() {
+        #expect(ShardAssignment.owners(of: ["1"], among: []).isEmpty)
+        #expect(ShardAssignment.owners(of: [], among: ["a"]).isEmpty)
+        #expect(ShardAssignment.owners(of: ["1", "2"], among: ["a"]) == ["1": "a", "2": "a"])
+        #expect(ShardAssignment.capacity(shards: 200, members: 10) == 23)
+        #expect(ShardAssignment.capacity(shards: 80, members: 10) == 9)
+    }
+}

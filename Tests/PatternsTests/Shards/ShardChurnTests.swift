@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Foundation
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+/// Two hundred shards and ten members to whom bad things happen.
+///
+/// `PATTERN_RUN_SECONDS` says for how long, and `PATTERN_RUN_SEED` which things:
+/// `PATTERN_RUN_SECONDS=600 swift test --filter ShardChurnTests`.
+@Suite("Shards of members that come and go")
+struct ShardChurnTests {
+    private static let shardCount = 200
+    private static let seconds = number("PATTERN_RUN_SECONDS") ?? 12
+
+    @Test("no shard ever has two owners, and all are owned again soon", .timeLimit(.minutes(Int(seconds / 60) + 4)))
+    func run() async throws {
+        var random = SeededGenerator(seed: number("PATTERN_RUN_SEED") ?? 1)
+        try await withMembers(10) { cluster, witness, members, history in
+            let start = try await witness.range(.key("s")).header.revision
+            for member in members { try member.join() }
+            try await settle(members)
+            let end = ContinuousClock.now + .seconds(Self.seconds)
+            var faults = 0
+            while .now < end {
+                let chosen = members.shuffled(using: &random).prefix(.random(in: 1...3, using: &random))
+                for member in chosen {
+                    faults += 1
+                    try await harm(member, .random(in: 0..<6, using: &random))
+                }
+                let freezes = Int.random(in: 0..<4, using: &random) == 0
+                if freezes { await cluster.members[0].freeze() }
+                // Shorter and longer than the leases live.
+                try await Task.sleep(for: .milliseconds(.random(in: 100...800, using: &random)))
+                if freezes { cluster.members[0].thaw() }
+                try await Task.sleep(for: .milliseconds(.random(in: 0...1500, using: &random)))
+                for member in chosen {
+                    await member.proxy.resume()
+                    // What has lost bytes is of no use any more, which its owner would find out in a quarter of a minute.
+                    await member.proxy.cut()
+                    if !member.isThere { try member.join() }
+                }
+            }
+            let healed = ContinuousClock.now
+            try await settle(members)
+            print("\(faults) faults, \(history.count) ownerships, all owned again after \(.now - healed)")
+            for member in members { try await member.leave() }
+            #expect(try await witness.range(.prefix("s/owners/")).count == 0)
+
+            #expect(history.overlaps == [])
+            let replay = try await ShardReplay(witness, "s", after: start)
+            #expect(replay.violations == [])
+            // It was a run: shards have moved, and were written.
+            #expect(replay.ownerships > Self.shardCount * 2 && history.count > Self.shardCount * 2)
+            #expect(replay.writes > Self.shardCount)
+        }
+    }
+
+    private func harm(_ member: ChurnMember, _ kind: Int) async throws {
+        switch kind {
+        case 0: try await member.leave()
+        case 1: await member.crash()
+        case 2: await member.proxy.stall()
+        case 3: await member.proxy.stall(.toClient)
+        case 4: await member.proxy.blackhole()
+        default: await member.proxy.reset()
+        }
+    }
+
+    @Test("when one goes or comes, little moves that need not, and nothing twice", .timeLimit(.minutes(3)))
+    func moves() async throws {
+        try await withMembers(10) { _, witness, members, history in
+            let start = try await witness.range(.key("s")).header.revision
+            try members[0].join()
+            try await settle(Array(members.prefix(1)))
+            for member in members.dropFirst() { try member.join() }
+            try await settle(members)
+            // How often shards have changed hands until here, the store knows.
+            var begun = try await ShardReplay(witness, "s", after: start).ownerships
+            var (moved, needed) = (0, 0)
+            for member in members.prefix(3) {
+                let before = Self.owners(members)
+                needed += before.values.count { $0 == member.id }
+                try await member.leave()
+                try await settle(members)
+                let without = Self.owners(members)
+                moved += before.count { without[$0.key] != $0.value }
+                try member.join()
+                try await settle(members)
+                #expect(Self.owners(members) == before)
+                needed += before.values.count { $0 == member.id }
+                moved += before.count { without[$0.key] != $0.value }
+                begun += 2 * before.count { without[$0.key] != $0.value }
+                // Each move is one ownership more.
+                try await eventually("the bodies have begun") { history.count == begun }
+            }
+            print("\(moved) moved, \(needed) had to: \(Double(moved) / Double(needed))")
+            #expect(moved >= needed && Double(moved) < Double(needed) * 1.3)
+            #expect(history.overlaps == [])
+            let replay = try await ShardReplay(witness, "s", after: start)
+            #expect(replay.violations == [] && replay.ownerships == begun)
+            for member in members { try await member.leave() }
+        }
+    }
+
+    @Test("the control: who is robbed while it hears nothing is found, and can write nothing", .timeLimit(.minutes(2)))
+    func theft() async throws {
+        try await withMembers(2, timeToLive: .seconds(20)) { _, witness, members, history in
+            for member in members { try member.join() }
+            try await settle(members)
+            let start = try await witness.range(.key("s")).header.revision
+            let stolen = try #require(members[0].owned.first)
+            await members[0].proxy.stall()
+            // As an operator may, who takes the member for dead.
+            try await witness.delete(.prefix("s/members/m0/"))
+            try await witness.delete(.prefix("s/owners/"))
+            try await eventually("the other has it") { members[1].owned.contains { $0.id == stolen.id } }
+            try await eventually("the checker finds it") { !history.overlaps.isEmpty }
+            #expect(stolen.isOwned, "the old owner believes that it is its own")
+            await members[0].proxy.resume()
+            await #expect(throws: CoordinationLoss.self) { try await stolen.guarded(then: [.put("s/data/x", "")]) }
+            for member in members { try await member.leave() }
+            #expect(try await ShardReplay(witness, "s", after: start).violations == [])
+            // The other checker, too: a put over an owner, and one under another's token.
+            try await witness.put("s/owners/1", "m0")
+            try await witness.put("s/owners/1", "m1")
+            try await witness.put("s/data/1", "7")
+            #expect(try await ShardReplay(witness, "s", after: start).violations.count == 2)
+        }
+    }
+
+    // MARK: The field
+
+    private func withMembers(
+        _ count: Int,
+        timeToLive: Duration = .seconds(2),
+        _ body: (EtcdCluster, EtcdClient, [ChurnMember], OwnershipHistory) async throws -> Void
+    ) async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            let history = OwnershipHistory()
+            var members: [ChurnMember] = []
+            for number in 0..<count {
+                let id = Key("m\(number)")
+                members.append(try await ChurnMember(id, "s", Self.shardCount, timeToLive, to: endpoint, history))
+            }
+            try await withEtcdClient(endpoints: endpoint) { witness in
+                try await body(cluster, witness, members, history)
+            }
+            for member in members { await member.crash() }
+        }
+    }
+
+    /// Waits until those who are there have their shares.
+    private func settle(_ members: [ChurnMember]) async throws {
+        let present = members.filter(\.isThere).map(\.id)
+        let shards = (0..<Self.shardCount).map { Key("\($0)") }
+        let targets = ShardAssignment.owners(of: shards, among: present)
+        try await eventually(within: .seconds(40), "all shards are where they belong") {
+            Self.owners(members) == targets
+        }
+    }
+
+    private static func owners(_ members: [ChurnMember]) -> [Key: Key] {
+        var owners: [Key: Key] = [:]
+        for member in members {
+            for shard in member.owned { owners[shard.id] = member.id }
+        }
+        return owners
+    }
+}
+
+private func number(_ name: String) -> UInt64? {
+    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
+}
+
+/// Random numbers that a seed repeats (SplitMix64).
+private struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+        return value ^ (value >> 31)
+    }
+}

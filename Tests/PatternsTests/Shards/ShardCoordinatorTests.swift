@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Shards", .timeLimit(.minutes(2)))
+struct ShardCoordinatorTests {
+    private struct Failure: Error {}
+
+    /// Runs until its task is cancelled.
+    private static let idle: @Sendable (Shard) async throws -> Void = { _ in
+        try await Task.sleep(for: .seconds(3600))
+    }
+
+    @Test("members divide all shards, hand off what becomes another's, and leave nothing behind")
+    func division() async throws {
+        try await withLiveClient { client, name in
+            let shards = try ["a", "b", "c"].map {
+                try ShardCoordinator(name, shardCount: 30, memberID: $0, client: client)
+            }
+            var tasks = [Task { try await shards[0].run(Self.idle) }]
+            try await eventually("one has all") { shards[0].owned.count == 30 }
+            for number in 1...2 { tasks.append(Task { try await shards[number].run(Self.idle) }) }
+            try await eventually("all are owned, and spread") { Self.areSpread(shards) }
+            let owners = try await shards[1].owners()
+            #expect(owners.map(\.shard) == (0..<30).map { "\($0)" })
+            for (owner, target) in zip(owners, Self.targets(30, ["a", "b", "c"])) { #expect(owner.member == target) }
+            for shard in shards[2].owned {
+                let owner = try #require(owners.first { $0.shard == shard.id })
+                #expect(owner.member == "c" && owner.fencingToken == shard.fencingToken)
+                #expect(shard.isOwned && shard.remaining > .zero)
+            }
+            tasks[0].cancel()
+            try await tasks[0].value
+            #expect(shards[0].owned.isEmpty)
+            try await eventually("the others have all") { Self.areSpread(Array(shards[1...])) }
+            for task in tasks { task.cancel() }
+            for task in tasks { try await task.value }
+            #expect(try await client.range(.prefix(name)).count == 0)
+            #expect(try await shards[0].owners().allSatisfy { $0.member == nil && $0.fencingToken == nil })
+        }
+    }
+
+    /// All shards are owned, each by one, and nobody has more than its share.
+    private static func areSpread(_ shards: [ShardCoordinator]) -> Bool {
+        let owned = shards.map { $0.owned.map(\.id) }
+        let count = shards.first?.shards.count ?? 0
+        let capacity = ShardAssignment.capacity(shards: count, members: shards.count)
+        return owned.joined().count == count && Set(owned.joined()).count == count
+            && owned.allSatisfy { $0.count <= capacity }
+    }
+
+    private static func targets(_ count: Int, _ members: [Key]) -> [Key?] {
+        let shards = (0..<count).map { Key("\($0)") }
+        let owners = ShardAssignment.owners(of: shards, among: members)
+        return shards.map { owners[$0] }
+    }
+
+    @Test("a shard that goes is still owned while its body ends, and the next body starts after that")
+    func handOff() async throws {
+        try await withLiveClient { client, name in
+            let log = Lock<[String]>([])
+            let body: @Sendable (String, Shard) async throws -> Void = { member, shard in
+                log.withLock { $0.append("\(shard.id) begins at \(member)") }
+                try? await Task.sleep(for: .seconds(3600))
+                // What is left to do when the shard goes: it takes a while, and needs the shard.
+                let task = Task { try await Task.sleep(for: .milliseconds(200)) }
+                try await task.value
+                let flush = Task { try await shard.guarded(then: [.put(name + "/data", Value(member))]) }
+                _ = try await flush.value
+                log.withLock { $0.append("\(shard.id) ends at \(member)") }
+            }
+            let (a, b) = (
+                try ShardCoordinator(name, shards: ["s", "t"], memberID: "a", client: client),
+                try ShardCoordinator(name, shards: ["s", "t"], memberID: "b", client: client)
+            )
+            let first = Task { try await a.run { try await body("a", $0) } }
+            try await eventually("a has both") { a.owned.count == 2 }
+            let second = Task { try await b.run { try await body("b", $0) } }
+            // Each has at most two of two: the weights decide.
+            let owners = ShardAssignment.owners(of: ["s", "t"], among: ["a", "b"])
+            let moved = ["s", "t"].filter { owners[Key($0)] == "b" }
+            #expect(!moved.isEmpty, "the names are such that something moves")
+            try await eventually("b has its own") { b.owned.count == moved.count }
+            for shard in moved {
+                let lines = log.withLock { $0.filter { $0.hasPrefix(shard) } }
+                #expect(lines == ["\(shard) begins at a", "\(shard) ends at a", "\(shard) begins at b"])
+            }
+            for task in [first, second] {
+                task.cancel()
+                try await task.value
+            }
+            #expect(log.withLock { $0.count { $0.contains("begins") } == $0.count { $0.contains("ends") } })
+        }
+    }
+
+    @Test("a body that does not end when it is told to loses its shard after the drain time, and that is reported")
+    func overrun() async throws {
+        try await withLiveClient { client, name in
+            let events = Lock<[ShardEvent]>([])
+            let isHeld = Lock(false)
+            let (stubborn, other) = (
+                try ShardCoordinator(
+                    name,
+                    shards: ["s", "t"],
+                    memberID: "a",
+                    client: client,
+                    drainTime: .milliseconds(100),
+                    onEvent: { event in events.withLock { $0.append(event) } }
+                ),
+                try ShardCoordinator(name, shards: ["s", "t"], memberID: "b", client: client)
+            )
+            let first = Task {
+                try await stubborn.run { shard in
+                    // Whoever ignores its cancellation, here until the others have the shard.
+                    while !isHeld.withLock({ $0 }) { await Task.yield() }
+                    await expectLoss(.released) { try await shard.guarded(then: [.put(name + "/data", "1")]) }
+                }
+            }
+            try await eventually("a has both") { stubborn.owned.count == 2 }
+            let second = Task { try await other.run(Self.idle) }
+            try await eventually("b has what is its own") { !other.owned.isEmpty }
+            #expect(events.withLock { $0.contains { if case .overran = $0 { true } else { false } } })
+            first.cancel()
+            try await eventually("b has all") { other.owned.count == 2 }
+            isHeld.withLock { $0 = true }
+            try await first.value
+            #expect(try await client.get(name + "/data") == nil)
+            second.cancel()
+            try await second.value
+        }
+    }
+
+    @Test("a body that throws is reported, and runs again with a new token; the others do not notice")
+    func failure() async throws {
+        try await withLiveClient { client, name in
+            let events = Lock<[ShardEvent]>([])
+            let tokens = Lock<[Revision]>([])
+            let shards = try ShardCoordinator(name, shardCount: 5, memberID: "a", client: client) { event in
+                events.withLock { $0.append(event) }
+            }
+            let task = Task {
+                try await shards.run { shard in
+                    if shard.id == "3" {
+                        tokens.withLock { $0.append(shard.fencingToken) }
+                        if tokens.withLock({ $0.count }) < 4 { throw Failure() }
+                    }
+                    try await Self.idle(shard)
+                }
+            }
+            try await eventually("it has failed three times") {
+                tokens.withLock { $0.count } == 4 && shards.owned.count == 5
+            }
+            let known = tokens.withLock { $0 }
+            #expect(known == known.sorted() && Set(known).count == 4)
+            let failures = events.withLock { events in
+                events.count { if case .ended(let shard, is Failure) = $0 { shard.id == "3" } else { false } }
+            }
+            #expect(failures == 3)
+            task.cancel()
+            try await task.value
+        }
+    }
+
+    enum Theft: CaseIterable {
+        case shardKey, memberKey, lease
+    }
+
+    @Test("what is taken away, a shard or all of them, is lost, and owned again", arguments: Theft.allCases)
+    func theft(theft: Theft) async throws {
+        try await withLiveClient { client, name in
+            let losses = Lock<[CoordinationLoss]>([])
+            let shards = try ShardCoordinator(name, shardCount: 5, memberID: "a", client: client) { event in
+                if case .lost(_, let loss) = event { losses.withLock { $0.append(loss) } }
+            }
+            let task = Task { try await shards.run(Self.idle) }
+            try await eventually("all are owned") { shards.owned.count == 5 }
+            let old = shards.owned
+            switch theft {
+            case .shardKey: try await client.delete(old[2].key)
+            case .memberKey: try await client.delete(.prefix(name + "/members/"))
+            case .lease:
+                let entry = try await client.get(old[2].key)
+                try await client.leases.revoke(try #require(entry?.lease))
+            }
+            let count = theft == .shardKey ? 1 : 5
+            try await eventually("they are owned again") {
+                let kept = shards.owned.count { shard in old.contains { $0.fencingToken == shard.fencingToken } }
+                return shards.owned.count == 5 && kept == 5 - count
+            }
+            #expect(old.count { !$0.isOwned } == count && losses.withLock { $0.count } == count)
+            await #expect(throws: CoordinationLoss.self) { try await old[2].guarded(then: [.put(name + "/data", "1")]) }
+            #expect(try await !client.transaction(if: [old[2].isCurrent], then: [.put(name + "/data", "1")]).succeeded)
+            task.cancel()
+            try await task.value
+        }
+    }
+
+    @Test("the shards of a member that comes back in time stay free for it")
+    func restart() async throws {
+        try await withLiveClient { client, name in
+            func coordinator(_ id: Key, _ grace: Duration) throws -> ShardCoordinator {
+                try ShardCoordinator(name, shardCount: 20, memberID: id, client: client, restartGrace: grace)
+            }
+            let (a, b) = (try coordinator("a", .seconds(60)), try coordinator("b", .seconds(60)))
+            let first = Task { try await a.run(Self.idle) }
+            var second = Task { try await b.run(Self.idle) }
+            try await eventually("all are owned") { Self.areSpread([a, b]) }
+            let tokens = Set(a.owned.map(\.fencingToken))
+            second.cancel()
+            try await second.value
+            second = Task { try await b.run(Self.idle) }
+            try await eventually("b has its shards again") { Self.areSpread([a, b]) }
+            #expect(Set(a.owned.map(\.fencingToken)) == tokens, "nothing has moved")
+            second.cancel()
+            try await second.value
+            first.cancel()
+            try await first.value
+            // The control: with a short grace, they go to the other.
+            let short = try coordinator("a", .milliseconds(100))
+            let third = Task { try await short.run(Self.idle) }
+            second = Task { try await b.run(Self.idle) }
+            try await eventually("all are owned") { Self.areSpread([short, b]) }
+            second.cancel()
+            try await second.value
+            try await eventually("a has all") { short.owned.count == 20 }
+            third.cancel()
+            try await third.value
+        }
+    }
+
+    @Test("members that were given other shards divide all of theirs, and still no shard has two owners")
+    func otherShards() async throws {
+        try await withLiveClient { client, name in
+            let old = try ShardCoordinator(name, shardCount: 10, memberID: "old", client: client)
+            let new = try ShardCoordinator(name, shardCount: 20, memberID: "new", client: client)
+            let first = Task { try await old.run(Self.idle) }
+            try await eventually("the old one has its shards") { old.owned.count == 10 }
+            let second = Task { try await new.run(Self.idle) }
+            try await eventually("the new one has the others") { new.owned.count == 10 }
+            #expect(Set((old.owned + new.owned).map(\.id)).count == 20)
+            first.cancel()
+            try await first.value
+            try await eventually("the new one has all") { new.owned.count == 20 }
+            second.cancel()
+            try await second.value
+        }
+    }
+
+    @Test("more shards than a transaction has operations are taken and given up")
+    func many() async throws {
+        try await withLiveClient { client, name in
+            let shards = try ShardCoordinator(name, shardCount: 500, memberID: "a", client: client)
+            let task = Task { try await shards.run(Self.idle) }
+            try await eventually(within: .seconds(30), "all are owned") { shards.owned.count == 500 }
+            task.cancel()
+            try await task.value
+            #expect(try await client.range(.prefix(name)).count == 0)
+        }
+    }
+
+    @Test("a second member of one ID waits, and a coordinator runs once at a time")
+    func twice() async throws {
+        try await withLiveClient { client, name in
+            let isWaiting = Lock(false)
+            let first = try ShardCoordinator(name, shardCount: 3, memberID: "a", client: client)
+            let second = try ShardCoordinator(name, shardCount: 3, memberID: "a", client: client) { event in
+                if case .waitingForID = event { isWaiting.withLock { $0 = true } }
+            }
+            let tasks = [Task { try await first.run(Self.idle) }, Task { try await second.run(Self.idle) }]
+            try await eventually("one has all") { first.owned.count + second.owned.count == 3 }
+            await expectError(.invalidArgument) { try await first.run(Self.idle) }
+            // Whichever was first.
+            let (running, waiting) = first.owned.isEmpty ? (1, 0) : (0, 1)
+            try await eventually("the other waits") { waiting == 0 || isWaiting.withLock { $0 } }
+            tasks[running].cancel()
+            try await tasks[running].value
+            try await eventually("the other has all") { [first, second][waiting].owned.count == 3 }
+            tasks[waiting].cancel()
+            try await tasks[waiting].value
+        }
+    }
+
+    @Test("what cannot work is refused")
+    func arguments() async throws {
+        try await withLiveClient { client, name in
+            for (name, count, id): (Key, Int, Key) in [("", 1, "a"), (name, 0, "a"), (name, 1, "a/b"), (name, 1, "")] {
+                #expect(throws: EtcdError.self) {
+                    try ShardCoordinator(name, shardCount: count, memberID: id, client: client)
+                }
+            }
+            for shards: [Key] in [["s", "s"], [""]] {
+                #expect(throws: EtcdError.self) {
+                    try ShardCoordinator(name, shards: shards, memberID: "a", client: client)
+                }
+            }
+            let closed = try EtcdClient(client.configuration)
+            let shards = try ShardCoordinator(name, shardCount: 1, memberID: "a", client: closed)
+            await closed.close()
+            await expectError(.clientClosed) { try await shards.run(Self.idle) }
+        }
+    }
+}
