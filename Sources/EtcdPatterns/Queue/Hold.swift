@@ -41,7 +41,7 @@ final class Hold: Sendable {
         key = candidacy.key
         self.rewritesKey = rewritesKey
         role = Lock(KeyQueue.Role(of: key))
-        let tenure = Tenure(within: [queue.session.tenure], margin: drain)
+        let tenure = Tenure(within: queue.session.tenure, margin: drain)
         self.tenure = tenure
         watching = Task { [session = queue.session, key] in
             await withTaskGroup(of: Void.self) { group in

@@ -23,6 +23,8 @@ public struct CoordinationLoss: Error, Sendable, CustomStringConvertible {
         public static let keyDeleted = Self(description: "keyDeleted")
         /// A guarded transaction was refused, since the key is gone or another's.
         public static let guardFailed = Self(description: "guardFailed")
+        /// Another has registered under the same name.
+        public static let superseded = Self(description: "superseded")
         /// The endpoints belong to another cluster now.
         public static let clusterChanged = Self(description: "clusterChanged")
         /// The store is older than it was: it was restored from a backup, and may have forgotten or revived holds.

@@ -61,6 +61,9 @@ final class Tenure: Sendable {
         places.withLock { $0 = numbers }
     }
 
+    /// A tenure that ends with `parent`, or so long before its deadline.
+    convenience init(within parent: Tenure, margin: Duration = .zero) { self.init(within: [parent], margin: margin) }
+
     deinit {
         for (parent, number) in zip(parents, places.withLock { $0 }) {
             if let number { parent.forget(number) }

@@ -26,20 +26,20 @@ struct TenureTests {
     @Test("only the first reason counts, and one within another ends with it")
     func reasons() async throws {
         let outer = Tenure(until: start + .seconds(100))
-        let (first, second) = (Tenure(within: [outer]), Tenure(within: [outer]))
+        let (first, second) = (Tenure(within: outer), Tenure(within: outer))
         first.end(CoordinationLoss(.keyDeleted))
         #expect(outer.loss == nil && second.loss == nil)
         outer.end(CoordinationLoss(.leaseEnded))
         outer.end(CoordinationLoss(.closed))
         #expect([first, second, outer].map { $0.loss?.reason } == [.keyDeleted, .leaseEnded, .leaseEnded])
-        #expect(Tenure(within: [outer]).loss?.reason == .leaseEnded)
+        #expect(Tenure(within: outer).loss?.reason == .leaseEnded)
         #expect(try await second.lost().reason == .leaseEnded)
     }
 
     @Test("who waits for the end is woken by it, and by cancellation")
     func waiting() async throws {
         let tenure = Tenure(until: start + .seconds(100))
-        let inner = Tenure(within: [tenure])
+        let inner = Tenure(within: tenure)
         let waiters = (0..<10).map { _ in Task { try await inner.lost() } }
         waiters[0].cancel()
         await expectError(.cancelled) { try await waiters[0].value }
