@@ -28,14 +28,14 @@ public struct BalancingPolicy: Sendable, Hashable {
     /// By chance, in proportion to the weights.
     public static let weightedRandom = Self(kind: .weightedRandom)
 
-    /// The one with the fewest requests in flight for its weight, by chance among equals.
+    /// The one with the fewest requests in flight for its weight, by chance (and weight) among equals.
     public static let leastConnections = Self(kind: .leastConnections)
 
     /// The fastest of some that are drawn: the lowest product of latency and requests in flight, for its weight.
     ///
-    /// The latency is an average in which older answers count for less, and to which a slower answer raises it at once
-    /// ("peak EWMA"). One that is not known yet is taken for the median of the others. An instance without requests seems
-    /// faster from moment to moment, so that a slow one is tried again, with one request, until it has answered.
+    /// The latency is an average in which older answers count for less, and which a slower answer raises at once ("peak
+    /// EWMA"), as a failure does. An instance without requests seems faster from moment to moment, so that a slow one is
+    /// tried again: with one request, until that is answered. So is a new one, which is taken for the median meanwhile.
     ///
     /// - Parameters:
     ///   - choices: How many are drawn, at least 2. More find the fast ones surer when many are slow. When there are no more

@@ -152,11 +152,15 @@ struct InstancePool: Sendable {
         let place = isThere ? ticket.index : members.firstIndex { $0.serial == ticket.serial }
         guard let index = place else { return }
         members[index].inFlight -= 1
-        // A failure may be fast, and who has given up may have waited for long: it took at least this time.
-        let latency = now - ticket.start
-        if outcome == .success || members[index].latency.isBelow(latency) {
-            members[index].latency.observe(latency, at: now, decay: decay)
-        }
+        var latency = members[index].latency
+        latency.observe(
+            now - ticket.start,
+            outcome,
+            median: LatencyEstimate.median(of: members.lazy.map(\.latency)),
+            at: now,
+            decay: decay
+        )
+        members[index].latency = latency
         if let outcome { members[index].total.count(outcome == .success) }
         guard ticket.era == members[index].era else { return }
         if let outcome { judge(index, outcome, at: now) }

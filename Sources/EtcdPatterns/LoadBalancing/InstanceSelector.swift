@@ -70,17 +70,18 @@ struct LeastConnectionsSelector: InstanceSelector {
     var random: SplitMix64
 
     mutating func select(from candidates: [Int], of members: inout [PoolMember], for request: SelectionRequest) -> Int {
-        // The first of equals after a random place.
-        let start = Int.random(in: candidates.indices, using: &random)
-        var best = candidates[start]
-        for index in candidates[start...] where members[index].isLessLoaded(than: members[best]) { best = index }
-        for index in candidates[..<start] where members[index].isLessLoaded(than: members[best]) { best = index }
+        var best = candidates[0]
+        var weightOfEquals = 0
+        for index in candidates {
+            let load = members[index].inFlight * members[best].weight
+            let lowest = members[best].inFlight * members[index].weight
+            if load < lowest {
+                (best, weightOfEquals) = (index, members[index].weight)
+            } else if load == lowest {
+                weightOfEquals += members[index].weight
+                if Int.random(in: 0..<weightOfEquals, using: &random) < members[index].weight { best = index }
+            }
+        }
         return best
-    }
-}
-
-extension PoolMember {
-    fileprivate func isLessLoaded(than other: PoolMember) -> Bool {
-        (inFlight + 1) * other.weight < (other.inFlight + 1) * weight
     }
 }

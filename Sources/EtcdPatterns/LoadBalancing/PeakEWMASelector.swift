@@ -45,7 +45,6 @@ struct PeakEWMASelector: InstanceSelector {
         medianLife -= 1
         if medianLife > 0 { return }
         medianLife = candidates.count
-        let known = candidates.compactMap { members[$0].latency.seconds }.sorted()
-        median = known.isEmpty ? 0 : known[known.count / 2]
+        median = LatencyEstimate.median(of: candidates.lazy.map { members[$0].latency }) ?? 0
     }
 }
