@@ -23,14 +23,17 @@ func withTimeout<Result: Sendable>(
             return .timerEnded
         }
         defer { group.cancelAll() }
+        var isOver = false
         do {
             while let outcome = try await group.next() {
                 if case .finished(let result) = outcome { return result }
+                isOver = true
                 group.cancelAll()
             }
         } catch {
-            // Time has run out, unless it is the caller that was cancelled.
-            guard !Task.isCancelled, case EtcdError.Code.cancelled = error else { throw error }
+            // What comes of running out of time, unless it is the caller that was cancelled.
+            let isCancellation = error is CancellationError || EtcdError.Code.cancelled ~= error
+            guard isOver, isCancellation, !Task.isCancelled else { throw error }
         }
         return nil
     }

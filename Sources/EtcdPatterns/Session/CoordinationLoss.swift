@@ -23,6 +23,8 @@ public struct CoordinationLoss: Error, Sendable, CustomStringConvertible {
         public static let keyDeleted = Self(description: "keyDeleted")
         /// A guarded transaction was refused, since the key is gone or another's.
         public static let guardFailed = Self(description: "guardFailed")
+        /// Another has registered under the same name.
+        public static let superseded = Self(description: "superseded")
         /// The endpoints belong to another cluster now.
         public static let clusterChanged = Self(description: "clusterChanged")
         /// A key could not be deleted when it was given up, so its lease, with all its keys, was given up too.

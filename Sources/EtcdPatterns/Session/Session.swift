@@ -86,7 +86,7 @@ public final class Session: Sendable {
             await group.next()
             group.cancelAll()
         }
-        news.send(.lost(tenure.loss ?? CoordinationLoss(.closed)))
+        news.send(.lost(tenure.loss ?? CoordinationLoss(.closed)), isLast: true)
     }
 
     private static func renew(_ lease: Lease, _ client: EtcdClient, _ tenure: Tenure, _ news: SessionNews) async {

@@ -41,6 +41,12 @@ final class Tenure: Sendable {
         parent = nil
     }
 
+    /// A tenure without a deadline.
+    init() {
+        state = Lock(State())
+        parent = nil
+    }
+
     /// A tenure that ends with `parent`.
     init(within parent: Tenure) {
         state = Lock(State())

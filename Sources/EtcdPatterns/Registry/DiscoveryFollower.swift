@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// Finds out what is to be known of a service: from a mirror of its entries, from checks, and from time that passes.
+struct DiscoveryFollower: Sendable {
+    let range: KeyRange
+    let feed: DiscoveryFeed
+    private let check: HealthCheck?
+
+    init(_ service: String, _ folder: Key, _ options: DiscoveryOptions) {
+        range = .prefix(folder)
+        feed = DiscoveryFeed(DiscoveryState(service: service, folder: folder, protection: options.massLoss))
+        check = options.check
+    }
+
+    /// Goes on until the mirror has ended, or the task is cancelled.
+    func run(_ mirror: KeyMirror) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await follow(mirror) }
+            group.addTask { await expireSuspects() }
+            if let check { group.addTask { await examineAll(check) } }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func follow(_ mirror: KeyMirror) async {
+        do throws(EtcdError) {
+            for try await change in mirror.changes {
+                feed.update { state in
+                    state.apply(
+                        puts: change.puts.map(\.entry),
+                        deletions: change.deletions,
+                        at: change.revision,
+                        .now
+                    )
+                }
+            }
+        } catch {
+            feed.end(error)
+        }
+    }
+
+    private func expireSuspects() async {
+        while !Task.isCancelled, feed.read(\.ending) == nil {
+            let next = feed.read(\.state.nextExpiry)
+            if let next, next <= .now {
+                feed.update { $0.expire(.now) }
+                continue
+            }
+            // What it throws is looked at above.
+            _ = try? await withTimeout(next.map { $0 - .now }) {
+                try await feed.wait { $0.state.nextExpiry == next ? nil : true }
+            }
+        }
+    }
+
+    // MARK: Checks
+
+    /// Checks each instance in a task of its own, which ends when the instance is gone.
+    private func examineAll(_ check: HealthCheck) async {
+        await withDiscardingTaskGroup { group in
+            var version = 0
+            while let newest = try? await feed.wait(for: { $0.state.version == version ? nil : $0.state.version }) {
+                version = newest
+                for id in feed.takeUnchecked() {
+                    group.addTask { await examine(id, check) }
+                }
+            }
+        }
+    }
+
+    private func examine(_ id: ServiceInstance.ID, _ check: HealthCheck) async {
+        // The first checks of many instances are scattered.
+        try? await Task.sleep(for: check.pause * Double.random(in: 0...1))
+        while !Task.isCancelled, let instance = feed.nextToCheck(id) {
+            let passed = await check.passes(instance)
+            if Task.isCancelled { return }
+            feed.update { $0.note(passed, of: instance, check) }
+            // A cancelled pause is noticed above.
+            try? await Task.sleep(for: check.pause)
+        }
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// How to find out, time after time, whether an instance can serve.
+///
+/// An instance is taken for healthy until ``fall`` checks in a row have failed, and then for unhealthy until ``rise``
+/// checks in a row have not.
+public struct HealthCheck: Sendable {
+    /// The time between checks; each is up to a fifth shorter or longer, so that checks do not come all at once.
+    public var interval = Duration.seconds(5)
+    /// How long a check may take, at most.
+    public var timeout = Duration.seconds(2)
+    /// How many checks in a row must pass before an unhealthy instance is healthy, at least 1.
+    public var rise = 2
+    /// How many checks in a row must fail before a healthy instance is unhealthy, at least 1.
+    public var fall = 3
+    private let probe: @Sendable (ServiceInstance, Duration) async throws -> Void
+
+    /// A check of your own.
+    ///
+    /// - Parameter probe: Throws if the instance cannot serve. It is cancelled when ``timeout`` is over.
+    public init(_ probe: @escaping @Sendable (ServiceInstance) async throws -> Void) {
+        self.init { instance, _ in try await probe(instance) }
+    }
+
+    private init(probe: @escaping @Sendable (ServiceInstance, Duration) async throws -> Void) {
+        self.probe = probe
+    }
+
+    /// The instance accepts a TCP connection.
+    public static let tcp = HealthCheck { instance, timeout in
+        _ = try await instance.connect(sending: [], timeout) { _ in true }
+    }
+
+    /// The instance answers a GET request, by HTTP without TLS, with a status from 200 to 299.
+    ///
+    /// - Parameter path: The path to get, such as `/health`.
+    /// - Returns: The check.
+    public static func http(_ path: String) -> HealthCheck {
+        HealthCheck { instance, timeout in
+            let path = path.hasPrefix("/") ? path : "/" + path
+            guard path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+                throw EtcdError(.invalidArgument, "\"\(path)\" is not the path of a URL")
+            }
+            let request = "GET \(path) HTTP/1.1\r\nHost: \(instance.endpoint)\r\nConnection: close\r\n\r\n"
+            let answer = try await instance.connect(sending: Array(request.utf8), timeout) { $0.contains(0x0a) }
+            let line = String(decoding: answer.prefix { $0 != 0x0a && $0 != 0x0d }, as: UTF8.self)
+            let words = line.split(separator: " ")
+            let status = words.dropFirst().first.flatMap { Int($0) } ?? 0
+            guard line.hasPrefix("HTTP/1."), (200...299).contains(status) else {
+                throw EtcdError(.unavailable, "\(instance.endpoint)\(path) answers \"\(line.prefix(100))\"")
+            }
+        }
+    }
+
+    /// Whether the instance has passed a check.
+    func passes(_ instance: ServiceInstance) async -> Bool {
+        let passed = try? await withTimeout(timeout) { () async throws -> Bool? in
+            try await probe(instance, timeout)
+            return true
+        }
+        return passed.flatMap { $0 } ?? false
+    }
+
+    /// The time until the next check.
+    var pause: Duration { max(.milliseconds(1), interval) * Double.random(in: 0.8...1.2) }
+}
+
+extension ServiceInstance {
+    fileprivate func connect(
+        sending request: [UInt8],
+        _ timeout: Duration,
+        until isEnough: @escaping @Sendable ([UInt8]) -> Bool
+    ) async throws -> [UInt8] {
+        guard let port = UInt16(exactly: port) else {
+            throw EtcdError(.invalidArgument, "\(id): \(self.port) is not a port")
+        }
+        return try await TCPProbe.run(host: address, port: port, sending: request, timeout: timeout, until: isEnough)
+    }
+}
+
+/// What the checks of one instance have shown: a change takes several of one kind in a row.
+struct Health: Sendable, Hashable {
+    private(set) var isHealthy = true
+    /// How many checks in a row were against what it is taken for.
+    private var contrary = 0
+
+    /// Notes the outcome of a check.
+    ///
+    /// - Returns: Whether it has changed the health.
+    mutating func note(_ passed: Bool, _ check: HealthCheck) -> Bool {
+        if passed == isHealthy {
+            contrary = 0
+            return false
+        }
+        contrary += 1
+        guard contrary >= (isHealthy ? check.fall : check.rise) else { return false }
+        isHealthy = passed
+        contrary = 0
+        return true
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// An instance of a service that is registered, and stays so until ``deregister()``.
+///
+/// Whatever happens to the lease, the entry or the whole store, the instance is registered again as soon as there is a
+/// way to etcd, unless another process has registered as the same instance meanwhile: the one that came last stays.
+///
+/// A registration that is dropped is no longer renewed, and its entry ends with its lease, as after a crash.
+public final class Registration: Sendable {
+    private let registrar: Registrar
+    private let running: Task<Void, Never>
+    private let leaving = Lock<Task<Void, Never>?>(nil)
+
+    init(_ registrar: Registrar) {
+        self.registrar = registrar
+        running = Task { await registrar.run() }
+    }
+
+    deinit { running.cancel() }
+
+    /// Lasts until the registration has ended.
+    var tenure: Tenure { registrar.tenure }
+
+    // MARK: How it stands
+
+    /// The instance as it is described; what the registration's own check makes of its status is not in it.
+    public var instance: ServiceInstance { registrar.instance }
+
+    /// How the registration stands; nil before the first attempt has an outcome.
+    public var state: RegistrationState? { registrar.states.newest }
+
+    /// The newest state, and those that follow.
+    ///
+    /// Who is slow gets the newest only. The sequence ends when the registration has.
+    public var states: AsyncStream<RegistrationState> { registrar.states.listen() }
+
+    // MARK: Changes
+
+    /// Changes what the instance says of itself, and waits until others can see it.
+    ///
+    /// When it throws `cancelled`, the change is still made as soon as there is a way to etcd.
+    ///
+    /// - Parameter change: Changes the instance; its service and its id stay.
+    /// - Throws: ``CoordinationLoss`` when the registration has ended; ``EtcdError`` with the code `invalidArgument`, or
+    ///   `cancelled`.
+    public func update(_ change: (inout ServiceInstance) throws -> Void) async throws {
+        var version: Int?
+        while version == nil {
+            if let loss = tenure.loss { throw loss }
+            let old = instance
+            var new = old
+            try change(&new)
+            try new.validate()
+            if new.service != old.service || new.id != old.id {
+                throw EtcdError(.invalidArgument, "\(old.id) of \(old.service) cannot become another instance")
+            }
+            version = registrar.change(old, to: new)
+        }
+        try await registrar.waitUntilPublished(version ?? 0)
+    }
+
+    // MARK: The end
+
+    /// Takes the instance out of the store.
+    ///
+    /// An entry that another process has put since is left alone. It goes on also when the caller's task is cancelled,
+    /// and is bounded by twice the time to live; what could not be deleted ends with the lease. Deregistering twice does
+    /// nothing.
+    public func deregister() async {
+        let task = leaving.withLock { task in
+            if let task { return task }
+            let new = Task { [registrar, running] in
+                running.cancel()
+                await running.value
+                await registrar.leave()
+            }
+            task = new
+            return new
+        }
+        await task.value
+    }
+
+    /// Leaves without a failed request: says that it is draining, gives others time to hear of it, deregisters, and waits
+    /// for the requests that are still there.
+    ///
+    /// Where etcd is away, or the task is cancelled, it is deregistered all the same.
+    ///
+    /// - Parameters:
+    ///   - propagation: How long others have to hear of it before it is gone.
+    ///   - timeout: How long all of it may take, but for the deregistration.
+    ///   - inFlight: Returns when the requests that were taken are answered; it is cancelled when time is up.
+    /// - Throws: What `inFlight` throws; ``EtcdError`` with the code `deadlineExceeded` when requests were left, or
+    ///   `cancelled`.
+    public func drain(
+        propagation: Duration = .seconds(5),
+        timeout: Duration = .seconds(30),
+        _ inFlight: @escaping @Sendable () async throws -> Void = {}
+    ) async throws {
+        let deadline = ContinuousClock.now + timeout
+        // Who is not heard has nobody to wait for.
+        let isKnown = try? await withTimeout(min(max(propagation, .seconds(1)), timeout)) {
+            try await self.update { $0.status = .draining }
+            return true
+        }
+        if isKnown == true { try? await Task.sleep(for: min(propagation, deadline - .now)) }
+        await deregister()
+        let isDone: Bool? = try await withTimeout(max(.zero, deadline - .now)) {
+            try await inFlight()
+            return true
+        }
+        if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+        if isDone == nil { throw EtcdError(.deadlineExceeded, "requests were left after \(timeout)") }
+    }
+}

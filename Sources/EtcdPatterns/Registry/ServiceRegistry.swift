@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+/// The instances of services that are there: they register, and others discover them.
+///
+/// ```swift
+/// let registry = try ServiceRegistry(client)
+/// let instance = ServiceInstance(service: "api-server", id: "api-1", address: "192.168.1.100", port: 8080)
+/// try await registry.withRegistration(of: instance) { registration in try await serve() }
+/// ```
+///
+/// An instance is an entry under `<prefix>/<service>/<id>`, on a lease of its own. Its value is what the naming resolver
+/// of Go's etcd client writes and reads, so that gRPC programs in Go find instances that register here, and the other
+/// way round.
+public struct ServiceRegistry: Sendable {
+    /// What the keys of all instances begin with, before a slash.
+    public let prefix: Key
+    private let client: EtcdClient
+
+    /// A registry.
+    ///
+    /// - Parameters:
+    ///   - client: The way to the cluster.
+    ///   - prefix: What the keys begin with.
+    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    public init(_ client: EtcdClient, prefix: Key = "services") throws(EtcdError) {
+        if prefix.bytes.isEmpty { throw EtcdError(.emptyKey, "the prefix is empty") }
+        self.client = client
+        self.prefix = prefix
+    }
+
+    private func folder(of service: String) throws(EtcdError) -> Key {
+        try ServiceInstance.validate(service, as: "name of a service")
+        return prefix + "/\(service)/"
+    }
+
+    // MARK: Registering
+
+    /// Registers an instance, runs `body`, and deregisters it.
+    ///
+    /// When another process registers as the same instance, the task of `body` is cancelled; once `body` has ended, a
+    /// ``CoordinationLoss`` for the reason `superseded` is thrown. `body` runs in a child task, because only that can be
+    /// cancelled.
+    ///
+    /// - Parameters:
+    ///   - instance: The instance.
+    ///   - timeToLive: How long it is still there when its process has died, in whole seconds (rounded up).
+    ///   - check: How the process checks itself: while that fails, the status is `down` for all others.
+    ///   - body: Serves.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws, or what ``register(_:timeToLive:check:)`` does.
+    @discardableResult
+    public func withRegistration<Result: Sendable>(
+        of instance: ServiceInstance,
+        timeToLive: Duration = .seconds(10),
+        check: HealthCheck? = nil,
+        _ body: @escaping @Sendable (Registration) async throws -> Result
+    ) async throws -> Result {
+        let registration = try await register(instance, timeToLive: timeToLive, check: check)
+        do {
+            let result = try await registration.whileRegistered(body)
+            await registration.deregister()
+            return result
+        } catch {
+            await registration.deregister()
+            throw error
+        }
+    }
+
+    /// Registers an instance, and keeps it registered until ``Registration/deregister()``.
+    ///
+    /// It takes the place of one with the same service and id, which hears of it. As long as etcd cannot be reached, it
+    /// waits; cancel the task to give up.
+    ///
+    /// - Parameters:
+    ///   - instance: The instance.
+    ///   - timeToLive: How long it is still there when its process has died, in whole seconds (rounded up).
+    ///   - check: How the process checks itself: while that fails, the status is `down` for all others.
+    /// - Returns: The registration, which others can see by now.
+    /// - Throws: ``EtcdError``, among its codes `invalidArgument`, `permissionDenied` and `cancelled`; ``CoordinationLoss``
+    ///   when another has registered as the same instance at the same time.
+    public func register(
+        _ instance: ServiceInstance,
+        timeToLive: Duration = .seconds(10),
+        check: HealthCheck? = nil
+    ) async throws -> Registration {
+        try instance.validate()
+        let key = try folder(of: instance.service) + Key(instance.id)
+        let registration = Registration(Registrar(instance, client, key, timeToLive, check))
+        for await state in registration.states {
+            switch state {
+            case .registered: return registration
+            case .degraded(let error as EtcdError) where error.code != .ambiguous && !error.code.isTransient:
+                await registration.deregister()
+                throw error
+            case .degraded: continue
+            case .superseded: throw CoordinationLoss(.superseded)
+            case .deregistered: throw CoordinationLoss(.released)
+            }
+        }
+        await registration.deregister()
+        throw EtcdError(.cancelled, "the task was cancelled")
+    }
+
+    // MARK: Discovering
+
+    /// Lists the instances of a service.
+    ///
+    /// - Parameter service: The name of the service.
+    /// - Returns: The instances that are registered now.
+    /// - Throws: ``EtcdError``, among its codes `invalidArgument`.
+    public func discover(_ service: String) async throws(EtcdError) -> ServiceSnapshot {
+        let folder = try folder(of: service)
+        let response = try await client.range(.prefix(folder))
+        var state = DiscoveryState(service: service, folder: folder, protection: nil)
+        state.apply(puts: response.entries, deletions: [], at: response.header.revision, .now)
+        return state.snapshot
+    }
+
+    /// Follows the instances of a service while `body` runs, which starts when all that are there are known.
+    ///
+    /// When that cannot go on (the user may not read the keys any more, or the client is closed), the task of `body` is
+    /// cancelled, and once `body` has ended, the reason is thrown. `body` runs in a child task, because only that can be
+    /// cancelled.
+    ///
+    /// - Parameters:
+    ///   - service: The name of the service.
+    ///   - options: What to make of what is seen.
+    ///   - body: Uses what is known, which ends with the scope.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws; ``EtcdError``, among its codes `invalidArgument`.
+    @discardableResult
+    public func withDiscovery<Result: Sendable>(
+        of service: String,
+        options: DiscoveryOptions = DiscoveryOptions(),
+        _ body: @escaping @Sendable (ServiceDiscovery) async throws -> Result
+    ) async throws -> Result {
+        let follower = DiscoveryFollower(service, try folder(of: service), options)
+        return try await client.withMirror(of: follower.range) { mirror in
+            async let _ = follower.run(mirror)
+            try await follower.feed.waitForFirst()
+            return try await body(ServiceDiscovery(follower, mirror))
+        }
+    }
+
+    /// Follows the instances of a service until what is returned is closed or dropped.
+    ///
+    /// For where a scope does not fit; see ``withDiscovery(of:options:_:)``.
+    ///
+    /// - Parameters:
+    ///   - service: The name of the service.
+    ///   - options: What to make of what is seen.
+    /// - Returns: What is known, with all instances that are there.
+    /// - Throws: ``EtcdError``, among its codes `invalidArgument`.
+    public func discovery(
+        of service: String,
+        options: DiscoveryOptions = DiscoveryOptions()
+    ) async throws(EtcdError) -> ServiceDiscovery {
+        let follower = DiscoveryFollower(service, try folder(of: service), options)
+        let mirror = try await client.mirror(of: follower.range)
+        let discovery = ServiceDiscovery(follower, mirror, following: Task { await follower.run(mirror) })
+        try await follower.feed.waitForFirst()
+        return discovery
+    }
+}
+
+extension Registration {
+    fileprivate func whileRegistered<Result: Sendable>(
+        _ body: @escaping @Sendable (Registration) async throws -> Result
+    ) async throws -> Result {
+        try await tenure.whileHeld { try await body(self) }
+    }
+}
+
+extension ServiceInstance {
+    /// Throws if others could not read the instance, or its key would be another's.
+    func validate() throws(EtcdError) {
+        try Self.validate(service, as: "name of a service")
+        try Self.validate(id, as: "id of an instance")
+        if address.isEmpty { throw EtcdError(.invalidArgument, "\(id): the address is empty") }
+        if !(1...65_535).contains(port) { throw EtcdError(.invalidArgument, "\(id): \(port) is not a port") }
+        if weight < 1 { throw EtcdError(.invalidArgument, "\(id): a weight of \(weight)") }
+    }
+
+    static func validate(_ name: String, as what: String) throws(EtcdError) {
+        if name.isEmpty { throw EtcdError(.invalidArgument, "the \(what) is empty") }
+        if name.utf8.contains(UInt8(ascii: "/")) {
+            throw EtcdError(.invalidArgument, "\"\(name)\" is no \(what): it contains a slash")
+        }
+    }
+}
