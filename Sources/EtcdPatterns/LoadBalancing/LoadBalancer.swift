@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// Spreads requests over the instances of a service, and keeps them from those that fail.
+///
+/// ```swift
+/// let answer = try await balancer.withInstance { instance in
+///     try await fetch("http://\(instance.address):\(instance.port)/")
+/// }
+/// ```
+///
+/// Choosing waits for nothing and asks nobody. Who is there, ``update(_:)`` and ``follow(_:)`` say; what a balancer has seen
+/// of an instance stays when the list is said anew, also for one that is gone for less than five minutes. An instance is
+/// known by its ID, address and port. It gets requests while its status is `up`; when it fails, ``OutlierDetection`` leaves
+/// it out for a while.
+public final class LoadBalancer: Sendable {
+    /// The name of the service, for errors.
+    public let service: String
+
+    private let options: LoadBalancerOptions
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let state: Lock<State>
+
+    private struct State {
+        var pool: InstancePool
+        var tokens: RetryTokens
+        var retries = 0
+        var deniedRetries = 0
+        var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
+        var lastWaiter = 0
+    }
+
+    /// A balancer without instances.
+    ///
+    /// - Parameters:
+    ///   - service: The name of the service, for errors.
+    ///   - policy: How instances are chosen.
+    ///   - options: Outliers, retries, zones.
+    public convenience init(
+        _ service: String,
+        policy: BalancingPolicy = .roundRobin,
+        options: LoadBalancerOptions = LoadBalancerOptions()
+    ) {
+        self.init(service, policy, options, SplitMix64()) { .now }
+    }
+
+    init(
+        _ service: String,
+        _ policy: BalancingPolicy,
+        _ options: LoadBalancerOptions,
+        _ random: SplitMix64,
+        now: @escaping @Sendable () -> ContinuousClock.Instant
+    ) {
+        self.service = service
+        self.options = options
+        self.now = now
+        let pool = InstancePool(policy, outliers: options.outliers, zone: options.zone, random: random, at: now())
+        state = Lock(State(pool: pool, tokens: RetryTokens(options.retries)))
+    }
+
+    // MARK: Who is there
+
+    /// Takes over who is there.
+    ///
+    /// - Parameter instances: All instances of the service; of several with one ID, the first counts.
+    public func update(_ instances: [ServiceInstance]) { update(instances, unhealthy: []) }
+
+    func update(_ instances: [ServiceInstance], unhealthy: Set<ServiceInstance.ID>) {
+        let now = now()
+        let waiters = state.withLock { state in
+            state.pool.update(instances, unhealthy: unhealthy, at: now)
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter.yield() }
+    }
+
+    /// Takes over each list of a sequence, until it ends; after that, the last one stays.
+    ///
+    /// - Parameter updates: Lists of all instances.
+    /// - Throws: What the sequence throws.
+    public func follow<Updates: AsyncSequence>(_ updates: Updates) async throws
+    where Updates.Element == [ServiceInstance] {
+        for try await instances in updates { update(instances) }
+    }
+
+    /// Waits until there is an instance that takes requests.
+    ///
+    /// - Parameter timeout: How long to wait; nil for as long as it takes.
+    /// - Throws: ``NoInstanceAvailable`` when there was none in time; ``EtcdError`` with the code `cancelled`.
+    public func waitUntilAvailable(timeout: Duration? = nil) async throws {
+        let isAvailable = try await withTimeout(timeout) { try await self.awaitInstance() }
+        if isAvailable == nil { throw noInstance }
+    }
+
+    private func awaitInstance() async throws -> Bool? {
+        let (changes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let number = state.withLock { state in
+            state.lastWaiter += 1
+            state.waiters[state.lastWaiter] = continuation
+            return state.lastWaiter
+        }
+        defer { state.withLock { $0.waiters[number] = nil } }
+        continuation.yield()
+        for await _ in changes where state.withLock({ $0.pool.isAvailable }) { return true }
+        throw EtcdError(.cancelled, "the task was cancelled")
+    }
+
+    // MARK: Requests
+
+    /// Lends an instance to `body`, and learns from how that ends: the time it takes, and whether it throws.
+    ///
+    /// The request counts as in flight until `body` has ended, however it does. When it throws, the request may be tried on
+    /// another instance, never on the same one twice, as the budget allows (``LoadBalancerOptions/retries``).
+    ///
+    /// - Parameters:
+    ///   - key: What ``BalancingPolicy/consistentHash(excess:)`` chooses by.
+    ///   - isRetryable: Whether a request that has failed so may be tried again: it must have had no effect, or one that
+    ///     does no harm when it comes twice.
+    ///   - body: Does the request.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws, the last time; ``NoInstanceAvailable``.
+    @discardableResult
+    public func withInstance<Result>(
+        for key: String? = nil,
+        retryIf isRetryable: (any Error) -> Bool = { _ in false },
+        _ body: (ServiceInstance) async throws -> Result
+    ) async throws -> Result {
+        let keyHash = key.map(SplitMix64.hash)
+        var ticket = try begin(keyHash)
+        var tried: [Int] = []
+        while true {
+            do {
+                let result = try await body(ticket.instance)
+                finish(ticket, .success)
+                return result
+            } catch {
+                finish(ticket, outcome(of: error))
+                tried.append(ticket.serial)
+                guard tried.count < options.retries.maximumAttempts, !Task.isCancelled, isRetryable(error),
+                    let next = retry(keyHash, tried)
+                else { throw error }
+                ticket = next
+            }
+        }
+    }
+
+    /// Chooses an instance, for where a scope does not fit.
+    ///
+    /// - Parameter key: What ``BalancingPolicy/consistentHash(excess:)`` chooses by.
+    /// - Returns: The instance; the request counts as in flight until it is finished or dropped.
+    /// - Throws: ``NoInstanceAvailable``.
+    public func pick(for key: String? = nil) throws(NoInstanceAvailable) -> PickedInstance {
+        PickedInstance(try begin(key.map(SplitMix64.hash)), of: self)
+    }
+
+    private func begin(_ keyHash: UInt64?) throws(NoInstanceAvailable) -> InstancePool.Ticket {
+        let now = now()
+        let ticket = state.withLock { state in
+            state.tokens.earn()
+            return state.pool.pick(keyHash: keyHash, at: now)
+        }
+        guard let ticket else { throw noInstance }
+        return ticket
+    }
+
+    /// Chooses another instance, if there is one and the budget allows it.
+    private func retry(_ keyHash: UInt64?, _ tried: [Int]) -> InstancePool.Ticket? {
+        let now = now()
+        return state.withLock { state in
+            if state.tokens.isEmpty {
+                state.deniedRetries += 1
+                return nil
+            }
+            guard let ticket = state.pool.pick(keyHash: keyHash, excluding: tried, at: now) else { return nil }
+            state.tokens.spend()
+            state.retries += 1
+            return ticket
+        }
+    }
+
+    func finish(_ ticket: InstancePool.Ticket, _ outcome: PickedInstance.Outcome?) {
+        let now = now()
+        state.withLock { $0.pool.finish(ticket, outcome, at: now) }
+    }
+
+    /// What an error says of the instance.
+    private func outcome(of error: any Error) -> PickedInstance.Outcome? {
+        if error is CancellationError || Task.isCancelled { return nil }
+        return options.isFailure(error) ? .failure : .success
+    }
+
+    // MARK: What it knows
+
+    /// What the balancer has seen of each instance.
+    public var statistics: LoadBalancerStatistics {
+        state.withLock { state in
+            LoadBalancerStatistics(
+                instances: state.pool.members.filter { $0.departure == nil || $0.inFlight > 0 }.map { .init($0) },
+                isPanicking: state.pool.isPanicking,
+                retries: state.retries,
+                deniedRetries: state.deniedRetries
+            )
+        }
+    }
+
+    private var noInstance: NoInstanceAvailable {
+        let members = state.withLock { $0.pool.members.filter { $0.departure == nil } }
+        return NoInstanceAvailable(
+            service: service,
+            draining: members.count { $0.instance.status == .draining },
+            down: members.count { $0.instance.status == .down || $0.failsChecks }
+        )
+    }
+}

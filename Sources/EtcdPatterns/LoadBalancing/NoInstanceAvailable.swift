@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A service has no instance that takes requests.
+public struct NoInstanceAvailable: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The name of the service.
+    public let service: String
+    /// How many instances take nothing new.
+    public let draining: Int
+    /// How many instances cannot serve, as they or active checks say.
+    public let down: Int
+
+    /// The service and what there is of it in one line.
+    public var description: String {
+        let known = draining + down == 0 ? "there is none" : "\(draining) draining, \(down) down"
+        return "no instance of \"\(service)\" takes requests: \(known)"
+    }
+}

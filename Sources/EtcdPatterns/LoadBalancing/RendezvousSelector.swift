@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// The instance with the highest hash of key and instance, among those that are not above the bound.
+struct RendezvousSelector: InstanceSelector {
+    let excess: Double?
+    var random: SplitMix64
+
+    mutating func select(from candidates: [Int], of members: inout [PoolMember], for request: SelectionRequest) -> Int {
+        let keyHash = request.keyHash ?? random.next()
+        let share = loadPerWeight(candidates, members)
+        var best: (index: Int, hash: UInt64)?
+        for index in candidates {
+            // There is always one below, since all limits together are more than all requests.
+            if let share, Double(members[index].inFlight) >= (share * Double(members[index].weight)).rounded(.up) {
+                continue
+            }
+            let hash = SplitMix64.mix(keyHash ^ members[index].hash)
+            if let other = best, !Self.precedes(hash, members[index].weight, other.hash, members[other.index].weight) {
+                continue
+            }
+            best = (index, hash)
+        }
+        return best?.index ?? candidates[0]
+    }
+
+    /// How many requests there may be in flight for each unit of weight, with the one that comes; nil without a bound.
+    private func loadPerWeight(_ candidates: [Int], _ members: [PoolMember]) -> Double? {
+        guard let excess else { return nil }
+        var (load, weight) = (1, 0)
+        for index in candidates {
+            load += members[index].inFlight
+            weight += members[index].weight
+        }
+        return Double(load) * (1 + excess) / Double(weight)
+    }
+
+    /// Whether the one with the first hash is to be preferred.
+    private static func precedes(_ hash: UInt64, _ weight: Int, _ otherHash: UInt64, _ otherWeight: Int) -> Bool {
+        if weight == otherWeight { return hash > otherHash }
+        // Of exponential delays, the one with the higher rate is the shortest in proportion to the rate.
+        return -log(fraction(hash)) / Double(weight) < -log(fraction(otherHash)) / Double(otherWeight)
+    }
+
+    /// A number above 0 and below 1.
+    private static func fraction(_ hash: UInt64) -> Double { (Double(hash >> 11) + 0.5) / 0x1p53 }
+}

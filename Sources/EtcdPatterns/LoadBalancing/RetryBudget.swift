@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How often requests may be retried: retries are for single failures, and make it worse when all fail.
+public struct RetryBudget: Sendable, Hashable {
+    /// How many retries there may be for each request: 0.2 allows one for five requests.
+    public var share: Double
+    /// How many retries may be saved up; a balancer begins with as many.
+    public var reserve: Int
+    /// How many instances may be tried for one request, at least 1.
+    public var maximumAttempts: Int
+
+    /// Makes a budget.
+    ///
+    /// - Parameters:
+    ///   - share: How many retries there may be for each request, at least 0.
+    ///   - reserve: How many retries may be saved up, and are there at the beginning.
+    ///   - maximumAttempts: How many instances may be tried for one request.
+    public init(share: Double = 0.2, reserve: Int = 10, maximumAttempts: Int = 3) {
+        self.share = share
+        self.reserve = reserve
+        self.maximumAttempts = maximumAttempts
+    }
+}
+
+/// The retries that are left: a bucket of tokens.
+struct RetryTokens: Sendable {
+    private let budget: RetryBudget
+    private var count: Double
+
+    init(_ budget: RetryBudget) {
+        self.budget = budget
+        count = Double(max(0, budget.reserve))
+    }
+
+    var isEmpty: Bool { count < 1 }
+
+    mutating func earn() { count = min(count + max(0, budget.share), Double(max(0, budget.reserve))) }
+
+    mutating func spend() { count -= 1 }
+}
