@@ -17,6 +17,15 @@ public struct KeyValue: Sendable, Hashable {
     var leaseID: Int64 = 0
 
     init() {}
+
+    /// An entry that was put once, at `revision`.
+    package init(_ key: Key, _ value: Value, at revision: Revision) {
+        self.key = key
+        self.value = value
+        createRevision = revision
+        modRevision = revision
+        version = 1
+    }
 }
 
 /// A point in the history of the store.

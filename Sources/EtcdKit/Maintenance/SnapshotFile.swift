@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A file that is only there when it is complete.
-struct SnapshotFile {
+package struct SnapshotFile {
     private let target: String
     /// Where the bytes are now.
     private var location: String
@@ -29,6 +29,19 @@ struct SnapshotFile {
             if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
             try file.finish(replacing)
             return progress
+        } catch {
+            Platform.remove(file.location)
+            throw error
+        }
+    }
+
+    /// Replaces the file at `path` by one of `bytes`; blocks its thread.
+    package static func replace(_ path: String, with bytes: [UInt8]) throws(EtcdError) {
+        var file = try SnapshotFile(path)
+        defer { Platform.close(file.descriptor) }
+        do throws(EtcdError) {
+            try file.perform { () throws(SystemError) in try Platform.writeAll(bytes, to: file.descriptor) }
+            try file.finish(true)
         } catch {
             Platform.remove(file.location)
             throw error

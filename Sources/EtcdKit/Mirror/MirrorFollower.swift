@@ -37,7 +37,7 @@ struct MirrorFollower: Sendable {
     }
 
     /// All entries at one revision.
-    private static func list(
+    fileprivate static func list(
         _ client: EtcdClient,
         _ range: KeyRange,
         _ options: MirrorOptions
@@ -171,6 +171,12 @@ struct MirrorFollower: Sendable {
 }
 
 extension EtcdClient {
+    /// All entries in `range`, at one revision.
+    package func list(_ range: KeyRange) async throws(EtcdError) -> MirrorSnapshot {
+        let (entries, header) = try await MirrorFollower.list(self, range, MirrorOptions())
+        return MirrorSnapshot(range: range, revision: header.revision, content: entries)
+    }
+
     /// The newest revision of the store, found by the cheapest linearizable read that who may read `range` may make.
     fileprivate func position(near range: KeyRange) async throws(EtcdError) -> ResponseHeader {
         var options = RangeOptions()

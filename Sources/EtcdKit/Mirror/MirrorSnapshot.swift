@@ -11,6 +11,17 @@ public struct MirrorSnapshot: Sendable, Equatable {
     public let revision: Revision
     let content: SortedEntries
 
+    init(range: KeyRange, revision: Revision, content: SortedEntries) {
+        self.range = range
+        self.revision = revision
+        self.content = content
+    }
+
+    /// A snapshot of entries that were not mirrored.
+    package init(range: KeyRange, revision: Revision, entries: some Sequence<KeyValue>) {
+        self.init(range: range, revision: revision, content: SortedEntries(entries))
+    }
+
     /// How many entries there are.
     public var count: Int { content.count }
 

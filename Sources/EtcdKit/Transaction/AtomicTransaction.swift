@@ -122,7 +122,8 @@ public struct AtomicTransaction: Sendable {
 
     /// How an attempt ended.
     enum Outcome {
-        case committed
+        /// In this revision; nil if there was nothing to write.
+        case committed(Revision?)
         /// What was read has changed; this is how it is now.
         case conflict(AtomicSnapshot)
     }
@@ -138,7 +139,7 @@ public struct AtomicTransaction: Sendable {
             writtenKeys: writes.keys.sorted()
         )
         // What was read at one revision and leads to no write was true then.
-        if writes.isEmpty && (conditions.isEmpty || options.isolation.hasSnapshot) { return .committed }
+        if writes.isEmpty && (conditions.isEmpty || options.isolation.hasSnapshot) { return .committed(nil) }
         let operations = writes.sorted { $0.key < $1.key }.map { $1.operation($0) }
         let ranges = conditions.isEmpty ? [] : Array(readRanges.prefix(options.maximumOperations))
         try checkLimits(conditions, operations, ranges)
@@ -147,7 +148,8 @@ public struct AtomicTransaction: Sendable {
             then: operations,
             else: ranges.map { .range($0) }
         )
-        return response.succeeded ? .committed : .conflict(AtomicSnapshot(response, of: ranges))
+        if response.succeeded { return .committed(response.header.revision) }
+        return .conflict(AtomicSnapshot(response, of: ranges))
     }
 
     private func checkLimits(

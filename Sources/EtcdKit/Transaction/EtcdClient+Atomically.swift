@@ -29,6 +29,14 @@ extension EtcdClient {
         _ options: AtomicOptions = AtomicOptions(),
         _ body: (inout AtomicTransaction) async throws -> Result
     ) async throws -> Result {
+        try await atomicallyCommitting(options, body).result
+    }
+
+    /// As ``atomically(_:_:)``, and tells the revision of the commit; nil if nothing was written.
+    package func atomicallyCommitting<Result>(
+        _ options: AtomicOptions = AtomicOptions(),
+        _ body: (inout AtomicTransaction) async throws -> Result
+    ) async throws -> (result: Result, revision: Revision?) {
         try options.check()
         var ranges = options.prefetchedKeys.map { KeyRange.key($0) }
         var prefetched: AtomicSnapshot?
@@ -42,7 +50,7 @@ extension EtcdClient {
                 let result = try await body(&transaction)
                 if !transaction.isDoomed {
                     switch try await transaction.commit() {
-                    case .committed: return result
+                    case .committed(let revision): return (result, revision)
                     case .conflict(let present): prefetched = present
                     }
                 }

@@ -3,13 +3,13 @@
 import COpenSSL
 
 /// OpenSSL's SHA-256, of bytes that come one after the other.
-final class SHA256 {
+package final class SHA256 {
     static let digestLength = 32
 
     private let context = EVP_MD_CTX_new()
     private var isValid: Bool
 
-    init() {
+    package init() {
         isValid = EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1
     }
 
@@ -17,12 +17,12 @@ final class SHA256 {
         EVP_MD_CTX_free(context)
     }
 
-    func update(_ bytes: ArraySlice<UInt8>) {
+    package func update(_ bytes: ArraySlice<UInt8>) {
         isValid = bytes.withUnsafeBytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) } == 1 && isValid
     }
 
     /// Ends the sum; nil if OpenSSL could not make it, for want of memory.
-    func finish() -> [UInt8]? {
+    package func finish() -> [UInt8]? {
         var digest = [UInt8](repeating: 0, count: Self.digestLength)
         defer { isValid = false }
         return isValid && EVP_DigestFinal_ex(context, &digest, nil) == 1 ? digest : nil

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+/// What is wrong with a configuration, one of its values, or a snapshot of it.
+///
+/// What goes wrong on the way to etcd is an `EtcdError`.
+public struct ConfigError: Error, Sendable, CustomStringConvertible {
+    /// What kind of error it is.
+    ///
+    /// More may be added, so a `switch` over codes needs a `default`.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        /// The name of the code, as in the source.
+        public let description: String
+
+        /// There is no value, and no default was given.
+        public static let missing = Self(description: "missing")
+        /// The value is not of the wanted type.
+        public static let wrongType = Self(description: "wrongType")
+        /// A validator refuses the configuration.
+        public static let invalid = Self(description: "invalid")
+        /// The key is empty, or begins with a dot, as the library's own keys do.
+        public static let invalidKey = Self(description: "invalidKey")
+        /// Somebody has changed the configuration meanwhile, so nothing was done.
+        public static let conflict = Self(description: "conflict")
+        /// There is no snapshot of the name.
+        public static let noSnapshot = Self(description: "noSnapshot")
+        /// There is a snapshot of the name already.
+        public static let snapshotExists = Self(description: "snapshotExists")
+        /// A snapshot, or the file with the last state, is not as it was written.
+        public static let damaged = Self(description: "damaged")
+        /// The file with the last state is older than it may be.
+        public static let tooOld = Self(description: "tooOld")
+        /// All readers see what was restored, but the plain keys do not have it all yet; the next change sees to that.
+        public static let unfinished = Self(description: "unfinished")
+    }
+
+    /// What kind of error it is: the part to decide by.
+    public let code: Code
+    /// The key in question, if it is about one.
+    public let key: Key?
+    /// The value as it is stored, if there is one.
+    public let value: Value?
+    /// What happened, for people: with the key, the value and the wanted type, where the error is about a value.
+    public let message: String
+    /// The error behind this one, if any.
+    public let cause: (any Error)?
+
+    init(_ code: Code, _ message: String, key: Key? = nil, value: Value? = nil, cause: (any Error)? = nil) {
+        self.code = code
+        self.key = key
+        self.value = value
+        self.message = message
+        self.cause = cause
+    }
+
+    /// Says that a value is not as it should be, for validators.
+    ///
+    /// - Parameters:
+    ///   - key: The key of the value.
+    ///   - message: What is wrong, such as `must be at least 1`.
+    /// - Returns: An error with the code `invalid`.
+    public static func invalid(_ key: Key, _ message: String) -> ConfigError {
+        ConfigError(.invalid, "\"\(key)\" \(message)", key: key)
+    }
+
+    static func missing(_ key: Key) -> ConfigError {
+        ConfigError(.missing, "\"\(key)\" has no value", key: key)
+    }
+
+    static func wrongType(_ key: Key, _ value: Value, wanted: String, cause: (any Error)? = nil) -> ConfigError {
+        let text = value.description
+        let shown = text.count > 200 ? "\(text.prefix(200))…" : text
+        let message = "\"\(key)\" is \"\(shown)\", not \(wanted)"
+        return ConfigError(.wrongType, message, key: key, value: value, cause: cause)
+    }
+
+    /// The objection of a validator, which may throw what it likes.
+    static func refusal(_ error: any Error) -> ConfigError {
+        error as? ConfigError ?? ConfigError(.invalid, "the configuration is refused: \(error)", cause: error)
+    }
+
+    /// The code, the message and the cause in one line.
+    public var description: String {
+        let text = "\(code): \(message)"
+        return cause.map { "\(text) (\($0))" } ?? text
+    }
+}

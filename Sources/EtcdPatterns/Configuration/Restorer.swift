@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// Replaces all values of a configuration at once, however many they are.
+///
+/// What fits is one transaction. What does not is written aside, in pieces, and comes into effect by one transaction that
+/// puts a pointer to it. Then it is copied to the plain keys, and the pointer is deleted: a redo log. Who is killed before
+/// the pointer leaves the old state, and after it the new one, and whoever changes the configuration next copies the rest.
+struct Restorer: Sendable {
+    let client: EtcdClient
+    let layout: ConfigLayout
+
+    /// What one transaction may have: a little less than etcd allows with its default settings.
+    private static let limit = (operations: 120, bytes: 1 << 20)
+
+    // MARK: Reading
+
+    /// The keys as they are at one revision, once no copying is pending: it is done first.
+    func settled() async throws -> MirrorSnapshot {
+        while true {
+            let content = try await client.list(layout.range)
+            if content[layout.pointer] == nil { return content }
+            try await finish(content)
+        }
+    }
+
+    // MARK: Replacing
+
+    /// Makes `target` the configuration if it is still as in `content`.
+    ///
+    /// - Returns: The revision that did it, where it is known; nil if there was nothing to do.
+    /// - Throws: ``ConfigError`` with the code `conflict` or `unfinished`; `EtcdError`, after which nothing has changed,
+    ///   unless its code is `ambiguous`.
+    func replace(_ content: MirrorSnapshot, with target: ConfigState) async throws -> Revision? {
+        var old: [Key: Value] = [:]
+        for entry in content { if let key = layout.key(entry.key) { old[key] = entry.value } }
+        let isUnchanged = conditions(for: content, old.keys)
+        var puts: [(key: Key, value: Value)] = []
+        for (key, value) in target.values where old.removeValue(forKey: key) != value {
+            puts.append((key, value))
+        }
+        if puts.isEmpty && old.isEmpty { return nil }
+        var steps: [TransactionOperation] = []
+        for (key, value) in puts { steps.append(.put(try layout.full(key), value)) }
+        for key in old.keys { steps.append(.delete(try layout.full(key))) }
+        if let last = old.keys.max() { steps.append(.put(layout.deletion, Value(bytes: last.bytes))) }
+        let size = puts.reduce(0) { $0 + $1.key.bytes.count + layout.name.bytes.count + $1.value.bytes.count + 32 }
+        if steps.count <= Self.limit.operations, size <= Self.limit.bytes {
+            let response = try await client.transaction(if: isUnchanged, then: steps)
+            if response.succeeded { return response.header.revision }
+            throw conflict
+        }
+        return try await stage(target, if: isUnchanged)
+    }
+
+    private var conflict: ConfigError {
+        ConfigError(.conflict, "somebody has changed \"\(layout.name)\" meanwhile: nothing was done")
+    }
+
+    /// What holds as long as the configuration is as in `content`.
+    ///
+    /// A deletion by this library puts a key; of others, it is seen where there are not too many keys to ask for each.
+    private func conditions(for content: MirrorSnapshot, _ keys: some Collection<Key>) -> [Compare] {
+        var conditions = [Compare.isMissing(layout.pointer)]
+        conditions += layout.guarded.map { .modRevision(in: $0) < content.revision.next }
+        if keys.count <= Self.limit.operations {
+            conditions += keys.compactMap { try? layout.full($0) }.map { .exists($0) }
+        }
+        return conditions
+    }
+
+    /// Writes `target` aside, puts the pointer to it, and copies it.
+    private func stage(_ target: ConfigState, if isUnchanged: [Compare]) async throws -> Revision? {
+        let id = String(UInt64.random(in: .min ... .max), radix: 16)
+        let folder = layout.stages
+        var revision: Revision?
+        do {
+            // What others have given up; who still is at it has a conflict.
+            try await client.transaction(if: [.isMissing(layout.pointer)], then: [.delete(.prefix(folder))])
+            let (stored, areThere) = try await StoredState.write(target.encoded, as: id, in: folder, client)
+            // Of the conditions for single keys, there is room for those that also the pieces leave room for.
+            let conditions = areThere + isUnchanged.prefix(max(3, Self.limit.operations - areThere.count))
+            let flip = TransactionOperation.put(layout.pointer, StoredJSON.encode(stored))
+            let response = try await client.transaction(if: conditions, then: [flip])
+            if !response.succeeded { throw conflict }
+            revision = response.header.revision
+        } catch {
+            guard try await isInEffect(id, after: error) else { throw error }
+        }
+        do {
+            _ = try await settled()
+        } catch {
+            let text = "\"\(layout.name)\" is restored for all who read it by this library, not yet in its plain keys"
+            throw ConfigError(.unfinished, text, cause: error)
+        }
+        return revision
+    }
+
+    /// Finds out what has become of a staged state, and sees to it that it stays so.
+    private func isInEffect(_ id: String, after error: any Error) async throws -> Bool {
+        let client = client
+        let (pointer, pieces) = (layout.pointer, layout.stages + "\(id)/")
+        // Without its pieces, it cannot come into effect any more.
+        let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
+            do throws(EtcdError) {
+                let isNone = [Compare.isMissing(pointer)]
+                let deletion = TransactionOperation.delete(.prefix(pieces))
+                return .success(try await client.transaction(if: isNone, then: [deletion], else: [.get(pointer)]))
+            } catch {
+                return .failure(error)
+            }
+        }
+        // Where there is no answer, what is known is the first error.
+        guard case .success(let response) = outcome else { return false }
+        if let entry = response.results.first?.entries.first {
+            return try StoredJSON.decode(entry, as: StoredState.self).id == id
+        }
+        guard case EtcdError.Code.ambiguous = error, case .delete(let deletion)? = response.results.first else {
+            return false
+        }
+        // The pieces were there, so it was not in effect. If they were not, another may have copied it, or given it up.
+        if deletion.deleted > 0 { throw EtcdError(.unavailable, "nothing was restored", cause: error) }
+        return false
+    }
+
+    // MARK: Copying
+
+    /// Copies the state that is in effect to the plain keys, and deletes the pointer to it.
+    ///
+    /// Several may do so at once. Each step has the conditions that the pointer is the same, and that the key was not
+    /// put since the pointer was, by another copyist or by somebody who knows better.
+    private func finish(_ first: MirrorSnapshot) async throws {
+        var view = ConfigView(layout)
+        var content = first
+        let start = content[layout.pointer]?.modRevision
+        while let (pointer, state) = try view.pending(in: content), pointer.modRevision == start {
+            let isSame = Compare.Target.modRevision(layout.pointer) == pointer.modRevision
+            var isDone = true
+            for batch in Self.batches(try copies(of: state, since: pointer.modRevision, to: content)) {
+                let conditions = [isSame] + batch.map(\.condition)
+                guard try await client.transaction(if: conditions, then: batch.map(\.operation)).succeeded else {
+                    isDone = false
+                    break
+                }
+            }
+            if isDone {
+                try await client.transaction(
+                    if: [isSame],
+                    then: [.delete(layout.pointer), .delete(.prefix(layout.stages))]
+                )
+                return
+            }
+            content = try await client.list(layout.range)
+        }
+    }
+
+    private struct Copy {
+        let condition: Compare
+        let operation: TransactionOperation
+        let size: Int
+    }
+
+    /// What is to be done for the plain keys to be as the state in effect.
+    private func copies(
+        of state: ConfigState,
+        since revision: Revision,
+        to content: MirrorSnapshot
+    ) throws(ConfigError) -> [Copy] {
+        var copies: [Copy] = []
+        var kept: Set<Key> = []
+        for (key, value) in state.values {
+            let full = try layout.full(key)
+            kept.insert(full)
+            if let present = content[full], present.modRevision > revision || present.value == value { continue }
+            let size = full.bytes.count * 2 + value.bytes.count + 64
+            let isOld = Compare.Target.modRevision(full) < revision.next
+            copies.append(Copy(condition: isOld, operation: .put(full, value), size: size))
+        }
+        for entry in content where entry.modRevision <= revision && !kept.contains(entry.key) {
+            guard layout.key(entry.key) != nil else { continue }
+            let isOld = Compare.Target.modRevision(entry.key) < revision.next
+            copies.append(Copy(condition: isOld, operation: .delete(entry.key), size: entry.key.bytes.count * 2 + 64))
+        }
+        return copies
+    }
+
+    private static func batches(_ copies: [Copy]) -> [ArraySlice<Copy>] {
+        var batches: [ArraySlice<Copy>] = []
+        var (start, size) = (0, 0)
+        for (index, copy) in copies.enumerated() {
+            if index > start, index - start == limit.operations || size + copy.size > limit.bytes {
+                batches.append(copies[start..<index])
+                (start, size) = (index, 0)
+            }
+            size += copy.size
+        }
+        if start < copies.count { batches.append(copies[start...]) }
+        return batches
+    }
+}
