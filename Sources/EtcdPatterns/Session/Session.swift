@@ -143,10 +143,13 @@ public final class Session: Sendable {
         for sweeper in sweepers { await sweeper.value }
         if tenure.loss?.reason == .leaseEnded { return }
         let id = lease.id
-        let client = client.with(timeout: min(lease.timeToLive, client.timeout))
+        let client = hurried
         // Where this fails, the lease is gone already or ends by itself, as documented.
         await shielded { try? await client.leases.revoke(id) }
     }
+
+    /// The client with as much time for a call as the lease lives.
+    var hurried: EtcdClient { client.with(timeout: min(lease.timeToLive, client.timeout)) }
 
     // MARK: Stragglers
 
