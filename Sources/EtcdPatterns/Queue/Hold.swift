@@ -40,7 +40,8 @@ final class Hold: Sendable {
 
     deinit {
         watching.cancel()
-        if releasing.withLock({ $0 == nil }) { queue.session.sweep(key) }
+        if releasing.withLock({ $0 != nil }) { return }
+        if candidacy.hasLooseEnds { queue.session.sweep(key) } else { queue.session.sweepOnce(key) }
     }
 
     /// Ends the tenure when the key is deleted.

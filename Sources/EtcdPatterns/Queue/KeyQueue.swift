@@ -86,7 +86,7 @@ struct KeyQueue: Sendable {
             TransactionOperation.range(range, options: first)
         )
         // An attempt is not cancelled, since that would leave its outcome open, but short.
-        let client = client.with(timeout: min(client.timeout, max(.seconds(1), session.lease.timeToLive / 3)))
+        let client = client.with(timeout: session.attemptTimeout)
         var failures = 0
         while true {
             try Task.checkCancellation()
@@ -145,17 +145,8 @@ struct KeyQueue: Sendable {
         let deadline = ContinuousClock.now + min(session.lease.timeToLive, client.timeout)
         let key = candidacy.key
         let isOwn = candidacy.createRevision.map { [Compare.Target.createRevision(key) == $0] } ?? []
-        var failures = 0
-        while true {
-            do throws(EtcdError) {
-                try await client.with(timeout: deadline - .now).transaction(if: isOwn, then: [.delete(key)])
-                return
-            } catch {
-                // To delete it once more does no harm.
-                guard error.code == .ambiguous || error.code.isTransient, .now < deadline else { throw error }
-            }
-            failures += 1
-            try? await Task.sleep(for: client.retry.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+        try await client.insist(until: deadline, attempt: session.attemptTimeout) { client throws(EtcdError) in
+            try await client.transaction(if: isOwn, then: [.delete(key)])
         }
     }
 

@@ -48,4 +48,27 @@ extension EtcdClient {
             if error.code != .compacted { throw error }
         }
     }
+
+    /// Repeats `operation`, which does no harm when it is done twice, until its outcome is known or the time is over.
+    ///
+    /// An attempt is short, so that an endpoint that does not answer leaves time for another.
+    @discardableResult
+    func insist<Result>(
+        until deadline: ContinuousClock.Instant? = nil,
+        attempt: Duration,
+        _ operation: (EtcdClient) async throws(EtcdError) -> Result
+    ) async throws(EtcdError) -> Result {
+        var failures = 0
+        while true {
+            do throws(EtcdError) {
+                return try await operation(with(timeout: min(attempt, deadline.map { $0 - .now } ?? attempt)))
+            } catch {
+                let isOver = Task.isCancelled || deadline.map { $0 <= .now } ?? false
+                guard error.code == .ambiguous || error.code.isTransient, !isOver else { throw error }
+            }
+            failures += 1
+            // A cancelled pause is noticed by the next attempt.
+            try? await Task.sleep(for: retry.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+        }
+    }
 }

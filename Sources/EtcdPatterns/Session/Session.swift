@@ -23,8 +23,7 @@ public final class Session: Sendable {
     let tenure: Tenure
     private let news = SessionNews()
     private let keeping: Task<Void, Never>
-    /// Delete keys that may come to be after they were given up.
-    private let sweepers = Lock<[Task<Void, Never>]>([])
+    private let sweeper: Sweeper
 
     /// Opens a session: grants a lease, and keeps it alive from now on.
     ///
@@ -40,13 +39,13 @@ public final class Session: Sendable {
         self.lease = lease
         self.client = client
         self.tenure = tenure
+        sweeper = Sweeper(client)
         keeping = Task { [news] in await Self.keep(lease, client, tenure, news) }
     }
 
     deinit {
         tenure.end(CoordinationLoss(.closed))
         keeping.cancel()
-        for sweeper in sweepers.withLock({ $0 }) { sweeper.cancel() }
     }
 
     // MARK: How it stands
@@ -86,6 +85,8 @@ public final class Session: Sendable {
             await group.next()
             group.cancelAll()
         }
+        // Whoever does not renew holds nothing.
+        tenure.end(CoordinationLoss(.closed))
         news.send(.lost(tenure.loss ?? CoordinationLoss(.closed)))
     }
 
@@ -124,48 +125,39 @@ public final class Session: Sendable {
         tenure.end(loss)
         keeping.cancel()
         await keeping.value
-        let sweepers = sweepers.withLock { sweepers in
-            defer { sweepers = [] }
-            return sweepers
-        }
-        for sweeper in sweepers { sweeper.cancel() }
-        for sweeper in sweepers { await sweeper.value }
+        await sweeper.close()
         if tenure.loss?.reason == .leaseEnded { return }
         let id = lease.id
-        let client = hurried
+        let (client, attempt) = (client, attemptTimeout)
+        let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
         // Where this fails, the lease is gone already or ends by itself, as documented.
-        await shielded { try? await client.leases.revoke(id) }
+        await shielded {
+            try? await client.insist(until: deadline, attempt: attempt) { client throws(EtcdError) in
+                try await client.leases.revoke(id)
+            }
+        }
     }
+
+    /// How long one attempt of several may take.
+    var attemptTimeout: Duration { min(client.timeout, max(.seconds(1), lease.timeToLive / 3)) }
 
     /// The client with as much time for a call as the lease lives.
     var hurried: EtcdClient { client.with(timeout: min(lease.timeToLive, client.timeout)) }
 
-    // MARK: Stragglers
+    // MARK: Keys that were given up
+
+    /// Deletes `key`, of which no put can take effect any more, in the background.
+    func sweepOnce(_ key: Key) {
+        sweeper.delete(key)
+    }
 
     /// Deletes `key`, now and whenever it comes to be, until the session ends, and the key with it.
     ///
     /// A put whose outcome is unknown may take effect late, after the key was deleted.
     func sweep(_ key: Key) {
-        let client = client
-        let sweeper = Task { await Self.sweep(key, client) }
-        sweepers.withLock { $0.append(sweeper) }
-        // Whoever ends the session from now on ends the sweeper too.
-        if !isAlive { sweeper.cancel() }
-    }
-
-    private static func sweep(_ key: Key, _ client: EtcdClient) async {
-        while !Task.isCancelled {
-            do throws(EtcdError) {
-                let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
-                if let entry = response.entries.first {
-                    let isSame = Compare.Target.createRevision(key) == entry.createRevision
-                    try await client.transaction(if: [isSame], then: [.delete(key)])
-                }
-                try await client.awaitChange(in: .key(key), after: response.header.revision) { $0.kind == .put }
-            } catch {
-                // What it could not delete, the end of the lease will.
-                if error.code != .ambiguous && !error.code.isTransient { return }
-            }
-        }
+        // The keys of one session in one queue begin alike.
+        let parent = key.bytes.lastIndex(of: UInt8(ascii: "/")).map { Key(bytes: Array(key.bytes[...$0])) } ?? ""
+        let prefix = parent + Key("\(lease.id)-")
+        sweeper.delete(key, whenever: key.hasPrefix(prefix) ? prefix : key)
     }
 }
