@@ -180,11 +180,14 @@ struct KeyQueue: Sendable {
         guard response.results.first?.entries.first?.createRevision == createRevision else {
             throw CoordinationLoss(.keyDeleted)
         }
-        let keys = response.results.last?.entries.map(\.key) ?? []
-        let predecessor = keys.first { role == .exclusive || !Self.isShared($0) }
-        guard let predecessor else { return .first }
+        let entries = response.results.last?.entries ?? []
+        guard let entry = entries.first(where: { role == .exclusive || !Self.isShared($0.key) }) else { return .first }
+        let predecessor = entry.key
         if predecessor.bytes.dropFirst(name.bytes.count + 1).contains(UInt8(ascii: "/")) {
             throw EtcdError(.invalidArgument, "\"\(name)\" is the beginning of another name: there is \(predecessor)")
+        }
+        if entry.lease == nil {
+            throw EtcdError(.invalidArgument, "\"\(name)\" never becomes free: \(predecessor) has no lease")
         }
         return .behind(predecessor, asOf: response.header.revision)
     }
