@@ -48,10 +48,10 @@ struct WorkerFaults: Sendable {
         while true {
             // Longer than the lease lives, or not.
             let length = Duration.milliseconds(isFirst ? 4_000 : Int.random(in: 300...4_500, using: &generator))
-            let isTimed = isFirst || Int.random(in: 0..<4, using: &generator) > 0
+            let isTimed = isFirst || Bool.random(using: &generator)
             if deck.isEmpty { deck = WorkerFault.allCases.shuffled(using: &generator) }
             let fault = deck.removeFirst()
-            try await Task.sleep(for: .milliseconds(Int.random(in: 0...1_500, using: &generator)))
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...2_500, using: &generator)))
             if isTimed { await Self.awaitCriticalMoment(of: place.current) }
             if .now + length > end { return }
             counts[fault, default: 0] += 1
