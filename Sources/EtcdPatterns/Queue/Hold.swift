@@ -49,7 +49,8 @@ final class Hold: Sendable {
         var revision = createRevision
         while tenure.loss == nil, !Task.isCancelled {
             do throws(EtcdError) {
-                try await client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete }
+                let isDeleted = try await client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete }
+                if isDeleted { return tenure.end(CoordinationLoss(.keyDeleted)) }
                 let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
                 if response.entries.first?.createRevision != createRevision {
                     return tenure.end(CoordinationLoss(.keyDeleted))

@@ -34,19 +34,23 @@ extension EtcdClient {
 extension EtcdClient {
     /// Waits for a change in `range` after `revision`, of the kind that `isAwaited` says, or until it cannot be known
     /// whether there was one.
+    ///
+    /// - Returns: Whether there was one.
+    @discardableResult
     func awaitChange(
         in range: KeyRange,
         after revision: Revision,
         _ isAwaited: (WatchEvent) -> Bool
-    ) async throws(EtcdError) {
+    ) async throws(EtcdError) -> Bool {
         var options = WatchOptions()
         options.lane = .coordination
         var events = watch(range, from: revision.next, options: options).makeAsyncIterator()
         do throws(EtcdError) {
-            while let event = try await events.next(), !isAwaited(event) {}
+            while let event = try await events.next() { if isAwaited(event) { return true } }
         } catch {
             if error.code != .compacted { throw error }
         }
+        return false
     }
 
     /// Repeats `operation`, which does no harm when it is done twice, until its outcome is known or the time is over.

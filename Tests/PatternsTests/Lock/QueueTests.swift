@@ -49,4 +49,31 @@ struct QueueTests {
             }
         }
     }
+
+    @Test("a holder that hears of the deletion of its key asks nobody whether that is true")
+    func deletionIsProof() async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            try await withFaultProxy(to: endpoint) { proxy in
+                let client = try EtcdClient(endpoints: proxy.endpoint)
+                let witness = try EtcdClient(endpoints: endpoint)
+                let session = try await Session(client, timeToLive: .seconds(60))
+                let grant = try await DistributedLock("lock", session: session).acquire()
+                // It watches; from now on, what it asks does not arrive.
+                let member = try #require(cluster.members.first)
+                try await eventually("it watches") {
+                    try await member.metric("etcd_debugging_mvcc_watcher_total") == 1
+                }
+                await proxy.stall(.toServer)
+                #expect(grant.isHeld)
+                try await witness.delete(grant.key)
+                #expect(try await grant.lost.reason == .keyDeleted)
+                #expect(session.isAlive, "the control: the lease has time")
+                await proxy.resume()
+                await session.close()
+                await client.close()
+                await witness.close()
+            }
+        }
+    }
 }
