@@ -24,6 +24,7 @@ public final class Session: Sendable {
     private let news = SessionNews()
     private let keeping: Task<Void, Never>
     private let sweeper: Sweeper
+    private let ending = Lock<Task<Void, Never>?>(nil)
 
     /// Opens a session: grants a lease, and keeps it alive from now on.
     ///
@@ -121,20 +122,27 @@ public final class Session: Sendable {
         await end(CoordinationLoss(.abandoned, cause: cause))
     }
 
+    /// Ends it; only the first call does something, the others wait for it.
     private func end(_ loss: CoordinationLoss) async {
         tenure.end(loss)
+        let task = ending.withLock { task in
+            if let task { return task }
+            let new = Task { await finish() }
+            task = new
+            return new
+        }
+        await task.value
+    }
+
+    private func finish() async {
         keeping.cancel()
         await keeping.value
         await sweeper.close()
         if tenure.loss?.reason == .leaseEnded { return }
-        let id = lease.id
-        let (client, attempt) = (client, attemptTimeout)
         let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
         // Where this fails, the lease is gone already or ends by itself, as documented.
-        await shielded {
-            try? await client.insist(until: deadline, attempt: attempt) { client throws(EtcdError) in
-                try await client.leases.revoke(id)
-            }
+        try? await client.insist(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
+            try await client.leases.revoke(lease.id)
         }
     }
 
