@@ -4,7 +4,7 @@
 SWIFT_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tsan fault-run crosscheck lint dependencies
+.PHONY: help demo test tsan fault-run pattern-run crosscheck lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ tsan: dependencies ## Run all tests under ThreadSanitizer
 
 fault-run: dependencies ## Harm a cluster for ten minutes while clients work on it, and check what they were promised
 	scripts/fault-run.sh $(SWIFT_FLAGS)
+
+pattern-run: dependencies ## Harm the holders of locks for some minutes, and check that the locks keep what they promise
+	scripts/pattern-run.sh $(SWIFT_FLAGS)
 
 crosscheck: dependencies ## Check the wire format against Python's protobuf, both ways, on fresh random messages
 	scripts/crosscheck.sh $(SWIFT_FLAGS)

@@ -67,7 +67,8 @@ extension Worker {
             let response = try? await client.transaction(if: [isGone], then: [.get(mark)])
             if let response, response.succeeded {
                 let isDone = response.results.first?.entries.first?.value == Value(operation)
-                return WorkerEvent(isDone ? .acknowledged : .refused, operation: operation, text: "found out").tell()
+                let kind = isDone ? WorkerEvent.Kind.acknowledged : .refused
+                return WorkerEvent(kind, operation: operation, text: WorkerEvent.foundOut).tell()
             }
             try? await Task.sleep(for: .milliseconds(20))
         }

@@ -35,6 +35,9 @@ struct WorkerEvent: Sendable, Codable, Hashable {
     var value: Int?
     var text: String?
 
+    /// The text of an outcome that was unknown at first.
+    static let foundOut = "found out"
+
     static var now: TimeInterval { ProcessInfo.processInfo.systemUptime }
 
     init(_ kind: Kind, token: Int64? = nil, operation: String? = nil, value: Int? = nil, text: String? = nil) {

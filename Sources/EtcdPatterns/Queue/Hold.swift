@@ -54,7 +54,8 @@ final class Hold: Sendable {
 
     deinit {
         watching.cancel()
-        if releasing.withLock({ $0 == nil }) { queue.session.sweep(key) }
+        if releasing.withLock({ $0 != nil }) { return }
+        if candidacy.hasLooseEnds { queue.session.sweep(key) } else { queue.session.sweepOnce(key) }
     }
 
     /// Ends the tenure when the key is deleted.
@@ -62,7 +63,9 @@ final class Hold: Sendable {
         var revision = createRevision
         while tenure.loss == nil, !Task.isCancelled {
             do throws(EtcdError) {
-                try await session.client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete }
+                let client = session.client
+                let isDeleted = try await client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete }
+                if isDeleted { return tenure.end(CoordinationLoss(.keyDeleted)) }
                 let response = try await session.read([.get(key)])
                 if response.results.first?.entries.first?.createRevision != createRevision {
                     return tenure.end(CoordinationLoss(.keyDeleted))

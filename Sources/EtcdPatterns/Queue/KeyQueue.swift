@@ -93,10 +93,14 @@ struct KeyQueue: Sendable {
             throw CoordinationLoss(.keyDeleted)
         }
         let entries = response.results.last?.entries ?? []
-        let predecessor = entries.first { role == .exclusive || Role(of: $0) == .exclusive }?.key
-        guard let predecessor else { return .first }
+        let entry = entries.first { role == .exclusive || Role(of: $0) == .exclusive }
+        guard let entry else { return .first }
+        let predecessor = entry.key
         if predecessor.bytes.dropFirst(name.bytes.count + 1).contains(UInt8(ascii: "/")) {
             throw EtcdError(.invalidArgument, "\"\(name)\" is the beginning of another name: there is \(predecessor)")
+        }
+        if entry.lease == nil {
+            throw EtcdError(.invalidArgument, "\"\(name)\" never becomes free: \(predecessor) has no lease")
         }
         return .behind(predecessor, asOf: response.header.revision)
     }

@@ -34,18 +34,45 @@ extension EtcdClient {
 extension EtcdClient {
     /// Waits for a change in `range` after `revision`, of the kind that `isAwaited` says, or until it cannot be known
     /// whether there was one.
+    ///
+    /// - Returns: Whether there was one.
+    @discardableResult
     func awaitChange(
         in range: KeyRange,
         after revision: Revision,
         _ isAwaited: (WatchEvent) -> Bool
-    ) async throws(EtcdError) {
+    ) async throws(EtcdError) -> Bool {
         var options = WatchOptions()
         options.lane = .coordination
         var events = watch(range, from: revision.next, options: options).makeAsyncIterator()
         do throws(EtcdError) {
-            while let event = try await events.next(), !isAwaited(event) {}
+            while let event = try await events.next() { if isAwaited(event) { return true } }
         } catch {
             if error.code != .compacted { throw error }
+        }
+        return false
+    }
+
+    /// Repeats `operation`, which does no harm when it is done twice, until its outcome is known or the time is over.
+    ///
+    /// An attempt is short, so that an endpoint that does not answer leaves time for another.
+    @discardableResult
+    func insist<Result>(
+        until deadline: ContinuousClock.Instant? = nil,
+        attempt: Duration,
+        _ operation: (EtcdClient) async throws(EtcdError) -> Result
+    ) async throws(EtcdError) -> Result {
+        var failures = 0
+        while true {
+            do throws(EtcdError) {
+                return try await operation(with(timeout: min(attempt, deadline.map { $0 - .now } ?? attempt)))
+            } catch {
+                let isOver = Task.isCancelled || deadline.map { $0 <= .now } ?? false
+                guard error.code == .ambiguous || error.code.isTransient, !isOver else { throw error }
+            }
+            failures += 1
+            // A cancelled pause is noticed by the next attempt.
+            try? await Task.sleep(for: retry.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
         }
     }
 

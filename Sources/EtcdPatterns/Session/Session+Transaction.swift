@@ -54,11 +54,10 @@ extension Session {
         until deadline: ContinuousClock.Instant? = nil,
         onUnknown: () -> Void = {}
     ) async throws -> TransactionResponse {
-        let patience = min(client.timeout, max(.seconds(1), lease.timeToLive / 3))
         var failures = 0
         while true {
             try checkCancellation()
-            let timeout = deadline.map { min(patience, $0 - .now) } ?? patience
+            let timeout = deadline.map { min(attemptTimeout, $0 - .now) } ?? attemptTimeout
             let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
                 do throws(EtcdError) {
                     return .success(

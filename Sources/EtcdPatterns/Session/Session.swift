@@ -23,8 +23,8 @@ public final class Session: Sendable {
     let tenure: Tenure
     private let news = SessionNews()
     private let keeping: Task<Void, Never>
-    /// Delete keys that may come to be after they were given up.
-    private let sweepers = Lock<[Task<Void, Never>]>([])
+    private let sweeper: Sweeper
+    private let ending = Lock<Task<Void, Never>?>(nil)
     /// The highest revision in an answer to a transaction of this session.
     let newestRevision = Lock(Revision(rawValue: 0))
 
@@ -51,13 +51,13 @@ public final class Session: Sendable {
         self.lease = lease
         self.client = client
         self.tenure = tenure
+        sweeper = Sweeper(client)
         keeping = Task { [news] in await Self.keep(lease, client, tenure, news) }
     }
 
     deinit {
         tenure.end(CoordinationLoss(.closed))
         keeping.cancel()
-        for sweeper in sweepers.withLock({ $0 }) { sweeper.cancel() }
     }
 
     // MARK: How it stands
@@ -97,6 +97,8 @@ public final class Session: Sendable {
             await group.next()
             group.cancelAll()
         }
+        // Whoever does not renew holds nothing.
+        tenure.end(CoordinationLoss(.closed))
         news.send(.lost(tenure.loss ?? CoordinationLoss(.closed)), isLast: true)
     }
 
@@ -131,51 +133,50 @@ public final class Session: Sendable {
         await end(CoordinationLoss(.abandoned, cause: cause))
     }
 
+    /// Ends it; only the first call does something, the others wait for it.
     private func end(_ loss: CoordinationLoss) async {
         tenure.end(loss)
+        let task = ending.withLock { task in
+            if let task { return task }
+            let new = Task { await finish() }
+            task = new
+            return new
+        }
+        await task.value
+    }
+
+    private func finish() async {
         keeping.cancel()
         await keeping.value
-        let sweepers = sweepers.withLock { sweepers in
-            defer { sweepers = [] }
-            return sweepers
-        }
-        for sweeper in sweepers { sweeper.cancel() }
-        for sweeper in sweepers { await sweeper.value }
+        await sweeper.close()
         if tenure.loss?.reason == .leaseEnded { return }
-        let id = lease.id
-        let client = hurried
+        let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
         // Where this fails, the lease is gone already or ends by itself, as documented.
-        await shielded { try? await client.leases.revoke(id) }
+        try? await client.insist(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
+            try await client.leases.revoke(lease.id)
+        }
     }
+
+    /// How long one attempt of several may take.
+    var attemptTimeout: Duration { min(client.timeout, max(.seconds(1), lease.timeToLive / 3)) }
 
     /// The client with as much time for a call as the lease lives.
     var hurried: EtcdClient { client.with(timeout: min(lease.timeToLive, client.timeout)) }
 
-    // MARK: Stragglers
+    // MARK: Keys that were given up
+
+    /// Deletes `key`, of which no put can take effect any more, in the background.
+    func sweepOnce(_ key: Key) {
+        sweeper.delete(key)
+    }
 
     /// Deletes `key`, now and whenever it comes to be, until the session ends, and the key with it.
     ///
     /// A put whose outcome is unknown may take effect late, after the key was deleted.
     func sweep(_ key: Key) {
-        let sweeper = Task { [client] in await Self.sweep(key, client) }
-        sweepers.withLock { $0.append(sweeper) }
-        // Whoever ends the session from now on ends the sweeper too.
-        if !isAlive { sweeper.cancel() }
-    }
-
-    private static func sweep(_ key: Key, _ client: EtcdClient) async {
-        while !Task.isCancelled {
-            do throws(EtcdError) {
-                let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
-                if let entry = response.entries.first {
-                    let isSame = Compare.Target.createRevision(key) == entry.createRevision
-                    try await client.transaction(if: [isSame], then: [.delete(key)])
-                }
-                try await client.awaitChange(in: .key(key), after: response.header.revision) { $0.kind == .put }
-            } catch {
-                // What it could not delete, the end of the lease will.
-                if error.code != .ambiguous && !error.code.isTransient { return }
-            }
-        }
+        // The keys of one session in one queue begin alike.
+        let parent = key.bytes.lastIndex(of: UInt8(ascii: "/")).map { Key(bytes: Array(key.bytes[...$0])) } ?? ""
+        let prefix = parent + Key("\(lease.id)-")
+        sweeper.delete(key, whenever: key.hasPrefix(prefix) ? prefix : key)
     }
 }

@@ -42,14 +42,22 @@ struct CounterHistory: Sendable {
         zip([0] + changes.map(\.value), changes.map(\.value)).count { $0 + 1 != $1 }
     }
 
+    /// How many writes were refused although they had been sent: by the guard, at the server.
+    private var refusedLate: Int {
+        let attempts = events.joined().filter { $0.kind == .attempted }
+        let times = Dictionary(attempts.map { ($0.operation, $0.time) }, uniquingKeysWith: max)
+        return events.joined().count { $0.kind == .refused && $0.time - (times[$0.operation] ?? $0.time) > 0.5 }
+    }
+
     private func operations(_ kind: WorkerEvent.Kind) -> Set<String> {
         Set(events.joined().filter { $0.kind == kind }.compactMap(\.operation))
     }
 
     var summary: String {
-        let unknown = events.joined().count { $0.text == "found out" }
+        let unknown = events.joined().count { $0.text == WorkerEvent.foundOut }
         return """
             final value \(final), \(acknowledged.count) acknowledged, \(refused.count) refused, \
+            \(refusedLate) of them when they came late, \
             \(unresolved.count) unresolved of which \(unresolved.intersection(done).count) were done; \
             \(unknown) outcomes were unknown at first; \(lostIncrements) increments lost
             """
@@ -78,15 +86,19 @@ struct CounterHistory: Sendable {
             let attempted = worker.filter { $0.kind == .attempted }.compactMap(\.operation)
             if !unresolved.isDisjoint(with: attempted.dropLast()) { broken.insert(.onlyTheDeadLeaveOpen) }
         }
-        if !isExclusive { broken.insert(.oneHolderAtATime) }
+        if !Self.isExclusive(events) { broken.insert(.oneHolderAtATime) }
         return broken
     }
 
-    private var isExclusive: Bool {
-        let all = events.joined().filter { $0.token != nil }
-        let acquisitions = all.filter { $0.kind == .acquired }.sorted { $0.time < $1.time }
-        return all.filter { $0.kind == .held }.allSatisfy { claim in
-            acquisitions.prefix { $0.time <= claim.time }.allSatisfy { ($0.token ?? 0) <= (claim.token ?? 0) }
+    /// Whether no worker took itself for the holder when one with a higher token had told that it was.
+    static func isExclusive(_ events: [[WorkerEvent]]) -> Bool {
+        let all = events.joined().filter { $0.token != nil }.sorted { $0.time < $1.time }
+        var highest: Int64 = 0
+        for event in all {
+            guard let token = event.token else { continue }
+            if event.kind == .acquired { highest = max(highest, token) }
+            if event.kind == .held && token < highest { return false }
         }
+        return true
     }
 }

@@ -32,18 +32,9 @@ struct CounterRunTests {
             let endpoint = try #require(cluster.endpoints.first)
             let order = WorkerOrder(role, endpoint, "counter", timeToLive: .seconds(2))
             return try await WorkerFleet.lend(5, order) { fleet in
-                let end = ContinuousClock.now + .seconds(seconds)
-                let counts = try await withThrowingTaskGroup(of: [WorkerFault: Int].self) { group in
-                    for (number, place) in fleet.places.enumerated() {
-                        group.addTask {
-                            var faults = WorkerFaults(seed: PatternRun.seed, place: number)
-                            try await faults.play(at: place, until: end)
-                            return faults.counts
-                        }
-                    }
-                    return try await group.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
-                }
-                try await fleet.awaitProgress()
+                let counts = try await fleet.harm(for: .seconds(seconds), at: .read, seed: PatternRun.seed)
+                // All recover.
+                try await fleet.awaitNews(.acknowledged)
                 for place in fleet.places {
                     #expect(place.current?.isRunning == true, "a worker has ended by itself")
                     try await place.current?.kill()
@@ -56,18 +47,6 @@ struct CounterRunTests {
                     print("\(role), \(seconds) s, seed \(PatternRun.seed): \(listing)\n  \(history.summary)")
                     return history
                 }
-            }
-        }
-    }
-}
-
-extension WorkerFleet {
-    /// Waits until each worker has come to something once more: all of them have recovered.
-    fileprivate func awaitProgress() async throws {
-        let before = places.map { $0.current?.events.count { $0.kind == .acknowledged } ?? 0 }
-        try await eventually(within: .seconds(60), "all increment again") {
-            zip(places, before).allSatisfy { place, count in
-                place.current.map { $0.events.count { $0.kind == .acknowledged } > count } ?? false
             }
         }
     }

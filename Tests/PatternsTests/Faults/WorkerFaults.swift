@@ -1,9 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdTesting
-import Testing
 
 @testable import PatternsWorker
+
+extension WorkerFleet {
+    /// Harms all workers for a time, and then leaves them in peace; tells how often each fault has come.
+    ///
+    /// A `moment` is what a worker tells when it is most vulnerable.
+    func harm(
+        for duration: Duration,
+        at moment: WorkerEvent.Kind,
+        seed: UInt64
+    ) async throws -> [WorkerFault: Int] {
+        let end = ContinuousClock.now + duration
+        return try await withThrowingTaskGroup(of: [WorkerFault: Int].self) { group in
+            for (number, place) in places.enumerated() {
+                group.addTask {
+                    var faults = WorkerFaults(seed: seed, place: number)
+                    try await faults.play(at: place, moment, until: end)
+                    return faults.counts
+                }
+            }
+            return try await group.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
+        }
+    }
+
+    /// Waits until each worker tells something of this kind anew.
+    func awaitNews(_ kind: WorkerEvent.Kind) async throws {
+        let seen = places.map { $0.current?.events.count { $0.kind == kind } ?? 0 }
+        try await eventually(within: .seconds(60), "each worker tells \(kind)") {
+            zip(places, seen).allSatisfy { place, seen in
+                (place.current?.events.count { $0.kind == kind } ?? 0) > seen
+            }
+        }
+    }
+}
 
 /// Something bad that happens to a worker.
 enum WorkerFault: String, Sendable, CaseIterable {
@@ -42,17 +74,21 @@ struct WorkerFaults: Sendable {
 
     /// Harms the worker until `end`, and leaves it in peace then.
     ///
-    /// Often that happens when it has the lock, has read, and is about to write.
-    mutating func play(at place: WorkerPlace, until end: ContinuousClock.Instant) async throws {
+    /// Often that happens at its most vulnerable moment.
+    mutating func play(
+        at place: WorkerPlace,
+        _ moment: WorkerEvent.Kind,
+        until end: ContinuousClock.Instant
+    ) async throws {
         var isFirst = true
         while true {
             // Longer than the lease lives, or not.
             let length = Duration.milliseconds(isFirst ? 4_000 : Int.random(in: 300...4_500, using: &generator))
-            let isTimed = isFirst || Int.random(in: 0..<4, using: &generator) > 0
+            let isTimed = isFirst || Bool.random(using: &generator)
             if deck.isEmpty { deck = WorkerFault.allCases.shuffled(using: &generator) }
             let fault = deck.removeFirst()
-            try await Task.sleep(for: .milliseconds(Int.random(in: 0...1_500, using: &generator)))
-            if isTimed { await Self.awaitCriticalMoment(of: place.current) }
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...4_000, using: &generator)))
+            if isTimed { await Self.await(moment, of: place.current) }
             if .now + length > end { return }
             counts[fault, default: 0] += 1
             try await Self.harm(place, fault, for: length)
@@ -60,16 +96,16 @@ struct WorkerFaults: Sendable {
         }
     }
 
-    private static func awaitCriticalMoment(of worker: WorkerProcess?) async {
+    private static func await(_ moment: WorkerEvent.Kind, of worker: WorkerProcess?) async {
         let deadline = ContinuousClock.now + .seconds(6)
         let seen = worker?.events.count ?? 0
         while .now < deadline, let events = worker?.events {
-            if events.count > seen, events.last?.kind == .read { return }
+            if events.count > seen, events.last?.kind == moment { return }
             try? await Task.sleep(for: .milliseconds(2))
         }
     }
 
-    static func harm(_ place: WorkerPlace, _ fault: WorkerFault, for length: Duration) async throws {
+    private static func harm(_ place: WorkerPlace, _ fault: WorkerFault, for length: Duration) async throws {
         let proxy = place.proxy
         switch fault {
         case .frozen:

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// Deletes keys that were given up, in the background, until it is closed: what is left then goes with the lease.
+final class Sweeper: Sendable {
+    private struct State {
+        var tasks: [Key: (number: Int, task: Task<Void, Never>)] = [:]
+        var lastNumber = 0
+        /// What may come to be again, by what it begins with.
+        var revenants: [Key: Set<Key>] = [:]
+        var isClosed = false
+    }
+
+    private let client: EtcdClient
+    private let state = Lock(State())
+
+    init(_ client: EtcdClient) {
+        self.client = client
+    }
+
+    deinit {
+        for (_, task) in state.withLock({ $0.tasks.values }) { task.cancel() }
+    }
+
+    /// Deletes a key that will not come to be again.
+    func delete(_ key: Key) {
+        run(key) { client in await Self.delete(key, client) }
+    }
+
+    /// Deletes a key now and whenever it comes to be: a put whose outcome is unknown may take effect after its key was
+    /// deleted.
+    ///
+    /// Keys that begin with the same `prefix` share one watch, or a long life on a bad network would gather many.
+    func delete(_ key: Key, whenever prefix: Key) {
+        let keys = state.withLock { state in
+            state.revenants[prefix, default: []].insert(key)
+            return state.revenants[prefix] ?? []
+        }
+        // The new task begins with a look, so that nothing is missed between the old one and it.
+        run(prefix) { client in
+            while !Task.isCancelled {
+                do throws(EtcdError) {
+                    var options = RangeOptions()
+                    options.keysOnly = true
+                    let response = try await client.persist { () throws(EtcdError) in
+                        try await client.range(.prefix(prefix), options: options)
+                    }
+                    for entry in response.entries where keys.contains(entry.key) {
+                        await Self.delete(entry.key, client)
+                    }
+                    try await client.awaitChange(in: .prefix(prefix), after: response.header.revision) { event in
+                        event.kind == .put && keys.contains(event.key)
+                    }
+                } catch {
+                    if !error.code.isTransient { return }
+                }
+            }
+        }
+    }
+
+    private static func delete(_ key: Key, _ client: EtcdClient) async {
+        // What cannot be deleted goes with the lease.
+        _ = try? await client.insist(attempt: client.timeout) { client throws(EtcdError) in
+            try await client.delete(key)
+        }
+    }
+
+    /// Runs `body` in place of what has run under the name before.
+    private func run(_ name: Key, _ body: @escaping @Sendable (EtcdClient) async -> Void) {
+        state.withLock { state in
+            if state.isClosed { return }
+            let before = state.tasks[name]?.task
+            before?.cancel()
+            state.lastNumber += 1
+            let number = state.lastNumber
+            let task = Task { [client, state = self.state] in
+                await before?.value
+                await body(client)
+                state.withLock { if $0.tasks[name]?.number == number { $0.tasks[name] = nil } }
+            }
+            state.tasks[name] = (number, task)
+        }
+    }
+
+    /// Ends what is under way.
+    func close() async {
+        let tasks = state.withLock { state in
+            state.isClosed = true
+            defer { state.tasks = [:] }
+            return state.tasks.values.map(\.task)
+        }
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+    }
+}
