@@ -23,7 +23,7 @@ public struct LockGrant: Sendable {
     public var isHeld: Bool { hold.tenure.loss == nil }
 
     /// How long the lock is certainly held from now on, if its lease is not renewed; zero once it is lost.
-    public var remaining: Duration { max(.zero, (hold.tenure.deadline ?? .now) - .now) }
+    public var remaining: Duration { hold.remaining }
 
     /// Waits until the lock is lost or released, and tells why.
     ///
@@ -33,7 +33,7 @@ public struct LockGrant: Sendable {
     }
 
     /// The condition that the lock is held, for a transaction: the server sees to it.
-    public var isCurrent: Compare { Compare.Target.createRevision(key) == fencingToken }
+    public var isCurrent: Compare { hold.isCurrent }
 
     /// Throws the reason if the lock is not held any more.
     ///
@@ -57,18 +57,7 @@ public struct LockGrant: Sendable {
         then: [TransactionOperation],
         else: [TransactionOperation] = []
     ) async throws -> TransactionResponse {
-        try check()
-        let client = hold.queue.client
-        // Where there are more conditions, the guard is around them, so that it is known what has failed.
-        let inner = TransactionOperation.transaction(if: conditions, then: then, else: `else`)
-        let response = try await client.transaction(if: [isCurrent], then: conditions.isEmpty ? then : [inner])
-        if !response.succeeded {
-            hold.tenure.end(CoordinationLoss(.guardFailed))
-            throw hold.tenure.loss ?? CoordinationLoss(.guardFailed)
-        }
-        guard !conditions.isEmpty, case .transaction(var result)? = response.results.first else { return response }
-        result.header = response.header
-        return result
+        try await hold.guarded(if: conditions, then: then, else: `else`)
     }
 
     /// Gives the lock up, for the next who waits.
@@ -83,13 +72,6 @@ public struct LockGrant: Sendable {
     func whileHeld<Result: Sendable>(
         _ body: @escaping @Sendable (LockGrant) async throws -> Result
     ) async throws -> Result {
-        do {
-            let result = try await hold.tenure.whileHeld { try await body(self) }
-            await release()
-            return result
-        } catch {
-            await release()
-            throw error
-        }
+        try await hold.whileHeld { try await body(self) }
     }
 }

@@ -35,9 +35,7 @@ struct QueuedLock: Sendable {
     }
 
     func entries() async throws(EtcdError) -> [LockEntry] {
-        var options = RangeOptions()
-        options.sort = .ascending(by: .createRevision)
-        return try await source.client.range(.prefix(name + "/"), options: options).entries.map(LockEntry.init)
+        try await source.client.queueEntries(in: .prefix(name + "/")).map(LockEntry.init)
     }
 }
 
@@ -54,10 +52,17 @@ enum SessionSource: Sendable {
         }
     }
 
+    var timeToLive: Duration {
+        switch self {
+        case .shared(let session): session.lease.timeToLive
+        case .own(_, let timeToLive): timeToLive
+        }
+    }
+
     /// Lends a session to `body`, which keeps it if it returns a grant.
-    func withSession(
-        _ body: (_ session: Session, _ isOwn: Bool) async throws -> LockGrant?
-    ) async throws -> LockGrant? {
+    func withSession<Grant>(
+        _ body: (_ session: Session, _ isOwn: Bool) async throws -> Grant?
+    ) async throws -> Grant? {
         switch self {
         case .shared(let session):
             return try await body(session, false)

@@ -16,6 +16,9 @@ final class Hold: Sendable {
     /// The session is for this hold only.
     private let ownsSession: Bool
     private let watching: Task<Void, Never>
+    private let handover = Lock<Handover?>(nil)
+    /// A scope gives the place up once its body has ended.
+    private let isScoped = Lock(false)
     private let releasing = Lock<Task<Void, Never>?>(nil)
 
     init(
@@ -23,6 +26,7 @@ final class Hold: Sendable {
         at createRevision: Revision,
         in queue: KeyQueue,
         slot: Int? = nil,
+        drain: Duration = .zero,
         ownsSession: Bool
     ) {
         self.queue = queue
@@ -31,10 +35,14 @@ final class Hold: Sendable {
         self.slot = slot
         self.ownsSession = ownsSession
         key = candidacy.key
-        let tenure = Tenure(within: queue.session.tenure)
+        let tenure = Tenure(within: queue.session.tenure, margin: drain)
         self.tenure = tenure
         watching = Task { [client = queue.client, key] in
-            await Self.watch(key, createRevision, client, tenure)
+            await withTaskGroup(of: Void.self) { group in
+                // Without a margin, the session sees to it.
+                if drain > .zero { group.addTask { await tenure.expireInTime() } }
+                await Self.watch(key, createRevision, client, tenure)
+            }
         }
     }
 
@@ -61,6 +69,55 @@ final class Hold: Sendable {
         }
     }
 
+    // MARK: Use
+
+    /// The condition that the place is held.
+    var isCurrent: Compare { Compare.Target.createRevision(key) == createRevision }
+
+    /// How long the place is certainly held from now on, if the lease is not renewed.
+    var remaining: Duration { max(.zero, (tenure.deadline ?? .now) - .now) }
+
+    /// Runs a transaction that has no effect unless the place is held.
+    func guarded(
+        if conditions: [Compare],
+        then: [TransactionOperation],
+        else: [TransactionOperation]
+    ) async throws -> TransactionResponse {
+        if let loss = tenure.loss { throw loss }
+        // Where there are more conditions, the guard is around them, so that it is known what has failed.
+        let inner = TransactionOperation.transaction(if: conditions, then: then, else: `else`)
+        let response = try await queue.client.transaction(if: [isCurrent], then: conditions.isEmpty ? then : [inner])
+        if !response.succeeded {
+            tenure.end(CoordinationLoss(.guardFailed))
+            throw tenure.loss ?? CoordinationLoss(.guardFailed)
+        }
+        guard !conditions.isEmpty, case .transaction(var result)? = response.results.first else { return response }
+        result.header = response.header
+        return result
+    }
+
+    /// Runs `body`, cancels it when the place is lost, and releases the place once it has ended.
+    func whileHeld<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        isScoped.withLock { $0 = true }
+        do {
+            let result = try await tenure.whileHeld(body)
+            await release()
+            return result
+        } catch {
+            await release()
+            throw error
+        }
+    }
+
+    // MARK: The end
+
+    /// Ends the tenure, and then releases the place, which is for the scope to do if there is one: work goes first.
+    func stepDown(_ handover: Handover? = nil) async {
+        self.handover.withLock { $0 = $0 ?? handover }
+        tenure.end(CoordinationLoss(.released))
+        if !isScoped.withLock({ $0 }) { await release() }
+    }
+
     /// Gives the place up; only the first call does something, the others wait for it.
     func release() async {
         let task = releasing.withLock { task in
@@ -76,6 +133,7 @@ final class Hold: Sendable {
         tenure.end(CoordinationLoss(.released))
         watching.cancel()
         await watching.value
+        if let handover = handover.withLock({ $0 }) { await queue.run(handover) }
         // The end of the lease deletes the key, too.
         if ownsSession { await queue.session.close() } else { await queue.leave(candidacy) }
     }

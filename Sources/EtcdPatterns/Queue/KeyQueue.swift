@@ -209,3 +209,12 @@ struct KeyQueue: Sendable {
         }
     }
 }
+
+extension EtcdClient {
+    /// Lists a queue, in the order of its turns.
+    func queueEntries(in range: KeyRange) async throws(EtcdError) -> [KeyValue] {
+        var options = RangeOptions()
+        options.sort = .ascending(by: .createRevision)
+        return try await self.range(range, options: options).entries
+    }
+}

@@ -33,24 +33,29 @@ final class Tenure: Sendable {
 
     private let state: Lock<State>
     private let parent: Tenure?
+    /// How long before its parent's deadline it ends.
+    private let margin: Duration
     private let place = Lock<Int?>(nil)
 
     /// A tenure that lasts until it is ended.
     init() {
         state = Lock(State())
         parent = nil
+        margin = .zero
     }
 
     /// A tenure that lasts until a deadline, which can be put off.
     init(until deadline: ContinuousClock.Instant) {
         state = Lock(State(deadline: deadline))
         parent = nil
+        margin = .zero
     }
 
-    /// A tenure that ends with `parent`.
-    init(within parent: Tenure) {
+    /// A tenure that ends with `parent`, or so long before the deadline of that.
+    init(within parent: Tenure, margin: Duration = .zero) {
         state = Lock(State())
         self.parent = parent
+        self.margin = margin
         let number = parent.observe { [weak self] loss in self?.end(loss) }
         place.withLock { $0 = number }
     }
@@ -64,6 +69,7 @@ final class Tenure: Sendable {
 
     func loss(at now: ContinuousClock.Instant) -> CoordinationLoss? {
         if let loss = parent?.loss(at: now) { end(loss) }
+        if margin > .zero, let deadline = limit, deadline <= now { end(CoordinationLoss(.deadline, at: deadline)) }
         tell(state.withLock { $0.expire(at: now) })
         return state.withLock { $0.loss }
     }
@@ -71,8 +77,11 @@ final class Tenure: Sendable {
     /// Until when it is certainly held, if nothing else happens; nil once it has ended.
     var deadline: ContinuousClock.Instant? {
         if loss != nil { return nil }
-        return parent?.deadline ?? state.withLock { $0.deadline }
+        return limit ?? state.withLock { $0.deadline }
     }
+
+    /// The deadline that the parent sets.
+    private var limit: ContinuousClock.Instant? { parent?.deadline.map { $0 - margin } }
 
     /// Puts the deadline off, unless it has passed already.
     ///
@@ -150,8 +159,10 @@ final class Tenure: Sendable {
             while let outcome = try await group.next() {
                 switch outcome {
                 case .finished(let result):
-                    if let loss { throw loss.overrunUntilNow }
-                    return try result.get()
+                    guard let loss else { return try result.get() }
+                    // Who has given it up has not lost it.
+                    if loss.reason == .released, case .success(let value) = result { return value }
+                    throw loss.overrunUntilNow
                 case .lost(let loss):
                     // Without a loss, it is the caller that was cancelled, which is for `body` to answer.
                     if loss != nil { group.cancelAll() }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Elections that go on", .timeLimit(.minutes(2)))
+struct ElectionRunTests {
+    private static func quick(_ election: LeaderElection) -> LeaderElection {
+        var election = election
+        election.backoff = Backoff(initial: .milliseconds(5), maximum: .milliseconds(20))
+        return election
+    }
+
+    @Test("one that goes on leads again after its term was lost, given up, or has ended", arguments: [true, false])
+    func again(sharesSession: Bool) async throws {
+        try await withSession { session, name in
+            let election = Self.quick(
+                sharesSession
+                    ? try LeaderElection(name, candidate: "a", session: session)
+                    : try LeaderElection(name, candidate: "a", client: session.client)
+            )
+            let tokens = Lock<[Revision]>([])
+            let running = Task {
+                try await election.run { term in
+                    let count = tokens.withLock { tokens in
+                        tokens.append(term.fencingToken)
+                        return tokens.count
+                    }
+                    // The first term ends by itself, the others when they are ended.
+                    if count > 1 { try await Task.sleep(for: .seconds(60)) }
+                }
+            }
+            try await eventually("the second term") { tokens.withLock { $0.count } == 2 && election.isLeader }
+            try await session.client.delete(try #require(election.currentTerm).key)
+            try await eventually("the third term") { tokens.withLock { $0.count } == 3 && election.isLeader }
+            await election.currentTerm?.resign()
+            try await eventually("the fourth term") { tokens.withLock { $0.count } == 4 && election.isLeader }
+            running.cancel()
+            await expectError(.cancelled) { try await running.value }
+            #expect(!election.isLeader)
+            #expect(try await election.candidates().isEmpty)
+            let rising = tokens.withLock { $0 }
+            #expect(zip(rising, rising.dropFirst()).allSatisfy { $0 < $1 })
+        }
+    }
+
+    @Test("what the body throws ends it, and so does the loss of a session that was given")
+    func endings() async throws {
+        struct Failure: Error {}
+        try await withSession { session, name in
+            let election = Self.quick(try LeaderElection(name, candidate: "a", session: session))
+            await #expect(throws: Failure.self) { try await election.run { _ in throw Failure() } }
+            #expect(try await election.candidates().isEmpty)
+            let given = try await Session(session.client)
+            let doomed = Self.quick(try LeaderElection(name, candidate: "b", session: given))
+            let running = Task { try await doomed.run { _ in try await Task.sleep(for: .seconds(60)) } }
+            try await eventually("it leads") { doomed.isLeader }
+            await given.close()
+            await expectLoss(.closed) { try await running.value }
+        }
+    }
+
+    @Test("each term has one call at its beginning and one at its end, in turns, whatever ends it")
+    func callbacks() async throws {
+        try await withSession { session, name in
+            let calls = Lock<[String]>([])
+            let elections = try (0..<3).map {
+                Self.quick(try LeaderElection(name, candidate: "\($0)", client: session.client))
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (number, election) in elections.enumerated() {
+                    group.addTask {
+                        try await election.run { term in
+                            calls.withLock { $0.append("+\(number) \(term.fencingToken)") }
+                            await Task.yield()
+                            let current = calls.withLock { $0.last }
+                            #expect(current == "+\(number) \(term.fencingToken)")
+                        } onDefeated: { _ in
+                            #expect(!Task.isCancelled)
+                            calls.withLock { $0.append("-\(number)") }
+                        }
+                    }
+                }
+                for turn in 1...9 {
+                    try await eventually("the next term") {
+                        calls.withLock { $0.count } >= 2 * turn - 1 && elections.contains { $0.isLeader }
+                    }
+                    guard let leader = elections.first(where: { $0.isLeader }), let term = leader.currentTerm else {
+                        continue
+                    }
+                    // A loss that only the watch tells of may overlap with the next term, so the keys stay here.
+                    if turn % 2 == 0 {
+                        await term.resign()
+                    } else {
+                        let others = try await leader.candidates().map(\.value).filter { $0 != leader.candidate }
+                        if let next = others.last { try? await term.transfer(to: next) } else { await term.resign() }
+                    }
+                }
+                group.cancelAll()
+                while let result = await group.nextResult() {
+                    await expectError(.cancelled) { try result.get() }
+                }
+            }
+            let made = calls.withLock { $0 }
+            #expect(made.count >= 18 && made.count.isMultiple(of: 2))
+            for pair in stride(from: 0, to: made.count - 1, by: 2) {
+                #expect(made[pair].first == "+" && made[pair + 1].first == "-", "\(made)")
+                #expect(made[pair].dropFirst().first == made[pair + 1].dropFirst().first, "\(made)")
+            }
+        }
+    }
+
+    @Test("short terms are followed by longer and longer pauses")
+    func backoff() async throws {
+        try await withSession { session, name in
+            var election = try LeaderElection(name, candidate: "a", session: session)
+            election.backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(1), multiplier: 2, jitter: 0)
+            let starts = Lock<[ContinuousClock.Instant]>([])
+            let running = Task { [election] in try await election.run { _ in starts.withLock { $0.append(.now) } } }
+            try await eventually("four terms") { starts.withLock { $0.count } >= 4 }
+            running.cancel()
+            await expectError(.cancelled) { try await running.value }
+            let times = starts.withLock { $0 }
+            for (number, pause) in [100, 200, 400].enumerated() {
+                #expect(times[number + 1] - times[number] >= .milliseconds(pause))
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Elections", .timeLimit(.minutes(2)))
+struct LeaderElectionTests {
+    @Test("candidates lead one after the other, in the order in which they came, with rising tokens")
+    func order() async throws {
+        try await withSession { session, name in
+            let elections = try (0..<4).map { try LeaderElection(name, candidate: "node-\($0)", session: session) }
+            var waiting: [Task<LeaderTerm, any Error>] = []
+            for (number, election) in elections.enumerated() {
+                waiting.append(Task { try await election.campaign() })
+                try await eventually("it is a candidate") { try await election.candidates().count == number + 1 }
+            }
+            #expect(try await elections[0].candidates().map(\.value) == ["node-0", "node-1", "node-2", "node-3"])
+            var tokens: [Revision] = []
+            for (number, task) in waiting.enumerated() {
+                let term = try await task.value
+                #expect(elections.map(\.isLeader) == (0..<4).map { $0 == number })
+                let leader = try await elections[0].leader()
+                #expect(leader?.value == "node-\(number)" && leader?.key == term.key)
+                #expect(leader?.fencingToken == term.fencingToken && leader?.lease == session.lease.id)
+                #expect(elections[number].currentTerm?.fencingToken == term.fencingToken)
+                tokens.append(term.fencingToken)
+                await term.resign()
+                #expect(!elections[number].isLeader)
+            }
+            #expect(zip(tokens, tokens.dropFirst()).allSatisfy { $0 < $1 })
+            #expect(try await elections[0].leader() == nil)
+        }
+    }
+
+    @Test("the body of a term has ended before the next one leads, also when it resigns itself")
+    func scope() async throws {
+        try await withSession { session, name in
+            let election = try LeaderElection(name, candidate: "a", session: session)
+            let rival = try LeaderElection(name, candidate: "b", session: session)
+            let (bodyEnded, rivalLed) = (Lock<ContinuousClock.Instant?>(nil), Lock<ContinuousClock.Instant?>(nil))
+            let leading = Task {
+                try await election.lead { term in
+                    try await eventually("the rival waits") { try await rival.candidates().count == 2 }
+                    await term.resign()
+                    #expect(!term.isLeader && !election.isLeader)
+                    // The key is there until this has ended; not even who has the term from elsewhere can change that.
+                    await term.resign()
+                    try? await Task.sleep(for: .milliseconds(1))
+                    #expect(Task.isCancelled)
+                    let candidates = try await Task { try await rival.candidates() }.value
+                    #expect(candidates.map(\.value) == ["a", "b"])
+                    bodyEnded.withLock { $0 = .now }
+                    return "done"
+                }
+            }
+            try await eventually("the candidate leads") { try await rival.leader()?.value == "a" }
+            try await rival.lead { _ in rivalLed.withLock { $0 = .now } }
+            #expect(try await leading.value == "done")
+            #expect(try #require(bodyEnded.withLock { $0 }) < (try #require(rivalLed.withLock { $0 })))
+            #expect(try await rival.candidates().isEmpty)
+        }
+    }
+
+    @Test("a leader proclaims in place, keeps its lease and its token, and cannot after its term")
+    func proclaim() async throws {
+        try await withSession { session, name in
+            let election = try LeaderElection(name, candidate: "a", session: session)
+            let term = try await election.campaign()
+            try await term.proclaim("10.0.0.7:80")
+            let leader = try await election.leader()
+            #expect(leader?.value == "10.0.0.7:80" && leader?.lease == session.lease.id)
+            #expect(leader?.fencingToken == term.fencingToken)
+            let refused = try await term.guarded(
+                if: [.exists(name + "-x")],
+                then: [.put(name + "-data", "1")],
+                else: [.put(name + "-data", "2")]
+            )
+            #expect(!refused.succeeded)
+            #expect(try await session.client.get(name + "-data")?.value == "2")
+            try term.check()
+            await term.resign()
+            await expectLoss(.released) { try await term.proclaim("late") }
+            #expect(try await !session.client.transaction(if: [term.isCurrent], then: [.delete(name)]).succeeded)
+            #expect(try await election.leader() == nil)
+            try await session.client.delete(name + "-data")
+        }
+    }
+
+    @Test("whoever runs out of time or is cancelled leaves no candidacy behind")
+    func givingUp() async throws {
+        try await withSession { session, name in
+            let term = try await LeaderElection(name, candidate: "a", session: session).campaign()
+            for election in [
+                try LeaderElection(name, candidate: "b", session: session),
+                try LeaderElection(name, candidate: "b", client: session.client),
+            ] {
+                await expectError(.deadlineExceeded) { try await election.campaign(timeout: .milliseconds(100)) }
+                let task = Task { try await election.campaign() }
+                try await eventually("it waits") { try await election.candidates().count == 2 }
+                task.cancel()
+                await expectError(.cancelled) { try await task.value }
+                #expect(try await election.candidates().map(\.value) == ["a"])
+            }
+            #expect(term.isLeader)
+            await term.resign()
+        }
+    }
+
+    @Test("a waiting candidate whose lease is gone fails at once, also when it would be its turn")
+    func noPhantom() async throws {
+        try await withSession { session, name in
+            let doomed = try await Session(session.client)
+            let term = try await LeaderElection(name, candidate: "a", session: doomed).campaign()
+            let election = try LeaderElection(name, candidate: "b", session: doomed)
+            let task = Task { try await election.campaign() }
+            try await eventually("it waits") { try await election.candidates().count == 2 }
+            // Both keys are gone in one revision: nobody is before it, but it is not there either.
+            try await session.client.leases.revoke(doomed.lease.id)
+            await expectLoss(.leaseEnded) { try await task.value }
+            #expect(!election.isLeader)
+            try await eventually("the old leader knows") { !term.isLeader }
+            await doomed.close()
+        }
+    }
+
+    @Test("what is not fit for an election is refused")
+    func refusals() async throws {
+        try await withSession { session, name in
+            #expect(throws: EtcdError.self) { try LeaderElection("", candidate: "a", session: session) }
+            var election = try LeaderElection(name, candidate: "a", session: session)
+            for drainTime in [session.lease.timeToLive / 2, .seconds(-1)] {
+                election.drainTime = drainTime
+                let election = election
+                await expectError(.invalidArgument) { try await election.campaign() }
+            }
+            #expect(try await election.candidates().isEmpty)
+        }
+    }
+
+    @Test("with time to drain, a leader that is cut off steps down so much earlier")
+    func drainTime() async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            try await withFaultProxy(to: endpoint) { proxy in
+                try await withEtcdClient(endpoints: proxy.endpoint) { client in
+                    let session = try await Session(client, timeToLive: .seconds(6))
+                    let plain = try await LeaderElection("plain", candidate: "a", session: session).campaign()
+                    var election = try LeaderElection("drained", candidate: "a", session: session)
+                    election.drainTime = .seconds(2)
+                    let drained = try await election.campaign()
+                    await proxy.stall()
+                    let early = try await drained.lost
+                    #expect(plain.isLeader && !drained.isLeader && drained.remaining == .zero)
+                    let late = try await plain.lost
+                    #expect(early.reason == .deadline && late.reason == .deadline)
+                    #expect(late.instant - early.instant == .seconds(2))
+                    await proxy.resume()
+                    await session.close()
+                }
+            }
+        }
+    }
+}

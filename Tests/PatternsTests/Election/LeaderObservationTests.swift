@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Observed elections", .timeLimit(.minutes(2)))
+struct LeaderObservationTests {
+    /// What an observer has seen.
+    private final class Sightings: Sendable {
+        private let seen = Lock<[LeaderElection.Candidate?]>([])
+
+        var values: [String] { seen.withLock { $0 }.map { $0.map { "\($0.value)" } ?? "none" } }
+
+        func observe(_ election: LeaderElection) async throws {
+            for try await leader in election.leaders { seen.withLock { $0.append(leader) } }
+        }
+    }
+
+    private func observing(
+        _ election: LeaderElection,
+        _ body: (Sightings) async throws -> Void
+    ) async throws {
+        let sightings = Sightings()
+        let task = Task { try await sightings.observe(election) }
+        try await body(sightings)
+        task.cancel()
+        await expectError(.cancelled) { try await task.value }
+    }
+
+    @Test("an observer sees nobody, the leader, what it proclaims, the next one, and nobody again")
+    func changes() async throws {
+        try await withSession { session, name in
+            let election = try LeaderElection(name, candidate: "a", session: session)
+            try await observing(election) { sightings in
+                func see(_ values: String...) async throws {
+                    try await eventually("\(values)") { sightings.values == values }
+                }
+                try await see("none")
+                let first = try await election.campaign()
+                try await see("none", "a")
+                let next = Task { try await LeaderElection(name, candidate: "b", session: session).campaign() }
+                try await eventually("b waits") { try await election.candidates().count == 2 }
+                try await first.proclaim("a at work")
+                // That b waits was nothing to tell of.
+                try await see("none", "a", "a at work")
+                await first.resign()
+                try await see("none", "a", "a at work", "b")
+                await (try await next.value).resign()
+                try await see("none", "a", "a at work", "b", "none")
+            }
+        }
+    }
+
+    @Test("an observer begins while there is no cluster, and goes on through a restart and a compaction")
+    func faults() async throws {
+        try await withEtcdCluster { cluster in
+            let endpoint = try #require(cluster.endpoints.first)
+            try await withFaultProxy(to: endpoint) { proxy in
+                let candidate = try EtcdClient(endpoints: endpoint)
+                let client = try EtcdClient(endpoints: proxy.endpoint)
+                await proxy.refuseConnections()
+                let observed = try LeaderElection("election", candidate: "nobody", client: client)
+                let session = try await Session(candidate, timeToLive: .seconds(60))
+                let terms = try LeaderElection("election", candidate: "a", session: session)
+                let first = try await terms.campaign()
+                try await observing(observed) { sightings in
+                    try await proxy.acceptConnections()
+                    try await eventually("the leader is seen") { sightings.values == ["a"] }
+                    // While the observer is away, the leadership passes on, and the history of it is compacted.
+                    await proxy.refuseConnections()
+                    await proxy.reset()
+                    let next = Task {
+                        try await LeaderElection("election", candidate: "b", session: session).campaign()
+                    }
+                    try await eventually("b waits") { try await terms.candidates().count == 2 }
+                    await first.resign()
+                    let second = try await next.value
+                    let put = try await candidate.put("other", "1")
+                    try await candidate.compact(at: put.header.revision)
+                    try await proxy.acceptConnections()
+                    try await eventually("the next leader is seen") { sightings.values == ["a", "b"] }
+                    try await cluster.members[0].restart()
+                    await second.resign()
+                    try await eventually("nobody is seen") { sightings.values == ["a", "b", "none"] }
+                }
+                await session.close()
+                await client.close()
+                await candidate.close()
+            }
+        }
+    }
+
+    @Test("an observer whose client is closed is told so")
+    func clientClosed() async throws {
+        let client = try EtcdClient(endpoints: try await liveEndpoint())
+        let election = try LeaderElection("closed", candidate: "a", client: client)
+        var leaders = election.leaders.makeAsyncIterator()
+        #expect(try await leaders.next() == .some(nil))
+        await client.close()
+        await expectError(.clientClosed) { try await leaders.next() }
+    }
+}
