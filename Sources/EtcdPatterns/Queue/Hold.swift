@@ -83,17 +83,7 @@ final class Hold: Sendable {
         then: [TransactionOperation],
         else: [TransactionOperation]
     ) async throws -> TransactionResponse {
-        if let loss = tenure.loss { throw loss }
-        // Where there are more conditions, the guard is around them, so that it is known what has failed.
-        let inner = TransactionOperation.transaction(if: conditions, then: then, else: `else`)
-        let response = try await queue.client.transaction(if: [isCurrent], then: conditions.isEmpty ? then : [inner])
-        if !response.succeeded {
-            tenure.end(CoordinationLoss(.guardFailed))
-            throw tenure.loss ?? CoordinationLoss(.guardFailed)
-        }
-        guard !conditions.isEmpty, case .transaction(var result)? = response.results.first else { return response }
-        result.header = response.header
-        return result
+        try await tenure.guarded(by: isCurrent, queue.client, if: conditions, then: then, else: `else`)
     }
 
     /// Runs `body`, cancels it when the place is lost, and releases the place once it has ended.
