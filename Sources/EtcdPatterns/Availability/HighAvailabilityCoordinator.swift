@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// Makes a member of a service primary or secondary: one is primary in the whole cluster, and all others stand by.
+///
+/// ```swift
+/// let election = try LeaderElection("database", candidate: "10.0.0.7:5432", client: client)
+/// let coordinator = HighAvailabilityCoordinator(election) { term in
+///     try await serve(term.fencingToken)
+/// } secondary: { primaries in
+///     for try await primary in primaries { follow(primary?.value) }
+/// }
+/// try await coordinator.run()
+/// ```
+///
+/// A member is never both: each work has ended before the other begins. A primary that cannot renew its lease is told to
+/// end, by its cancellation, ``LeaderElection/drainTime`` before another may be primary. What it must not do after that in
+/// any case depends on its term: on ``LeaderTerm/guarded(if:then:else:)``, or on a ``FenceGate``.
+public struct HighAvailabilityCoordinator: Sendable {
+    /// The work of a primary.
+    public typealias Primary = @Sendable (_ term: LeaderTerm) async throws -> Void
+    /// The work of a secondary, which is told who is primary.
+    public typealias Secondary = @Sendable (_ primaries: LeaderChanges) async throws -> Void
+
+    /// How the primary is chosen.
+    public let election: LeaderElection
+    private let report: @Sendable (Event) -> Void
+    private let primary: Primary
+    private let secondary: Secondary
+
+    /// Makes a coordinator for one member.
+    ///
+    /// - Parameters:
+    ///   - election: How the primary is chosen. Without a ``LeaderElection/drainTime``, a fifth of the time to live is
+    ///     taken.
+    ///   - onEvent: Is told what happens, for logs and alarms; it must return soon.
+    ///   - primary: The work of a primary: runs once in each term, and is cancelled when the term ends. When it returns or
+    ///     throws, the member steps down, and is a candidate again after ``LeaderElection/backoff``.
+    ///   - secondary: The work of a secondary: runs while the member is not primary, with who is, and is cancelled when
+    ///     the member becomes primary. When it throws, it is run again after a while.
+    public init(
+        _ election: LeaderElection,
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in },
+        primary: @escaping Primary,
+        secondary: @escaping Secondary
+    ) {
+        var election = election
+        if election.drainTime == .zero { election.drainTime = election.source.timeToLive / 5 }
+        self.election = election
+        report = onEvent
+        self.primary = primary
+        self.secondary = secondary
+    }
+
+    /// Works as a secondary and, whenever it is this member's turn, as the primary, until the task is cancelled.
+    ///
+    /// It returns by an error only, once the work has ended and the leadership is given up. A primary that does not end
+    /// when it is cancelled stays primary, as far as the lease can be renewed, and is reported.
+    ///
+    /// - Throws: ``CoordinationLoss`` when a session that was given is lost; ``EtcdError``, among its codes `cancelled`,
+    ///   `permissionDenied` and `clientClosed`.
+    public func run() async throws {
+        var shortTerms = 0
+        while true {
+            let term = try await standBy(afterFailures: shortTerms)
+            let start = ContinuousClock.now
+            await lead(in: term)
+            shortTerms = term.isShort(since: start) ? shortTerms + 1 : 0
+        }
+    }
+
+    /// How long work may go on after it was told to end.
+    private var allowance: Duration { election.drainTime }
+
+    /// Works as a secondary until it is this member's turn, and the work has ended.
+    private func standBy(afterFailures count: Int) async throws -> LeaderTerm {
+        let won = Lock<LeaderTerm?>(nil)
+        return try await withThrowingTaskGroup(of: LeaderTerm?.self) { group in
+            group.addTask {
+                // It does not throw, since the work does not.
+                try await supervised(allowance) {
+                    await assist()
+                } onOverrun: {
+                    report(.overran(.secondary))
+                    // So that it does not keep others from being primary.
+                    await won.withLock { $0 }?.resign()
+                }
+                return nil
+            }
+            group.addTask { try await election.nextTerm(afterFailures: count) }
+            defer { group.cancelAll() }
+            while let outcome = try await group.next() {
+                guard let term = outcome else { continue }
+                won.withLock { $0 = term }
+                group.cancelAll()
+            }
+            guard let term = won.withLock({ $0 }) else { throw EtcdError(.cancelled, "the task was cancelled") }
+            return term
+        }
+    }
+
+    /// Runs the work of a secondary, again and again if it fails.
+    private func assist() async {
+        var failures = 0
+        while !Task.isCancelled {
+            report(.secondaryStarted)
+            do {
+                try await secondary(election.leaders)
+                return report(.secondaryEnded(nil))
+            } catch {
+                report(.secondaryEnded(error.unlessCancelled))
+            }
+            failures += 1
+            // A cancelled pause ends the loop.
+            try? await Task.sleep(for: election.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+        }
+    }
+
+    /// Runs the work of a primary, and steps down.
+    private func lead(in term: LeaderTerm) async {
+        // It may be over before it has begun: the work of the secondary has taken its time.
+        guard term.isLeader, !Task.isCancelled else { return await term.resign() }
+        report(.primaryStarted(term))
+        // The loss is reported before the release, which may take as long as the lease lives.
+        try? await term.whileLeading { term in
+            var failure: (any Error)?
+            do {
+                try await supervised(allowance) {
+                    try await primary(term)
+                } onOverrun: {
+                    report(.overran(.primary))
+                }
+            } catch {
+                failure = error.unlessCancelled
+            }
+            report(.primaryEnded(term, term.hold.tenure.loss?.overrunUntilNow ?? failure))
+        }
+    }
+}
+
+/// Runs `work`, and calls `onOverrun` if it goes on for longer than `allowance` after its task was cancelled.
+private func supervised(
+    _ allowance: Duration,
+    _ work: @escaping @Sendable () async throws -> Void,
+    onOverrun: @escaping @Sendable () async -> Void
+) async throws {
+    let (running, end) = AsyncStream.makeStream(of: Never.self)
+    let (draining, drained) = AsyncStream.makeStream(of: Never.self)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask {
+            // Ends with the work, or by its cancellation, which must not end the wait that follows.
+            for await _ in running {}
+            await shielded {
+                let isDrained: Bool? = try? await withTimeout(allowance) {
+                    for await _ in draining {}
+                    return Task.isCancelled ? nil : true
+                }
+                if isDrained == nil { await onOverrun() }
+            }
+        }
+        group.addTask {
+            defer {
+                end.finish()
+                drained.finish()
+            }
+            try await work()
+        }
+        try await group.waitForAll()
+    }
+}
