@@ -32,7 +32,7 @@ public final class ShardCoordinator: Sendable {
     let group: MemberGroup
     let drainTime: Duration
     let restartGrace: Duration
-    let report: @Sendable (ShardEvent) -> Void
+    let report: @Sendable (Event) -> Void
     private let keeper = Lock<ShardKeeper?>(nil)
     private let isRunning = Lock(false)
 
@@ -59,7 +59,7 @@ public final class ShardCoordinator: Sendable {
         timeToLive: Duration = .seconds(15),
         drainTime: Duration = .seconds(10),
         restartGrace: Duration = .zero,
-        onEvent: @escaping @Sendable (ShardEvent) -> Void = { _ in }
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
         group = try MemberGroup(name, client: client, timeToLive: timeToLive)
         // Looks at the ID.
@@ -100,7 +100,7 @@ public final class ShardCoordinator: Sendable {
         timeToLive: Duration = .seconds(15),
         drainTime: Duration = .seconds(10),
         restartGrace: Duration = .zero,
-        onEvent: @escaping @Sendable (ShardEvent) -> Void = { _ in }
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
         if shardCount < 1 { throw EtcdError(.invalidArgument, "\"\(name)\" with \(shardCount) shards") }
         try self.init(

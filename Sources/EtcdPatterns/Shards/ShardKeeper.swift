@@ -202,7 +202,7 @@ final class ShardKeeper: Sendable {
     }
 
     /// Tells of an event after which there is something to look at.
-    private var wakingReport: @Sendable (ShardEvent) -> Void {
+    private var wakingReport: @Sendable (ShardCoordinator.Event) -> Void {
         { [coordinator, waker] event in
             coordinator.report(event)
             waker.yield()
