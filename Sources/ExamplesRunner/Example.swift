@@ -9,7 +9,7 @@ struct Example: Sendable {
     let run: @Sendable (ExampleContext) async throws -> Void
 
     /// All examples, in the order in which `all` runs them.
-    static let all = [transaction, lease, watch]
+    static let all = [transaction, lease, watch, leaderTask]
 }
 
 /// What an example works with.
@@ -19,6 +19,8 @@ struct ExampleContext: Sendable {
     let nodeID: String
     /// All keys of the example begin with this; they are deleted before and after it.
     let prefix: Key
+    /// Where processes that run the same example meet; what it leaves there, the example deletes itself.
+    let shared: Key
 
     /// Prints a line, with the node it comes from.
     func say(_ line: String) {

@@ -73,7 +73,12 @@ struct Main {
     /// Runs one example and returns why it failed, or nil.
     private static func run(_ example: Example, _ nodeID: String, _ client: EtcdClient) async -> String? {
         show("== \(example.name): \(example.summary)")
-        let context = ExampleContext(client: client, nodeID: nodeID, prefix: "examples/\(example.name)/\(nodeID)/")
+        let context = ExampleContext(
+            client: client,
+            nodeID: nodeID,
+            prefix: "examples/\(example.name)/\(nodeID)/",
+            shared: "examples/\(example.name)-shared/"
+        )
         var failure: String?
         do {
             try await client.delete(.prefix(context.prefix))
