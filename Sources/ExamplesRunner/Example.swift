@@ -6,10 +6,12 @@ import EtcdKit
 struct Example: Sendable {
     let name: String
     let summary: String
+    /// Processes that run the example have their keys in common; each of them deletes its own.
+    var isShared = false
     let run: @Sendable (ExampleContext) async throws -> Void
 
     /// All examples, in the order in which `all` runs them.
-    static let all = [transaction, lease, watch, leaderTask]
+    static let all = [transaction, lease, watch, election, leaderTask, highAvailability]
 }
 
 /// What an example works with.
@@ -17,10 +19,8 @@ struct ExampleContext: Sendable {
     let client: EtcdClient
     /// Tells processes apart that run the same example against one etcd.
     let nodeID: String
-    /// All keys of the example begin with this; they are deleted before and after it.
+    /// All keys of the example begin with this; they are deleted before and after it, unless it shares them.
     let prefix: Key
-    /// Where processes that run the same example meet; what it leaves there, the example deletes itself.
-    let shared: Key
 
     /// Prints a line, with the node it comes from.
     func say(_ line: String) {

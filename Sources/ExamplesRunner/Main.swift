@@ -73,21 +73,17 @@ struct Main {
     /// Runs one example and returns why it failed, or nil.
     private static func run(_ example: Example, _ nodeID: String, _ client: EtcdClient) async -> String? {
         show("== \(example.name): \(example.summary)")
-        let context = ExampleContext(
-            client: client,
-            nodeID: nodeID,
-            prefix: "examples/\(example.name)/\(nodeID)/",
-            shared: "examples/\(example.name)-shared/"
-        )
+        let place = example.isShared ? "shared" : nodeID
+        let context = ExampleContext(client: client, nodeID: nodeID, prefix: "examples/\(example.name)/\(place)/")
         var failure: String?
         do {
-            try await client.delete(.prefix(context.prefix))
+            if !example.isShared { try await client.delete(.prefix(context.prefix)) }
             try await example.run(context)
         } catch {
             failure = "\(error)"
         }
         do {
-            try await client.delete(.prefix(context.prefix))
+            if !example.isShared { try await client.delete(.prefix(context.prefix)) }
         } catch {
             failure = failure ?? "its keys could not be deleted: \(error)"
         }

@@ -7,15 +7,15 @@ public import EtcdKit
 /// ```swift
 /// let election = try LeaderElection("scheduler", candidate: "node-1", client: client)
 /// try await election.run { term in
-///     try await term.guarded(then: [.put("scheduler/state", "ready")])
+///     try await term.guarded(then: [.put("state/scheduler", "ready")])
 /// }
 /// ```
 ///
 /// Candidates lead in the order in which they came, and each change wakes the next one only. The queue is that of Go's
 /// `concurrency.Election` and of `etcdctl elect`: they and this are candidates of one election under one name.
 ///
-/// Keys are under `<name>/`, so a name must not be the beginning of another at a slash, such as `a` and `a/b`. Copies of
-/// an election are the same candidate: ``isLeader`` and ``currentTerm`` speak for all of them.
+/// Keys are under `<name>/`, where nothing else may be; so a name must not be the beginning of another at a slash, such as
+/// `a` and `a/b`. Copies of an election are the same candidate: ``isLeader`` and ``currentTerm`` speak for all of them.
 public struct LeaderElection: Sendable {
     /// What the candidates want to lead.
     public let name: Key

@@ -7,7 +7,7 @@ public import EtcdKit
 /// ```swift
 /// let lock = try DistributedLock("report", client: client)
 /// try await lock.withLock { grant in
-///     try await grant.guarded(then: [.put("report/state", "done")])
+///     try await grant.guarded(then: [.put("state/report", "done")])
 /// }
 /// ```
 ///
@@ -15,7 +15,8 @@ public import EtcdKit
 /// other also within one process and session. The queue is that of Go's `concurrency.Mutex` and of `etcdctl lock`: they
 /// and this lock exclude each other under one name, in one order.
 ///
-/// Keys are under `<name>/`, so a name must not be the beginning of another at a slash, such as `a` and `a/b`.
+/// Keys are under `<name>/`, where nothing else may be; so a name must not be the beginning of another at a slash, such as
+/// `a` and `a/b`.
 public struct DistributedLock: Sendable {
     private var queued: QueuedLock
 

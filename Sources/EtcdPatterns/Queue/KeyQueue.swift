@@ -189,13 +189,19 @@ struct KeyQueue: Sendable {
         guard response.results.first?.entries.first?.createRevision == createRevision else {
             throw CoordinationLoss(.keyDeleted)
         }
-        let keys = response.results.last?.entries.map(\.key) ?? []
-        let predecessor = keys.first { role == .exclusive || !Self.isShared($0) }
-        guard let predecessor else { return .first }
-        if predecessor.bytes.dropFirst(name.bytes.count + 1).contains(UInt8(ascii: "/")) {
-            throw EtcdError(.invalidArgument, "\"\(name)\" is the beginning of another name: there is \(predecessor)")
+        let entries = response.results.last?.entries ?? []
+        guard let predecessor = entries.first(where: { role == .exclusive || !Self.isShared($0.key) }) else {
+            return .first
         }
-        return .behind(predecessor, asOf: response.header.revision)
+        let key = predecessor.key
+        if key.bytes.dropFirst(name.bytes.count + 1).contains(UInt8(ascii: "/")) {
+            throw EtcdError(.invalidArgument, "\"\(name)\" is the beginning of another name: there is \(key)")
+        }
+        // Waiting for it would never end.
+        if predecessor.lease == nil {
+            throw EtcdError(.invalidArgument, "\(key) is in the queue of \"\(name)\", and belongs to no lease")
+        }
+        return .behind(key, asOf: response.header.revision)
     }
 
     /// Waits until one of the keys is deleted, or it cannot be known whether one was.

@@ -7,18 +7,19 @@ import Foundation
 extension Example {
     static let leaderTask = Example(
         name: "leader-task",
-        summary: "a task that only the leader runs, and no slot twice"
+        summary: "a task that only the leader runs, and no slot twice; run it in several terminals",
+        isShared: true
     ) { context in
         let client = context.client
-        let (name, leader) = (context.shared + "report", context.shared + "leader")
+        let (name, leader) = (context.prefix + "report", context.prefix + "leader")
         let (runs, ran) = AsyncStream.makeStream(of: (node: String, slot: Date).self)
 
-        // Two nodes in this process; run the example with another --node-id beside it, and there are more.
+        // Two nodes in this process, and those of the processes beside it.
         var tasks: [String: LeaderTask] = [:]
         for node in [context.nodeID, "\(context.nodeID)-standby"] {
             let election = try LeaderElection(leader, candidate: Value(node), client: client)
             tasks[node] = try LeaderTask(name, election: election, every: .milliseconds(250)) { run in
-                try await run.guarded(then: [.put(context.prefix + "last", "\(run.slot)")])
+                try await run.guarded(then: [.put(name + "/last", "\(run.slot)")])
                 let time = String(format: "%.2f", run.slot.timeIntervalSince1970)
                 context.say("\(node) runs the slot \(time), in the term \(run.term.fencingToken)")
                 ran.yield((node, run.slot))
@@ -46,8 +47,8 @@ extension Example {
         }
         for task in tasks.values { await task.stop() }
 
-        // The candidates have left with their sessions. The record of the task stays, for those who come.
+        // Candidates leave with their sessions. What the task has written stays as long as there is one.
         let isLast = Compare.Target.createRevision(in: .prefix(leader + "/")) == 0
-        try await client.transaction(if: [isLast], then: [.delete(name + "/task")])
+        try await client.transaction(if: [isLast], then: [.delete(.prefix(name + "/"))])
     }
 }

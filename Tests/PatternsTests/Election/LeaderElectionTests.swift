@@ -139,6 +139,22 @@ struct LeaderElectionTests {
         }
     }
 
+    @Test("whoever would wait for a key that nobody will delete is told so, and leaves", arguments: [true, false])
+    func keyWithoutLease(goesOn: Bool) async throws {
+        try await withSession { session, name in
+            let stray = name + "/plan"
+            try await session.client.put(stray, "")
+            let election = try LeaderElection(name, candidate: "a", session: session)
+            let error = await #expect(throws: EtcdError.self) {
+                if goesOn { try await election.run { _ in } } else { _ = try await election.campaign() }
+            }
+            #expect(error?.code == .invalidArgument && error?.message.contains("\(stray)") == true)
+            #expect(try await election.candidates().map(\.key) == [stray])
+            try await session.client.delete(stray)
+            await (try await election.campaign()).resign()
+        }
+    }
+
     @Test("with time to drain, a leader that is cut off steps down so much earlier")
     func drainTime() async throws {
         try await withEtcdCluster { cluster in

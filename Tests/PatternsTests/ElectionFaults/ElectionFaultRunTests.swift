@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Foundation
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+/// Candidates of one election while bad things happen to them, to etcd and to the leadership.
+///
+/// For longer, and with other chances: `PATTERN_RUN_SECONDS=120 PATTERN_RUN_SEED=$RANDOM swift test --filter
+/// ElectionFaultRunTests`.
+@Suite("Elections under faults")
+struct ElectionFaultRunTests {
+    private static let seconds = number("PATTERN_RUN_SECONDS") ?? 15
+    private static let seed = number("PATTERN_RUN_SEED") ?? 1
+
+    @Test("never do two lead at once, and tokens rise, whatever happens", .timeLimit(.minutes(4 + Int(seconds / 60))))
+    func run() async throws {
+        let (history, summary) = try await ElectionField.lend { field in
+            let run = ElectionFaultRun(field, seed: Self.seed)
+            let history = try await run.play { try await run.harm(for: .seconds(Self.seconds)) }
+            return (history, run.summary)
+        }
+        print(summary)
+        #expect(history.violations == [], "\(summary)")
+        // What was taken away is known at the latest when the lease is not renewed any more, or by the watch.
+        #expect(history.overlaps.excused.allSatisfy { $0.length < ElectionField.timeToLive * 2 }, "\(summary)")
+        // It was a run: terms began and ended, for more than one reason, and leaders wrote.
+        #expect(history.stints.count >= 4, "\(summary)")
+        #expect(Set(history.stints.compactMap { $0.lost?.reason }).count >= 2, "\(summary)")
+        #expect(history.writes.count >= 20, "\(summary)")
+    }
+
+    @Test(
+        "the control: who believes to lead until an answer says otherwise leads beside the next one, and only he",
+        .timeLimit(.minutes(4)),
+        arguments: [true, false]
+    )
+    func control(judgesByAnswers: Bool) async throws {
+        let history = try await ElectionField.lend { field in
+            let run = ElectionFaultRun(field, judgesByAnswers: judgesByAnswers)
+            return try await run.play {
+                guard let leader = field.leader else { return }
+                await leader.start(.cutOff)
+                try await eventually(within: .seconds(30), "another leads") {
+                    field.leader.map { $0.number != leader.number } ?? false
+                }
+                // Time for the old one to hear nothing.
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        }
+        #expect(history.overlaps.violations.isEmpty != judgesByAnswers, "\(history.violations)")
+        #expect(history.overlaps.excused.isEmpty)
+        if !judgesByAnswers { #expect(history.violations == []) }
+    }
+
+    @Test("a leadership is handed over in a round trip, not in a time to live", .timeLimit(.minutes(2)))
+    func handOver() async throws {
+        try await withLiveClient { client, name in
+            let timeToLive = Duration.seconds(10)
+            let elections = try ["a", "b"].map {
+                try LeaderElection(name, candidate: $0, client: client, timeToLive: timeToLive)
+            }
+            var term = try await elections[0].campaign()
+            for round in 1...6 {
+                let next = elections[round % 2]
+                let waiting = Task { (try await next.campaign(), ContinuousClock.now) }
+                try await eventually("the other one waits") { try await next.candidates().count == 2 }
+                let start = ContinuousClock.now
+                if round % 3 == 0 { try await term.transfer(to: next.candidate) } else { await term.resign() }
+                let (successor, elected) = try await waiting.value
+                #expect(elected - start < timeToLive / 4)
+                term = successor
+            }
+            await term.resign()
+        }
+    }
+}
+
+private func number(_ name: String) -> UInt64? {
+    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
+}
