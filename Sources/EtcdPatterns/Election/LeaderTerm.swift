@@ -57,7 +57,7 @@ public struct LeaderTerm: Sendable {
         then: [TransactionOperation],
         else: [TransactionOperation] = []
     ) async throws -> TransactionResponse {
-        try await Hold.guarded([hold], if: conditions, then: then, else: `else`)
+        try await hold.queue.session.guarded(by: [hold.guarding], if: conditions, then: then, else: `else`)
     }
 
     /// Says something else of the leader, in place of ``LeaderElection/candidate``, to those who look and observe.

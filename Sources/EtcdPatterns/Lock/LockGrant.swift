@@ -62,7 +62,7 @@ public struct LockGrant: Sendable {
         then: [TransactionOperation],
         else: [TransactionOperation] = []
     ) async throws -> TransactionResponse {
-        try await Hold.guarded([hold], if: conditions, then: then, else: `else`)
+        try await hold.queue.session.guarded(by: [hold.guarding], if: conditions, then: then, else: `else`)
     }
 
     /// Gives the lock up, for the next who waits.

@@ -48,7 +48,11 @@ public struct LockSet: Sendable {
         then: [TransactionOperation],
         else: [TransactionOperation] = []
     ) async throws -> TransactionResponse {
-        try await Hold.guarded(grants.values.map(\.hold), if: conditions, then: then, else: `else`)
+        let holds = grants.values.map(\.hold)
+        guard let session = holds.first?.queue.session else {
+            throw EtcdError(.invalidArgument, "there is no lock to guard the transaction")
+        }
+        return try await session.guarded(by: holds.map(\.guarding), if: conditions, then: then, else: `else`)
     }
 
     /// Gives all locks up, as ``LockGrant/release()`` does for one.

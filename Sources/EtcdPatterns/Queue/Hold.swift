@@ -91,10 +91,12 @@ final class Hold: Sendable {
             ? Compare.Target.createRevision(key) == createRevision : Compare.Target.modRevision(key) == createRevision
     }
 
-    /// The condition held when the key had this entry.
-    func isCurrent(in entry: KeyValue?) -> Bool {
-        guard let entry, entry.createRevision == createRevision else { return false }
-        return isShared || rewritesKey || entry.modRevision == createRevision
+    /// What makes a transaction depend on the place.
+    var guarding: Guard {
+        Guard(key: key, tenure: tenure, condition: isCurrent) { [self] entry in
+            guard let entry, entry.createRevision == createRevision else { return false }
+            return isShared || rewritesKey || entry.modRevision == createRevision
+        }
     }
 
     /// Makes an exclusive place a shared one; see ``KeyQueue/downgrade(_:at:)``.

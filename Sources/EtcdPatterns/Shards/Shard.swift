@@ -16,7 +16,7 @@ public struct Shard: Sendable, Identifiable {
     /// The revision in which the ownership began: higher than those of all who have owned the shard before.
     public let fencingToken: Revision
     let tenure: Tenure
-    let client: EtcdClient
+    let session: Session
 
     /// The shard is owned: compares the clock at each call.
     ///
@@ -58,7 +58,10 @@ public struct Shard: Sendable, Identifiable {
         then: [TransactionOperation],
         else: [TransactionOperation] = []
     ) async throws -> TransactionResponse {
-        try await tenure.guarded(by: isCurrent, client, if: conditions, then: then, else: `else`)
+        let guarding = Guard(key: key, tenure: tenure, condition: isCurrent) { [fencingToken] entry in
+            entry?.createRevision == fencingToken
+        }
+        return try await session.guarded(by: [guarding], if: conditions, then: then, else: `else`)
     }
 }
 

@@ -30,9 +30,11 @@ public final class ShardCoordinator: Sendable {
     public let shards: [Key]
     let client: EtcdClient
     let group: MemberGroup
+    /// Tells members apart that were given other shards.
+    let fingerprint: Value
     let drainTime: Duration
     let restartGrace: Duration
-    let report: @Sendable (ShardEvent) -> Void
+    let report: @Sendable (Event) -> Void
     private let keeper = Lock<ShardKeeper?>(nil)
     private let isRunning = Lock(false)
 
@@ -59,7 +61,7 @@ public final class ShardCoordinator: Sendable {
         timeToLive: Duration = .seconds(15),
         drainTime: Duration = .seconds(10),
         restartGrace: Duration = .zero,
-        onEvent: @escaping @Sendable (ShardEvent) -> Void = { _ in }
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
         group = try MemberGroup(name, client: client, timeToLive: timeToLive)
         // Looks at the ID.
@@ -68,6 +70,8 @@ public final class ShardCoordinator: Sendable {
         for shard in shards where shard.bytes.isEmpty || !known.insert(shard).inserted {
             throw EtcdError(.invalidArgument, "shard \"\(shard)\" of \"\(name)\" is there twice, or without a name")
         }
+        let hash = shards.reduce(0) { $0 &+ RendezvousHash.hash($1.bytes) }
+        fingerprint = Value("\(shards.count) shards \(String(hash, radix: 16))")
         self.name = name
         self.shards = shards
         self.memberID = memberID
@@ -100,7 +104,7 @@ public final class ShardCoordinator: Sendable {
         timeToLive: Duration = .seconds(15),
         drainTime: Duration = .seconds(10),
         restartGrace: Duration = .zero,
-        onEvent: @escaping @Sendable (ShardEvent) -> Void = { _ in }
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
         if shardCount < 1 { throw EtcdError(.invalidArgument, "\"\(name)\" with \(shardCount) shards") }
         try self.init(
@@ -116,13 +120,6 @@ public final class ShardCoordinator: Sendable {
     }
 
     var ownerPrefix: Key { name + "/owners/" }
-
-    /// Tells members apart that were given other shards.
-    var fingerprint: Value {
-        var hash: UInt64 = 0
-        for shard in shards { hash = hash &+ RendezvousHash.hash(shard.bytes) }
-        return Value("\(shards.count) shards \(String(hash, radix: 16))")
-    }
 
     // MARK: Running
 

@@ -16,6 +16,8 @@ final class ShardKeeper: Sendable {
         var isClaiming = false
         /// The mirror knows of the outcome of the last claim of a shard at this revision.
         var settled: [Key: Revision] = [:]
+        /// Shards that were claimed, perhaps with an answer that was lost, and may turn out to be owned.
+        var unsettled: Set<Key> = []
         /// The last ownership of a shard that was given up.
         var released: [Key: Revision] = [:]
         /// How often the body of a shard has ended by itself.
@@ -106,10 +108,11 @@ final class ShardKeeper: Sendable {
                 if !shards.contains(id) { changes.append(task.handOff) }
             }
             guard isServing else { return }
-            for entry in snapshot.entries(in: .prefix(coordinator.ownerPrefix))
-            where entry.lease == seat.hold.queue.session.lease.id {
-                let id = Key(bytes: Array(entry.key.bytes.dropFirst(coordinator.ownerPrefix.bytes.count)))
-                guard state.tasks[id] == nil, state.released[id] != entry.createRevision else { continue }
+            for id in shards.union(state.unsettled) {
+                guard let entry = snapshot[coordinator.ownerPrefix + id],
+                    entry.lease == seat.hold.queue.session.lease.id,
+                    state.tasks[id] == nil, state.released[id] != entry.createRevision
+                else { continue }
                 let task = task(for: id, entry)
                 state.tasks[id] = task
                 begun.append(task)
@@ -121,6 +124,7 @@ final class ShardKeeper: Sendable {
                     && state.settled[id] ?? 0 <= snapshot.revision
             }
             state.isClaiming = !claims.isEmpty
+            state.unsettled.formUnion(claims)
         }
         // Outside of the lock, since it tells others.
         for change in changes { change() }
@@ -136,7 +140,7 @@ final class ShardKeeper: Sendable {
             key: entry.key,
             fencingToken: entry.createRevision,
             tenure: Tenure(within: seat.hold.tenure),
-            client: coordinator.client
+            session: seat.hold.queue.session
         )
         return ShardTask(shard, seat.hold)
     }
@@ -202,7 +206,7 @@ final class ShardKeeper: Sendable {
     }
 
     /// Tells of an event after which there is something to look at.
-    private var wakingReport: @Sendable (ShardEvent) -> Void {
+    private var wakingReport: @Sendable (ShardCoordinator.Event) -> Void {
         { [coordinator, waker] event in
             coordinator.report(event)
             waker.yield()

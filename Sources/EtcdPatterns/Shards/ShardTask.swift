@@ -38,9 +38,9 @@ final class ShardTask: Sendable {
     /// - Returns: What there is to tell of it.
     func run(
         drainTime: Duration,
-        _ report: @escaping @Sendable (ShardEvent) -> Void,
+        _ report: @escaping @Sendable (ShardCoordinator.Event) -> Void,
         _ body: @escaping @Sendable (Shard) async throws -> Void
-    ) async -> ShardEvent {
+    ) async -> ShardCoordinator.Event {
         let result = await withTaskGroup(of: Result<Void, any Error>?.self) { group in
             group.addTask { [self] in
                 do {

@@ -100,7 +100,7 @@ struct ShardCoordinatorTests {
     @Test("a body that does not end when it is told to loses its shard after the drain time, and that is reported")
     func overrun() async throws {
         try await withLiveClient { client, name in
-            let events = Lock<[ShardEvent]>([])
+            let events = Lock<[ShardCoordinator.Event]>([])
             let isHeld = Lock(false)
             let (stubborn, other) = (
                 try ShardCoordinator(
@@ -137,7 +137,7 @@ struct ShardCoordinatorTests {
     @Test("a body that throws is reported, and runs again with a new token; the others do not notice")
     func failure() async throws {
         try await withLiveClient { client, name in
-            let events = Lock<[ShardEvent]>([])
+            let events = Lock<[ShardCoordinator.Event]>([])
             let tokens = Lock<[Revision]>([])
             let shards = try ShardCoordinator(name, shardCount: 5, memberID: "a", client: client) { event in
                 events.withLock { $0.append(event) }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+/// A clock that a test sets.
+final class ManualClock: Sendable {
+    private let time: Lock<Date>
+
+    init(_ seconds: Double) { time = Lock(Date(timeIntervalSince1970: seconds)) }
+
+    var now: Date { time.withLock { $0 } }
+
+    func advance(by seconds: Double) { time.withLock { $0 += seconds } }
+}
+
+/// What has run for which slot, and where.
+final class TaskLog: Sendable {
+    struct Entry: Sendable {
+        let node: String
+        let slot: Date
+        let start: ContinuousClock.Instant
+        var end: ContinuousClock.Instant?
+    }
+
+    private let entries = Lock<[Entry]>([])
+    private let events = Lock<[LeaderTask.Event]>([])
+
+    var runs: [Entry] { entries.withLock { $0 } }
+    var slots: [Double] { runs.map { Double($0.slot.milliseconds) / 1000 } }
+
+    func begin(_ node: String, _ run: LeaderTask.Run) -> Int {
+        entries.withLock { entries in
+            entries.append(Entry(node: node, slot: run.slot, start: .now))
+            return entries.count - 1
+        }
+    }
+
+    func end(_ number: Int) { entries.withLock { $0[number].end = .now } }
+
+    func report(_ event: LeaderTask.Event) { events.withLock { $0.append(event) } }
+
+    func contains(_ isSought: (LeaderTask.Event) -> Bool) -> Bool { events.withLock { $0.contains(where: isSought) } }
+
+    var missedCount: Int {
+        events.withLock { $0.reduce(0) { if case .missed(let count, _) = $1 { $0 + count } else { $0 } } }
+    }
+}
