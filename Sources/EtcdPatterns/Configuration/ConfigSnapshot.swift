@@ -55,6 +55,10 @@ public struct ConfigSnapshot: ConfigReader, Equatable {
         return values(.key(full)) + values(.prefix(full + "/"))
     }
 
+    func hasSameValues(as other: ConfigSnapshot) -> Bool {
+        entries(under: nil).elementsEqual(other.entries(under: nil)) { $0 == $1 }
+    }
+
     /// What is different from an older snapshot.
     ///
     /// - Parameters:

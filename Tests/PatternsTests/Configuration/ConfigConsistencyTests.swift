@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdTesting
+import Foundation
 import Testing
 
 @testable import EtcdKit
 @testable import EtcdPatterns
+@testable import EtcdTesting
 
 @Suite("Snapshots of a configuration are of one revision", .timeLimit(.minutes(5)))
 struct ConfigConsistencyTests {
@@ -73,6 +74,34 @@ struct ConfigConsistencyTests {
                 await client.close()
             }
             await writer.close()
+        }
+    }
+
+    @Test("a store that is restored from a backup is noticed, and the configuration goes back with it")
+    func restoredStore() async throws {
+        try await withEtcdCluster { cluster in
+            let (member, files) = (cluster.members[0], FileManager.default)
+            let data = URL(fileURLWithPath: cluster.folder).appending(path: member.name)
+            let copy = URL(fileURLWithPath: cluster.folder).appending(path: "backup")
+            try await withEtcdClient(endpoints: member.endpoint) { client in
+                try await client.put("app/a", "1")
+                await member.stop()
+                try files.copyItem(at: data, to: copy)
+                try await member.restart()
+                for number in 2...9 { try await client.put("app/a", "\(number)") }
+                try await client.withConfiguration("app") { config in
+                    #expect(config["a"] == "9")
+                    let before = config.snapshot.revision
+                    await member.stop()
+                    try files.removeItem(at: data)
+                    try files.moveItem(at: copy, to: data)
+                    try await member.restart()
+                    try await eventually(within: .seconds(30), "the old value is back") { config["a"] == "1" }
+                    #expect(config.snapshot.revision < before, "the control: revisions count anew")
+                    try await config.set("a", 10)
+                    #expect(try config.int("a") == 10)
+                }
+            }
         }
     }
 

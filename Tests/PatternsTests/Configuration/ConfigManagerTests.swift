@@ -131,6 +131,23 @@ struct ConfigManagerTests {
         }
     }
 
+    @Test("snapshots come when a value is different, and not when one is put again as it was")
+    func snapshotUpdates() async throws {
+        try await withLiveClient { client, name in
+            try await client.put(name + "/a", "1")
+            try await client.withConfiguration(name) { config in
+                var snapshots = config.snapshots.makeAsyncIterator()
+                #expect(await snapshots.next()?.values() == ["a": "1"])
+                for _ in 0..<5 { try await client.put(name + "/a", "1") }
+                let last = try await client.put(name + "/.x", "not a value").header.revision
+                try await config.waitUntil(revision: last)
+                #expect(config.snapshot.revision == last)
+                try await client.put(name + "/a", "2")
+                #expect(await snapshots.next()?.values() == ["a": "2"])
+            }
+        }
+    }
+
     @Test("many changes within the interval are few, and the last state is always told")
     func coalescing() async throws {
         try await withLiveClient { client, name in

@@ -61,7 +61,7 @@ struct RestoreTests {
 
     @Test("the same with 5,000 keys, at some of the steps")
     func killedLarge() async throws {
-        try await killed(keys: 5000, stride: 13)
+        try await killed(keys: 5000, stride: 31)
     }
 
     private func killed(keys: Int, stride: Int) async throws {
@@ -112,7 +112,7 @@ struct RestoreTests {
             #expect(seen.isSubset(of: [old.values, new.values]), "\(seen.map(\.count))")
             // The control: it has died before, after and in the middle, where the plain keys are a mix.
             #expect(outcomes.old > 0 && outcomes.new > 1 && outcomes.mixed > 0, "\(outcomes)")
-            #expect(try await snapshots.list().map(\.name) == ["new", "old"])
+            #expect(try await snapshots.list().map(\.name) == ["1", "new", "old"])
         }
     }
 
