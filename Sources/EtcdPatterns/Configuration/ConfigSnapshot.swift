@@ -56,7 +56,10 @@ public struct ConfigSnapshot: ConfigReader, Equatable {
     }
 
     func hasSameValues(as other: ConfigSnapshot) -> Bool {
-        entries(under: nil).elementsEqual(other.entries(under: nil)) { $0 == $1 }
+        func values(_ snapshot: ConfigSnapshot) -> some Sequence<KeyValue> {
+            snapshot.content.lazy.filter { layout.key($0.key) != nil }
+        }
+        return values(self).elementsEqual(values(other)) { $0.key == $1.key && $0.value == $1.value }
     }
 
     /// What is different from an older snapshot.

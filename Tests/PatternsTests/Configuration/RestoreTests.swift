@@ -61,7 +61,7 @@ struct RestoreTests {
 
     @Test("the same with 5,000 keys, at some of the steps")
     func killedLarge() async throws {
-        try await killed(keys: 5000, stride: 31)
+        try await killed(keys: 5000, stride: 45)
     }
 
     private func killed(keys: Int, stride: Int) async throws {
@@ -197,7 +197,7 @@ struct RestoreTests {
                 // Between its look and its commit, at each of its requests, by another client.
                 for isDeletion in [false, true] {
                     var conflicts = 0
-                    for request in 2..<40 {
+                    for request in stride(from: 2, to: 60, by: keys > 100 ? 2 : 1) {
                         try await snapshots.replace(with: old.values.mapValues(\.bytes))
                         let restorer = try interrupted(endpoint, after: request) {
                             _ = try await isDeletion ? config.delete("k/2") : config.set("k/2", "mine")
