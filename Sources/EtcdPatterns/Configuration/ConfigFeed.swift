@@ -37,9 +37,11 @@ final class ConfigFeed: Sendable {
             judged = state
             switch verdict {
             case .success(let snapshot):
+                // A value that was put again as it was is no news, and neither is its copy.
+                let isNews = current.isFromFile || !snapshot.hasSameValues(as: current)
                 rejection = nil
                 current = snapshot
-                goodStates += 1
+                if isNews { goodStates += 1 }
             case .failure(let error):
                 rejection = ConfigRejection(revision: state.revision, error: error)
                 lastRejection = rejection

@@ -127,7 +127,7 @@ struct ConfigFollower: Sendable {
             let (current, clusterID, mirror, isRejected) = feed.read {
                 ($0.current, $0.clusterID, $0.mirror, $0.rejection != nil)
             }
-            let isNew = saved?.snapshot.revision != current.revision
+            let isNew = saved.map { !$0.snapshot.hasSameValues(as: current) } ?? true
             // What is known not to be the newest may grow old.
             let isDue = saved.map { $0.at + refresh < .now && !isRejected } ?? true
             if !current.isFromFile, let mirror, isNew || isDue {

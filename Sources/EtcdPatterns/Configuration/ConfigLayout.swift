@@ -8,7 +8,7 @@ import EtcdKit
 ///
 /// - `<name>/.restore` is there while a large state that is in effect is not in the plain keys yet; see ``Restorer``.
 /// - `<name>/.restore/<id>/<number>` are the pieces of such a state.
-/// - `<name>/.deletion` has the key that was deleted last, since a deletion leaves nothing else that can be compared.
+/// - `<name>/.deletion` is put with each deletion, which leaves nothing else that can be compared; its value is the key.
 struct ConfigLayout: Sendable, Hashable {
     let name: Key
 

@@ -86,7 +86,7 @@ public final class ConfigManager: ConfigReader {
 
     /// The current snapshot, and then the newest whenever there is a new one.
     ///
-    /// Who is slow skips snapshots. The sequence ends when the manager is closed, or the task is cancelled.
+    /// There is a new one when a value is different. Who is slow skips snapshots. The sequence ends when the manager is closed, or the task is cancelled.
     public var snapshots: ConfigUpdates<ConfigSnapshot> {
         ConfigUpdates(feed: feed) { ($0.goodStates, $0.current) }
     }

@@ -55,6 +55,13 @@ public struct ConfigSnapshot: ConfigReader, Equatable {
         return values(.key(full)) + values(.prefix(full + "/"))
     }
 
+    func hasSameValues(as other: ConfigSnapshot) -> Bool {
+        func values(_ snapshot: ConfigSnapshot) -> some Sequence<KeyValue> {
+            snapshot.content.lazy.filter { layout.key($0.key) != nil }
+        }
+        return values(self).elementsEqual(values(other)) { $0.key == $1.key && $0.value == $1.value }
+    }
+
     /// What is different from an older snapshot.
     ///
     /// - Parameters:

@@ -33,6 +33,7 @@ struct Restorer: Sendable {
     /// - Throws: ``ConfigError`` with the code `conflict` or `unfinished`; `EtcdError`, after which nothing has changed,
     ///   unless its code is `ambiguous`.
     func replace(_ content: MirrorSnapshot, with target: ConfigState) async throws -> Revision? {
+        try await sweep(content)
         var old: [Key: Value] = [:]
         for entry in content { if let key = layout.key(entry.key) { old[key] = entry.value } }
         let isUnchanged = conditions(for: content, old.keys)
@@ -70,19 +71,26 @@ struct Restorer: Sendable {
         return conditions
     }
 
+    /// Deletes what others have staged and given up; who still is at it has a conflict.
+    private func sweep(_ content: MirrorSnapshot) async throws(EtcdError) {
+        let stages = KeyRange.prefix(layout.stages)
+        if !content.contains(where: { stages.contains($0.key) }) { return }
+        try await client.transaction(if: [.isMissing(layout.pointer)], then: [.delete(stages)])
+    }
+
     /// Writes `target` aside, puts the pointer to it, and copies it.
     private func stage(_ target: ConfigState, if isUnchanged: [Compare]) async throws -> Revision? {
         let id = String(UInt64.random(in: .min ... .max), radix: 16)
         let folder = layout.stages
         var revision: Revision?
         do {
-            // What others have given up; who still is at it has a conflict.
-            try await client.transaction(if: [.isMissing(layout.pointer)], then: [.delete(.prefix(folder))])
             let (stored, areThere) = try await StoredState.write(target.encoded, as: id, in: folder, client)
             // Of the conditions for single keys, there is room for those that also the pieces leave room for.
             let conditions = areThere + isUnchanged.prefix(max(3, Self.limit.operations - areThere.count))
-            let flip = TransactionOperation.put(layout.pointer, StoredJSON.encode(stored))
-            let response = try await client.transaction(if: conditions, then: [flip])
+            let response = try await client.transaction(
+                if: conditions,
+                then: [.put(layout.pointer, StoredJSON.encode(stored)), .put(layout.deletion, "")]
+            )
             if !response.succeeded { throw conflict }
             revision = response.header.revision
         } catch {

@@ -143,7 +143,7 @@ public struct SnapshotManager: Sendable {
     /// Compares two states.
     ///
     /// ```swift
-    /// for change in try await snapshots.difference(from: nil, to: "1") { print(change.key, change.old, change.new) }
+    /// for change in try await snapshots.difference(from: nil, to: "1") { print(change.key, change.new ?? "is deleted") }
     /// ```
     ///
     /// - Parameters:

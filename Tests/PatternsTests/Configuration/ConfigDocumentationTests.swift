@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("The code of the chapters on configuration runs", .timeLimit(.minutes(2)))
+struct ConfigDocumentationTests {
+    @Test("the chapter on configuration")
+    func configuration() async throws {
+        try await withEtcdCluster { cluster in
+            try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in
+                try await Snippets.configuration(client)
+                let config = try await ConfigManager("config/app", client: client)
+                try await Snippets.configEdits(config)
+                #expect(config.values(under: "api") == ["api/limit": "200"])
+                #expect(config["database/standby"] == "localhost")
+                let followers = [
+                    Task { await Snippets.configChanges(config) },
+                    Task { await Snippets.configSnapshots(config) { _ in } },
+                ]
+                try await config.set("api/timeout", 5)
+                await config.close()
+                for follower in followers { await follower.value }
+                let validated = Task { try await Snippets.validatedConfiguration(client) }
+                validated.cancel()
+                _ = try? await validated.value
+            }
+        }
+    }
+
+    @Test("the chapter on snapshots")
+    func snapshots() async throws {
+        try await withEtcdCluster { cluster in
+            try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in
+                try await client.withConfiguration("config/app") { config in
+                    try await config.set("database/host", "here")
+                    try await Snippets.snapshots(config)
+                    #expect(config["database/host"] == "here")
+                    try await Snippets.replacement(client)
+                    try await eventually("the values are there") { config["database/port"] == "5432" }
+                }
+            }
+        }
+    }
+}

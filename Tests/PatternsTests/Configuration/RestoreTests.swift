@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Foundation
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+/// A restoration of many values, whose process dies on the way.
+///
+/// `RESTORE_KEYS=5000 RESTORE_STRIDE=1 swift test --no-parallel --filter RestoreTests` kills one of 5,000 keys after each
+/// of its requests.
+@Suite("Restorations that die on the way", .serialized, .timeLimit(.minutes(10)))
+struct RestoreTests {
+    /// Two states of a configuration, so large that one transaction cannot change the one into the other.
+    private struct Generation: Equatable {
+        let values: [Key: Value]
+
+        init(_ mark: String, count: Int) {
+            var values: [Key: Value] = [:]
+            for number in 0..<count { values["k/\(number)"] = Value("\(mark) \(number)") }
+            for number in 0..<count / 10 { values["only/\(mark)/\(number)"] = Value(mark) }
+            self.values = values
+        }
+    }
+
+    private static func setting(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap(Int.init) }
+
+    /// A client whose process is as if killed after a number of requests.
+    private func mortal(_ endpoint: String, requests: Int) throws -> EtcdClient {
+        var configuration = try EtcdClient.Configuration(endpoints: endpoint)
+        let state = Lock((left: requests, core: ClientCore?.none))
+        configuration.onEvent = { event in
+            guard case .callFinished = event else { return }
+            let core = state.withLock { state in
+                state.left -= 1
+                return state.left == 0 ? state.core : nil
+            }
+            // Before the caller goes on, whose next request comes to the loop after this.
+            if let core { EventLoop.execute { core.channel.close() } }
+        }
+        let client = try EtcdClient(configuration)
+        state.withLock { $0.core = client.core }
+        return client
+    }
+
+    /// The plain keys, as programs without this library see them.
+    private func plain(_ client: EtcdClient, _ name: Key) async throws -> [Key: Value] {
+        let layout = try ConfigLayout(name)
+        let pairs = try await client.list(layout.range).compactMap { entry in
+            layout.key(entry.key).map { ($0, entry.value) }
+        }
+        return Dictionary(pairs) { $1 }
+    }
+
+    @Test("whenever the restorer dies, readers have the old or the new state; the next one completes it")
+    func killed() async throws {
+        try await killed(keys: Self.setting("RESTORE_KEYS") ?? 300, stride: Self.setting("RESTORE_STRIDE") ?? 1)
+    }
+
+    @Test("the same with 5,000 keys, at some of the steps")
+    func killedLarge() async throws {
+        try await killed(keys: 5000, stride: 45)
+    }
+
+    private func killed(keys: Int, stride: Int) async throws {
+        let endpoint = try await liveEndpoint()
+        try await withLiveClient { client, name in
+            let (old, new) = (Generation("old", count: keys), Generation("new", count: keys))
+            let snapshots = try SnapshotManager(name, client: client)
+            try await snapshots.replace(with: new.values.mapValues(\.bytes))
+            try await snapshots.create("new")
+            try await snapshots.replace(with: old.values.mapValues(\.bytes))
+            try await snapshots.create("old")
+            #expect(try await plain(client, name) == old.values)
+            let config = try await ConfigManager(name, client: client)
+            let watcher = Task {
+                var seen = Set<[Key: Value]>()
+                for await snapshot in config.snapshots { seen.insert(snapshot.values()) }
+                return seen
+            }
+            var outcomes = (old: 0, new: 0, mixed: 0)
+            var requests = 1
+            while true {
+                let victim = try mortal(endpoint, requests: requests)
+                var isKilled = false
+                do {
+                    try await SnapshotManager(name, client: victim).restore("new")
+                } catch {
+                    isKilled = true
+                }
+                await victim.close()
+                let fresh = try await client.withConfiguration(name) { $0.values() }
+                #expect(fresh == old.values || fresh == new.values, "after \(requests) requests")
+                if fresh == old.values { outcomes.old += 1 } else { outcomes.new += 1 }
+                let raw = try await plain(client, name)
+                if raw != old.values && raw != new.values { outcomes.mixed += 1 }
+                if !isKilled {
+                    #expect(raw == new.values)
+                    break
+                }
+                // The next restorer completes what is pending, and does its own.
+                try await snapshots.restore("old")
+                #expect(try await plain(client, name) == old.values)
+                let reserved = try await client.range(.prefix(name + "/.restore")).entries
+                #expect(reserved.isEmpty, "after \(requests) requests: \(reserved.map(\.key))")
+                requests += stride
+            }
+            await config.close()
+            let seen = await watcher.value
+            #expect(seen.isSubset(of: [old.values, new.values]), "\(seen.map(\.count))")
+            // The control: it has died before, after and in the middle, where the plain keys are a mix.
+            #expect(outcomes.old > 0 && outcomes.new > 1 && outcomes.mixed > 0, "\(outcomes)")
+            #expect(try await snapshots.list().map(\.name) == ["1", "new", "old"])
+        }
+    }
+
+    @Test("until the copying is finished, others can put and change values, and nothing is lost")
+    func pending() async throws {
+        let endpoint = try await liveEndpoint()
+        try await withLiveClient { client, name in
+            let (old, new) = (Generation("old", count: 300), Generation("new", count: 300))
+            let snapshots = try SnapshotManager(name, client: client)
+            try await snapshots.replace(with: new.values.mapValues(\.bytes))
+            try await snapshots.create("new")
+            try await snapshots.replace(with: old.values.mapValues(\.bytes))
+            let config = try await ConfigManager(name, client: client)
+            /// Restores "new", and dies when that is in effect.
+            func die() async throws {
+                try await snapshots.replace(with: old.values.mapValues(\.bytes))
+                var requests = 5
+                while try await client.get(name + "/.restore") == nil {
+                    requests += 1
+                    let victim = try mortal(endpoint, requests: requests)
+                    _ = try? await SnapshotManager(name, client: victim).restore("new")
+                    await victim.close()
+                    try #require(try await plain(client, name) != new.values)
+                }
+                try await eventually("the new state is in effect") { config["k/0"] == "new 0" }
+                #expect(try await client.get(name + "/k/0")?.value == "old 0")
+            }
+
+            try await die()
+            // As by etcdctl.
+            let put = try await client.put(name + "/k/0", "by hand").header.revision
+            try await config.waitUntil(revision: put)
+            #expect(config["k/0"] == "by hand" && config["k/1"] == "new 1")
+            try await config.set("k/2", "set")
+            #expect(config["k/2"] == "set" && config["k/1"] == "new 1")
+            // A deletion has to be made in the plain keys, so the copying is finished first.
+            try await config.delete("k/3")
+            var expected = new.values
+            (expected["k/0"], expected["k/2"], expected["k/3"]) = ("by hand", "set", nil)
+            #expect(config.values() == expected)
+            #expect(try await plain(client, name) == expected)
+            #expect(try await client.get(name + "/.restore") == nil)
+
+            try await die()
+            #expect(try await config.update("k/5", as: String.self) { ($0 ?? "") + "!" } == "new 5!")
+            expected = new.values
+            expected["k/5"] = "new 5!"
+            #expect(try await plain(client, name) == expected)
+
+            try await die()
+            // Many finish it at once.
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 { group.addTask { _ = try? await config.delete("none") } }
+            }
+            #expect(try await plain(client, name) == new.values)
+            await config.close()
+        }
+    }
+
+    @Test("a change while a restorer is on its way is a conflict, and not lost", arguments: [20, 300])
+    func conflict(keys: Int) async throws {
+        let endpoint = try await liveEndpoint()
+        try await withLiveClient { client, name in
+            let (old, new) = (Generation("old", count: keys), Generation("new", count: keys))
+            let snapshots = try SnapshotManager(name, client: client)
+            try await snapshots.replace(with: new.values.mapValues(\.bytes))
+            try await snapshots.create("new")
+            try await snapshots.replace(with: old.values.mapValues(\.bytes))
+            try await client.withConfiguration(name) { config in
+                let compared = config.snapshot.revision
+                try await config.set("k/0", "mine")
+                let error = await #expect(throws: ConfigError.self) {
+                    try await snapshots.restore("new", expecting: compared)
+                }
+                #expect(error?.code == .conflict && error?.key == "k/0")
+                try await config.delete("k/1")
+                let afterPut = try await client.get(name + "/k/0")?.modRevision ?? 0
+                // A deletion leaves no key to compare, but a trace.
+                await #expect(throws: ConfigError.self) { try await snapshots.restore("new", expecting: afterPut) }
+                #expect(config["k/0"] == "mine" && config["k/1"] == nil)
+
+                // Between its look and its commit, at each of its requests, by another client.
+                for isDeletion in [false, true] {
+                    var conflicts = 0
+                    for request in stride(from: 2, to: 60, by: keys > 100 ? 2 : 1) {
+                        try await snapshots.replace(with: old.values.mapValues(\.bytes))
+                        let restorer = try interrupted(endpoint, after: request) {
+                            _ = try await isDeletion ? config.delete("k/2") : config.set("k/2", "mine")
+                        }
+                        do {
+                            try await SnapshotManager(name, client: restorer.client).restore("new")
+                            await restorer.client.close()
+                            guard restorer.hasRun.withLock({ $0 }) else { break }
+                        } catch let error as ConfigError {
+                            await restorer.client.close()
+                            #expect(error.code == .conflict)
+                            #expect(config["k/0"] == "old 0" && config["k/2"] == (isDeletion ? nil : "mine"))
+                            conflicts += 1
+                        }
+                    }
+                    #expect(conflicts > 0)
+                }
+            }
+        }
+    }
+
+    private struct Interrupted {
+        let client: EtcdClient
+        let hasRun: Lock<Bool>
+    }
+
+    /// A client after whose request of a number `action` is run, before its caller goes on.
+    private func interrupted(
+        _ endpoint: String,
+        after request: Int,
+        _ action: @escaping @Sendable () async throws -> Void
+    ) throws -> Interrupted {
+        var configuration = try EtcdClient.Configuration(endpoints: endpoint)
+        let (left, hasRun) = (Lock(request), Lock(false))
+        configuration.onEvent = { event in
+            guard case .callFinished = event else { return }
+            let isNow = left.withLock { left in
+                left -= 1
+                return left == 0
+            }
+            if !isNow { return }
+            // It blocks this one thread of several.
+            let done = DispatchSemaphore(value: 0)
+            Task.detached {
+                try? await action()
+                hasRun.withLock { $0 = true }
+                done.signal()
+            }
+            done.wait()
+        }
+        return Interrupted(client: try EtcdClient(configuration), hasRun: hasRun)
+    }
+}
