@@ -51,10 +51,10 @@ struct FlagMatcher: Sendable {
             }
             return operands
         }
-        func texts() throws(Mistake) -> [String] { try operands("a text") { String($0) } }
+        func texts() throws(Mistake) -> [String] { try operands("a text") { String(flagValue: $0) } }
         func numbers() throws(Mistake) -> [Double] { try operands("a number") { $0.number } }
         func versions() throws(Mistake) -> [SemanticVersion] {
-            try operands("a version") { value in String(value).flatMap { SemanticVersion($0) } }
+            try operands("a version") { value in String(flagValue: value).flatMap { SemanticVersion($0) } }
         }
         test =
             switch relation {
@@ -90,7 +90,7 @@ struct FlagMatcher: Sendable {
         case (.contains(let parts), .array(let elements)):
             elements.contains { parts.contains($0.normalized) }
         case (.contains(let parts), .string(let text)):
-            parts.contains { part in String(part).map { text.contains($0) } ?? false }
+            parts.contains { part in String(flagValue: part).map { text.contains($0) } ?? false }
         case (.startsWith(let prefixes), .string(let text)): prefixes.contains { text.hasPrefix($0) }
         case (.endsWith(let suffixes), .string(let text)): suffixes.contains { text.hasSuffix($0) }
         case (.number(let comparison, let numbers), _):

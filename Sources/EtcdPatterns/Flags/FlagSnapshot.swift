@@ -131,7 +131,7 @@ public struct FlagSnapshot: Sendable {
         guard let variant = outcome.variant else {
             return FlagEvaluation(value: fallback, variant: nil, reason: outcome.reason, error: outcome.error)
         }
-        guard let value = Value(variant.value) else {
+        guard let value = Value(flagValue: variant.value) else {
             let error = FlagError(name, .typeMismatch, "the variant \"\(variant.name)\" is no \(Value.self)")
             return FlagEvaluation(value: fallback, variant: nil, reason: .error, error: error)
         }

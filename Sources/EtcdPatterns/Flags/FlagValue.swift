@@ -143,14 +143,14 @@ public protocol FlagConvertible: Sendable {
     /// Makes a value of this type of what a variant has; nil if that is of another type.
     ///
     /// - Parameter value: The value of the variant.
-    init?(_ value: FlagValue)
+    init?(flagValue value: FlagValue)
 }
 
 extension FlagConvertible where Self: Decodable {
     /// Decodes the value as JSON; nil if it is not what this type decodes.
     ///
     /// - Parameter value: The value of the variant.
-    public init?(_ value: FlagValue) {
+    public init?(flagValue value: FlagValue) {
         guard let data = try? JSONEncoder().encode(value), let result = try? JSONDecoder().decode(Self.self, from: data)
         else { return nil }
         self = result
@@ -161,14 +161,14 @@ extension FlagValue: FlagConvertible {
     /// The value as it is.
     ///
     /// - Parameter value: The value.
-    public init(_ value: FlagValue) { self = value }
+    public init(flagValue value: FlagValue) { self = value }
 }
 
 extension Bool: FlagConvertible {
     /// Takes true or false; nil for anything else.
     ///
     /// - Parameter value: The value of the variant.
-    public init?(_ value: FlagValue) {
+    public init?(flagValue value: FlagValue) {
         guard case .bool(let value) = value else { return nil }
         self = value
     }
@@ -178,7 +178,7 @@ extension Int: FlagConvertible {
     /// Takes a whole number; nil for anything else.
     ///
     /// - Parameter value: The value of the variant.
-    public init?(_ value: FlagValue) {
+    public init?(flagValue value: FlagValue) {
         guard case .int(let value) = value.normalized else { return nil }
         self = value
     }
@@ -188,7 +188,7 @@ extension Double: FlagConvertible {
     /// Takes any number; nil for anything else.
     ///
     /// - Parameter value: The value of the variant.
-    public init?(_ value: FlagValue) {
+    public init?(flagValue value: FlagValue) {
         guard let value = value.number else { return nil }
         self = value
     }
@@ -198,7 +198,7 @@ extension String: FlagConvertible {
     /// Takes a text; nil for anything else.
     ///
     /// - Parameter value: The value of the variant.
-    public init?(_ value: FlagValue) {
+    public init?(flagValue value: FlagValue) {
         guard case .string(let value) = value else { return nil }
         self = value
     }
