@@ -4,7 +4,7 @@
 SWIFT_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tsan fault-run crosscheck lint dependencies
+.PHONY: help demo test tsan fault-run crosscheck docs lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ fault-run: dependencies ## Harm a cluster for ten minutes while clients work on 
 
 crosscheck: dependencies ## Check the wire format against Python's protobuf, both ways, on fresh random messages
 	scripts/crosscheck.sh $(SWIFT_FLAGS)
+
+docs: dependencies ## Build the documentation of the modules, and fail on links that lead nowhere
+	scripts/docs.sh $(SWIFT_FLAGS)
 
 lint: ## Check the formatting
 	swift format lint --strict --recursive Sources Tests Package.swift
