@@ -2,6 +2,7 @@
 
 import EtcdKit
 import EtcdPatterns
+import Foundation
 
 extension Snippets {
     static func flagSwitch(_ client: EtcdClient) async throws {
@@ -48,8 +49,10 @@ extension Snippets {
         }
     }
 
-    static func flagsWithoutEtcd() {
-        let flags = FlagSnapshot(["new-ui": FeatureFlag(isEnabled: false)])
-        print(flags.isEnabled("new-ui"))
+    static func savedFlags(_ flags: FeatureFlags) throws -> FlagSnapshot {
+        let saved = try JSONEncoder().encode(flags.allFlags)
+        let atStart = FlagSnapshot(try JSONDecoder().decode([String: FeatureFlag].self, from: saved))
+        print(atStart.isEnabled("new-ui"))
+        return atStart
     }
 }

@@ -16,11 +16,11 @@ struct FeatureFlagSnippetTests {
                 try await client.withFeatureFlags("flags") { flags in
                     #expect(flags.allFlags.keys.sorted() == ["new-search", "new-ui"])
                     try await Snippets.flagVariants(flags)
+                    #expect(try Snippets.savedFlags(flags).allFlags == flags.allFlags)
                     let changes = Task { try await Snippets.flagChanges(flags) }
                     changes.cancel()
                     await expectError(.cancelled) { try await changes.value }
                 }
-                Snippets.flagsWithoutEtcd()
             }
         }
     }
