@@ -4,7 +4,7 @@
 SWIFT_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tsan fault-run pattern-run crosscheck lint dependencies
+.PHONY: help demo test tsan fault-run pattern-run crosscheck docs lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ pattern-run: dependencies ## Harm the holders of locks for some minutes, and che
 
 crosscheck: dependencies ## Check the wire format against Python's protobuf, both ways, on fresh random messages
 	scripts/crosscheck.sh $(SWIFT_FLAGS)
+
+docs: dependencies ## Build the documentation of the modules, and fail on links that lead nowhere
+	scripts/docs.sh $(SWIFT_FLAGS)
 
 lint: ## Check the formatting
 	swift format lint --strict --recursive Sources Tests Package.swift

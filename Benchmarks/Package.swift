@@ -11,6 +11,15 @@ let package = Package(
             dependencies: [.product(name: "EtcdKit", package: "etcd-kit")],
             path: "Sources/Throughput",
             swiftSettings: [.swiftLanguageMode(.v6)]
-        )
+        ),
+        .executableTarget(
+            name: "flags",
+            dependencies: [
+                .product(name: "EtcdKit", package: "etcd-kit"), .product(name: "EtcdPatterns", package: "etcd-kit"),
+                .product(name: "EtcdTesting", package: "etcd-kit"),
+            ],
+            path: "Sources/Flags",
+            swiftSettings: [.swiftLanguageMode(.v6)]
+        ),
     ]
 )

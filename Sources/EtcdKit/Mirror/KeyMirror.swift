@@ -39,6 +39,9 @@ public final class KeyMirror: Sendable {
     /// ``consistentSnapshot()`` is not.
     public var snapshot: MirrorSnapshot { follower.feed.read(\.snapshot) }
 
+    /// Which snapshot ``snapshot`` is, for who keeps something that was made of it.
+    package var version: MirrorVersion { follower.feed.read { $0.version } }
+
     /// Every change of the store that was made before this instant is in ``snapshot``.
     ///
     /// It moves with each check (``MirrorOptions/checkInterval``) and each ``consistentSnapshot()``.

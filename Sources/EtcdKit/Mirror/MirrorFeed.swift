@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// Tells the snapshots of a mirror apart, also those of a store that was restored.
+package struct MirrorVersion: Sendable, Equatable {
+    let list: Int
+    let revision: Revision
+}
+
 /// A mirror as its readers and the task that keeps it current share it.
 final class MirrorFeed: Sendable {
     struct Content {
@@ -15,6 +21,7 @@ final class MirrorFeed: Sendable {
         fileprivate var waiting: [Completion<Void>] = []
 
         var snapshot: MirrorSnapshot { state.snapshot }
+        var version: MirrorVersion { MirrorVersion(list: state.list, revision: state.snapshot.revision) }
 
         mutating func takeChanges(for subscriber: Int) -> MirrorSubscriber.Portion? {
             guard let index = subscribers.firstIndex(where: { $0.id == subscriber }) else { return nil }

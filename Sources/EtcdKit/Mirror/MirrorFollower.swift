@@ -100,10 +100,12 @@ struct MirrorFollower: Sendable {
             let start = ContinuousClock.now
             do throws(EtcdError) {
                 _ = try await consistentSnapshot()
+                cost = min(start.duration(to: .now), .seconds(3))
             } catch {
                 if !error.code.isTransient { throw error }
+                // What was not reached had no work with it, and is to be checked soon after it can be.
+                cost = error.code == .deadlineExceeded ? .seconds(3) : .zero
             }
-            cost = min(start.duration(to: .now), .seconds(3))
         }
     }
 

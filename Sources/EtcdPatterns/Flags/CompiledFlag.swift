@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A definition that is ready to be evaluated.
+final class CompiledFlag: Sendable {
+    struct Variant: Sendable {
+        let name: String
+        let value: FlagValue
+    }
+
+    /// What came out for a context; without a variant, it is the caller's default.
+    struct Outcome: Sendable {
+        var variant: Variant?
+        var reason: FlagReason
+        var error: FlagError?
+    }
+
+    private enum Serving: Sendable {
+        case variant(Variant)
+        case split(Rollout, [Variant], attribute: String)
+    }
+
+    private struct Rule: Sendable {
+        let matchers: [FlagMatcher]
+        let serving: Serving
+        /// Why the rule never matches.
+        let mistake: FlagError?
+    }
+
+    let name: String
+    let definition: FeatureFlag
+    /// In the order of their names, so that the same one fails each time.
+    let prerequisites: [(flag: String, variant: String)]
+    private let group: String
+    private let off: Variant?
+    private let rules: [Rule]
+    private let serving: Serving
+
+    /// - Throws: `invalidDefinition` where it is not clear what to serve. A rule that cannot be understood is one that
+    ///   does not match.
+    init(_ definition: FeatureFlag, name: String) throws(FlagError) {
+        self.name = name
+        self.definition = definition
+        prerequisites = definition.prerequisites.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        group = definition.rolloutGroup ?? name
+        off = try definition.offVariant.map { off throws(FlagError) in try Self.variant(off, definition, name) }
+        serving = try Self.compiled(definition.serving, definition, name)
+        var rules: [Rule] = []
+        for (index, rule) in definition.rules.enumerated() {
+            let serving = try Self.compiled(rule.serving, definition, name)
+            do throws(FlagMatcher.Mistake) {
+                var matchers: [FlagMatcher] = []
+                for condition in rule.conditions { matchers.append(try FlagMatcher(condition)) }
+                rules.append(Rule(matchers: matchers, serving: serving, mistake: nil))
+            } catch {
+                let mistake = FlagError(name, .invalidDefinition, "rule \(index + 1): \(error.message)")
+                rules.append(Rule(matchers: [], serving: serving, mistake: mistake))
+            }
+        }
+        self.rules = rules
+    }
+
+    /// What is wrong with the rules, the first of it.
+    var mistake: FlagError? { rules.lazy.compactMap(\.mistake).first }
+
+    private static func variant(
+        _ variant: String,
+        _ definition: FeatureFlag,
+        _ name: String
+    ) throws(FlagError) -> Variant {
+        guard let value = definition.variants[variant] else {
+            throw FlagError(name, .invalidDefinition, "there is no variant \"\(variant)\"")
+        }
+        return Variant(name: variant, value: value)
+    }
+
+    private static func compiled(
+        _ serving: FeatureFlag.Serving,
+        _ definition: FeatureFlag,
+        _ name: String
+    ) throws(FlagError) -> Serving {
+        switch serving {
+        case .variant(let variant): return .variant(try Self.variant(variant, definition, name))
+        case .split(let split):
+            var variants: [Variant] = []
+            for part in split.parts { variants.append(try variant(part.variant, definition, name)) }
+            guard let rollout = Rollout(split.parts.map(\.weight)) else {
+                let weights = split.parts.map { String($0.weight) }.joined(separator: ", ")
+                throw FlagError(name, .invalidDefinition, "the weights \(weights) make no split")
+            }
+            return .split(rollout, variants, attribute: split.attribute ?? FlagContext.targetingKeyName)
+        }
+    }
+
+    // MARK: Evaluation
+
+    /// Evaluates the flag.
+    ///
+    /// - Parameters:
+    ///   - context: Whom it is for.
+    ///   - trace: Gets a line for each step, unless it is nil.
+    ///   - prerequisite: Evaluates another flag.
+    /// - Returns: The variant, and why it is this one.
+    func evaluate(
+        for context: FlagContext,
+        trace: inout [String]?,
+        prerequisite: (String, inout [String]?) -> Outcome
+    ) -> Outcome {
+        if !definition.isEnabled {
+            trace?.append("\(name) is switched off")
+            return Outcome(variant: off, reason: .disabled)
+        }
+        for (other, wanted) in prerequisites {
+            let outcome = prerequisite(other, &trace)
+            if outcome.variant?.name == wanted { continue }
+            trace?.append("\(name) requires \(other) to be \(wanted)")
+            if let error = outcome.error {
+                return unusable(FlagError(name, .prerequisite, "it requires \(other), but \(error)"))
+            }
+            return Outcome(variant: off, reason: .disabled)
+        }
+        return serve(for: context, trace: &trace)
+    }
+
+    /// What comes out when the flag cannot be evaluated.
+    func unusable(_ error: FlagError) -> Outcome { Outcome(variant: off, reason: .error, error: error) }
+
+    private func serve(for context: FlagContext, trace: inout [String]?) -> Outcome {
+        var error: FlagError?
+        for (index, rule) in rules.enumerated() {
+            if let mistake = rule.mistake {
+                trace?.append("\(name): \(mistake.message)")
+                error = error ?? mistake
+            } else if let failed = rule.matchers.first(where: { !$0.matches(context) }) {
+                trace?.append("\(name), rule \(index + 1): \(failed.condition.attribute) does not match")
+            } else {
+                trace?.append("\(name), rule \(index + 1): matches")
+                var outcome = serve(rule.serving, for: context, reason: .targetingMatch, trace: &trace)
+                if outcome.variant == nil {
+                    error = error ?? outcome.error
+                    continue
+                }
+                if let error { (outcome.reason, outcome.error) = (.error, error) }
+                return outcome
+            }
+        }
+        var outcome = serve(serving, for: context, reason: rules.isEmpty ? .static : .default, trace: &trace)
+        if outcome.variant == nil { outcome.variant = off }
+        if let error { (outcome.reason, outcome.error) = (.error, error) }
+        return outcome
+    }
+
+    private func serve(
+        _ serving: Serving,
+        for context: FlagContext,
+        reason: FlagReason,
+        trace: inout [String]?
+    ) -> Outcome {
+        switch serving {
+        case .variant(let variant):
+            trace?.append("\(name) is \(variant.name)")
+            return Outcome(variant: variant, reason: reason)
+        case .split(let rollout, let variants, let attribute):
+            let subject: String
+            switch context[attribute] {
+            case .string(let text): subject = text
+            case .int(let number): subject = String(number)
+            default:
+                trace?.append("\(name): the context has no \(attribute) to split by")
+                let error = FlagError(name, .targetingKeyMissing, "the context has no \"\(attribute)\" to split by")
+                return Outcome(variant: nil, reason: .error, error: error)
+            }
+            let part = rollout.part(of: subject, in: group)
+            trace?.append("\(name): \(attribute) \(subject) is in part \(part + 1) of the split")
+            return Outcome(variant: variants.indices.contains(part) ? variants[part] : nil, reason: .split)
+        }
+    }
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+extension FeatureFlag: Codable {
+    /// Reads a flag: `true`, `false`, or an object.
+    ///
+    /// An object with a name that is not known is refused: to leave it out of account could be wrong.
+    ///
+    /// - Parameter decoder: Where to read.
+    /// - Throws: `DecodingError`.
+    public init(from decoder: any Decoder) throws {
+        if let isEnabled = try? decoder.singleValueContainer().decode(Bool.self) {
+            self.init(isEnabled: isEnabled)
+            return
+        }
+        let names = ["description", "enabled", "variants", "serve", "off", "requires", "rules", "rolloutGroup"]
+        let fields = try Fields(decoder, names)
+        self.init()
+        description = try fields.optional("description")
+        isEnabled = try fields.optional("enabled") ?? true
+        if let variants: [String: FlagValue] = try fields.optional("variants") {
+            self.variants = variants
+            serving = try fields.required("serve")
+            offVariant = try fields.optional("off")
+        } else {
+            serving = try fields.optional("serve") ?? serving
+            offVariant = try fields.optional("off") ?? offVariant
+        }
+        prerequisites = try fields.optional("requires") ?? [:]
+        rules = try fields.optional("rules") ?? []
+        rolloutGroup = try fields.optional("rolloutGroup")
+    }
+
+    /// Writes the flag: `true` or `false` if there is no more to say, else an object.
+    ///
+    /// - Parameter encoder: Where to write.
+    /// - Throws: `EncodingError`.
+    public func encode(to encoder: any Encoder) throws {
+        if self == FeatureFlag(isEnabled: isEnabled) {
+            var container = encoder.singleValueContainer()
+            return try container.encode(isEnabled)
+        }
+        var fields = encoder.container(keyedBy: AnyCodingKey.self)
+        try fields.encodeIfPresent(description, "description")
+        try fields.encodeIfPresent(isEnabled, "enabled")
+        if variants != Self.switchVariants || offVariant == nil {
+            try fields.encodeIfPresent(variants, "variants")
+            try fields.encodeIfPresent(offVariant, "off")
+        } else if offVariant != "off" {
+            try fields.encodeIfPresent(offVariant, "off")
+        }
+        try fields.encodeIfPresent(serving, "serve")
+        if !prerequisites.isEmpty { try fields.encodeIfPresent(prerequisites, "requires") }
+        if !rules.isEmpty { try fields.encodeIfPresent(rules, "rules") }
+        try fields.encodeIfPresent(rolloutGroup, "rolloutGroup")
+    }
+
+    /// Reads the definition of a flag.
+    ///
+    /// - Throws: `invalidDefinition`.
+    init(_ value: Value, of name: String) throws(FlagError) {
+        do {
+            self = try JSONDecoder().decode(Self.self, from: Data(value.bytes))
+        } catch {
+            let start = value.description.prefix(100)
+            throw FlagError(name, .invalidDefinition, "\(Self.explanation(of: error)), in \(start)")
+        }
+    }
+
+    /// The definition as it is stored.
+    ///
+    /// - Throws: `invalidDefinition`.
+    func stored(as name: String) throws(FlagError) -> Value {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            return Value(bytes: Array(try encoder.encode(self)))
+        } catch {
+            throw FlagError(name, .invalidDefinition, "it has a number that JSON does not have")
+        }
+    }
+
+    /// Where a definition is wrong, in the words of the decoder.
+    private static func explanation(of error: any Error) -> String {
+        func place(_ context: DecodingError.Context) -> String {
+            let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
+            return path.isEmpty ? "" : " at \(path)"
+        }
+        return switch error {
+        case DecodingError.keyNotFound(let key, let context): "\"\(key.stringValue)\" is missing\(place(context))"
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.dataCorrupted(let context):
+            "\(context.debugDescription)\(place(context))\(context.underlyingError.map { " (\($0))" } ?? "")"
+        default: "\(error)"
+        }
+    }
+}
+
+extension FeatureFlag.Rule: Codable {
+    /// Reads a rule.
+    ///
+    /// - Parameter decoder: Where to read.
+    /// - Throws: `DecodingError`.
+    public init(from decoder: any Decoder) throws {
+        let fields = try Fields(decoder, ["if", "serve"])
+        self.init(if: try fields.optional("if") ?? [], serve: try fields.required("serve"))
+    }
+
+    /// Writes the rule.
+    ///
+    /// - Parameter encoder: Where to write.
+    /// - Throws: `EncodingError`.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: AnyCodingKey.self)
+        try fields.encodeIfPresent(conditions, "if")
+        try fields.encodeIfPresent(serving, "serve")
+    }
+}
+
+extension FeatureFlag.Condition: Codable {
+    /// Reads a condition.
+    ///
+    /// - Parameter decoder: Where to read.
+    /// - Throws: `DecodingError`.
+    public init(from decoder: any Decoder) throws {
+        let fields = try Fields(decoder, ["attribute", "operator", "values", "not"])
+        self.init(
+            attribute: try fields.required("attribute"),
+            relation: try fields.required("operator"),
+            values: try fields.optional("values") ?? []
+        )
+        isNegated = try fields.optional("not") ?? false
+    }
+
+    /// Writes the condition.
+    ///
+    /// - Parameter encoder: Where to write.
+    /// - Throws: `EncodingError`.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: AnyCodingKey.self)
+        try fields.encodeIfPresent(attribute, "attribute")
+        try fields.encodeIfPresent(relation, "operator")
+        if !values.isEmpty { try fields.encodeIfPresent(values, "values") }
+        if isNegated { try fields.encodeIfPresent(isNegated, "not") }
+    }
+}
+
+extension FeatureFlag.Serving: Codable {
+    /// Reads the name of a variant, or a split.
+    ///
+    /// - Parameter decoder: Where to read.
+    /// - Throws: `DecodingError`.
+    public init(from decoder: any Decoder) throws {
+        if let variant = try? decoder.singleValueContainer().decode(String.self) {
+            self = .variant(variant)
+            return
+        }
+        let fields = try Fields(decoder, ["split", "by"])
+        self = .split(FeatureFlag.Split(parts: try fields.required("split"), attribute: try fields.optional("by")))
+    }
+
+    /// Writes the name of the variant, or the split.
+    ///
+    /// - Parameter encoder: Where to write.
+    /// - Throws: `EncodingError`.
+    public func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .variant(let name):
+            var container = encoder.singleValueContainer()
+            try container.encode(name)
+        case .split(let split):
+            var fields = encoder.container(keyedBy: AnyCodingKey.self)
+            try fields.encodeIfPresent(split.parts, "split")
+            try fields.encodeIfPresent(split.attribute, "by")
+        }
+    }
+}
+
+extension FeatureFlag.Split.Part: Codable {
+    /// Reads a part.
+    ///
+    /// - Parameter decoder: Where to read.
+    /// - Throws: `DecodingError`.
+    public init(from decoder: any Decoder) throws {
+        let fields = try Fields(decoder, ["variant", "weight"])
+        self.init(variant: try fields.required("variant"), weight: try fields.required("weight"))
+    }
+
+    /// Writes the part.
+    ///
+    /// - Parameter encoder: Where to write.
+    /// - Throws: `EncodingError`.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: AnyCodingKey.self)
+        try fields.encodeIfPresent(variant, "variant")
+        try fields.encodeIfPresent(weight, "weight")
+    }
+}
+
+/// A JSON object that has no other names than those that are known.
+private struct Fields {
+    private let container: KeyedDecodingContainer<AnyCodingKey>
+
+    init(_ decoder: any Decoder, _ names: [String]) throws {
+        container = try decoder.container(keyedBy: AnyCodingKey.self)
+        for key in container.allKeys where !names.contains(key.stringValue) {
+            throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "unknown name")
+        }
+    }
+
+    func required<Field: Decodable>(_ name: String) throws -> Field {
+        try container.decode(Field.self, forKey: AnyCodingKey(stringValue: name))
+    }
+
+    func optional<Field: Decodable>(_ name: String) throws -> Field? {
+        try container.decodeIfPresent(Field.self, forKey: AnyCodingKey(stringValue: name))
+    }
+}
+
+extension KeyedEncodingContainer<AnyCodingKey> {
+    fileprivate mutating func encodeIfPresent(_ field: (some Encodable)?, _ name: String) throws {
+        try encodeIfPresent(field, forKey: AnyCodingKey(stringValue: name))
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import EtcdPatterns
+import EtcdTesting
+import Testing
+
+@Suite("The documentation of feature flags", .timeLimit(.minutes(2)))
+struct FeatureFlagSnippetTests {
+    @Test("its code runs")
+    func snippets() async throws {
+        try await withEtcdCluster { cluster in
+            try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in
+                try await Snippets.flagSwitch(client)
+                try await Snippets.flagRules(client)
+                try await client.withFeatureFlags("flags") { flags in
+                    #expect(flags.allFlags.keys.sorted() == ["new-search", "new-ui"])
+                    try await Snippets.flagVariants(flags)
+                    #expect(try Snippets.savedFlags(flags).allFlags == flags.allFlags)
+                    let changes = Task { try await Snippets.flagChanges(flags) }
+                    changes.cancel()
+                    await expectError(.cancelled) { try await changes.value }
+                }
+            }
+        }
+    }
+}

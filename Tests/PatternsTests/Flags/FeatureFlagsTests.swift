@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import EtcdTesting
+import Testing
+
+@testable import EtcdPatterns
+
+@Suite("Feature flags in etcd", .timeLimit(.minutes(2)))
+struct FeatureFlagsTests {
+    @Test("flags are switched, defined, changed and removed, and each is known here when the call returns")
+    func editing() async throws {
+        try await withLiveClient { client, name in
+            let flags = try await FeatureFlags(name, client: client)
+            #expect(flags.allFlags.isEmpty && !flags.isEnabled("new-ui"))
+            try await flags.enable("new-ui")
+            #expect(flags.isEnabled("new-ui"))
+            #expect(try await client.get(name + "/new-ui")?.value == "true")
+            try await flags.disable("new-ui")
+            #expect(!flags.isEnabled("new-ui"))
+            #expect(try await client.get(name + "/new-ui")?.value == "false")
+
+            let pro = FeatureFlag.Rule(if: [.attribute("plan", equals: "pro")], serve: .variant("on"))
+            try await flags.set("new-ui", to: FeatureFlag(rules: [pro], serve: .percentage(0)))
+            let context = FlagContext("ann", attributes: ["plan": "pro"])
+            #expect(flags.isEnabled("new-ui", for: context) && !flags.isEnabled("new-ui", for: FlagContext("bob")))
+            // The switch keeps the rules.
+            try await flags.disable("new-ui")
+            #expect(!flags.isEnabled("new-ui", for: context))
+            try await flags.enable("new-ui")
+            #expect(flags.isEnabled("new-ui", for: context) && !flags.isEnabled("new-ui", for: FlagContext("bob")))
+            let changed = try await flags.update("new-ui") { $0.serving = .percentage(100) }
+            #expect(changed.rules == [pro] && flags.allFlags == ["new-ui": changed])
+            #expect(flags.isEnabled("new-ui", for: FlagContext("bob")))
+            #expect(try await flags.remove("new-ui"))
+            #expect(try await !flags.remove("new-ui"))
+            #expect(flags.allFlags.isEmpty)
+            await flags.close()
+            #expect(flags.failure?.code == .cancelled && flags.isStale)
+        }
+    }
+
+    @Test("edits at the same time are all done, one after the other")
+    func concurrentEdits() async throws {
+        try await withLiveClient { client, name in
+            try await client.withFeatureFlags(name) { flags in
+                let start = FeatureFlag(variants: ["count": 0], serve: .variant("count"))
+                try await flags.set("flag", to: start)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<12 {
+                        group.addTask {
+                            try await flags.update("flag") { flag in
+                                guard case .int(let count)? = flag.variants["count"] else { return }
+                                flag.variants["count"] = .int(count + 1)
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(flags.value("flag", default: 0) == 12)
+            }
+        }
+    }
+
+    @Test("mistakes are refused, and nothing is written")
+    func refusedEdits() async throws {
+        try await withLiveClient { client, name in
+            try await client.withFeatureFlags(name) { flags in
+                func expectRefusal(_ code: FlagError.Code, _ edit: () async throws -> Void) async {
+                    let error = await #expect(throws: FlagError.self) { try await edit() }
+                    #expect(error?.code == code, "\(String(describing: error))")
+                }
+                try await flags.enable("a")
+                var requiring = FeatureFlag()
+                requiring.prerequisites = ["a": "on"]
+                try await flags.set("b", to: requiring)
+                let before = try await client.range(.prefix(name + "/")).entries
+                await expectRefusal(.flagNotFound) { try await flags.update("missing") { $0.isEnabled = true } }
+                await expectRefusal(.prerequisite) { try await flags.update("a") { $0.prerequisites = ["b": "on"] } }
+                await expectRefusal(.invalidDefinition) {
+                    try await flags.set("a", to: FeatureFlag(serve: .variant("x")))
+                }
+                let rule = FeatureFlag.Rule(
+                    if: [.init(attribute: "age", relation: "near", values: [1])],
+                    serve: .variant("on")
+                )
+                await expectRefusal(.invalidDefinition) { try await flags.update("a") { $0.rules = [rule] } }
+                await expectRefusal(.invalidDefinition) {
+                    try await flags.set("n", to: FeatureFlag(variants: ["a": .double(.nan)], serve: .variant("a")))
+                }
+                await expectError(.emptyKey) { try await flags.enable("") }
+                #expect(try await client.range(.prefix(name + "/")).entries == before)
+            }
+            await expectError(.emptyKey) { try await FeatureFlags("", client: client) }
+        }
+    }
+
+    @Test("flags that were there before are known at the start; etcd that is not there is an error, and no default")
+    func start() async throws {
+        try await withLiveClient { client, name in
+            try await client.put(name + "/plain", "true")
+            try await client.put(name + "/deep/name", #"{"serve": "off"}"#)
+            try await client.put(name + "2/other", "true")
+            let flags = try await FeatureFlags(name, client: client)
+            #expect(flags.isEnabled("plain") && flags.allFlags.keys.sorted() == ["deep/name", "plain"])
+            #expect(flags.evaluate("plain", default: false).reason == .static)
+            try await withFaultProxy(to: try await liveEndpoint()) { proxy in
+                await proxy.refuseConnections()
+                try await withEtcdClient(endpoints: proxy.endpoint) { client in
+                    await #expect(throws: EtcdError.self) {
+                        try await FeatureFlags(name, client: client.with(timeout: .milliseconds(500)))
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "a definition that cannot be read has the caller's default, is named, and harms no other; then it is corrected"
+    )
+    func poisoned() async throws {
+        try await withLiveClient { client, name in
+            try await client.withFeatureFlags(name) { flags in
+                try await flags.enable("good")
+                try await flags.enable("bad")
+                let revision = try await client.put(name + "/bad", #"{"serve": "#).header.revision
+                try await flags.mirror.waitUntil(revision: revision)
+                #expect(flags.isEnabled("good") && !flags.isEnabled("bad"))
+                let evaluation = flags.evaluate("bad", default: true)
+                #expect(evaluation.value && evaluation.reason == .error && evaluation.error?.code == .invalidDefinition)
+                #expect(flags.errors.map(\.flag) == ["bad"])
+                #expect(flags.errors.first?.message.contains(#"{"serve": "#) == true)
+                await #expect(throws: FlagError.self) { try await flags.disable("bad") }
+                try await flags.set("bad", to: FeatureFlag())
+                #expect(flags.isEnabled("bad") && flags.errors.isEmpty)
+            }
+        }
+    }
+
+    @Test("changes come revision by revision, and flags are evaluated by them already")
+    func changes() async throws {
+        try await withLiveClient { client, name in
+            try await client.put(name + "/a", "true")
+            try await client.withFeatureFlags(name) { flags in
+                var changes = flags.changes.makeAsyncIterator()
+                #expect(try await changes.next()?.updated == ["a"])
+                try await client.transaction(then: [.put(name + "/b", "false"), .put(name + "/c", "true")])
+                #expect(try await changes.next()?.updated == ["b", "c"])
+                #expect(!flags.isEnabled("b") && flags.isEnabled("c"))
+                // What was taken before the change stays what it was.
+                let before = flags.snapshot
+                let revision = try await client.delete(name + "/a").header.revision
+                let change = try await changes.next()
+                #expect(change?.removed == ["a"] && change?.updated == [] && change?.revision == revision)
+                #expect(before.isEnabled("a") && !flags.isEnabled("a"))
+            }
+        }
+    }
+
+    @Test("while etcd is out of reach flags stay as they are, say that they are stale, and catch up afterwards")
+    func partition() async throws {
+        try await withLiveClient { writer, name in
+            try await writer.put(name + "/flag", "true")
+            try await withFaultProxy(to: try await liveEndpoint()) { proxy in
+                var configuration = try EtcdClient.Configuration(endpoints: proxy.endpoint)
+                configuration.backoff.maximum = .milliseconds(100)
+                configuration.callTimeout = .seconds(1)
+                try await withEtcdClient(configuration) { client in
+                    try await client.withFeatureFlags(name, staleAfter: .seconds(3)) { flags in
+                        var changes = flags.changes.makeAsyncIterator()
+                        #expect(try await changes.next()?.updated == ["flag"])
+                        // The control: in reach, they are current again and again, however old.
+                        let start = ContinuousClock.now
+                        try await eventually(within: .seconds(30), "they are current after longer than that") {
+                            .now > start + .seconds(4) && flags.evaluate("flag", default: false).reason == .static
+                        }
+                        await proxy.refuseConnections()
+                        await proxy.cut()
+                        try await writer.put(name + "/flag", "false")
+                        try await writer.put(name + "/new", "true")
+                        try await eventually(within: .seconds(30), "they are stale") {
+                            flags.evaluate("flag", default: false).reason == .stale
+                        }
+                        #expect(flags.isEnabled("flag") && !flags.isEnabled("new") && flags.isStale)
+                        #expect(flags.evaluate("new", default: false).reason == .error)
+                        try await proxy.acceptConnections()
+                        #expect(try await changes.next()?.updated == ["flag"])
+                        #expect(try await changes.next()?.updated == ["new"])
+                        #expect(!flags.isEnabled("flag") && flags.isEnabled("new"))
+                        try await eventually(within: .seconds(60), "they are current") {
+                            flags.evaluate("new", default: false).reason == .static
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
