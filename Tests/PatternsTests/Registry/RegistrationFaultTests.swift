@@ -22,7 +22,10 @@ struct RegistrationFaultTests {
     func outage(_ outage: Outage) async throws {
         try await withEtcdCluster { cluster in
             let member = try #require(cluster.members.first)
-            let client = try EtcdClient(endpoints: cluster.endpoints)
+            var configuration = try EtcdClient.Configuration(endpoints: cluster.endpoints)
+            // The longest pause between attempts to connect is what delays it most.
+            configuration.backoff.maximum = .milliseconds(500)
+            let client = try EtcdClient(configuration)
             let registry = try ServiceRegistry(client)
             let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
             let registration = try await registry.register(instance, timeToLive: .seconds(2))
@@ -47,7 +50,7 @@ struct RegistrationFaultTests {
             let returned = ContinuousClock.now
             // Seen by one who has nothing to do with it.
             let other = try EtcdClient(endpoints: cluster.endpoints)
-            try await eventually("it is registered anew") {
+            try await eventually(within: .seconds(20), "it is registered anew") {
                 let entry = try await other.get(key)
                 return entry != nil && entry?.lease != before.lease
             }
@@ -58,7 +61,8 @@ struct RegistrationFaultTests {
             }
             // Who discovers has it, too, in the new history.
             try await registration.update { $0.weight = 9 }
-            try await eventually("the discovery goes on") {
+            // It looks for such a store from time to time.
+            try await eventually(within: .seconds(30), "the discovery goes on") {
                 discovery.instances.first?.weight == 9 && discovery.snapshot.suspects.isEmpty
             }
             await discovery.close()
