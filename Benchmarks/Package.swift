@@ -11,6 +11,12 @@ let package = Package(
             dependencies: [.product(name: "EtcdKit", package: "etcd-kit")],
             path: "Sources/Throughput",
             swiftSettings: [.swiftLanguageMode(.v6)]
-        )
+        ),
+        .executableTarget(
+            name: "picks",
+            dependencies: [.product(name: "EtcdPatterns", package: "etcd-kit")],
+            path: "Sources/Picks",
+            swiftSettings: [.swiftLanguageMode(.v6)]
+        ),
     ]
 )
