@@ -95,12 +95,12 @@ struct DiscoveryState {
             vanished = []
             return
         }
-        vanished.removeAll { $0.instant + protection.window < now || registered[$0.instance.id] != nil }
+        vanished.removeAll { $0.instant + protection.window.bounded < now || registered[$0.instance.id] != nil }
         guard let first = vanished.first, vanished.count >= protection.minimum,
             Double(registered.count) < Double(first.count) * (1 - protection.share)
         else { return }
         for victim in vanished where suspects[victim.instance.id] == nil {
-            suspects[victim.instance.id] = Suspect(instance: victim.instance, end: now + protection.grace)
+            suspects[victim.instance.id] = Suspect(instance: victim.instance, end: now + protection.grace.bounded)
         }
     }
 

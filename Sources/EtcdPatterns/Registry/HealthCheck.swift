@@ -56,7 +56,7 @@ public struct HealthCheck: Sendable {
 
     /// Whether the instance has passed a check.
     func passes(_ instance: ServiceInstance) async -> Bool {
-        let passed = try? await withTimeout(timeout) { () async throws -> Bool? in
+        let passed = try? await withTimeout(timeout.bounded) { () async throws -> Bool? in
             try await probe(instance, timeout)
             return true
         }
@@ -64,7 +64,7 @@ public struct HealthCheck: Sendable {
     }
 
     /// The time until the next check.
-    var pause: Duration { max(.milliseconds(1), interval) * Double.random(in: 0.8...1.2) }
+    var pause: Duration { max(.milliseconds(1), interval.bounded) * Double.random(in: 0.8...1.2) }
 }
 
 extension ServiceInstance {

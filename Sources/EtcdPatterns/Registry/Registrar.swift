@@ -45,7 +45,7 @@ final class Registrar: Sendable {
     init(_ instance: ServiceInstance, _ client: EtcdClient, _ key: Key, _ timeToLive: Duration, _ check: HealthCheck?) {
         self.client = client
         self.key = key
-        self.timeToLive = timeToLive
+        self.timeToLive = min(timeToLive, timeToLive.bounded)
         self.check = check
         content = Lock(Content(instance: instance))
     }

@@ -98,13 +98,13 @@ public final class Registration: Sendable {
         timeout: Duration = .seconds(30),
         _ inFlight: @escaping @Sendable () async throws -> Void = {}
     ) async throws {
-        let deadline = ContinuousClock.now + timeout
+        let deadline = ContinuousClock.now + timeout.bounded
         // Who is not heard has nobody to wait for.
-        let isKnown = try? await withTimeout(min(max(propagation, .seconds(1)), timeout)) {
+        let isKnown = try? await withTimeout(min(max(propagation, .seconds(1)), timeout).bounded) {
             try await self.update { $0.status = .draining }
             return true
         }
-        if isKnown == true { try? await Task.sleep(for: min(propagation, deadline - .now)) }
+        if isKnown == true { try? await Task.sleep(for: min(propagation, deadline - .now).bounded) }
         await deregister()
         let isDone: Bool? = try await withTimeout(max(.zero, deadline - .now)) {
             try await inFlight()

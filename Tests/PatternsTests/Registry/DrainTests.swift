@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Graceful exits", .timeLimit(.minutes(2)))
+struct DrainTests {
+    private let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
+
+    @Test("drains, waits, deregisters, and then waits for what is in flight, in this order")
+    func sequence() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            let registration = try await registry.register(instance)
+            let log = Lock<[String]>([])
+            try await registry.withDiscovery(of: "api") { discovery in
+                let start = ContinuousClock.now
+                try await registration.drain(propagation: .milliseconds(300)) {
+                    let isGone = try await registry.discover("api").instances.isEmpty
+                    log.withLock { $0.append(isGone ? "gone" : "there") }
+                    try await Task.sleep(for: .milliseconds(50))
+                    log.withLock { $0.append("finished") }
+                }
+                #expect(.now - start >= .milliseconds(350))
+                #expect(log.withLock { $0 } == ["gone", "finished"])
+                try await eventually("it is gone here, too") { discovery.instances.isEmpty }
+            }
+            // Others have seen it drain for the whole time.
+            if case .deregistered? = registration.state {} else { Issue.record("state") }
+        }
+    }
+
+    @Test("others see an instance drain before it is gone, and know that it has deregistered")
+    func observed() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            let registration = try await registry.register(instance)
+            try await registry.withDiscovery(of: "api") { discovery in
+                var events = discovery.events.makeAsyncIterator()
+                #expect(try await events.next() == .added(instance))
+                async let drained: Void = registration.drain(propagation: .milliseconds(200))
+                guard case .updated(let now, _)? = try await events.next() else {
+                    throw RegistryTestError(text: "no update")
+                }
+                #expect(now.status == .draining)
+                #expect(discovery.snapshot.available.isEmpty)
+                #expect(try await events.next() == .removed(now, .deregistered))
+                try await drained
+            }
+        }
+    }
+
+    @Test("requests that do not end in time are left, and that is told")
+    func tooLate() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            let registration = try await registry.register(instance)
+            await expectError(.deadlineExceeded) {
+                try await registration.drain(propagation: .zero, timeout: .milliseconds(500)) {
+                    try await Task.sleep(for: .seconds(60))
+                }
+            }
+            #expect(try await registry.discover("api").instances.isEmpty)
+        }
+    }
+
+    @Test("a drain that is cancelled deregisters all the same, and waits for nothing")
+    func cancelled() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            let registration = try await registry.register(instance)
+            let task = Task { try await registration.drain(propagation: .seconds(60), timeout: .seconds(100)) }
+            try await eventually("it drains") { registration.instance.status == .draining }
+            let start = ContinuousClock.now
+            task.cancel()
+            await expectError(.cancelled) { try await task.value }
+            #expect(.now - start < .seconds(10))
+            #expect(try await registry.discover("api").instances.isEmpty)
+        }
+    }
+
+    @Test("without a way to etcd, a drain ends in bounded time")
+    func unreachable() async throws {
+        try await withLiveClient { direct, name in
+            try await withFaultProxy(to: try await liveEndpoint()) { proxy in
+                let client = try EtcdClient(endpoints: proxy.endpoint)
+                let registry = try ServiceRegistry(client, prefix: name)
+                let registration = try await registry.register(instance, timeToLive: .seconds(2))
+                await proxy.stall(.both)
+                let start = ContinuousClock.now
+                try await registration.drain(propagation: .seconds(1))
+                #expect(.now - start < .seconds(10))
+                let other = try ServiceRegistry(direct, prefix: name)
+                try await eventually("the entry ends with its lease") {
+                    try await other.discover("api").instances.isEmpty
+                }
+                await client.close()
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Foundation
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Registrations outlive their store", .timeLimit(.minutes(2)))
+struct RegistrationFaultTests {
+    enum Outage: CaseIterable {
+        /// The store is there again as it was.
+        case kept
+        /// The store has begun anew, with nothing in it.
+        case wiped
+        /// The same at once, so that no lease has run out for want of renewals.
+        case wipedQuickly
+    }
+
+    @Test("after an outage of three times the time to live, and of a store that was wiped", arguments: Outage.allCases)
+    func outage(_ outage: Outage) async throws {
+        try await withEtcdCluster { cluster in
+            let member = try #require(cluster.members.first)
+            let client = try EtcdClient(endpoints: cluster.endpoints)
+            let registry = try ServiceRegistry(client)
+            let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
+            let registration = try await registry.register(instance, timeToLive: .seconds(2))
+            let key = "services/api/api-1" as Key
+            let before = try #require(try await client.get(key))
+            let discovery = try await registry.discovery(of: "api")
+            await member.kill()
+            if outage != .wipedQuickly {
+                try await eventually("the lease is lost") {
+                    if case .degraded(let cause)? = registration.state {
+                        #expect(cause is CoordinationLoss, "\(cause)")
+                        return true
+                    }
+                    return false
+                }
+                try await Task.sleep(for: .seconds(4))
+            }
+            if outage != .kept {
+                try FileManager.default.removeItem(atPath: "\(cluster.folder)/\(member.name)")
+            }
+            try await member.restart()
+            let returned = ContinuousClock.now
+            // Seen by one who has nothing to do with it.
+            let other = try EtcdClient(endpoints: cluster.endpoints)
+            try await eventually("it is registered anew") {
+                let entry = try await other.get(key)
+                return entry != nil && entry?.lease != before.lease
+            }
+            print("\(outage): registered again \(ContinuousClock.now - returned) after etcd was ready")
+            #expect(try await other.get(key)?.value == before.value)
+            try await eventually("a state says so") {
+                if case .registered? = registration.state { true } else { false }
+            }
+            // Who discovers has it, too, in the new history.
+            try await registration.update { $0.weight = 9 }
+            try await eventually("the discovery goes on") {
+                discovery.instances.first?.weight == 9 && discovery.snapshot.suspects.isEmpty
+            }
+            await discovery.close()
+            await registration.deregister()
+            #expect(try await other.get(key) == nil)
+            await client.close()
+            await other.close()
+        }
+    }
+
+    @Test("an instance whose connection is cut now and then stays; the control: without renewals it would not")
+    func cuts() async throws {
+        try await withLiveClient { direct, name in
+            try await withFaultProxy(to: try await liveEndpoint()) { proxy in
+                let client = try EtcdClient(endpoints: proxy.endpoint)
+                let registry = try ServiceRegistry(client, prefix: name)
+                let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
+                let registration = try await registry.register(instance, timeToLive: .seconds(2))
+                for _ in 0..<10 {
+                    await proxy.cut()
+                    try await Task.sleep(for: .milliseconds(300))
+                    #expect(try await direct.get(name + "/api/api-1") != nil)
+                }
+                #expect(try await direct.get(name + "/api/api-1")?.version == 1)
+                await proxy.stall()
+                try await eventually("the control") { try await direct.get(name + "/api/api-1") == nil }
+                await proxy.resume()
+                await proxy.cut()
+                try await eventually("it is back") { try await direct.get(name + "/api/api-1") != nil }
+                await registration.deregister()
+                await client.close()
+            }
+        }
+    }
+}

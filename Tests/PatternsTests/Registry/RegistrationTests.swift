@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Registrations", .timeLimit(.minutes(2)))
+struct RegistrationTests {
+    private func instance(_ id: String = "api-1", port: Int = 8080) -> ServiceInstance {
+        ServiceInstance(service: "api", id: id, address: "10.0.0.7", port: port)
+    }
+
+    @Test("an instance is there while its scope runs, as it is described")
+    func scope() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            var instance = instance()
+            instance.metadata = ["version": "1.0.0"]
+            let described = instance
+            let result = try await registry.withRegistration(of: described) { registration in
+                let snapshot = try await registry.discover("api")
+                #expect(snapshot.instances == [described] && snapshot.available == [described])
+                #expect(snapshot.problems.isEmpty && snapshot["api-1"] == described)
+                let entry = try #require(try await client.get(name + "/api/api-1"))
+                #expect(entry.lease != nil)
+                if case .registered(entry.modRevision)? = registration.state {} else { Issue.record("state") }
+                try await registration.update { $0.weight = 5 }
+                #expect(try await registry.discover("api").instances.first?.weight == 5)
+                #expect(registration.instance.weight == 5)
+                return 7
+            }
+            #expect(result == 7)
+            #expect(try await registry.discover("api").instances.isEmpty)
+        }
+    }
+
+    @Test("deregistering is once for all who ask, works in a cancelled task, and says so to others")
+    func deregister() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            let registration = try await registry.register(instance())
+            try await client.withWatch(.prefix(name)) { events in
+                let tasks = (0..<3).map { _ in
+                    Task {
+                        withUnsafeCurrentTask { $0?.cancel() }
+                        await registration.deregister()
+                    }
+                }
+                for task in tasks { await task.value }
+                #expect(try await client.get(name + "/api/api-1") == nil)
+                var iterator = events.makeAsyncIterator()
+                let farewell = try #require(try await iterator.next())
+                #expect(farewell.entry.value.description.contains("draining"))
+                #expect(try await iterator.next()?.kind == .delete)
+            }
+            if case .deregistered? = registration.state {} else { Issue.record("state") }
+            var states = registration.states.makeAsyncIterator()
+            #expect(await states.next() != nil)
+            #expect(await states.next() == nil)
+            await expectLoss(.released) { try await registration.update { $0.weight = 2 } }
+        }
+    }
+
+    enum Harm: CaseIterable {
+        case deleted, spoiled, unleased, leaseRevoked
+    }
+
+    @Test("an entry that others have taken away or spoiled is put again", arguments: Harm.allCases)
+    func repair(harm: Harm) async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            let registration = try await registry.register(instance())
+            let key = name + "/api/api-1"
+            let before = try #require(try await client.get(key))
+            for _ in 0..<3 {
+                let old = try #require(try await client.get(key))
+                let start = ContinuousClock.now
+                switch harm {
+                case .deleted: try await client.delete(key)
+                case .spoiled: try await client.put(key, "junk")
+                case .unleased: try await client.put(key, before.value)
+                case .leaseRevoked: try await client.leases.revoke(try #require(old.lease))
+                }
+                try await eventually("it is there again") {
+                    let entry = try await client.get(key)
+                    return entry?.value == before.value && entry?.lease != nil && entry?.modRevision != old.modRevision
+                }
+                print("\(harm): visible again after \(ContinuousClock.now - start)")
+            }
+            #expect(try await registry.discover("api").instances == [instance()])
+            await registration.deregister()
+            #expect(try await client.get(key) == nil)
+        }
+    }
+
+    @Test("of two processes with one id the last one stays; the first one stops, and does not fight")
+    func superseded() async throws {
+        try await withLiveClient { client, name in
+            let other = try EtcdClient(client.configuration)
+            let registry = try ServiceRegistry(client, prefix: name)
+            let body = Task {
+                try await registry.withRegistration(of: instance()) { _ in try await Task.sleep(for: .seconds(60)) }
+            }
+            try await eventually("the first one is there") { try await registry.discover("api").instances.count == 1 }
+            let second = try await ServiceRegistry(other, prefix: name).register(instance(port: 9090))
+            await expectLoss(.superseded) { try await body.value }
+            // Another one, as a handle.
+            let third = try await registry.register(instance(port: 9091))
+            var newest: RegistrationState?
+            for await state in second.states { newest = state }
+            guard case .superseded(let successor)? = newest else { throw RegistryTestError(text: "\(newest as Any)") }
+            #expect(successor.port == 9091)
+            await expectLoss(.superseded) { try await second.update { $0.weight = 2 } }
+            await second.deregister()
+            // Nobody has written since.
+            let entry = try #require(try await client.get(name + "/api/api-1"))
+            #expect(entry.version == 3, "\(entry.version) puts")
+            #expect(try await registry.discover("api").instances == [instance(port: 9091)])
+            // Only who has come later does; the one that stays repairs as before.
+            try await client.delete(name + "/api/api-1")
+            try await eventually("it is there again") {
+                try await registry.discover("api").instances == [instance(port: 9091)]
+            }
+            await third.deregister()
+            #expect(try await registry.discover("api").instances.isEmpty)
+            await other.close()
+        }
+    }
+
+    @Test("one that comes back after it was replaced does not take its place again")
+    func returning() async throws {
+        try await withLiveClient { client, name in
+            try await withFaultProxy(to: try await liveEndpoint()) { proxy in
+                let cut = try EtcdClient(endpoints: proxy.endpoint)
+                let old = try await ServiceRegistry(cut, prefix: name).register(instance(), timeToLive: .seconds(2))
+                await proxy.stall(.both)
+                let key = name + "/api/api-1"
+                try await eventually("the control: its lease has ended") { try await client.get(key) == nil }
+                let registry = try ServiceRegistry(client, prefix: name)
+                let new = try await registry.register(instance(port: 9090))
+                await proxy.resume()
+                await proxy.cut()
+                var newest: RegistrationState?
+                for await state in old.states { newest = state }
+                guard case .superseded? = newest else { throw RegistryTestError(text: "\(newest as Any)") }
+                #expect(try await registry.discover("api").instances == [instance(port: 9090)])
+                #expect(try await client.get(key)?.version == 1)
+                await new.deregister()
+                await cut.close()
+            }
+        }
+    }
+
+    @Test("two that register at the same time again and again: one of them stays")
+    func contention() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            let registrations = await withTaskGroup(of: Registration?.self) { group in
+                for port in 1...8 { group.addTask { try? await registry.register(instance(port: port)) } }
+                return await group.reduce(into: [Registration]()) { $0 += $1.map { [$0] } ?? [] }
+            }
+            #expect(!registrations.isEmpty)
+            try await eventually("all but one have stopped") {
+                registrations.count { $0.state?.isLasting == true } == 1
+            }
+            let last = try #require(registrations.first { $0.state?.isLasting == true })
+            #expect(try await registry.discover("api").instances == [last.instance])
+            for registration in registrations { await registration.deregister() }
+            #expect(try await registry.discover("api").instances.isEmpty)
+        }
+    }
+
+    @Test("what cannot be registered is refused with the name of what is wrong")
+    func refusals() async throws {
+        try await withLiveClient { client, name in
+            await expectError(.emptyKey) { try ServiceRegistry(client, prefix: "") }
+            let registry = try ServiceRegistry(client, prefix: name)
+            let good = instance()
+            let bad = [
+                ServiceInstance(service: "", id: "a", address: "h", port: 1),
+                ServiceInstance(service: "a/b", id: "a", address: "h", port: 1),
+                ServiceInstance(service: "a", id: "", address: "h", port: 1),
+                ServiceInstance(service: "a", id: "b/c", address: "h", port: 1),
+                ServiceInstance(service: "a", id: "a", address: "", port: 1),
+                ServiceInstance(service: "a", id: "a", address: "h", port: 65_536),
+                ServiceInstance(service: "a", id: "a", address: "h", port: 1, weight: 0),
+            ]
+            for instance in bad { await expectError(.invalidArgument) { try await registry.register(instance) } }
+            await expectError(.invalidArgument) { try await registry.discover("a/b") }
+            await expectError(.invalidArgument) { try await registry.discovery(of: "") }
+            await expectError(.invalidArgument) { try await registry.register(good, timeToLive: .zero) }
+            try await registry.withRegistration(of: good) { registration in
+                await expectError(.invalidArgument) { try await registration.update { $0.port = 0 } }
+                await expectError(.invalidArgument) {
+                    try await registration.update {
+                        $0 = ServiceInstance(service: "api", id: "other", address: "h", port: 1)
+                    }
+                }
+                #expect(registration.instance == good)
+            }
+        }
+    }
+
+    @Test("registering waits for an etcd that is away, until it is there or the task is cancelled")
+    func waiting() async throws {
+        try await withLiveClient { direct, name in
+            try await withFaultProxy(to: try await liveEndpoint()) { proxy in
+                await proxy.refuseConnections()
+                var configuration = try EtcdClient.Configuration(endpoints: proxy.endpoint)
+                configuration.callTimeout = .milliseconds(300)
+                configuration.backoff.maximum = .milliseconds(100)
+                let client = try EtcdClient(configuration)
+                let registry = try ServiceRegistry(client, prefix: name)
+                let cancelled = Task { try await registry.register(instance("api-2")) }
+                let waiting = Task { try await registry.register(instance()) }
+                try await Task.sleep(for: .seconds(1))
+                cancelled.cancel()
+                await expectError(.cancelled) { try await cancelled.value }
+                try await proxy.acceptConnections()
+                let registration = try await waiting.value
+                let there = try await ServiceRegistry(direct, prefix: name).discover("api")
+                #expect(there.instances == [instance()])
+                await registration.deregister()
+                await client.close()
+            }
+        }
+    }
+
+    @Test("a registration that is dropped ends with its lease")
+    func dropped() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            _ = try await registry.register(instance(), timeToLive: .seconds(2))
+            try await eventually("it is gone") { try await registry.discover("api").instances.isEmpty }
+        }
+    }
+
+    @Test("an instance that fails its own check is down for all, until it is well again")
+    func selfCheck() async throws {
+        try await withLiveClient { client, name in
+            let isWell = Lock(true)
+            var check = HealthCheck { _ in
+                if !isWell.withLock({ $0 }) { throw RegistryTestError(text: "ill") }
+            }
+            check.interval = .milliseconds(20)
+            let registry = try ServiceRegistry(client, prefix: name)
+            try await registry.withRegistration(of: instance(), check: check) { registration in
+                #expect(try await registry.discover("api").available.count == 1)
+                isWell.withLock { $0 = false }
+                try await eventually("it is down") {
+                    try await registry.discover("api").instances.first?.status == .down
+                }
+                #expect(registration.instance.status == .up)
+                isWell.withLock { $0 = true }
+                try await eventually("it is up") { try await registry.discover("api").available.count == 1 }
+            }
+        }
+    }
+}
+
+struct RegistryTestError: Error {
+    let text: String
+}
