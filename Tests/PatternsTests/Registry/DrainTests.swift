@@ -41,7 +41,7 @@ struct DrainTests {
             try await registry.withDiscovery(of: "api") { discovery in
                 var events = discovery.events.makeAsyncIterator()
                 #expect(try await events.next() == .added(instance))
-                async let drained: Void = registration.drain(propagation: .milliseconds(200))
+                async let drained: Void = registration.drain(propagation: .seconds(1))
                 guard case .updated(let now, _)? = try await events.next() else {
                     throw RegistryTestError(text: "no update")
                 }

@@ -47,7 +47,7 @@ struct RegistrationFaultTests {
             let returned = ContinuousClock.now
             // Seen by one who has nothing to do with it.
             let other = try EtcdClient(endpoints: cluster.endpoints)
-            try await eventually("it is registered anew") {
+            try await eventually(within: .seconds(20), "it is registered anew") {
                 let entry = try await other.get(key)
                 return entry != nil && entry?.lease != before.lease
             }
@@ -58,7 +58,8 @@ struct RegistrationFaultTests {
             }
             // Who discovers has it, too, in the new history.
             try await registration.update { $0.weight = 9 }
-            try await eventually("the discovery goes on") {
+            // It looks for such a store from time to time.
+            try await eventually(within: .seconds(30), "the discovery goes on") {
                 discovery.instances.first?.weight == 9 && discovery.snapshot.suspects.isEmpty
             }
             await discovery.close()

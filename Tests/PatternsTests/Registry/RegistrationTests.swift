@@ -228,6 +228,32 @@ struct RegistrationTests {
         }
     }
 
+    @Test("who may not write hears of it at once, and who may not read, too")
+    func permissions() async throws {
+        try await withEtcdCluster { cluster in
+            let root = try EtcdClient(endpoints: cluster.endpoints)
+            for user in ["root", "reader"] {
+                try await root.auth.users.add(user, password: "secret")
+                try await root.auth.roles.add(user)
+                try await root.auth.users.grant(role: user, to: user)
+            }
+            try await root.auth.roles.grant(Permission(.read, .prefix("services/")), to: "reader")
+            try await root.auth.enable()
+            var configuration = try EtcdClient.Configuration(endpoints: cluster.endpoints)
+            configuration.credentials = .user("reader", password: "secret")
+            let client = try EtcdClient(configuration)
+            let registry = try ServiceRegistry(client)
+            await expectError(.permissionDenied) { try await registry.register(instance()) }
+            #expect(try await registry.discover("api").instances.isEmpty)
+            await expectError(.permissionDenied) { try await ServiceRegistry(client, prefix: "other").discover("api") }
+            await expectError(.permissionDenied) {
+                try await ServiceRegistry(client, prefix: "other").withDiscovery(of: "api") { _ in }
+            }
+            await client.close()
+            await root.close()
+        }
+    }
+
     @Test("a registration that is dropped ends with its lease")
     func dropped() async throws {
         try await withLiveClient { client, name in
