@@ -21,5 +21,11 @@ let package = Package(
             path: "Sources/Flags",
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
+        .executableTarget(
+            name: "picks",
+            dependencies: [.product(name: "EtcdPatterns", package: "etcd-kit")],
+            path: "Sources/Picks",
+            swiftSettings: [.swiftLanguageMode(.v6)]
+        ),
     ]
 )

@@ -11,7 +11,9 @@ struct Example: Sendable {
     let run: @Sendable (ExampleContext) async throws -> Void
 
     /// All examples, in the order in which `all` runs them.
-    static let all = [lock, config, flags, election, leaderTask, transaction, lease, watch, highAvailability]
+    static let all = [
+        lock, discovery, loadBalancer, config, flags, election, leaderTask, transaction, lease, watch, highAvailability,
+    ]
 }
 
 /// What an example works with.

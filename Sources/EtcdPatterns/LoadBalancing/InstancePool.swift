@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// The instances that a balancer knows, what it has seen of them, and whom it chooses: a value without clock and I/O.
 struct InstancePool: Sendable {
     typealias Instant = ContinuousClock.Instant
@@ -174,7 +176,7 @@ struct InstancePool: Sendable {
     private mutating func advance(to now: Instant) {
         guard let outliers else { return }
         if now >= nextRotation {
-            let interval = max(.milliseconds(1), outliers.interval)
+            let interval = max(.milliseconds(1), outliers.interval.bounded)
             let count = Int(min(1_000_000, (now - nextRotation) / interval)) + 1
             for index in members.indices { members[index].rotate(count) }
             nextRotation = now + interval

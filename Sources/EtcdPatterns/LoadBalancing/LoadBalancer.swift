@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
+public import EtcdKit
 
 /// Spreads requests over the instances of a service, and keeps them from those that fail.
 ///
 /// ```swift
-/// let answer = try await balancer.withInstance { instance in
-///     try await fetch("http://\(instance.address):\(instance.port)/")
-/// }
+/// let balancer = try await registry.loadBalancer(for: "api-server", policy: .roundRobin)
+/// let answer = try await balancer.withInstance { instance in try await call(instance.address, instance.port) }
 /// ```
 ///
-/// Choosing waits for nothing and asks nobody. Who is there, ``update(_:)`` and ``follow(_:)`` say; what a balancer has seen
-/// of an instance stays when the list is said anew, also for one that is gone for less than five minutes. An instance is
-/// known by its ID, address and port. It gets requests while its status is `up`; when it fails, ``OutlierDetection`` leaves
-/// it out for a while.
+/// Choosing waits for nothing and asks nobody. Who is there, a ``ServiceRegistry`` says, or any other source by
+/// ``update(_:)``. What a balancer has seen of an instance stays when the list is said anew, also for one that is gone for
+/// less than five minutes; an instance is known by its ID, address and port. It gets requests while its status is `up`;
+/// when it fails, ``OutlierDetection`` leaves it out for a while.
 public final class LoadBalancer: Sendable {
     /// The name of the service, for errors.
     public let service: String
@@ -21,6 +20,8 @@ public final class LoadBalancer: Sendable {
     private let options: LoadBalancerOptions
     private let now: @Sendable () -> ContinuousClock.Instant
     private let state: Lock<State>
+    /// What keeps a balancer current that was made without a scope.
+    private let following = Lock<Task<Void, Never>?>(nil)
 
     private struct State {
         var pool: InstancePool
@@ -29,6 +30,7 @@ public final class LoadBalancer: Sendable {
         var deniedRetries = 0
         var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
         var lastWaiter = 0
+        var failure: EtcdError?
     }
 
     /// A balancer without instances.
@@ -58,6 +60,34 @@ public final class LoadBalancer: Sendable {
         let pool = InstancePool(policy, outliers: options.outliers, zone: options.zone, random: random, at: now())
         state = Lock(State(pool: pool, tokens: RetryTokens(options.retries)))
     }
+
+    deinit { following.withLock { $0 }?.cancel() }
+
+    /// Ends a balancer that was made by ``ServiceRegistry/loadBalancer(for:policy:options:discovery:)``.
+    ///
+    /// Dropping it ends it too. It still balances over the instances that it knows.
+    public func close() async {
+        let following = following.withLock { $0 }
+        following?.cancel()
+        await following?.value
+    }
+
+    /// Follows a discovery of its own, without keeping itself alive.
+    func attach(_ discovery: ServiceDiscovery) {
+        let task = Task { [weak self] in
+            var snapshots = discovery.snapshots.makeAsyncIterator()
+            do throws(EtcdError) {
+                while let snapshot = try await snapshots.next() { self?.update(snapshot) }
+            } catch {
+                if error.code != .cancelled { self?.state.withLock { $0.failure = error } }
+            }
+            await discovery.close()
+        }
+        following.withLock { $0 = task }
+    }
+
+    /// Why the instances can no longer be followed; nil as long as they are, or where a scope or a caller does that.
+    public var failure: EtcdError? { state.withLock { $0.failure } }
 
     // MARK: Who is there
 

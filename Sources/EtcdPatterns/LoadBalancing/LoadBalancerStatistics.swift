@@ -12,6 +12,8 @@ public struct LoadBalancerStatistics: Sendable {
         case ejected
         /// It gets one request at a time, to see whether it is well again.
         case probing
+        /// It fails the active checks of the discovery, and gets nothing, unless too many do.
+        case unhealthy
     }
 
     /// What a balancer has seen of one instance.
@@ -54,6 +56,7 @@ extension LoadBalancerStatistics.Instance {
         latency = member.latency.seconds.map { .seconds($0) }
         health =
             switch member.health {
+            case _ where member.failsChecks: .unhealthy
             case .healthy: .healthy
             case .failing: .failing
             case .ejected: .ejected

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// When an instance that fails is ejected, that is, gets no requests for a while, and how it comes back.
 ///
 /// An ejection is longer each time. After it, the instance gets one request at a time, until enough of them in a row have
@@ -39,10 +41,10 @@ public struct OutlierDetection: Sendable, Hashable {
 
     /// The time of the `number`th ejection in a short time, for a chance from 0 to 1.
     func ejection(_ number: Int, chance: Double) -> Duration {
-        let base = max(.zero, baseEjection)
+        let (base, maximum) = (baseEjection.bounded, maximumEjection.bounded)
         // Compared first, since a product can be too long for a duration.
-        let time = base > maximumEjection / max(1, number) ? maximumEjection : base * max(1, number)
-        return max(.zero, time) * (1 + min(max(0, jitter), 1) * chance)
+        let time = base > maximum / max(1, number) ? maximum : base * max(1, number)
+        return time * (1 + min(max(0, jitter), 1) * chance)
     }
 
     /// How many of `count` instances may be out of service.

@@ -10,7 +10,7 @@ struct PeakEWMASelector: InstanceSelector {
     var random: SplitMix64
     /// What an instance is taken for that has not answered yet, in seconds.
     private var median = 0.0
-    /// After so many choices the median is looked for anew.
+    /// After so many more choices the median is looked for anew.
     private var medianLife = 0
 
     init(choices: Int, decay: Duration, random: SplitMix64) {
@@ -44,7 +44,7 @@ struct PeakEWMASelector: InstanceSelector {
     private mutating func updateMedian(_ candidates: [Int], _ members: [PoolMember]) {
         medianLife -= 1
         if medianLife > 0 { return }
-        medianLife = candidates.count
+        medianLife = max(64, candidates.count)
         median = LatencyEstimate.median(of: candidates.lazy.map { members[$0].latency }) ?? 0
     }
 }

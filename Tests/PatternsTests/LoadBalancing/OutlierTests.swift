@@ -116,6 +116,33 @@ struct OutlierTests {
         #expect(outliers.ejection(1, chance: 1) == .zero)
     }
 
+    @Test("settings that make no sense do no harm", arguments: [true, false])
+    func oddSettings(large: Bool) throws {
+        var outliers = OutlierDetection()
+        outliers.consecutiveFailures = large ? .max : .min
+        outliers.successRateMargin = large ? .infinity : -.infinity
+        outliers.minimumVolume = large ? .max : .min
+        outliers.interval = .seconds(large ? Int64.max : .min)
+        outliers.baseEjection = outliers.interval
+        outliers.maximumEjection = outliers.interval
+        outliers.jitter = large ? .infinity : .nan
+        outliers.maximumEjectedShare = large ? .infinity : .nan
+        outliers.panicThreshold = .nan
+        outliers.probes = large ? .max : .min
+        for policy in Self.policies + [.peakEWMA(choices: large ? .max : .min, decay: outliers.interval)] {
+            let virtual = VirtualBalancer(policy, instances(4)) { $0.outliers = outliers }
+            for round in 0..<200 {
+                try virtual.request(succeeds: { $0.id == "i0" && round.isMultiple(of: 2) })
+            }
+            #expect(virtual.balancer.statistics.instances.reduce(0) { $0 + $1.failures + $1.successes } == 200)
+        }
+        outliers.consecutiveFailures = 1
+        outliers.maximumEjectedShare = 1
+        let virtual = VirtualBalancer(.roundRobin, instances(4)) { $0.outliers = outliers }
+        for _ in 0..<200 { try virtual.request(succeeds: { _ in false }) }
+        #expect(virtual.balancer.statistics.instances.contains { $0.health == .failing })
+    }
+
     @Test("after an ejection there is one request at a time, and three successes bring the instance back")
     func probing() throws {
         let virtual = VirtualBalancer(.roundRobin, instances(4)) { $0.outliers?.jitter = 0 }
@@ -204,6 +231,7 @@ struct OutlierTests {
         let virtual = VirtualBalancer(.roundRobin, [])
         virtual.balancer.update(instances(4), unhealthy: ["i0", "i1"])
         #expect(try virtual.counts(100) { try virtual.balancer.pick().instance.id } == ["i2": 50, "i3": 50])
+        #expect(virtual.health("i0") == .unhealthy)
         virtual.balancer.update(instances(4), unhealthy: ["i0", "i1", "i2"])
         #expect(try virtual.counts(100) { try virtual.balancer.pick().instance.id }.count == 4)
     }
