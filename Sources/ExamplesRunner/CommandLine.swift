@@ -22,7 +22,7 @@ struct Arguments: Sendable {
     var user: (name: String, password: String?)?
 
     static let help = """
-        Runs the examples of EtcdKit.
+        Runs the examples of EtcdKit and EtcdPatterns.
 
         USAGE: examples [--example=NAME] [--endpoints=HOST:PORT[,HOST:PORT…]] [--node-id=ID]
 

@@ -9,7 +9,7 @@ struct Example: Sendable {
     let run: @Sendable (ExampleContext) async throws -> Void
 
     /// All examples, in the order in which `all` runs them.
-    static let all = [transaction, lease, watch]
+    static let all = [transaction, lease, watch, lock]
 }
 
 /// What an example works with.

@@ -8,10 +8,12 @@ public struct LockEntry: Sendable, Hashable {
     public let key: Key
     /// The place in the queue: the revision in which the key came into being.
     public let fencingToken: Revision
-    /// The lease that the place lives as long as; nil for a foreign key that will stay until it is deleted.
+    /// The lease that the place lives as long as; nil for a foreign key.
+    ///
+    /// Nothing ends such a key but a deletion: where waiters do not get their turn, look for it here.
     public let lease: Lease.ID?
     /// The place is for reading, which it can share with others; see ``ReadWriteLock``.
-    public var isShared: Bool { KeyQueue.isShared(key) }
+    public let isShared: Bool
     /// What the holder or waiter says of itself; empty for `etcdctl` and Go.
     public let owner: Value
 
@@ -19,6 +21,7 @@ public struct LockEntry: Sendable, Hashable {
         key = entry.key
         fencingToken = entry.createRevision
         lease = entry.lease
-        owner = entry.value
+        isShared = KeyQueue.Role(of: entry) == .shared
+        owner = entry.owner
     }
 }

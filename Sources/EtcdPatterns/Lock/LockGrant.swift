@@ -32,8 +32,13 @@ public struct LockGrant: Sendable {
         get async throws(EtcdError) { try await hold.tenure.lost() }
     }
 
+    /// The lock is held for reading, or a writer has begun to downgrade it; see ``ReadWriteLock``.
+    public var isShared: Bool { hold.isShared }
+
     /// The condition that the lock is held, for a transaction: the server sees to it.
-    public var isCurrent: Compare { Compare.Target.createRevision(key) == fencingToken }
+    ///
+    /// One that was taken while the lock was held for writing does not hold once that is downgraded.
+    public var isCurrent: Compare { hold.isCurrent }
 
     /// Throws the reason if the lock is not held any more.
     ///
@@ -57,18 +62,7 @@ public struct LockGrant: Sendable {
         then: [TransactionOperation],
         else: [TransactionOperation] = []
     ) async throws -> TransactionResponse {
-        try check()
-        let client = hold.queue.client
-        // Where there are more conditions, the guard is around them, so that it is known what has failed.
-        let inner = TransactionOperation.transaction(if: conditions, then: then, else: `else`)
-        let response = try await client.transaction(if: [isCurrent], then: conditions.isEmpty ? then : [inner])
-        if !response.succeeded {
-            hold.tenure.end(CoordinationLoss(.guardFailed))
-            throw hold.tenure.loss ?? CoordinationLoss(.guardFailed)
-        }
-        guard !conditions.isEmpty, case .transaction(var result)? = response.results.first else { return response }
-        result.header = response.header
-        return result
+        try await Hold.guarded([hold], if: conditions, then: then, else: `else`)
     }
 
     /// Gives the lock up, for the next who waits.

@@ -55,9 +55,9 @@ enum SessionSource: Sendable {
     }
 
     /// Lends a session to `body`, which keeps it if it returns a grant.
-    func withSession(
-        _ body: (_ session: Session, _ isOwn: Bool) async throws -> LockGrant?
-    ) async throws -> LockGrant? {
+    func withSession<Grant>(
+        _ body: (_ session: Session, _ isOwn: Bool) async throws -> Grant?
+    ) async throws -> Grant? {
         switch self {
         case .shared(let session):
             return try await body(session, false)

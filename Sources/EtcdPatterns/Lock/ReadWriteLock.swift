@@ -12,7 +12,8 @@ public import EtcdKit
 ///
 /// All are served in the order in which they came: readers that stand together enter together, and a writer waits for
 /// those before it, and none that come later. The queue is that of ``DistributedLock``, Go and `etcdctl lock`: whoever
-/// takes a plain lock of the same name counts as a writer.
+/// takes a plain lock of the same name counts as a writer. A writer can go on as a reader, by ``downgrade(_:)``. A reader
+/// cannot become a writer: two who tried would wait for each other.
 public struct ReadWriteLock: Sendable {
     private var queued: QueuedLock
 
@@ -147,6 +148,23 @@ public struct ReadWriteLock: Sendable {
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
     public func acquireWriteIfAvailable() async throws -> LockGrant? {
         try await queued.acquireIfAvailable(.exclusive)
+    }
+
+    /// Goes on with a lock for writing as one for reading, without letting go of it: readers behind it come in.
+    ///
+    /// The grant stays what it is, with its place in the queue and its token, so no writer gets in between, and a scope
+    /// releases it at its end. From the call on, whatever becomes of it, the grant is for reading only; what was written
+    /// under it as a writer, and is still under way, is refused by the server. Where the call fails, readers may be kept
+    /// out until it is made again, or the lock released. For a lock that is held for reading it does nothing.
+    ///
+    /// - Parameter grant: A grant of this lock, or of a plain lock of the same name.
+    /// - Throws: ``CoordinationLoss`` when the lock is not held; ``EtcdError``, with the code `invalidArgument` for a
+    ///   grant of another lock.
+    public func downgrade(_ grant: LockGrant) async throws {
+        guard grant.hold.queue.name == name, grant.slot == nil else {
+            throw EtcdError(.invalidArgument, "\(grant.key) is not a hold of the lock \"\(name)\"")
+        }
+        try await grant.hold.downgrade()
     }
 
     // MARK: The queue

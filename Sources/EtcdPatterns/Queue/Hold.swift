@@ -13,6 +13,7 @@ final class Hold: Sendable {
     let slot: Int?
     let tenure: Tenure
     private let candidacy: Candidacy
+    private let role: Lock<KeyQueue.Role>
     /// The session is for this hold only.
     private let ownsSession: Bool
     private let watching: Task<Void, Never>
@@ -31,10 +32,11 @@ final class Hold: Sendable {
         self.slot = slot
         self.ownsSession = ownsSession
         key = candidacy.key
+        role = Lock(KeyQueue.Role(of: key))
         let tenure = Tenure(within: queue.session.tenure)
         self.tenure = tenure
-        watching = Task { [client = queue.client, key] in
-            await Self.watch(key, createRevision, client, tenure)
+        watching = Task { [session = queue.session, key] in
+            await Self.watch(key, createRevision, session, tenure)
         }
     }
 
@@ -45,14 +47,16 @@ final class Hold: Sendable {
     }
 
     /// Ends the tenure when the key is deleted.
-    private static func watch(_ key: Key, _ createRevision: Revision, _ client: EtcdClient, _ tenure: Tenure) async {
+    private static func watch(_ key: Key, _ createRevision: Revision, _ session: Session, _ tenure: Tenure) async {
         var revision = createRevision
         while tenure.loss == nil, !Task.isCancelled {
             do throws(EtcdError) {
-                let isDeleted = try await client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete }
+                let isDeleted = try await session.client.awaitChange(in: .key(key), after: revision) { event in
+                    event.kind == .delete
+                }
                 if isDeleted { return tenure.end(CoordinationLoss(.keyDeleted)) }
-                let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
-                if response.entries.first?.createRevision != createRevision {
+                let response = try await session.read([.get(key)])
+                if response.results.first?.entries.first?.createRevision != createRevision {
                     return tenure.end(CoordinationLoss(.keyDeleted))
                 }
                 revision = response.header.revision
@@ -62,6 +66,34 @@ final class Hold: Sendable {
             }
         }
     }
+
+    // MARK: The role
+
+    /// The place is shared with others, or may be.
+    var isShared: Bool { role.withLock { $0 == .shared } }
+
+    /// The condition that the place is held, in the role that it has now.
+    ///
+    /// What is written under an exclusive hold is refused once that is shared, since the key was put again then.
+    var isCurrent: Compare {
+        isShared
+            ? Compare.Target.createRevision(key) == createRevision : Compare.Target.modRevision(key) == createRevision
+    }
+
+    /// Makes an exclusive place a shared one; see ``KeyQueue/downgrade(_:at:)``.
+    func downgrade() async throws {
+        if KeyQueue.Role(of: key) == .shared { return }
+        // Whatever becomes of the request, others may be let in by it.
+        role.withLock { $0 = .shared }
+        let isDone = try await tenure.whileHeld { [queue, candidacy, createRevision] in
+            try await queue.downgrade(candidacy, at: createRevision)
+        }
+        if isDone { return }
+        tenure.end(CoordinationLoss(.keyDeleted))
+        throw tenure.loss ?? CoordinationLoss(.keyDeleted)
+    }
+
+    // MARK: The end
 
     /// Gives the place up; only the first call does something, the others wait for it.
     func release() async {

@@ -12,13 +12,12 @@ public import EtcdKit
 /// Waiters are served in the order in which they came. Each slot has tokens of its own: a resource that guards itself by
 /// ``LockGrant/fencingToken`` does so for each ``LockGrant/slot``, since several holders are right at once.
 ///
-/// Waiters are under `<name>/queue/`, and only the first of them looks at the slots, which are under `<name>/slots/`. All
-/// who use a semaphore must give it the same limit.
+/// How many slots there are stands in etcd, under `<name>/limit`, and can be changed at any time by ``setLimit(_:)``.
+/// Waiters are under `<name>/queue/`, and only the first of them looks at the slots, which are under `<name>/slots/`.
 public struct Semaphore: Sendable {
     /// What is limited: the semaphores of one name share their slots.
     public let name: Key
-    /// How many slots there are.
-    public let limit: Int
+    private let slots: SlotTable
     private var queued: QueuedLock
 
     /// What the holder, or waiter, says of itself to those who look; by default, the name and the number of its process.
@@ -31,7 +30,7 @@ public struct Semaphore: Sendable {
     ///
     /// - Parameters:
     ///   - name: What is limited.
-    ///   - limit: How many may be inside at once, at least 1.
+    ///   - limit: How many may be inside at once, at least 1, if that has not been set before.
     ///   - session: The session.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, limit: Int, session: Session) throws(EtcdError) {
@@ -42,7 +41,7 @@ public struct Semaphore: Sendable {
     ///
     /// - Parameters:
     ///   - name: What is limited.
-    ///   - limit: How many may be inside at once, at least 1.
+    ///   - limit: How many may be inside at once, at least 1, if that has not been set before.
     ///   - client: The way to the cluster.
     ///   - timeToLive: How long others have to wait when a holder's process has died, in whole seconds (rounded up).
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
@@ -57,13 +56,38 @@ public struct Semaphore: Sendable {
 
     private init(_ name: Key, _ limit: Int, _ source: SessionSource) throws(EtcdError) {
         if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
-        if limit < 1 { throw EtcdError(.invalidArgument, "a semaphore of \(limit) slots") }
+        try Self.check(limit)
         self.name = name
-        self.limit = limit
+        slots = SlotTable(name: name, initialLimit: limit)
         queued = try QueuedLock(name + "/queue", source)
     }
 
-    private var slots: SlotTable { SlotTable(prefix: name + "/slots/", limit: limit) }
+    // MARK: The limit
+
+    /// Reads how many slots there are.
+    ///
+    /// - Returns: The limit in etcd, or the one that this semaphore was made with if none has been set yet.
+    /// - Throws: ``EtcdError``, with the code `invalidArgument` if what stands in etcd is no positive number.
+    public func limit() async throws(EtcdError) -> Int {
+        guard let entry = try await queued.source.client.get(slots.limitKey) else { return slots.initialLimit }
+        return try SlotTable.limit(in: entry)
+    }
+
+    /// Changes how many slots there are, for all who use the semaphore.
+    ///
+    /// If there are more, waiters get them at once. If there are fewer, all who are inside stay, and nobody gets in until
+    /// enough have left.
+    ///
+    /// - Parameter limit: How many may be inside at once, at least 1.
+    /// - Throws: ``EtcdError``, with the code `invalidArgument` for a limit below 1.
+    public func setLimit(_ limit: Int) async throws(EtcdError) {
+        try Self.check(limit)
+        try await queued.source.client.put(slots.limitKey, Value("\(limit)"))
+    }
+
+    private static func check(_ limit: Int) throws(EtcdError) {
+        if limit < 1 { throw EtcdError(.invalidArgument, "a semaphore of \(limit) slots") }
+    }
 
     // MARK: Scopes
 
@@ -105,7 +129,8 @@ public struct Semaphore: Sendable {
     /// - Parameter timeout: How long to wait; nil for as long as it takes.
     /// - Returns: The slot.
     /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``EtcdError``, among its codes
-    ///   `deadlineExceeded` when no slot was free in time, `permissionDenied` and `cancelled`.
+    ///   `deadlineExceeded` when no slot was free in time, `invalidArgument` if the limit in etcd is no positive number,
+    ///   `permissionDenied` and `cancelled`.
     public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
         if let grant = try await withTimeout(timeout, { try await enter(waits: true) }) { return grant }
         throw EtcdError(.deadlineExceeded, "no slot of \"\(name)\" was free within \(timeout ?? .zero)")
@@ -123,23 +148,22 @@ public struct Semaphore: Sendable {
         try await queued.source.withSession { session, isOwn in
             let queue = KeyQueue(session: session, name: queued.name)
             guard let turn = try await queue.enter(.exclusive, owner, waits: waits) else { return nil }
+            let claimed = Lock<Candidacy?>(nil)
             do {
-                let slots = slots
-                let slot = try await session.tenure.whileHeld {
-                    try await slots.claim(for: turn, in: queue, waits: waits)
+                _ = try await session.orLeave([turn]) { [slots] in
+                    let slot = try await slots.claim(for: turn, in: queue, waits: waits)
+                    claimed.withLock { $0 = slot }
+                    return slot != nil
                 }
-                guard let slot, let revision = slot.createRevision else {
-                    await queue.leave(turn)
-                    return nil
-                }
-                // The claim has deleted the place in the queue, of which a straggler may remain.
-                if turn.hasLooseEnds { session.sweep(turn.key) }
-                let number = slots.number(of: slot.key)
-                return LockGrant(hold: Hold(slot, at: revision, in: queue, slot: number, ownsSession: isOwn))
             } catch {
-                await queue.leave(turn)
+                if let slot = claimed.withLock({ $0 }) { await session.leave(slot) }
                 throw error
             }
+            guard let slot = claimed.withLock({ $0 }), let revision = slot.createRevision else { return nil }
+            // The claim has deleted the place in the queue, of which a straggler may remain.
+            if turn.hasLooseEnds { session.sweep(turn.key) }
+            let number = slots.number(of: slot.key)
+            return LockGrant(hold: Hold(slot, at: revision, in: queue, slot: number, ownsSession: isOwn))
         }
     }
 

@@ -2,10 +2,15 @@
 
 import EtcdKit
 
-/// The slots of a semaphore: a slot is taken while there is a key under `<name>/slots/<number>/`.
+/// The slots of a semaphore: a slot is taken while there is a key under `<name>/slots/<number>/`, and there are as many
+/// as `<name>/limit` says.
 struct SlotTable: Sendable {
-    let prefix: Key
-    let limit: Int
+    let name: Key
+    /// The limit if there is none in the store.
+    let initialLimit: Int
+
+    var prefix: Key { name + "/slots/" }
+    var limitKey: Key { name + "/limit" }
 
     /// The number in the key of a slot; nil for other keys.
     func number(of key: Key) -> Int? {
@@ -14,7 +19,13 @@ struct SlotTable: Sendable {
         return Int(String(decoding: digits, as: UTF8.self))
     }
 
-    private func range(_ number: Int) -> KeyRange { .prefix(prefix + "\(number)/") }
+    /// The limit that an entry says.
+    static func limit(in entry: KeyValue) throws(EtcdError) -> Int {
+        if let limit = entry.value.string.flatMap({ Int($0) }), limit >= 1 { return limit }
+        throw EtcdError(.invalidArgument, "the limit under \"\(entry.key)\" is no positive number: \"\(entry.value)\"")
+    }
+
+    // MARK: Claiming
 
     /// Takes a free slot for the first in the queue, who leaves it by the same transaction.
     ///
@@ -27,20 +38,28 @@ struct SlotTable: Sendable {
         var unanswered: [Candidacy] = []
         do {
             while true {
-                try Task.checkCancellation()
-                let slot: Candidacy
-                switch try await look(for: turn, id, in: queue.client) {
+                try checkCancellation()
+                switch try await look(for: turn, id, in: queue) {
                 case .taken(let key, let revision):
-                    slot = Candidacy(key, turn.value)
+                    let slot = Candidacy(key, turn.value)
                     slot.entered(at: revision)
                     return slot
-                case .free(let number):
-                    slot = Candidacy(prefix + "\(number)" + id, turn.value)
-                    if try await claim(slot, number, for: turn, in: queue) { return slot }
-                    if slot.mayExist { unanswered.append(slot) }
+                case .free(let number, let limit):
+                    let slot = Candidacy(prefix + "\(number)" + id, turn.value)
+                    unanswered.append(slot)
+                    if try await claim(slot, number, limit, for: turn, in: queue) { return slot }
+                case .unlimited:
+                    _ = try await queue.session.settle(
+                        if: [.isMissing(limitKey)],
+                        then: [.put(limitKey, Value("\(initialLimit)"))]
+                    )
                 case .full(let revision):
                     if !waits { return nil }
-                    try await awaitDeletion(of: turn.key, in: queue.client, after: revision)
+                    let limitKey = limitKey
+                    let ranges = [KeyRange.prefix(prefix), .key(turn.key), .key(limitKey)]
+                    try await queue.client.awaitChange(in: ranges, after: revision) { event in
+                        event.kind == .delete || event.key == limitKey
+                    }
                 }
             }
         } catch {
@@ -51,71 +70,58 @@ struct SlotTable: Sendable {
 
     private enum View {
         case taken(Key, at: Revision)
-        case free(Int)
+        case free(Int, limit: KeyValue)
         case full(asOf: Revision)
+        /// Nobody has set a limit.
+        case unlimited
     }
 
-    private func look(for turn: Candidacy, _ id: Key, in client: EtcdClient) async throws -> View {
+    private func look(for turn: Candidacy, _ id: Key, in queue: KeyQueue) async throws -> View {
         var options = RangeOptions()
         options.keysOnly = true
-        let operations = [TransactionOperation.get(turn.key), .range(.prefix(prefix), options: options)]
-        let response = try await client.persist { () throws(EtcdError) in
-            try await client.transaction(then: operations)
-        }
-        let entries = response.results.last?.entries ?? []
-        if let own = entries.first(where: { $0.key.bytes.suffix(id.bytes.count).elementsEqual(id.bytes) }) {
+        let response = try await queue.session.read([
+            .get(turn.key), .get(limitKey), .range(.prefix(prefix), options: options),
+        ])
+        let slots = response.results.last?.entries ?? []
+        if let own = slots.first(where: { $0.key.bytes.suffix(id.bytes.count).elementsEqual(id.bytes) }) {
             return .taken(own.key, at: own.createRevision)
         }
         guard response.results.first?.entries.first?.createRevision == turn.createRevision else {
             throw CoordinationLoss(.keyDeleted)
         }
-        let used = Set(entries.compactMap { number(of: $0.key) })
-        if let free = (0..<limit).first(where: { !used.contains($0) }) { return .free(free) }
+        guard let entry = response.results.dropFirst().first?.entries.first else { return .unlimited }
+        let limit = try Self.limit(in: entry)
+        let used = Set(slots.compactMap { number(of: $0.key) })
+        // After the limit has fallen, slots of any number may be taken; they count, too.
+        if used.count < limit, let free = (0..<limit).first(where: { !used.contains($0) }) {
+            return .free(free, limit: entry)
+        }
         return .full(asOf: response.header.revision)
     }
 
     /// Puts the key of a slot, and deletes that of the place in the queue.
     ///
-    /// - Returns: Whether that was done; if it may have been, the slot says so.
+    /// Only the first in the queue claims slots, so while it is that, there are no more of them than it has seen.
+    ///
+    /// - Returns: Whether that was done; if not, the next look shows why.
     private func claim(
         _ slot: Candidacy,
         _ number: Int,
+        _ limit: KeyValue,
         for turn: Candidacy,
         in queue: KeyQueue
-    ) async throws(EtcdError) -> Bool {
+    ) async throws -> Bool {
         guard let revision = turn.createRevision else { return false }
-        let conditions = [
-            Compare.Target.createRevision(in: range(number)) == 0, Compare.Target.createRevision(turn.key) == revision,
-        ]
-        let operations = [
-            TransactionOperation.put(slot.key, slot.value, lease: queue.session.lease.id), .delete(turn.key),
-        ]
-        let client = queue.session.hurried
-        let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
-            do throws(EtcdError) {
-                return .success(try await client.transaction(if: conditions, then: operations))
-            } catch {
-                return .failure(error)
-            }
-        }
-        switch outcome {
-        case .success(let response):
-            if response.succeeded { slot.entered(at: response.header.revision) }
-            return response.succeeded
-        case .failure(let error):
-            if error.code == .ambiguous { slot.tried() } else if !error.code.isTransient { throw error }
-            return false
-        }
-    }
-
-    /// Waits until a slot is given back, or the place in the queue is gone.
-    private func awaitDeletion(of turn: Key, in client: EtcdClient, after revision: Revision) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for range in [KeyRange.prefix(prefix), .key(turn)] {
-                group.addTask { try await client.awaitChange(in: range, after: revision) { $0.kind == .delete } }
-            }
-            defer { group.cancelAll() }
-            _ = try await group.next()
-        }
+        let response = try await queue.session.settle(
+            if: [
+                Compare.Target.createRevision(in: .prefix(prefix + "\(number)/")) == 0,
+                Compare.Target.createRevision(turn.key) == revision,
+                Compare.Target.modRevision(limitKey) == limit.modRevision,
+            ],
+            then: [.put(slot.key, slot.value, lease: queue.session.lease.id), .delete(turn.key)],
+            onUnknown: { slot.tried() }
+        )
+        if response.succeeded { slot.entered(at: response.header.revision) }
+        return response.succeeded
     }
 }

@@ -25,10 +25,14 @@ public struct CoordinationLoss: Error, Sendable, CustomStringConvertible {
         public static let guardFailed = Self(description: "guardFailed")
         /// The endpoints belong to another cluster now.
         public static let clusterChanged = Self(description: "clusterChanged")
+        /// The store is older than it was: it was restored from a backup, and may have forgotten or revived holds.
+        public static let revisionRegressed = Self(description: "revisionRegressed")
         /// A key could not be deleted when it was given up, so its lease, with all its keys, was given up too.
         public static let abandoned = Self(description: "abandoned")
         /// The session, or its client, was closed.
         public static let closed = Self(description: "closed")
+        /// A lock for writing is one for reading now, as its holder wanted; see ``ReadWriteLock/downgrade(_:)``.
+        public static let downgraded = Self(description: "downgraded")
         /// The holder has released it.
         public static let released = Self(description: "released")
     }

@@ -75,4 +75,19 @@ extension EtcdClient {
             try? await Task.sleep(for: retry.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
         }
     }
+
+    /// Waits for such a change in one of `ranges`.
+    func awaitChange(
+        in ranges: [KeyRange],
+        after revision: Revision,
+        _ isAwaited: @escaping @Sendable (WatchEvent) -> Bool
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for range in ranges {
+                group.addTask { try await awaitChange(in: range, after: revision, isAwaited) }
+            }
+            defer { group.cancelAll() }
+            _ = try await group.next()
+        }
+    }
 }

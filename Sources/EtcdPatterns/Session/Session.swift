@@ -25,6 +25,8 @@ public final class Session: Sendable {
     private let keeping: Task<Void, Never>
     private let sweeper: Sweeper
     private let ending = Lock<Task<Void, Never>?>(nil)
+    /// The highest revision in an answer to a transaction of this session.
+    let newestRevision = Lock(Revision(rawValue: 0))
 
     /// Opens a session: grants a lease, and keeps it alive from now on.
     ///
@@ -32,11 +34,20 @@ public final class Session: Sendable {
     ///   - client: The way to the cluster.
     ///   - timeToLive: How long others have to wait for what is held here, when this process has died, in whole seconds
     ///     (rounded up). etcd raises it to its minimum (2 s with its default settings).
-    /// - Throws: ``EtcdError`` when the lease cannot be granted.
+    /// - Throws: ``EtcdError`` when the lease cannot be granted, with the code `invalidArgument` for a time to live of
+    ///   less than 2 s, where the server grants that: it is too short to be renewed safely.
     public init(_ client: EtcdClient, timeToLive: Duration = .seconds(15)) async throws(EtcdError) {
         let sent = ContinuousClock.now
         let lease = try await client.leases.grant(timeToLive: timeToLive)
-        let tenure = Tenure(until: Self.safe(sent + lease.timeToLive, lease))
+        guard Self.margin(of: lease) < lease.timeToLive / 3 else {
+            await shielded { try? await client.with(timeout: lease.timeToLive).leases.revoke(lease.id) }
+            throw EtcdError(
+                .invalidArgument,
+                "a session cannot rely on a lease of \(lease.timeToLive): what is left of it after a renewal that was not "
+                    + "answered in time is no more than the safety margin of \(Self.margin(of: lease))"
+            )
+        }
+        let tenure = Tenure(until: sent + lease.timeToLive - Self.margin(of: lease))
         self.lease = lease
         self.client = client
         self.tenure = tenure
@@ -69,12 +80,12 @@ public final class Session: Sendable {
     /// Who is slow gets the newest only. The sequence ends when the session is lost or closed.
     public var states: AsyncStream<SessionState> { news.listen() }
 
-    /// Until when work may rely on a lease that lives until `deadline`.
+    /// How long before the end of its lease work may no longer rely on it.
     ///
     /// Allows for clocks that differ in speed by a hundredth, and for what lies between a look at the clock and its
     /// consequence.
-    private static func safe(_ deadline: ContinuousClock.Instant, _ lease: Lease) -> ContinuousClock.Instant {
-        deadline - lease.timeToLive / 100 - max(lease.timeToLive / 10, .milliseconds(500))
+    private static func margin(of lease: Lease) -> Duration {
+        lease.timeToLive / 100 + max(lease.timeToLive / 10, .milliseconds(500))
     }
 
     // MARK: Renewals
@@ -94,7 +105,7 @@ public final class Session: Sendable {
     private static func renew(_ lease: Lease, _ client: EtcdClient, _ tenure: Tenure, _ news: SessionNews) async {
         do throws(EtcdError) {
             for try await state in client.leases.keepAlive(lease) {
-                let deadline = safe(state.deadline, lease)
+                let deadline = state.deadline - margin(of: lease)
                 guard tenure.extend(to: deadline) else { return }
                 switch state {
                 case .active: news.send(.active(until: deadline))
@@ -118,7 +129,7 @@ public final class Session: Sendable {
     }
 
     /// Gives the session up, since a key on it could not be deleted, for this reason.
-    func abandon(_ cause: EtcdError) async {
+    func abandon(_ cause: EtcdError?) async {
         await end(CoordinationLoss(.abandoned, cause: cause))
     }
 
@@ -148,9 +159,6 @@ public final class Session: Sendable {
 
     /// How long one attempt of several may take.
     var attemptTimeout: Duration { min(client.timeout, max(.seconds(1), lease.timeToLive / 3)) }
-
-    /// The client with as much time for a call as the lease lives.
-    var hurried: EtcdClient { client.with(timeout: min(lease.timeToLive, client.timeout)) }
 
     // MARK: Keys that were given up
 

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// Runs `body` to its end, also when the caller's task is cancelled; so `body` must be bounded in time.
 func shielded<Result: Sendable>(_ body: @escaping @Sendable () async -> Result) async -> Result {
     // A task of its own, because the caller's may be cancelled already; it is awaited here.
     await Task { await body() }.value
+}
+
+/// Throws `cancelled` if the caller's task is cancelled.
+func checkCancellation() throws(EtcdError) {
+    if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
 }

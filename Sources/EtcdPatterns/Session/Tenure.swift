@@ -4,7 +4,7 @@ import EtcdKit
 
 /// Whether something is still held: it is until the first reason against it, and then never again.
 ///
-/// A tenure within another one ends with it, at the latest.
+/// A tenure within others ends with the first of them, at the latest.
 final class Tenure: Sendable {
     private typealias Observer = @Sendable (CoordinationLoss) -> Void
 
@@ -32,32 +32,40 @@ final class Tenure: Sendable {
     }
 
     private let state: Lock<State>
-    private let parent: Tenure?
-    private let place = Lock<Int?>(nil)
+    private let parents: [Tenure]
+    /// Under which numbers the parents have this one as an observer.
+    private let places = Lock<[Int?]>([])
 
     /// A tenure that lasts until a deadline, which can be put off.
     init(until deadline: ContinuousClock.Instant) {
         state = Lock(State(deadline: deadline))
-        parent = nil
+        parents = []
+    }
+
+    /// A tenure that ends with the first of `parents`.
+    init(within parents: [Tenure]) {
+        state = Lock(State())
+        self.parents = parents
+        let numbers = parents.map { parent in parent.observe { [weak self] loss in self?.end(loss) } }
+        places.withLock { $0 = numbers }
     }
 
     /// A tenure that ends with `parent`.
-    init(within parent: Tenure) {
-        state = Lock(State())
-        self.parent = parent
-        let number = parent.observe { [weak self] loss in self?.end(loss) }
-        place.withLock { $0 = number }
-    }
+    convenience init(within parent: Tenure) { self.init(within: [parent]) }
 
     deinit {
-        if let number = place.withLock({ $0 }) { parent?.forget(number) }
+        for (parent, number) in zip(parents, places.withLock { $0 }) {
+            if let number { parent.forget(number) }
+        }
     }
 
     /// Why it has ended, judged by the clock now; nil while it is held.
     var loss: CoordinationLoss? { loss(at: .now) }
 
     func loss(at now: ContinuousClock.Instant) -> CoordinationLoss? {
-        if let loss = parent?.loss(at: now) { end(loss) }
+        for parent in parents {
+            if let loss = parent.loss(at: now) { end(loss) }
+        }
         tell(state.withLock { $0.expire(at: now) })
         return state.withLock { $0.loss }
     }
@@ -65,7 +73,7 @@ final class Tenure: Sendable {
     /// Until when it is certainly held, if nothing else happens; nil once it has ended.
     var deadline: ContinuousClock.Instant? {
         if loss != nil { return nil }
-        return parent?.deadline ?? state.withLock { $0.deadline }
+        return (parents.map(\.deadline) + [state.withLock { $0.deadline }]).compactMap(\.self).min()
     }
 
     /// Puts the deadline off, unless it has passed already.

@@ -44,8 +44,7 @@ struct SemaphoreTests {
             #expect(served.withLock { $0 } == [0, 1, 3])
             #expect(try await session.client.range(.prefix(name + "/slots")).count == 0)
             #expect(try await semaphore.waiters().isEmpty)
-            // The control: a fourth slot is there for whoever says so.
-            #expect(try await Semaphore(name, limit: 4, session: session).acquire().slot == 0)
+            try await session.client.delete(.prefix(name))
         }
     }
 
@@ -100,7 +99,7 @@ struct SemaphoreTests {
                 let session = try await Session(client, timeToLive: .seconds(30))
                 let queue = KeyQueue(session: session, name: "s/queue")
                 let turn = try #require(try await queue.enter(.exclusive, ""))
-                let table = SlotTable(prefix: "s/slots/", limit: 2)
+                let table = SlotTable(name: "s", initialLimit: 2)
                 // The look before the claim is answered, the claim is not.
                 await proxy.delay(.milliseconds(200), .toClient)
                 let task = Task { try await table.claim(for: turn, in: queue, waits: true) }
@@ -111,11 +110,11 @@ struct SemaphoreTests {
                 await proxy.delay(.zero, .toClient)
                 await proxy.resume()
                 if isCancelled {
-                    await #expect(throws: CancellationError.self) { try await task.value }
-                    #expect(try await witness.range(.prefix("s/")).count == 0)
+                    await expectError(.cancelled) { try await task.value }
+                    #expect(try await witness.range(.prefix("s/")).entries.map(\.key) == ["s/limit"])
                 } else {
                     let slot = try #require(try await task.value)
-                    let entry = try await witness.range(.prefix("s/")).entries.first
+                    let entry = try await witness.range(.prefix("s/slots/")).entries.first
                     #expect(entry?.key == slot.key && entry?.createRevision == slot.createRevision)
                 }
                 await session.close()
@@ -125,11 +124,69 @@ struct SemaphoreTests {
         }
     }
 
+    @Test("a limit that grows lets waiters in at once; one that falls lets nobody in until enough have left")
+    func liveLimit() async throws {
+        try await withSession { session, name in
+            let semaphore = try Semaphore(name, limit: 1, session: session)
+            #expect(try await semaphore.limit() == 1)
+            #expect(try await session.client.get(name + "/limit") == nil)
+            var grants = [try await semaphore.acquire()]
+            #expect(try await session.client.get(name + "/limit")?.value == "1")
+            // Another limit is for those who are the first.
+            let other = try Semaphore(name, limit: 9, client: session.client)
+            #expect(try await other.limit() == 1)
+            #expect(try await other.acquireIfAvailable() == nil)
+            let waiters = (0..<4).map { _ in Task { try await semaphore.acquire() } }
+            try await eventually("they wait") { try await semaphore.waiters().count == 4 }
+            try await other.setLimit(4)
+            try await eventually("three of them are inside") { try await semaphore.holders().count == 4 }
+            #expect(try await semaphore.waiters().count == 1)
+            let tokens = try await semaphore.holders().map(\.fencingToken)
+
+            try await semaphore.setLimit(2)
+            await grants.removeLast().release()
+            let inside = try await semaphore.holders()
+            #expect(inside.map(\.fencingToken) == Array(tokens.dropFirst()), "who is inside stays")
+            #expect(try await semaphore.acquireIfAvailable() == nil)
+            // Two leave, of three: one is inside, so there is room for one.
+            for entry in inside.dropLast() {
+                #expect(try await semaphore.waiters().count == 1)
+                try await session.client.delete(entry.key)
+            }
+            try await eventually("the last is inside") { try await semaphore.waiters().isEmpty }
+            #expect(try await semaphore.holders().count == 2)
+            for waiter in waiters { await (try await waiter.value).release() }
+            #expect(try await semaphore.holders().isEmpty)
+            try await session.client.delete(.prefix(name))
+        }
+    }
+
+    @Test("what is no limit is named, to the waiter too, and can be corrected", arguments: ["", "x", "0", "-1", "1e3"])
+    func invalidLimit(value: Value) async throws {
+        try await withSession { session, name in
+            let semaphore = try Semaphore(name, limit: 1, session: session)
+            let grant = try await semaphore.acquire()
+            let waiter = Task { try await semaphore.acquire() }
+            try await eventually("it waits") { try await semaphore.waiters().count == 1 }
+            try await session.client.put(name + "/limit", value)
+            let error = await #expect(throws: EtcdError.self) { try await waiter.value }
+            #expect(error?.code == .invalidArgument)
+            #expect(error?.message.contains("\(name)/limit") == true && error?.message.contains("\"\(value)\"") == true)
+            await expectError(.invalidArgument) { try await semaphore.limit() }
+            #expect(grant.isHeld)
+            try await semaphore.setLimit(2)
+            #expect(try await semaphore.acquire(timeout: .seconds(5)).slot == 1)
+            await grant.release()
+            try await session.client.delete(.prefix(name))
+        }
+    }
+
     @Test("a semaphore without a name or a slot is refused")
     func arguments() async throws {
         try await withSession { session, name in
             #expect(throws: EtcdError.self) { try Semaphore("", limit: 1, session: session) }
             #expect(throws: EtcdError.self) { try Semaphore(name, limit: 0, session: session) }
+            await expectError(.invalidArgument) { try await Semaphore(name, limit: 1, session: session).setLimit(0) }
         }
     }
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// How keys come into queues and out of them, so that none is left behind.
+extension Session {
+    /// Runs `body`, which puts keys, and deletes them unless that ends with success.
+    ///
+    /// - Returns: What `body` returns: whether the keys are to stay.
+    func orLeave(
+        _ candidacies: [Candidacy],
+        _ body: @escaping @Sendable () async throws -> Bool
+    ) async throws -> Bool {
+        do {
+            let isSuccess = try await tenure.whileHeld(body)
+            // Whoever is cancelled does not expect to own anything.
+            try checkCancellation()
+            if isSuccess { return true }
+        } catch {
+            for candidacy in candidacies { await leave(candidacy) }
+            throw error
+        }
+        for candidacy in candidacies { await leave(candidacy) }
+        return false
+    }
+
+    /// Puts the keys of several queues, if all these queues are empty, in one transaction.
+    ///
+    /// - Returns: Whether all keys are in their queues, each as the only one when it came.
+    func joinIfEmpty(_ places: [(queue: KeyQueue, candidacy: Candidacy)]) async throws -> Bool {
+        let response = try await settle(
+            if: places.map { Compare.Target.createRevision(in: $0.queue.range) == 0 },
+            then: places.map { .put($0.candidacy.key, $0.candidacy.value, lease: lease.id) },
+            else: places.map { .get($0.candidacy.key) },
+            onUnknown: { for place in places { place.candidacy.tried() } }
+        )
+        if response.succeeded {
+            for place in places { place.candidacy.entered(at: response.header.revision) }
+            return true
+        }
+        let found = response.results.compactMap(\.entries.first)
+        guard found.count == places.count else { return false }
+        for (place, entry) in zip(places, found) { place.candidacy.found(at: entry.createRevision) }
+        return true
+    }
+
+    /// Deletes a key for good, also when the caller is cancelled, for which there is as much time as the lease lives.
+    ///
+    /// Where that fails, the session is given up, so that the key goes with the lease.
+    func leave(_ candidacy: Candidacy) async {
+        let reason = tenure.loss?.reason
+        guard candidacy.mayExist, reason != .leaseEnded, reason != .abandoned else { return }
+        let key = candidacy.key
+        let isOwn = candidacy.createRevision.map { [Compare.Target.createRevision(key) == $0] } ?? []
+        let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
+        await shielded {
+            do {
+                // To delete it once more does no harm.
+                _ = try await self.settle(if: isOwn, then: [.delete(key)], until: deadline)
+                if candidacy.hasLooseEnds { self.sweep(key) }
+            } catch {
+                if self.isAlive { await self.abandon(error as? EtcdError) }
+            }
+        }
+    }
+}

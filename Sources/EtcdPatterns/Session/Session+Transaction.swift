@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+extension Session {
+    /// Runs a transaction, as which all patterns read and write the store.
+    ///
+    /// What the answer says of the store may end the session: that its lease is not there, that the store is another
+    /// one, or that it is older than it was before the call, after which it may have forgotten holds.
+    func transaction(
+        if conditions: [Compare] = [],
+        then: [TransactionOperation],
+        else: [TransactionOperation] = [],
+        timeout: Duration? = nil
+    ) async throws(EtcdError) -> TransactionResponse {
+        let floor = newestRevision.withLock { $0 }
+        do throws(EtcdError) {
+            let client = client.with(timeout: timeout ?? client.timeout)
+            let response = try await client.transaction(if: conditions, then: then, else: `else`)
+            witness(response.header.revision, floor: floor)
+            return response
+        } catch {
+            switch error.code {
+            case .leaseNotFound: tenure.end(CoordinationLoss(.leaseEnded, cause: error))
+            case .clusterMismatch: tenure.end(CoordinationLoss(.clusterChanged, cause: error))
+            default: break
+            }
+            throw error
+        }
+    }
+
+    /// Notes the revision of a linearizable answer, and ends the session if one from before its call was higher.
+    func witness(_ revision: Revision, floor: Revision) {
+        if revision < floor { tenure.end(CoordinationLoss(.revisionRegressed)) }
+        newestRevision.withLock { $0 = max($0, revision) }
+    }
+
+    /// Reads as ``transaction(if:then:else:timeout:)`` does, for as long as there is no way to the cluster.
+    func read(_ operations: [TransactionOperation]) async throws(EtcdError) -> TransactionResponse {
+        try await client.persist { () throws(EtcdError) in try await transaction(then: operations) }
+    }
+
+    /// Runs a transaction again and again until it has an outcome.
+    ///
+    /// It must be one that does no harm when it takes effect twice, or late, and whose answer shows what an attempt
+    /// before has done. An attempt is not cancelled, since that would leave its outcome open, but short.
+    ///
+    /// With a `deadline` it gives up then, and it calls `onUnknown` for each attempt that may still take effect. It throws
+    /// ``EtcdError`` or ``CoordinationLoss``, and notices a cancellation between two attempts.
+    func settle(
+        if conditions: [Compare],
+        then: [TransactionOperation],
+        else: [TransactionOperation] = [],
+        until deadline: ContinuousClock.Instant? = nil,
+        onUnknown: () -> Void = {}
+    ) async throws -> TransactionResponse {
+        var failures = 0
+        while true {
+            try checkCancellation()
+            let timeout = deadline.map { min(attemptTimeout, $0 - .now) } ?? attemptTimeout
+            let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
+                do throws(EtcdError) {
+                    return .success(
+                        try await self.transaction(if: conditions, then: then, else: `else`, timeout: timeout)
+                    )
+                } catch {
+                    return .failure(error)
+                }
+            }
+            switch outcome {
+            case .success(let response): return response
+            case .failure(let error):
+                if error.code == .ambiguous || error.code == .cancelled {
+                    onUnknown()
+                } else if !error.code.isTransient {
+                    throw tenure.loss ?? error
+                }
+                if let deadline, .now >= deadline { throw error }
+            }
+            failures += 1
+            // A cancelled pause is noticed by the next attempt.
+            try? await Task.sleep(for: client.retry.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import EtcdPatterns
+
+/// Sessions, locks, semaphores, barriers.
+extension Snippets {
+    static func session(_ client: EtcdClient) async throws {
+        try await client.withSession(timeToLive: .seconds(10)) { session in
+            let schema = try DistributedLock("schema", session: session)
+            let backup = try DistributedLock("backup", session: session)
+            try await schema.withLock { _ in try await backup.withLock { _ in print("both, on one lease") } }
+        }
+    }
+
+    static func sessionStates(_ session: Session) async throws {
+        for await state in session.states {
+            switch state {
+            case .active: break
+            case .atRisk(let deadline, let cause): print("lost at \(deadline):", cause?.message ?? "no answers")
+            case .lost(let loss): print(loss)
+            }
+        }
+    }
+
+    static func lock(_ client: EtcdClient, _ work: @escaping @Sendable () async throws -> Void) async throws {
+        let lock = try DistributedLock("report", client: client)
+        try await lock.withLock(timeout: .seconds(30)) { grant in
+            try await work()
+            try await grant.guarded(then: [.put("report/state", "done by \(grant.fencingToken)")])
+        }
+        if try await lock.withLockIfAvailable({ _ in try await work() }) == nil { print("somebody is at it") }
+    }
+
+    static func grant(_ lock: DistributedLock, _ work: @escaping @Sendable () async throws -> Void) async throws {
+        let grant = try await lock.acquire()
+        while grant.isHeld, grant.remaining > .seconds(1) {
+            try await work()
+            try grant.check()
+            break
+        }
+        await grant.release()
+        for entry in try await lock.queue() { print(entry.owner, entry.fencingToken, entry.lease ?? "no lease") }
+    }
+
+    static func readWriteLock(_ client: EtcdClient) async throws {
+        let schema = try ReadWriteLock("schema", client: client)
+        try await schema.withReadLock { _ in print("with other readers") }
+        try await schema.withWriteLock { grant in
+            try await grant.guarded(then: [.put("version", "2")])
+            try await schema.downgrade(grant)
+            print("with readers again, and no writer was in between")
+        }
+    }
+
+    static func lockManager(_ session: Session) async throws {
+        let accounts = try LockManager("accounts", session: session)
+        try await accounts.withLocks(["alice", "bob"], timeout: .seconds(10)) { locks in
+            try await locks.guarded(then: [.put("balance/alice", "10"), .put("balance/bob", "90")])
+        }
+        let result = try await accounts.withLocksIfAvailable(["alice", "carol"]) { locks in locks.isHeld }
+        if result == nil { print("one of them is not free") }
+        for lock in try await accounts.locks() {
+            print(lock.name, "is held by", lock.holders.map(\.owner), "and awaited by", lock.waiters.map(\.owner))
+        }
+    }
+
+    static func semaphore(_ client: EtcdClient) async throws {
+        let licences = try Semaphore("licences", limit: 3, client: client)
+        try await licences.withSlot { grant in
+            print("slot", grant.slot ?? 0, "of", try await licences.limit())
+        }
+        try await licences.setLimit(5)
+    }
+
+    static func barrier(_ session: Session, _ migrate: @escaping @Sendable () async throws -> Void) async throws {
+        let ready = try Barrier("schema-ready", session: session)
+        if try await ready.whileClosed({ _ in try await migrate() }) == nil { print("somebody else does it") }
+    }
+
+    static func barrierWait(_ client: EtcdClient) async throws {
+        do {
+            try await Barrier("schema-ready", client: client).wait(timeout: .seconds(60))
+        } catch let broken as BarrierBroken {
+            print("not to be waited for:", broken)
+        }
+    }
+
+    static func doubleBarrier(_ session: Session) async throws {
+        let batch = try DoubleBarrier("batch", count: 3, session: session)
+        try await batch.withBarrier { _ in print("all three are here") }
+        print("all three are done")
+    }
+}

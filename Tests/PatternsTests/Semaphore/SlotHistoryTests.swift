@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Testing
+
+@testable import EtcdPatterns
+
+@Suite("The history of a semaphore", .timeLimit(.minutes(10)))
+struct SlotHistoryTests {
+    @Test("never are there more slots than the limit allows when one is claimed, whatever becomes of it meanwhile")
+    func randomSchedule() async throws {
+        try await withSession { session, name in
+            let revisions = try await history(of: name, session.client) {
+                let end = ContinuousClock.now + scheduleDuration
+                await withTaskGroup(of: Void.self) { group in
+                    for _ in 0..<20 {
+                        group.addTask {
+                            while ContinuousClock.now < end { try? await Self.visit(session, name) }
+                        }
+                    }
+                    group.addTask {
+                        while ContinuousClock.now < end {
+                            try? await Semaphore(name, limit: 3, session: session).setLimit(Int.random(in: 1...6))
+                            try? await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
+                        }
+                    }
+                }
+            }
+            let history = SlotHistory(of: "\(name)", revisions)
+            #expect(history.complaints == [])
+            #expect(history.claims > 20 && history.limits.count > 3, "the control: \(history.claims) \(history.limits)")
+            #expect(history.attritions > 0 && history.mostInside > 2, "the control: the limit fell below the holders")
+            let semaphore = try Semaphore(name, limit: 3, session: session)
+            #expect(try await semaphore.holders().isEmpty)
+            #expect(try await semaphore.waiters().isEmpty)
+            try await session.client.delete(.prefix(name))
+        }
+    }
+
+    /// One acquisition, on the shared session or one of its own, which may be cancelled, or end in the middle.
+    private static func visit(_ shared: Session, _ name: Key) async throws {
+        let isOwn = Int.random(in: 0..<8) == 0
+        let session = isOwn ? try await Session(shared.client) : shared
+        let semaphore = try Semaphore(name, limit: 3, session: session)
+        let task = Task {
+            let body: @Sendable (LockGrant) async throws -> Void = { _ in try await pause(15_000) }
+            if Int.random(in: 0..<8) == 0 {
+                _ = try await semaphore.withSlotIfAvailable(body)
+            } else {
+                try await semaphore.withSlot(timeout: .seconds(5), body)
+            }
+        }
+        if Int.random(in: 0..<6) == 0 {
+            try await pause(50_000)
+            task.cancel()
+        }
+        if isOwn && Bool.random() {
+            try await pause(50_000)
+            try await shared.client.leases.revoke(session.lease.id)
+        }
+        _ = await task.result
+        if isOwn { await session.close() }
+    }
+
+    private static func pause(_ longest: Int) async throws {
+        try await Task.sleep(for: .microseconds(Int.random(in: 0...longest)))
+    }
+
+    // MARK: The control
+
+    private static let start: [[HistoryEvent]] = [
+        [.init(1, put: "n/limit", "2")],
+        [.init(2, put: "n/queue/a")], [.init(3, put: "n/queue/b")], [.init(4, put: "n/queue/c")],
+        [.init(5, put: "n/slots/0/a"), .init(5, delete: "n/queue/a")],
+    ]
+
+    @Test("the checker accepts what is right")
+    func good() {
+        let history = SlotHistory(
+            of: "n",
+            Self.start + [
+                [.init(6, put: "n/slots/1/b"), .init(6, delete: "n/queue/b")],
+                [.init(7, put: "n/limit", "1")],
+                [.init(8, delete: "n/slots/0/a")],
+                [.init(9, delete: "n/slots/1/b")],
+                [.init(10, put: "n/slots/0/c"), .init(10, delete: "n/queue/c")],
+            ]
+        )
+        #expect(history.complaints == [])
+        #expect(history.attritions == 1 && history.mostInside == 2 && history.claims == 3)
+    }
+
+    @Test(
+        "the checker complains of what is wrong",
+        arguments: [
+            // One too many, since the limit has fallen.
+            [[.init(6, put: "n/limit", "1")], [.init(7, put: "n/slots/1/b"), .init(7, delete: "n/queue/b")]],
+            // One number twice.
+            [[.init(6, put: "n/slots/0/b"), .init(6, delete: "n/queue/b")]],
+            // The second before the first.
+            [[.init(6, put: "n/slots/1/c"), .init(6, delete: "n/queue/c")]],
+            // The place in the queue is kept.
+            [[.init(6, put: "n/slots/1/b")]],
+            // Nobody knows the limit.
+            [[.init(6, delete: "n/limit")], [.init(7, put: "n/slots/1/b"), .init(7, delete: "n/queue/b")]],
+        ] as [[[HistoryEvent]]]
+    )
+    func bad(revisions: [[HistoryEvent]]) {
+        #expect(!SlotHistory(of: "n", Self.start + revisions).complaints.isEmpty)
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Foundation
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("A session when the store is another one", .timeLimit(.minutes(2)))
+struct StoreChangeTests {
+    /// Stops the member, puts another folder of data in the place of its own, and starts it again.
+    private func restart(_ cluster: EtcdCluster, on data: URL) async throws {
+        let member = try #require(cluster.members.first)
+        await member.stop()
+        try FileManager.default.removeItem(at: folder(of: cluster))
+        try FileManager.default.moveItem(at: data, to: folder(of: cluster))
+        try await member.restart()
+    }
+
+    private func folder(of cluster: EtcdCluster) throws -> URL {
+        URL(fileURLWithPath: cluster.folder).appending(path: try #require(cluster.members.first).name)
+    }
+
+    /// A copy of a cluster's data, in the folder of another.
+    private func backup(of cluster: EtcdCluster, for other: EtcdCluster) async throws -> URL {
+        let member = try #require(cluster.members.first)
+        let copy = URL(fileURLWithPath: other.folder).appending(path: "backup")
+        await member.stop()
+        try FileManager.default.copyItem(at: folder(of: cluster), to: copy)
+        try await member.restart()
+        return copy
+    }
+
+    @Test("a store that was restored from a backup, lease and key and all, ends the session at the next look")
+    func restored() async throws {
+        try await withEtcdCluster { cluster in
+            try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
+                let session = try await Session(client, timeToLive: .seconds(60))
+                let grant = try await DistributedLock("lock", session: session).acquire()
+                let backup = try await backup(of: cluster, for: cluster)
+                for number in 1...10 { try await grant.guarded(then: [.put("data", "\(number)")]) }
+                #expect(session.isAlive && grant.isHeld, "the control: a restart is no restoration")
+                try await restart(cluster, on: backup)
+                // The restored store has the key and the lease, so nothing else would tell.
+                #expect(try await client.get(grant.key)?.createRevision == grant.fencingToken)
+                _ = try? await grant.guarded(then: [.put("data", "late")])
+                #expect(session.tenure.loss?.reason == .revisionRegressed)
+                #expect(!session.isAlive && !grant.isHeld)
+                await expectLoss(.revisionRegressed) { try await grant.guarded(then: [.put("data", "later")]) }
+                await expectLoss(.revisionRegressed) { try await DistributedLock("b", session: session).acquire() }
+                #expect(try await client.get("data")?.value == "late")
+                await session.close()
+                // A new session has no such past.
+                try await client.withSession { session in
+                    try await DistributedLock("b", session: session).withLock { _ in }
+                }
+            }
+        }
+    }
+
+    @Test("a cluster with another identity at the same endpoint ends the session, too")
+    func exchanged() async throws {
+        try await withEtcdCluster { cluster in
+            try await withEtcdCluster { other in
+                try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
+                    // No renewal comes first, which would say only that nobody there knows the lease.
+                    let session = try await Session(client, timeToLive: .seconds(600))
+                    let grant = try await DistributedLock("lock", session: session).acquire()
+                    #expect(session.isAlive, "the control")
+                    try await restart(cluster, on: try await backup(of: other, for: cluster))
+                    await #expect(throws: (any Error).self) { try await grant.guarded(then: [.put("data", "1")]) }
+                    #expect(try await session.lost.reason == .clusterChanged)
+                    #expect(!grant.isHeld)
+                    await session.close()
+                }
+            }
+        }
+    }
+
+    @Test("of answers that overtake each other none is taken for one of an older store")
+    func overtaking() async throws {
+        try await withLiveClient { client, _ in
+            let session = try await Session(client)
+            session.witness(100, floor: 0)
+            // This was asked before the other was answered.
+            session.witness(90, floor: 80)
+            #expect(session.isAlive)
+            session.witness(100, floor: 100)
+            #expect(session.isAlive)
+            session.witness(99, floor: 100)
+            #expect(session.tenure.loss?.reason == .revisionRegressed)
+            await session.close()
+        }
+    }
+
+    @Test("a time to live that leaves no time for a second renewal is refused, and its lease is not left")
+    func shortTimeToLive() async throws {
+        let options = EtcdCluster.Options(extraArguments: ["--heartbeat-interval=10", "--election-timeout=100"])
+        try await withEtcdCluster(options) { cluster in
+            try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
+                let error = await #expect(throws: EtcdError.self) {
+                    _ = try await Session(client, timeToLive: .seconds(1))
+                }
+                #expect(
+                    error?.code == .invalidArgument && error?.message.contains("1.0 seconds") == true,
+                    "\(error as Any)"
+                )
+                #expect(try await client.leases.list().isEmpty)
+                // The control: twice that is enough.
+                let session = try await Session(client, timeToLive: .seconds(2))
+                #expect(session.isAlive && session.lease.timeToLive == .seconds(2))
+                await session.close()
+            }
+        }
+    }
+}
