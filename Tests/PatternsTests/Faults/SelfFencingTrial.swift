@@ -50,9 +50,8 @@ struct SelfFencingTrial: Sendable {
     ) async throws -> SelfFencingTrial {
         try await withFaultProxy(to: endpoint) { proxy in
             try await withEtcdClient(endpoints: proxy.endpoint) { client in
-                let session = try await Session(client, timeToLive: timeToLive)
-                let (granted, lease) = (ContinuousClock.now, session.lease)
-                let grant = try await DistributedLock(name, session: session).acquire()
+                let (session, granted, grant) = try await begin(name, client, timeToLive)
+                let lease = session.lease
                 async let heard = lastAnswer(session.states, since: granted)
                 async let held = lastClaim(grant)
                 try await fault.strike(proxy, lease.timeToLive)
@@ -71,6 +70,23 @@ struct SelfFencingTrial: Sendable {
                     lead: end - loss.instant,
                     naiveLead: end - (await heard + lease.timeToLive)
                 )
+            }
+        }
+    }
+
+    /// Opens a session, which is heard of at the instant, and takes the lock.
+    private static func begin(
+        _ name: Key,
+        _ client: EtcdClient,
+        _ timeToLive: Duration
+    ) async throws -> (Session, ContinuousClock.Instant, LockGrant) {
+        while true {
+            let session = try await Session(client, timeToLive: timeToLive)
+            let granted = ContinuousClock.now
+            do {
+                return (session, granted, try await DistributedLock(name, session: session).acquire())
+            } catch is CoordinationLoss {
+                // A machine that is slow enough loses it without our help.
             }
         }
     }
