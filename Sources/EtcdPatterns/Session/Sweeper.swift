@@ -33,13 +33,11 @@ final class Sweeper: Sendable {
     ///
     /// Keys that begin with the same `prefix` share one watch, or a long life on a bad network would gather many.
     func delete(_ key: Key, whenever prefix: Key) {
-        let keys = state.withLock { state in
-            state.revenants[prefix, default: []].insert(key)
-            return state.revenants[prefix] ?? []
-        }
+        state.withLock { _ = $0.revenants[prefix, default: []].insert(key) }
         // The new task begins with a look, so that nothing is missed between the old one and it.
-        run(prefix) { client in
+        run(prefix) { [state] client in
             while !Task.isCancelled {
+                let keys = state.withLock { $0.revenants[prefix] ?? [] }
                 do throws(EtcdError) {
                     var options = RangeOptions()
                     options.keysOnly = true
