@@ -42,7 +42,7 @@ extension Example {
         // It may not know that yet, but the server does: each guarded write has this condition.
         let late = try await client.transaction(if: [second.isCurrent], then: [.put(data, "late, of second")])
         let value = try await client.get(data)?.value ?? "nothing"
-        context.say("a late write of second \(late.succeeded ? "has come through" : "is refused"): the data are \(value)")
+        context.say("a late write of second is \(late.succeeded ? "accepted" : "refused"): the data are \(value)")
         try context.expect(!late.succeeded && value == "of third", "the server refuses who has lost the lock")
         await third.release()
         await second.release()

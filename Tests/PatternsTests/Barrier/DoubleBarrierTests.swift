@@ -78,7 +78,7 @@ struct DoubleBarrierTests {
         case crashes, throwsError, leavesAndCrashes
     }
 
-    @Test("one that is gone before the others are done breaks the round: nobody is let through", arguments: End.allCases)
+    @Test("one that is gone before the others are done breaks the round", arguments: End.allCases)
     func crashInside(end: End) async throws {
         try await withSession { session, name in
             struct Failure: Error {}

@@ -126,7 +126,11 @@ struct DowngradeTests {
                     if isCancelled { task.cancel() }
                     await proxy.reset()
                     await proxy.resume()
-                    if isCancelled { await expectError(.cancelled) { try await task.value } } else { try await task.value }
+                    if isCancelled {
+                        await expectError(.cancelled) { try await task.value }
+                    } else {
+                        try await task.value
+                    }
                     #expect(grant.isHeld && grant.isShared)
                     try await grant.guarded(then: [.put("data", "1")])
                     await grant.release()

@@ -69,11 +69,12 @@ struct LockLossTests {
                     switch theft {
                     case .keyDeleted: try await thief.delete(grant.key)
                     case .keyReplaced:
-                        // The deletion cancels this task.
-                        await shielded {
-                            _ = try? await thief.delete(grant.key)
-                            _ = try? await thief.put(grant.key, "mine")
+                        // In one piece: the body is cancelled as soon as the deletion is noticed.
+                        let replacing = Task {
+                            try await thief.delete(grant.key)
+                            try await thief.put(grant.key, "mine")
                         }
+                        try await replacing.value
                     case .leaseRevoked: try await thief.leases.revoke(session.lease.id)
                     }
                     try await Task.sleep(for: .seconds(60))

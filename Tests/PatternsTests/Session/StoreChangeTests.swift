@@ -9,10 +9,10 @@ import Testing
 
 @Suite("A session when the store is another one", .timeLimit(.minutes(2)))
 struct StoreChangeTests {
-    /// Stops the member, puts another folder of data in the place of its own, and starts it again.
+    /// Kills the member, puts another folder of data in the place of its own, and starts it again.
     private func restart(_ cluster: EtcdCluster, on data: URL) async throws {
         let member = try #require(cluster.members.first)
-        await member.stop()
+        await member.kill()
         try FileManager.default.removeItem(at: folder(of: cluster))
         try FileManager.default.moveItem(at: data, to: folder(of: cluster))
         try await member.restart()
