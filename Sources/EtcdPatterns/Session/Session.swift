@@ -160,9 +160,6 @@ public final class Session: Sendable {
     /// How long one attempt of several may take.
     var attemptTimeout: Duration { min(client.timeout, max(.seconds(1), lease.timeToLive / 3)) }
 
-    /// The client with as much time for a call as the lease lives.
-    var hurried: EtcdClient { client.with(timeout: min(lease.timeToLive, client.timeout)) }
-
     // MARK: Keys that were given up
 
     /// Deletes `key`, of which no put can take effect any more, in the background.

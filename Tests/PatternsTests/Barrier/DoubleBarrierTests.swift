@@ -121,11 +121,10 @@ struct DoubleBarrierTests {
     @Test("participants that were told different numbers, or are none, are named")
     func strangers() async throws {
         try await withSession { session, name in
-            let three = Task { try await DoubleBarrier(name, count: 3, session: session).enter() }
-            try await eventually("one waits") { try await session.client.range(.prefix(name)).count == 1 }
+            // As one of three puts it, but one who would not find out first.
+            try await session.client.put(name + "/three", BarrierMember.value(3, .waiting))
             await expectError(.invalidArgument) { try await DoubleBarrier(name, count: 2, session: session).enter() }
-            three.cancel()
-            _ = await three.result
+            try await session.client.delete(name + "/three")
             try await session.client.put(name + "/stranger", "what?")
             let error = await #expect(throws: EtcdError.self) {
                 try await DoubleBarrier(name, count: 1, session: session).enter()
