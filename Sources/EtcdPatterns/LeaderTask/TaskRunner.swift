@@ -96,6 +96,8 @@ struct TaskRunner: Sendable {
 
     private func run(_ claim: TaskRecord, over revision: Revision, _ term: LeaderTerm) async throws {
         let slot = Date(milliseconds: claim.slot)
+        // The process may have been stopped since the claim.
+        try term.check()
         report(.started(slot))
         var record = claim
         do {
