@@ -63,6 +63,11 @@ struct LeaderTaskTests {
             try await eventually("the next slot has run") { log.slots.last == 100.12 }
             await task.stop()
             #expect(log.runs.count == 6)
+            // The control: were it not for the record, it would run again.
+            try await client.put(name + "/task", TaskRecord(slot: 100_100, leader: "a", term: 1).value)
+            task.start()
+            try await eventually("it has run again") { log.slots.filter { $0 == 100.12 }.count == 2 }
+            await task.stop()
         }
     }
 
