@@ -67,7 +67,7 @@ struct TaskRunner: Sendable {
     /// Waits until the clock says `time`, in short steps, since clocks are set.
     private func sleep(until time: Int64) async throws {
         while case let rest = time - now, rest > 0 {
-            try await Task.sleep(for: .milliseconds(min(rest, 5000)))
+            try await Task.sleep(for: .milliseconds(min(rest, 1000)))
         }
     }
 
