@@ -29,7 +29,9 @@ extension LeaderElection {
     ///
     /// - Returns: The leader, with what it has proclaimed last; nil if nobody leads.
     /// - Throws: ``EtcdError``.
-    public func leader() async throws(EtcdError) -> Candidate? { try await candidates().first }
+    public func leader() async throws(EtcdError) -> Candidate? {
+        try await client.queueEntries(in: range, limit: 1).first.map(Candidate.init)
+    }
 
     /// Lists who leads and who waits.
     ///

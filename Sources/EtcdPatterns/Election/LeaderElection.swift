@@ -116,8 +116,9 @@ public struct LeaderElection: Sendable {
             do {
                 if let candidacy = try await queue.enter(.exclusive, candidate) { return candidacy }
             } catch let loss as CoordinationLoss {
+                guard loss.reason == .keyDeleted else { throw loss }
                 // Where it was the lease that took the key along, joining again finds that out.
-                guard loss.reason == .keyDeleted, queue.session.isAlive else { throw loss }
+                if let loss = queue.session.tenure.loss { throw loss }
             }
         }
     }

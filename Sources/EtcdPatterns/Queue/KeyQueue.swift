@@ -218,8 +218,9 @@ struct KeyQueue: Sendable {
 
 extension EtcdClient {
     /// Lists a queue, in the order of its turns.
-    func queueEntries(in range: KeyRange) async throws(EtcdError) -> [KeyValue] {
+    func queueEntries(in range: KeyRange, limit: Int? = nil) async throws(EtcdError) -> [KeyValue] {
         var options = RangeOptions()
+        options.limit = limit
         options.sort = .ascending(by: .createRevision)
         return try await self.range(range, options: options).entries
     }

@@ -53,12 +53,17 @@ final class ElectionFaultRun: Sendable {
         let history = history.withLock { $0 }
         let reasons = Dictionary(grouping: history.stints, by: { $0.lost?.reason.description ?? "?" })
         let excused = history.overlaps.excused
+        let stolen = excused.filter { history.stolen.contains($0.older.token) }
+        let awakened = excused.filter { !history.stolen.contains($0.older.token) }
+        func longest(_ overlaps: [TermHistory.Overlap]) -> String {
+            "\(overlaps.count), up to \(overlaps.map(\.length).max() ?? .zero)"
+        }
         let counts = tally.withLock { $0 }.merging(reasons.mapValues(\.count)) { $1 }
         let listing = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
         return """
             election run with seed \(seed): \(history.stints.count) terms, \(history.writes.count) guarded writes
               \(listing)
-              overlaps after a theft or an awakening: \(excused.count), the longest \(excused.map(\.length).max() ?? .zero)
+              overlaps after a theft: \(longest(stolen)); after an awakening: \(longest(awakened))
             """
     }
 
@@ -160,9 +165,11 @@ final class ElectionFaultRun: Sendable {
             let fault = ElectionField.Fault.allCases.randomElement(using: &chance)
         else { return }
         count(fault.rawValue)
+        let start = ContinuousClock.now
         await victim.start(fault)
         try await Task.sleep(for: .milliseconds(Int.random(in: 200...5000, using: &chance)))
         await victim.heal()
+        history.withLock { $0.isolations.append((victim.number, start, .now)) }
     }
 
     private func harmCluster(_ chance: inout Chance) async throws {

@@ -33,6 +33,8 @@ struct TermHistory: Sendable {
     /// When a member of etcd that was frozen as the leader of its cluster went on: until it knows that it leads no more, it
     /// may end leases that are alive (etcd-io/etcd#15247).
     var awakenings: [Instant] = []
+    /// When a member was cut off, so that it could not hear of the end of its lease.
+    var isolations: [(member: Int, from: Instant, to: Instant)] = []
     /// Terms that were seen to be believed in at the same time.
     var sightings: Set<[Revision]> = []
     /// The tokens of the guarded writes, in the order in which they took effect.
@@ -46,10 +48,13 @@ struct TermHistory: Sendable {
     /// What another than the leader has done to the leadership, which no clock of the leader can foresee.
     private func isExcused(_ older: Stint, by newer: Stint) -> Bool {
         if stolen.contains(older.token) { return true }
-        guard let reason = older.lost?.reason, [.keyDeleted, .leaseEnded, .guardFailed].contains(reason) else {
-            return false
+        return awakenings.contains { awakening in
+            let wasCutOff = isolations.contains {
+                $0.member == older.member && $0.from < newer.elected && $0.to > awakening
+            }
+            let hasHeard = older.lost.map { [.keyDeleted, .leaseEnded, .guardFailed].contains($0.reason) } ?? false
+            return awakening <= newer.elected && newer.elected < awakening + Self.afterEffect && (hasHeard || wasCutOff)
         }
-        return awakenings.contains { $0 <= newer.elected && newer.elected < $0 + Self.afterEffect }
     }
 
     /// The times in which two believed to lead, those that have an excuse apart.

@@ -63,6 +63,11 @@ struct TermHistoryTests {
         history.awakenings = [Self.start + .seconds(1)]
         history.stints[0].lost?.reason = .deadline
         #expect(history.violations.count == 2)
+        // Unless it could neither do that nor hear.
+        history.isolations = [(1, Self.start, Self.start + .seconds(1.5))]
+        #expect(history.violations == [])
+        history.isolations = [(2, Self.start, Self.start + .seconds(1.5)), (1, Self.start, Self.start + .seconds(0.5))]
+        #expect(history.violations.count == 2)
     }
 
     @Test("a term without an end, tokens that fall, a sighting, and a late write are wrong")

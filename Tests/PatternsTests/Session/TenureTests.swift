@@ -36,6 +36,20 @@ struct TenureTests {
         #expect(try await second.lost().reason == .leaseEnded)
     }
 
+    @Test("one with a margin ends so much before the other, whose deadline can be put off, and stays ended")
+    func margin() {
+        let outer = Tenure(until: start + .seconds(100))
+        let inner = Tenure(within: outer, margin: .seconds(30))
+        #expect(inner.deadline == start + .seconds(70))
+        #expect(inner.loss(at: start + .seconds(69)) == nil)
+        #expect(outer.extend(to: start + .seconds(200), at: start + .seconds(69)))
+        #expect(inner.deadline == start + .seconds(170))
+        #expect(inner.loss(at: start + .seconds(170))?.reason == .deadline)
+        #expect(inner.loss?.instant == start + .seconds(170))
+        #expect(outer.extend(to: start + .seconds(300), at: start + .seconds(170)))
+        #expect(inner.loss(at: start + .seconds(170)) != nil && inner.deadline == nil)
+    }
+
     @Test("who waits for the end is woken by it, and by cancellation")
     func waiting() async throws {
         let tenure = Tenure(until: start + .seconds(100))
