@@ -42,7 +42,7 @@ struct Arguments: Sendable {
           --help                  prints this
 
         EXAMPLES:
-        \(Example.all.map { "  \($0.name.padded(to: 10)) \($0.summary)" }.joined(separator: "\n"))
+        \(Example.all.map { "  \($0.name.padded(to: 11)) \($0.summary)" }.joined(separator: "\n"))
 
         Each value may also follow its flag as the next argument. The exit status is 0 if all examples passed, 1 if one
         failed, and 2 if the arguments make no sense.

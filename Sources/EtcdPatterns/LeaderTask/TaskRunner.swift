@@ -67,7 +67,7 @@ struct TaskRunner: Sendable {
     /// Waits until the clock says `time`, in short steps, since clocks are set.
     private func sleep(until time: Int64) async throws {
         while case let rest = time - now, rest > 0 {
-            try await Task.sleep(for: .milliseconds(min(rest, 5000)))
+            try await Task.sleep(for: .milliseconds(min(rest, 1000)))
         }
     }
 
@@ -96,6 +96,8 @@ struct TaskRunner: Sendable {
 
     private func run(_ claim: TaskRecord, over revision: Revision, _ term: LeaderTerm) async throws {
         let slot = Date(milliseconds: claim.slot)
+        // The process may have been stopped since the claim.
+        try term.check()
         report(.started(slot))
         var record = claim
         do {

@@ -59,7 +59,7 @@ final class ShardKeeper: Sendable {
 
     /// Keeps shards until the place among the members is lost, or the service ends, gives it up, and waits for all bodies.
     func run() async {
-        await withTaskGroup(of: Void.self) { group in
+        await withDiscardingTaskGroup { group in
             group.addTask { [self] in
                 do {
                     for try await _ in mirror.snapshots { waker.yield() }
@@ -87,11 +87,12 @@ final class ShardKeeper: Sendable {
 
     // MARK: One look
 
-    private func reconcile(_ group: inout TaskGroup<Void>) {
+    private func reconcile(_ group: inout DiscardingTaskGroup) {
         let snapshot = mirror.snapshot
         if snapshot.revision >= seat.fencingToken, snapshot[seat.key]?.createRevision != seat.fencingToken {
             seat.hold.tenure.end(CoordinationLoss(.keyDeleted))
         }
+        let isServing = isServing
         let shards = isServing ? targets(in: snapshot, &group) : []
         var claims: [Key] = []
         var begun: [ShardTask] = []
@@ -146,7 +147,7 @@ final class ShardKeeper: Sendable {
     }
 
     /// The shards that this member should own.
-    private func targets(in snapshot: MirrorSnapshot, _ group: inout TaskGroup<Void>) -> Set<Key> {
+    private func targets(in snapshot: MirrorSnapshot, _ group: inout DiscardingTaskGroup) -> Set<Key> {
         let view = GroupView(snapshot, behind: coordinator.group.prefix)
         // Those that were given other shards divide them among themselves.
         let present = Set(view.members.filter { $0.value == coordinator.fingerprint }.map(\.id))

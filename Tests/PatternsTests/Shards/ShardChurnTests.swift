@@ -14,7 +14,7 @@ import Testing
 @Suite("Shards of members that come and go")
 struct ShardChurnTests {
     private static let shardCount = 200
-    private static let seconds = number("PATTERN_RUN_SECONDS") ?? 12
+    private static let seconds = number("PATTERN_RUN_SECONDS") ?? 8
 
     @Test("no shard ever has two owners, and all are owned again soon", .timeLimit(.minutes(Int(seconds / 60) + 4)))
     func run() async throws {

@@ -116,7 +116,9 @@ struct ShardCoordinatorTests {
             let first = Task {
                 try await stubborn.run { shard in
                     // Whoever ignores its cancellation, here until the others have the shard.
-                    while !isHeld.withLock({ $0 }) { await Task.yield() }
+                    while !isHeld.withLock({ $0 }) {
+                        await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
+                    }
                     await expectLoss(.released) { try await shard.guarded(then: [.put(name + "/data", "1")]) }
                 }
             }
