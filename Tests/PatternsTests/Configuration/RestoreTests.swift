@@ -11,7 +11,7 @@ import Testing
 ///
 /// `RESTORE_KEYS=5000 RESTORE_STRIDE=1 swift test --no-parallel --filter RestoreTests` kills one of 5,000 keys after each
 /// of its requests.
-@Suite("Restorations that die on the way", .serialized, .timeLimit(.minutes(10)))
+@Suite("Restorations that die on the way", .serialized, .timeLimit(.minutes(30)))
 struct RestoreTests {
     /// Two states of a configuration, so large that one transaction cannot change the one into the other.
     private struct Generation: Equatable {
