@@ -19,7 +19,7 @@ public struct ConfigError: Error, Sendable, CustomStringConvertible {
         public static let wrongType = Self(description: "wrongType")
         /// A validator refuses the configuration.
         public static let invalid = Self(description: "invalid")
-        /// The key is empty, or begins with a dot, as the library's own keys do.
+        /// The key is empty, or begins with a dot, as the library's own keys do; or the name of a snapshot is empty.
         public static let invalidKey = Self(description: "invalidKey")
         /// Somebody has changed the configuration meanwhile, so nothing was done.
         public static let conflict = Self(description: "conflict")

@@ -144,22 +144,24 @@ struct Restorer: Sendable {
         let start = content[layout.pointer]?.modRevision
         while let (pointer, state) = try view.pending(in: content), pointer.modRevision == start {
             let isSame = Compare.Target.modRevision(layout.pointer) == pointer.modRevision
-            var isDone = true
-            for batch in Self.batches(try copies(of: state, since: pointer.modRevision, to: content)) {
+            var isCopied = true
+            for batch in Self.batches(try copies(of: state, since: pointer.modRevision, to: content)) where isCopied {
                 let conditions = [isSame] + batch.map(\.condition)
-                guard try await client.transaction(if: conditions, then: batch.map(\.operation)).succeeded else {
-                    isDone = false
-                    break
-                }
+                isCopied = try await isDone(if: conditions, then: batch.map(\.operation))
             }
-            if isDone {
-                try await client.transaction(
-                    if: [isSame],
-                    then: [.delete(layout.pointer), .delete(.prefix(layout.stages))]
-                )
-                return
-            }
+            let end = [TransactionOperation.delete(layout.pointer), .delete(.prefix(layout.stages))]
+            if isCopied, try await isDone(if: [isSame], then: end) { return }
             content = try await client.list(layout.range)
+        }
+    }
+
+    /// Makes a step; one whose outcome is unknown is looked at again, since to repeat it does no harm.
+    private func isDone(if conditions: [Compare], then steps: [TransactionOperation]) async throws(EtcdError) -> Bool {
+        do throws(EtcdError) {
+            return try await client.transaction(if: conditions, then: steps).succeeded
+        } catch {
+            if error.code == .ambiguous { return false }
+            throw error
         }
     }
 

@@ -52,7 +52,7 @@ public struct SnapshotManager: Sendable {
     ///   - name: The name; nil for the next number, from 1.
     ///   - reason: Why it is saved.
     /// - Returns: What was saved.
-    /// - Throws: ``ConfigError`` with the code `snapshotExists`; ``EtcdError``.
+    /// - Throws: ``ConfigError`` with the code `snapshotExists`, or `invalidKey` for an empty name; ``EtcdError``.
     @discardableResult
     public func create(_ name: String? = nil, reason: String = "") async throws -> SnapshotRecord {
         try await save(ConfigSnapshot(try await restorer.settled(), layout), name, reason, try await list())
@@ -64,6 +64,7 @@ public struct SnapshotManager: Sendable {
         _ reason: String,
         _ known: [SnapshotRecord]
     ) async throws -> SnapshotRecord {
+        if name?.isEmpty == true { throw ConfigError(.invalidKey, "the name of the snapshot is empty") }
         let state = ConfigState(snapshot)
         let id = "\(Int(Date.now.timeIntervalSince1970))-\(String(UInt64.random(in: .min ... .max), radix: 16))"
         try await sweep(known)

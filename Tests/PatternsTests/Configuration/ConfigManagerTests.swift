@@ -44,6 +44,23 @@ struct ConfigManagerTests {
         }
     }
 
+    @Test("an operator puts and reads values by etcdctl, as they are")
+    func etcdctl() async throws {
+        try await withLiveClient { client, name in
+            try await client.withConfiguration(name) { config in
+                try await config.set("database/host", "localhost")
+                let endpoint = try await liveEndpoint()
+                let put = try await EtcdCtl(["put", "\(name)/database/port", "5433"], endpoint: endpoint)
+                try await eventually("the value has come") { config["database/port"] != nil }
+                #expect(try config.int("database/port") == 5433)
+                let get = try await EtcdCtl(["get", "--prefix", "\(name)/"], endpoint: endpoint)
+                let lines = ["\(name)/database/host", "localhost", "\(name)/database/port", "5433", ""]
+                try await eventually("it is plain text") { get.output == lines.joined(separator: "\n") }
+                #expect(put.output == "OK\n")
+            }
+        }
+    }
+
     @Test("errors name the key, the value and the wanted type; a default hides no mistake")
     func errors() async throws {
         try await withLiveClient { client, name in

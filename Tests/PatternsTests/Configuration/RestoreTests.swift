@@ -11,7 +11,7 @@ import Testing
 ///
 /// `RESTORE_KEYS=5000 RESTORE_STRIDE=1 swift test --no-parallel --filter RestoreTests` kills one of 5,000 keys after each
 /// of its requests.
-@Suite("Restorations that die on the way", .serialized, .timeLimit(.minutes(10)))
+@Suite("Restorations that die on the way", .serialized, .timeLimit(.minutes(30)))
 struct RestoreTests {
     /// Two states of a configuration, so large that one transaction cannot change the one into the other.
     private struct Generation: Equatable {
@@ -113,6 +113,49 @@ struct RestoreTests {
             // The control: it has died before, after and in the middle, where the plain keys are a mix.
             #expect(outcomes.old > 0 && outcomes.new > 1 && outcomes.mixed > 0, "\(outcomes)")
             #expect(try await snapshots.list().map(\.name) == ["1", "new", "old"])
+        }
+    }
+
+    @Test("wherever the restorer's connection breaks, the state is old or new, and as the error says")
+    func cutOff() async throws {
+        try await withLiveClient { client, name in
+            let (old, new) = (Generation("old", count: 300), Generation("new", count: 300))
+            let snapshots = try SnapshotManager(name, client: client)
+            try await snapshots.replace(with: new.values.mapValues(\.bytes))
+            try await snapshots.create("new")
+            try await snapshots.replace(with: old.values.mapValues(\.bytes))
+            try await snapshots.create("old")
+            try await withFaultProxy(to: try await liveEndpoint()) { proxy in
+                var outcomes: [String: Int] = [:]
+                for trial in 0..<24 {
+                    let direction: FaultProxy.Direction = trial % 2 == 0 ? .toServer : .toClient
+                    let cut = try EtcdClient(endpoints: proxy.endpoint)
+                    _ = try await cut.get("warm")
+                    await proxy.cut(afterBytes: (direction == .toServer ? 2500 : 900) * (trial / 2 + 1), direction)
+                    var outcome = "done"
+                    do {
+                        try await SnapshotManager(name, client: cut).restore("new")
+                    } catch let error as EtcdError {
+                        outcome = error.code == .ambiguous ? "ambiguous" : "failed"
+                    } catch let error as ConfigError {
+                        outcome = "\(error.code)"
+                    }
+                    await proxy.cut(afterBytes: nil, direction)
+                    await cut.close()
+                    outcomes[outcome, default: 0] += 1
+                    let values = try await client.withConfiguration(name) { $0.values() }
+                    #expect(values == old.values || values == new.values)
+                    switch outcome {
+                    case "done", "unfinished": #expect(values == new.values, "\(trial): \(outcome)")
+                    case "failed": #expect(values == old.values, "\(trial): \(outcome)")
+                    default: #expect(outcome == "ambiguous", "\(trial): \(outcome)")
+                    }
+                    try await snapshots.restore("old")
+                    #expect(try await plain(client, name) == old.values, "\(trial): \(outcome)")
+                }
+                // The control: the cuts bite, but not all of them.
+                #expect(outcomes.count > 1 && outcomes["done"] != nil, "\(outcomes)")
+            }
         }
     }
 
