@@ -30,6 +30,13 @@ final class Registrar: Sendable {
         let successor: ServiceInstance
     }
 
+    /// What has become of a version, and those before it.
+    private struct Publication {
+        let version: Int
+        /// Why it cannot be put; nil if it was.
+        let error: EtcdError?
+    }
+
     let states = News<RegistrationState>()
     /// Lasts until the registration has ended.
     let tenure = Tenure()
@@ -38,9 +45,9 @@ final class Registrar: Sendable {
     private let timeToLive: Duration
     private let check: HealthCheck?
     private let content: Lock<Content>
-    /// The version that is to be put, and the one that was.
-    private let wanted = News<Int>()
-    private let published = News<Int>()
+    /// That something else is to be put.
+    private let wanted = News<Void>()
+    private let published = News<Publication>()
 
     init(_ instance: ServiceInstance, _ client: EtcdClient, _ key: Key, _ timeToLive: Duration, _ check: HealthCheck?) {
         self.client = client
@@ -72,13 +79,16 @@ final class Registrar: Sendable {
             content.version += 1
             return content.version
         }
-        wanted.send(version)
+        wanted.send(())
         return version
     }
 
-    /// Waits until a version is in the store.
+    /// Waits until a version is in the store, or it is clear that it cannot be.
     func waitUntilPublished(_ version: Int) async throws {
-        for await newest in published.listen() where newest >= version { return }
+        for await newest in published.listen() where newest.version >= version {
+            if let error = newest.error { throw error }
+            return
+        }
         if let loss = tenure.loss { throw loss }
         throw EtcdError(.cancelled, "the task was cancelled")
     }
@@ -117,42 +127,56 @@ final class Registrar: Sendable {
         }
     }
 
-    /// Puts the entry, and puts it again whenever it is not what it should be.
+    /// Puts the entry, and puts it again whenever it is not what it should be, for as long as the lease lives.
     private func keepEntry(_ session: Session) async throws {
-        var repairs = 0
+        var failures = 0
         while true {
             let start = ContinuousClock.now
-            let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
-            let entry = response.entries.first
-            let (record, version, isFirst) = try claim(entry)
-            let value = try record.encoded()
-            guard entry?.value != value || entry?.lease != session.lease.id else {
-                // Also when a put was not answered.
-                settle(version, at: entry?.modRevision ?? response.header.revision)
-                try await waitForWork(after: response.header.revision, version)
-                continue
-            }
-            let isSame = Compare.Target.modRevision(key) == entry?.modRevision ?? 0
+            let version = content.withLock { $0.version }
             do {
-                let put = TransactionOperation.put(key, value, lease: session.lease.id)
-                let answer = try await client.transaction(if: [isSame], then: [put])
-                if answer.succeeded {
-                    settle(version, at: answer.header.revision)
-                    try await waitForWork(after: answer.header.revision, version)
+                if let revision = try await reconcile(session, version) {
+                    try await waitForWork(after: revision, version, atMost: timeToLive)
+                    let isNew = content.withLock { $0.version } != version
+                    if isNew || start + .seconds(1) < .now { failures = -1 }
                 }
-            } catch EtcdError.Code.ambiguous {
-                // The next look tells.
+            } catch let error as EtcdError {
+                // What is there stays there with the lease, unless that is what is missing.
+                if Task.isCancelled || error.code == .leaseNotFound { throw error }
+                states.send(.degraded(error))
+                if !error.mayPass { published.send(Publication(version: version, error: error)) }
             }
-            // Who meets another hand again and again gives it time.
-            let isOurs = content.withLock { $0.version } != version || isFirst
-            repairs = isOurs || start + .seconds(1) < .now ? 0 : repairs + 1
-            let backoff = client.configuration.backoff.delay(afterFailures: repairs - 1, chance: .random(in: 0...1))
-            try await Task.sleep(for: backoff)
+            // Who fails, or meets another hand, again and again gives it time.
+            failures += 1
+            let backoff = client.configuration.backoff.delay(afterFailures: failures - 1, chance: .random(in: 0...1))
+            try await waitForWork(after: nil, version, atMost: backoff)
         }
     }
 
-    /// What to put instead of `entry`, as which version, and whether it is the first time.
-    private func claim(_ entry: KeyValue?) throws -> (ServiceRecord, Int, Bool) {
+    /// Makes the entry what it should be, unless it changes meanwhile.
+    ///
+    /// - Returns: Since which revision it is; nil if that has to be looked at again.
+    private func reconcile(_ session: Session, _ version: Int) async throws -> Revision? {
+        let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
+        let entry = response.entries.first
+        let value = try claim(entry).encoded()
+        var (since, revision) = (entry?.modRevision ?? 0, response.header.revision)
+        // It is there already also when the put was not answered.
+        if entry?.value != value || entry?.lease != session.lease.id {
+            let isSame = Compare.Target.modRevision(key) == entry?.modRevision ?? 0
+            let put = TransactionOperation.put(key, value, lease: session.lease.id)
+            let answer = try await client.transaction(if: [isSame], then: [put])
+            guard answer.succeeded else { return nil }
+            revision = answer.header.revision
+            since = revision
+        }
+        content.withLock { $0.hasRegistered = true }
+        if case .registered(since) = states.newest {} else { states.send(.registered(at: since)) }
+        published.send(Publication(version: version, error: nil))
+        return revision
+    }
+
+    /// What to put instead of `entry`.
+    private func claim(_ entry: KeyValue?) throws -> ServiceRecord {
         let found = entry.flatMap { entry in
             try? ServiceRecord(entry.value, under: key, service: instance.service, id: instance.id)
         }
@@ -164,25 +188,26 @@ final class Registrar: Sendable {
                     throw Supersession(successor: found.instance)
                 }
             }
-            return (content.record, content.version, !content.hasRegistered)
+            return content.record
         }
     }
 
-    private func settle(_ version: Int, at revision: Revision) {
-        content.withLock { $0.hasRegistered = true }
-        if case .registered(revision) = states.newest {} else { states.send(.registered(at: revision)) }
-        published.send(version)
-    }
-
-    /// Waits until the entry or what is wanted has changed; at most for the time to live, since a watch may be deceived.
-    private func waitForWork(after revision: Revision, _ version: Int) async throws {
+    /// Waits until the entry was changed after `revision`, or something else is wanted than `version`.
+    ///
+    /// It waits for a limited time only, since a watch may be deceived.
+    private func waitForWork(after revision: Revision?, _ version: Int, atMost limit: Duration) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.client.awaitChange(in: .key(self.key), after: revision) { _ in true } }
-            group.addTask { for await newest in self.wanted.listen() where newest > version { return } }
-            group.addTask { try await Task.sleep(for: self.timeToLive) }
+            if let revision {
+                group.addTask { try await self.client.awaitChange(in: .key(self.key), after: revision) { _ in true } }
+            }
+            group.addTask {
+                for await _ in self.wanted.listen() where self.content.withLock({ $0.version }) != version { return }
+            }
+            group.addTask { try await Task.sleep(for: limit) }
             defer { group.cancelAll() }
             try await group.next()
         }
+        try Task.checkCancellation()
     }
 
     /// Checks the instance itself.
@@ -220,7 +245,7 @@ final class Registrar: Sendable {
         await session?.close()
         tenure.end(loss)
         states.send(state, isLast: true)
-        published.send(published.newest ?? 0, isLast: true)
+        published.send(published.newest ?? Publication(version: 0, error: nil), isLast: true)
     }
 
     /// Says that the instance leaves, by which others know that it has not crashed, and deletes the entry.
@@ -252,4 +277,9 @@ final class Registrar: Sendable {
         let record = try? ServiceRecord(entry.value, under: key, service: instance.service, id: instance.id)
         return record?.author?.nonce == content.withLock { $0.author.nonce }
     }
+}
+
+extension EtcdError {
+    /// Trying again may help.
+    var mayPass: Bool { code == .ambiguous || code.isTransient }
 }

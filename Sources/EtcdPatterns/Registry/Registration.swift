@@ -40,14 +40,14 @@ public final class Registration: Sendable {
 
     /// Changes what the instance says of itself, and waits until others can see it.
     ///
-    /// When it throws `cancelled`, the change is still made as soon as there is a way to etcd.
+    /// When it throws `cancelled`, the change is still made as soon as there is a way to etcd; when etcd refuses it, all
+    /// stays as it was.
     ///
     /// - Parameter change: Changes the instance; its service and its id stay.
-    /// - Throws: ``CoordinationLoss`` when the registration has ended; ``EtcdError`` with the code `invalidArgument`, or
-    ///   `cancelled`.
+    /// - Throws: What `change` throws; ``CoordinationLoss`` when the registration has ended; ``EtcdError``, among its
+    ///   codes `invalidArgument`, `requestTooLarge` and `cancelled`.
     public func update(_ change: (inout ServiceInstance) throws -> Void) async throws {
-        var version: Int?
-        while version == nil {
+        while true {
             if let loss = tenure.loss { throw loss }
             let old = instance
             var new = old
@@ -56,9 +56,15 @@ public final class Registration: Sendable {
             if new.service != old.service || new.id != old.id {
                 throw EtcdError(.invalidArgument, "\(old.id) of \(old.service) cannot become another instance")
             }
-            version = registrar.change(old, to: new)
+            // Another may have changed it at the same time.
+            guard let version = registrar.change(old, to: new) else { continue }
+            do {
+                return try await registrar.waitUntilPublished(version)
+            } catch let error as EtcdError where error.code != .cancelled {
+                _ = registrar.change(new, to: old)
+                throw error
+            }
         }
-        try await registrar.waitUntilPublished(version ?? 0)
     }
 
     // MARK: The end

@@ -91,7 +91,7 @@ public struct ServiceRegistry: Sendable {
         for await state in registration.states {
             switch state {
             case .registered: return registration
-            case .degraded(let error as EtcdError) where error.code != .ambiguous && !error.code.isTransient:
+            case .degraded(let error as EtcdError) where !error.mayPass:
                 await registration.deregister()
                 throw error
             case .degraded: continue

@@ -203,6 +203,35 @@ struct RegistrationTests {
         }
     }
 
+    @Test("a change that etcd refuses is told, and undone; the instance stays there")
+    func refusedChange() async throws {
+        try await withLiveClient { client, name in
+            let registry = try ServiceRegistry(client, prefix: name)
+            try await registry.withRegistration(of: instance(), timeToLive: .seconds(2)) { registration in
+                let lease = try await client.get(name + "/api/api-1")?.lease
+                await expectError(.requestTooLarge) {
+                    try await registration.update { $0.zone = String(repeating: "z", count: 3_000_000) }
+                }
+                #expect(registration.instance == instance())
+                try await eventually("it is registered") {
+                    if case .registered? = registration.state { true } else { false }
+                }
+                let entry = try await client.get(name + "/api/api-1")
+                #expect(entry?.lease == lease && entry?.version == 1)
+                try await registration.update { $0.zone = "a" }
+                #expect(try await registry.discover("api").instances.first?.zone == "a")
+            }
+            let large = ServiceInstance(
+                service: "api",
+                id: "large",
+                address: "h",
+                port: 1,
+                zone: String(repeating: "z", count: 3_000_000)
+            )
+            await expectError(.requestTooLarge) { try await registry.register(large) }
+        }
+    }
+
     @Test("registering waits for an etcd that is away, until it is there or the task is cancelled")
     func waiting() async throws {
         try await withLiveClient { direct, name in
