@@ -95,7 +95,9 @@ final class Hold: Sendable {
     var guarding: Guard {
         Guard(key: key, tenure: tenure, condition: isCurrent) { [self] entry in
             guard let entry, entry.createRevision == createRevision else { return false }
-            return isShared || rewritesKey || entry.modRevision == createRevision
+            if isShared || rewritesKey || entry.modRevision == createRevision { return true }
+            // It has become a shared one after the transaction was made.
+            return KeyQueue.Role(of: entry) == .shared
         }
     }
 

@@ -41,7 +41,7 @@ extension Session {
             it.tenure.end(CoordinationLoss(.guardFailed))
             first = first ?? it.tenure.loss
         }
-        // All are held, so one has become shared after the transaction was made.
+        // All are held, so one is a shared one now.
         return first ?? CoordinationLoss(.downgraded)
     }
 }

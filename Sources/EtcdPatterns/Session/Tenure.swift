@@ -158,7 +158,8 @@ final class Tenure: Sendable {
     ///
     /// - Throws: What `body` throws; ``CoordinationLoss`` when it was lost before `body` has ended.
     func whileHeld<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
-        try await withThrowingTaskGroup(of: Outcome<Result>.self) { group in
+        if let loss { throw loss }
+        return try await withThrowingTaskGroup(of: Outcome<Result>.self) { group in
             group.addTask {
                 do { return .finished(.success(try await body())) } catch { return .finished(.failure(error)) }
             }

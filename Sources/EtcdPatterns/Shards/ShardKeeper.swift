@@ -228,7 +228,9 @@ final class ShardKeeper: Sendable {
                 return TransactionOperation.transaction(if: [.isMissing(key)], then: [put])
             }
             do throws(EtcdError) {
-                let response = try await seat.hold.queue.session.hurried.transaction(if: [seat.isCurrent], then: claims)
+                let session = seat.hold.queue.session
+                let timeout = min(session.lease.timeToLive, session.client.timeout)
+                let response = try await session.transaction(if: [seat.isCurrent], then: claims, timeout: timeout)
                 guard response.succeeded else {
                     seat.hold.tenure.end(CoordinationLoss(.guardFailed))
                     break
