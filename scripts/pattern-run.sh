@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Lets processes and sessions work under locks while they are frozen, killed, cut off and delayed, and checks what they
-# were promised. A seed repeats the schedule of the faults, though not the moments of everything else.
+# Lets processes and sessions work with locks, elections and shards while they are frozen, killed, cut off and delayed, and
+# checks what they were promised. A seed repeats the schedule of the faults, though not the moments of everything else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
     echo "usage: scripts/pattern-run.sh [--run NAME] [--seconds N] [--seed N] [--help] [FLAG OF SWIFT BUILD]..."
-    echo "  --run NAME    counter, fencing, cancelled, killed, or all (all)"
+    echo "  --run NAME    counter, fencing, cancelled, killed, queues, election, shards, or all (all)"
     echo "  --seconds N   how long each run goes on (120)"
-    echo "  --seed N      which faults meet the counters, and when (random)"
+    echo "  --seed N      which faults, and when, where they are not left to chance (random)"
     echo "ETCD_BINARY names the etcd."
 }
 
@@ -53,7 +53,10 @@ counter) filter='CounterRunTests' ;;
 fencing) filter='SelfFencingTests' ;;
 cancelled) filter='GivenUpTests/cancelled' ;;
 killed) filter='GivenUpTests/killed' ;;
-all) filter='CounterRunTests|SelfFencingTests|GivenUpTests' ;;
+queues) filter='QueueHistoryTests|SlotHistoryTests' ;;
+election) filter='ElectionFaultRunTests' ;;
+shards) filter='ShardChurnTests' ;;
+all) filter='CounterRunTests|SelfFencingTests|GivenUpTests|QueueHistoryTests|SlotHistoryTests|ElectionFaultRunTests|ShardChurnTests' ;;
 *)
     usage >&2
     exit 2

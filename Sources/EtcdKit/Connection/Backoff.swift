@@ -21,7 +21,7 @@ public struct Backoff: Sendable, Hashable {
     ///   - jitter: Which part of a wait is left to chance, from 0 to 1.
     public init(
         initial: Duration = .milliseconds(50),
-        maximum: Duration = .seconds(2),
+        maximum: Duration = .milliseconds(750),
         multiplier: Double = 1.6,
         jitter: Double = 0.2
     ) {

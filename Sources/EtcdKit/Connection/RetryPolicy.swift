@@ -29,7 +29,7 @@ public struct RetryPolicy: Sendable, Hashable {
     public init(
         maximumAttempts: Int = .max,
         attemptTimeout: Duration = .seconds(2),
-        backoff: Backoff = Backoff(maximum: .seconds(1))
+        backoff: Backoff = Backoff()
     ) {
         self.maximumAttempts = maximumAttempts
         self.attemptTimeout = attemptTimeout

@@ -13,6 +13,8 @@ extension EtcdClient {
 /// >   ``EtcdClient/withLease(timeToLive:_:)``.
 /// > - Whose lease ends during a campaign is told of a victory nevertheless, later.
 /// > - A token that expires while a campaign waits ends it (etcd#17623).
+///
+/// The `LeaderElection` of EtcdPatterns has none of these weaknesses.
 public struct ElectionService: Sendable {
     let client: EtcdClient
 

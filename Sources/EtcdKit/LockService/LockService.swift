@@ -14,6 +14,8 @@ extension EtcdClient {
 /// > - Before 3.5, a lease that ends during the wait is not noticed either: the key that is returned is gone.
 /// > - Unlocking deletes the key, whoever holds the lock by then.
 /// > - A token that expires while a call waits for the lock ends the call (etcd#17623).
+///
+/// The `DistributedLock` of EtcdPatterns has none of these weaknesses.
 public struct LockService: Sendable {
     let client: EtcdClient
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdTesting
-import Foundation
 import Testing
 
 @testable import EtcdKit
@@ -9,18 +8,14 @@ import Testing
 
 /// Candidates of one election while bad things happen to them, to etcd and to the leadership.
 ///
-/// For longer, and with other chances: `PATTERN_RUN_SECONDS=120 PATTERN_RUN_SEED=$RANDOM swift test --filter
-/// ElectionFaultRunTests`.
+/// For longer, and with other chances: `scripts/pattern-run.sh --run election`.
 @Suite("Elections under faults")
 struct ElectionFaultRunTests {
-    private static let seconds = number("PATTERN_RUN_SECONDS") ?? 15
-    private static let seed = number("PATTERN_RUN_SEED") ?? 1
-
-    @Test("never do two lead at once, and tokens rise, whatever happens", .timeLimit(.minutes(4 + Int(seconds / 60))))
+    @Test("never do two lead at once, and tokens rise, whatever happens", .timeLimit(.minutes(PatternRun.minutes)))
     func run() async throws {
         let (history, summary) = try await ElectionField.lend { field in
-            let run = ElectionFaultRun(field, seed: Self.seed)
-            let history = try await run.play { try await run.harm(for: .seconds(Self.seconds)) }
+            let run = ElectionFaultRun(field, seed: PatternRun.seed)
+            let history = try await run.play { try await run.harm(for: .seconds(PatternRun.seconds ?? 15)) }
             return (history, run.summary)
         }
         print(summary)
@@ -77,8 +72,4 @@ struct ElectionFaultRunTests {
             await term.resign()
         }
     }
-}
-
-private func number(_ name: String) -> UInt64? {
-    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }

@@ -5,14 +5,14 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("The history of a lock for reading and writing", .timeLimit(.minutes(10)))
+@Suite("The history of a lock for reading and writing", .timeLimit(.minutes(PatternRun.minutes)))
 struct QueueHistoryTests {
     @Test("nobody is inside who should not be, whoever comes, goes, becomes a reader, gives up or dies")
     func randomSchedule() async throws {
         try await withSession { session, name in
             let client = session.client
             let revisions = try await history(of: name, client) {
-                let end = ContinuousClock.now + scheduleDuration
+                let end = ContinuousClock.now + .seconds(PatternRun.seconds ?? 3)
                 await withTaskGroup(of: Void.self) { group in
                     for _ in 0..<16 {
                         group.addTask {

@@ -22,10 +22,7 @@ struct RegistrationFaultTests {
     func outage(_ outage: Outage) async throws {
         try await withEtcdCluster { cluster in
             let member = try #require(cluster.members.first)
-            var configuration = try EtcdClient.Configuration(endpoints: cluster.endpoints)
-            // The longest pause between attempts to connect is what delays it most.
-            configuration.backoff.maximum = .milliseconds(500)
-            let client = try EtcdClient(configuration)
+            let client = try EtcdClient(endpoints: cluster.endpoints)
             let registry = try ServiceRegistry(client)
             let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
             let registration = try await registry.register(instance, timeToLive: .seconds(2))

@@ -5,13 +5,13 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("The history of a semaphore", .timeLimit(.minutes(10)))
+@Suite("The history of a semaphore", .timeLimit(.minutes(PatternRun.minutes)))
 struct SlotHistoryTests {
     @Test("never are there more slots than the limit allows when one is claimed, whatever becomes of it meanwhile")
     func randomSchedule() async throws {
         try await withSession { session, name in
             let revisions = try await history(of: name, session.client) {
-                let end = ContinuousClock.now + scheduleDuration
+                let end = ContinuousClock.now + .seconds(PatternRun.seconds ?? 3)
                 await withTaskGroup(of: Void.self) { group in
                     for _ in 0..<20 {
                         group.addTask {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdTesting
-import Foundation
 import Testing
 
 @testable import EtcdKit
@@ -9,21 +8,19 @@ import Testing
 
 /// Two hundred shards and ten members to whom bad things happen.
 ///
-/// `PATTERN_RUN_SECONDS` says for how long, and `PATTERN_RUN_SEED` which things:
-/// `PATTERN_RUN_SECONDS=600 swift test --filter ShardChurnTests`.
+/// For longer, and with other things: `scripts/pattern-run.sh --run shards`.
 @Suite("Shards of members that come and go")
 struct ShardChurnTests {
     private static let shardCount = 200
-    private static let seconds = number("PATTERN_RUN_SECONDS") ?? 8
 
-    @Test("no shard ever has two owners, and all are owned again soon", .timeLimit(.minutes(Int(seconds / 60) + 4)))
+    @Test("no shard ever has two owners, and all are owned again soon", .timeLimit(.minutes(PatternRun.minutes)))
     func run() async throws {
-        var random = SeededGenerator(seed: number("PATTERN_RUN_SEED") ?? 1)
+        var random = SeededGenerator(seed: PatternRun.seed)
         try await withMembers(10) { cluster, witness, members, history in
             let start = try await witness.range(.key("s")).header.revision
             for member in members { try member.join() }
             try await settle(members)
-            let end = ContinuousClock.now + .seconds(Self.seconds)
+            let end = ContinuousClock.now + .seconds(PatternRun.seconds ?? 8)
             var faults = 0
             while .now < end {
                 let chosen = members.shuffled(using: &random).prefix(.random(in: 1...3, using: &random))
@@ -172,8 +169,4 @@ struct ShardChurnTests {
         }
         return owners
     }
-}
-
-private func number(_ name: String) -> UInt64? {
-    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }

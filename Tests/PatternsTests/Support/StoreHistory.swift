@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdKit
-import Foundation
 
 /// A change of a key, as far as the checkers of histories need it.
 struct HistoryEvent: Hashable {
@@ -44,8 +43,3 @@ func history(
     }
     return revisions
 }
-
-/// How long a random schedule runs: some seconds, or as many as `PATTERN_RUN_SECONDS` says.
-let scheduleDuration = Duration.seconds(
-    ProcessInfo.processInfo.environment["PATTERN_RUN_SECONDS"].flatMap { Double($0) } ?? 3
-)
