@@ -17,7 +17,7 @@ public struct GroupMember: Sendable, Hashable, Identifiable {
 /// Who is in a group at one revision of the store.
 ///
 /// Views of the same epoch are the same, whoever has them, and so are the owners of keys in them. Members see the same
-/// epochs, but not at the same time: what must not be done by two is left to a lock, or to ``Shards``.
+/// epochs, but not at the same time: what must not be done by two is left to a lock, or to a ``ShardCoordinator``.
 public struct GroupView: Sendable, Hashable {
     /// The revision of the store that the view is of.
     public let epoch: Revision

@@ -25,7 +25,8 @@ extension Example {
                     // The end of this is the end of the term.
                     context.say("\(member) steps down for maintenance")
                 } secondary: { primaries in
-                    for try await primary in primaries {
+                    // In the moment before its own turn, it hears of itself.
+                    for try await primary in primaries where primary?.value != election.candidate {
                         context.say("\(member) stands by, and follows \(primary.map { "the \($0.value)" } ?? "nobody")")
                     }
                 }
