@@ -11,8 +11,8 @@ import Testing
 struct CounterRunTests {
     @Test("with the guard, the number is what was acknowledged; without it, increments are lost")
     func increments() async throws {
-        async let guarded = Self.run(.count, seconds: PatternRun.seconds ?? 15)
-        async let control = Self.run(.countUnguarded, seconds: 15)
+        async let guarded = Self.run(.count, seconds: PatternRun.seconds ?? 15, seed: PatternRun.seed)
+        async let control = Self.runUntilOneIsLost()
 
         let history = try await guarded
         #expect(history.violations.isEmpty, "\(history.summary)")
@@ -26,12 +26,21 @@ struct CounterRunTests {
         #expect(!unguarded.violations.contains(.oneHolderAtATime))
     }
 
-    private static func run(_ role: WorkerOrder.Role, seconds: Int) async throws -> CounterHistory {
+    /// Without the guard, most runs lose increments, but not all do: it takes a fault in the moment of a write.
+    private static func runUntilOneIsLost() async throws -> CounterHistory {
+        for round in 0..<4 as Range<UInt64> {
+            let history = try await run(.countUnguarded, seconds: 15, seed: PatternRun.seed &+ round)
+            if history.violations.contains(.noIncrementIsLost) { return history }
+        }
+        return try await run(.countUnguarded, seconds: 30, seed: PatternRun.seed)
+    }
+
+    private static func run(_ role: WorkerOrder.Role, seconds: Int, seed: UInt64) async throws -> CounterHistory {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
             let order = WorkerOrder(role, endpoint, "counter", timeToLive: .seconds(2))
             return try await WorkerFleet.lend(5, order) { fleet in
-                let counts = try await fleet.harm(for: .seconds(seconds), at: .read, seed: PatternRun.seed)
+                let counts = try await fleet.harm(for: .seconds(seconds), at: .read, seed: seed)
                 // All recover.
                 try await fleet.awaitNews(.acknowledged)
                 for place in fleet.places {
@@ -43,7 +52,7 @@ struct CounterRunTests {
                     let history = try await CounterHistory(fleet.histories, of: order.name, client)
                     let listing = counts.sorted { $0.key.rawValue < $1.key.rawValue }
                         .map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-                    print("\(role), \(seconds) s, seed \(PatternRun.seed): \(listing)\n  \(history.summary)")
+                    print("\(role), \(seconds) s, seed \(seed): \(listing)\n  \(history.summary)")
                     return history
                 }
             }
