@@ -51,7 +51,7 @@ struct SweeperTests {
                     try await session.client.range(.prefix("lock/")).entries.map(\.key) == [wanted]
                 }
             }
-            #expect(try await member.metric(Self.watchers) == 1)
+            try await eventually("it is one watch, again and again") { try await member.metric(Self.watchers) == 1 }
             await session.close()
             try await eventually("no watch is left") { try await member.metric(Self.watchers) == 0 }
         }
