@@ -156,7 +156,7 @@ public final class LoadBalancer: Sendable {
         retryIf isRetryable: (any Error) -> Bool = { _ in false },
         _ body: (ServiceInstance) async throws -> Result
     ) async throws -> Result {
-        let keyHash = key.map(SplitMix64.hash)
+        let keyHash = key.map { RendezvousHash.hash($0.utf8) }
         var ticket = try begin(keyHash)
         var tried: [Int] = []
         while true {
@@ -181,7 +181,7 @@ public final class LoadBalancer: Sendable {
     /// - Returns: The instance; the request counts as in flight until it is finished or dropped.
     /// - Throws: ``NoInstanceAvailable``.
     public func pick(for key: String? = nil) throws(NoInstanceAvailable) -> PickedInstance {
-        PickedInstance(try begin(key.map(SplitMix64.hash)), of: self)
+        PickedInstance(try begin(key.map { RendezvousHash.hash($0.utf8) }), of: self)
     }
 
     private func begin(_ keyHash: UInt64?) throws(NoInstanceAvailable) -> InstancePool.Ticket {

@@ -66,7 +66,7 @@ struct PoolMember: Sendable {
     init(_ instance: ServiceInstance, serial: Int) {
         self.serial = serial
         self.instance = instance
-        hash = SplitMix64.hash(instance.id)
+        hash = RendezvousHash.hash(instance.id.utf8)
         weight = Self.bounded(instance.weight)
     }
 

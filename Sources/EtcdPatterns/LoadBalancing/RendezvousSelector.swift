@@ -16,7 +16,7 @@ struct RendezvousSelector: InstanceSelector {
             if let share, Double(members[index].inFlight) >= (share * Double(members[index].weight)).rounded(.up) {
                 continue
             }
-            let hash = SplitMix64.mix(keyHash ^ members[index].hash)
+            let hash = RendezvousHash.weight(members[index].hash, keyHash)
             if let other = best, !Self.precedes(hash, members[index].weight, other.hash, members[other.index].weight) {
                 continue
             }
