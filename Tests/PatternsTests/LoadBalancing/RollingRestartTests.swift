@@ -15,9 +15,9 @@ struct RollingRestartTests {
         let registration: Registration
 
         init(_ id: String, _ registry: ServiceRegistry) async throws {
-            server = try await HTTPServer(id)
+            server = try await HTTPServer(id, after: .milliseconds(5))
             registration = try await registry.register(
-                ServiceInstance(service: "pages", id: id, address: "127.0.0.1", port: Int(server.port)),
+                ServiceInstance(service: "pages", id: id, address: "127.0.0.1", port: server.port),
                 timeToLive: .seconds(30)
             )
         }

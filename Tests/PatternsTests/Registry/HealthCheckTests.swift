@@ -14,7 +14,7 @@ struct HealthCheckTests {
 
     @Test("HTTP: any status of success passes, others, silence and nonsense do not")
     func http() async throws {
-        let server = try await HTTPStub()
+        let server = try await HTTPServer()
         var check = HealthCheck.http("/health?full")
         check.timeout = .seconds(5)
         for (status, passes) in [(200, true), (204, true), (301, false), (404, false), (503, false)] {
@@ -25,10 +25,10 @@ struct HealthCheckTests {
         #expect(request == "GET /health?full HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nConnection: close\r\n\r\n")
         // No injection of headers by a path.
         #expect(await !HealthCheck.http("/a\r\nX: y").passes(instance(server.port)))
-        await server.answer(with: 0)
+        await server.answer(with: nil)
         check.timeout = .milliseconds(200)
         #expect(await !check.passes(instance(server.port)))
-        await server.close()
+        await server.stop()
         #expect(await !check.passes(instance(server.port)))
         // etcd's port for HTTP/2 is no server of HTTP/1.
         #expect(await !HealthCheck.http("/").passes(instance(1, address: "no.such.host.invalid")))
@@ -36,11 +36,11 @@ struct HealthCheckTests {
 
     @Test("TCP: passes where somebody listens, by address and by name")
     func tcp() async throws {
-        let server = try await HTTPStub()
+        let server = try await HTTPServer()
         #expect(await HealthCheck.tcp.passes(instance(server.port)))
         #expect(await HealthCheck.tcp.passes(instance(server.port, address: "localhost")))
         #expect(await !HealthCheck.tcp.passes(instance(70_000)))
-        await server.close()
+        await server.stop()
         try await eventually("nobody listens") { await !HealthCheck.tcp.passes(instance(server.port)) }
     }
 
@@ -62,7 +62,7 @@ struct HealthCheckTests {
     func discovery() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: name)
-            let server = try await HTTPStub()
+            let server = try await HTTPServer()
             var settings = DiscoveryOptions()
             settings.check = HealthCheck.http("health")
             settings.check?.interval = .milliseconds(30)
@@ -86,7 +86,7 @@ struct HealthCheckTests {
             let count = await server.requests.count
             try await Task.sleep(for: .milliseconds(200))
             #expect(await server.requests.count == count)
-            await server.close()
+            await server.stop()
         }
     }
 }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdKit
+import Testing
 
 /// A server of 127.0.0.1 that answers each request with a page, after a while.
 @EventLoop
 final class HTTPServer {
-    nonisolated let port: UInt16
+    nonisolated let port: Int
+    /// All that it was asked.
+    private(set) var requests: [String] = []
     /// Requests that were answered.
     private(set) var answers = 0
+    private var status: Int? = 200
     private let page: String
     private let delay: Duration
     private var listener: Socket?
@@ -20,15 +24,19 @@ final class HTTPServer {
         init(_ descriptor: Int32) { socket = Socket(adopting: descriptor) }
     }
 
-    init(_ page: String, after delay: Duration = .milliseconds(5)) throws {
+    init(_ page: String = "ok", after delay: Duration = .zero) throws {
         self.page = page
         self.delay = delay
-        let listener = try Socket.listening(on: Platform.addresses(of: "127.0.0.1", port: 0, numeric: true).get()[0])
-        port = try listener.localPort()
+        let address = try #require(try Platform.addresses(of: "127.0.0.1", port: 0, numeric: true).get().first)
+        let listener = try Socket.listening(on: address)
+        port = Int(try listener.localPort())
         let descriptor = listener.descriptor
         self.listener = consume listener
         EventLoop.watch(descriptor) { [weak self] _ in self?.accept() }
     }
+
+    /// Answers with this status from now on; nil answers nothing at all.
+    func answer(with status: Int?) { self.status = status }
 
     /// Requests that are not answered yet.
     var inFlight: Int { connections.count }
@@ -56,13 +64,15 @@ final class HTTPServer {
         }
         connection.received += chunk[..<count]
         guard connection.received.suffix(4) == Array("\r\n\r\n".utf8)[...] else { return }
+        requests.append(String(decoding: connection.received, as: UTF8.self))
+        if status == nil { return }
         EventLoop.unwatch(descriptor)
         _ = EventLoop.schedule(at: .now + delay) { [weak self] in self?.answer(connection) }
     }
 
     private func answer(_ connection: Connection) {
-        guard connections[connection.socket.descriptor] === connection else { return }
-        let answer = Array("HTTP/1.0 200 OK\r\n\r\n\(page)".utf8)
+        guard let status, connections[connection.socket.descriptor] === connection else { return }
+        let answer = Array("HTTP/1.0 \(status) Whatever\r\n\r\n\(page)".utf8)
         _ = try? answer.withUnsafeBytes { try connection.socket.send($0) }
         answers += 1
         connections[connection.socket.descriptor] = nil

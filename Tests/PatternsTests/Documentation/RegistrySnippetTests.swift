@@ -16,7 +16,7 @@ struct RegistrySnippetTests {
             try await Snippets.registration(client) { served.withLock { $0 += 1 } }
             #expect(served.withLock { $0 } == 1)
             let endless = Task { try await Snippets.discovery(registry) }
-            let server = try await HTTPStub()
+            let server = try await HTTPServer()
             let instance = ServiceInstance(service: "api-server", id: "a", address: "127.0.0.1", port: server.port)
             let registration = try await registry.register(instance)
             try await Snippets.discover(registry)
@@ -29,7 +29,7 @@ struct RegistrySnippetTests {
             endless.cancel()
             await expectError(.cancelled) { try await endless.value }
             #expect(try await registry.discover("api-server").instances.isEmpty)
-            await server.close()
+            await server.stop()
         }
     }
 }

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdPatterns
 
 @Suite("The code of the chapters on configuration runs", .timeLimit(.minutes(2)))
-struct ConfigDocumentationTests {
+struct ConfigurationSnippetTests {
     @Test("the chapter on configuration")
     func configuration() async throws {
         try await withEtcdCluster { cluster in
