@@ -185,44 +185,37 @@ struct HighAvailabilityTests {
 
     @Test("a primary that is cut off has ended before the next one begins", .timeLimit(.minutes(2)))
     func cutOff() async throws {
-        try await withEtcdCluster { cluster in
-            let endpoint = try #require(cluster.endpoints.first)
-            try await withFaultProxy(to: endpoint) { proxy in
-                let cut = try EtcdClient(endpoints: proxy.endpoint)
-                let other = try EtcdClient(endpoints: endpoint)
-                let log = Log()
-                let ended = Lock<ContinuousClock.Instant?>(nil)
-                let elections = try [cut, other].enumerated().map { number, client in
-                    try LeaderElection("ha", candidate: "\(number)", client: client, timeToLive: .seconds(4))
+        try await withProxiedEtcd { proxy, cut, other in
+            let log = Log()
+            let ended = Lock<ContinuousClock.Instant?>(nil)
+            let elections = try [cut, other].enumerated().map { number, client in
+                try LeaderElection("ha", candidate: "\(number)", client: client, timeToLive: .seconds(4))
+            }
+            let first = coordinator("first", elections[0], log) { term in
+                do {
+                    try await Task.sleep(for: .seconds(60))
+                } catch {
+                    // It needs a part of the time that it has for draining.
+                    await Task { try? await Task.sleep(for: .milliseconds(400)) }.value
+                    #expect(!term.isLeader)
+                    ended.withLock { $0 = .now }
                 }
-                let first = coordinator("first", elections[0], log) { term in
-                    do {
-                        try await Task.sleep(for: .seconds(60))
-                    } catch {
-                        // It needs a part of the time that it has for draining.
-                        await Task { try? await Task.sleep(for: .milliseconds(400)) }.value
-                        #expect(!term.isLeader)
-                        ended.withLock { $0 = .now }
-                    }
-                }
-                let second = coordinator("second", elections[1], log)
-                let running = [Task { try await first.run() }]
-                try await eventually("the first is primary") { log.primary == "first" }
-                let standing = Task { try await second.run() }
-                try await eventually("the second stands by") { try await elections[1].candidates().count == 2 }
-                await proxy.stall()
-                try await eventually(within: .seconds(30), "the second is primary") { log.primary == "second" }
-                #expect(ended.withLock { $0 } != nil)
-                #expect(log.violations == [])
-                #expect(log.events(of: "first").contains("primary lost: deadline"))
-                #expect(!log.events(of: "first").contains("primary overran"))
-                await proxy.resume()
-                for task in running + [standing] {
-                    task.cancel()
-                    await expectError(.cancelled) { try await task.value }
-                }
-                await cut.close()
-                await other.close()
+            }
+            let second = coordinator("second", elections[1], log)
+            let running = [Task { try await first.run() }]
+            try await eventually("the first is primary") { log.primary == "first" }
+            let standing = Task { try await second.run() }
+            try await eventually("the second stands by") { try await elections[1].candidates().count == 2 }
+            await proxy.stall()
+            try await eventually(within: .seconds(30), "the second is primary") { log.primary == "second" }
+            #expect(ended.withLock { $0 } != nil)
+            #expect(log.violations == [])
+            #expect(log.events(of: "first").contains("primary lost: deadline"))
+            #expect(!log.events(of: "first").contains("primary overran"))
+            await proxy.resume()
+            for task in running + [standing] {
+                task.cancel()
+                await expectError(.cancelled) { try await task.value }
             }
         }
     }

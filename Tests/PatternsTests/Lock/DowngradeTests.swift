@@ -111,36 +111,29 @@ struct DowngradeTests {
 
     @Test("a downgrade whose answer is lost is made sure of; where it is cancelled, the lock counts as one for reading")
     func lostAnswer() async throws {
-        try await withEtcdCluster { cluster in
-            let endpoint = try #require(cluster.endpoints.first)
-            try await withFaultProxy(to: endpoint) { proxy in
-                let client = try EtcdClient(endpoints: proxy.endpoint)
-                let witness = try EtcdClient(endpoints: endpoint)
-                let session = try await Session(client, timeToLive: .seconds(30))
-                for isCancelled in [true, false] {
-                    let lock = try ReadWriteLock("lock", session: session)
-                    let grant = try await lock.acquireWrite()
-                    await proxy.stall(.toClient)
-                    let task = Task { try await lock.downgrade(grant) }
-                    try await eventually("it has happened") { try await witness.get(grant.key)?.version == 2 }
-                    if isCancelled { task.cancel() }
-                    await proxy.reset()
-                    await proxy.resume()
-                    if isCancelled {
-                        await expectError(.cancelled) { try await task.value }
-                    } else {
-                        try await task.value
-                    }
-                    #expect(grant.isHeld && grant.isShared)
-                    try await grant.guarded(then: [.put("data", "1")])
-                    await grant.release()
-                    #expect(try await witness.range(.prefix("lock/")).count == 0)
+        try await withProxiedEtcd { proxy, client, witness in
+            let session = try await Session(client, timeToLive: .seconds(30))
+            for isCancelled in [true, false] {
+                let lock = try ReadWriteLock("lock", session: session)
+                let grant = try await lock.acquireWrite()
+                await proxy.stall(.toClient)
+                let task = Task { try await lock.downgrade(grant) }
+                try await eventually("it has happened") { try await witness.get(grant.key)?.version == 2 }
+                if isCancelled { task.cancel() }
+                await proxy.reset()
+                await proxy.resume()
+                if isCancelled {
+                    await expectError(.cancelled) { try await task.value }
+                } else {
+                    try await task.value
                 }
-                #expect(session.isAlive)
-                await session.close()
-                await client.close()
-                await witness.close()
+                #expect(grant.isHeld && grant.isShared)
+                try await grant.guarded(then: [.put("data", "1")])
+                await grant.release()
+                #expect(try await witness.range(.prefix("lock/")).count == 0)
             }
+            #expect(session.isAlive)
+            await session.close()
         }
     }
 

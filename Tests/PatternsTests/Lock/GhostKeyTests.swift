@@ -53,38 +53,31 @@ struct GhostKeyTests {
 
     @Test("a key whose put was not answered is found again, or deleted if nobody wants it", arguments: [true, false])
     func lostAnswer(isCancelled: Bool) async throws {
-        try await withEtcdCluster { cluster in
-            let endpoint = try #require(cluster.endpoints.first)
-            try await withFaultProxy(to: endpoint) { proxy in
-                let client = try EtcdClient(endpoints: proxy.endpoint)
-                let witness = try EtcdClient(endpoints: endpoint)
-                let session = try await Session(client, timeToLive: .seconds(30))
-                let lock = try DistributedLock("lock", session: session)
-                await proxy.stall(.toClient)
-                let task = Task { try await lock.acquire() }
-                var created: KeyValue?
-                try await eventually("the key is there") {
-                    created = try await witness.range(.prefix("lock/")).entries.first
-                    return created != nil
-                }
-                if isCancelled { task.cancel() }
-                await proxy.reset()
-                await proxy.resume()
-                if isCancelled {
-                    await expectError(.cancelled) { try await task.value }
-                } else {
-                    let grant = try await task.value
-                    #expect(grant.key == created?.key)
-                    #expect(grant.fencingToken == created?.createRevision)
-                    #expect(grant.isHeld)
-                    await grant.release()
-                }
-                #expect(try await witness.range(.prefix("lock/")).count == 0)
-                #expect(session.isAlive)
-                await session.close()
-                await client.close()
-                await witness.close()
+        try await withProxiedEtcd { proxy, client, witness in
+            let session = try await Session(client, timeToLive: .seconds(30))
+            let lock = try DistributedLock("lock", session: session)
+            await proxy.stall(.toClient)
+            let task = Task { try await lock.acquire() }
+            var created: KeyValue?
+            try await eventually("the key is there") {
+                created = try await witness.range(.prefix("lock/")).entries.first
+                return created != nil
             }
+            if isCancelled { task.cancel() }
+            await proxy.reset()
+            await proxy.resume()
+            if isCancelled {
+                await expectError(.cancelled) { try await task.value }
+            } else {
+                let grant = try await task.value
+                #expect(grant.key == created?.key)
+                #expect(grant.fencingToken == created?.createRevision)
+                #expect(grant.isHeld)
+                await grant.release()
+            }
+            #expect(try await witness.range(.prefix("lock/")).count == 0)
+            #expect(session.isAlive)
+            await session.close()
         }
     }
 
@@ -152,24 +145,17 @@ struct GhostKeyTests {
 
     @Test("a release without a way to the server is bounded in time, and the key goes with the lease")
     func unreachable() async throws {
-        try await withEtcdCluster { cluster in
-            let endpoint = try #require(cluster.endpoints.first)
-            try await withFaultProxy(to: endpoint) { proxy in
-                let client = try EtcdClient(endpoints: proxy.endpoint)
-                let witness = try EtcdClient(endpoints: endpoint)
-                let session = try await Session(client, timeToLive: .seconds(3))
-                let grant = try await DistributedLock("lock", session: session).acquire()
-                await proxy.stall()
-                let start = ContinuousClock.now
-                await grant.release()
-                #expect(.now - start < .seconds(8))
-                #expect(!grant.isHeld && !session.isAlive)
-                try await eventually("the key is gone") { try await witness.get(grant.key) == nil }
-                await proxy.resume()
-                await session.close()
-                await client.close()
-                await witness.close()
-            }
+        try await withProxiedEtcd { proxy, client, witness in
+            let session = try await Session(client, timeToLive: .seconds(3))
+            let grant = try await DistributedLock("lock", session: session).acquire()
+            await proxy.stall()
+            let start = ContinuousClock.now
+            await grant.release()
+            #expect(.now - start < .seconds(8))
+            #expect(!grant.isHeld && !session.isAlive)
+            try await eventually("the key is gone") { try await witness.get(grant.key) == nil }
+            await proxy.resume()
+            await session.close()
         }
     }
 

@@ -10,47 +10,40 @@ import Testing
 struct LockLossTests {
     @Test("without a way to the server, the body has ended before the next one has the lock", arguments: 1...3)
     func cutOff(trial: Int) async throws {
-        try await withEtcdCluster { cluster in
-            let endpoint = try #require(cluster.endpoints.first)
-            try await withFaultProxy(to: endpoint) { proxy in
-                let cut = try EtcdClient(endpoints: proxy.endpoint)
-                let other = try EtcdClient(endpoints: endpoint)
-                let lock = try DistributedLock("lock", client: cut, timeToLive: .seconds(2))
-                let (isRunning, ended) = (Lock(false), Lock<ContinuousClock.Instant?>(nil))
-                let grants = Lock<[LockGrant]>([])
-                let holder = Task {
-                    try await lock.withLock { grant in
-                        grants.withLock { $0 = [grant] }
-                        isRunning.withLock { $0 = true }
-                        defer { ended.withLock { $0 = .now } }
-                        try await Task.sleep(for: .seconds(60))
-                    }
+        try await withProxiedEtcd { proxy, cut, other in
+            let lock = try DistributedLock("lock", client: cut, timeToLive: .seconds(2))
+            let (isRunning, ended) = (Lock(false), Lock<ContinuousClock.Instant?>(nil))
+            let grants = Lock<[LockGrant]>([])
+            let holder = Task {
+                try await lock.withLock { grant in
+                    grants.withLock { $0 = [grant] }
+                    isRunning.withLock { $0 = true }
+                    defer { ended.withLock { $0 = .now } }
+                    try await Task.sleep(for: .seconds(60))
                 }
-                try await eventually("the body runs") { isRunning.withLock { $0 } }
-                let next = Task {
-                    let grant = try await DistributedLock("lock", client: other).acquire()
-                    return (grant, ContinuousClock.now)
-                }
-                try await Task.sleep(for: .milliseconds(400 * trial))
-                // The holder's renewals arrive, or do not; it hears nothing either way.
-                await proxy.stall(trial == 2 ? .toClient : .both)
-                let loss = await expectLoss(.deadline) { try await holder.value }
-                #expect((loss?.overrun ?? .seconds(9)) < .seconds(1))
-                let (grant, time) = try await next.value
-                let end = try #require(ended.withLock { $0 })
-                #expect(end < time, "the lead is \(time - end)")
-                let old = try #require(grants.withLock { $0.first })
-                #expect(!old.isHeld && grant.isHeld)
-                #expect(old.fencingToken < grant.fencingToken)
-                // The server refuses what the old holder may still have under way; the new one's it takes.
-                #expect(try await !other.transaction(if: [old.isCurrent], then: [.put("data", "old")]).succeeded)
-                #expect(try await other.transaction(if: [grant.isCurrent], then: [.put("data", "new")]).succeeded)
-                await expectLoss(.deadline) { try await old.guarded(then: [.put("data", "old")]) }
-                await proxy.resume()
-                await grant.release()
-                await cut.close()
-                await other.close()
             }
+            try await eventually("the body runs") { isRunning.withLock { $0 } }
+            let next = Task {
+                let grant = try await DistributedLock("lock", client: other).acquire()
+                return (grant, ContinuousClock.now)
+            }
+            try await Task.sleep(for: .milliseconds(400 * trial))
+            // The holder's renewals arrive, or do not; it hears nothing either way.
+            await proxy.stall(trial == 2 ? .toClient : .both)
+            let loss = await expectLoss(.deadline) { try await holder.value }
+            #expect((loss?.overrun ?? .seconds(9)) < .seconds(1))
+            let (grant, time) = try await next.value
+            let end = try #require(ended.withLock { $0 })
+            #expect(end < time, "the lead is \(time - end)")
+            let old = try #require(grants.withLock { $0.first })
+            #expect(!old.isHeld && grant.isHeld)
+            #expect(old.fencingToken < grant.fencingToken)
+            // The server refuses what the old holder may still have under way; the new one's it takes.
+            #expect(try await !other.transaction(if: [old.isCurrent], then: [.put("data", "old")]).succeeded)
+            #expect(try await other.transaction(if: [grant.isCurrent], then: [.put("data", "new")]).succeeded)
+            await expectLoss(.deadline) { try await old.guarded(then: [.put("data", "old")]) }
+            await proxy.resume()
+            await grant.release()
         }
     }
 

@@ -167,32 +167,25 @@ struct LockManagerTests {
 
     @Test("several locks whose request was not answered are found again, or given up", arguments: [true, false])
     func lostAnswer(isCancelled: Bool) async throws {
-        try await withEtcdCluster { cluster in
-            let endpoint = try #require(cluster.endpoints.first)
-            try await withFaultProxy(to: endpoint) { proxy in
-                let client = try EtcdClient(endpoints: proxy.endpoint)
-                let witness = try EtcdClient(endpoints: endpoint)
-                let session = try await Session(client, timeToLive: .seconds(30))
-                let manager = try LockManager("locks", session: session)
-                await proxy.stall(.toClient)
-                let task = Task { try await manager.acquireIfAvailable(["a", "b", "c"]) }
-                try await eventually("the keys are there") { try await witness.range(.prefix("locks/")).count == 3 }
-                if isCancelled { task.cancel() }
-                await proxy.reset()
-                await proxy.resume()
-                if isCancelled {
-                    await expectError(.cancelled) { try await task.value }
-                } else {
-                    let set = try #require(try await task.value)
-                    #expect(set.isHeld && set.grants.count == 3)
-                    await set.release()
-                }
-                #expect(try await witness.range(.prefix("locks/")).count == 0)
-                #expect(session.isAlive)
-                await session.close()
-                await client.close()
-                await witness.close()
+        try await withProxiedEtcd { proxy, client, witness in
+            let session = try await Session(client, timeToLive: .seconds(30))
+            let manager = try LockManager("locks", session: session)
+            await proxy.stall(.toClient)
+            let task = Task { try await manager.acquireIfAvailable(["a", "b", "c"]) }
+            try await eventually("the keys are there") { try await witness.range(.prefix("locks/")).count == 3 }
+            if isCancelled { task.cancel() }
+            await proxy.reset()
+            await proxy.resume()
+            if isCancelled {
+                await expectError(.cancelled) { try await task.value }
+            } else {
+                let set = try #require(try await task.value)
+                #expect(set.isHeld && set.grants.count == 3)
+                await set.release()
             }
+            #expect(try await witness.range(.prefix("locks/")).count == 0)
+            #expect(session.isAlive)
+            await session.close()
         }
     }
 

@@ -91,36 +91,29 @@ struct SemaphoreTests {
 
     @Test("a claim whose answer is lost is found again, or given up", arguments: [true, false])
     func lostAnswer(isCancelled: Bool) async throws {
-        try await withEtcdCluster { cluster in
-            let endpoint = try #require(cluster.endpoints.first)
-            try await withFaultProxy(to: endpoint) { proxy in
-                let client = try EtcdClient(endpoints: proxy.endpoint)
-                let witness = try EtcdClient(endpoints: endpoint)
-                let session = try await Session(client, timeToLive: .seconds(30))
-                let queue = KeyQueue(session: session, name: "s/queue")
-                let turn = try #require(try await queue.enter(.exclusive, ""))
-                let table = SlotTable(name: "s", initialLimit: 2)
-                // The look before the claim is answered, the claim is not.
-                await proxy.delay(.milliseconds(200), .toClient)
-                let task = Task { try await table.claim(for: turn, in: queue, waits: true) }
-                try await eventually("the slot is taken") { try await witness.range(.prefix("s/slots/")).count == 1 }
-                await proxy.stall(.toClient)
-                await proxy.reset()
-                if isCancelled { task.cancel() }
-                await proxy.delay(.zero, .toClient)
-                await proxy.resume()
-                if isCancelled {
-                    await expectError(.cancelled) { try await task.value }
-                    #expect(try await witness.range(.prefix("s/")).entries.map(\.key) == ["s/limit"])
-                } else {
-                    let slot = try #require(try await task.value)
-                    let entry = try await witness.range(.prefix("s/slots/")).entries.first
-                    #expect(entry?.key == slot.key && entry?.createRevision == slot.createRevision)
-                }
-                await session.close()
-                await client.close()
-                await witness.close()
+        try await withProxiedEtcd { proxy, client, witness in
+            let session = try await Session(client, timeToLive: .seconds(30))
+            let queue = KeyQueue(session: session, name: "s/queue")
+            let turn = try #require(try await queue.enter(.exclusive, ""))
+            let table = SlotTable(name: "s", initialLimit: 2)
+            // The look before the claim is answered, the claim is not.
+            await proxy.delay(.milliseconds(200), .toClient)
+            let task = Task { try await table.claim(for: turn, in: queue, waits: true) }
+            try await eventually("the slot is taken") { try await witness.range(.prefix("s/slots/")).count == 1 }
+            await proxy.stall(.toClient)
+            await proxy.reset()
+            if isCancelled { task.cancel() }
+            await proxy.delay(.zero, .toClient)
+            await proxy.resume()
+            if isCancelled {
+                await expectError(.cancelled) { try await task.value }
+                #expect(try await witness.range(.prefix("s/")).entries.map(\.key) == ["s/limit"])
+            } else {
+                let slot = try #require(try await task.value)
+                let entry = try await witness.range(.prefix("s/slots/")).entries.first
+                #expect(entry?.key == slot.key && entry?.createRevision == slot.createRevision)
             }
+            await session.close()
         }
     }
 

@@ -25,6 +25,20 @@ func liveEndpoint() async throws -> String {
     try #require(try await LiveEtcd.cluster.value.endpoints.first)
 }
 
+/// Lends an etcd of its own to `body`: `client` goes through the proxy, `witness` does not.
+func withProxiedEtcd(
+    _ body: (_ proxy: FaultProxy, _ client: EtcdClient, _ witness: EtcdClient) async throws -> Void
+) async throws {
+    try await withEtcdCluster { cluster in
+        let endpoint = try #require(cluster.endpoints.first)
+        try await withFaultProxy(to: endpoint) { proxy in
+            try await withEtcdClient(endpoints: proxy.endpoint) { client in
+                try await withEtcdClient(endpoints: endpoint) { witness in try await body(proxy, client, witness) }
+            }
+        }
+    }
+}
+
 /// Expects `operation` to throw an ``EtcdError`` with the code `code`.
 func expectError<Result>(
     _ code: EtcdError.Code,
