@@ -22,7 +22,7 @@ tsan: dependencies ## Run all tests under ThreadSanitizer
 fault-run: dependencies ## Harm a cluster for ten minutes while clients work on it, and check what they were promised
 	scripts/fault-run.sh $(SWIFT_FLAGS)
 
-pattern-run: dependencies ## Harm the holders of locks for some minutes, and check that the locks keep what they promise
+pattern-run: dependencies ## Harm those who hold locks, lead or own shards, and check that no promise is broken
 	scripts/pattern-run.sh $(SWIFT_FLAGS)
 
 crosscheck: dependencies ## Check the wire format against Python's protobuf, both ways, on fresh random messages
