@@ -33,8 +33,8 @@ public struct Backoff: Sendable, Hashable {
 
     /// The wait after a number of failures in a row; none for 0.
     ///
-    /// The chance is a number from 0 to 1, random in use.
-    package func delay(afterFailures failures: Int, chance: Double) -> Duration {
+    /// The chance is a number from 0 to 1.
+    package func delay(afterFailures failures: Int, chance: Double = .random(in: 0...1)) -> Duration {
         if failures <= 0 { return .zero }
         var delay = initial
         var step = 1

@@ -76,7 +76,7 @@ extension Channel {
             guard isRepeatable, answer.attempts < request.retry.maximumAttempts else { return answer }
             if request.endpoint != nil || nextLink(avoiding: tried) == nil {
                 // All have failed: again from the start, later and later. After the deadline it could only do harm.
-                let pause = request.retry.backoff.delay(afterFailures: rounds, chance: .random(in: 0...1))
+                let pause = request.retry.backoff.delay(afterFailures: rounds)
                 guard .now + pause < request.deadline else { return answer }
                 tried = []
                 rounds += 1

@@ -88,7 +88,12 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         } else {
             port = Self.defaultPort
         }
-        authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        authority = Self.authority(host, port)
+    }
+
+    /// A host and a port in one text, with brackets around an IPv6 address.
+    package static func authority(_ host: String, _ port: some BinaryInteger) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
     /// Reads a list of endpoints, separated by commas, as `etcdctl --endpoints` takes it.

@@ -11,7 +11,7 @@ extension EtcdClient {
                 guard error.code.isTransient, !Task.isCancelled else { throw error }
             }
             failures += 1
-            let pause = configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+            let pause = configuration.backoff.delay(afterFailures: failures)
             // A cancelled pause is noticed by the next attempt.
             try? await Task.sleep(for: pause)
         }

@@ -163,7 +163,7 @@ extension EtcdClient {
                 continue
             }
             if failure.code.castsSuspicion { await channel.suspect(berth.link.endpoint, failure) }
-            let pause = retry.backoff.delay(afterFailures: attempts - 1, chance: .random(in: 0...1))
+            let pause = retry.backoff.delay(afterFailures: attempts - 1)
             guard failure.code.isTransient, attempts < retry.maximumAttempts, .now + pause < deadline else {
                 throw failure
             }

@@ -67,7 +67,7 @@ final class Subchannel {
     /// Connects, after a pause if the last attempt has failed just now.
     func connect() {
         guard isIdle else { return }
-        let delay = context.configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+        let delay = context.configuration.backoff.delay(afterFailures: failures)
         if failures == 0 || failed + delay <= .now { return dial() }
         state = .pausing(EventLoop.schedule(at: failed + delay) { [weak self] in self?.pauseIsOver() })
     }
@@ -211,7 +211,7 @@ final class Subchannel {
             suspicion?.check = nil
             if case .lost(let error) = finding { return link.connection.close(error) }
             // A member that says it is well may stall all the same, so it is given time even then.
-            let pause = Self.suspicionBackoff.delay(afterFailures: suspicions, chance: .random(in: 0...1))
+            let pause = Self.suspicionBackoff.delay(afterFailures: suspicions)
             suspicion?.timer = EventLoop.schedule(at: .now + pause) { [weak self] in
                 guard let self, suspicion != nil else { return }
                 if case .well = finding { return trust() }

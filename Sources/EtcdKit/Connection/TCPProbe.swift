@@ -41,7 +41,7 @@ package final class TCPProbe {
         until isEnough: @escaping @Sendable ([UInt8]) -> Bool = { _ in true }
     ) async throws(EtcdError) -> [UInt8] {
         let completion = Completion<Outcome>()
-        let place = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        let place = Endpoint.authority(host, port)
         let outcome = await completion.wait {
             let probe = TCPProbe(place, request, isEnough, completion)
             probe.timer = EventLoop.schedule(at: .now + timeout.bounded) {

@@ -292,7 +292,7 @@ final class LeaseStream {
         }
         // At once where there is somewhere else to go, or something else to show.
         if failures == 1, channel.hasAlternatives || error.code.meansTokenIsRejected { return open() }
-        let pause = channel.configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+        let pause = channel.configuration.backoff.delay(afterFailures: failures)
         let timer = EventLoop.schedule(at: .now + min(pause, Self.longestPause)) { [weak self] in
             guard let self, case .pausing = state else { return }
             state = .idle

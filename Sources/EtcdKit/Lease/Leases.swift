@@ -157,7 +157,7 @@ extension EtcdClient {
                 guard error.code == .ambiguous else { throw error }
                 ambiguity = error
                 attempts += 1
-                let pause = retry.backoff.delay(afterFailures: attempts, chance: .random(in: 0...1))
+                let pause = retry.backoff.delay(afterFailures: attempts)
                 guard attempts < retry.maximumAttempts, .now + pause < deadline else { throw error }
                 // A cancelled pause is noticed by the next attempt.
                 try? await Task.sleep(for: pause)

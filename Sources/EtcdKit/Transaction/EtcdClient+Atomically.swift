@@ -64,7 +64,7 @@ extension EtcdClient {
             }
             ranges = transaction.readRanges
             // At once, what the failed commit has read will do; after a pause it is old.
-            let pause = options.backoff.delay(afterFailures: failures - 1, chance: .random(in: 0...1))
+            let pause = options.backoff.delay(afterFailures: failures - 1)
             if pause > .zero {
                 prefetched = nil
                 // A cancelled pause is noticed by the next attempt.

@@ -281,7 +281,7 @@ final class WatchHub {
     /// Lets the resting watches go on after a pause: none at first, then longer and longer while they fail.
     private func retryLater() {
         guard !isClosed, !resting.isEmpty, pause == nil else { return }
-        let delay = channel.configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+        let delay = channel.configuration.backoff.delay(afterFailures: failures)
         failures += 1
         pause = EventLoop.schedule(at: .now + delay) { [weak self] in
             guard let self else { return }

@@ -113,7 +113,7 @@ public struct HighAvailabilityCoordinator: Sendable {
             }
             failures += 1
             // A cancelled pause ends the loop.
-            try? await Task.sleep(for: election.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+            try? await Task.sleep(for: election.backoff.delay(afterFailures: failures))
         }
     }
 

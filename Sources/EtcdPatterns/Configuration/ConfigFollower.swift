@@ -99,7 +99,7 @@ struct ConfigFollower: Sendable {
             first = nil
             failures += 1
             // A cancelled pause is noticed by the loop.
-            try? await Task.sleep(for: Backoff().delay(afterFailures: failures, chance: .random(in: 0...1)))
+            try? await Task.sleep(for: Backoff().delay(afterFailures: failures))
         }
         let mirror = feed.read(\.mirror)
         await mirror?.close()

@@ -35,7 +35,7 @@ extension LeaderElection {
         var failures = count
         while true {
             // A cancelled pause is noticed by the candidacy.
-            try? await Task.sleep(for: backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+            try? await Task.sleep(for: backoff.delay(afterFailures: failures))
             if let term = try await campaignUnlessHindered() { return term }
             failures += 1
         }

@@ -59,7 +59,7 @@ struct TaskRunner: Sendable {
             } catch let error as EtcdError where error.code == .ambiguous || error.code.isTransient {
                 report(.hindered(error))
                 failures += 1
-                try await Task.sleep(for: backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+                try await Task.sleep(for: backoff.delay(afterFailures: failures))
             }
         }
     }

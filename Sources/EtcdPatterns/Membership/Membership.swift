@@ -62,7 +62,7 @@ public final class Membership: Sendable {
                 failures += 1
                 state.withLock { $0.failure = error }
                 // A cancelled pause ends at once.
-                try? await Task.sleep(for: backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+                try? await Task.sleep(for: backoff.delay(afterFailures: failures))
             }
         }
         if let grant = state.withLock({ $0.grant }) { await grant.release() }

@@ -121,7 +121,7 @@ final class Registrar: Sendable {
                 states.send(.degraded(error))
             }
             failures = start + timeToLive < .now ? 1 : failures + 1
-            let backoff = client.configuration.backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+            let backoff = client.configuration.backoff.delay(afterFailures: failures)
             // What was waited for already, as for an etcd that is away, counts. A cancelled pause is noticed above.
             try? await Task.sleep(until: start + backoff, clock: .continuous)
         }
@@ -147,7 +147,7 @@ final class Registrar: Sendable {
             }
             // Who fails, or meets another hand, again and again gives it time.
             failures += 1
-            let backoff = client.configuration.backoff.delay(afterFailures: failures - 1, chance: .random(in: 0...1))
+            let backoff = client.configuration.backoff.delay(afterFailures: failures - 1)
             try await waitForWork(after: nil, version, atMost: backoff)
         }
     }

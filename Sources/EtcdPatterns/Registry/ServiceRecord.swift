@@ -138,7 +138,7 @@ extension ServiceRecord {
 
 extension ServiceInstance {
     /// The address and the port in one text, such as `10.0.0.7:80` or `[::1]:80`.
-    public var endpoint: String { address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)" }
+    public var endpoint: String { Endpoint.authority(address, port) }
 }
 
 /// Any JSON.

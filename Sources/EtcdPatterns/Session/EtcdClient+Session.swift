@@ -72,7 +72,7 @@ extension EtcdClient {
             }
             failures += 1
             // A cancelled pause is noticed by the next attempt.
-            try? await Task.sleep(for: retry.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+            try? await Task.sleep(for: retry.backoff.delay(afterFailures: failures))
         }
     }
 

@@ -79,7 +79,7 @@ extension Session {
             }
             failures += 1
             // A cancelled pause is noticed by the next attempt.
-            try? await Task.sleep(for: client.retry.backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+            try? await Task.sleep(for: client.retry.backoff.delay(afterFailures: failures))
         }
     }
 }

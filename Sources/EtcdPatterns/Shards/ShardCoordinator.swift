@@ -170,7 +170,7 @@ public final class ShardCoordinator: Sendable {
                 }
                 report(.failed(error))
                 failures += 1
-                let pause = backoff.delay(afterFailures: failures, chance: .random(in: 0...1))
+                let pause = backoff.delay(afterFailures: failures)
                 try? await service.whileHeld { try await Task.sleep(for: pause) }
             }
         }

@@ -201,7 +201,7 @@ final class ShardKeeper: Sendable {
         }
         waker.yield()
         // It is cancelled with the group, once nothing runs any more.
-        try? await Task.sleep(for: backoff.delay(afterFailures: failures, chance: .random(in: 0...1)))
+        try? await Task.sleep(for: backoff.delay(afterFailures: failures))
         task.finish()
         waker.yield()
     }
@@ -247,7 +247,7 @@ final class ShardKeeper: Sendable {
                     seat.hold.tenure.end(CoordinationLoss(.leaseEnded, cause: error))
                 } else {
                     coordinator.report(.failed(error))
-                    try? await Task.sleep(for: backoff.delay(afterFailures: 6, chance: .random(in: 0...1)))
+                    try? await Task.sleep(for: backoff.delay(afterFailures: 6))
                 }
             }
         }
