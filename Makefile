@@ -2,9 +2,11 @@
 
 # More flags for every build, as in: make test SWIFT_FLAGS="-Xswiftc -warnings-as-errors"
 SWIFT_FLAGS ?=
+# What mutants are to be made, as in: make mutants MUTANTS="--count 100 --files Sources/EtcdPatterns/Lock"
+MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tsan fault-run pattern-run crosscheck docs lint dependencies
+.PHONY: help demo test tsan fault-run pattern-run crosscheck mutants docs lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +29,9 @@ pattern-run: dependencies ## Harm those who hold locks, lead or own shards, and 
 
 crosscheck: dependencies ## Check the wire format against Python's protobuf, both ways, on fresh random messages
 	scripts/crosscheck.sh $(SWIFT_FLAGS)
+
+mutants: dependencies ## Change lines of changed files at random, one at a time, and list those that no test notices
+	scripts/mutants.py $(MUTANTS)
 
 docs: dependencies ## Build the documentation of the modules, and fail on links that lead nowhere
 	scripts/docs.sh $(SWIFT_FLAGS)
