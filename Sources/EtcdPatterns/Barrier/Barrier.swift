@@ -33,7 +33,7 @@ public struct Barrier: Sendable {
     /// - Parameters:
     ///   - name: Where the gate is.
     ///   - session: The session.
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, session: Session) throws(EtcdError) {
         try self.init(name, .shared(session))
     }
@@ -45,13 +45,13 @@ public struct Barrier: Sendable {
     ///   - client: The way to the cluster.
     ///   - timeToLive: How long those who wait do not hear of it when the closer's process has died, in whole seconds
     ///     (rounded up).
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, client: EtcdClient, timeToLive: Duration = .seconds(15)) throws(EtcdError) {
         try self.init(name, .own(client, timeToLive: timeToLive))
     }
 
     private init(_ name: Key, _ source: SessionSource) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "barrier")
         self.name = name
         closer = try QueuedLock(name + "/closer", source)
     }

@@ -52,7 +52,8 @@ public struct DoubleBarrier: Sendable {
     }
 
     private init(_ name: Key, _ count: Int, _ source: SessionSource) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "barrier")
+        try source.check()
         // As many conditions and operations as etcd allows in a transaction.
         if !(1...128).contains(count) { throw EtcdError(.invalidArgument, "a double barrier for \(count)") }
         self.name = name

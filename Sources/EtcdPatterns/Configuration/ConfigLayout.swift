@@ -13,7 +13,7 @@ struct ConfigLayout: Sendable, Hashable {
     let name: Key
 
     init(_ name: Key) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "configuration")
         self.name = name
     }
 

@@ -38,7 +38,7 @@ public struct SnapshotManager: Sendable {
     /// - Parameters:
     ///   - name: What the keys of the configuration begin with, before a slash.
     ///   - client: The way to the cluster.
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, client: EtcdClient) throws(EtcdError) {
         config = nil
         restorer = Restorer(client: client, layout: try ConfigLayout(name))

@@ -39,7 +39,7 @@ public struct LeaderElection: Sendable {
     ///   - name: What the candidates want to lead.
     ///   - candidate: What this one says of itself.
     ///   - session: The session.
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, candidate: Value, session: Session) throws(EtcdError) {
         try self.init(name, candidate, .shared(session))
     }
@@ -51,7 +51,7 @@ public struct LeaderElection: Sendable {
     ///   - candidate: What this one says of itself.
     ///   - client: The way to the cluster.
     ///   - timeToLive: How long others have to wait when the leader's process has died, in whole seconds (rounded up).
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(
         _ name: Key,
         candidate: Value,
@@ -62,7 +62,8 @@ public struct LeaderElection: Sendable {
     }
 
     private init(_ name: Key, _ candidate: Value, _ source: SessionSource) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "election")
+        try source.check()
         self.name = name
         self.candidate = candidate
         self.source = source

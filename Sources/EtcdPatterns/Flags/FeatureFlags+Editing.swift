@@ -78,7 +78,9 @@ extension FeatureFlags {
 
     private func key(of flag: String) throws(EtcdError) -> Key {
         if flag.isEmpty { throw EtcdError(.emptyKey, "the name of the flag is empty") }
-        return name + "/" + Key(flag)
+        let key = name + "/" + Key(flag)
+        try key.checkName(of: "flag")
+        return key
     }
 
     private func check(_ flag: FeatureFlag, _ name: String) throws(FlagError) {

@@ -53,7 +53,7 @@ public final class FeatureFlags: Sendable {
     }
 
     static func check(_ name: Key) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "set of flags")
     }
 
     /// Checks often enough that flags which can be checked are never taken for old.

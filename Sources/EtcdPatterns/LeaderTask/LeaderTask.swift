@@ -70,7 +70,7 @@ public final class LeaderTask: Sendable {
         onEvent: @escaping @Sendable (Event) -> Void = { _ in },
         _ body: @escaping @Sendable (Run) async throws -> Void
     ) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "task")
         let key = name + "/task"
         if key.hasPrefix(election.name + "/") {
             throw EtcdError(.invalidArgument, "\"\(name)\" is within the election \"\(election.name)\"")

@@ -35,7 +35,7 @@ public struct DistributedLock: Sendable {
     /// - Parameters:
     ///   - name: What is locked.
     ///   - session: The session.
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, session: Session) throws(EtcdError) {
         queued = try QueuedLock(name, .shared(session))
     }
@@ -46,7 +46,7 @@ public struct DistributedLock: Sendable {
     ///   - name: What is locked.
     ///   - client: The way to the cluster.
     ///   - timeToLive: How long others have to wait when a holder's process has died, in whole seconds (rounded up).
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, client: EtcdClient, timeToLive: Duration = .seconds(15)) throws(EtcdError) {
         queued = try QueuedLock(name, .own(client, timeToLive: timeToLive))
     }

@@ -28,7 +28,7 @@ public struct LockManager: Sendable {
     /// - Parameters:
     ///   - prefix: Where the locks are, without a slash at the end.
     ///   - session: What the locks that are acquired here stand on; with it, all of them are lost.
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ prefix: Key, session: Session) throws(EtcdError) {
         self.prefix = prefix
         self.session = session

@@ -10,7 +10,8 @@ struct QueuedLock: Sendable {
     let source: SessionSource
 
     init(_ name: Key, _ source: SessionSource) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "lock")
+        try source.check()
         self.name = name
         self.source = source
     }
@@ -57,6 +58,11 @@ enum SessionSource: Sendable {
         case .shared(let session): session.lease.timeToLive
         case .own(_, let timeToLive): timeToLive
         }
+    }
+
+    /// Refuses a time to live that no session can have.
+    func check() throws(EtcdError) {
+        if case .own(_, let timeToLive) = self { try Session.check(timeToLive: timeToLive) }
     }
 
     /// Lends a session to `body`, which keeps it if it returns a grant.

@@ -32,7 +32,7 @@ public struct ReadWriteLock: Sendable {
     /// - Parameters:
     ///   - name: What is locked.
     ///   - session: The session.
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, session: Session) throws(EtcdError) {
         queued = try QueuedLock(name, .shared(session))
     }
@@ -43,7 +43,7 @@ public struct ReadWriteLock: Sendable {
     ///   - name: What is locked.
     ///   - client: The way to the cluster.
     ///   - timeToLive: How long others have to wait when a holder's process has died, in whole seconds (rounded up).
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, client: EtcdClient, timeToLive: Duration = .seconds(15)) throws(EtcdError) {
         queued = try QueuedLock(name, .own(client, timeToLive: timeToLive))
     }

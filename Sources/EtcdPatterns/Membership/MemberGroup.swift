@@ -27,9 +27,10 @@ public struct MemberGroup: Sendable {
     ///   - name: The name of the group.
     ///   - client: The way to the cluster.
     ///   - timeToLive: How long a member is listed when its process has died, in whole seconds (rounded up).
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: Key, client: EtcdClient, timeToLive: Duration = .seconds(15)) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "group")
+        try SessionSource.own(client, timeToLive: timeToLive).check()
         self.name = name
         self.client = client
         self.timeToLive = timeToLive

@@ -23,9 +23,9 @@ public struct ServiceRegistry: Sendable {
     /// - Parameters:
     ///   - client: The way to the cluster.
     ///   - prefix: What the keys begin with.
-    /// - Throws: ``EtcdError`` with the code `emptyKey`.
+    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ client: EtcdClient, prefix: Key = "services") throws(EtcdError) {
-        if prefix.bytes.isEmpty { throw EtcdError(.emptyKey, "the prefix is empty") }
+        try prefix.checkName(of: "registry")
         self.client = client
         self.prefix = prefix
     }

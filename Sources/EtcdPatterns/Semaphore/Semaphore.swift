@@ -55,7 +55,7 @@ public struct Semaphore: Sendable {
     }
 
     private init(_ name: Key, _ limit: Int, _ source: SessionSource) throws(EtcdError) {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name is empty") }
+        try name.checkName(of: "semaphore")
         try Self.check(limit)
         self.name = name
         slots = SlotTable(name: name, initialLimit: limit)

@@ -33,20 +33,13 @@ public final class Session: Sendable {
     /// - Parameters:
     ///   - client: The way to the cluster.
     ///   - timeToLive: How long others have to wait for what is held here, when this process has died, in whole seconds
-    ///     (rounded up). etcd raises it to its minimum (2 s with its default settings).
+    ///     (rounded up), at least 2 s. etcd raises it to its minimum (2 s with its default settings).
     /// - Throws: ``EtcdError`` when the lease cannot be granted, with the code `invalidArgument` for a time to live of
-    ///   less than 2 s, where the server grants that: it is too short to be renewed safely.
+    ///   less than 2 s, which is too short to be renewed safely.
     public init(_ client: EtcdClient, timeToLive: Duration = .seconds(15)) async throws(EtcdError) {
+        try Self.check(timeToLive: timeToLive)
         let sent = ContinuousClock.now
         let lease = try await client.leases.grant(timeToLive: timeToLive)
-        guard Self.margin(of: lease) < lease.timeToLive / 3 else {
-            await shielded { try? await client.with(timeout: lease.timeToLive).leases.revoke(lease.id) }
-            throw EtcdError(
-                .invalidArgument,
-                "a session cannot rely on a lease of \(lease.timeToLive): what is left of it after a renewal that was not "
-                    + "answered in time is no more than the safety margin of \(Self.margin(of: lease))"
-            )
-        }
         let tenure = Tenure(until: sent + lease.timeToLive - Self.margin(of: lease))
         self.lease = lease
         self.client = client
@@ -58,6 +51,13 @@ public final class Session: Sendable {
     deinit {
         tenure.end(CoordinationLoss(.closed))
         keeping.cancel()
+    }
+
+    /// Refuses a time to live that leaves no time for a second renewal.
+    static func check(timeToLive: Duration) throws(EtcdError) {
+        if timeToLive < .seconds(2) {
+            throw EtcdError(.invalidArgument, "a time to live of \(timeToLive): a session needs 2 s at least")
+        }
     }
 
     // MARK: How it stands

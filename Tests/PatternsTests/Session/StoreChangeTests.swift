@@ -94,7 +94,7 @@ struct StoreChangeTests {
         }
     }
 
-    @Test("a time to live that leaves no time for a second renewal is refused, and its lease is not left")
+    @Test("a time to live that leaves no time for a second renewal is refused, whatever the server would grant")
     func shortTimeToLive() async throws {
         let options = EtcdCluster.Options(extraArguments: ["--heartbeat-interval=10", "--election-timeout=100"])
         try await withEtcdCluster(options) { cluster in

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+extension Key {
+    /// Refuses what cannot be the name of something whose keys are the name, a slash and more.
+    ///
+    /// An empty part, as in `/`, `a/` and `a//b`, would put the keys of one name among those of another. Only the first
+    /// part may be empty, since many names begin with a slash.
+    ///
+    /// - Parameter what: What has the name, for the error: `lock`.
+    /// - Throws: `emptyKey` or `invalidArgument`.
+    func checkName(of what: String) throws(EtcdError) {
+        if bytes.isEmpty { throw EtcdError(.emptyKey, "the name of the \(what) is empty") }
+        let parts = bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        if parts.dropFirst().contains(where: \.isEmpty) {
+            throw EtcdError(
+                .invalidArgument,
+                "\"\(self)\" cannot be the name of a \(what): a part of it, between or behind slashes, is empty"
+            )
+        }
+    }
+}

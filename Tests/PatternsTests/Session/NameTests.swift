@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Testing
+
+@testable import EtcdPatterns
+
+@Suite("What is refused at the door", .timeLimit(.minutes(1)))
+struct NameTests {
+    @Test("a name with an empty part is refused, and named", arguments: ["/", "a/", "a//b", "//a", "/a/"] as [Key])
+    func emptyPart(name: Key) {
+        let error = #expect(throws: EtcdError.self) { try name.checkName(of: "lock") }
+        #expect(error?.code == .invalidArgument)
+        #expect(error?.message.contains("\"\(name)\" cannot be the name of a lock") == true, "\(error as Any)")
+    }
+
+    @Test(
+        "other names are taken, with a slash at the front too",
+        arguments: ["a", "/a", "a/b", "/a/b-c/d", "ä"] as [Key]
+    )
+    func good(name: Key) throws {
+        try name.checkName(of: "lock")
+    }
+
+    @Test("every pattern looks at its name", arguments: ["", "/", "a/", "a//b"] as [Key])
+    func everywhere(name: Key) async throws {
+        try await withSession { session, _ in
+            let client = session.client
+            let code: EtcdError.Code = name == "" ? .emptyKey : .invalidArgument
+            await expectError(code) { try DistributedLock(name, session: session) }
+            await expectError(code) { try DistributedLock(name, client: client) }
+            await expectError(code) { try ReadWriteLock(name, session: session) }
+            await expectError(code) { try LockManager(name, session: session) }
+            await expectError(code) { try Semaphore(name, limit: 1, session: session) }
+            await expectError(code) { try Barrier(name, session: session) }
+            await expectError(code) { try DoubleBarrier(name, count: 1, session: session) }
+            await expectError(code) { try LeaderElection(name, candidate: "", session: session) }
+            let election = try LeaderElection("e", candidate: "", session: session)
+            await expectError(code) { try LeaderTask(name, election: election, every: .seconds(1)) { _ in } }
+            await expectError(code) { try MemberGroup(name, client: client) }
+            await expectError(code) { try ShardCoordinator(name, shardCount: 1, memberID: "m", client: client) }
+            await expectError(code) { try ServiceRegistry(client, prefix: name) }
+            await expectError(code) { try await ConfigManager(name, client: client) }
+            await expectError(code) { try await FeatureFlags(name, client: client) }
+            let flags = try await FeatureFlags("flags", client: client)
+            await expectError(code) { try await flags.enable("\(name)") }
+            await flags.close()
+        }
+    }
+
+    @Test("a time to live of less than 2 s is refused by all that have a session of their own")
+    func shortTimeToLive() async throws {
+        try await withLiveClient { client, name in
+            let short = Duration.milliseconds(1999)
+            await expectError(.invalidArgument) { try await Session(client, timeToLive: short) }
+            await expectError(.invalidArgument) { try DistributedLock(name, client: client, timeToLive: short) }
+            await expectError(.invalidArgument) { try ReadWriteLock(name, client: client, timeToLive: short) }
+            await expectError(.invalidArgument) { try Semaphore(name, limit: 1, client: client, timeToLive: short) }
+            await expectError(.invalidArgument) { try Barrier(name, client: client, timeToLive: short) }
+            await expectError(.invalidArgument) { try DoubleBarrier(name, count: 1, client: client, timeToLive: short) }
+            await expectError(.invalidArgument) {
+                try LeaderElection(name, candidate: "", client: client, timeToLive: short)
+            }
+            await expectError(.invalidArgument) { try MemberGroup(name, client: client, timeToLive: short) }
+            // The control: 2 s are enough.
+            let lock = try DistributedLock(name, client: client, timeToLive: .seconds(2))
+            await (try await lock.acquire()).release()
+        }
+    }
+}
