@@ -3,11 +3,16 @@
 import EtcdKit
 
 /// Tells all who listen the newest value.
+///
+/// A listener is woken, and takes the newest value itself. So the order in which concurrent senders wake it does not
+/// matter: it never gets an older value after a newer one, and always gets the last one.
 final class News<Item: Sendable>: Sendable {
     private struct State {
         var newest: Item?
+        /// Counts the values.
+        var version = 0
         var isOver = false
-        var listeners: [Int: AsyncStream<Item>.Continuation] = [:]
+        var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
         var lastListener = 0
     }
 
@@ -18,28 +23,42 @@ final class News<Item: Sendable>: Sendable {
     /// Tells the news; after the last, nothing is told any more.
     func send(_ news: Item, isLast: Bool = false) {
         let listeners = state.withLock { state in
-            if state.isOver { return [AsyncStream<Item>.Continuation]() }
+            if state.isOver { return [AsyncStream<Void>.Continuation]() }
             state.newest = news
+            state.version += 1
             state.isOver = isLast
             return Array(state.listeners.values)
         }
         for listener in listeners {
-            listener.yield(news)
+            listener.yield()
             if isLast { listener.finish() }
         }
     }
 
-    /// The newest item, and those that follow; who does not take them in time gets the newest only.
+    /// The newest item, and those that follow; a slow listener gets the newest only.
     func listen() -> AsyncStream<Item> {
-        AsyncStream(bufferingPolicy: .bufferingNewest(1)) { listener in
-            let (number, newest, isOver) = state.withLock { state in
-                state.lastListener += 1
-                state.listeners[state.lastListener] = listener
-                return (state.lastListener, state.newest, state.isOver)
-            }
-            listener.onTermination = { [weak self] _ in self?.state.withLock { $0.listeners[number] = nil } }
-            if let newest { listener.yield(newest) }
-            if isOver { listener.finish() }
+        let (signals, listener) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let number = state.withLock { state in
+            state.lastListener += 1
+            state.listeners[state.lastListener] = listener
+            return state.lastListener
         }
+        listener.onTermination = { [weak self] _ in self?.state.withLock { $0.listeners[number] = nil } }
+        // Perhaps there is something, or the last was sent before it was registered.
+        listener.yield()
+        if state.withLock({ $0.isOver }) { listener.finish() }
+        let seen = Lock(0)
+        return AsyncStream(unfolding: { [self] in
+            for await _ in signals {
+                let newest = state.withLock { state in
+                    seen.withLock { seen in
+                        defer { seen = state.version }
+                        return state.version == seen ? nil : state.newest
+                    }
+                }
+                if let newest { return newest }
+            }
+            return nil
+        })
     }
 }
