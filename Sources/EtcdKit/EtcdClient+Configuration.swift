@@ -102,8 +102,3 @@ extension EtcdClient {
         }
     }
 }
-
-extension Duration {
-    /// The duration within 0 and a thousand years, so that sums and multiples of it are durations too.
-    package var bounded: Duration { min(max(self, .zero), .seconds(1 << 35)) }
-}
