@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdClient {
-    /// Mirrors the entries in `range` while `body` runs, which starts when the first list is complete.
+    /// Mirrors the entries in `range` while `body` runs.
+    ///
+    /// `body` starts when the first list is complete, or after ``MirrorOptions/initialWait``.
     ///
     /// ```swift
     /// try await client.withMirror(of: .prefix("services/")) { mirror in
@@ -19,16 +21,20 @@ extension EtcdClient {
     ///   - options: How to read and check.
     ///   - body: Uses the mirror, which ends with the scope.
     /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``EtcdError`` when the entries cannot be listed, or the mirror cannot go on.
+    /// - Throws: What `body` throws; ``EtcdError`` when the entries cannot be listed (see ``MirrorOptions/initialWait``),
+    ///   or the mirror cannot go on.
     @discardableResult
     public func withMirror<Result: Sendable>(
         of range: KeyRange,
         options: MirrorOptions = MirrorOptions(),
         _ body: @escaping @Sendable (KeyMirror) async throws -> Result
     ) async throws -> Result {
-        let follower = try await MirrorFollower(self, range, options)
+        let follower = try MirrorFollower(self, range, options)
         return try await withThrowingTaskGroup(of: MirrorOutcome<Result>.self) { group in
-            group.addTask { .finished(try await body(KeyMirror(follower))) }
+            group.addTask {
+                try await follower.waitUntilOpen()
+                return .finished(try await body(KeyMirror(follower)))
+            }
             group.addTask { .failed(await follower.run()) }
             defer { group.cancelAll() }
             var failure: EtcdError?
@@ -59,15 +65,22 @@ extension EtcdClient {
     /// - Parameters:
     ///   - range: The keys, usually a prefix.
     ///   - options: How to read and check.
-    /// - Returns: The mirror, with its first list complete.
-    /// - Throws: ``EtcdError`` when the entries cannot be listed.
+    /// - Returns: The mirror, with its first list complete, or after ``MirrorOptions/initialWait``.
+    /// - Throws: ``EtcdError`` when the entries cannot be listed; see ``MirrorOptions/initialWait``.
     public func mirror(
         of range: KeyRange,
         options: MirrorOptions = MirrorOptions()
     ) async throws(EtcdError) -> KeyMirror {
-        let follower = try await MirrorFollower(self, range, options)
+        let follower = try MirrorFollower(self, range, options)
         // Its owner is the mirror, which it does not refer to.
-        return KeyMirror(follower, following: Task { _ = await follower.run() })
+        let mirror = KeyMirror(follower, following: Task { _ = await follower.run() })
+        do throws(EtcdError) {
+            try await follower.waitUntilOpen()
+            return mirror
+        } catch {
+            await mirror.close()
+            throw error
+        }
     }
 }
 

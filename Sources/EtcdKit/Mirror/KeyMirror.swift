@@ -36,19 +36,29 @@ public final class KeyMirror: Sendable {
     /// The entries as they are known.
     ///
     /// Taking it costs nothing and waits for nothing. It may be behind the store, by what ``staleness`` says at most;
-    /// ``consistentSnapshot()`` is not.
+    /// ``consistentSnapshot()`` is not. Before the first list (see ``MirrorOptions/initialWait``) it is empty, and its
+    /// revision is 0.
     public var snapshot: MirrorSnapshot { follower.feed.read(\.snapshot) }
 
     /// Which snapshot ``snapshot`` is, for who keeps something that was made of it.
     package var version: MirrorVersion { follower.feed.read { $0.version } }
 
-    /// Every change of the store that was made before this instant is in ``snapshot``.
+    /// Every change of the store that was made before this instant is in ``snapshot``; nil before the first list.
     ///
     /// It moves with each check (``MirrorOptions/checkInterval``) and each ``consistentSnapshot()``.
-    public var currentAsOf: ContinuousClock.Instant { follower.feed.read(\.currentAsOf) }
+    public var currentAsOf: ContinuousClock.Instant? { follower.feed.read(\.currentAsOf) }
 
-    /// The time since ``currentAsOf``: who must not act on old data can stop when it is too long.
-    public var staleness: Duration { currentAsOf.duration(to: .now) }
+    /// The time since ``currentAsOf``; nil before the first list.
+    ///
+    /// A reader that must not act on old data can stop when it is too long.
+    public var staleness: Duration? { currentAsOf?.duration(to: .now) }
+
+    /// Whether ``snapshot`` may be out of date.
+    ///
+    /// It is true when ``staleness`` is more than three times ``MirrorOptions/checkInterval``, or more than 1 s if that is
+    /// longer; before the first list; and when the mirror has ended. Where a check takes so long that checks are made
+    /// less often, three times the pause between them counts.
+    public var isStale: Bool { follower.feed.read(\.isStale) }
 
     /// Why the mirror has ended; nil as long as it goes on.
     public var failure: EtcdError? { follower.feed.read(\.ending) }
@@ -66,7 +76,7 @@ public final class KeyMirror: Sendable {
         var patience = Duration.milliseconds(100)
         while true {
             let snapshot = try await follower.feed.wait(until: .now + patience) { content in
-                content.snapshot.revision >= revision ? content.snapshot : nil
+                content.state.isListed && content.snapshot.revision >= revision ? content.snapshot : nil
             }
             if let snapshot { return snapshot }
             // Perhaps the watch has nothing to say of it.

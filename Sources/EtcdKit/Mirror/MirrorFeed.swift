@@ -10,8 +10,10 @@ package struct MirrorVersion: Sendable, Equatable {
 final class MirrorFeed: Sendable {
     struct Content {
         var state: MirrorState
-        /// What was in the store then is in the snapshot.
-        var currentAsOf: ContinuousClock.Instant
+        /// What was in the store then is in the snapshot; nil before the first list.
+        var currentAsOf: ContinuousClock.Instant?
+        /// How long the mirror waits between two checks.
+        var checkPause: Duration
         /// The entries must be listed anew.
         var isListDue = false
         /// Why there will be no more changes.
@@ -23,8 +25,14 @@ final class MirrorFeed: Sendable {
         var snapshot: MirrorSnapshot { state.snapshot }
         var version: MirrorVersion { MirrorVersion(list: state.list, revision: state.snapshot.revision) }
 
+        /// Nothing has proved for the time of three checks that the snapshot is current.
+        var isStale: Bool {
+            guard ending == nil, let currentAsOf else { return true }
+            return currentAsOf.duration(to: .now) > max(checkPause * 3, .seconds(1))
+        }
+
         mutating func takeChanges(for subscriber: Int) -> MirrorSubscriber.Portion? {
-            guard let index = subscribers.firstIndex(where: { $0.id == subscriber }) else { return nil }
+            guard state.isListed, let index = subscribers.firstIndex(where: { $0.id == subscriber }) else { return nil }
             return subscribers[index].take(state.snapshot)
         }
     }
@@ -32,8 +40,8 @@ final class MirrorFeed: Sendable {
     private let content: Lock<Content>
     private let maximumPendingChanges: Int
 
-    init(_ state: MirrorState, asOf instant: ContinuousClock.Instant, _ options: MirrorOptions) {
-        content = Lock(Content(state: state, currentAsOf: instant))
+    init(_ range: KeyRange, _ options: MirrorOptions) {
+        content = Lock(Content(state: MirrorState(range), checkPause: options.checkInterval.bounded))
         maximumPendingChanges = options.maximumPendingChanges
     }
 
@@ -71,9 +79,9 @@ final class MirrorFeed: Sendable {
         update { content in
             let verdict = judgement(&content.state)
             switch verdict {
-            case .current: content.currentAsOf = max(content.currentAsOf, instant)
+            case .current: content.currentAsOf = max(content.currentAsOf ?? instant, instant)
             case .restored: content.isListDue = true
-            case .behind, .outdated: break
+            case .behind, .outdated, .unlisted: break
             }
             return verdict
         }
@@ -82,6 +90,11 @@ final class MirrorFeed: Sendable {
     /// Has the entries listed anew, unless they were since the inquiry.
     func requireList(_ inquiry: MirrorState.Inquiry) {
         update { if $0.state.isOf(inquiry) { $0.isListDue = true } }
+    }
+
+    /// Takes note of how long the mirror waits until the next check.
+    func pauseChecks(for pause: Duration) {
+        update { $0.checkPause = pause }
     }
 
     /// Ends the mirror; only the first reason counts.

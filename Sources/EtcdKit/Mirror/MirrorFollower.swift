@@ -7,33 +7,47 @@ struct MirrorFollower: Sendable {
     let options: MirrorOptions
     let feed: MirrorFeed
 
-    /// Reads the first list.
-    init(_ client: EtcdClient, _ range: KeyRange, _ options: MirrorOptions) async throws(EtcdError) {
+    init(_ client: EtcdClient, _ range: KeyRange, _ options: MirrorOptions) throws(EtcdError) {
         if range.isEmpty { throw EtcdError(.invalidArgument, "the range to mirror is empty") }
         self.client = client
         self.range = range
         self.options = options
-        let start = ContinuousClock.now
-        let (entries, header) = try await Self.list(client, range, options)
-        feed = MirrorFeed(MirrorState(range, entries, at: header), asOf: start, options)
+        feed = MirrorFeed(range, options)
     }
 
-    /// Keeps the mirror current until that cannot be done any more, and returns the reason.
+    /// Lists the entries and keeps them current until that cannot be done any more, and returns the reason.
     func run() async -> EtcdError {
         do throws(EtcdError) {
+            try await list(isPatient: options.initialWait != nil)
             while true {
                 try await follow()
-                let start = ContinuousClock.now
-                let (entries, header) = try await client.persist { () throws(EtcdError) in
-                    try await Self.list(client, range, options)
-                }
-                feed.replace(with: entries, at: header, asOf: start)
+                let header = try await list(isPatient: true)
                 client.core.channel.context.report(.watchResynced(range, at: header.revision))
             }
         } catch {
             feed.end(error)
             return error
         }
+    }
+
+    /// Waits for the first list, no longer than the options allow.
+    ///
+    /// - Throws: Why the mirror has ended.
+    func waitUntilOpen() async throws(EtcdError) {
+        let deadline = options.initialWait.map { ContinuousClock.now + $0.bounded }
+        _ = try await feed.wait(until: deadline) { $0.state.isListed ? true : nil }
+    }
+
+    /// Lists the entries; again and again, if `isPatient`, for as long as there is no way to the cluster.
+    @discardableResult
+    private func list(isPatient: Bool) async throws(EtcdError) -> ResponseHeader {
+        func attempt() async throws(EtcdError) -> ResponseHeader {
+            let start = ContinuousClock.now
+            let (entries, header) = try await Self.list(client, range, options)
+            feed.replace(with: entries, at: header, asOf: start)
+            return header
+        }
+        return isPatient ? try await client.persist(attempt) : try await attempt()
     }
 
     /// All entries at one revision.
@@ -93,18 +107,23 @@ struct MirrorFollower: Sendable {
 
     /// Makes sure, time after time, that the mirror is current; nothing else tells of a store that was restored.
     private func check() async throws(EtcdError) {
-        var cost = Duration.zero
+        let interval = options.checkInterval.bounded
+        // A list that took long leaves less time until the first check.
+        var pause = interval - (feed.read(\.currentAsOf)?.duration(to: .now) ?? .zero)
         while true {
             // A cancelled pause is noticed by the next read.
-            try? await Task.sleep(for: max(options.checkInterval.bounded, cost * 20))
+            try? await Task.sleep(for: pause)
             let start = ContinuousClock.now
             do throws(EtcdError) {
                 _ = try await consistentSnapshot()
-                cost = min(start.duration(to: .now), .seconds(3))
+                pause = max(interval, min(start.duration(to: .now), .seconds(3)) * 20)
+                feed.pauseChecks(for: pause)
             } catch {
                 if !error.code.isTransient { throw error }
-                // What was not reached had no work with it, and is to be checked soon after it can be.
-                cost = error.code == .deadlineExceeded ? .seconds(3) : .zero
+                // What was not reached had no work with it, and is to be checked soon after it can be. Else the pause
+                // grows, to its largest in the end.
+                let isSlow = error.code == .deadlineExceeded
+                pause = isSlow ? max(interval, min(max(pause, .seconds(1)) * 2, .seconds(60))) : interval
             }
         }
     }
@@ -124,9 +143,9 @@ struct MirrorFollower: Sendable {
             let verdict = feed.judge(askedAt: start) { $0.judge(header, inquiry) }
             if verdict == .behind {
                 try await catchUp(with: header, inquiry, askedAt: start, until: deadline)
-            } else if verdict == .restored {
+            } else if verdict == .restored || verdict == .unlisted {
                 let isListed = try await feed.wait(until: deadline) { $0.state.isOf(inquiry) ? nil : true }
-                if isListed == nil { throw EtcdError(.deadlineExceeded, "the restored store was not listed in time") }
+                if isListed == nil { throw EtcdError(.deadlineExceeded, "the entries were not listed in time") }
             }
             if let snapshot = snapshot(at: header, inquiry) { return snapshot }
         }

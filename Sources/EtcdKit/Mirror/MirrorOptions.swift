@@ -15,6 +15,14 @@ public struct MirrorOptions: Sendable, Hashable {
     ///
     /// One that is farther behind gets the difference instead.
     public var maximumPendingChanges = 1000
+    /// How long opening a mirror waits for the first list.
+    ///
+    /// If the list has not come by then, the mirror starts without entries: its snapshot has the revision 0, and
+    /// ``KeyMirror/isStale`` is true. It goes on trying by itself. The list is the first change of its subscribers. `.zero`
+    /// starts at once. An error that does not pass by itself, such as `permissionDenied`, is still thrown by the opening.
+    ///
+    /// Nil means that opening throws when the entries cannot be listed within the client's time for a call.
+    public var initialWait: Duration?
 
     /// Makes options for mirrors of any size.
     public init() {}

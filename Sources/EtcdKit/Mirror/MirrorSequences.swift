@@ -9,7 +9,7 @@ public struct MirrorSnapshots: AsyncSequence, Sendable {
 
     let feed: MirrorFeed
 
-    /// Starts an iteration, whose first snapshot is the one that the mirror has.
+    /// Starts an iteration, whose first snapshot is the one that the mirror has, once it has listed its entries.
     public func makeAsyncIterator() -> Iterator { Iterator(feed: feed) }
 
     /// An iteration over the snapshots.
@@ -36,6 +36,7 @@ public struct MirrorSnapshots: AsyncSequence, Sendable {
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> MirrorSnapshot? {
             let last = last
             let next = try await feed.wait { content -> (Int, MirrorSnapshot)? in
+                guard content.state.isListed else { return nil }
                 let isNew = last.map { $0 != (content.state.list, content.snapshot.revision) } ?? true
                 return isNew ? (content.state.list, content.snapshot) : nil
             }
@@ -55,7 +56,8 @@ public struct MirrorChanges: AsyncSequence, Sendable {
 
     let feed: MirrorFeed
 
-    /// Starts an iteration, whose first change is the difference from nothing to what the mirror has.
+    /// Starts an iteration, whose first change is the difference from nothing to what the mirror has, once it has listed
+    /// its entries.
     public func makeAsyncIterator() -> Iterator { Iterator(feed: feed) }
 
     /// An iteration over the changes.

@@ -7,7 +7,7 @@
 public struct MirrorSnapshot: Sendable, Equatable {
     /// The keys that the snapshot is of.
     public let range: KeyRange
-    /// The revision at which the store was like this.
+    /// The revision at which the store was like this; 0 for a mirror that has not listed its entries yet.
     public let revision: Revision
     let content: SortedEntries
 

@@ -36,23 +36,27 @@ struct MirrorState {
         case restored
         /// The mirror was listed anew meanwhile, so that the answer says nothing of it.
         case outdated
+        /// The entries were not listed yet.
+        case unlisted
     }
 
     private(set) var snapshot: MirrorSnapshot
     /// How often the entries were listed.
-    private(set) var list = 1
-    private var term: UInt64
+    private(set) var list = 0
+    private var term: UInt64 = 0
     /// The revision of the newest put, and its keys.
-    private var newest: (revision: Revision, keys: [Key])
+    private var newest: (revision: Revision, keys: [Key]) = (0, [])
 
-    /// The state after the first list, which was read at the revision of `header`.
-    init(_ range: KeyRange, _ entries: SortedEntries, at header: ResponseHeader) {
-        snapshot = MirrorSnapshot(range: range, revision: header.revision, content: entries)
-        term = header.raftTerm
-        newest = Self.newest(of: entries)
+    /// The state before the first list.
+    init(_ range: KeyRange) {
+        snapshot = MirrorSnapshot(range: range, revision: 0, content: SortedEntries())
     }
 
-    /// Takes over another list.
+    /// There was a list, so that the snapshot is one of the store.
+    var isListed: Bool { list > 0 }
+
+    /// Takes over a list that was read at the revision of `header`.
+    @discardableResult
     mutating func replace(with entries: SortedEntries, at header: ResponseHeader) -> MirrorChange {
         let change = MirrorChange(from: snapshot.content, to: entries, at: header.revision)
         snapshot = MirrorSnapshot(range: snapshot.range, revision: header.revision, content: entries)
@@ -125,6 +129,7 @@ struct MirrorState {
     /// Neither a store's revision nor its term of Raft is ever lower than before, unless it was restored.
     mutating func judge(_ header: ResponseHeader, _ inquiry: Inquiry) -> Verdict {
         guard isOf(inquiry) else { return .outdated }
+        guard isListed else { return .unlisted }
         if header.revision < inquiry.revision || header.raftTerm < inquiry.term { return .restored }
         term = max(term, header.raftTerm)
         return snapshot.revision >= header.revision ? .current : .behind

@@ -130,9 +130,9 @@ struct ConfigFollower: Sendable {
             let isNew = saved.map { !$0.snapshot.hasSameValues(as: current) } ?? true
             // What is known not to be the newest may grow old.
             let isDue = saved.map { $0.at + refresh < .now && !isRejected } ?? true
-            if !current.isFromFile, let mirror, isNew || isDue {
+            if !current.isFromFile, let age = mirror?.staleness, isNew || isDue {
                 do throws(EtcdError) {
-                    try await file.save(current, of: clusterID, age: mirror.staleness)
+                    try await file.save(current, of: clusterID, age: age)
                     saved = (current, .now)
                     feed.update { $0.fileFailure = nil }
                 } catch {

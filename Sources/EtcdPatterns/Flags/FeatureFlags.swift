@@ -133,7 +133,7 @@ public final class FeatureFlags: Sendable {
     public var errors: [FlagError] { snapshot.errors }
 
     /// Whether flags may be out of date: etcd was out of reach for too long, or changes are not followed any more.
-    public var isStale: Bool { mirror.failure != nil || mirror.staleness > staleAfter }
+    public var isStale: Bool { mirror.failure != nil || mirror.staleness.map { $0 > staleAfter } ?? true }
 
     /// Why changes are not followed any more; nil as long as they are.
     public var failure: EtcdError? { mirror.failure }

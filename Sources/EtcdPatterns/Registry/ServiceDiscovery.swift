@@ -39,8 +39,8 @@ public final class ServiceDiscovery: Sendable {
     /// All instances that are known; ``ServiceSnapshot/available`` has those that take requests.
     public var instances: [ServiceInstance] { snapshot.instances }
 
-    /// How long ago it was last made sure that the snapshot is current.
-    public var staleness: Duration { mirror.staleness }
+    /// How long ago it was last made sure that the snapshot is current; nil if it never was.
+    public var staleness: Duration? { mirror.staleness }
 
     /// Waits until enough instances take requests.
     ///

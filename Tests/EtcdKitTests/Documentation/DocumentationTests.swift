@@ -118,6 +118,7 @@ struct DocumentationTests {
             try await Snippets.election(client) {}
             let endless = [
                 Task { try await Snippets.mirrorChanges(client) },
+                Task { try await Snippets.mirrorWithoutEtcd(client) },
                 Task { try await Snippets.observation(client) },
             ]
             try await eventually("the watch of the mirror has begun") {

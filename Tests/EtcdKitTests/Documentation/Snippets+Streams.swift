@@ -56,4 +56,13 @@ extension Snippets {
             }
         }
     }
+
+    static func mirrorWithoutEtcd(_ client: EtcdClient) async throws {
+        var options = MirrorOptions()
+        options.initialWait = .seconds(5)
+        try await client.withMirror(of: .prefix("services/"), options: options) { mirror in
+            if mirror.isStale { print("starting without etcd") }
+            for try await change in mirror.changes { print(change.puts.map(\.entry.key)) }
+        }
+    }
 }

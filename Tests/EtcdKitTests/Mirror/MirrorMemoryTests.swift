@@ -15,7 +15,8 @@ struct MirrorMemoryTests {
         header.revision = 1
         var options = MirrorOptions()
         options.maximumPendingChanges = maximumPendingChanges
-        let feed = MirrorFeed(MirrorState(.all, SortedEntries(), at: header), asOf: .now, options)
+        let feed = MirrorFeed(.all, options)
+        feed.replace(with: SortedEntries(), at: header, asOf: .now)
         var (changes, snapshots) = (
             MirrorChanges(feed: feed).makeAsyncIterator(), MirrorSnapshots(feed: feed).makeAsyncIterator()
         )

@@ -24,7 +24,11 @@ struct MirrorStateTests {
 
     /// The keys `a` and `b` at revision 10.
     private let old = [entry("a", created: 3, modified: 5, version: 2), entry("b", created: 4, modified: 4)]
-    private var state: MirrorState { MirrorState(.all, SortedEntries(old), at: Self.header(10)) }
+    private var state: MirrorState {
+        var state = MirrorState(.all)
+        state.replace(with: SortedEntries(old), at: Self.header(10))
+        return state
+    }
 
     private func put(_ entry: KeyValue) -> WatchBatch {
         WatchBatch(revision: entry.modRevision, events: [WatchEvent(putOf: entry)])
@@ -91,6 +95,18 @@ struct MirrorStateTests {
         #expect(state.judge(Self.header(11, term: 5), inquiry) == .behind)
         #expect(state.judge(Self.header(11, term: 4), inquiry) == .behind)
         #expect(state.judge(Self.header(11, term: 4), state.inquiry) == .restored)
+    }
+
+    @Test("nothing follows from an answer as long as nothing was listed")
+    func unlisted() {
+        var state = MirrorState(.all)
+        let inquiry = state.inquiry
+        #expect(!state.isListed && state.snapshot.revision == 0)
+        #expect(state.judge(Self.header(0), inquiry) == .unlisted)
+        #expect(state.judge(Self.header(10), inquiry) == .unlisted)
+        let change = state.replace(with: SortedEntries(old), at: Self.header(10))
+        #expect(state.isListed && change.isDifference && change.puts.count == 2)
+        #expect(state.judge(Self.header(10), inquiry) == .outdated)
     }
 
     @Test("nothing newer and as many entries as before prove that nothing has changed; a deletion shows in the count")

@@ -57,7 +57,7 @@ struct MirrorTests {
                     if number % 4 == 0 { #expect(snapshot[key] == nil) }
                     if number % 4 > 1 { #expect(snapshot[key]?.value == Value("\(number)")) }
                 }
-                #expect(mirror.staleness < .seconds(1))
+                #expect(try #require(mirror.staleness) < .seconds(1))
             }
         }
     }
