@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Changes single lines of Swift files at random, and tells which changes no test notices.
+"""Asks the tests whether they notice mistakes: single-line mutations of Sources.
 
-Each mutant is built and tested by the suites that should notice, in a copy of the package that keeps its build between
-runs. A mutant is killed when a test fails, or when the tests do not end in time. One that does not compile does not count.
+All chosen mutations are compiled into one copy of the package, each behind a switch, and the suites that should notice
+run once for each mutation, with that one switched on. So a hundred mutations cost one build. A mutation that does not
+compile is replaced by another.
 
-Which suites those are, the folders say: those of Tests/<Any>/<Folder> for Sources/<Target>/<Folder>, and more for some
-(SUITES). The tests of the copy must pass before the first mutant.
+    scripts/mutants.py --base v0.1 --count 100
+    scripts/mutants.py --files Sources/EtcdKit/Mirror --count 20 --seed 7
+
+A mutation is killed if a test fails, crashes or hangs. Those that survive are printed with their line before and after.
+The exit status is 0 if at least --goal of a hundred are killed.
 """
-
 import argparse
+import concurrent.futures
 import os
-import pathlib
-import queue
 import random
 import re
 import shlex
@@ -22,200 +24,372 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / ".build-mutants"
+COPY = WORK / "package"
+SWITCH = "ETCD_KIT_MUTANT"
 
-# Source folders whose tests stand in folders of other names, or in more than one.
+# The folders of tests that should notice a mutation in a folder of Sources, where the names do not say it.
+PATTERNS_ON_QUEUE = ["Lock", "Semaphore", "Election", "Barrier", "Session"]
 SUITES = {
-    "EtcdKit": ["Client", "Connection"],
-    "EtcdPatterns/Hashing": ["Flags", "LoadBalancing", "Membership", "Shards"],
-    "EtcdPatterns/Queue": ["Lock", "Semaphore", "Election", "Session"],
-    "EtcdPatterns/Session": ["Session", "Lock"],
-    "EtcdTesting": ["Testing"],
+    "EtcdKit": ["Client", "Connection", "GRPC"],
+    "EtcdKit/Connection": ["Connection", "Client", "Faults", "TLS"],
+    "EtcdKit/GRPC": ["GRPC", "Connection", "HTTP2"],
+    "EtcdKit/HTTP2": ["HTTP2", "GRPC", "Connection"],
+    "EtcdKit/Transport": ["Transport", "TLS", "HTTP2", "Connection"],
+    "EtcdKit/Wire": ["Wire", "Protobuf"],
+    "EtcdKit/Protobuf": ["Protobuf", "Wire"],
+    "EtcdPatterns/Queue": PATTERNS_ON_QUEUE,
+    "EtcdPatterns/Session": ["Session", "Lock", "Election"],
+    "EtcdPatterns/Hashing": ["Shards", "LoadBalancing", "Membership"],
+    "EtcdPatterns/Election": ["Election", "ElectionFaults", "Availability"],
 }
 
+# --- What can be mutated -------------------------------------------------------------------------------------------
 
-# MARK: Mutations
-
-
-def code_of(text):
-    """The text with blanks in place of comments and string literals, character by character."""
-    pattern = re.compile(r'//[^\n]*|/\*.*?\*/|"""(?:\\.|.)*?"""|#"[^\n]*?"#|"(?:\\.|[^"\\\n])*"', re.S)
-    return pattern.sub(lambda match: re.sub(r"[^\n]", "\0", match.group()), text)
-
-
-# A pattern, and what takes the place of what it matches. Operators stand between blanks, which tells them from generics.
-SWAPS = [
-    (r"(?<= )<(?= )", ["<="]), (r"(?<= )<=(?= )", ["<"]), (r"(?<= )>(?= )", [">="]), (r"(?<= )>=(?= )", [">"]),
-    (r"(?<= )==(?= )", ["!="]), (r"(?<= )!=(?= )", ["=="]),
-    (r"(?<= )&&(?= )", ["||"]), (r"(?<= )\|\|(?= )", ["&&"]),
-    (r"(?<=[^\0] )\+(?= [^\0])", ["-"]), (r"(?<= )-(?= )", ["+"]), (r"(?<= )\*(?= )", ["/"]), (r"(?<= )/(?= )", ["*"]),
-    (r"(?<= )\+=(?= )", ["-="]), (r"(?<= )-=(?= )", ["+="]),
-    (r"(?<= )&\+(?= )", ["&-"]), (r"(?<= )&-(?= )", ["&+"]), (r"(?<= )%(?= )", ["/"]),
-    (r"\btrue\b", ["false"]), (r"\bfalse\b", ["true"]),
-    (r"\bmin(?=\()", ["max"]), (r"\bmax(?=\()", ["min"]),
-    (r"\.first\b", [".last"]), (r"\.last\b", [".first"]),
-    (r"\bbreak\b", ["continue"]), (r"\bcontinue\b", ["break"]),
-    (r"(?<=[ (\[])!(?=[\w(])", [""]),
-    (r"(?<![\w.$#])\d+(?![\w.])", None),
-]  # fmt: skip
-
-DECLARATION = re.compile(
-    r"(@|#|import|let|var|func|init|deinit|case|default|struct|class|enum|actor|extension|protocol|typealias|subscript"
-    r"|public|package|private|fileprivate|internal|static|final|override|mutating|convenience|nonisolated|indirect"
-    r"|associatedtype|return|if|guard|while|for|switch|repeat|do|else|catch|get|set|where)\b|[@#]"
-)
-CONTINUATION = re.compile(r"[.?:&|+*/<>=)\]}-]|(else|catch|where|throws|async)\b")
+# The digits of a mutation's number in the name of an operator.
+DIGITS = "∰∱∲∳∴∵∶∷∸∹"
+COMPARISON = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
+ARITHMETIC = {"+": "-", "-": "+"}
+LOGIC = {"&&": "||", "||": "&&"}
 
 
-def is_balanced(code):
-    depth = 0
-    for character in code:
-        depth += character in "([{"
-        depth -= character in ")]}"
-        if depth < 0:
-            return False
-    return depth == 0
+def code_of(line):
+    """The line with strings and comments blanked, so that positions stay."""
+    out, quoted, at = [], False, 0
+    while at < len(line):
+        if line[at] == '"':
+            quoted = not quoted
+            out.append('"')
+        elif quoted and line[at] == "\\":
+            out.append("  "[: len(line) - at])
+            at += 1
+        elif not quoted and line.startswith("//", at):
+            break
+        else:
+            out.append(" " if quoted else line[at])
+        at += 1
+    return "".join(out).ljust(len(line))
 
 
-def is_statement(lines, index):
-    """Whether the line is a whole statement, which can be left out."""
-    code = lines[index].strip()
-    # Initializers have to set what is theirs, and to reserve memory changes nothing.
-    if re.match(r"self\.\w+ = |.*\breserveCapacity\(", code):
-        return False
-    if not code or DECLARATION.match(code) or not re.match(r"[\w(]", code) or not is_balanced(code):
-        return False
-    if not re.search(r"\w\(|\)$|\}$| [-+*/|&]?= |\+= ", code) or code.endswith((",", "(", "[", "{", "=", ":")):
-        return False
-    before = next((line.strip() for line in reversed(lines[:index]) if line.strip("\0 ")), "")
-    after = next((line.strip() for line in lines[index + 1 :] if line.strip("\0 ")), "")
-    return before.endswith(("{", "}", ")", " in", ":")) and not CONTINUATION.match(after.replace("}", "", 1).strip() or "x")
+def operator_name(operator, number):
+    return operator + "".join(DIGITS[int(digit)] for digit in str(number))
 
 
-def result(lines, index):
-    """What the function around a line returns, as its declaration says it; nil if that is not found."""
+def headers_of(lines, index):
+    """The line that opens the block around a line, and the one that opens the function around it."""
     indent = len(lines[index]) - len(lines[index].lstrip())
-    for start in range(index - 1, -1, -1):
-        if not lines[start].strip("\0 ") or len(lines[start]) - len(lines[start].lstrip()) >= indent:
+    block = None
+    for line in reversed(lines[:index]):
+        own = len(line) - len(line.lstrip())
+        if not line.strip() or own >= indent:
             continue
-        if re.search(r"\bfunc\b", lines[start]):
-            head = "\n".join(lines[start:index])
-            return re.sub(r".*\)[^{]*?(?=->|\{)", "", head.split("{\n")[0] + "{", count=1, flags=re.S)
-        if re.search(r"\b(init|var|subscript|get|in)\b", lines[start]):
-            return None
-    return None
+        indent = own
+        block = block or line
+        if re.search(r"\b(func|init|deinit|var|subscript|get|set)\b| in$|^\s*\)", line):
+            return block, line
+    return block or "", ""
 
 
-def condition(code):
-    """Where the first condition of an `if`, `guard` or `while` is in its line; nil if that is a pattern."""
-    match = re.search(r"\b(if|guard|while) (?!let\b|var\b|case\b|#)", code)
-    if not match:
-        return None
-    depth = 0
-    for index in range(match.end(), len(code)):
-        if depth == 0 and (code[index] == "," or code.startswith((" {", " else"), index)):
-            return match.end(), index
-        depth += code[index] in "([{"
-        depth -= code[index] in ")]}"
-        if depth < 0:
-            return None
-    return (match.end(), len(code)) if depth == 0 else None
+def mutations_of(lines, index):
+    """Yields (kind, what, start, end) for all that can be mutated in a line."""
+    line = lines[index]
+    code = code_of(line)
+    body = code.strip()
+    if not body or body.startswith(("import", "@", "#", "case ", "public import", "extension", "}  ")):
+        return
+    if re.search(r"\b(func|init|class|struct|enum|protocol|typealias|associatedtype|where)\b", body):
+        return
+    for match in re.finditer(r"(?<= )(<=|>=|==|!=|<|>|\+|-|&&|\|\|)(?= )", code):
+        yield "operator", match[0], match.start(), match.end()
+    for match in re.finditer(r"\b(true|false)\b", code):
+        yield "boolean", match[0], match.start(), match.end()
+    for match in re.finditer(r"(?<![\w.$\"])\d[\d_]*(?![\w.])", code):
+        yield "number", match[0], match.start(), match.end()
+    for match in re.finditer(r"(?<=[ (])!(?=[\w(])", code):
+        yield "not", match[0], match.start(), match.end()
+    for match in re.finditer(r"(?<![\w.])(min|max)\(", code):
+        yield "extreme", match[1], match.start(1), match.end(1)
+    match = re.match(r"^(\s*)(?:\} else )?(?:if|while) ([^{]*?) \{", code)
+    if match and not re.search(r"\b(let|var|case|await|try)\b|#available|,", match[2]):
+        yield "condition", line[match.start(2) : match.end(2)], match.start(2), match.end(2)
+    match = re.match(r"^(\s*)guard ([^{]*?) else \{", code)
+    if match and not re.search(r"\b(let|var|case|await|try)\b|#available|,", match[2]):
+        yield "condition", line[match.start(2) : match.end(2)], match.start(2), match.end(2)
+    block, function = headers_of(lines, index)
+    match = re.match(r"^(\s*)return ([^{}]+)$", code)
+    if match and "?" in function.rpartition("->")[2] and match[2].count("(") == match[2].count(")"):
+        yield "nil", line[match.start(2) :].rstrip(), match.start(2), len(line.rstrip())
+    statement = r"(?:(?:try\??|await|_ =) )*[a-z_$][\w.$?\[\]]*(?:\(.*\)| [-+]?= .*)"
+    keyword = r"(return|throw|let|var|if|guard|for|while|switch|defer|do|self\.init|super|public|private|static|package)\b"
+    if not re.fullmatch(statement, body) or re.match(keyword, body):
+        return
+    if body.count("(") != body.count(")") or body.count("{") != body.count("}") or "reserveCapacity(" in body:
+        return
+    before = next((l.strip() for l in reversed(lines[:index]) if l.strip()), "")
+    after = next((l.strip() for l in lines[index + 1 :] if l.strip()), "")
+    if not before.endswith(("{", "}", ")", " in", ":")) and not re.match(statement + "|let |var |//|guard ", before):
+        return
+    # The only expression of a block may be its value, and initializers have to set everything.
+    returns = "->" in function or bool(re.search(r"\b(var|get|subscript|in)\b", function))
+    if re.match(r"[.?:&|+*/<>=]", after) or before.endswith("{") and after == "}" and returns:
+        return
+    start = len(code) - len(code.lstrip())
+    if "init" not in function:
+        yield "statement", line[start:].rstrip(), start, len(line.rstrip())
+        if not returns:
+            yield "return", line[start:].rstrip(), start, len(line.rstrip())
 
 
-def mutations(text):
-    """All changes of single lines: the index of the line, and what it becomes."""
-    original = text.split("\n")
-    lines = code_of(text).split("\n")
-    for index, code in enumerate(lines):
-        line = original[index]
-        if not code.strip("\0 ") or re.match(r"\s*(import|public import|@)", code):
-            continue
-        found = condition(code)
-        if found:
-            start, end = found
-            yield index, f"{line[:start]}!({line[start:end]}){line[end:]}"
-        for pattern, replacements in SWAPS:
-            for match in re.finditer(pattern, code):
-                news = replacements or {"0": ["1"], "1": ["0", "2"]}.get(match[0], [str(int(match[0]) + 1), "0"])
-                for new in news:
-                    if match[0] != new:
-                        yield index, line[: match.start()] + new + line[match.end() :]
-        returned = result(lines, index) or ""
-        if "?" in returned and (found := re.search(r"\breturn (?!nil\b)[^{}]*?(?=\s*(\}|$))", code)):
-            yield index, f"{line[:found.start()]}return nil{line[found.end():]}"
-        if is_statement(lines, index):
-            yield index, ""
-            if "->" not in returned:
-                yield index, re.match(r"\s*", line)[0] + "return"
+class Mutation:
+    def __init__(self, path, line_number, line, kind, text, start, end):
+        self.path, self.line_number, self.line = path, line_number, line
+        self.kind, self.text, self.start, self.end = kind, text, start, end
+
+    def switched(self, number):
+        """What stands in the line so that a switch decides, and the support it needs."""
+        text = self.text
+        if self.kind == "operator":
+            return operator_name(text, number), operator_support(text, number)
+        if self.kind == "boolean":
+            other = "false" if text == "true" else "true"
+            return f"mutant({number}, {text}, {other})", ""
+        if self.kind == "number":
+            return f"mutant({number}, {text}, {int(text.replace('_', '')) + 1})", ""
+        if self.kind == "not":
+            name = operator_name("!", number)
+            return name, (
+                f"prefix operator {name}\nprefix func {name} (value: Bool) -> Bool "
+                f"{{ activeMutant == {number} ? value : !value }}\n"
+            )
+        if self.kind == "extreme":
+            other = "max" if text == "min" else "min"
+            name = f"{text}Mutant{number}"
+            return name, (
+                f"func {name}<T: Comparable>(_ a: T, _ b: T) -> T "
+                f"{{ activeMutant == {number} ? Swift.{other}(a, b) : Swift.{text}(a, b) }}\n"
+            )
+        if self.kind == "condition":
+            return f"negated({number}, {text})", ""
+        if self.kind == "nil":
+            return f"mutant({number}, {text}, nil)", ""
+        if self.kind == "return":
+            return f"if activeMutant == {number} {{ return }}; {text}", ""
+        return f"if activeMutant != {number} {{ {text} }}", ""
+
+    @property
+    def mutated_text(self):
+        return {
+            "operator": {**COMPARISON, **ARITHMETIC, **LOGIC}.get(self.text, ""),
+            "boolean": "false" if self.text == "true" else "true",
+            "number": str(int(self.text.replace("_", "")) + 1) if self.kind == "number" else "",
+            "not": "",
+            "extreme": "max" if self.text == "min" else "min",
+            "condition": f"!({self.text})",
+            "statement": "",
+            "nil": "nil",
+            "return": "return",
+        }[self.kind]
+
+    @property
+    def mutated_line(self):
+        return self.line[: self.start] + self.mutated_text + self.line[self.end :]
+
+    def describe(self):
+        after = self.mutated_line.strip() or "(removed)"
+        return f"{self.path}:{self.line_number}\n    - {self.line.strip()}\n    + {after}"
 
 
-def chosen(files, rng):
-    """Mutants of the files in random order, line by line, so that no line with many changes counts for more."""
-    places = {}
-    for file in files:
-        for index, new in mutations((ROOT / file).read_text()):
-            places.setdefault((file, index), []).append(new)
-    lines = sorted(places)
-    rng.shuffle(lines)
-    for place in lines:
-        rng.shuffle(places[place])
-    while lines:
-        for file, index in lines:
-            yield file, index, places[file, index].pop()
-        lines = [place for place in lines if places[place]]
+def operator_support(text, number):
+    name = operator_name(text, number)
+    active = f"activeMutant == {number}"
+    if text in COMPARISON:
+        other = COMPARISON[text]
+        bound = "Equatable" if text in ("==", "!=") else "Comparable"
+        lines = [
+            f"infix operator {name}: ComparisonPrecedence",
+            f"func {name} <T: {bound}>(l: T, r: T) -> Bool {{ {active} ? l {other} r : l {text} r }}",
+        ]
+        if bound == "Equatable":
+            lines.append(
+                f"func {name} <T>(l: T?, r: _OptionalNilComparisonType) -> Bool "
+                f"{{ {active} ? l {other} r : l {text} r }}"
+            )
+        return "\n".join(lines) + "\n"
+    if text in LOGIC:
+        precedence = "LogicalConjunctionPrecedence" if text == "&&" else "LogicalDisjunctionPrecedence"
+        return (
+            f"infix operator {name}: {precedence}\n"
+            f"func {name} (l: Bool, r: @autoclosure () throws -> Bool) rethrows -> Bool "
+            f"{{ try {active} ? l {LOGIC[text]} r() : l {text} r() }}\n"
+        )
+    other = ARITHMETIC[text]
+    return (
+        f"infix operator {name}: AdditionPrecedence\n"
+        f"func {name} <T: AdditiveArithmetic>(l: T, r: T) -> T {{ {active} ? l {other} r : l {text} r }}\n"
+        f"func {name} <I: InstantProtocol>(l: I, r: I.Duration) -> I where I.Duration == Duration "
+        f"{{ l.advanced(by: {active} ? .zero {other} r : .zero {text} r) }}\n"
+    )
 
 
-# MARK: Files
+SUPPORT = f"""import Foundation
 
+let activeMutant = Int(ProcessInfo.processInfo.environment["{SWITCH}"] ?? "") ?? -1
+
+func mutant<T>(_ number: Int, _ original: @autoclosure () throws -> T, _ mutated: @autoclosure () throws -> T)
+    rethrows -> T
+{{ try activeMutant == number ? mutated() : original() }}
+
+func negated(_ number: Int, _ condition: @autoclosure () throws -> Bool) rethrows -> Bool
+{{ try activeMutant == number ? !condition() : condition() }}
+"""
+
+
+def candidates(paths):
+    for path in paths:
+        in_text = False
+        lines = (ROOT / path).read_text().split("\n")
+        for number, line in enumerate(lines, 1):
+            if line.count('"""') % 2 == 1:
+                in_text = not in_text
+                continue
+            if in_text or line.lstrip().startswith("//"):
+                continue
+            for mutation in mutations_of(lines, number - 1):
+                yield Mutation(path, number, line, *mutation)
+
+
+def choose(paths, seed):
+    """Mutations in a random order, at most one a line."""
+    everything = list(candidates(paths))
+    random.Random(seed).shuffle(everything)
+    seen, chosen = set(), []
+    for mutation in everything:
+        place = (mutation.path, mutation.line_number)
+        if place not in seen:
+            seen.add(place)
+            chosen.append(mutation)
+    return chosen
+
+
+# --- The copy with the switches ------------------------------------------------------------------------------------
 
 def git(*arguments):
-    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def changed_files(base):
-    base = base or git("merge-base", "HEAD", "main").strip()
-    return sorted({*git("diff", "--name-only", "--diff-filter=d", base).split()} | {*untracked()})
+def write_if_changed(path, text):
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
-def untracked():
-    return git("ls-files", "--others", "--exclude-standard").split()
-
-
-def copy_package(target):
-    """Brings the copy in line with the package, and touches only files that differ, so that little is built again."""
-    names = {name for name in git("ls-files", "-z", "-co", "--exclude-standard").split("\0") if (ROOT / name).is_file()}
-    for name in names:
-        old, new = target / name, ROOT / name
-        if not old.is_file() or old.read_bytes() != new.read_bytes():
-            old.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(new, old)
-    for folder in ["Sources", "Tests"]:
-        for path in (target / folder).rglob("*"):
-            if path.is_file() and str(path.relative_to(target)) not in names:
+def lay_out(mutants):
+    """Writes the package into the copy, with `mutants`, a dictionary from number to mutation, behind switches."""
+    tracked = set(git("ls-files", "--cached", "--others", "--exclude-standard").split("\n")) - {""}
+    by_path = {}
+    for number, mutation in mutants.items():
+        by_path.setdefault(mutation.path, []).append((number, mutation))
+    support = {}
+    for path in tracked:
+        source = ROOT / path
+        if not source.is_file():
+            continue
+        if path in by_path:
+            lines = source.read_text().split("\n")
+            for number, mutation in by_path[path]:
+                text, needed = mutation.switched(number)
+                line = lines[mutation.line_number - 1]
+                lines[mutation.line_number - 1] = line[: mutation.start] + text + line[mutation.end :]
+                module = path.split("/")[1]
+                support[module] = support.get(module, "") + needed
+            write_if_changed(COPY / path, "\n".join(lines))
+        elif not (COPY / path).exists() or (COPY / path).read_bytes() != source.read_bytes():
+            (COPY / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, COPY / path)
+    modules = {mutation.path.split("/")[1] for mutation in mutants.values()}
+    extra = {f"Sources/{module}/Mutants.swift" for module in modules}
+    for module in modules:
+        write_if_changed(COPY / f"Sources/{module}/Mutants.swift", SUPPORT + support.get(module, ""))
+    for folder in ("Sources", "Tests"):
+        for path in (COPY / folder).rglob("*.swift"):
+            name = str(path.relative_to(COPY))
+            if name not in tracked and name not in extra:
                 path.unlink()
 
 
-def suites_for(file, root):
-    """The test suites that should notice a change of a source file."""
-    parts = pathlib.PurePath(file).parts[1:-1]
-    folders = SUITES.get("/".join(parts)) or [parts[-1]]
-    found = set()
-    for folder in folders:
-        for path in root.glob(f"Tests/*/{folder}/**/*.swift"):
-            found.update(re.findall(r"^[\w@ ]*\b(?:struct|class|actor) (\w+Tests)\b", path.read_text(), re.M))
-    return found
+def build(prefix):
+    """Builds the copy; returns the places of the errors, as (path, line)."""
+    command = [*prefix, "swift", "build", "--build-tests", "--package-path", str(COPY)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    log = done.stdout + done.stderr
+    (WORK / "build.log").write_text(log)
+    if done.returncode == 0:
+        return None
+    places = set()
+    for path, line in re.findall(r"^(\S+\.swift):(\d+):\d+: error:", log, re.M):
+        if path.startswith(str(COPY)):
+            places.add((str(Path(path).relative_to(COPY)), int(line)))
+    return places
 
 
-def filter_for(suites):
-    return rf"\.({'|'.join(sorted(suites))})/"
+def compile_mutants(pool, count, prefix):
+    """`count` mutations of the pool that compile together, by number."""
+    pool = iter(pool)
+    mutants, number, failures = {}, 0, 0
+    while True:
+        # Some will not compile, so it begins with more than are wanted.
+        while len(mutants) < count and failures < 5 or number < count * 4 / 3:
+            mutation = next(pool, None)
+            if not mutation:
+                break
+            mutants[number] = mutation
+            number += 1
+        lay_out(mutants)
+        print(f"building {len(mutants)} mutations", flush=True)
+        places = build(prefix)
+        if places is None:
+            return dict(list(mutants.items())[:count])
+        # An error may be reported a line or two from where its cause is.
+        bad = {n for n, m in mutants.items() if (m.path, m.line_number) in places}
+        if not bad:
+            bad = {n for n, m in mutants.items() if any(m.path == p and abs(m.line_number - l) <= 12 for p, l in places)}
+        if not bad:
+            bad = {n for n, m in mutants.items() if m.path in {p for p, _ in places}}
+        if not bad:
+            sys.exit(f"mutants: the package does not build; see {WORK / 'build.log'}")
+        failures += 1
+        for n in bad:
+            del mutants[n]
 
 
-# MARK: Building and testing
+# --- The runs ------------------------------------------------------------------------------------------------------
+
+def folder_of(path):
+    parts = path.split("/")[1:-1]
+    return "/".join(parts[:2])
+
+
+def filter_of(path, override):
+    if override:
+        return override
+    folder = folder_of(path)
+    module, _, name = folder.partition("/")
+    target = {"EtcdKit": "EtcdKitTests", "EtcdTesting": "EtcdKitTests", "EtcdPatterns": "PatternsTests"}.get(module)
+    if not target:
+        return None
+    names = SUITES.get(folder) or [name]
+    suites = set()
+    for test_folder in names:
+        for file in (ROOT / "Tests" / target / test_folder).rglob("*.swift"):
+            suites |= set(re.findall(r"^(?:@\w+\s+)*(?:final )?(?:struct|class|actor|enum) (\w+Tests)\b", file.read_text(), re.M))
+    return rf"{target}\.({'|'.join(sorted(suites))})(/|$)" if suites else None
 
 
 def descendants(process):
-    """The numbers of a process and all that come of it, but for those that tidy up after a test process."""
+    """The numbers of a process and of all that it has started, but for those that tidy up after it."""
     children, names = {}, {}
     table = subprocess.run(["ps", "-axo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     for row in table.splitlines():
@@ -232,175 +406,117 @@ def descendants(process):
 
 
 def end(process):
-    """Ends a run of tests with all its processes; what it has started is removed by its own reapers."""
+    """Ends a run of tests with all its processes; the files that it has made are removed by its own reapers."""
     for number in descendants(process.pid):
         try:
             os.kill(number, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    process.wait()
 
 
-class Package:
-    """A package that is built and tested again and again."""
+def run(number, test_filter, timeout):
+    """Runs the suites with a mutation switched on, until a test fails; returns what was seen, and the seconds."""
+    environment = dict(os.environ, **{SWITCH: str(number)})
+    command = ["swift", "test", "--skip-build", "--no-parallel", "--package-path", str(COPY), "--filter", test_filter]
+    begun = time.monotonic()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    is_late = threading.Event()
 
-    def __init__(self, root, options):
-        self.root = root
-        self.build_prefix = shlex.split(options.build_prefix)
-        self.test_prefix = shlex.split(options.test_prefix)
+    def give_up():
+        is_late.set()
+        end(process)
 
-    def build(self):
-        """What the compiler says against the package; nil if it builds."""
-        command = [*self.build_prefix, "swift", "build", "--build-tests"]
-        result = subprocess.run(command, cwd=self.root, capture_output=True, text=True)
-        if result.returncode == 0:
-            return None
-        lines = result.stdout.splitlines() + result.stderr.splitlines()
-        return "\n".join([line for line in lines if "error:" in line][:5] or lines[-5:])
-
-    def test(self, pattern, timeout):
-        """Runs tests until the first fails.
-
-        Returns what has failed, or nil, and how long they took. The time begins with the first line of output, which a
-        shell writes, since before it a prefix may wait for its turn.
-        """
-        unbuffered = ["stdbuf", "-oL"] if shutil.which("stdbuf") else []
-        tests = [*unbuffered, "swift", "test", "--skip-build", "--no-parallel", "--filter", pattern]
-        command = [*self.test_prefix, "/bin/sh", "-c", 'echo begun; exec "$@"', "sh", *tests]
-        process = subprocess.Popen(command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        lines = queue.Queue()
-
-        def read():
-            for line in process.stdout:
-                lines.put(line)
-            lines.put(None)
-
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
-        start, last = None, ""
-        failure = None
-        try:
-            while failure is None:
-                try:
-                    line = lines.get(timeout=None if start is None else max(0.01, start + timeout - time.monotonic()))
-                except queue.Empty:
-                    failure = f"the tests did not end within {timeout:.0f} s"
-                    break
-                if line is None:
-                    break
-                start = start or time.monotonic()
-                last = line.strip() or last
-                if re.match(r"✘|.*: error: ", line):
-                    failure = line.strip()
-                if re.search(r"Test run with 0 tests", line):
-                    failure = f"no test is called {pattern}"
-            if failure is None and process.wait() != 0:
-                failure = f"the tests ended with {process.returncode}: {last}"
-        finally:
+    timer = threading.Timer(timeout, give_up)
+    timer.start()
+    seen = None
+    for line in process.stdout:
+        if "Test run with 0 tests" in line:
+            sys.exit(f"mutants: no test matches {test_filter}")
+        if line.startswith("✘ ") and ("recorded an issue" in line or "failed" in line):
+            seen = line[2:].strip()[:160]
             end(process)
-        return failure, time.monotonic() - (start or time.monotonic())
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", nargs="+", metavar="FILE", help="files or folders to change (those that differ from --base)")
-    parser.add_argument("--base", metavar="REVISION", help="where changed files differ from (where this branch left main)")
-    parser.add_argument("--count", type=int, default=20, help="how many mutants to try (20)")
-    parser.add_argument("--minutes", type=float, help="begin no mutant after so many minutes")
-    parser.add_argument("--seed", type=int, help="repeats a choice of mutants (random)")
-    parser.add_argument("--filter", metavar="REGEX", help="the tests to run, in place of those of the folders")
-    parser.add_argument("--list", action="store_true", help="print the mutants, and do nothing")
-    parser.add_argument("--here", action="store_true", help="change the files of this package, and put them back, "
-                        "instead of a copy in .build/mutants")  # fmt: skip
-    for step in ["build", "test"]:
-        name = f"MUTANTS_{step.upper()}_PREFIX"
-        parser.add_argument(f"--{step}-prefix", default=os.environ.get(name, ""), metavar="COMMAND",
-                            help=f"stands before each swift {step}, such as `nice` (${name})")  # fmt: skip
-    return parser.parse_args()
-
-
-def swift_files(options):
-    if not options.files:
-        names = changed_files(options.base)
-    else:
-        paths = [pathlib.Path(file).resolve() for file in options.files]
-        paths = [path for given in paths for path in (given.rglob("*.swift") if given.is_dir() else [given])]
-        names = sorted(str(path.relative_to(ROOT)) for path in paths)
-    return [name for name in names if name.startswith("Sources/") and name.endswith(".swift")]
+            break
+    status = process.wait()
+    timer.cancel()
+    if is_late.is_set():
+        seen = f"did not end within {timeout:.0f} s"
+    elif not seen and status != 0:
+        seen = f"ended with status {status}"
+    return seen, time.monotonic() - begun
 
 
 def main():
-    options = parse()
-    sys.stdout.reconfigure(line_buffering=True)
-    seed = random.randrange(1 << 31) if options.seed is None else options.seed
-    rng = random.Random(seed)
-    files = swift_files(options)
-    if not files:
-        sys.exit("mutants: no Swift file under Sources is to be changed; name some by --files, or a --base")
-    mutants = chosen(files, rng)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", metavar="REVISION", help="mutate what has changed since then (where this branch left main)")
+    parser.add_argument("--files", nargs="+", metavar="FILE", help="mutate these files or folders instead")
+    parser.add_argument("--count", type=int, default=20, help="how many mutations (20)")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30), help="choose the same ones again")
+    parser.add_argument("--list", action="store_true", help="print the mutations, and do nothing")
+    parser.add_argument("--filter", metavar="REGEX", help="run these tests, whatever is mutated")
+    parser.add_argument("--jobs", type=int, default=1, help="how many mutations are tried at once (1)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after so many minutes")
+    parser.add_argument("--goal", type=float, default=90, help="how many of a hundred must be killed (90)")
+    parser.add_argument(
+        "--build-prefix",
+        default=os.environ.get("MUTANTS_BUILD_PREFIX", ""),
+        help="what stands before the build command, such as nice ($MUTANTS_BUILD_PREFIX)",
+    )
+    options = parser.parse_args()
+    begun = time.monotonic()
+
+    if options.files:
+        paths = git("ls-files", "-co", "--exclude-standard", "--", *options.files).split("\n")
+    else:
+        base = options.base or git("merge-base", "HEAD", "main").strip()
+        paths = git("diff", "--name-only", "--diff-filter=d", base, "--", "Sources").split("\n")
+    paths = sorted(p for p in paths if p.endswith(".swift") and filter_of(p, options.filter))
+    if not paths:
+        sys.exit("mutants: no file to mutate")
     if options.list:
-        for file, index, new in mutants:
-            print(f"{file}:{index + 1}: {new.strip() or '(left out)'}")
+        for mutation in choose(paths, options.seed)[: options.count]:
+            print(mutation.describe())
         return
-    root = ROOT if options.here else ROOT / ".build" / "mutants"
-    if not options.here:
-        copy_package(root)
-    filters = {file: options.filter or filter_for(suites_for(file, root)) for file in files}
-    for file in [file for file in files if filters[file] == filter_for([])]:
-        print(f"mutants: no suite belongs to {file}; see SUITES, or give a --filter")
-        files.remove(file)
-    print(f"mutants: {len(files)} files, seed {seed}")
-    package = Package(root, options)
-    if error := package.build():
-        sys.exit(f"mutants: the package does not build:\n{error}")
-    times = {}
-    for pattern in sorted({filters[file] for file in files}):
-        failure, times[pattern] = package.test(pattern, timeout=3600)
-        if failure:
-            sys.exit(f"mutants: the tests fail as it is, with --filter '{pattern}':\n{failure}")
-        print(f"mutants: {pattern} passes in {times[pattern]:.0f} s")
-    run(package, mutants, filters, times, options)
+    WORK.mkdir(exist_ok=True)
+    print(f"{len(paths)} files, seed {options.seed}")
+    mutants = compile_mutants(choose(paths, options.seed), options.count, shlex.split(options.build_prefix))
 
+    filters = {filter_of(m.path, options.filter) for m in mutants.values()}
+    bounds = {}
+    for test_filter in sorted(filters):
+        seen, seconds = run(-1, test_filter, 1800)
+        if seen:
+            seen, seconds = run(-1, test_filter, 1800)
+        print(f"without a mutation: {seen or 'passes'} in {seconds:.0f} s: {test_filter}", flush=True)
+        if not seen:
+            bounds[test_filter] = 3 * seconds + 30
 
-def run(package, mutants, filters, times, options):
-    begin = time.monotonic()
-    survivors, killed, skipped = [], 0, 0
-    for file, index, new in mutants:
-        if killed + len(survivors) >= options.count:
-            break
-        if options.minutes is not None and time.monotonic() - begin > options.minutes * 60:
-            print("mutants: the time is over")
-            break
-        pattern = filters[file]
-        if pattern not in times:
-            continue
-        path = package.root / file
-        original = path.read_text()
-        lines = original.split("\n")
-        before, lines[index] = lines[index], new
-        name = f"{file}:{index + 1}"
-        try:
-            path.write_text("\n".join(lines))
-            if package.build():
-                skipped += 1
-                continue
-            failure, _ = package.test(pattern, timeout=30 + 3 * times[pattern])
-        finally:
-            path.write_text(original)
-        if failure:
-            killed += 1
-            print(f"killed    {name}: {new.strip() or '(left out)'}\n    by {failure[:150]}")
-        else:
-            survivors.append(name)
-            print(f"SURVIVED  {name}\n    before: {before.strip()}\n    after:  {new.strip() or '(left out)'}")
-    print(f"{killed} of {killed + len(survivors)} mutants killed; {skipped} did not compile")
+    results, survivors, lock = {}, [], threading.Lock()
+
+    def attempt(number):
+        mutation = mutants[number]
+        test_filter = filter_of(mutation.path, options.filter)
+        if test_filter not in bounds or time.monotonic() - begun > options.minutes * 60:
+            return
+        seen, seconds = run(number, test_filter, bounds[test_filter])
+        with lock:
+            results[number] = seen
+            if not seen:
+                survivors.append(mutation)
+            print(f"{'killed  ' if seen else 'SURVIVED'} {mutation.describe()}", flush=True)
+            print(f"    {seen or 'no test failed'} ({seconds:.0f} s)", flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(attempt, mutants))
+
+    killed = sum(1 for seen in results.values() if seen)
+    print(f"\n{len(survivors)} survived:")
+    for mutation in survivors:
+        print(mutation.describe())
+    if len(results) < len(mutants):
+        print(f"{len(mutants) - len(results)} were not tried: their suites fail without a mutation, or time was up")
+    print(f"{killed} of {len(results)} mutants killed, seed {options.seed}")
+    sys.exit(0 if results and killed * 100 >= options.goal * len(results) else 1)
 
 
 if __name__ == "__main__":
-    for number in [signal.SIGTERM, signal.SIGHUP]:
-        # So that files are put back, and processes end.
-        signal.signal(number, lambda *_: sys.exit(1))
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(1)
+    main()
