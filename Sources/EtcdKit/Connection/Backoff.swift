@@ -36,7 +36,8 @@ public struct Backoff: Sendable, Hashable {
     /// The chance is a number from 0 to 1.
     package func delay(afterFailures failures: Int, chance: Double = .random(in: 0...1)) -> Duration {
         if failures <= 0 { return .zero }
-        var delay = initial
+        let maximum = maximum.bounded
+        var delay = initial.bounded
         var step = 1
         while step < failures && delay < maximum && multiplier > 1 {
             // Compared first, since a product can be too long for a duration.

@@ -18,6 +18,10 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate let sequence: KeepAliveSequence
         private var handle: Handle?
+        /// How often the renewals had to go on over another stream, as of the newest state.
+        ///
+        /// Between two streams the store may have been replaced by an older one, of which a renewal says nothing.
+        package private(set) var interruptions = 0
 
         fileprivate init(sequence: KeepAliveSequence) { self.sequence = sequence }
 
@@ -47,7 +51,9 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
                 self.handle = handle
             }
             switch try await handle.subscription.next().get() {
-            case .renewed(let renewal): return .active(until: renewal.deadline)
+            case .renewed(let renewal, let interruptions):
+                self.interruptions = interruptions
+                return .active(until: renewal.deadline)
             case .atRisk(let deadline, let cause): return .atRisk(until: deadline, cause)
             }
         }

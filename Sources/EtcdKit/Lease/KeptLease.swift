@@ -13,6 +13,9 @@ final class KeptLease {
     var appointment: DeadlineHeap<KeptLease>.ID?
     /// The place in the queue of renewals that are due.
     var queued: DeadlineHeap<KeptLease>.ID?
+    /// How often its renewals had to go on over another stream.
+    private(set) var interruptions = 0
+    private var streamNumber: Int?
     private var subscriptions: [LeaseSubscription] = []
 
     init(_ id: Lease.ID, granted: Lease?) {
@@ -22,6 +25,12 @@ final class KeptLease {
     }
 
     var isWanted: Bool { !subscriptions.isEmpty }
+
+    /// A renewal is sent on the stream of this number.
+    func travels(on number: Int) {
+        if let streamNumber, streamNumber != number { interruptions += 1 }
+        streamNumber = number
+    }
 
     func add(_ subscription: LeaseSubscription) {
         subscriptions.append(subscription)
@@ -46,7 +55,7 @@ final class KeptLease {
 @EventLoop
 final class LeaseSubscription {
     enum Update: Sendable {
-        case renewed(LeaseRenewal)
+        case renewed(LeaseRenewal, interruptions: Int)
         case atRisk(until: ContinuousClock.Instant, EtcdError?)
     }
 

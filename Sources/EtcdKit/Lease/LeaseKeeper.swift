@@ -15,6 +15,7 @@ final class LeaseKeeper {
     private var agenda = DeadlineHeap<KeptLease>()
     private var timer: (id: EventLoop.Timer, due: ContinuousClock.Instant)?
     private var isClosed = false
+    private var openedStreams = 0
 
     nonisolated init(_ channel: Channel) {
         self.channel = channel
@@ -64,7 +65,7 @@ final class LeaseKeeper {
         }
         while true {
             // That another's interest in the lease is at risk does not end the wait.
-            if case .renewed(let renewal) = try await subscription.next().get() { return renewal }
+            if case .renewed(let renewal, _) = try await subscription.next().get() { return renewal }
         }
     }
 
@@ -99,8 +100,17 @@ final class LeaseKeeper {
         lease.timeToLive = timeToLive
         let deadline = lease.timeline.answered(sent: sent, timeToLive: timeToLive, chance: .random(in: 0...1))
         guard let deadline else { return }
-        lease.publish(.renewed(LeaseRenewal(id: lease.id, timeToLive: timeToLive, deadline: deadline)))
+        let renewal = LeaseRenewal(id: lease.id, timeToLive: timeToLive, deadline: deadline)
+        lease.publish(.renewed(renewal, interruptions: lease.interruptions))
         advance(lease)
+    }
+
+    /// A stream is open.
+    ///
+    /// - Returns: A number that no other has.
+    func numberOfNewStream() -> Int {
+        openedStreams += 1
+        return openedStreams
     }
 
     /// A stream was ended by the server because of this lease perhaps, so it is renewed apart from the others.

@@ -41,6 +41,8 @@ final class LeaseStream {
     private var state = State.idle
     /// Counts attempts to open the stream, so that those that were given up are told from the last.
     private var attempt = 0
+    /// Tells the open stream from all before it.
+    private var number = 0
     private var stallTimer: EventLoop.Timer?
     private var opened = ContinuousClock.now
     private var lastAnswer = ContinuousClock.now
@@ -135,6 +137,7 @@ final class LeaseStream {
         while unanswered.count < Self.window, let first = queue.earliest, let lease = queue.popDue(at: first) {
             lease.queued = nil
             lease.timeline.sent(at: now)
+            lease.travels(on: number)
             unanswered.append(Renewal(lease: lease, sent: now))
             stream.send(Wire.LeaseRequest(id: lease.id.rawValue))
             keeper?.reschedule(lease)
@@ -216,6 +219,7 @@ final class LeaseStream {
                 }
             }
             state = .open(stream, berth)
+            number = keeper?.numberOfNewStream() ?? number
         } catch {
             return failed(EtcdError(error, at: endpoint))
         }

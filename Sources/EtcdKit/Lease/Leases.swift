@@ -169,6 +169,7 @@ extension EtcdClient {
 extension Duration {
     /// The duration in seconds, rounded up.
     fileprivate var wholeSeconds: Int64 {
-        components.seconds + (components.attoseconds > 0 ? 1 : 0)
+        let components = bounded.components
+        return components.seconds + (components.attoseconds > 0 ? 1 : 0)
     }
 }

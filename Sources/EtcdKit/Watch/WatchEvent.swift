@@ -65,10 +65,13 @@ public struct WatchBatch: Sendable, Hashable {
     /// See ``WatchOptions/CompactionPolicy/resync``. Its puts, in the order of keys, have entries as they were read, with
     /// the revisions of their last changes; its deletions, which follow, have the batch's revision.
     public let isResync: Bool
+    /// See ``WatchOptions/reportsInterruptions``.
+    package let isInterruption: Bool
 
-    init(revision: Revision, events: [WatchEvent], isResync: Bool = false) {
+    init(revision: Revision, events: [WatchEvent], isResync: Bool = false, isInterruption: Bool = false) {
         self.revision = revision
         self.events = events
         self.isResync = isResync
+        self.isInterruption = isInterruption
     }
 }

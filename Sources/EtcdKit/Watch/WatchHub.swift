@@ -184,9 +184,13 @@ final class WatchHub {
             // Part of a revision that may be larger than the window, so the window must not wait for its end.
             stream.consume(byteCount)
         case .created:
-            if watcher.confirmed() {
-                let revision = watcher.state.nextRevision
-                channel.context.report(.watchResumed(watcher.range, from: revision, stream.endpoint))
+            let revision = watcher.state.nextRevision
+            let isResumed = watcher.confirmed()
+            if isResumed { channel.context.report(.watchResumed(watcher.range, from: revision, stream.endpoint)) }
+            if watcher.options.reportsInterruptions {
+                // What the watch is to go on from was read before it was started.
+                let isDoubtful = stream.opened > watcher.started || response.header.revision.next < revision
+                if isResumed || isDoubtful { watcher.offer(.interruption(response.header.revision), byteCount: 0) }
             }
             stream.consume(byteCount)
         case .deliver(let events):

@@ -40,7 +40,7 @@ public struct WatchSequence: AsyncSequence, Sendable {
                 if let event = events.popFirst() { return event }
                 switch try await reader.next() {
                 case .events(let next), .resync(let next, at: _): events = next[...]
-                case .progress: break
+                case .progress, .interruption: break
                 }
             }
         }
@@ -90,6 +90,8 @@ public struct WatchBatches: AsyncSequence, Sendable {
                 switch try await reader.next() {
                 case .events(let next): events = next[...]
                 case .progress(let revision): return WatchBatch(revision: revision, events: [])
+                case .interruption(let revision):
+                    return WatchBatch(revision: revision, events: [], isInterruption: true)
                 case .resync(let events, at: let revision):
                     return WatchBatch(revision: revision, events: events, isResync: true)
                 }

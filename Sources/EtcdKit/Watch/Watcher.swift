@@ -9,6 +9,8 @@ final class Watcher {
         case progress(Revision)
         /// How what there is at the revision differs from what the consumer was told.
         case resync([WatchEvent], at: Revision)
+        /// The watch is confirmed at this revision by a store that may not be the one that its first revision is of.
+        case interruption(Revision)
     }
 
     let range: KeyRange
@@ -22,6 +24,7 @@ final class Watcher {
     var hasOwnStream = false
     /// Where the watch is, or was last.
     var endpoint: Endpoint?
+    let started = ContinuousClock.now
     /// When the watch began to wait for a stream.
     var attempt = ContinuousClock.now
     var admission = WatchAdmission()

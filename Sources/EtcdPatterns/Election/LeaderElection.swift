@@ -99,7 +99,7 @@ public struct LeaderElection: Sendable {
     private func enter() async throws -> LeaderTerm? {
         try await source.withSession { session, isOwn in
             let timeToLive = session.lease.timeToLive
-            if drainTime < .zero || drainTime * 2 >= timeToLive {
+            if drainTime < .zero || drainTime.bounded * 2 >= timeToLive {
                 throw EtcdError(.invalidArgument, "a drain time of \(drainTime) for a time to live of \(timeToLive)")
             }
             let queue = KeyQueue(session: session, name: name)

@@ -30,6 +30,7 @@ extension KeyQueue {
     func candidacy(_ role: Role, _ value: Value) -> Candidacy {
         let nonce = String(UInt64.random(in: .min ... .max), radix: 16)
         let key = name + "/" + Key("\(session.lease.id)-\(nonce)")
+        session.witness.uses(key)
         return Candidacy(role == .shared ? key + Key(bytes: Role.suffix) : key, value)
     }
 

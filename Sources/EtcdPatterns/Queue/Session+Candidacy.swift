@@ -57,7 +57,7 @@ extension Session {
             do {
                 // To delete it once more does no harm.
                 _ = try await self.settle(if: isOwn, then: [.delete(key)], until: deadline)
-                if candidacy.hasLooseEnds { self.sweep(key) }
+                if candidacy.hasLooseEnds { self.sweep(key) } else { self.witness.gaveUp(key) }
             } catch {
                 if self.isAlive { await self.abandon(error as? EtcdError) }
             }

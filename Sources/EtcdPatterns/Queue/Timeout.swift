@@ -14,7 +14,7 @@ func withTimeout<Result: Sendable>(
     _ timeout: Duration?,
     _ body: @escaping @Sendable () async throws -> Result?
 ) async throws -> Result? {
-    guard let timeout else { return try await body() }
+    guard let timeout = timeout?.bounded else { return try await body() }
     return try await withThrowingTaskGroup(of: Outcome<Result>.self) { group in
         group.addTask { .finished(try await body()) }
         group.addTask {

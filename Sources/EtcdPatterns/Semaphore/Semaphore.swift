@@ -161,7 +161,7 @@ public struct Semaphore: Sendable {
             }
             guard let slot = claimed.withLock({ $0 }), let revision = slot.createRevision else { return nil }
             // The claim has deleted the place in the queue, of which a straggler may remain.
-            if turn.hasLooseEnds { session.sweep(turn.key) }
+            if turn.hasLooseEnds { session.sweep(turn.key) } else { session.witness.gaveUp(turn.key) }
             let number = slots.number(of: slot.key)
             return LockGrant(hold: Hold(slot, at: revision, in: queue, slot: number, ownsSession: isOwn))
         }

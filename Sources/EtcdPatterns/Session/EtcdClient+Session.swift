@@ -33,9 +33,10 @@ extension EtcdClient {
 
 extension EtcdClient {
     /// Waits for a change in `range` after `revision`, of the kind that `isAwaited` says, or until it cannot be known
-    /// whether there was one.
+    /// whether there was one: after a compaction, and after an interruption, in which the store may have been replaced by
+    /// an older one.
     ///
-    /// - Returns: Whether there was one.
+    /// - Returns: Whether there was one; if not, the caller has to look again.
     @discardableResult
     func awaitChange(
         in range: KeyRange,
@@ -44,9 +45,16 @@ extension EtcdClient {
     ) async throws(EtcdError) -> Bool {
         var options = WatchOptions()
         options.lane = .coordination
-        var events = watch(range, from: revision.next, options: options).makeAsyncIterator()
+        options.reportsInterruptions = true
+        var batches = watch(range, from: revision.next, options: options).batches.makeAsyncIterator()
         do throws(EtcdError) {
-            while let event = try await events.next() { if isAwaited(event) { return true } }
+            while let batch = try await batches.next() {
+                if batch.events.contains(where: isAwaited) { return true }
+                guard batch.isInterruption else { continue }
+                // A member that is behind may be so for a while.
+                if batch.revision < revision { try? await Task.sleep(for: retry.backoff.delay(afterFailures: 1)) }
+                return false
+            }
         } catch {
             if error.code != .compacted { throw error }
         }

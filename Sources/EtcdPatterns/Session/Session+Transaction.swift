@@ -13,11 +13,11 @@ extension Session {
         else: [TransactionOperation] = [],
         timeout: Duration? = nil
     ) async throws(EtcdError) -> TransactionResponse {
-        let floor = newestRevision.withLock { $0 }
+        let floor = witness.position
         do throws(EtcdError) {
             let client = client.with(timeout: timeout ?? client.timeout)
             let response = try await client.transaction(if: conditions, then: then, else: `else`)
-            witness(response.header.revision, floor: floor)
+            if witness.isFall(response.header, below: floor) { tenure.end(CoordinationLoss(.revisionRegressed)) }
             return response
         } catch {
             switch error.code {
@@ -27,12 +27,6 @@ extension Session {
             }
             throw error
         }
-    }
-
-    /// Notes the revision of a linearizable answer, and ends the session if one from before its call was higher.
-    func witness(_ revision: Revision, floor: Revision) {
-        if revision < floor { tenure.end(CoordinationLoss(.revisionRegressed)) }
-        newestRevision.withLock { $0 = max($0, revision) }
     }
 
     /// Reads as ``transaction(if:then:else:timeout:)`` does, for as long as there is no way to the cluster.

@@ -25,8 +25,7 @@ public final class Session: Sendable {
     private let keeping: Task<Void, Never>
     private let sweeper: Sweeper
     private let ending = Lock<Task<Void, Never>?>(nil)
-    /// The highest revision in an answer to a transaction of this session.
-    let newestRevision = Lock(Revision(rawValue: 0))
+    let witness: StoreWitness
 
     /// Opens a session: grants a lease, and keeps it alive from now on.
     ///
@@ -44,8 +43,10 @@ public final class Session: Sendable {
         self.lease = lease
         self.client = client
         self.tenure = tenure
-        sweeper = Sweeper(client)
-        keeping = Task { [news] in await Self.keep(lease, client, tenure, news) }
+        let witness = StoreWitness(reading: Key("\(lease.id)"))
+        self.witness = witness
+        sweeper = Sweeper(client, witness)
+        keeping = Task { [news] in await Self.keep(lease, client, tenure, witness, news) }
     }
 
     deinit {
@@ -84,15 +85,23 @@ public final class Session: Sendable {
     ///
     /// Allows for clocks that differ in speed by a hundredth, and for what lies between a look at the clock and its
     /// consequence.
-    private static func margin(of lease: Lease) -> Duration {
-        lease.timeToLive / 100 + max(lease.timeToLive / 10, .milliseconds(500))
+    static func margin(of timeToLive: Duration) -> Duration {
+        timeToLive / 100 + max(timeToLive / 10, .milliseconds(500))
     }
+
+    private static func margin(of lease: Lease) -> Duration { margin(of: lease.timeToLive) }
 
     // MARK: Renewals
 
-    private static func keep(_ lease: Lease, _ client: EtcdClient, _ tenure: Tenure, _ news: SessionNews) async {
+    private static func keep(
+        _ lease: Lease,
+        _ client: EtcdClient,
+        _ tenure: Tenure,
+        _ witness: StoreWitness,
+        _ news: SessionNews
+    ) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await renew(lease, client, tenure, news) }
+            group.addTask { await renew(lease, client, tenure, witness, news) }
             group.addTask { await tenure.expireInTime() }
             await group.next()
             group.cancelAll()
@@ -102,9 +111,23 @@ public final class Session: Sendable {
         news.send(.lost(tenure.loss ?? CoordinationLoss(.closed)), isLast: true)
     }
 
-    private static func renew(_ lease: Lease, _ client: EtcdClient, _ tenure: Tenure, _ news: SessionNews) async {
+    private static func renew(
+        _ lease: Lease,
+        _ client: EtcdClient,
+        _ tenure: Tenure,
+        _ witness: StoreWitness,
+        _ news: SessionNews
+    ) async {
         do throws(EtcdError) {
-            for try await state in client.leases.keepAlive(lease) {
+            var states = client.leases.keepAlive(lease).makeAsyncIterator()
+            var interruptions = 0
+            while let state = try await states.next() {
+                if states.interruptions != interruptions {
+                    interruptions = states.interruptions
+                    // The renewal counts only once it is clear that it was made at the store that is known.
+                    let loss = await witness.examine(client, attempt: attemptTimeout(lease, client))
+                    if let loss { return tenure.end(loss) }
+                }
                 let deadline = state.deadline - margin(of: lease)
                 guard tenure.extend(to: deadline) else { return }
                 switch state {
@@ -158,7 +181,11 @@ public final class Session: Sendable {
     }
 
     /// How long one attempt of several may take.
-    var attemptTimeout: Duration { min(client.timeout, max(.seconds(1), lease.timeToLive / 3)) }
+    var attemptTimeout: Duration { Self.attemptTimeout(lease, client) }
+
+    private static func attemptTimeout(_ lease: Lease, _ client: EtcdClient) -> Duration {
+        min(client.timeout, max(.seconds(1), lease.timeToLive / 3))
+    }
 
     // MARK: Keys that were given up
 

@@ -13,10 +13,12 @@ final class Sweeper: Sendable {
     }
 
     private let client: EtcdClient
+    private let witness: StoreWitness
     private let state = Lock(State())
 
-    init(_ client: EtcdClient) {
+    init(_ client: EtcdClient, _ witness: StoreWitness) {
         self.client = client
+        self.witness = witness
     }
 
     deinit {
@@ -25,7 +27,7 @@ final class Sweeper: Sendable {
 
     /// Deletes a key that will not come to be again.
     func delete(_ key: Key) {
-        run(key) { client in await Self.delete(key, client) }
+        run(key) { [witness] client in if await Self.delete(key, client) { witness.gaveUp(key) } }
     }
 
     /// Deletes a key now and whenever it comes to be: a put whose outcome is unknown may take effect after its key was
@@ -45,7 +47,7 @@ final class Sweeper: Sendable {
                         try await client.range(.prefix(prefix), options: options)
                     }
                     for entry in response.entries where keys.contains(entry.key) {
-                        await Self.delete(entry.key, client)
+                        _ = await Self.delete(entry.key, client)
                     }
                     try await client.awaitChange(in: .prefix(prefix), after: response.header.revision) { event in
                         event.kind == .put && keys.contains(event.key)
@@ -57,11 +59,12 @@ final class Sweeper: Sendable {
         }
     }
 
-    private static func delete(_ key: Key, _ client: EtcdClient) async {
-        // What cannot be deleted goes with the lease.
-        _ = try? await client.insist(attempt: client.timeout) { client throws(EtcdError) in
+    /// Deletes a key; what cannot be deleted goes with the lease.
+    private static func delete(_ key: Key, _ client: EtcdClient) async -> Bool {
+        let response = try? await client.insist(attempt: client.timeout) { client throws(EtcdError) in
             try await client.delete(key)
         }
+        return response != nil
     }
 
     /// Runs `body` in place of what has run under the name before.

@@ -18,6 +18,8 @@ final class ElectionFaultRun: Sendable {
     let judgesByAnswers: Bool
     private let history = Lock(TermHistory())
     private let tally = Lock<[String: Int]>([:])
+    /// The run has failed, so nothing is worth waiting for.
+    private let isGivenUp = Lock(false)
 
     init(_ field: ElectionField, seed: UInt64 = 1, judgesByAnswers: Bool = false) {
         self.field = field
@@ -33,10 +35,17 @@ final class ElectionFaultRun: Sendable {
                 group.addTask { await self.work(contender) }
             }
             group.addTask { await self.sample() }
-            try await eventually("somebody leads") { self.field.leader != nil }
-            try await faults()
-            for contender in field.contenders { await contender.heal() }
-            try await eventually(within: .seconds(60), "somebody leads in the end") { self.field.leader != nil }
+            do {
+                try await eventually("somebody leads") { self.field.leader != nil }
+                try await faults()
+                await heal()
+                try await eventually(within: .seconds(60), "somebody leads in the end") { self.field.leader != nil }
+            } catch {
+                // The candidates have to end, too, for which they need a way to the cluster or no hope of an answer.
+                isGivenUp.withLock { $0 = true }
+                await heal()
+                throw error
+            }
             group.cancelAll()
         }
         try await field.witness.put("work", "end")
@@ -46,6 +55,11 @@ final class ElectionFaultRun: Sendable {
             history.withLock { $0.writes.append(token) }
         }
         return history.withLock { $0 }
+    }
+
+    private func heal() async {
+        for contender in field.contenders { await contender.heal() }
+        for member in field.cluster.members { member.thaw() }
     }
 
     /// How often what happened.
@@ -101,7 +115,7 @@ final class ElectionFaultRun: Sendable {
 
     /// When the server says that the term is over.
     private func refutation(of token: Revision, _ contender: Contender) async -> ContinuousClock.Instant {
-        while true {
+        while !isGivenUp.withLock({ $0 }) {
             do {
                 if try await contender.election.leader()?.fencingToken != token { return .now }
             } catch {
@@ -109,6 +123,7 @@ final class ElectionFaultRun: Sendable {
             }
             try? await Task.sleep(for: .milliseconds(5))
         }
+        return .now
     }
 
     /// Writes while it leads, and a bit longer.

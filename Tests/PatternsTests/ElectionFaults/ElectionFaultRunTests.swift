@@ -51,6 +51,23 @@ struct ElectionFaultRunTests {
         if !judgesByAnswers { #expect(history.violations == []) }
     }
 
+    @Test("a run that fails while a leader is cut off ends", .timeLimit(.minutes(2)))
+    func failure() async throws {
+        struct Failure: Error {}
+        await #expect(throws: Failure.self) {
+            try await ElectionField.lend { field in
+                let run = ElectionFaultRun(field, judgesByAnswers: true)
+                _ = try await run.play {
+                    guard let leader = field.leader else { return }
+                    await leader.start(.cutOff)
+                    // Now it asks for an answer that does not come.
+                    try await eventually(within: .seconds(30), "it has lost its term") { !leader.election.isLeader }
+                    throw Failure()
+                }
+            }
+        }
+    }
+
     @Test("a leadership is handed over in a round trip, not in a time to live", .timeLimit(.minutes(2)))
     func handOver() async throws {
         try await withLiveClient { client, name in

@@ -79,19 +79,22 @@ struct StoreChangeTests {
     }
 
     @Test("of answers that overtake each other none is taken for one of an older store")
-    func overtaking() async throws {
-        try await withLiveClient { client, _ in
-            let session = try await Session(client)
-            session.witness(100, floor: 0)
-            // This was asked before the other was answered.
-            session.witness(90, floor: 80)
-            #expect(session.isAlive)
-            session.witness(100, floor: 100)
-            #expect(session.isAlive)
-            session.witness(99, floor: 100)
-            #expect(session.tenure.loss?.reason == .revisionRegressed)
-            await session.close()
+    func overtaking() {
+        let witness = StoreWitness(reading: "k")
+        func isFall(_ revision: Int64, _ term: UInt64, below floor: (Int64, UInt64)) -> Bool {
+            var header = ResponseHeader()
+            (header.revision, header.raftTerm) = (Revision(rawValue: revision), term)
+            return witness.isFall(header, below: .init(revision: Revision(rawValue: floor.0), term: floor.1))
         }
+        #expect(!isFall(100, 3, below: (0, 0)))
+        // This was asked before the other was answered.
+        #expect(!isFall(90, 2, below: (80, 2)))
+        #expect(witness.position.revision == 100 && witness.position.term == 3)
+        #expect(!isFall(100, 3, below: (100, 3)))
+        #expect(isFall(99, 3, below: (100, 3)))
+        #expect(isFall(100, 2, below: (100, 3)))
+        // A header that says nothing says nothing.
+        #expect(!isFall(0, 0, below: (100, 3)))
     }
 
     @Test("a time to live that leaves no time for a second renewal is refused, whatever the server would grant")

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// What a session knows of the store, by which it sees that the store was restored from a backup that does not know as
+/// much.
+///
+/// Three things show that. The revision or the term of Raft is lower than in an answer before the question. Or a key that
+/// the session has given up is there again: once the restored store has grown, its revision may be as high as before. It
+/// is enough to look for the last such key, since a restoration that undoes an earlier deletion undoes the last one, too.
+/// A restoration that undoes a put is seen by who holds the key.
+final class StoreWitness: Sendable {
+    /// What never falls from one linearizable answer to a later one.
+    struct Position: Sendable {
+        var revision: Revision = 0
+        var term: UInt64 = 0
+    }
+
+    private struct State {
+        var position = Position()
+        /// A key that the session may read.
+        var readable: Key
+        /// The last key that was deleted and will not come to be again.
+        var givenUp: Key?
+    }
+
+    private let state: Lock<State>
+
+    /// A witness that reads `key` as long as it knows no other.
+    init(reading key: Key) { state = Lock(State(readable: key)) }
+
+    /// The highest that was seen so far.
+    var position: Position { state.withLock { $0.position } }
+
+    /// The session uses a key of its own.
+    func uses(_ key: Key) { state.withLock { $0.readable = key } }
+
+    /// A key of the session is not in the store, and will not come to be again.
+    func gaveUp(_ key: Key) { state.withLock { $0.givenUp = key } }
+
+    /// Notes the header of a linearizable answer.
+    ///
+    /// - Parameter floor: The position before its question.
+    /// - Returns: Whether the store is younger than that.
+    func isFall(_ header: ResponseHeader, below floor: Position) -> Bool {
+        state.withLock { state in
+            state.position.revision = max(state.position.revision, header.revision)
+            state.position.term = max(state.position.term, header.raftTerm)
+        }
+        // Zero stands for nothing said.
+        return (1..<max(floor.revision.rawValue, 1)).contains(header.revision.rawValue)
+            || (1..<max(floor.term, 1)).contains(header.raftTerm)
+    }
+
+    /// Looks at the store once it can be reached, and tells why it cannot be relied on any more, if so.
+    func examine(_ client: EtcdClient, attempt: Duration) async -> CoordinationLoss? {
+        let (floor, key, givenUp) = state.withLock { ($0.position, $0.givenUp ?? $0.readable, $0.givenUp) }
+        var options = RangeOptions()
+        options.keysOnly = true
+        do throws(EtcdError) {
+            let response = try await client.insist(attempt: attempt) { [options] client throws(EtcdError) in
+                try await client.range(.key(key), options: options)
+            }
+            let isBack = key == givenUp && !response.entries.isEmpty
+            return isFall(response.header, below: floor) || isBack ? CoordinationLoss(.revisionRegressed) : nil
+        } catch {
+            // Who may not read, or is cancelled, sees nothing.
+            return error.code == .clusterMismatch ? CoordinationLoss(.clusterChanged, cause: error) : nil
+        }
+    }
+}
