@@ -41,6 +41,7 @@ final class HTTP2Connection {
     private var isFlushScheduled = false
     private var hasReceived = false
     private var keepalive: EventLoop.Timer?
+    let opened = ContinuousClock.now
     private(set) var lastReceived = ContinuousClock.now
     private var pingSent: ContinuousClock.Instant?
 

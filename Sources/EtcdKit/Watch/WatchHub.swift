@@ -189,7 +189,7 @@ final class WatchHub {
             if isResumed { channel.context.report(.watchResumed(watcher.range, from: revision, stream.endpoint)) }
             if watcher.options.reportsInterruptions {
                 // What the watch is to go on from was read before it was started.
-                let isDoubtful = stream.opened > watcher.started || response.header.revision.next < revision
+                let isDoubtful = stream.connectionOpened > watcher.started || response.header.revision.next < revision
                 if isResumed || isDoubtful { watcher.offer(.interruption(response.header.revision), byteCount: 0) }
             }
             stream.consume(byteCount)

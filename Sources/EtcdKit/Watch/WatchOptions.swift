@@ -43,8 +43,8 @@ public struct WatchOptions: Sendable, Hashable {
 
     /// Which of the client's shared streams the watch travels on.
     package var lane = Lane.bulk
-    /// Reports, as a batch without events, that the watch was interrupted, begins on a stream that was opened for it, or is
-    /// confirmed by a member that is behind.
+    /// Reports, as a batch without events, that the watch was interrupted, begins on a connection that was opened later,
+    /// or is confirmed by a member that is behind.
     ///
     /// In all three cases the store may have been replaced by an older one, which shows in no other way: its events are
     /// of revisions before the watch's first. The revision of the batch is that of the store.

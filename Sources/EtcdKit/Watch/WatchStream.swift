@@ -55,6 +55,9 @@ final class WatchStream {
         scheduleProbe()
     }
 
+    /// When the connection was opened, which the member has served without an end since.
+    var connectionOpened: ContinuousClock.Instant { connection.opened }
+
     /// The stream has ended with its connection.
     var isCutOff: Bool {
         if case .closed = connection.state { true } else { false }
