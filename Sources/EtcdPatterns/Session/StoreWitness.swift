@@ -40,7 +40,9 @@ final class StoreWitness: Sendable {
 
     /// Notes the header of a linearizable answer.
     ///
-    /// - Parameter floor: The position before its question.
+    /// - Parameters:
+    ///   - header: The header.
+    ///   - floor: The position before the question.
     /// - Returns: Whether the store is younger than that.
     func isFall(_ header: ResponseHeader, below floor: Position) -> Bool {
         state.withLock { state in
