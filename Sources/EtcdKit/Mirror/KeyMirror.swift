@@ -40,8 +40,13 @@ public final class KeyMirror: Sendable {
     /// revision is 0.
     public var snapshot: MirrorSnapshot { follower.feed.read(\.snapshot) }
 
-    /// Which snapshot ``snapshot`` is, for who keeps something that was made of it.
-    package var version: MirrorVersion { follower.feed.read { $0.version } }
+    /// ``snapshot``, and which one it is, for those who keep something that was made of it.
+    package var current: (version: MirrorVersion, snapshot: MirrorSnapshot) {
+        follower.feed.read { ($0.version, $0.snapshot) }
+    }
+
+    /// When the first list was complete; nil before.
+    package var listedSince: ContinuousClock.Instant? { follower.feed.read(\.listedSince) }
 
     /// Every change of the store that was made before this instant is in ``snapshot``; nil before the first list.
     ///

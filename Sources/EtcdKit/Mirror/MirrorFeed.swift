@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tells the snapshots of a mirror apart, also those of a store that was restored.
-package struct MirrorVersion: Sendable, Equatable {
+/// Tells the snapshots of a mirror apart, also those of a store that was restored, in the order in which they come.
+package struct MirrorVersion: Sendable, Equatable, Comparable {
     let list: Int
     let revision: Revision
+
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.list, left.revision) < (right.list, right.revision)
+    }
 }
 
 /// A mirror as its readers and the task that keeps it current share it.
@@ -14,6 +18,8 @@ final class MirrorFeed: Sendable {
         var currentAsOf: ContinuousClock.Instant?
         /// How long the mirror waits between two checks.
         var checkPause: Duration
+        /// When the first list was complete.
+        var listedSince: ContinuousClock.Instant?
         /// The entries must be listed anew.
         var isListDue = false
         /// Why there will be no more changes.
@@ -67,6 +73,7 @@ final class MirrorFeed: Sendable {
         update { content in
             publish(content.state.replace(with: entries, at: header), to: &content)
             content.currentAsOf = instant
+            content.listedSince = content.listedSince ?? .now
             content.isListDue = false
         }
     }

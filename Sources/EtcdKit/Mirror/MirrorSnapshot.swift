@@ -22,6 +22,15 @@ public struct MirrorSnapshot: Sendable, Equatable {
         self.init(range: range, revision: revision, content: SortedEntries(entries))
     }
 
+    /// The snapshot with other entries under some keys; nil for none.
+    package func replacing(_ entries: some Sequence<(Key, KeyValue?)>) -> MirrorSnapshot {
+        var content = content
+        for (key, entry) in entries {
+            if let entry { content.put(entry) } else { content.remove(key) }
+        }
+        return MirrorSnapshot(range: range, revision: revision, content: content)
+    }
+
     /// How many entries there are.
     public var count: Int { content.count }
 

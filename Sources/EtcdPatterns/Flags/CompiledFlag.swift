@@ -81,11 +81,13 @@ final class CompiledFlag: Sendable {
         switch serving {
         case .variant(let variant): return .variant(try Self.variant(variant, definition, name))
         case .split(let split):
+            if let mistake = split.mistake { throw FlagError(name, .invalidDefinition, mistake) }
             var variants: [Variant] = []
             for part in split.parts { variants.append(try variant(part.variant, definition, name)) }
             guard let rollout = Rollout(split.parts.map(\.weight)) else {
                 let weights = split.parts.map { String($0.weight) }.joined(separator: ", ")
-                throw FlagError(name, .invalidDefinition, "the weights \(weights) make no split")
+                let rule = "none may be negative, and their sum is from 1 to \(Int32.max)"
+                throw FlagError(name, .invalidDefinition, "the weights \(weights) make no split: \(rule)")
             }
             return .split(rollout, variants, attribute: split.attribute ?? FlagContext.targetingKeyName)
         }

@@ -77,8 +77,10 @@ extension FeatureFlag: Codable {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
             return Value(bytes: Array(try encoder.encode(self)))
+        } catch EncodingError.invalidValue(_, let context) {
+            throw FlagError(name, .invalidDefinition, context.debugDescription)
         } catch {
-            throw FlagError(name, .invalidDefinition, "it has a number that JSON does not have")
+            throw FlagError(name, .invalidDefinition, "\(error)")
         }
     }
 
@@ -171,6 +173,10 @@ extension FeatureFlag.Serving: Codable {
             var container = encoder.singleValueContainer()
             try container.encode(name)
         case .split(let split):
+            if let mistake = split.mistake {
+                let context = EncodingError.Context(codingPath: encoder.codingPath, debugDescription: mistake)
+                throw EncodingError.invalidValue(split, context)
+            }
             var fields = encoder.container(keyedBy: AnyCodingKey.self)
             try fields.encodeIfPresent(split.parts, "split")
             try fields.encodeIfPresent(split.attribute, "by")

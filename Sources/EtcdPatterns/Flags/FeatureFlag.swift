@@ -96,7 +96,8 @@ public struct FeatureFlag: Sendable, Hashable {
         /// Whoever has it keeps it while the percentage grows.
         ///
         /// - Parameters:
-        ///   - percentage: From 0 to 100, with up to three decimal places.
+        ///   - percentage: From 0 to 100, with up to three decimal places. With another, the flag cannot be set, and one that
+        ///     is evaluated without etcd has the caller's default.
         ///   - variant: What the lucky ones get.
         ///   - other: What the others get.
         ///   - attribute: By what to tell them apart, such as an organization; nil for the targeting key.
@@ -107,8 +108,15 @@ public struct FeatureFlag: Sendable, Hashable {
             otherwise other: String = "off",
             by attribute: String? = nil
         ) -> Serving {
-            let share = Int(exactly: (max(0, min(100, percentage)) * 1000).rounded()) ?? 0
-            return .split([variant: share, other: 100_000 - share], by: attribute)
+            // A number that is none is in no range.
+            let isPercentage = (0...100).contains(percentage)
+            let share = isPercentage ? Int((percentage * 1000).rounded()) : 0
+            let parts = [
+                Split.Part(variant: variant, weight: share), Split.Part(variant: other, weight: 100_000 - share),
+            ]
+            var split = Split(parts: parts, attribute: attribute)
+            if !isPercentage { split.mistake = "the percentage \(percentage) is not from 0 to 100" }
+            return .split(split)
         }
 
         /// Variants for parts of all users, or of what else they are told apart by.
@@ -145,7 +153,9 @@ public struct FeatureFlag: Sendable, Hashable {
         }
 
         /// The parts, in the order in which they lie side by side.
-        public var parts: [Part]
+        public var parts: [Part] { didSet { mistake = nil } }
+        /// Why there are no such parts.
+        var mistake: String?
         /// By what users are told apart; nil for the targeting key.
         public var attribute: String?
 

@@ -34,8 +34,11 @@ extension FeatureFlags {
     ///   require it; ``EtcdError``.
     public func set(_ name: String, to flag: FeatureFlag) async throws {
         let key = try key(of: name)
-        try check(flag, name)
-        try await client.put(key, try flag.stored(as: name))
+        let value = try flag.stored(as: name)
+        try await client.atomically { transaction in
+            try await check(flag, name, &transaction)
+            transaction.put(key, value)
+        }
         await catchUp()
     }
 
@@ -55,11 +58,7 @@ extension FeatureFlags {
     ///   read, or there is a mistake in the new one; ``EtcdError``.
     @discardableResult
     public func update(_ name: String, _ change: (inout FeatureFlag) throws -> Void) async throws -> FeatureFlag {
-        try await edit(name, orElse: nil) { flag in
-            let old = flag
-            try change(&flag)
-            if flag != old { try check(flag, name) }
-        }
+        try await edit(name, orElse: nil, isChecked: true, change)
     }
 
     /// Removes a flag.
@@ -83,14 +82,32 @@ extension FeatureFlags {
         return key
     }
 
-    private func check(_ flag: FeatureFlag, _ name: String) throws(FlagError) {
-        if let error = snapshot.error(of: try CompiledFlag(flag, name: name)) { throw error }
+    /// Refuses a definition with a mistake, or with prerequisites that cannot be met.
+    ///
+    /// All flags that it requires, directly or not, are read by the transaction, and so are conditions of its commit. Of
+    /// two edits at the same time that would make a circle together, one is repeated, and finds it.
+    private func check(_ flag: FeatureFlag, _ name: String, _ transaction: inout AtomicTransaction) async throws {
+        let compiled = try CompiledFlag(flag, name: name)
+        if let mistake = compiled.mistake { throw mistake }
+        var required = [name: compiled.prerequisites.map(\.flag)]
+        var seen: Set<String> = [name]
+        var open = required[name] ?? []
+        while let other = open.popLast() {
+            guard seen.insert(other).inserted else { continue }
+            if seen.count > PrerequisiteCheck.maximumVisits { throw PrerequisiteCheck.requiresTooMany(name) }
+            guard let value = try await transaction.get(self.name + "/" + Key(other))?.value else { continue }
+            let prerequisites = FlagDefinition(value, name: other).prerequisites
+            required[other] = prerequisites
+            open += prerequisites
+        }
+        if let error = PrerequisiteCheck.error(of: name, { required[$0] }) { throw error }
     }
 
     @discardableResult
     private func edit(
         _ name: String,
         orElse missing: FeatureFlag?,
+        isChecked: Bool = false,
         _ change: (inout FeatureFlag) throws -> Void
     ) async throws -> FeatureFlag {
         let key = try key(of: name)
@@ -99,7 +116,11 @@ extension FeatureFlags {
             let old = try value.map { value throws(FlagError) in try FeatureFlag(value, of: name) }
             guard var flag = old ?? missing else { throw FlagError(name, .flagNotFound, "there is no such flag") }
             try change(&flag)
-            if flag != old { transaction.put(key, try flag.stored(as: name)) }
+            if flag != old {
+                let value = try flag.stored(as: name)
+                if isChecked { try await check(flag, name, &transaction) }
+                transaction.put(key, value)
+            }
             return flag
         }
         await catchUp()

@@ -11,7 +11,8 @@ public import EtcdKit
 /// ```
 ///
 /// Definitions are under `<name>/`, and all of them are mirrored: an evaluation reads nothing and waits for nothing. When
-/// etcd is out of reach, flags stay as they are, and evaluations say so by the reason ``FlagReason/stale``.
+/// etcd is out of reach, flags stay as they are, and evaluations say so by the reason ``FlagReason/stale``. When it is out of
+/// reach at the start, flags have the caller's defaults until it is reached; ``source`` tells.
 ///
 /// A definition that cannot be read harms no other: its flag has the caller's default, and ``FlagSnapshot/errors`` tells.
 public final class FeatureFlags: Sendable {
@@ -20,25 +21,29 @@ public final class FeatureFlags: Sendable {
     let client: EtcdClient
     let mirror: KeyMirror
     private let staleAfter: Duration
-    /// The definitions as they were read last, and of which entries.
-    private let read: Lock<(version: MirrorVersion, snapshot: FlagSnapshot)>
+    private let start = ContinuousClock.now
+    private let cache = FlagCache()
 
     /// Reads all flags, and follows them until ``close()``, or until this is dropped.
     ///
-    /// When it returns, all flags are known: none is its default for want of a connection.
+    /// When it returns, all flags are known, unless etcd was not reached within `initialWait`. Then it goes on trying, and
+    /// until it succeeds, flags have the caller's defaults; see ``source``.
     ///
     /// - Parameters:
     ///   - name: The keys of the flags begin with this and a slash.
     ///   - client: The way to the cluster.
     ///   - staleAfter: How long etcd may be out of reach before evaluations say that they may be out of date.
-    /// - Throws: ``EtcdError`` when the flags cannot be read.
+    ///   - initialWait: How long to wait for etcd before it starts without flags.
+    /// - Throws: ``EtcdError`` when the flags cannot be read for a reason that does not pass by itself, such as
+    ///   `permissionDenied`; `emptyKey` and `invalidArgument` for a name that cannot be one.
     public convenience init(
         _ name: Key,
         client: EtcdClient,
-        staleAfter: Duration = .seconds(30)
+        staleAfter: Duration = .seconds(30),
+        initialWait: Duration = .seconds(5)
     ) async throws(EtcdError) {
         try Self.check(name)
-        let options = Self.options(staleAfter)
+        let options = Self.options(staleAfter, initialWait)
         let mirror = try await client.mirror(of: .prefix(name + "/"), options: options)
         self.init(name, client, mirror, staleAfter)
     }
@@ -48,8 +53,6 @@ public final class FeatureFlags: Sendable {
         self.client = client
         self.mirror = mirror
         self.staleAfter = staleAfter
-        let version = mirror.version
-        read = Lock((version, FlagSnapshot(mirror.snapshot, under: name + "/", reusing: nil)))
     }
 
     static func check(_ name: Key) throws(EtcdError) {
@@ -57,8 +60,9 @@ public final class FeatureFlags: Sendable {
     }
 
     /// Checks often enough that flags which can be checked are never taken for old.
-    static func options(_ staleAfter: Duration) -> MirrorOptions {
+    static func options(_ staleAfter: Duration, _ initialWait: Duration) -> MirrorOptions {
         var options = MirrorOptions()
+        options.initialWait = initialWait
         options.checkInterval = max(.milliseconds(100), min(options.checkInterval, staleAfter / 3))
         return options
     }
@@ -70,16 +74,15 @@ public final class FeatureFlags: Sendable {
 
     /// The flags as they are known, to evaluate several of them at one revision.
     ///
-    /// Only the first to ask after a change reads the definitions that have changed.
+    /// Taking them costs nothing. A definition that has changed is read by the first evaluation that needs it, and no other
+    /// evaluation waits for that.
     public var snapshot: FlagSnapshot {
-        read.withLock { read in
-            let version = mirror.version
-            if version != read.version {
-                read = (version, FlagSnapshot(mirror.snapshot, under: name + "/", reusing: read.snapshot))
-            }
-            return read.snapshot
-        }
+        let (version, entries) = mirror.current
+        return FlagSnapshot(StoredFlags(entries: entries, version: version, prefix: name + "/", cache: cache))
     }
+
+    /// How many definitions were read.
+    var readCount: Int { cache.readCount }
 
     /// Whether a flag is on.
     ///
@@ -132,12 +135,16 @@ public final class FeatureFlags: Sendable {
     /// What is wrong with definitions, in the order of the names of the flags.
     public var errors: [FlagError] { snapshot.errors }
 
-    /// Whether flags may be out of date: etcd was out of reach for too long, or changes are not followed any more.
+    /// Where the flags come from: from etcd, or from nowhere yet, so that callers' defaults count.
+    public var source: StateSource { mirror.listedSince.map { .etcd(since: $0) } ?? .nothing(since: start) }
+
+    /// Whether flags may be out of date: etcd was out of reach for too long, or was not reached yet, or changes are not
+    /// followed any more.
     public var isStale: Bool { mirror.failure != nil || mirror.staleness.map { $0 > staleAfter } ?? true }
 
     /// Why changes are not followed any more; nil as long as they are.
     public var failure: EtcdError? { mirror.failure }
 
-    /// All flags, and then those that change, revision by revision.
+    /// All flags, as soon as they are known, and then those that change, revision by revision.
     public var changes: FlagChanges { FlagChanges(base: mirror.changes, prefix: name + "/") }
 }

@@ -48,6 +48,8 @@ public struct FlagError: Error, Sendable, Hashable, CustomStringConvertible {
 
         /// There is no flag of this name.
         public static let flagNotFound = Self(description: "FLAG_NOT_FOUND")
+        /// Flags are not known yet, since etcd was not reached.
+        public static let notReady = Self(description: "PROVIDER_NOT_READY")
         /// The definition, or a rule in it, cannot be understood: correct it.
         public static let invalidDefinition = Self(description: "PARSE_ERROR")
         /// The flag is of another type than asked for.

@@ -11,81 +11,53 @@ public import EtcdKit
 /// print(flags.isEnabled("new-ui", for: FlagContext("user-7")))
 /// ```
 public struct FlagSnapshot: Sendable {
-    private enum Content: Sendable {
-        case flag(CompiledFlag)
-        case faulty(FlagError)
+    private enum Flags: Sendable {
+        case made([String: (definition: FlagDefinition, prerequisiteError: FlagError?)])
+        case stored(StoredFlags)
     }
 
-    private struct Entry: Sendable {
-        /// What the content was made of.
-        var source: KeyValue?
-        let content: Content
-    }
-
-    /// The revision of the store; 0 for a snapshot that was made of definitions.
+    /// The revision of the store; 0 for a snapshot that was made of definitions, or before etcd was reached.
     public let revision: Revision
-    private var entries: [String: Entry]
-    /// What is wrong with the prerequisites of flags.
-    private var prerequisiteErrors: [String: FlagError] = [:]
+    private let flags: Flags
 
     /// Makes a snapshot of definitions.
     ///
     /// - Parameter flags: The flags by their names.
     public init(_ flags: [String: FeatureFlag]) {
         revision = 0
-        entries = [:]
-        for (name, flag) in flags { entries[name] = Entry(source: nil, content: Self.content(flag, name)) }
-        checkPrerequisites()
+        let definitions = flags.reduce(into: [:]) { $0[$1.key] = FlagDefinition($1.value, name: $1.key) }
+        let made = definitions.map { name, definition in
+            (name, (definition, PrerequisiteCheck.error(of: name) { definitions[$0]?.prerequisites }))
+        }
+        self.flags = .made(Dictionary(made) { $1 })
     }
 
-    /// Makes a snapshot of stored definitions, of which those are not read again that `old` has.
-    init(_ mirror: MirrorSnapshot, under prefix: Key, reusing old: FlagSnapshot?) {
-        revision = mirror.revision
-        entries = Dictionary(minimumCapacity: mirror.count)
-        for source in mirror {
-            let name = source.key.flagName(under: prefix)
-            if let entry = old?.entries[name], entry.source == source {
-                entries[name] = entry
-                continue
-            }
-            let content: Content
-            do throws(FlagError) {
-                content = Self.content(try FeatureFlag(source.value, of: name), name)
-            } catch {
-                content = .faulty(error)
-            }
-            entries[name] = Entry(source: source, content: content)
-        }
-        checkPrerequisites()
-    }
-
-    private static func content(_ flag: FeatureFlag, _ name: String) -> Content {
-        do throws(FlagError) {
-            return .flag(try CompiledFlag(flag, name: name))
-        } catch {
-            return .faulty(error)
-        }
+    init(_ flags: StoredFlags) {
+        revision = flags.entries.revision
+        self.flags = .stored(flags)
     }
 
     // MARK: What there is
 
-    /// The definitions of all flags that have a usable one, by name.
-    public var allFlags: [String: FeatureFlag] {
-        entries.compactMapValues { entry in
-            if case .flag(let flag) = entry.content { flag.definition } else { nil }
+    /// All flags, each with what is wrong with it.
+    private var all: [(name: String, definition: FlagDefinition, error: FlagError?)] {
+        switch flags {
+        case .made(let flags): flags.map { ($0, $1.definition, $1.prerequisiteError ?? $1.definition.error) }
+        case .stored(let flags): flags.all
         }
     }
 
-    /// What is wrong with definitions, in the order of the names of the flags.
-    public var errors: [FlagError] {
-        let errors = entries.compactMap { name, entry in
-            switch entry.content {
-            case .flag(let flag): prerequisiteErrors[name] ?? flag.mistake
-            case .faulty(let error): error
-            }
-        }
-        return errors.sorted { $0.flag < $1.flag }
+    /// The definitions of all flags that have a usable one, by name.
+    ///
+    /// All definitions are read for it that were not evaluated before, so the time for it grows with their number.
+    public var allFlags: [String: FeatureFlag] {
+        Dictionary(all.compactMap { flag in flag.definition.flag.map { (flag.name, $0.definition) } }) { $1 }
     }
+
+    /// What is wrong with definitions, in the order of the names of the flags.
+    ///
+    /// All definitions are read for it that were not evaluated before, so the time for it grows with their number.
+    public var errors: [FlagError] { all.compactMap(\.error).sorted { $0.flag < $1.flag } }
 
     // MARK: Evaluation
 
@@ -159,34 +131,38 @@ public struct FlagSnapshot: Sendable {
         for context: FlagContext,
         trace: inout [String]?
     ) -> CompiledFlag.Outcome {
-        switch entries[name]?.content {
+        switch definition(of: name) {
         case nil:
-            let error = FlagError(name, .flagNotFound, "there is no such flag")
+            let error =
+                isKnown
+                ? FlagError(name, .flagNotFound, "there is no such flag")
+                : FlagError(name, .notReady, "flags are not known yet, since etcd was not reached")
             return CompiledFlag.Outcome(variant: nil, reason: .error, error: error)
         case .faulty(let error): return CompiledFlag.Outcome(variant: nil, reason: .error, error: error)
         case .flag(let flag):
-            if !flag.prerequisites.isEmpty, let error = prerequisiteErrors[name] { return flag.unusable(error) }
+            if !flag.prerequisites.isEmpty, let error = prerequisiteError(of: name) { return flag.unusable(error) }
             return flag.evaluate(for: context, trace: &trace) { other, trace in
                 outcome(other, for: context, trace: &trace)
             }
         }
     }
 
-    // MARK: Prerequisites
-
-    private mutating func checkPrerequisites() {
-        let required = entries.mapValues { entry -> [String] in
-            if case .flag(let flag) = entry.content { flag.prerequisites.map(\.flag) } else { [] }
-        }
-        var check = PrerequisiteCheck(flags: required)
-        prerequisiteErrors = check.errors()
+    /// It is known which flags there are.
+    private var isKnown: Bool {
+        if case .stored(let flags) = flags { flags.isListed } else { true }
     }
 
-    /// What would be wrong with a flag if it were added.
-    func error(of flag: CompiledFlag) -> FlagError? {
-        var copy = self
-        copy.entries[flag.name] = Entry(source: nil, content: .flag(flag))
-        copy.checkPrerequisites()
-        return flag.mistake ?? copy.prerequisiteErrors[flag.name]
+    private func definition(of name: String) -> FlagDefinition? {
+        switch flags {
+        case .made(let flags): flags[name]?.definition
+        case .stored(let flags): flags.definition(of: name)
+        }
+    }
+
+    private func prerequisiteError(of name: String) -> FlagError? {
+        switch flags {
+        case .made(let flags): flags[name]?.prerequisiteError
+        case .stored(let flags): flags.prerequisiteError(of: name)
+        }
     }
 }

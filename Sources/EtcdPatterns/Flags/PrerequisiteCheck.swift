@@ -1,43 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds flags that require themselves, or too much.
+/// Finds flags that require themselves, too much, or what there is not.
 ///
 /// Each flag is looked at by itself, so what is found does not depend on an order: all flags of a circle have an error,
 /// and what is evaluated for the others is bounded.
 struct PrerequisiteCheck {
     /// How many flags may be evaluated for one.
-    private static let maximumVisits = 100
+    static let maximumVisits = 100
 
-    /// All flags, each with those that it requires.
-    private let flags: [String: [String]]
+    /// What is wrong with the prerequisites of a flag.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the flag.
+    ///   - required: The flags that a flag requires; nil if there is no such flag.
+    /// - Returns: The error of the flag itself; nil if all is well.
+    static func error(of name: String, _ required: (String) -> [String]?) -> FlagError? {
+        var check = PrerequisiteCheck()
+        let missing = required(name)?.first { required($0) == nil }.map { "it requires \($0), which there is not" }
+        return (missing ?? check.obstacle(at: name, required)).map { FlagError(name, .prerequisite, $0) }
+    }
+
+    static func requiresTooMany(_ name: String) -> FlagError {
+        FlagError(name, .prerequisite, tooMany)
+    }
+
+    private static let tooMany = "it requires more than \(maximumVisits) flags"
+
     private var path: [String] = []
     private var visits = 0
 
-    init(flags: [String: [String]]) { self.flags = flags }
-
-    /// What is wrong with flags, by their names.
-    mutating func errors() -> [String: FlagError] {
-        var errors: [String: FlagError] = [:]
-        for (name, required) in flags where !required.isEmpty {
-            visits = 0
-            let missing = required.first { flags[$0] == nil }.map { "it requires \($0), which there is not" }
-            guard let message = missing ?? obstacle(at: name) else { continue }
-            errors[name] = FlagError(name, .prerequisite, message)
-        }
-        return errors
-    }
-
-    private mutating func obstacle(at name: String) -> String? {
+    private mutating func obstacle(at name: String, _ flags: (String) -> [String]?) -> String? {
         visits += 1
-        if visits > Self.maximumVisits { return "it requires more than \(Self.maximumVisits) flags" }
+        if visits > Self.maximumVisits { return Self.tooMany }
         path.append(name)
         defer { path.removeLast() }
-        for required in flags[name] ?? [] {
+        for required in flags(name) ?? [] {
             if required == path.first {
                 return "it requires itself: \((path + [required]).joined(separator: " requires "))"
             }
             // A circle that does not lead back to the flag is for its members to tell.
-            if !path.contains(required), let obstacle = obstacle(at: required) { return obstacle }
+            if !path.contains(required), let obstacle = obstacle(at: required, flags) { return obstacle }
         }
         return nil
     }

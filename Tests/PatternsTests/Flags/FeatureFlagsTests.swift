@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
 import EtcdTesting
 import Testing
 
+@testable import EtcdKit
 @testable import EtcdPatterns
 
 @Suite("Feature flags in etcd", .timeLimit(.minutes(2)))
@@ -95,21 +95,126 @@ struct FeatureFlagsTests {
         }
     }
 
-    @Test("flags that were there before are known at the start; etcd that is not there is an error, and no default")
+    @Test("flags that were there before are known at the start")
     func start() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/plain", "true")
             try await client.put(name + "/deep/name", #"{"serve": "off"}"#)
             try await client.put(name + "2/other", "true")
+            let start = ContinuousClock.now
             let flags = try await FeatureFlags(name, client: client)
             #expect(flags.isEnabled("plain") && flags.allFlags.keys.sorted() == ["deep/name", "plain"])
             #expect(flags.evaluate("plain", default: false).reason == .static)
+            if case .etcd(let since) = flags.source { #expect(since >= start) } else { Issue.record() }
+        }
+    }
+
+    @Test("without etcd at the start flags have the caller's defaults, say so, and are known when etcd is there")
+    func offlineStart() async throws {
+        try await withLiveClient { writer, name in
+            try await writer.put(name + "/plain", "true")
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in
                 await proxy.refuseConnections()
-                try await withEtcdClient(endpoints: proxy.endpoint) { client in
-                    await #expect(throws: EtcdError.self) {
-                        try await FeatureFlags(name, client: client.with(timeout: .milliseconds(500)))
+                var configuration = try EtcdClient.Configuration(endpoints: proxy.endpoint)
+                configuration.backoff.maximum = .milliseconds(100)
+                try await withEtcdClient(configuration) { client in
+                    let start = ContinuousClock.now
+                    try await client.withFeatureFlags(name, initialWait: .milliseconds(300)) { flags in
+                        #expect(start.duration(to: .now) >= .milliseconds(300))
+                        if case .nothing(let since) = flags.source { #expect(since >= start) } else { Issue.record() }
+                        #expect(flags.isStale && flags.allFlags.isEmpty && flags.value("plain", default: 7) == 7)
+                        let evaluation = flags.evaluate("plain", default: true)
+                        #expect(evaluation.value && evaluation.reason == .error)
+                        #expect(evaluation.error?.code == .notReady)
+                        var changes = flags.changes.makeAsyncIterator()
+                        try await proxy.acceptConnections()
+                        #expect(try await changes.next()?.updated == ["plain"])
+                        #expect(flags.isEnabled("plain") && flags.source.isEtcd && !flags.isStale)
+                        #expect(flags.source.since > start)
+                        #expect(flags.evaluate("missing", default: 1).error?.code == .flagNotFound)
                     }
+                }
+            }
+            await writer.close()
+            await expectError(.clientClosed) { try await FeatureFlags(name, client: writer) }
+        }
+    }
+
+    @Test("of two edits that would make a circle together, the second is refused, whenever it comes")
+    func circle() async throws {
+        let endpoint = try await liveEndpoint()
+        try await withLiveClient { client, name in
+            let flags = try await FeatureFlags(name, client: client)
+            var refused = (own: 0, other: 0)
+            for request in 1... {
+                for flag in ["a", "b", "c"] { try await flags.set(flag, to: FeatureFlag()) }
+                // a requires b, which requires c, which requires a.
+                try await flags.update("b") { $0.prerequisites = ["c": "on"] }
+                let other = Lock<Result<Void, any Error>?>(nil)
+                let interrupted = try InterruptedClient(endpoint, after: request) {
+                    let result = await Task {
+                        _ = try await flags.update("a") { $0.prerequisites = ["b": "on"] }
+                    }.result
+                    other.withLock { $0 = result }
+                }
+                let editor = try await FeatureFlags(name, client: interrupted.client)
+                let own = await Task {
+                    var flag = FeatureFlag()
+                    flag.prerequisites = ["a": "on"]
+                    try await editor.set("c", to: flag)
+                }.result
+                await editor.close()
+                await interrupted.client.close()
+                guard interrupted.hasRun, let other = other.withLock({ $0 }) else { break }
+                let errors = [own, other].map { result -> FlagError? in
+                    if case .failure(let error) = result { error as? FlagError } else { nil }
+                }
+                #expect(errors.compactMap { $0?.code } == [.prerequisite], "after request \(request): \(own) \(other)")
+                if errors[0] != nil { refused.own += 1 } else { refused.other += 1 }
+                _ = try await flags.mirror.consistentSnapshot()
+                #expect(flags.errors.isEmpty, "after request \(request)")
+            }
+            // The control: each was first, and not only before the other had begun.
+            #expect(refused.own > 0 && refused.other > 0, "\(refused)")
+        }
+    }
+
+    @Test("names that would mix keys are refused at the door", arguments: ["/", "a/", "a//b", "/a"])
+    func names(name: String) async throws {
+        try await withLiveClient { client, prefix in
+            if name != "/a" {
+                await expectError(.invalidArgument) { try await FeatureFlags(Key(name), client: client) }
+            }
+            try await client.withFeatureFlags(prefix) { flags in
+                await expectError(.invalidArgument) { try await flags.enable(name) }
+                await expectError(.invalidArgument) { try await flags.set(name, to: FeatureFlag()) }
+                await expectError(.invalidArgument) { try await flags.remove(name) }
+            }
+        }
+    }
+
+    @Test(
+        "a percentage or weights that are none are refused, and in the store they are an error",
+        .timeLimit(.minutes(1))
+    )
+    func percentages() async throws {
+        try await withLiveClient { client, name in
+            try await client.withFeatureFlags(name) { flags in
+                for percentage in [.nan, -0.001, 100.001, .infinity, -.infinity] as [Double] {
+                    let flag = FeatureFlag(serve: .percentage(percentage))
+                    let error = await #expect(throws: FlagError.self) { try await flags.set("new", to: flag) }
+                    #expect(error?.code == .invalidDefinition)
+                    #expect(error?.message.contains("percentage \(percentage) is not from 0 to 100") == true)
+                }
+                #expect(try await client.get(name + "/new") == nil)
+                for weights in [[-1, 2], [0, 0], [1 << 31, 1]] {
+                    let split =
+                        #"[{"variant": "on", "weight": \#(weights[0])}, {"variant": "off", "weight": \#(weights[1])}]"#
+                    let put = try await client.put(name + "/new", Value(#"{"serve": {"split": \#(split)}}"#))
+                    try await flags.mirror.waitUntil(revision: put.header.revision)
+                    let evaluation = flags.evaluate("new", default: false, for: FlagContext("ann"))
+                    #expect(!evaluation.value && evaluation.error?.code == .invalidDefinition)
+                    #expect(evaluation.error?.message.contains("make no split") == true)
                 }
             }
         }

@@ -71,6 +71,22 @@ struct RolloutTests {
         #expect(!lucky(10, group: "10").isSubset(of: lucky(20, group: "20")))
     }
 
+    @Test(
+        "what is no percentage turns a flag on for nobody, and is not written",
+        arguments: [.nan, -1, 101, .infinity]
+    )
+    func noPercentage(percentage: Double) {
+        #expect(lucky(percentage).isEmpty)
+        let flag = FeatureFlag(serve: .percentage(percentage))
+        let evaluation = FlagSnapshot(["flag": flag]).evaluate("flag", default: false, for: FlagContext("user-1"))
+        #expect(evaluation.variant == nil && evaluation.error?.code == .invalidDefinition)
+        #expect(throws: EncodingError.self) { try JSONEncoder().encode(flag) }
+        // Parts that are given then are those that count.
+        guard case .split(var split) = flag.serving else { return }
+        split.parts = [.init(variant: "on", weight: 1)]
+        #expect(FlagSnapshot(["flag": FeatureFlag(serve: .split(split))]).isEnabled("flag", for: FlagContext("user-1")))
+    }
+
     @Test("a part of several that grows at the expense of the next keeps its users, whatever the sum of the weights")
     func severalParts() throws {
         func members(_ part: Int, _ weights: [Int]) throws -> Set<String> {

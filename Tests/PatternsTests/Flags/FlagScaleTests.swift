@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Evaluation among many flags", .serialized, .timeLimit(.minutes(5)))
+struct FlagScaleTests {
+    /// The shortest time that an evaluation takes which is the first after a change, of `count` flags.
+    private func cost(of count: Int) async throws -> Duration {
+        try await withLiveClient { client, name in
+            for start in stride(from: 0, to: count, by: 100) {
+                try await client.transaction(
+                    then: (start..<min(start + 100, count)).map { .put(name + "/flag-\($0)", #"{"serve": "on"}"#) }
+                )
+            }
+            return try await client.withFeatureFlags(name) { flags in
+                #expect(flags.readCount == 0, "none was evaluated")
+                for number in 0..<10 { #expect(flags.isEnabled("flag-\(number)")) }
+                #expect(flags.readCount == 10)
+                var shortest = Duration.seconds(60)
+                for round in 0..<20 {
+                    let value = Value(#"{"enabled": \#(round % 2 == 1)}"#)
+                    let revision = try await client.put(name + "/flag-0", value).header.revision
+                    try await flags.mirror.waitUntil(revision: revision)
+                    let start = ContinuousClock.now
+                    let isOn = flags.isEnabled("flag-0")
+                    shortest = min(shortest, start.duration(to: .now))
+                    #expect(isOn == (round % 2 == 1))
+                    #expect(flags.isEnabled("flag-9"))
+                    #expect(flags.readCount == 11 + round, "only what has changed is read")
+                }
+                #expect(flags.allFlags.count == count && flags.errors.isEmpty)
+                #expect(flags.readCount == count + 20, "what was read before is not read again")
+                return shortest
+            }
+        }
+    }
+
+    @Test("the first evaluation after a change costs the same among 10,000 flags as among 100")
+    func cost() async throws {
+        let (few, many) = (try await cost(of: 100), try await cost(of: 10_000))
+        #expect(many < few * 20, "\(few) among 100, \(many) among 10,000")
+    }
+
+    // MARK: What is kept
+
+    private let cache = FlagCache()
+
+    private func flags(_ values: [Key: Value], at revision: Revision, list: Int = 1) -> FlagSnapshot {
+        let entries = values.map { KeyValue("f/" + $0, $1, at: revision) }
+        let mirror = MirrorSnapshot(range: .prefix("f/"), revision: revision, entries: entries)
+        let version = MirrorVersion(list: list, revision: revision)
+        return FlagSnapshot(StoredFlags(entries: mirror, version: version, prefix: "f/", cache: cache))
+    }
+
+    @Test("an older snapshot stays what it was, whatever was read for newer ones, also after a restoration")
+    func olderSnapshots() {
+        let old = flags(["a": "true", "b": #"{"requires": {"a": "on"}}"#], at: 5)
+        let new = flags(["a": "false", "b": #"{"requires": {"c": "on"}}"#], at: 6)
+        let restored = flags(["a": "true"], at: 6, list: 2)
+        for _ in 0..<3 {
+            #expect(old.isEnabled("a") && old.isEnabled("b"))
+            #expect(!new.isEnabled("a") && new.evaluate("b", default: true).error?.code == .prerequisite)
+            #expect(restored.isEnabled("a") && restored.evaluate("b", default: true).error?.code == .flagNotFound)
+        }
+        #expect(new.errors.map(\.flag) == ["b"] && old.errors.isEmpty && restored.errors.isEmpty)
+    }
+
+    @Test("what was read of flags that are gone does not add up")
+    func bound() {
+        for round in 0..<1000 {
+            let snapshot = flags(["flag-\(round)": "true"], at: Revision(rawValue: Int64(round + 1)))
+            #expect(snapshot.isEnabled("flag-\(round)"))
+        }
+        #expect(cache.count <= 200)
+    }
+
+    @Test("evaluations at the same time as changes are each of one revision", .timeLimit(.minutes(1)))
+    func concurrency() async {
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    for round in 1...2000 {
+                        let isOn = round % 2 == 0
+                        let values: [Key: Value] = [
+                            "a": isOn ? "true" : "false", "b": #"{"requires": {"a": "\#(isOn ? "on" : "off")"}}"#,
+                        ]
+                        let snapshot = flags(values, at: Revision(rawValue: Int64(round)))
+                        #expect(snapshot.isEnabled("a") == isOn && snapshot.isEnabled("b"))
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a name that is no text is reported, and no flag")
+    func names() {
+        let snapshot = flags([Key(bytes: [0xff]): "true", "a": "true"], at: 1)
+        #expect(snapshot.allFlags.keys.sorted() == ["a"])
+        #expect(snapshot.errors.map(\.code) == [.invalidDefinition])
+    }
+
+    @Test("names that only look the same are those of two flags")
+    func canonicalNames() {
+        let snapshot = flags(["e\u{301}": "true", "\u{e9}": "false"], at: 1)
+        for _ in 0..<2 { #expect(snapshot.isEnabled("e\u{301}") && !snapshot.isEnabled("\u{e9}")) }
+    }
+}
