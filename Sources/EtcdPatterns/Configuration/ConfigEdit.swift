@@ -5,31 +5,18 @@ import Foundation
 
 /// A change of a configuration under way: what ``ConfigManager/change(_:)`` lends to its closure.
 ///
-/// Reads go to etcd; what was read must not have changed before the commit. Writes are kept until the closure has
-/// returned; reads see them before.
+/// Reads are of the state as it was in etcd when the closure began; what was read must not have changed before the commit.
+/// Writes are kept until the closure has returned; reads see them before.
 public struct ConfigEdit: Sendable {
-    private(set) var transaction: AtomicTransaction
-    /// What is to be written; nil for a deletion.
-    private(set) var writes: [Key: Value?] = [:]
+    private let content: MirrorSnapshot
     private let layout: ConfigLayout
+    private var reads: Set<Key> = []
+    /// What is to be written, by the keys within the configuration; nil for a deletion.
+    private(set) var writes: [Key: Value?] = [:]
 
-    /// A state is in effect that is not in the plain keys yet, which must be first.
-    struct Pending: Error {}
-
-    init(_ transaction: AtomicTransaction, _ layout: ConfigLayout) {
-        self.transaction = transaction
+    init(_ content: MirrorSnapshot, _ layout: ConfigLayout) {
+        self.content = content
         self.layout = layout
-    }
-
-    /// Makes it a condition that the plain keys are what counts.
-    mutating func begin() async throws {
-        if try await transaction.get(layout.pointer) != nil { throw Pending() }
-    }
-
-    /// Leaves a trace of deletions.
-    mutating func end() {
-        let deleted = writes.filter { $0.value == nil }.keys.max()
-        if let deleted { transaction.put(layout.deletion, Value(bytes: deleted.bytes)) }
     }
 
     // MARK: Reading
@@ -40,12 +27,20 @@ public struct ConfigEdit: Sendable {
     ///   - key: The key within the configuration.
     ///   - type: The wanted type.
     /// - Returns: The value; nil if there is none.
-    /// - Throws: ``ConfigError`` with the code `wrongType` or `invalidKey`; ``EtcdError``, which is to be let pass.
+    /// - Throws: ``ConfigError`` with the code `wrongType` or `invalidKey`.
     public mutating func value<Wanted: ConfigValue>(
         _ key: Key,
         as type: Wanted.Type = Wanted.self
-    ) async throws -> Wanted? {
-        guard let stored = try await transaction.get(try layout.full(key))?.value else { return nil }
+    ) throws(ConfigError) -> Wanted? {
+        let full = try layout.full(key)
+        let current: Value?
+        if let written = writes[key] {
+            current = written
+        } else {
+            reads.insert(full)
+            current = content[full]?.value
+        }
+        guard let stored = current else { return nil }
         guard let value = Wanted(stored: stored) else { throw ConfigError.wrongType(key, stored, wanted: "\(type)") }
         return value
     }
@@ -59,7 +54,7 @@ public struct ConfigEdit: Sendable {
     ///   - value: The value.
     /// - Throws: ``ConfigError`` with the code `invalidKey`, or if the value could not be read back.
     public mutating func set(_ key: Key, _ value: some ConfigValue) throws(ConfigError) {
-        try put(key, try Self.readable(key, value))
+        try write(key, try Self.readable(key, value))
     }
 
     /// Sets a value to JSON when the change is committed.
@@ -69,21 +64,46 @@ public struct ConfigEdit: Sendable {
     ///   - value: What to encode.
     /// - Throws: ``ConfigError`` with the code `invalidKey`; what the encoder throws.
     public mutating func set(_ key: Key, encoding value: some Encodable) throws {
-        try put(key, try Self.encoded(value))
+        try write(key, try Self.encoded(value))
     }
 
     /// Deletes a value when the change is committed.
     ///
     /// - Parameter key: The key within the configuration; it need not have a value.
     /// - Throws: ``ConfigError`` with the code `invalidKey`.
-    public mutating func delete(_ key: Key) throws(ConfigError) {
-        transaction.delete(try layout.full(key))
-        writes.updateValue(nil, forKey: key)
+    public mutating func delete(_ key: Key) throws(ConfigError) { try write(key, nil) }
+
+    /// Sets a value to its stored form, or deletes it.
+    mutating func write(_ key: Key, _ value: Value?) throws(ConfigError) {
+        _ = try layout.full(key)
+        writes.updateValue(value, forKey: key)
     }
 
-    private mutating func put(_ key: Key, _ value: Value) throws(ConfigError) {
-        transaction.put(try layout.full(key), value)
-        writes.updateValue(value, forKey: key)
+    // MARK: Committing
+
+    /// The configuration as it is after the change.
+    var result: ConfigSnapshot { ConfigSnapshot(content, layout).applying(writes) }
+
+    /// What must hold for the change to be made: that what was read is as it was, or all, for a state that was validated.
+    func conditions(isValidated: Bool) -> [Compare] {
+        let reads = reads.sorted().map { Compare.Target.modRevision($0) == content[$0]?.modRevision ?? 0 }
+        if !isValidated { return [.isMissing(layout.pointer)] + reads }
+        let isUnchanged = layout.isUnchanged(since: content)
+        return isUnchanged.prefix(max(3, ConfigLayout.maximumConditions - reads.count)) + reads
+    }
+
+    var operations: [TransactionOperation] {
+        get throws(ConfigError) {
+            var operations: [TransactionOperation] = []
+            for (key, value) in writes {
+                let full = try layout.full(key)
+                operations.append(value.map { .put(full, $0) } ?? .delete(full))
+            }
+            // Leaves a trace of deletions.
+            let deleted = writes.filter { $0.value == nil }.keys.max()
+            if let deleted { operations.append(.put(layout.deletion, Value(bytes: deleted.bytes))) }
+            return operations
+        }
     }
 
     // MARK: Stored values

@@ -19,7 +19,8 @@ public struct ConfigError: Error, Sendable, CustomStringConvertible {
         public static let wrongType = Self(description: "wrongType")
         /// A validator refuses the configuration.
         public static let invalid = Self(description: "invalid")
-        /// The key is empty, or begins with a dot, as the library's own keys do; or the name of a snapshot is empty.
+        /// The key is empty, or one that only the library itself may have (a part of it begins with a dot, or ends in
+        /// `.snapshots`); or the name of a snapshot is empty.
         public static let invalidKey = Self(description: "invalidKey")
         /// Somebody has changed the configuration meanwhile, so nothing was done.
         public static let conflict = Self(description: "conflict")
@@ -31,6 +32,8 @@ public struct ConfigError: Error, Sendable, CustomStringConvertible {
         public static let damaged = Self(description: "damaged")
         /// The file with the last state is older than it may be.
         public static let tooOld = Self(description: "tooOld")
+        /// The file with the last state could not be written.
+        public static let fileNotWritten = Self(description: "fileNotWritten")
         /// All readers see what was restored, but the plain keys do not have it all yet; the next change sees to that.
         public static let unfinished = Self(description: "unfinished")
     }

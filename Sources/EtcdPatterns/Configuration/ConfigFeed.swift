@@ -7,6 +7,8 @@ final class ConfigFeed: Sendable {
     struct Content {
         /// The last good state.
         var current: ConfigSnapshot
+        /// Where it comes from.
+        var source: StateSource
         /// How often there was another good state.
         fileprivate(set) var goodStates = 0
         /// What was looked at last, good or not.
@@ -17,30 +19,28 @@ final class ConfigFeed: Sendable {
         fileprivate(set) var rejections = 0
         /// Why the store is not followed at the moment; nil if it is.
         var failure: EtcdError?
-        /// Why the file could not be written; nil if it was.
-        var fileFailure: EtcdError?
+        /// Why the file could not be read at the start, or written; nil if it was.
+        var fileFailure: ConfigError?
         var mirror: KeyMirror?
-        var clusterID: UInt64 = 0
+        /// The cluster that the state is of, once it was asked for.
+        var clusterID: UInt64?
         var isClosed = false
         fileprivate var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
         fileprivate var lastListener = 0
 
-        init(_ current: ConfigSnapshot, judged: MirrorSnapshot? = nil, rejection: ConfigRejection? = nil) {
+        init(_ current: ConfigSnapshot, from source: StateSource) {
             self.current = current
-            self.judged = judged
-            self.rejection = rejection
-            lastRejection = rejection
+            self.source = source
         }
 
-        /// Notes what has become of a state.
-        mutating func note(_ verdict: Result<ConfigSnapshot, ConfigError>, of state: MirrorSnapshot) {
+        /// Notes what has become of a state; it is news if a value is different.
+        mutating func note(_ verdict: Result<ConfigSnapshot, ConfigError>, isNews: Bool, of state: MirrorSnapshot) {
             judged = state
             switch verdict {
             case .success(let snapshot):
-                // A value that was put again as it was is no news, and neither is its copy.
-                let isNews = current.isFromFile || !snapshot.hasSameValues(as: current)
                 rejection = nil
                 current = snapshot
+                if !source.isEtcd { source = .etcd(since: .now) }
                 if isNews { goodStates += 1 }
             case .failure(let error):
                 rejection = ConfigRejection(revision: state.revision, error: error)

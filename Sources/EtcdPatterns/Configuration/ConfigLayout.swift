@@ -4,16 +4,25 @@ import EtcdKit
 
 /// Where a configuration has its keys.
 ///
-/// A value is under `<name>/<key>`, so that anybody can put it. The library's own keys begin with `<name>/.`:
+/// A value is under `<name>/<key>`, so that anybody can put it. The library's own keys have a part, between slashes, that
+/// begins with a dot, or one that ends in `.snapshots` and is not the last:
 ///
 /// - `<name>/.restore` is there while a large state that is in effect is not in the plain keys yet; see ``Restorer``.
 /// - `<name>/.restore/<id>/<number>` are the pieces of such a state.
 /// - `<name>/.deletion` is put with each deletion, which leaves nothing else that can be compared; its value is the key.
+/// - `<name>.snapshots/…` are the snapshots; see ``SnapshotManager``.
+///
+/// No such key is a value, wherever it stands: so one configuration can lie within another, as `config/app` within
+/// `config`, whose values are then those of both.
 struct ConfigLayout: Sendable, Hashable {
     let name: Key
 
     init(_ name: Key) throws(EtcdError) {
         try name.checkName(of: "configuration")
+        if Self.isReserved(name + "/") {
+            let rule = "a part of it begins with a dot or ends in \".snapshots\", as only the library's own keys do"
+            throw EtcdError(.invalidArgument, "\"\(name)\" cannot be the name of a configuration: \(rule)")
+        }
         self.name = name
     }
 
@@ -26,22 +35,17 @@ struct ConfigLayout: Sendable, Hashable {
     /// Staged states, also those that were given up.
     var stages: Key { pointer + "/" }
     var deletion: Key { base + ".deletion" }
-    /// All keys but the pointer and the staged states.
-    var guarded: [KeyRange] {
-        // A zero follows a slash.
-        [.between(base, pointer), .between(pointer + "0", name + "0")]
-    }
+    /// What the keys of snapshots begin with.
+    var snapshots: Key { name + ".snapshots/" }
 
-    /// The value that was changed last, or the trace of a deletion.
-    func newestChange(in content: MirrorSnapshot) -> KeyValue? {
-        content.filter { key($0.key) != nil || $0.key == deletion }.max { $0.modRevision < $1.modRevision }
-    }
+    // MARK: Values
 
     /// The key in etcd of a key within the configuration.
     func full(_ key: Key) throws(ConfigError) -> Key {
         if key.bytes.isEmpty { throw ConfigError(.invalidKey, "the key is empty", key: key) }
-        if key.hasPrefix(".") {
-            throw ConfigError(.invalidKey, "\"\(key)\" begins with a dot, as only the library's own keys do", key: key)
+        if Self.isReserved(key) {
+            let rule = "begins with a dot, or ends in \".snapshots\", as only in the library's own keys"
+            throw ConfigError(.invalidKey, "a part of \"\(key)\" \(rule)", key: key)
         }
         return base + key
     }
@@ -50,6 +54,57 @@ struct ConfigLayout: Sendable, Hashable {
     func key(_ full: Key) -> Key? {
         guard full.hasPrefix(base) else { return nil }
         let key = Key(bytes: Array(full.bytes.dropFirst(base.bytes.count)))
-        return key.bytes.isEmpty || key.hasPrefix(".") ? nil : key
+        return key.bytes.isEmpty || Self.isReserved(key) ? nil : key
     }
+
+    private static let (dot, slash) = (UInt8(ascii: "."), UInt8(ascii: "/"))
+    private static let snapshotsEnding = Array(".snapshots".utf8)
+
+    /// Whether a key, or what it begins with, is one of the library's own.
+    private static func isReserved(_ key: Key) -> Bool {
+        var previous = slash
+        for (index, byte) in key.bytes.enumerated() {
+            if byte == dot && previous == slash { return true }
+            if byte == slash, key.bytes[..<index].suffix(snapshotsEnding.count).elementsEqual(snapshotsEnding) {
+                return true
+            }
+            previous = byte
+        }
+        return false
+    }
+
+    // MARK: Changes
+
+    /// The value that was changed last, or the trace of a deletion.
+    func newestChange(in content: MirrorSnapshot) -> KeyValue? {
+        content.filter { key($0.key) != nil || $0.key.hasSuffix("/.deletion") }.max { $0.modRevision < $1.modRevision }
+    }
+
+    /// How many conditions one transaction can have, a little less than etcd allows with its default settings.
+    static let maximumConditions = 120
+
+    /// What holds as long as the configuration is as in `content`; the first three are needed in any case.
+    ///
+    /// A deletion by this library puts a key; of others, it is seen where there are not too many keys to ask for each.
+    func isUnchanged(since content: MirrorSnapshot) -> [Compare] {
+        // A zero follows a slash. The pieces of staged states change nothing.
+        let ranges: [KeyRange] = [.between(base, pointer), .between(pointer + "0", name + "0")]
+        let conditions = [.isMissing(pointer)] + ranges.map { .modRevision(in: $0) < content.revision.next }
+        let keys = content.map(\.key).filter { key($0) != nil }
+        let hasRoom = conditions.count + keys.count <= Self.maximumConditions
+        return hasRoom ? conditions + keys.map { .exists($0) } : conditions
+    }
+
+    /// Configurations within this one, of which large states are in effect that are not in their plain keys yet.
+    func pendingInside(_ content: MirrorSnapshot) -> [ConfigLayout] {
+        let suffix: Key = "/.restore"
+        return content.compactMap { entry in
+            guard entry.key != pointer, entry.key.hasSuffix(suffix) else { return nil }
+            return try? ConfigLayout(Key(bytes: Array(entry.key.bytes.dropLast(suffix.bytes.count))))
+        }
+    }
+}
+
+extension Key {
+    fileprivate func hasSuffix(_ suffix: Key) -> Bool { bytes.suffix(suffix.bytes.count).elementsEqual(suffix.bytes) }
 }

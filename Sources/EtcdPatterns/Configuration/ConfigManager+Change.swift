@@ -3,6 +3,7 @@
 public import EtcdKit
 
 // Each change is visible in the manager's own snapshot when it returns, unless the watch lags by more than a call may take.
+// With a validator, each is committed only if nothing in the configuration has changed since the state that was validated.
 extension ConfigManager {
     /// Sets a value.
     ///
@@ -11,7 +12,8 @@ extension ConfigManager {
     ///   - value: The value.
     /// - Returns: The revision of the change.
     /// - Throws: ``ConfigError`` with the code `invalidKey`, or when the validator refuses the result or the value could
-    ///   not be read back, after which nothing was changed; ``EtcdError``, among its codes `ambiguous`.
+    ///   not be read back, after which nothing was changed; ``EtcdError``, among its codes `ambiguous`, and with a
+    ///   validator `transactionConflict`.
     @discardableResult
     public func set(_ key: Key, _ value: some ConfigValue) async throws -> Revision {
         try await put(key, try ConfigEdit.readable(key, value))
@@ -31,7 +33,9 @@ extension ConfigManager {
 
     private func put(_ key: Key, _ value: Value) async throws -> Revision {
         let full = try layout.full(key)
-        try check([key: value])
+        if follower.options.validate != nil {
+            return try await change { edit in try edit.write(key, value) }.revision
+        }
         let revision = try await client.put(full, value).header.revision
         await catchUp(with: revision)
         return revision
@@ -66,7 +70,7 @@ extension ConfigManager {
         _ body: (Wanted?) throws -> Wanted?
     ) async throws -> Wanted? {
         try await change { edit in
-            let new = try body(try await edit.value(key, as: type))
+            let new = try body(try edit.value(key, as: type))
             if let new { try edit.set(key, new) } else { try edit.delete(key) }
             return new
         }.result
@@ -76,50 +80,65 @@ extension ConfigManager {
     ///
     /// ```swift
     /// try await config.change { edit in
-    ///     let host = try await edit.value("database/host", as: String.self)
+    ///     let host = try edit.value("database/host", as: String.self)
     ///     try edit.set("database/standby", host ?? "localhost")
     ///     try edit.delete("database/legacy")
     /// }
     /// ```
     ///
-    /// If somebody has, `body` runs again, so it may run many times, and should do nothing but compute. A change has at
-    /// most about 120 values; ``SnapshotManager/replace(with:expecting:)`` takes any number.
+    /// If somebody has, `body` runs again, so it may run many times, and should do nothing but compute. With a validator,
+    /// that is so if anything in the configuration was changed. A change has at most about 120 values;
+    /// ``SnapshotManager/replace(with:expecting:)`` takes any number.
     ///
     /// - Parameter body: Reads and changes values through its argument.
     /// - Returns: What `body` returns, and the revision of the change.
     /// - Throws: What `body` throws; ``ConfigError`` with the code `invalidKey`, or when the validator refuses the result;
-    ///   ``EtcdError``, among its codes `transactionConflict`, `ambiguous`, `tooManyOperations` and `requestTooLarge`.
+    ///   ``EtcdError``, among its codes `transactionConflict` when others were faster again and again, `ambiguous`,
+    ///   `tooManyOperations` and `requestTooLarge`.
     @discardableResult
     public func change<Result>(
         _ body: (inout ConfigEdit) async throws -> Result
     ) async throws -> (result: Result, revision: Revision) {
-        while true {
-            do {
-                let (result, committed) = try await client.atomicallyCommitting { transaction in
-                    var edit = ConfigEdit(transaction, layout)
-                    defer { transaction = edit.transaction }
-                    try await edit.begin()
-                    let result = try await body(&edit)
-                    try check(edit.writes)
-                    edit.end()
-                    return result
-                }
-                // Without a write, the state is what it was.
-                guard let committed else { return (result, snapshot.revision) }
-                await catchUp(with: committed)
-                return (result, committed)
-            } catch is ConfigEdit.Pending {
-                // A large restoration is in effect, but not in the plain keys.
-                _ = try await Restorer(client: client, layout: layout).settled()
-            }
+        let limits = AtomicOptions()
+        for failures in 0..<limits.maximumAttempts {
+            // A cancelled pause is noticed by the next read.
+            try? await Task.sleep(for: limits.backoff.delay(afterFailures: max(failures - 1, 0)))
+            let content = try await present()
+            var edit = ConfigEdit(content, layout)
+            let result = try await body(&edit)
+            // Without a write, the state is what it was.
+            if edit.writes.isEmpty { return (result, content.revision) }
+            try check(edit)
+            let conditions = edit.conditions(isValidated: follower.options.validate != nil)
+            let response = try await client.transaction(if: conditions, then: try edit.operations)
+            if !response.succeeded { continue }
+            await catchUp(with: response.header.revision)
+            return (result, response.header.revision)
         }
+        let text = "\"\(name)\" was changed by others meanwhile, \(limits.maximumAttempts) times"
+        throw EtcdError(.transactionConflict, text)
+    }
+
+    /// The keys as they are in etcd, with no copying pending: it is done first.
+    ///
+    /// The mirror has them at the price of a small read, unless its watch is broken.
+    private func present() async throws -> MirrorSnapshot {
+        let restorer = Restorer(client: client, layout: layout)
+        guard let mirror = feed.read(\.mirror) else { return try await restorer.settled() }
+        do throws(EtcdError) {
+            let content = try await mirror.consistentSnapshot()
+            if content[layout.pointer] == nil { return content }
+        } catch {
+            if [.unavailable, .cancelled, .clientClosed].contains(error.code) { throw error }
+        }
+        return try await restorer.settled()
     }
 
     /// Refuses what the validator would refuse.
-    private func check(_ writes: [Key: Value?]) throws(ConfigError) {
-        guard let validate = follower.options.validate, !writes.isEmpty else { return }
+    private func check(_ edit: ConfigEdit) throws(ConfigError) {
+        guard let validate = follower.options.validate else { return }
         do {
-            try validate(snapshot.applying(writes))
+            try validate(edit.result)
         } catch {
             throw .refusal(error)
         }

@@ -29,12 +29,19 @@ public final class ConfigManager: ConfigReader {
 
     /// Reads a configuration, and follows it from now on, until ``close()``.
     ///
+    /// If etcd is not reached within ``ConfigOptions/initialWait``, the manager starts with what there is: the values of the
+    /// file, or none. ``source`` tells which, and it becomes the state of etcd by itself.
+    ///
+    /// A state of etcd that the validator refuses is an error here, unless the file has an earlier one. To repair it, put
+    /// the value with `etcdctl`, or use ``SnapshotManager/init(_:client:)``, which needs no manager and asks no validator.
+    ///
     /// - Parameters:
     ///   - name: What the keys begin with, before a slash, such as `config/app`.
     ///   - client: The way to the cluster.
     ///   - options: What to check, and where to keep a copy.
     /// - Throws: ``ConfigError`` when the state is not acceptable and no file has an earlier one: what the validator
-    ///   throws, `damaged`, `tooOld`. ``EtcdError`` when the state cannot be read and there is no file.
+    ///   throws, `damaged`. ``EtcdError`` when the state cannot be read for a reason that does not pass by itself, such as
+    ///   `permissionDenied`; `emptyKey` and `invalidArgument` for a name that cannot be one.
     public init(_ name: Key, client: EtcdClient, options: ConfigOptions = ConfigOptions()) async throws {
         let follower = ConfigFollower(client: client, layout: try ConfigLayout(name), options: options)
         let feed = ConfigFeed(try await follower.start())
@@ -59,24 +66,27 @@ public final class ConfigManager: ConfigReader {
 
     // MARK: How it stands
 
-    /// The last good state.
+    /// The last good state; without values as long as ``source`` is ``StateSource/nothing(since:)``.
     public var snapshot: ConfigSnapshot { feed.read(\.current) }
+
+    /// Where ``snapshot`` comes from: from etcd, from the file, or from nowhere yet.
+    public var source: StateSource { feed.read(\.source) }
 
     /// The objection to the newest state of the store; nil if that is the current one.
     public var rejection: ConfigRejection? { feed.read(\.rejection) }
 
     /// Why the store is not followed at the moment; nil if it is.
     ///
-    /// The manager goes on trying. Broken connections alone are no failure, and seen in ``staleness``.
+    /// The manager goes on trying. Broken connections alone are no failure, and seen in ``staleness`` and ``source``.
     public var failure: EtcdError? { feed.read(\.failure) }
 
-    /// Why the file could not be written the last time; nil if it could.
-    public var fileFailure: EtcdError? { feed.read(\.fileFailure) }
+    /// Why the file could not be read at the start, or not written the last time; nil if it could.
+    public var fileFailure: ConfigError? { feed.read(\.fileFailure) }
 
-    /// The current state is known not to be the newest, or not known to be: it is from the file, the newest was rejected,
-    /// or the store is not followed.
+    /// The current state is known not to be the newest, or not known to be: it is not from etcd, the newest was rejected, or
+    /// the store is not followed.
     public var isStale: Bool {
-        feed.read { $0.current.isFromFile || $0.rejection != nil || $0.failure != nil || $0.isClosed }
+        feed.read { !$0.source.isEtcd || $0.rejection != nil || $0.failure != nil || $0.isClosed }
     }
 
     /// How long ago it was certain that nothing in the store is newer; nil if it never was, since etcd is away.

@@ -11,13 +11,25 @@ public struct ConfigOptions: Sendable {
     /// Where to keep the last good state, to start from when etcd is away; nil for nowhere.
     public var file: File?
 
+    /// How long a start waits for etcd before it goes on with what there is: the file's values, or none, so that the
+    /// defaults of getters count.
+    ///
+    /// The manager goes on trying, and ``ConfigManager/source`` tells what its state is.
+    public var initialWait: Duration
+
     /// Makes options.
     ///
     /// - Parameters:
     ///   - file: Where to keep the last good state; nil for nowhere.
+    ///   - initialWait: How long a start waits for etcd before it goes on with what there is.
     ///   - validate: Throws if a state must not become current; nil to take all.
-    public init(file: File? = nil, validate: (@Sendable (ConfigSnapshot) throws -> Void)? = nil) {
+    public init(
+        file: File? = nil,
+        initialWait: Duration = .seconds(5),
+        validate: (@Sendable (ConfigSnapshot) throws -> Void)? = nil
+    ) {
         self.file = file
+        self.initialWait = initialWait
         self.validate = validate
     }
 

@@ -69,29 +69,25 @@ public struct ConfigSnapshot: ConfigReader, Equatable {
     ///   - part: A key; what counts is its own value, and those under `<part>/`. Nil for all.
     /// - Returns: A change for each value that is different, in the order of keys.
     public func changes(since old: ConfigSnapshot, under part: Key? = nil) -> [ConfigChange] {
-        var before = old.values(under: part)
         var changes: [ConfigChange] = []
-        for (key, value) in entries(under: part) {
-            let previous = before.removeValue(forKey: key)
-            if previous == value { continue }
-            changes.append(ConfigChange(key: key, old: previous, new: value, revision: revision))
+        var (before, after) = (old.entries(under: part)[...], entries(under: part)[...])
+        while let first = before.first.map({ left in after.first.map { min(left.key, $0.key) } ?? left.key })
+            ?? after.first?.key
+        {
+            let old = before.first?.key == first ? before.popFirst()?.value : nil
+            let new = after.first?.key == first ? after.popFirst()?.value : nil
+            if old != new { changes.append(ConfigChange(key: first, old: old, new: new, revision: revision)) }
         }
-        changes += before.map { ConfigChange(key: $0, old: $1, new: nil, revision: revision) }
-        return changes.sorted { $0.key < $1.key }
+        return changes
     }
 
     /// The snapshot with other values in some places: as it would be after a change.
     func applying(_ writes: [Key: Value?]) -> ConfigSnapshot {
-        let kept = content.filter { entry in layout.key(entry.key).map { writes[$0] == nil } ?? false }
-        let new = writes.compactMap { key, value -> KeyValue? in
-            guard let value, let full = try? layout.full(key) else { return nil }
-            return KeyValue(full, value, at: revision)
+        let entries = writes.compactMap { key, value -> (Key, KeyValue?)? in
+            guard let full = try? layout.full(key) else { return nil }
+            return (full, value.map { KeyValue(full, $0, at: revision) })
         }
-        return ConfigSnapshot(
-            MirrorSnapshot(range: layout.range, revision: revision, entries: kept + new),
-            layout,
-            isFromFile: isFromFile
-        )
+        return ConfigSnapshot(content.replacing(entries), layout, isFromFile: isFromFile)
     }
 }
 

@@ -9,8 +9,8 @@ import EtcdKit
 /// reader ever sees a mix.
 struct ConfigView: Sendable {
     let layout: ConfigLayout
-    /// The state that was read last, by the revision of its pointer.
-    private var staged: (revision: Revision, state: ConfigState)?
+    /// The state that was read last, and its pointer; in a store that was restored, another may have its revision.
+    private var staged: (pointer: KeyValue, state: ConfigState)?
 
     init(_ layout: ConfigLayout) { self.layout = layout }
 
@@ -20,10 +20,10 @@ struct ConfigView: Sendable {
             staged = nil
             return nil
         }
-        if let staged, staged.revision == pointer.modRevision { return (pointer, staged.state) }
+        if let staged, staged.pointer == pointer { return (pointer, staged.state) }
         let stored = try StoredJSON.decode(pointer, as: StoredState.self)
         let state = try stored.read(in: layout.stages) { content[$0]?.value }
-        staged = (pointer.modRevision, state)
+        staged = (pointer, state)
         return (pointer, state)
     }
 

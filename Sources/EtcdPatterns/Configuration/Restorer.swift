@@ -12,16 +12,29 @@ struct Restorer: Sendable {
     let layout: ConfigLayout
 
     /// What one transaction may have: a little less than etcd allows with its default settings.
-    private static let limit = (operations: 120, bytes: 1 << 20)
+    private static let limit = (operations: ConfigLayout.maximumConditions, bytes: 1 << 20)
 
     // MARK: Reading
 
     /// The keys as they are at one revision, once no copying is pending: it is done first.
+    ///
+    /// So is that of configurations within this one, which would else change values later. What is damaged there is not
+    /// copied by anybody, and is for their readers to report.
     func settled() async throws -> MirrorSnapshot {
+        var damaged: Set<Key> = []
         while true {
             let content = try await client.list(layout.range)
-            if content[layout.pointer] == nil { return content }
-            try await finish(content)
+            if content[layout.pointer] != nil {
+                try await finish(content)
+            } else if let inner = layout.pendingInside(content).first(where: { !damaged.contains($0.name) }) {
+                do {
+                    _ = try await Restorer(client: client, layout: inner).settled()
+                } catch let error as ConfigError where error.code == .damaged {
+                    damaged.insert(inner.name)
+                }
+            } else {
+                return content
+            }
         }
     }
 
@@ -36,7 +49,7 @@ struct Restorer: Sendable {
         try await sweep(content)
         var old: [Key: Value] = [:]
         for entry in content { if let key = layout.key(entry.key) { old[key] = entry.value } }
-        let isUnchanged = conditions(for: content, old.keys)
+        let isUnchanged = layout.isUnchanged(since: content)
         var puts: [(key: Key, value: Value)] = []
         for (key, value) in target.values where old.removeValue(forKey: key) != value {
             puts.append((key, value))
@@ -59,18 +72,6 @@ struct Restorer: Sendable {
         ConfigError(.conflict, "somebody has changed \"\(layout.name)\" meanwhile: nothing was done")
     }
 
-    /// What holds as long as the configuration is as in `content`.
-    ///
-    /// A deletion by this library puts a key; of others, it is seen where there are not too many keys to ask for each.
-    private func conditions(for content: MirrorSnapshot, _ keys: some Collection<Key>) -> [Compare] {
-        var conditions = [Compare.isMissing(layout.pointer)]
-        conditions += layout.guarded.map { .modRevision(in: $0) < content.revision.next }
-        if keys.count <= Self.limit.operations {
-            conditions += keys.compactMap { try? layout.full($0) }.map { .exists($0) }
-        }
-        return conditions
-    }
-
     /// Deletes what others have staged and given up; who still is at it has a conflict.
     private func sweep(_ content: MirrorSnapshot) async throws(EtcdError) {
         let stages = KeyRange.prefix(layout.stages)
@@ -86,7 +87,7 @@ struct Restorer: Sendable {
         do {
             let (stored, areThere) = try await StoredState.write(target.encoded, as: id, in: folder, client)
             // Of the conditions for single keys, there is room for those that also the pieces leave room for.
-            let conditions = areThere + isUnchanged.prefix(max(3, Self.limit.operations - areThere.count))
+            let conditions = areThere + isUnchanged.prefix(max(3, ConfigLayout.maximumConditions - areThere.count))
             let response = try await client.transaction(
                 if: conditions,
                 then: [.put(layout.pointer, StoredJSON.encode(stored)), .put(layout.deletion, "")]

@@ -17,13 +17,13 @@ import Foundation
 public struct SnapshotManager: Sendable {
     /// Who is noted in what is saved; by default, the name and the number of the process.
     public var author = "\(ProcessInfo.processInfo.processName) \(ProcessInfo.processInfo.processIdentifier)"
-    private let restorer: Restorer
+    let restorer: Restorer
     private let config: ConfigManager?
 
-    private var client: EtcdClient { restorer.client }
-    private var layout: ConfigLayout { restorer.layout }
-    private var records: Key { layout.name + ".snapshots/records/" }
-    private var states: Key { layout.name + ".snapshots/states/" }
+    var client: EtcdClient { restorer.client }
+    var layout: ConfigLayout { restorer.layout }
+    var records: Key { layout.snapshots + "records/" }
+    var states: Key { layout.snapshots + "states/" }
 
     /// The snapshots of a manager's configuration, whose validator also has its say on what is restored.
     ///
@@ -35,6 +35,9 @@ public struct SnapshotManager: Sendable {
 
     /// The snapshots of a configuration that is not followed.
     ///
+    /// No validator is asked, so this is also the way to give a configuration its first values, or to repair one that no
+    /// ``ConfigManager`` starts with.
+    ///
     /// - Parameters:
     ///   - name: What the keys of the configuration begin with, before a slash.
     ///   - client: The way to the cluster.
@@ -44,92 +47,28 @@ public struct SnapshotManager: Sendable {
         restorer = Restorer(client: client, layout: try ConfigLayout(name))
     }
 
-    // MARK: Saving
-
-    /// Saves the present state.
-    ///
-    /// - Parameters:
-    ///   - name: The name; nil for the next number, from 1.
-    ///   - reason: Why it is saved.
-    /// - Returns: What was saved.
-    /// - Throws: ``ConfigError`` with the code `snapshotExists`, or `invalidKey` for an empty name; ``EtcdError``.
-    @discardableResult
-    public func create(_ name: String? = nil, reason: String = "") async throws -> SnapshotRecord {
-        try await save(ConfigSnapshot(try await restorer.settled(), layout), name, reason, try await list())
-    }
-
-    private func save(
-        _ snapshot: ConfigSnapshot,
-        _ name: String?,
-        _ reason: String,
-        _ known: [SnapshotRecord]
-    ) async throws -> SnapshotRecord {
-        if name?.isEmpty == true { throw ConfigError(.invalidKey, "the name of the snapshot is empty") }
-        let state = ConfigState(snapshot)
-        let id = "\(Int(Date.now.timeIntervalSince1970))-\(String(UInt64.random(in: .min ... .max), radix: 16))"
-        try await sweep(known)
-        let (stored, areThere) = try await StoredState.write(state.encoded, as: id, in: states, client)
-        var number = (known.compactMap { Int($0.name) }.max() ?? 0).addingReportingOverflow(1).partialValue
-        while true {
-            let record = SnapshotRecord.Fields(
-                name: name ?? String(number),
-                author: author,
-                reason: reason,
-                time: Date.now.timeIntervalSince1970,
-                revision: snapshot.revision.rawValue,
-                count: state.values.count,
-                state: stored
-            )
-            let key = records + Key(record.name)
-            // To try it once more after an outcome that is unknown finds the record.
-            let response = try await client.persistAmbiguously { () throws(EtcdError) in
-                try await client.transaction(
-                    if: areThere + [.isMissing(key)],
-                    then: [.put(key, StoredJSON.encode(record))],
-                    else: [.get(key)]
-                )
-            }
-            if response.succeeded { return SnapshotRecord(fields: record) }
-            guard let entry = response.results.first?.entries.first else {
-                throw ConfigError(.damaged, "the pieces of a state under \(states) were deleted while it was saved")
-            }
-            let other = try StoredJSON.decode(entry, as: SnapshotRecord.Fields.self)
-            if other.state == stored { return SnapshotRecord(fields: other) }
-            if let name {
-                try await client.delete(.prefix(states + "\(id)/"))
-                throw ConfigError(.snapshotExists, "there is a snapshot \"\(name)\" of \"\(layout.name)\"")
-            }
-            number += 1
-        }
-    }
-
-    /// Deletes the pieces of states that were never completed: those without a record after an hour.
-    private func sweep(_ known: [SnapshotRecord]) async throws {
-        var keysOnly = RangeOptions()
-        keysOnly.keysOnly = true
-        let ids = Set(known.map(\.fields.state.id))
-        let limit = Int(Date.now.timeIntervalSince1970) - 3600
-        for entry in try await client.range(.prefix(states), options: keysOnly).entries {
-            let path = String(decoding: entry.key.bytes.dropFirst(states.bytes.count), as: UTF8.self)
-            let id = path.prefix { $0 != "/" }
-            guard let time = Int(id.prefix { $0 != "-" }), time < limit, !ids.contains(String(id)) else { continue }
-            // A record that still comes has the condition that the piece is there.
-            try await client.delete(entry.key)
-        }
-    }
-
     // MARK: Looking
 
     /// Lists the snapshots.
     ///
-    /// - Returns: What was saved, the oldest first.
-    /// - Throws: ``EtcdError``; ``ConfigError`` with the code `damaged`.
-    public func list() async throws -> [SnapshotRecord] {
-        var options = RangeOptions()
-        options.sort = .ascending(by: .createRevision)
-        return try await client.range(.prefix(records), options: options).entries.map {
-            SnapshotRecord(fields: try StoredJSON.decode($0, as: SnapshotRecord.Fields.self))
+    /// - Returns: What was saved, and what is there that is no record.
+    /// - Throws: ``EtcdError``.
+    public func list() async throws(EtcdError) -> SnapshotList {
+        let entries = try await client.list(.prefix(records))
+        var found: [(record: SnapshotRecord, createRevision: Revision)] = []
+        var problems: [ConfigError] = []
+        for entry in entries {
+            do throws(ConfigError) {
+                found.append((try record(in: entry), entry.createRevision))
+            } catch {
+                problems.append(error)
+            }
         }
+        return SnapshotList(
+            records: found.sorted { $0.createRevision < $1.createRevision }.map(\.record),
+            problems: problems,
+            names: Set(entries.map { name(of: $0.key).description })
+        )
     }
 
     /// Reads the values of a snapshot.
@@ -164,11 +103,24 @@ public struct SnapshotManager: Sendable {
     }
 
     private func record(_ name: String) async throws -> SnapshotRecord {
-        guard let entry = try await client.get(records + Key(name)) else {
-            throw ConfigError(.noSnapshot, "there is no snapshot \"\(name)\" of \"\(layout.name)\"")
-        }
-        return SnapshotRecord(fields: try StoredJSON.decode(entry, as: SnapshotRecord.Fields.self))
+        try record(in: try await entry(name))
     }
+
+    private func entry(_ name: String) async throws -> KeyValue {
+        if let entry = try await client.get(records + Key(name)) { return entry }
+        throw ConfigError(.noSnapshot, "there is no snapshot \"\(name)\" of \"\(layout.name)\"")
+    }
+
+    func record(in entry: KeyValue) throws(ConfigError) -> SnapshotRecord {
+        let fields = try StoredJSON.decode(entry, as: SnapshotRecord.Fields.self)
+        if Key(fields.name) != name(of: entry.key) {
+            let text = "\"\(entry.key)\" is the record of another snapshot, \"\(fields.name)\""
+            throw ConfigError(.damaged, text, key: entry.key, value: entry.value)
+        }
+        return SnapshotRecord(fields: fields)
+    }
+
+    private func name(of record: Key) -> Key { Key(bytes: Array(record.bytes.dropFirst(records.bytes.count))) }
 
     private func state(of record: SnapshotRecord) async throws -> ConfigState {
         var pieces: [Key: Value] = [:]
@@ -236,54 +188,61 @@ public struct SnapshotManager: Sendable {
             let text = "\"\(newest.key)\" was changed in revision \(newest.modRevision), after \(expected)"
             throw ConfigError(.conflict, text, key: layout.key(newest.key))
         }
-        let known = try await list()
-        let sum = ConfigState.sum(ConfigState(present).encoded)
         let before: SnapshotRecord
-        if let saved = known.last(where: { $0.sha256 == sum }) {
-            before = saved
+        if let known = try await known(ConfigState(present)) {
+            before = known
         } else {
-            before = try await save(present, nil, reason, known)
+            before = try await save(present, nil, reason)
         }
         if let revision = try await restorer.replace(content, with: target) { await config?.catchUp(with: revision) }
         return before
     }
 
+    /// A snapshot that has this state, and can be restored.
+    private func known(_ present: ConfigState) async throws -> SnapshotRecord? {
+        let sum = ConfigState.sum(present.encoded)
+        for record in try await list().records.reversed() where record.sha256 == sum {
+            do {
+                _ = try await state(of: record)
+                return record
+            } catch let error as ConfigError where error.code == .damaged {
+                continue
+            }
+        }
+        return nil
+    }
+
     // MARK: Forgetting
 
-    /// Deletes a snapshot.
+    /// Deletes a snapshot, or a record that cannot be read.
     ///
     /// - Parameter name: Its name.
     /// - Throws: ``ConfigError`` with the code `noSnapshot`; ``EtcdError``.
     public func delete(_ name: String) async throws {
-        try await delete(try await record(name))
+        let entry = try await entry(name)
+        try await delete([entry.key], from: try await list())
     }
 
     /// Deletes all snapshots but the newest.
     ///
+    /// Records that cannot be read are left alone, and do not count.
+    ///
     /// - Parameter count: How many to keep.
-    /// - Throws: ``EtcdError``; ``ConfigError`` with the code `damaged`.
-    public func prune(keeping count: Int) async throws {
-        for record in try await list().dropLast(max(count, 0)) { try await delete(record) }
+    /// - Throws: ``EtcdError``.
+    public func prune(keeping count: Int) async throws(EtcdError) {
+        let list = try await list()
+        try await delete(list.records.dropLast(max(count, 0)).map { records + Key($0.name) }, from: list)
     }
 
-    private func delete(_ record: SnapshotRecord) async throws {
-        let pieces = KeyRange.prefix(states + "\(record.fields.state.id)/")
-        try await client.transaction(then: [.delete(records + Key(record.name)), .delete(pieces)])
-    }
-}
-
-extension EtcdClient {
-    /// Repeats a transaction that finds itself, when its outcome is unknown, a few times.
-    fileprivate func persistAmbiguously(
-        _ transaction: () async throws(EtcdError) -> TransactionResponse
-    ) async throws(EtcdError) -> TransactionResponse {
-        for _ in 0..<3 {
-            do throws(EtcdError) {
-                return try await transaction()
-            } catch {
-                if error.code != .ambiguous { throw error }
-            }
+    /// Deletes records, and the pieces of their states that no other record has, as a copied one would.
+    private func delete(_ keys: [Key], from list: SnapshotList) async throws(EtcdError) {
+        let states = Dictionary(list.records.map { (records + Key($0.name), $0.fields.state.id) }) { $1 }
+        let needed = Set(states.filter { !keys.contains($0.key) }.values)
+        for key in keys {
+            var steps = [TransactionOperation.delete(key)]
+            // The pieces of a record that cannot be read are not known.
+            if let id = states[key], !needed.contains(id) { steps.append(.delete(.prefix(self.states + "\(id)/"))) }
+            try await client.transaction(then: steps)
         }
-        return try await transaction()
     }
 }

@@ -253,11 +253,11 @@ struct ConfigManagerTests {
                 var runs = 0
                 let (result, revision) = try await config.change { edit in
                     runs += 1
-                    let a = try await edit.value("a", as: Int.self) ?? 0
+                    let a = try edit.value("a", as: Int.self) ?? 0
                     if runs == 1 { try await client.put(name + "/a", "10") }
                     try edit.set("b", a + 1)
                     try edit.delete("c")
-                    return try await edit.value("b", as: Int.self)
+                    return try edit.value("b", as: Int.self)
                 }
                 #expect(runs == 2 && result == 11 && config.snapshot.revision >= revision)
                 #expect(config.values() == ["a": "10", "b": "11"])
@@ -268,7 +268,7 @@ struct ConfigManagerTests {
                     }
                 }
                 #expect(try config.int("a") == 10)
-                let unchanged = try await config.change { try await $0.value("a", as: Int.self) }
+                let unchanged = try await config.change { try $0.value("a", as: Int.self) }
                 #expect(unchanged.result == 10)
                 await expectError(.tooManyOperations) {
                     try await config.change { edit in for number in 0..<200 { try edit.set("n/\(number)", number) } }

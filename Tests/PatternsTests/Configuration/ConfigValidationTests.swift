@@ -97,103 +97,136 @@ struct ConfigValidationTests {
         }
     }
 
-    // MARK: Without etcd
+    // MARK: Several writers
 
-    @Test("without etcd, a manager begins with the file, says so, and goes on with the store when that is there")
-    func offlineStart() async throws {
-        try await withTemporaryFile { path in
-            try await withEtcdCluster { cluster in
-                let member = cluster.members[0]
-                let options = ConfigOptions(file: .init(path))
-                try await withEtcdClient(endpoints: member.endpoint) { client in
-                    try await client.withConfiguration("app", options: options) { config in
-                        try await config.set("port", 5432)
-                        try await config.set("text", "a\nb")
-                    }
-                }
-                await member.stop()
-                try await withEtcdClient(endpoints: member.endpoint) { client in
-                    let hurried = client.with(timeout: .milliseconds(500))
-                    // The control: without a file there is nothing to begin with.
-                    await #expect(throws: EtcdError.self) { try await ConfigManager("app", client: hurried) }
-                    try await hurried.withConfiguration("app", options: options) { config in
-                        #expect(try config.int("port") == 5432)
-                        #expect(try config.string("text") == "a\nb")
-                        #expect(config.isStale && config.snapshot.isFromFile && config.failure != nil)
-                        #expect(config.staleness == nil)
-                        var changes = config.changes().makeAsyncIterator()
-                        try await member.restart()
-                        try await client.put("app/port", "5433")
-                        #expect(await changes.next()?.new == "5433")
-                        #expect(!config.isStale && !config.snapshot.isFromFile)
-                    }
-                }
-                // The manager has written what it saw last.
-                await member.stop()
-                try await withEtcdClient(endpoints: member.endpoint) { client in
-                    try await client.with(timeout: .milliseconds(500)).withConfiguration("app", options: options) {
-                        let port = try $0.int("port")
-                        #expect(port == 5433)
-                    }
-                }
-            }
+    /// Of "a" and "b", one may be 1.
+    private let exclusive = ConfigOptions { config in
+        if try config.int("a", default: 0) + config.int("b", default: 0) > 1 {
+            throw ConfigError.invalid("a", "and \"b\" exclude each other")
         }
     }
 
-    @Test("a file that is damaged, of another kind or name, or too old is a clear error, when etcd is away")
-    func badFiles() async throws {
-        try await withTemporaryFile { path in
-            try await withLiveClient { client, name in
-                try await client.put(name + "/a", "1")
-                try await client.withConfiguration(name, options: ConfigOptions(file: .init(path))) { _ in }
-                try await withEtcdClient(endpoints: "127.0.0.1:1") { nowhere in
-                    let nowhere = nowhere.with(timeout: .milliseconds(200))
-                    func expect(_ code: ConfigError.Code, _ name: Key, _ maximumAge: Duration? = nil) async {
-                        let options = ConfigOptions(file: .init(path, maximumAge: maximumAge))
-                        let error = await #expect(throws: ConfigError.self) {
-                            try await ConfigManager(name, client: nowhere, options: options)
-                        }
-                        #expect(error?.code == code && error?.cause is EtcdError, "\(error.debugDescription)")
-                        #expect(error?.message.contains(path) == true)
-                    }
-                    await expect(.tooOld, name, .nanoseconds(1))
-                    await expect(.damaged, "another")
-                    // The control: it can be read.
-                    let options = ConfigOptions(file: .init(path, maximumAge: .seconds(600)))
-                    try await nowhere.withConfiguration(name, options: options) { #expect($0["a"] == "1") }
-                    let url = URL(fileURLWithPath: path)
-                    let good = try Data(contentsOf: url)
-                    for index in stride(from: 0, to: good.count, by: 7) {
-                        var bad = good
-                        bad[index] ^= 1
-                        try bad.write(to: url)
-                        await expect(.damaged, name)
-                        if index > 70 { break }
-                    }
-                    for bad in [Data(), good.dropLast(), Data("\n".utf8)] {
-                        try bad.write(to: url)
-                        await expect(.damaged, name)
-                    }
-                }
-            }
-        }
-    }
-
-    @Test("a file that cannot be written is told of, and does no harm")
-    func unwritableFile() async throws {
+    @Test("of two writers whose changes are good, and bad together, one is refused")
+    func writers() async throws {
         try await withLiveClient { client, name in
-            let options = ConfigOptions(file: .init("/nowhere/config"))
+            let first = try await ConfigManager(name, client: client, options: exclusive)
+            let second = try await ConfigManager(name, client: client, options: exclusive)
+            for round in 0..<20 {
+                try await first.change { edit in for key: Key in ["a", "b"] { try edit.set(key, 0) } }
+                async let a = Task { try await first.set("a", 1) }.result
+                async let b = Task { try await second.set("b", 1) }.result
+                let failures = await [a, b].compactMap { result -> (any Error)? in
+                    if case .failure(let error) = result { error } else { nil }
+                }
+                #expect(failures.count == 1, "round \(round)")
+                for error in failures { #expect((error as? ConfigError)?.code == .invalid, "\(error)") }
+                let sum = try await client.range(.prefix(name + "/")).entries.count { $0.value == "1" }
+                #expect(sum == 1, "round \(round)")
+            }
+            await first.close()
+            await second.close()
+        }
+    }
+
+    @Test("a change is validated with what others change meanwhile, also by a deletion, and runs again")
+    func overtaken() async throws {
+        try await withLiveClient { client, name in
+            let options = ConfigOptions { config in
+                if config["limit"] == nil, config["wanted"] != nil {
+                    throw ConfigError.invalid("wanted", "has no limit")
+                }
+            }
+            let first = try await ConfigManager(name, client: client, options: options)
+            let second = try await ConfigManager(name, client: client, options: options)
+            for isDeletion in [false, true] {
+                try await first.set("limit", 1)
+                var runs = 0
+                let result = await #expect(throws: ConfigError.self) {
+                    try await first.change { edit in
+                        runs += 1
+                        try edit.set("wanted", 1)
+                        if runs > 1 { return }
+                        // Once by the library, once as by etcdctl.
+                        if isDeletion {
+                            try await client.delete(name + "/limit")
+                        } else {
+                            try await second.delete("limit")
+                        }
+                    }
+                }
+                #expect(result?.code == .invalid && runs == 2)
+                #expect(try await client.get(name + "/wanted") == nil)
+            }
+            await first.close()
+            await second.close()
+        }
+    }
+
+    @Test("many writers under a validator all come through")
+    func manyWriters() async throws {
+        try await withLiveClient { client, name in
+            let options = ConfigOptions { _ in }
+            let config = try await ConfigManager(name, client: client, options: options)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<8 {
+                    group.addTask { for _ in 0..<3 { try await config.update("\(number % 2)") { ($0 ?? 0) + 1 } } }
+                }
+                try await group.waitForAll()
+            }
+            #expect(config.values() == ["0": "12", "1": "12"])
+            await config.close()
+        }
+    }
+
+    // MARK: Out of a bad state
+
+    @Test("where a bad state does not let a manager start, values are repaired by hand, or by a snapshot")
+    func repairedStart() async throws {
+        try await withLiveClient { client, name in
+            let snapshots = try SnapshotManager(name, client: client)
+            try await snapshots.replace(with: ["port": 80])
+            try await snapshots.create("good")
+            for repair in 0..<3 {
+                try await client.put(name + "/port", "x")
+                let error = await #expect(throws: ConfigError.self) {
+                    try await ConfigManager(name, client: client, options: options)
+                }
+                #expect(error?.code == .wrongType && error?.key == "port")
+                switch repair {
+                case 0: try await client.put(name + "/port", "80")
+                case 1: try await snapshots.restore("good")
+                default: try await client.withConfiguration(name) { try await $0.set("port", 80) }
+                }
+                try await client.withConfiguration(name, options: options) { config in
+                    #expect(config["port"] == "80" && config.source.isEtcd)
+                }
+            }
+        }
+    }
+
+    @Test("a manager that has a bad state before it repairs it in one change, and changes nothing else before")
+    func repair() async throws {
+        try await withLiveClient { client, name in
+            try await client.put(name + "/port", "80")
             try await client.withConfiguration(name, options: options) { config in
-                try await eventually("the failure shows") { config.fileFailure?.code == .fileNotWritten }
-                try await config.set("a", 1)
-                #expect(!config.isStale)
+                try await client.transaction(then: [.put(name + "/port", "x"), .put(name + "/pool", "x")])
+                try await eventually("it is rejected") { config.rejection != nil }
+                for key: Key in ["other", "port"] {
+                    let error = await #expect(throws: ConfigError.self) { try await config.set(key, 81) }
+                    #expect(error?.key == (key == "port" ? "pool" : "port"), "what is still wrong")
+                }
+                try await config.change { edit in
+                    try edit.set("port", 81)
+                    try edit.set("pool", encoding: Pool(size: 2))
+                }
+                #expect(config.rejection == nil && config["port"] == "81" && config["other"] == nil)
             }
         }
     }
 }
 
 /// Lends the path of a file that is not there yet.
-private func withTemporaryFile(_ body: (String) async throws -> Void) async throws {
+func withTemporaryFile(_ body: (String) async throws -> Void) async throws {
     let name = "config-\(String(UInt64.random(in: .min ... .max), radix: 16))"
     let path = FileManager.default.temporaryDirectory.appending(path: name).path
     defer { try? FileManager.default.removeItem(atPath: path) }

@@ -27,24 +27,6 @@ struct RestoreTests {
 
     private static func setting(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap(Int.init) }
 
-    /// A client whose process is as if killed after a number of requests.
-    private func mortal(_ endpoint: String, requests: Int) throws -> EtcdClient {
-        var configuration = try EtcdClient.Configuration(endpoints: endpoint)
-        let state = Lock((left: requests, core: ClientCore?.none))
-        configuration.onEvent = { event in
-            guard case .callFinished = event else { return }
-            let core = state.withLock { state in
-                state.left -= 1
-                return state.left == 0 ? state.core : nil
-            }
-            // Before the caller goes on, whose next request comes to the loop after this.
-            if let core { EventLoop.execute { core.channel.close() } }
-        }
-        let client = try EtcdClient(configuration)
-        state.withLock { $0.core = client.core }
-        return client
-    }
-
     /// The plain keys, as programs without this library see them.
     private func plain(_ client: EtcdClient, _ name: Key) async throws -> [Key: Value] {
         let layout = try ConfigLayout(name)
@@ -83,7 +65,7 @@ struct RestoreTests {
             var outcomes = (old: 0, new: 0, mixed: 0)
             var requests = 1
             while true {
-                let victim = try mortal(endpoint, requests: requests)
+                let victim = try mortalClient(endpoint, requests: requests)
                 var isKilled = false
                 do {
                     try await SnapshotManager(name, client: victim).restore("new")
@@ -112,7 +94,7 @@ struct RestoreTests {
             #expect(seen.isSubset(of: [old.values, new.values]), "\(seen.map(\.count))")
             // The control: it has died before, after and in the middle, where the plain keys are a mix.
             #expect(outcomes.old > 0 && outcomes.new > 1 && outcomes.mixed > 0, "\(outcomes)")
-            #expect(try await snapshots.list().map(\.name) == ["1", "new", "old"])
+            #expect(try await snapshots.list().records.map(\.name) == ["1", "new", "old"])
         }
     }
 
@@ -175,7 +157,7 @@ struct RestoreTests {
                 var requests = 5
                 while try await client.get(name + "/.restore") == nil {
                     requests += 1
-                    let victim = try mortal(endpoint, requests: requests)
+                    let victim = try mortalClient(endpoint, requests: requests)
                     _ = try? await SnapshotManager(name, client: victim).restore("new")
                     await victim.close()
                     try #require(try await plain(client, name) != new.values)
@@ -237,60 +219,77 @@ struct RestoreTests {
                 await #expect(throws: ConfigError.self) { try await snapshots.restore("new", expecting: afterPut) }
                 #expect(config["k/0"] == "mine" && config["k/1"] == nil)
 
-                // Between its look and its commit, at each of its requests, by another client.
+                // Between its look and its commit, and after that, at each of its requests, by another client.
                 for isDeletion in [false, true] {
-                    var conflicts = 0
-                    for request in stride(from: 2, to: 60, by: keys > 100 ? 2 : 1) {
+                    var outcomes = (conflicts: 0, kept: 0)
+                    for request in 2... {
                         try await snapshots.replace(with: old.values.mapValues(\.bytes))
-                        let restorer = try interrupted(endpoint, after: request) {
-                            _ = try await isDeletion ? config.delete("k/2") : config.set("k/2", "mine")
+                        let change = Lock(Revision(rawValue: 0))
+                        let restorer = try InterruptedClient(endpoint, after: request) {
+                            let revision = try await isDeletion ? config.delete("k/2") : config.set("k/2", "mine")
+                            change.withLock { $0 = revision }
                         }
-                        do {
+                        let result = await Task {
                             try await SnapshotManager(name, client: restorer.client).restore("new")
-                            await restorer.client.close()
-                            guard restorer.hasRun.withLock({ $0 }) else { break }
-                        } catch let error as ConfigError {
-                            await restorer.client.close()
-                            #expect(error.code == .conflict)
-                            #expect(config["k/0"] == "old 0" && config["k/2"] == (isDeletion ? nil : "mine"))
-                            conflicts += 1
+                        }.result
+                        await restorer.client.close()
+                        guard restorer.hasRun else { break }
+                        let changed: Value? = isDeletion ? nil : "mine"
+                        if case .failure(let error) = result {
+                            #expect((error as? ConfigError)?.code == .conflict, "\(error)")
+                            #expect(config["k/0"] == "old 0" && config["k/2"] == changed)
+                            outcomes.conflicts += 1
+                            continue
                         }
+                        // What counted for readers when the change was made.
+                        let revision = change.withLock { $0 }
+                        let pointer = try await client.get(name + "/.restore", at: revision)
+                        let other = try await client.get(name + "/k/1", at: revision)?.value
+                        let wasRestored = pointer != nil || other == "new 1"
+                        let present = try await client.get(name + "/k/2")?.value
+                        #expect(present == (wasRestored ? changed : "new 2"), "after request \(request)")
+                        if wasRestored { outcomes.kept += 1 }
                     }
-                    #expect(conflicts > 0)
+                    #expect(outcomes.conflicts > 0 && outcomes.kept > 0, "\(outcomes)")
                 }
             }
         }
     }
 
-    private struct Interrupted {
-        let client: EtcdClient
-        let hasRun: Lock<Bool>
+    /// A key that the state in effect has, one that it has not, and one that is new.
+    @Test("what is put while the state in effect is copied counts, whenever it comes", arguments: ["b", "gone", "c"])
+    func overtaken(key: String) async throws {
+        let endpoint = try await liveEndpoint()
+        try await withLiveClient { client, name in
+            let layout = try ConfigLayout(name)
+            try await put(into: layout, client)
+            let undisturbed = try InterruptedClient(endpoint, after: .max) {}
+            _ = try await Restorer(client: undisturbed.client, layout: layout).settled()
+            await undisturbed.client.close()
+            var expected: [Key: Value] = ["kept": "new", "b": "new"]
+            #expect(try await plain(client, name) == expected)
+            expected[Key(key)] = "mine"
+            var repeated = 0
+            for request in 1... {
+                try await client.delete(layout.range)
+                try await put(into: layout, client)
+                let copyist = try InterruptedClient(endpoint, after: request) {
+                    try await client.put(layout.full(Key(key)), "mine")
+                }
+                _ = try await Restorer(client: copyist.client, layout: layout).settled()
+                await copyist.client.close()
+                guard copyist.hasRun else { break }
+                #expect(try await plain(client, name) == expected, "after request \(request)")
+                if copyist.requests > undisturbed.requests { repeated += 1 }
+            }
+            // The control: some came after the copyist has looked, and before it has put; a new key is in nobody's way.
+            #expect(repeated > 0 || key == "c")
+        }
     }
 
-    /// A client after whose request of a number `action` is run, before its caller goes on.
-    private func interrupted(
-        _ endpoint: String,
-        after request: Int,
-        _ action: @escaping @Sendable () async throws -> Void
-    ) throws -> Interrupted {
-        var configuration = try EtcdClient.Configuration(endpoints: endpoint)
-        let (left, hasRun) = (Lock(request), Lock(false))
-        configuration.onEvent = { event in
-            guard case .callFinished = event else { return }
-            let isNow = left.withLock { left in
-                left -= 1
-                return left == 0
-            }
-            if !isNow { return }
-            // It blocks this one thread of several.
-            let done = DispatchSemaphore(value: 0)
-            Task.detached {
-                try? await action()
-                hasRun.withLock { $0 = true }
-                done.signal()
-            }
-            done.wait()
-        }
-        return Interrupted(client: try EtcdClient(configuration), hasRun: hasRun)
+    /// Puts values, and another state into effect that is not in the plain keys yet.
+    private func put(into layout: ConfigLayout, _ client: EtcdClient) async throws {
+        for key: Key in ["kept", "b", "gone"] { try await client.put(layout.full(key), "old") }
+        try await putIntoEffect(["kept": "new", "b": "new"], layout, client)
     }
 }

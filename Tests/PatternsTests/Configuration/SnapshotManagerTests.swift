@@ -43,7 +43,7 @@ struct SnapshotManagerTests {
                 // What is a snapshot already is not saved again.
                 #expect(try await snapshots.restore(before.name).sha256 == first.sha256)
                 #expect(config.values() == ["a": "2", "c": "3"])
-                #expect(try await snapshots.list().map(\.name) == ["1", "named", "2"])
+                #expect(try await snapshots.list().records.map(\.name) == ["1", "named", "2"])
                 // To restore what is there changes nothing.
                 let revision = config.snapshot.revision
                 #expect(try await snapshots.restore("2").name == "2")
@@ -51,7 +51,7 @@ struct SnapshotManagerTests {
 
                 try await snapshots.delete("named")
                 try await snapshots.prune(keeping: 1)
-                #expect(try await snapshots.list().map(\.name) == ["2"])
+                #expect(try await snapshots.list().records.map(\.name) == ["2"])
                 #expect(try await client.range(.prefix(name + ".snapshots/")).count == 2)
             }
         }
@@ -76,7 +76,7 @@ struct SnapshotManagerTests {
                     try await client.delete(.prefix("app/"))
                     try await snapshots.restore(saved.name)
                     #expect(config.values() == ["a": "good"])
-                    #expect(try await snapshots.list().map(\.reason).contains("known to work"))
+                    #expect(try await snapshots.list().records.map(\.reason).contains("known to work"))
                 }
             }
         }

@@ -41,6 +41,7 @@ struct ConfigurationSnippetTests {
                     #expect(config["database/host"] == "here")
                     try await Snippets.replacement(client)
                     try await eventually("the values are there") { config["database/port"] == "5432" }
+                    try await Snippets.configRepair(client)
                 }
             }
         }

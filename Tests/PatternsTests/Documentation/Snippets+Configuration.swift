@@ -30,7 +30,7 @@ extension Snippets {
     static func configEdits(_ config: ConfigManager) async throws {
         try await config.update("api/limit", as: Int.self) { ($0 ?? 100) * 2 }
         try await config.change { edit in
-            let host = try await edit.value("database/host", as: String.self)
+            let host = try edit.value("database/host", as: String.self)
             try edit.set("database/standby", host ?? "localhost")
             try edit.delete("database/legacy")
         }
@@ -42,8 +42,18 @@ extension Snippets {
             if !(1...65_535).contains(port) { throw ConfigError.invalid("database/port", "is no port") }
         }
         let config = try await ConfigManager("config/app", client: client, options: options)
-        if config.isStale { print("from the file, or rejected:", config.rejection?.error.message ?? "etcd is away") }
+        switch config.source {
+        case .etcd: print("as in etcd")
+        case .file: print("from the file:", config.rejection?.error.message ?? "etcd is away")
+        case .nothing: print("defaults only: etcd is away, and there is no file", config.fileFailure?.message ?? "")
+        }
         for await rejection in config.rejections { print(rejection.revision, rejection.error) }
         await config.close()
+    }
+
+    static func configRepair(_ client: EtcdClient) async throws {
+        let repair = try SnapshotManager("config/app", client: client)
+        print(try await repair.list().records.map(\.name))
+        try await repair.replace(with: ["database/host": "localhost", "database/port": 5432])
     }
 }

@@ -15,7 +15,9 @@ extension Snippets {
         }
         let before = try await snapshots.restore(saved.name, expecting: seen)
         print("restored; to undo that: restore", before.name)
-        for record in try await snapshots.list() { print(record.name, record.time, record.author, record.reason) }
+        let list = try await snapshots.list()
+        for record in list.records { print(record.name, record.time, record.author, record.reason) }
+        for problem in list.problems { print("no record:", problem) }
         try await snapshots.prune(keeping: 20)
     }
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+extension SnapshotManager {
+    /// Saves the present state.
+    ///
+    /// - Parameters:
+    ///   - name: The name; nil for the next number, from 1.
+    ///   - reason: Why it is saved.
+    /// - Returns: What was saved.
+    /// - Throws: ``ConfigError`` with the code `snapshotExists`, or `invalidKey` for an empty name; ``EtcdError``.
+    @discardableResult
+    public func create(_ name: String? = nil, reason: String = "") async throws -> SnapshotRecord {
+        try await save(ConfigSnapshot(try await restorer.settled(), layout), name, reason)
+    }
+
+    func save(_ snapshot: ConfigSnapshot, _ name: String?, _ reason: String) async throws -> SnapshotRecord {
+        if name?.isEmpty == true { throw ConfigError(.invalidKey, "the name of the snapshot is empty") }
+        let state = ConfigState(snapshot)
+        let id = "\(Int(Date.now.timeIntervalSince1970))-\(String(UInt64.random(in: .min ... .max), radix: 16))"
+        try await sweep()
+        let (stored, areThere) = try await StoredState.write(state.encoded, as: id, in: states, client)
+        var number = try await list().names.compactMap(Self.number).max() ?? 0
+        while true {
+            number += 1
+            let record = SnapshotRecord.Fields(
+                name: name ?? String(number),
+                author: author,
+                reason: reason,
+                time: Date.now.timeIntervalSince1970,
+                revision: snapshot.revision.rawValue,
+                count: state.values.count,
+                state: stored
+            )
+            let key = records + Key(record.name)
+            // To try it once more after an outcome that is unknown finds the record.
+            let response = try await client.persistAmbiguously { () throws(EtcdError) in
+                try await client.transaction(
+                    if: areThere + [.isMissing(key)],
+                    then: [.put(key, StoredJSON.encode(record))],
+                    else: [.get(key)]
+                )
+            }
+            if response.succeeded { return SnapshotRecord(fields: record) }
+            guard let entry = response.results.first?.entries.first else {
+                throw ConfigError(.damaged, "the pieces of a state under \(states) were deleted while it was saved")
+            }
+            // What cannot be read has its name, too.
+            if let other = try? self.record(in: entry), other.fields.state == stored { return other }
+            if let name {
+                try await client.delete(.prefix(states + "\(id)/"))
+                throw ConfigError(.snapshotExists, "there is a snapshot \"\(name)\" of \"\(layout.name)\"")
+            }
+        }
+    }
+
+    /// The number that a name is; nil also for those that leave no room for many more.
+    private static func number(_ name: String) -> Int? { Int(name).flatMap { (1..<1 << 53).contains($0) ? $0 : nil } }
+
+    /// Deletes the pieces of states that were never completed: those without a record after an hour, by the clock of the
+    /// process that has put them.
+    ///
+    /// That clock may be wrong. So a piece is deleted only if no record has come since all were looked at, and that is
+    /// after the piece was seen; and a record comes only if its pieces are there. Where there is a record that cannot be
+    /// read, nothing is deleted, since its pieces are not known.
+    private func sweep() async throws {
+        let limit = Int(Date.now.timeIntervalSince1970) - 3600
+        var old: [(id: String, key: Key)] = []
+        var keysOnly = RangeOptions()
+        keysOnly.keysOnly = true
+        for try await entry in client.entries(in: .prefix(states), options: keysOnly) {
+            let path = String(decoding: entry.key.bytes.dropFirst(states.bytes.count), as: UTF8.self)
+            let id = path.prefix { $0 != "/" }
+            if let time = Int(id.prefix { $0 != "-" }), time < limit { old.append((String(id), entry.key)) }
+        }
+        if old.isEmpty { return }
+        let records = try await client.list(.prefix(records))
+        var needed: Set<String> = []
+        for entry in records {
+            guard let record = try? record(in: entry) else { return }
+            needed.insert(record.fields.state.id)
+        }
+        let given = old.filter { !needed.contains($0.id) }.map(\.key)
+        let isComplete = Compare.Target.modRevision(in: records.range) < records.revision.next
+        for start in stride(from: 0, to: given.count, by: ConfigLayout.maximumConditions) {
+            let keys = given[start...].prefix(ConfigLayout.maximumConditions)
+            let response = try await client.transaction(if: [isComplete], then: keys.map { .delete($0) })
+            // The next one to save looks again.
+            if !response.succeeded { return }
+        }
+    }
+}
+
+extension EtcdClient {
+    /// Repeats a transaction that finds itself, when its outcome is unknown, a few times.
+    fileprivate func persistAmbiguously(
+        _ transaction: () async throws(EtcdError) -> TransactionResponse
+    ) async throws(EtcdError) -> TransactionResponse {
+        for _ in 0..<3 {
+            do throws(EtcdError) {
+                return try await transaction()
+            } catch {
+                if error.code != .ambiguous { throw error }
+            }
+        }
+        return try await transaction()
+    }
+}
