@@ -66,6 +66,12 @@ public struct KeyRange: Sendable, Hashable, CustomStringConvertible {
         return !(key < Key(bytes: start)) && (end == Self.unbounded || key < Key(bytes: end))
     }
 
+    /// Whether some key can be in both ranges.
+    package func overlaps(_ other: KeyRange) -> Bool {
+        if isEmpty || other.isEmpty { return false }
+        return contains(Key(bytes: other.start)) || other.contains(Key(bytes: start))
+    }
+
     /// The range in words.
     public var description: String {
         let first = Key(bytes: start)

@@ -12,7 +12,8 @@ public struct RangeOptions: Sendable, Hashable {
     public var sort: Sort?
     /// Lets the member that is asked answer from its own copy: faster, works without a leader, may be out of date.
     public var serializable = false
-    /// Leaves the values out.
+    /// Leaves the values out, and the leases: etcd 3.7 and later do not read them, so that ``KeyValue/lease`` is nil for all
+    /// keys, unless they are sorted by value.
     public var keysOnly = false
     /// Returns only the number of entries.
     public var countOnly = false

@@ -161,10 +161,11 @@ struct MirrorState {
         return .current
     }
 
-    /// The entry without what an answer of keys only leaves out.
+    /// The entry without what an answer of keys only leaves out: etcd 3.7 leaves the lease out, too.
     private static func identity(_ entry: KeyValue) -> KeyValue {
         var identity = entry
         identity.value = Value(bytes: [])
+        identity.leaseID = 0
         return identity
     }
 }

@@ -95,3 +95,16 @@ public struct TransactionOperation: Sendable, Hashable {
         Self { $0.transaction = Wire.TxnRequest(conditions, then, `else`) }
     }
 }
+
+extension TransactionOperation {
+    /// The keys that it puts or deletes, or may, those of transactions within it included.
+    package var writtenRanges: [KeyRange] { request.writtenRanges }
+}
+
+extension Wire.RequestOp {
+    fileprivate var writtenRanges: [KeyRange] {
+        if let put { return [.key(Key(bytes: put.key))] }
+        if let deleteRange { return [KeyRange(start: deleteRange.key, end: deleteRange.rangeEnd)] }
+        return transaction.map { ($0.success + $0.failure).flatMap(\.writtenRanges) } ?? []
+    }
+}

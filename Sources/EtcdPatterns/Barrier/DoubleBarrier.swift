@@ -14,7 +14,7 @@ public import EtcdKit
 /// breaks the round: those who leave get ``BarrierBroken``, instead of being let through as if it had done its part.
 ///
 /// Whoever comes when a round is complete belongs to the next, which has nothing to do with the one before; so a name can
-/// be used again and again. Each participant has a key `<name>/<lease>-<nonce>-shared`, in which its phase stands.
+/// be used again and again. Each participant has a key `<name>/shared-<lease>-<nonce>`, in which its phase stands.
 public struct DoubleBarrier: Sendable {
     /// Where the barrier is: all barriers of one name are the same.
     public let name: Key

@@ -7,7 +7,8 @@ extension LeaderElection {
     ///
     /// A term ends when `body` has returned, when it resigns, or when the leadership is lost, by which `body` is
     /// cancelled. Then the next candidacy begins: at once after a long term, later and later after terms that were shorter
-    /// than the time to live (``backoff``). What fails for want of a cluster is tried again.
+    /// than the time to live (``backoff``). What fails for want of a cluster, or since a key
+    /// without a lease is in the way, is told to ``onEvent``, and tried again.
     ///
     /// - Parameter body: Does what the leader does, in a child task.
     /// - Throws: What `body` throws while it leads, after which the leadership is given up; ``CoordinationLoss`` when a
@@ -51,10 +52,17 @@ extension LeaderElection {
         } catch let loss as CoordinationLoss {
             // The next attempt has another session, if it was not given.
             if case .shared = source { throw loss }
+            onEvent(.hindered(loss))
+            return nil
+        } catch let error as EtcdError where error.code == .ambiguous || error.code.isTransient {
+            onEvent(.hindered(error))
             return nil
         } catch let error as EtcdError {
-            if error.code == .ambiguous || error.code.isTransient { return nil }
             throw error
+        } catch let error as QueueBlocked {
+            // Whoever hears of it can delete the key.
+            onEvent(.hindered(error))
+            return nil
         } catch {
             throw EtcdError(.cancelled, "the task was cancelled")
         }

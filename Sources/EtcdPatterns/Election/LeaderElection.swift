@@ -32,6 +32,8 @@ public struct LeaderElection: Sendable {
     /// How long to wait with the next candidacy in ``run(_:)`` after a term that was shorter than the time to live, or an
     /// attempt that failed.
     public var backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(10), multiplier: 2)
+    /// Is told what happens in ``run(_:)``; must return soon.
+    public var onEvent: @Sendable (Event) -> Void = { _ in }
 
     /// A candidate on a session; with the session, the leadership is lost.
     ///
@@ -88,21 +90,23 @@ public struct LeaderElection: Sendable {
     ///
     /// - Parameter timeout: How long to wait; nil for as long as it takes.
     /// - Returns: The term. When its last copy is dropped, it ends too, at the latest with its lease.
-    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``EtcdError``, among its codes
-    ///   `deadlineExceeded` when there was another leader for all the time, `invalidArgument` when ``drainTime`` does not
-    ///   fit the time to live, `permissionDenied` and `cancelled`.
+    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``QueueBlocked`` when a key is in the way
+    ///   that nothing ends; ``EtcdError``, among its codes `deadlineExceeded` when there was another leader for all the
+    ///   time, `unavailable` when etcd has not answered in that time, `invalidArgument` when ``drainTime`` does not fit the
+    ///   time to live, `permissionDenied` and `cancelled`.
     public func campaign(timeout: Duration? = nil) async throws -> LeaderTerm {
-        if let term = try await withTimeout(timeout, { try await enter() }) { return term }
-        throw EtcdError(.deadlineExceeded, "\"\(candidate)\" did not lead \"\(name)\" within \(timeout ?? .zero)")
+        let attempt = Attempt()
+        if let term = try await withTimeout(timeout, { try await enter(attempt) }) { return term }
+        throw attempt.timeIsOver("\"\(candidate)\" did not lead \"\(name)\" within \(timeout ?? .zero)")
     }
 
-    private func enter() async throws -> LeaderTerm? {
+    private func enter(_ attempt: Attempt) async throws -> LeaderTerm? {
         try await source.withSession { session, isOwn in
             let timeToLive = session.lease.timeToLive
             if drainTime < .zero || drainTime.bounded * 2 >= timeToLive {
                 throw EtcdError(.invalidArgument, "a drain time of \(drainTime) for a time to live of \(timeToLive)")
             }
-            let queue = KeyQueue(session: session, name: name)
+            let queue = KeyQueue(session: session, name: name, leftovers: latest.leftovers, attempt: attempt)
             let candidacy = try await join(queue)
             guard let revision = candidacy.createRevision else { throw CoordinationLoss(.keyDeleted) }
             let hold = Hold(
@@ -152,13 +156,15 @@ public struct LeaderElection: Sendable {
     }
 }
 
-/// The newest term of a candidate, which does not keep it.
+/// The newest term of a candidate, which it does not keep, and what is left of those before.
 private final class LatestTerm: Sendable {
     private struct Reference {
         weak var hold: Hold?
     }
 
     private let reference = Lock(Reference())
+    /// Keys of terms and candidacies that were lost.
+    let leftovers = Leftovers()
 
     var hold: Hold? {
         get { reference.withLock { $0.hold } }

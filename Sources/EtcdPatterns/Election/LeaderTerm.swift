@@ -50,7 +50,8 @@ public struct LeaderTerm: Sendable {
     ///   - else: Runs if one does not, while the leadership lasts.
     /// - Returns: Which branch has run, and its results.
     /// - Throws: ``CoordinationLoss`` when the leadership has ended, after which nothing was done; ``EtcdError``, as a
-    ///   transaction does, and with the code `ambiguous` when the outcome is unknown.
+    ///   transaction does, with the code `ambiguous` when the outcome is unknown, and `invalidArgument` for one that
+    ///   changes the election's own keys, after which nothing was done.
     @discardableResult
     public func guarded(
         if conditions: [Compare] = [],
@@ -66,7 +67,10 @@ public struct LeaderTerm: Sendable {
     /// - Throws: ``CoordinationLoss`` when the leadership has ended; ``EtcdError``, with the code `ambiguous` when the
     ///   outcome is unknown.
     public func proclaim(_ value: Value) async throws {
-        try await guarded(then: [.put(key, value, keepingLease: true)])
+        var guarding = hold.guarding
+        guarding.reserved = []
+        let put = TransactionOperation.put(key, value, keepingLease: true)
+        _ = try await hold.queue.session.guarded(by: [guarding], if: [], then: [put], else: [])
     }
 
     // MARK: The end

@@ -80,6 +80,11 @@ public final class LeaderTask: Sendable {
             throw EtcdError(.invalidArgument, "\"\(name)\" cannot run every \(interval)")
         }
         self.name = name
+        var election = election
+        election.onEvent = { [tell = election.onEvent] event in
+            tell(event)
+            if case .hindered(let error) = event { onEvent(.hindered(error)) }
+        }
         runner = TaskRunner(
             key: key,
             election: election,

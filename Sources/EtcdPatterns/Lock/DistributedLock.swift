@@ -76,7 +76,7 @@ public struct DistributedLock: Sendable {
     ///
     /// - Parameter body: Does what needs the lock, as in ``withLock(timeout:_:)``.
     /// - Returns: What `body` returns; nil if the lock was not free.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost; ``EtcdError``.
+    /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost; ``QueueBlocked``; ``EtcdError``.
     @discardableResult
     public func withLockIfAvailable<Result: Sendable>(
         _ body: @escaping @Sendable (LockGrant) async throws -> Result
@@ -92,16 +92,18 @@ public struct DistributedLock: Sendable {
     ///
     /// - Parameter timeout: How long to wait; nil for as long as it takes.
     /// - Returns: The lock. When its last copy is dropped, it is released too, at the latest with its lease.
-    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``EtcdError``, among its codes
-    ///   `deadlineExceeded` when the lock was not free in time, `permissionDenied` and `cancelled`.
+    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``QueueBlocked`` when a key is in the way
+    ///   that nothing ends; ``EtcdError``, among its codes `deadlineExceeded` when the lock was not free in time,
+    ///   `unavailable` when etcd has not answered in that time, `permissionDenied` and `cancelled`.
     public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
         try await queued.acquire(.exclusive, timeout: timeout)
     }
 
-    /// Acquires the lock if nobody holds it or waits for it, in one request.
+    /// Acquires the lock if nobody holds it or waits for it, in one request if it is free.
     ///
     /// - Returns: The lock, to be given up by ``LockGrant/release()``; nil if it was not free.
-    /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
+    /// - Throws: ``CoordinationLoss`` when the session is lost; ``QueueBlocked`` when it never becomes free, since nothing
+    ///   ends the key that holds it; ``EtcdError``.
     public func acquireIfAvailable() async throws -> LockGrant? {
         try await queued.acquireIfAvailable(.exclusive)
     }

@@ -55,7 +55,8 @@ public struct LockGrant: Sendable {
     ///   - else: Runs if one does not, while the lock is held.
     /// - Returns: Which branch has run, and its results.
     /// - Throws: ``CoordinationLoss`` when the lock is not held, after which nothing was done; ``EtcdError``, as a
-    ///   transaction does, and with the code `ambiguous` when the outcome is unknown.
+    ///   transaction does, with the code `ambiguous` when the outcome is unknown, and `invalidArgument` for one that
+    ///   changes the lock's own keys, under its name and a slash, after which nothing was done.
     @discardableResult
     public func guarded(
         if conditions: [Compare] = [],

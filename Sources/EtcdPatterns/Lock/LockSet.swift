@@ -41,7 +41,8 @@ public struct LockSet: Sendable {
     ///   - else: Runs if one does not, while the locks are held.
     /// - Returns: Which branch has run, and its results.
     /// - Throws: ``CoordinationLoss`` when a lock is not held, after which nothing was done; ``EtcdError``, as a
-    ///   transaction does, and with the code `ambiguous` when the outcome is unknown.
+    ///   transaction does, with the code `ambiguous` when the outcome is unknown, and `invalidArgument` for one that
+    ///   changes a lock's own keys, after which nothing was done.
     @discardableResult
     public func guarded(
         if conditions: [Compare] = [],

@@ -8,6 +8,8 @@ struct QueuedLock: Sendable {
     let name: Key
     var owner = Value("\(ProcessInfo.processInfo.processName) \(ProcessInfo.processInfo.processIdentifier)")
     let source: SessionSource
+    /// Copies of a lock have the same.
+    let leftovers = Leftovers()
 
     init(_ name: Key, _ source: SessionSource) throws(EtcdError) {
         try name.checkName(of: "lock")
@@ -17,17 +19,19 @@ struct QueuedLock: Sendable {
     }
 
     func acquire(_ role: KeyQueue.Role, timeout: Duration?) async throws -> LockGrant {
-        if let grant = try await withTimeout(timeout, { try await enter(role, waits: true) }) { return grant }
-        throw EtcdError(.deadlineExceeded, "\"\(name)\" was not free within \(timeout ?? .zero)")
+        let attempt = Attempt()
+        let grant = try await withTimeout(timeout) { try await enter(role, waits: true, attempt) }
+        if let grant { return grant }
+        throw attempt.timeIsOver("\"\(name)\" was not free within \(timeout ?? .zero)")
     }
 
     func acquireIfAvailable(_ role: KeyQueue.Role) async throws -> LockGrant? {
-        try await enter(role, waits: false)
+        try await enter(role, waits: false, Attempt())
     }
 
-    private func enter(_ role: KeyQueue.Role, waits: Bool) async throws -> LockGrant? {
+    private func enter(_ role: KeyQueue.Role, waits: Bool, _ attempt: Attempt) async throws -> LockGrant? {
         try await source.withSession { session, isOwn in
-            let queue = KeyQueue(session: session, name: name)
+            let queue = KeyQueue(session: session, name: name, leftovers: leftovers, attempt: attempt)
             guard let candidacy = try await queue.enter(role, owner, waits: waits),
                 let revision = candidacy.createRevision
             else { return nil }

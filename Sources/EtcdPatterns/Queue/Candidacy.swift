@@ -12,11 +12,14 @@ final class Candidacy: Sendable {
 
     let key: Key
     let value: Value
+    /// Takes the key if it cannot be deleted before the session is lost.
+    let leftovers: Leftovers?
     private let state = Lock(State())
 
-    init(_ key: Key, _ value: Value) {
+    init(_ key: Key, _ value: Value, _ leftovers: Leftovers? = nil) {
         self.key = key
         self.value = value
+        self.leftovers = leftovers
     }
 
     /// The revision in which the key came into being, once it is known to have done so: its place in the queue.

@@ -55,6 +55,7 @@ final class Hold: Sendable {
     deinit {
         watching.cancel()
         if releasing.withLock({ $0 != nil }) { return }
+        queue.session.leaveBehind(candidacy)
         if candidacy.hasLooseEnds { queue.session.sweep(key) } else { queue.session.sweepOnce(key) }
     }
 
@@ -93,12 +94,20 @@ final class Hold: Sendable {
 
     /// What makes a transaction depend on the place.
     var guarding: Guard {
-        Guard(key: key, tenure: tenure, condition: isCurrent) { [self] entry in
+        Guard(key: key, tenure: tenure, condition: isCurrent, reserved: reserved) { [self] entry in
             guard let entry, entry.createRevision == createRevision else { return false }
             if isShared || rewritesKey || entry.modRevision == createRevision { return true }
             // It has become a shared one after the transaction was made.
             return KeyQueue.Role(of: entry) == .shared
         }
+    }
+
+    /// Where nothing but holders and waiters may be.
+    private var reserved: [KeyRange] {
+        if slot == nil { return [queue.range] }
+        // The folder of all slots.
+        let parts = key.bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropLast(2)
+        return [queue.range, .prefix(Key(bytes: Array(parts.joined(separator: [UInt8(ascii: "/")]))) + "/")]
     }
 
     /// Makes an exclusive place a shared one; see ``KeyQueue/downgrade(_:at:)``.
@@ -157,7 +166,9 @@ final class Hold: Sendable {
         watching.cancel()
         await watching.value
         if let handover = handover.withLock({ $0 }) { await queue.run(handover) }
+        guard ownsSession else { return await queue.leave(candidacy) }
+        queue.session.leaveBehind(candidacy)
         // The end of the lease deletes the key, too.
-        if ownsSession { await queue.session.close() } else { await queue.leave(candidacy) }
+        await queue.session.close()
     }
 }

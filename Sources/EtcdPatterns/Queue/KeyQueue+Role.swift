@@ -10,12 +10,29 @@ extension KeyQueue {
         /// The exclusive ones that came before.
         case shared
 
-        fileprivate static let suffix = Array("-shared".utf8)
+        /// What the last part of a shared key begins with, so that the others are apart from them.
+        private static let prefix: Key = "shared-"
         fileprivate static let mark = Array("shared:".utf8)
 
         /// The role of a key when it comes into being.
         init(of key: Key) {
-            self = key.bytes.suffix(Self.suffix.count).elementsEqual(Self.suffix) ? .shared : .exclusive
+            let start = key.bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
+            self = key.bytes[start...].starts(with: Self.prefix.bytes) ? .shared : .exclusive
+        }
+
+        /// A key of this role.
+        fileprivate func key(in name: Key, _ id: Key) -> Key {
+            name + "/" + (self == .shared ? Self.prefix : "") + id
+        }
+
+        /// Where the keys are that one of this role waits for, if they have come before it.
+        ///
+        /// The waiters behind many readers need not look at these.
+        func obstacles(in name: Key) -> [KeyRange] {
+            let start = name + "/"
+            if self == .exclusive { return [.prefix(start)] }
+            // A dot follows a dash, and a zero a slash.
+            return [.between(start, start + Self.prefix), .between(start + "shared.", name + "0")]
         }
 
         /// The role of a key in the queue, which can have changed from exclusive to shared.
@@ -29,9 +46,9 @@ extension KeyQueue {
     /// A new key for the queue.
     func candidacy(_ role: Role, _ value: Value) -> Candidacy {
         let nonce = String(UInt64.random(in: .min ... .max), radix: 16)
-        let key = name + "/" + Key("\(session.lease.id)-\(nonce)")
+        let key = role.key(in: name, Key("\(session.lease.id)-\(nonce)"))
         session.witness.uses(key)
-        return Candidacy(role == .shared ? key + Key(bytes: Role.suffix) : key, value)
+        return Candidacy(key, value, leftovers)
     }
 
     /// Makes an exclusive key that is in the queue a shared one.

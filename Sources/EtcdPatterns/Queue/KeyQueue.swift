@@ -4,10 +4,15 @@ import EtcdKit
 
 /// Waiters in the order in which their keys came into being, as etcd's lock of Go has them: the first one owns.
 ///
-/// A key is `<name>/<lease>-<nonce>`, so that each acquisition has its own, and one that is put again finds itself.
+/// A key is `<name>/<lease>-<nonce>`, or `<name>/shared-<lease>-<nonce>`, so that each acquisition has its own, and one
+/// that is put again finds itself.
 struct KeyQueue: Sendable {
     let session: Session
     let name: Key
+    /// Keys of the same owner that it could not delete.
+    var leftovers: Leftovers?
+    /// Is told how far an acquisition comes.
+    var attempt = Attempt()
 
     var client: EtcdClient { session.client }
     var range: KeyRange { .prefix(name + "/") }
@@ -23,40 +28,61 @@ struct KeyQueue: Sendable {
         let candidacy = candidacy(role, value)
         let isItsTurn = try await session.orLeave([candidacy]) {
             // Where the first is the only one, there is no need to join for a look.
-            if !waits && role == .exclusive { return try await session.joinIfEmpty([(self, candidacy)]) }
-            if try await join(candidacy) { return true }
-            if waits {
-                try await waitForTurn(candidacy, role)
-                return true
+            if !waits && role == .exclusive {
+                try await deleteLeftovers()
+                return try await session.joinIfEmpty([(self, candidacy)])
             }
-            if case .first = try await standing(of: candidacy, role) { return true }
-            return false
+            var before = try await join(candidacy)
+            if waits { try await approach(candidacy, &before) }
+            // Those that are known may be in the way no more.
+            while before.count > 0 && before.nearest.isEmpty { try await look(candidacy, &before) }
+            return before.count == 0
         }
         return isItsTurn ? candidacy : nil
     }
 
     /// Puts the key, again and again until that has an outcome.
     ///
-    /// - Returns: Whether it is the first in the queue.
-    func join(_ candidacy: Candidacy) async throws -> Bool {
-        let key = candidacy.key
-        var first = RangeOptions()
-        first.keysOnly = true
-        first.sort = .ascending(by: .createRevision)
-        first.limit = 1
-        let head = TransactionOperation.range(range, options: first)
+    /// etcd runs this transaction on all members, one after the other with all else, so it only counts the keys: for that,
+    /// etcd reads none of them.
+    ///
+    /// - Returns: Those that were there before, of which only the number is known.
+    func join(_ candidacy: Candidacy) async throws -> Predecessors {
+        let (key, role) = (candidacy.key, Role(of: candidacy.key))
+        var options = RangeOptions()
+        options.countOnly = true
+        let counts = role.obstacles(in: name).map { TransactionOperation.range($0, options: options) }
+        let old = leftovers?.batch ?? (keys: [], deletions: [])
         let response = try await session.settle(
             if: [.isMissing(key)],
-            then: [.put(key, candidacy.value, lease: session.lease.id), head],
-            else: [.get(key), head],
-            onUnknown: { candidacy.tried() }
+            then: [.put(key, candidacy.value, lease: session.lease.id)] + old.deletions + counts,
+            else: [.get(key)] + counts,
+            onUnknown: { candidacy.tried() },
+            onFailure: { attempt.hindered(by: $0) }
         )
+        attempt.answered()
         if response.succeeded {
             candidacy.entered(at: response.header.revision)
+            leftovers?.remove(old.keys)
         } else if let own = response.results.first?.entries.first {
             candidacy.found(at: own.createRevision)
         }
-        return response.results.last?.entries.first?.key == key
+        try await deleteLeftovers()
+        guard let revision = candidacy.createRevision else { throw CoordinationLoss(.keyDeleted) }
+        var count = response.results.suffix(counts.count).reduce(0) { sum, result in
+            if case .range(let response) = result { sum + Int(clamping: response.count) } else { sum }
+        }
+        // Its own key is among them, if those of its role are.
+        if role == .exclusive { count -= 1 }
+        return Predecessors(atMost: count, of: role, in: name, before: revision)
+    }
+
+    /// Deletes the keys of the same owner that it could not delete before.
+    func deleteLeftovers() async throws {
+        while let old = leftovers?.batch, !old.keys.isEmpty {
+            _ = try await session.settle(if: [], then: old.deletions, onFailure: { attempt.hindered(by: $0) })
+            leftovers?.remove(old.keys)
+        }
     }
 
     /// Deletes the key for good; see ``Session/leave(_:)``.
@@ -64,45 +90,47 @@ struct KeyQueue: Sendable {
 
     // MARK: Waiting
 
-    /// What stands before a key.
-    private enum Standing {
-        case first
-        case behind(Key, asOf: Revision)
-    }
-
-    /// Waits until nothing is before the key that it has to wait for, as a read shows that shows the key, too.
-    private func waitForTurn(_ candidacy: Candidacy, _ role: Role) async throws {
-        while case .behind(let predecessor, let revision) = try await standing(of: candidacy, role) {
-            // The predecessor may have been a waiter that gave up; so whatever happens is looked at.
-            try await client.awaitChange(in: [.key(predecessor), .key(candidacy.key)], after: revision) { event in
-                event.kind == .delete || role == .shared && Role(of: event.entry) == .shared
+    /// Waits until fewer than `window` keys are before the key that it has to wait for, as a read shows that shows the key,
+    /// too.
+    ///
+    /// It watches the nearest ones only, and its own. So a release wakes as many as the window is wide.
+    func approach(_ candidacy: Candidacy, _ before: inout Predecessors, within window: Int = 1) async throws {
+        while before.count >= window {
+            let revision = try await look(candidacy, &before, window: window)
+            let nearest = before.nearest.prefix(window).map(\.key)
+            // Where those that were known are gone, there may be others before them.
+            if nearest.count < window { continue }
+            // The nearest may have been a waiter that gave up; so whatever happens is looked at.
+            try await client.awaitChange(in: ([candidacy.key] + nearest).map { .key($0) }, after: revision) { event in
+                event.kind == .delete || event.entry.lease == nil || Role(of: event.entry) == .shared
             }
         }
     }
 
-    private func standing(of candidacy: Candidacy, _ role: Role) async throws -> Standing {
-        guard let createRevision = candidacy.createRevision else { throw CoordinationLoss(.keyDeleted) }
-        var before = RangeOptions()
-        // Roles are in the values, too.
-        before.keysOnly = role == .exclusive
-        before.maxCreateRevision = createRevision.previous
-        before.sort = .descending(by: .createRevision)
-        before.limit = role == .exclusive ? 1 : nil
-        let response = try await session.read([.get(candidacy.key), .range(range, options: before)])
-        guard response.results.first?.entries.first?.createRevision == createRevision else {
+    /// Looks at the key and at those before it that are known, or reads more of them where these are too few.
+    ///
+    /// So many are to be known as `window` says, unless there are fewer; nil for all. It reads `more` at the same revision,
+    /// and gives the answers to `note`, before ``CoordinationLoss`` is thrown if the key is gone.
+    ///
+    /// - Returns: The revision of the look.
+    @discardableResult
+    func look(
+        _ candidacy: Candidacy,
+        _ before: inout Predecessors,
+        window: Int? = 1,
+        reading more: [TransactionOperation] = [],
+        _ note: (ArraySlice<TransactionResult>) throws -> Void = { _ in }
+    ) async throws -> Revision {
+        let reads = before.reads(window: window)
+        let response = try await session.read([.get(candidacy.key)] + more + reads) { attempt.hindered(by: $0) }
+        attempt.answered()
+        let results = response.results
+        try note(results.dropFirst().prefix(more.count))
+        guard results.first?.entries.first?.createRevision == candidacy.createRevision else {
             throw CoordinationLoss(.keyDeleted)
         }
-        let entries = response.results.last?.entries ?? []
-        let entry = entries.first { role == .exclusive || Role(of: $0) == .exclusive }
-        guard let entry else { return .first }
-        let predecessor = entry.key
-        if predecessor.bytes.dropFirst(name.bytes.count + 1).contains(UInt8(ascii: "/")) {
-            throw EtcdError(.invalidArgument, "\"\(name)\" is the beginning of another name: there is \(predecessor)")
-        }
-        if entry.lease == nil {
-            throw EtcdError(.invalidArgument, "\"\(name)\" never becomes free: \(predecessor) has no lease")
-        }
-        return .behind(predecessor, asOf: response.header.revision)
+        try before.note(results.suffix(reads.count), window: window)
+        return response.header.revision
     }
 }
 

@@ -27,6 +27,7 @@ extension Session {
     /// Puts the keys of several queues, if all these queues are empty, in one transaction.
     ///
     /// - Returns: Whether all keys are in their queues, each as the only one when it came.
+    /// - Throws: ``QueueBlocked`` if the first in one of the queues cannot be waited for either.
     func joinIfEmpty(_ places: [(queue: KeyQueue, candidacy: Candidacy)]) async throws -> Bool {
         let response = try await settle(
             if: places.map { Compare.Target.createRevision(in: $0.queue.range) == 0 },
@@ -39,7 +40,18 @@ extension Session {
             return true
         }
         let found = response.results.compactMap(\.entries.first)
-        guard found.count == places.count else { return false }
+        guard found.count == places.count else {
+            var first = RangeOptions()
+            first.sort = .ascending(by: .createRevision)
+            first.limit = 1
+            let heads = try await read(places.map { .range($0.queue.range, options: first) })
+            for (place, head) in zip(places, heads.results) {
+                if let error = head.entries.first.flatMap({ QueueBlocked(by: $0, in: place.queue.name) }) {
+                    throw error
+                }
+            }
+            return false
+        }
         for (place, entry) in zip(places, found) { place.candidacy.found(at: entry.createRevision) }
         return true
     }
@@ -49,7 +61,8 @@ extension Session {
     /// Where that fails, the session is given up, so that the key goes with the lease.
     func leave(_ candidacy: Candidacy) async {
         let reason = tenure.loss?.reason
-        guard candidacy.mayExist, reason != .leaseEnded, reason != .abandoned else { return }
+        guard candidacy.mayExist, reason != .leaseEnded else { return }
+        if reason == .abandoned { return leaveBehind(candidacy) }
         let key = candidacy.key
         let isOwn = candidacy.createRevision.map { [Compare.Target.createRevision(key) == $0] } ?? []
         let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
@@ -60,6 +73,7 @@ extension Session {
                 if candidacy.hasLooseEnds { self.sweep(key) } else { self.witness.gaveUp(key) }
             } catch {
                 if self.isAlive { await self.abandon(error as? EtcdError) }
+                self.leaveBehind(candidacy)
             }
         }
     }

@@ -9,11 +9,12 @@ public import EtcdKit
 /// try await licences.withSlot { grant in try await work() }
 /// ```
 ///
-/// Waiters are served in the order in which they came. Each slot has tokens of its own: a resource that guards itself by
+/// Waiters are served in the order in which they came: one takes a free slot if there is another for each before it. Each
+/// slot has tokens of its own: a resource that guards itself by
 /// ``LockGrant/fencingToken`` does so for each ``LockGrant/slot``, since several holders are right at once.
 ///
 /// How many slots there are stands in etcd, under `<name>/limit`, and can be changed at any time by ``setLimit(_:)``.
-/// Waiters are under `<name>/queue/`, and only the first of them looks at the slots, which are under `<name>/slots/`.
+/// Waiters are under `<name>/queue/`, and only the first two of them watch the slots, which are under `<name>/slots/`.
 public struct Semaphore: Sendable {
     /// What is limited: the semaphores of one name share their slots.
     public let name: Key
@@ -110,7 +111,7 @@ public struct Semaphore: Sendable {
         try await (try await acquire(timeout: timeout)).whileHeld(body)
     }
 
-    /// Runs `body` with a slot, and gives it back, if one is free and nobody waits.
+    /// Runs `body` with a slot, and gives it back, if one is free, and not for one of those who wait.
     ///
     /// - Parameter body: Does what needs the slot.
     /// - Returns: What `body` returns; nil if no slot was free.
@@ -128,30 +129,38 @@ public struct Semaphore: Sendable {
     ///
     /// - Parameter timeout: How long to wait; nil for as long as it takes.
     /// - Returns: The slot.
-    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``EtcdError``, among its codes
-    ///   `deadlineExceeded` when no slot was free in time, `invalidArgument` if the limit in etcd is no positive number,
+    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``QueueBlocked`` when no slot ever becomes
+    ///   free; ``EtcdError``, among its codes `deadlineExceeded` when none was free in time, `unavailable` when etcd has not
+    ///   answered in that time, `invalidArgument` if the limit in etcd is no positive number,
     ///   `permissionDenied` and `cancelled`.
     public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
-        if let grant = try await withTimeout(timeout, { try await enter(waits: true) }) { return grant }
-        throw EtcdError(.deadlineExceeded, "no slot of \"\(name)\" was free within \(timeout ?? .zero)")
+        let attempt = Attempt()
+        if let grant = try await withTimeout(timeout, { try await enter(waits: true, attempt) }) { return grant }
+        throw attempt.timeIsOver("no slot of \"\(name)\" was free within \(timeout ?? .zero)")
     }
 
-    /// Acquires a slot if one is free and nobody waits.
+    /// Acquires a slot if one is free, and not for one of those who wait.
     ///
     /// - Returns: The slot, to be given back by ``LockGrant/release()``; nil if none was free.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
     public func acquireIfAvailable() async throws -> LockGrant? {
-        try await enter(waits: false)
+        try await enter(waits: false, Attempt())
     }
 
-    private func enter(waits: Bool) async throws -> LockGrant? {
+    private func enter(waits: Bool, _ attempt: Attempt) async throws -> LockGrant? {
         try await queued.source.withSession { session, isOwn in
-            let queue = KeyQueue(session: session, name: queued.name)
-            guard let turn = try await queue.enter(.exclusive, owner, waits: waits) else { return nil }
+            let queue = KeyQueue(session: session, name: queued.name, leftovers: queued.leftovers, attempt: attempt)
+            let turn = queue.candidacy(.exclusive, owner)
             let claimed = Lock<Candidacy?>(nil)
             do {
                 _ = try await session.orLeave([turn]) { [slots] in
-                    let slot = try await slots.claim(for: turn, in: queue, waits: waits)
+                    if !waits {
+                        try await queue.deleteLeftovers()
+                        // To stand in the queue for a look only would keep others out.
+                        guard try await slots.hasRoom(in: queue) else { return false }
+                    }
+                    let others = try await queue.join(turn)
+                    let slot = try await slots.claim(for: turn, behind: others, in: queue, waits: waits)
                     claimed.withLock { $0 = slot }
                     return slot != nil
                 }

@@ -27,81 +27,104 @@ struct SlotTable: Sendable {
 
     // MARK: Claiming
 
-    /// Takes a free slot for the first in the queue, who leaves it by the same transaction.
+    /// How many of the first in the queue watch the slots.
+    ///
+    /// One that is stopped keeps a slot for itself, and does not keep the next from seeing others that are free.
+    private static let window = 2
+
+    /// Whether there is a slot for one who comes now.
+    ///
+    /// - Throws: ``QueueBlocked`` if slots are taken that never become free.
+    func hasRoom(in queue: KeyQueue) async throws -> Bool {
+        var count = RangeOptions()
+        count.countOnly = true
+        let response = try await queue.session.read(reads + [.range(queue.range, options: count)]) {
+            queue.attempt.hindered(by: $0)
+        }
+        let view = try View(response.results.prefix(reads.count), of: self)
+        guard case .range(let waiters)? = response.results.last else { return false }
+        if view.freeCount > waiters.count { return true }
+        if let blocked = view.blocked { throw blocked }
+        return false
+    }
+
+    /// Waits for a slot for a place in the queue, and takes it; the place is left by the same transaction.
     ///
     /// However this ends but by success, no slot is taken, or will be once the place in the queue is given up.
     ///
     /// - Returns: The key in the slot; nil if none is free, and that is not to be waited for.
-    func claim(for turn: Candidacy, in queue: KeyQueue, waits: Bool) async throws -> Candidacy? {
+    func claim(
+        for turn: Candidacy,
+        behind others: Predecessors,
+        in queue: KeyQueue,
+        waits: Bool
+    ) async throws -> Candidacy? {
         // The same in each slot, so that a claim that was not answered is found again.
         let id = Key(bytes: Array(turn.key.bytes.dropFirst(queue.name.bytes.count)))
+        var before = others
         var unanswered: [Candidacy] = []
         do {
             while true {
                 try checkCancellation()
-                switch try await look(for: turn, id, in: queue) {
-                case .taken(let key, let revision):
-                    let slot = Candidacy(key, turn.value)
-                    slot.entered(at: revision)
-                    return slot
-                case .free(let number, let limit):
-                    let slot = Candidacy(prefix + "\(number)" + id, turn.value)
-                    unanswered.append(slot)
-                    if try await claim(slot, number, limit, for: turn, in: queue) { return slot }
-                case .unlimited:
+                var view: View?
+                var own: KeyValue?
+                let revision = try await queue.look(turn, &before, window: waits ? Self.window : nil, reading: reads) {
+                    view = try View($0, of: self)
+                    own = view?.slots.first { $0.key.bytes.suffix(id.bytes.count).elementsEqual(id.bytes) }
+                    // The claim has deleted the place in the queue.
+                    if let own { throw Taken(slot: own) }
+                }
+                guard let view else { continue }
+                guard let limit = view.limit else {
                     _ = try await queue.session.settle(
                         if: [.isMissing(limitKey)],
                         then: [.put(limitKey, Value("\(initialLimit)"))]
                     )
-                case .full(let revision):
-                    if !waits { return nil }
+                    continue
+                }
+                if let number = view.slot(behind: before.count) {
+                    let slot = Candidacy(prefix + "\(number)" + id, turn.value, queue.leftovers)
+                    unanswered.append(slot)
+                    if try await claim(slot, number, limit, for: turn, in: queue) { return slot }
+                } else if !waits {
+                    if let blocked = view.blocked { throw blocked }
+                    return nil
+                } else if before.count >= Self.window {
+                    try await queue.approach(turn, &before, within: Self.window)
+                } else {
+                    if let blocked = view.blocked { throw blocked }
+                    if let stray = view.stray { queue.attempt.hindered(by: stray) }
                     let limitKey = limitKey
-                    let ranges = [KeyRange.prefix(prefix), .key(turn.key), .key(limitKey)]
+                    let places = [turn.key, limitKey] + before.nearest.map(\.key)
+                    let ranges = [KeyRange.prefix(prefix)] + places.map { .key($0) }
                     try await queue.client.awaitChange(in: ranges, after: revision) { event in
-                        event.kind == .delete || event.key == limitKey
+                        event.kind == .delete || event.entry.lease == nil || event.key == limitKey
                     }
                 }
             }
+        } catch let taken as Taken {
+            let slot = Candidacy(taken.slot.key, turn.value, queue.leftovers)
+            slot.entered(at: taken.slot.createRevision)
+            return slot
         } catch {
             for slot in unanswered { await queue.leave(slot) }
             throw error
         }
     }
 
-    private enum View {
-        case taken(Key, at: Revision)
-        case free(Int, limit: KeyValue)
-        case full(asOf: Revision)
-        /// Nobody has set a limit.
-        case unlimited
+    /// A claim that was not answered has taken a slot.
+    private struct Taken: Error {
+        let slot: KeyValue
     }
 
-    private func look(for turn: Candidacy, _ id: Key, in queue: KeyQueue) async throws -> View {
-        var options = RangeOptions()
-        options.keysOnly = true
-        let response = try await queue.session.read([
-            .get(turn.key), .get(limitKey), .range(.prefix(prefix), options: options),
-        ])
-        let slots = response.results.last?.entries ?? []
-        if let own = slots.first(where: { $0.key.bytes.suffix(id.bytes.count).elementsEqual(id.bytes) }) {
-            return .taken(own.key, at: own.createRevision)
-        }
-        guard response.results.first?.entries.first?.createRevision == turn.createRevision else {
-            throw CoordinationLoss(.keyDeleted)
-        }
-        guard let entry = response.results.dropFirst().first?.entries.first else { return .unlimited }
-        let limit = try Self.limit(in: entry)
-        let used = Set(slots.compactMap { number(of: $0.key) })
-        // After the limit has fallen, slots of any number may be taken; they count, too.
-        if used.count < limit, let free = (0..<limit).first(where: { !used.contains($0) }) {
-            return .free(free, limit: entry)
-        }
-        return .full(asOf: response.header.revision)
-    }
+    /// What a look at the limit and the slots reads.
+    private var reads: [TransactionOperation] { [.get(limitKey), .range(.prefix(prefix))] }
 
     /// Puts the key of a slot, and deletes that of the place in the queue.
     ///
-    /// Only the first in the queue claims slots, so while it is that, there are no more of them than it has seen.
+    /// A look has shown that there is a free slot for each in the queue up to this one. Until the claim that stays so, as
+    /// long as the limit stays: those before it keep their places or take one of the slots, and one behind it takes a slot
+    /// only if it has seen one more. So there are never more slots than the limit, and each number is claimed once.
     ///
     /// - Returns: Whether that was done; if not, the next look shows why.
     private func claim(
@@ -119,9 +142,49 @@ struct SlotTable: Sendable {
                 Compare.Target.modRevision(limitKey) == limit.modRevision,
             ],
             then: [.put(slot.key, slot.value, lease: queue.session.lease.id), .delete(turn.key)],
-            onUnknown: { slot.tried() }
+            onUnknown: { slot.tried() },
+            onFailure: { queue.attempt.hindered(by: $0) }
         )
         if response.succeeded { slot.entered(at: response.header.revision) }
         return response.succeeded
+    }
+}
+
+extension SlotTable {
+    /// The limit and the slots at one revision.
+    private struct View {
+        /// Nil if nobody has set a limit.
+        let limit: KeyValue?
+        let slots: [KeyValue]
+        private let table: SlotTable
+        private let allowed: Int
+        private let used: Set<Int>
+
+        init(_ results: ArraySlice<TransactionResult>, of table: SlotTable) throws(EtcdError) {
+            limit = results.first?.entries.first
+            slots = results.last?.entries ?? []
+            allowed = try limit.map { entry throws(EtcdError) in try SlotTable.limit(in: entry) } ?? table.initialLimit
+            used = Set(slots.compactMap { table.number(of: $0.key) })
+            self.table = table
+        }
+
+        /// After the limit has fallen, slots of any number may be taken; they count, too.
+        var freeCount: Int { allowed - used.count }
+
+        /// The number of the slot for one that has so many before it; nil if there is none.
+        func slot(behind count: Int) -> Int? {
+            if freeCount <= count { return nil }
+            return (0..<allowed).lazy.filter { !used.contains($0) }.dropFirst(count).first
+        }
+
+        /// A slot that never becomes free.
+        var stray: QueueBlocked? {
+            slots.first { $0.lease == nil }.map { QueueBlocked(slot: $0.key, of: table.name) }
+        }
+
+        /// None of the slots ever becomes free.
+        var blocked: QueueBlocked? {
+            Set(slots.filter { $0.lease == nil }.compactMap { table.number(of: $0.key) }).count >= allowed ? stray : nil
+        }
     }
 }

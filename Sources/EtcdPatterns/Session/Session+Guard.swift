@@ -8,6 +8,8 @@ struct Guard: Sendable {
     let tenure: Tenure
     /// The condition that it is held, for the server.
     let condition: Compare
+    /// Where nothing but the queue may be.
+    var reserved: [KeyRange] = []
     /// Whether the condition would hold if this were the entry of the key.
     let isMet: @Sendable (KeyValue?) -> Bool
 }
@@ -20,6 +22,15 @@ extension Session {
         then: [TransactionOperation],
         else: [TransactionOperation]
     ) async throws -> TransactionResponse {
+        for range in (then + `else`).flatMap(\.writtenRanges) {
+            for reserved in guards.flatMap(\.reserved) where reserved.overlaps(range) {
+                throw EtcdError(
+                    .invalidArgument,
+                    "a guarded transaction would change \(range), but the keys in \(reserved) are those of the queue: "
+                        + "what is there is waited for"
+                )
+            }
+        }
         for loss in guards.lazy.compactMap(\.tenure.loss) { throw loss }
         // Where there are more conditions, the guards are around them, so that it is known what has failed.
         let inner = TransactionOperation.transaction(if: conditions, then: then, else: `else`)

@@ -30,8 +30,20 @@ extension Session {
     }
 
     /// Reads as ``transaction(if:then:else:timeout:)`` does, for as long as there is no way to the cluster.
-    func read(_ operations: [TransactionOperation]) async throws(EtcdError) -> TransactionResponse {
-        try await client.persist { () throws(EtcdError) in try await transaction(then: operations) }
+    ///
+    /// It calls `onFailure` for each attempt that has failed.
+    func read(
+        _ operations: [TransactionOperation],
+        onFailure: (EtcdError) -> Void = { _ in }
+    ) async throws(EtcdError) -> TransactionResponse {
+        try await client.persist { () throws(EtcdError) in
+            do throws(EtcdError) {
+                return try await transaction(then: operations)
+            } catch {
+                if error.code != .cancelled { onFailure(error) }
+                throw error
+            }
+        }
     }
 
     /// Runs a transaction again and again until it has an outcome.
@@ -39,14 +51,16 @@ extension Session {
     /// It must be one that does no harm when it takes effect twice, or late, and whose answer shows what an attempt
     /// before has done. An attempt is not cancelled, since that would leave its outcome open, but short.
     ///
-    /// With a `deadline` it gives up then, and it calls `onUnknown` for each attempt that may still take effect. It throws
-    /// ``EtcdError`` or ``CoordinationLoss``, and notices a cancellation between two attempts.
+    /// With a `deadline` it gives up then, and it calls `onUnknown` for each attempt that may still take effect, and
+    /// `onFailure` for each that has failed. It throws ``EtcdError`` or ``CoordinationLoss``, and notices a cancellation
+    /// between two attempts.
     func settle(
         if conditions: [Compare],
         then: [TransactionOperation],
         else: [TransactionOperation] = [],
         until deadline: ContinuousClock.Instant? = nil,
-        onUnknown: () -> Void = {}
+        onUnknown: () -> Void = {},
+        onFailure: (EtcdError) -> Void = { _ in }
     ) async throws -> TransactionResponse {
         var failures = 0
         while true {
@@ -64,6 +78,7 @@ extension Session {
             switch outcome {
             case .success(let response): return response
             case .failure(let error):
+                onFailure(error)
                 if error.code == .ambiguous || error.code == .cancelled {
                     onUnknown()
                 } else if !error.code.isTransient {

@@ -199,8 +199,8 @@ public final class Session: Sendable {
     /// A put whose outcome is unknown may take effect late, after the key was deleted.
     func sweep(_ key: Key) {
         // The keys of one session in one queue begin alike.
-        let parent = key.bytes.lastIndex(of: UInt8(ascii: "/")).map { Key(bytes: Array(key.bytes[...$0])) } ?? ""
-        let prefix = parent + Key("\(lease.id)-")
-        sweeper.delete(key, whenever: key.hasPrefix(prefix) ? prefix : key)
+        let id = "\(lease.id)-"
+        let prefix = key.bytes.firstRange(of: id.utf8).map { Key(bytes: Array(key.bytes[..<$0.upperBound])) }
+        sweeper.delete(key, whenever: prefix ?? key)
     }
 }

@@ -30,6 +30,8 @@ public final class ShardCoordinator: Sendable {
     public let shards: [Key]
     let client: EtcdClient
     let group: MemberGroup
+    /// The place among the members, which knows what is left of those before.
+    private let seat: DistributedLock
     /// Tells members apart that were given other shards.
     let fingerprint: Value
     let drainTime: Duration
@@ -64,14 +66,13 @@ public final class ShardCoordinator: Sendable {
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
         group = try MemberGroup(name, client: client, timeToLive: timeToLive)
-        // Looks at the ID.
-        _ = try group.seat(memberID, "")
         var known: Set<Key> = []
         for shard in shards where shard.bytes.isEmpty || !known.insert(shard).inserted {
             throw EtcdError(.invalidArgument, "shard \"\(shard)\" of \"\(name)\" is there twice, or without a name")
         }
         let hash = shards.reduce(0) { $0 &+ RendezvousHash.hash($1.bytes) }
         fingerprint = Value("\(shards.count) shards \(String(hash, radix: 16))")
+        seat = try group.seat(memberID, fingerprint)
         self.name = name
         self.shards = shards
         self.memberID = memberID
@@ -183,10 +184,9 @@ public final class ShardCoordinator: Sendable {
         _ mirror: KeyMirror,
         _ body: @escaping @Sendable (Shard) async throws -> Void
     ) async throws {
-        let seat = try group.seat(memberID, fingerprint)
         let taken = Lock<LockGrant?>(nil)
         do {
-            try await service.whileHeld { [report] in
+            try await service.whileHeld { [report, seat] in
                 if let grant = try await seat.acquireIfAvailable() {
                     taken.withLock { $0 = grant }
                 } else {

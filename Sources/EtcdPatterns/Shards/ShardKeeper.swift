@@ -83,6 +83,17 @@ final class ShardKeeper: Sendable {
             await seat.release()
             group.cancelAll()
         }
+        leaveBehind()
+    }
+
+    /// Hands the shards that may be owned on a session that was lost to the next attempt.
+    private func leaveBehind() {
+        let queue = seat.hold.queue
+        for id in state.withLock({ $0.unsettled }) {
+            let claim = Candidacy(coordinator.ownerPrefix + id, "", queue.leftovers)
+            claim.tried()
+            queue.session.leaveBehind(claim)
+        }
     }
 
     // MARK: One look

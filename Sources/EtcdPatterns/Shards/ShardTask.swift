@@ -80,11 +80,9 @@ final class ShardTask: Sendable {
     private func release() async {
         let isGone = shard.tenure.loss != nil || seat.tenure.loss != nil
         shard.tenure.end(CoordinationLoss(.released))
-        if !isGone {
-            let candidacy = Candidacy(shard.key, "")
-            candidacy.entered(at: shard.fencingToken)
-            await seat.queue.leave(candidacy)
-        }
+        let candidacy = Candidacy(shard.key, "", seat.queue.leftovers)
+        candidacy.entered(at: shard.fencingToken)
+        if isGone { seat.queue.session.leaveBehind(candidacy) } else { await seat.queue.leave(candidacy) }
         state.withLock { if $0 == .running { $0 = .released } }
     }
 

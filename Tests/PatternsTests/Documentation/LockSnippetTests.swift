@@ -11,27 +11,33 @@ struct LockSnippetTests {
     func snippetsRun() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
-                try await Snippets.session(client)
-                let session = try await Session(client)
-                let states = Task { try await Snippets.sessionStates(session) }
-                try await Snippets.lock(client) {}
-                #expect(try await client.get("report/state") != nil)
-                try await client.delete("report/state")
-                try await Snippets.grant(try DistributedLock("report", session: session)) {}
-                try await Snippets.readWriteLock(client)
-                try await Snippets.lockManager(session)
-                try await Snippets.semaphore(client)
-                #expect(try await client.get("licences/limit")?.value == "5")
-                try await Snippets.barrierWait(client)
-                try await Snippets.barrier(session) { try await client.put("migrated", "") }
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for _ in 0..<3 { group.addTask { try await Snippets.doubleBarrier(session) } }
-                    try await group.waitForAll()
+                // What it leaves behind must not be in the way of the next time.
+                for _ in 1...2 {
+                    try await Snippets.session(client)
+                    let session = try await Session(client)
+                    let states = Task { try await Snippets.sessionStates(session) }
+                    try await Snippets.lock(client) {}
+                    #expect(try await client.get("state/report") != nil)
+                    try await Snippets.grant(try DistributedLock("report", session: session)) {}
+                    try await Snippets.readWriteLock(client)
+                    try await Snippets.lockManager(session)
+                    try await Snippets.semaphore(client)
+                    #expect(try await client.get("licences/limit")?.value == "5")
+                    try await Snippets.barrierWait(client)
+                    try await Snippets.barrier(session) { try await client.put("migrated", "") }
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for _ in 0..<3 { group.addTask { try await Snippets.doubleBarrier(session) } }
+                        try await group.waitForAll()
+                    }
+                    await session.close()
+                    try await states.value
+                    let keys = try await client.range(.all).entries.map(\.key)
+                    #expect(
+                        keys == [
+                            "balance/alice", "balance/bob", "licences/limit", "migrated", "state/report", "version",
+                        ]
+                    )
                 }
-                await session.close()
-                try await states.value
-                let keys = try await client.range(.all).entries.map(\.key)
-                #expect(keys == ["balance/alice", "balance/bob", "licences/limit", "migrated", "version"])
             }
         }
     }

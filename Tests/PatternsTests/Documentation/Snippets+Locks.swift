@@ -27,7 +27,7 @@ extension Snippets {
         let lock = try DistributedLock("report", client: client)
         try await lock.withLock(timeout: .seconds(30)) { grant in
             try await work()
-            try await grant.guarded(then: [.put("report/state", "done by \(grant.fencingToken)")])
+            try await grant.guarded(then: [.put("state/report", "done by \(grant.fencingToken)")])
         }
         if try await lock.withLockIfAvailable({ _ in try await work() }) == nil { print("somebody is at it") }
     }

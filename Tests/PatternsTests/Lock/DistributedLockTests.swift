@@ -181,7 +181,8 @@ struct DistributedLockTests {
             #expect(throws: EtcdError.self) { try DistributedLock("", session: session) }
             let inner = try await DistributedLock(name + "/inner", session: session).acquire()
             let outer = try DistributedLock(name, session: session)
-            await expectError(.invalidArgument) { try await outer.acquire() }
+            let error = await #expect(throws: QueueBlocked.self) { try await outer.acquire() }
+            #expect(error?.key == inner.key)
             #expect(try await outer.queue().map(\.key) == [inner.key])
             await inner.release()
         }

@@ -130,9 +130,13 @@ struct LockManagerTests {
             let set = try await manager.acquire(["a", "b"])
             let wrong = try #require(set.grants["b"])
             try await thief.delete(wrong.key)
-            let loss = await #expect(throws: CoordinationLoss.self) {
-                try await set.guarded(then: [.put(name + "-data", "1")])
+            let put = [TransactionOperation.put(name + "-data", "1")]
+            // The server refuses it, also where this side has not heard of it yet.
+            let guards = set.grants.values.map(\.hold.guarding).map {
+                Guard(key: $0.key, tenure: Tenure(), condition: $0.condition, isMet: $0.isMet)
             }
+            await expectLoss(.guardFailed) { try await session.guarded(by: guards, if: [], then: put, else: []) }
+            let loss = await #expect(throws: CoordinationLoss.self) { try await set.guarded(then: put) }
             #expect([.guardFailed, .keyDeleted].contains(loss?.reason))
             #expect(!set.isHeld && !wrong.isHeld && set.grants["a"]?.isHeld == true)
             #expect(try await [.guardFailed, .keyDeleted].contains(set.lost.reason))
@@ -212,7 +216,7 @@ struct LockManagerTests {
             try await session.client.put(name + "/d/stray", "")
             let stray = try #require(try await manager.locks().last)
             #expect(stray.name == "d" && stray.holders.map(\.lease) == [nil])
-            await expectError(.invalidArgument) { try await manager.acquire(["d"]) }
+            await #expect(throws: QueueBlocked.self) { try await manager.acquire(["d"]) }
             try await session.client.delete(name + "/d/stray")
             await set.release()
             await (try await waiter.value).release()

@@ -40,7 +40,7 @@ struct QueueHistory {
             return
         }
         if event.isCreation {
-            queue[place] = Place(createRevision: event.revision, isShared: place.hasSuffix("-shared"))
+            queue[place] = Place(createRevision: event.revision, isShared: place.hasPrefix("shared-"))
         } else if value.hasPrefix("shared:") {
             queue[place]?.isShared = true
             downgrades += 1

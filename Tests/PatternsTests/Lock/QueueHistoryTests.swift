@@ -82,14 +82,14 @@ struct QueueHistoryTests {
             of: "n",
             [
                 [.init(1, put: "n/w")],
-                [.init(2, put: "n/r-shared")],
+                [.init(2, put: "n/shared-r")],
                 [.init(3, put: "n-log/w")],
                 [.init(4, put: "n/w", "shared:me", isCreation: false)],
-                [.init(5, put: "n-log/r-shared")],
+                [.init(5, put: "n-log/shared-r")],
                 [.init(6, put: "n/v")],
                 [.init(7, delete: "n-log/w")],
                 [.init(8, delete: "n/w")],
-                [.init(9, delete: "n/r-shared")],
+                [.init(9, delete: "n/shared-r")],
                 [.init(10, put: "n-log/v")],
             ]
         )
@@ -102,18 +102,18 @@ struct QueueHistoryTests {
         arguments: [
             // A writer comes in while a reader is inside.
             [
-                .init(3, put: "n/r-shared"), .init(4, put: "n/w"), .init(5, put: "n-log/r-shared"),
+                .init(3, put: "n/shared-r"), .init(4, put: "n/w"), .init(5, put: "n-log/shared-r"),
                 .init(6, put: "n-log/w"),
             ],
             // A reader overtakes a writer that waits.
             [
-                .init(3, put: "n/r-shared"), .init(4, put: "n/w"), .init(5, put: "n/s-shared"),
-                .init(6, put: "n-log/s-shared"),
+                .init(3, put: "n/shared-r"), .init(4, put: "n/w"), .init(5, put: "n/shared-s"),
+                .init(6, put: "n-log/shared-s"),
             ],
             // A reader comes in while a writer is inside.
             [
-                .init(3, put: "n/w"), .init(4, put: "n/r-shared"), .init(5, put: "n-log/w"),
-                .init(6, put: "n-log/r-shared"),
+                .init(3, put: "n/w"), .init(4, put: "n/shared-r"), .init(5, put: "n-log/w"),
+                .init(6, put: "n-log/shared-r"),
             ],
             // A writer overtakes one that is a reader now.
             [

@@ -1,25 +1,146 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
 import EtcdTesting
 import Testing
 
+@testable import EtcdKit
 @testable import EtcdPatterns
 
 @Suite("Queues of locks", .timeLimit(.minutes(2)))
 struct QueueTests {
     @Test("a key without a lease, which would be waited for without end, is an error that names it")
     func foreignKey() async throws {
-        try await withSession { session, name in
+        try await withSession { session, folder in
+            let name = folder + "/lock"
             let lock = try DistributedLock(name, session: session)
+            let readWriteLock = try ReadWriteLock(name, session: session)
             try await session.client.put(name + "/stray", "")
-            let error = await #expect(throws: EtcdError.self) { try await lock.acquire(timeout: .seconds(20)) }
-            #expect(error?.code == .invalidArgument)
-            #expect(error?.message.contains("\(name)/stray") == true, "\(error as Any)")
-            #expect(try await lock.acquireIfAvailable() == nil)
+            for acquire in [
+                { try await lock.acquire(timeout: .seconds(20)) },
+                { try await lock.acquireIfAvailable() },
+                { try await lock.withLockIfAvailable { $0 } },
+                { try await readWriteLock.acquireRead(timeout: .seconds(20)) },
+                { try await readWriteLock.acquireReadIfAvailable() },
+            ] as [@Sendable () async throws -> LockGrant?] {
+                let error = await #expect(throws: QueueBlocked.self) { _ = try await acquire() }
+                #expect(error?.key == name + "/stray" && error?.name == name)
+                #expect(error?.description.contains("\(name)/stray") == true)
+            }
+            await #expect(throws: QueueBlocked.self) {
+                try await LockManager(folder, session: session).acquireIfAvailable(["free", "lock"])
+            }
             #expect(try await lock.queue().map(\.lease) == [nil])
             try await session.client.delete(name + "/stray")
             await (try await lock.acquire()).release()
+        }
+    }
+
+    @Test("those who wait behind others, of whom one waits for a key without a lease, hear of it too")
+    func behindAnother() async throws {
+        try await withSession { session, name in
+            let lock = try DistributedLock(name, session: session)
+            let holder = try await lock.acquire()
+            try await session.client.put(name + "/stray", "")
+            // One that goes on waiting, as Go's lock does.
+            let other = name + "/\(session.lease.id)"
+            try await session.client.put(other, "", lease: session.lease.id)
+            let error = await #expect(throws: QueueBlocked.self) { try await lock.acquire(timeout: .seconds(20)) }
+            #expect(error?.key == name + "/stray")
+            // The holder is not the one that blocks.
+            #expect(try await lock.acquireIfAvailable() == nil)
+            await holder.release()
+            await #expect(throws: QueueBlocked.self) { try await lock.acquireIfAvailable() }
+            try await session.client.delete(.prefix(name + "/"))
+        }
+    }
+
+    @Test("one whose predecessor loses its lease hears of it")
+    func lostLease() async throws {
+        try await withSession { session, name in
+            let lock = try DistributedLock(name, session: session)
+            let holder = try await lock.acquire()
+            let waiter = Task { try await lock.acquire() }
+            try await eventually("it waits") { try await lock.queue().count == 2 }
+            try await session.client.put(holder.key, "")
+            await #expect(throws: QueueBlocked.self) { try await waiter.value }
+            try await session.client.delete(holder.key)
+        }
+    }
+
+    @Test("a waiter whose key was deleted, and put again by another, is no waiter any more")
+    func replacedKey() async throws {
+        try await withSession { session, name in
+            let lock = try DistributedLock(name, session: session)
+            let holder = try await lock.acquire()
+            let queue = KeyQueue(session: session, name: name)
+            let candidacy = queue.candidacy(.exclusive, "")
+            var before = try await queue.join(candidacy)
+            try await session.client.delete(candidacy.key)
+            try await session.client.put(candidacy.key, "", lease: session.lease.id)
+            await holder.release()
+            let loss = await #expect(throws: CoordinationLoss.self) { try await queue.approach(candidacy, &before) }
+            #expect(loss?.reason == .keyDeleted)
+            try await session.client.delete(candidacy.key)
+        }
+    }
+
+    @Test("a guarded transaction cannot change the queue that it depends on")
+    func ownQueue() async throws {
+        try await withSession { session, name in
+            let lock = try DistributedLock(name, session: session)
+            let put = TransactionOperation.put(name + "/state", "")
+            try await lock.withLock { grant in
+                for operations in [
+                    [put], [.delete(name + "/state")], [.delete(.prefix(name))], [.touch(grant.key)],
+                    [.transaction(if: [.exists("x")], then: [], else: [put])],
+                ] as [[TransactionOperation]] {
+                    await expectError(.invalidArgument) { try await grant.guarded(then: operations) }
+                    await expectError(.invalidArgument) {
+                        try await grant.guarded(if: [.exists("x")], then: [], else: operations)
+                    }
+                }
+                // What is not in the queue can be written, and the queue can be read.
+                try await grant.guarded(then: [.put(name, ""), .put(name + "-state", ""), .range(.prefix(name + "/"))])
+            }
+            // So the lock can be had a second time.
+            #expect(try await lock.withLockIfAvailable { _ in true } == true)
+
+            let semaphore = try Semaphore(name + "-s", limit: 2, session: session)
+            try await semaphore.withSlot { grant in
+                for key in ["/slots/1/x", "/queue/x"] as [Key] {
+                    await expectError(.invalidArgument) { try await grant.guarded(then: [.put(name + "-s" + key, "")]) }
+                }
+                try await grant.guarded(then: [.put(name + "-s/data", "")])
+            }
+            let election = try LeaderElection(name + "-e", candidate: "", session: session)
+            let term = try await election.campaign()
+            await expectError(.invalidArgument) { try await term.guarded(then: [.put(name + "-e/state", "")]) }
+            try await term.proclaim("still possible")
+            #expect(try await election.leader()?.value == "still possible")
+            await term.resign()
+            try await LockManager(name + "-m", session: session).withLocks(["a", "b"]) { locks in
+                await expectError(.invalidArgument) { try await locks.guarded(then: [.put(name + "-m/b/x", "")]) }
+            }
+            try await session.client.delete(.prefix(name))
+        }
+    }
+
+    @Test("etcd that does not answer is told from a lock that somebody holds")
+    func cause() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let session = try await Session(client.with(timeout: .seconds(1)), timeToLive: .seconds(60))
+            let lock = try DistributedLock("lock", session: session)
+            let grant = try await DistributedLock("lock", client: witness).acquire()
+            let held = await #expect(throws: EtcdError.self) { try await lock.acquire(timeout: .milliseconds(300)) }
+            #expect(held?.code == .deadlineExceeded && held?.cause == nil)
+            await proxy.stall()
+            let silent = await #expect(throws: EtcdError.self) { try await lock.acquire(timeout: .seconds(3)) }
+            #expect(silent?.code == .unavailable, "\(silent as Any)")
+            let cause = (silent?.cause as? EtcdError)?.code
+            #expect(cause == .ambiguous || cause?.isTransient == true, "\(silent as Any)")
+            await proxy.resume()
+            await grant.release()
+            await session.close()
         }
     }
 

@@ -49,7 +49,7 @@ struct SemaphoreTests {
     }
 
     @Test("at no revision are there more holders than slots, whoever gives up", arguments: [true, false])
-    func history(sharesSession: Bool) async throws {
+    func mostInside(sharesSession: Bool) async throws {
         try await withSession { session, name in
             let semaphore =
                 sharesSession
@@ -94,11 +94,12 @@ struct SemaphoreTests {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(30))
             let queue = KeyQueue(session: session, name: "s/queue")
-            let turn = try #require(try await queue.enter(.exclusive, ""))
+            let turn = queue.candidacy(.exclusive, "")
+            let others = try await queue.join(turn)
             let table = SlotTable(name: "s", initialLimit: 2)
             // The look before the claim is answered, the claim is not.
             await proxy.delay(.milliseconds(200), .toClient)
-            let task = Task { try await table.claim(for: turn, in: queue, waits: true) }
+            let task = Task { try await table.claim(for: turn, behind: others, in: queue, waits: true) }
             try await eventually("the slot is taken") { try await witness.range(.prefix("s/slots/")).count == 1 }
             await proxy.stall(.toClient)
             await proxy.reset()
@@ -120,36 +121,116 @@ struct SemaphoreTests {
     @Test("a limit that grows lets waiters in at once; one that falls lets nobody in until enough have left")
     func liveLimit() async throws {
         try await withSession { session, name in
-            let semaphore = try Semaphore(name, limit: 1, session: session)
-            #expect(try await semaphore.limit() == 1)
-            #expect(try await session.client.get(name + "/limit") == nil)
-            var grants = [try await semaphore.acquire()]
-            #expect(try await session.client.get(name + "/limit")?.value == "1")
-            // Another limit is for those who are the first.
-            let other = try Semaphore(name, limit: 9, client: session.client)
-            #expect(try await other.limit() == 1)
-            #expect(try await other.acquireIfAvailable() == nil)
-            let waiters = (0..<4).map { _ in Task { try await semaphore.acquire() } }
-            try await eventually("they wait") { try await semaphore.waiters().count == 4 }
-            try await other.setLimit(4)
-            try await eventually("three of them are inside") { try await semaphore.holders().count == 4 }
-            #expect(try await semaphore.waiters().count == 1)
-            let tokens = try await semaphore.holders().map(\.fencingToken)
+            let revisions = try await history(of: name, session.client) { try await Self.changeLimit(name, session) }
+            let history = SlotHistory(of: "\(name)", revisions)
+            #expect(history.complaints == [])
+            #expect(history.claims == 5 && history.limits == [1, 2, 4] && history.attritions == 1, "the control")
+            try await session.client.delete(.prefix(name))
+        }
+    }
 
-            try await semaphore.setLimit(2)
-            await grants.removeLast().release()
-            let inside = try await semaphore.holders()
-            #expect(inside.map(\.fencingToken) == Array(tokens.dropFirst()), "who is inside stays")
-            #expect(try await semaphore.acquireIfAvailable() == nil)
-            // Two leave, of three: one is inside, so there is room for one.
-            for entry in inside.dropLast() {
-                #expect(try await semaphore.waiters().count == 1)
-                try await session.client.delete(entry.key)
+    private static func changeLimit(_ name: Key, _ session: Session) async throws {
+        let semaphore = try Semaphore(name, limit: 1, session: session)
+        #expect(try await semaphore.limit() == 1)
+        #expect(try await session.client.get(name + "/limit") == nil)
+        var grants = [try await semaphore.acquire()]
+        #expect(try await session.client.get(name + "/limit")?.value == "1")
+        // Another limit is for those who are the first.
+        let other = try Semaphore(name, limit: 9, client: session.client)
+        #expect(try await other.limit() == 1)
+        #expect(try await other.acquireIfAvailable() == nil)
+        let waiters = (0..<4).map { _ in Task { try await semaphore.acquire() } }
+        try await eventually("they wait") { try await semaphore.waiters().count == 4 }
+        try await other.setLimit(4)
+        try await eventually("three of them are inside") { try await semaphore.holders().count == 4 }
+        #expect(try await semaphore.waiters().count == 1)
+        let tokens = try await semaphore.holders().map(\.fencingToken)
+
+        try await semaphore.setLimit(2)
+        await grants.removeLast().release()
+        let inside = try await semaphore.holders()
+        #expect(inside.map(\.fencingToken) == Array(tokens.dropFirst()), "who is inside stays")
+        #expect(try await semaphore.acquireIfAvailable() == nil)
+        // Two leave, of three: one is inside, so there is room for one. The history shows that it has waited for that.
+        for entry in inside.dropLast() { try await session.client.delete(entry.key) }
+        try await eventually("the last is inside") { try await semaphore.waiters().isEmpty }
+        #expect(try await semaphore.holders().count == 2)
+        for waiter in waiters { await (try await waiter.value).release() }
+        #expect(try await semaphore.holders().isEmpty)
+    }
+
+    @Test("all slots that are free are had at once, also by those who do not wait", arguments: [true, false])
+    func allAtOnce(waits: Bool) async throws {
+        try await withSession { session, name in
+            let semaphore = try Semaphore(name, limit: 50, session: session)
+            let grants = try await withThrowingTaskGroup(of: LockGrant?.self) { group in
+                for _ in 0..<50 {
+                    group.addTask {
+                        if waits { return try await semaphore.acquire(timeout: .seconds(30)) }
+                        return try await semaphore.acquireIfAvailable()
+                    }
+                }
+                return try await group.reduce(into: [LockGrant]()) { grants, grant in
+                    if let grant { grants.append(grant) }
+                }
             }
-            try await eventually("the last is inside") { try await semaphore.waiters().isEmpty }
-            #expect(try await semaphore.holders().count == 2)
+            #expect(Set(grants.compactMap(\.slot)) == Set(0..<50))
+            #expect(try await semaphore.acquireIfAvailable() == nil)
+            for grant in grants { await grant.release() }
+            try await session.client.delete(.prefix(name))
+        }
+    }
+
+    @Test("a waiter that is stopped keeps one slot for itself, and no more")
+    func stoppedWaiter() async throws {
+        try await withSession { session, name in
+            let semaphore = try Semaphore(name, limit: 3, session: session)
+            var grants: [LockGrant] = []
+            for _ in 0..<3 { grants.append(try await semaphore.acquire()) }
+            // One that is in the queue, and does nothing.
+            let stopped = name + "/queue/stopped"
+            try await session.client.put(stopped, "", lease: session.lease.id)
+            let waiters = (0..<3).map { _ in Task { try await semaphore.acquire() } }
+            try await eventually("they wait") { try await semaphore.waiters().count == 4 }
+            for grant in grants { await grant.release() }
+            try await eventually("two are inside") { try await semaphore.holders().count == 2 }
+            #expect(try await semaphore.acquireIfAvailable() == nil)
+            #expect(try await semaphore.waiters().first?.key == stopped)
+            try await session.client.delete(stopped)
             for waiter in waiters { await (try await waiter.value).release() }
-            #expect(try await semaphore.holders().isEmpty)
+            try await session.client.delete(.prefix(name))
+        }
+    }
+
+    @Test("slots that never become free are named to those who wait, at once if there are no others")
+    func strays() async throws {
+        try await withSession { session, name in
+            let semaphore = try Semaphore(name, limit: 2, session: session)
+            let grant = try await semaphore.acquire()
+            let stray = name + "/slots/1/stray"
+            try await session.client.put(stray, "")
+            #expect(try await semaphore.acquireIfAvailable() == nil)
+            let error = await #expect(throws: EtcdError.self) {
+                try await semaphore.acquire(timeout: .milliseconds(500))
+            }
+            #expect(
+                error?.code == .deadlineExceeded && (error?.cause as? QueueBlocked)?.key == stray,
+                "\(error as Any)"
+            )
+            let waiter = Task { try await semaphore.acquire() }
+            try await eventually("it waits") { try await semaphore.waiters().count == 1 }
+            try await session.client.put(grant.key, "")
+            await #expect(throws: QueueBlocked.self) { try await waiter.value }
+            await #expect(throws: QueueBlocked.self) { try await semaphore.acquireIfAvailable() }
+            // In the queue, too.
+            try await session.client.delete(.prefix(name + "/slots/"))
+            let holders = [try await semaphore.acquire(), try await semaphore.acquire()]
+            try await session.client.put(name + "/queue/stray", "")
+            let blocked = await #expect(throws: QueueBlocked.self) {
+                try await semaphore.acquire(timeout: .seconds(20))
+            }
+            #expect(blocked?.key == name + "/queue/stray")
+            for holder in holders { await holder.release() }
             try await session.client.delete(.prefix(name))
         }
     }

@@ -46,15 +46,16 @@ struct SlotHistory {
         if slots.contains(where: { $0.hasPrefix(number + "/") }) {
             complaints.append("\(revision): slot \(number) is taken twice")
         }
-        slots.insert(slot)
-        if slots.count > limit ?? 0 {
-            complaints.append("\(revision): \(slots.count) slots, of \(limit ?? 0)")
-        }
         guard let turn = before[place], queue[place] == nil else {
             return complaints.append("\(revision): \(place) has not left the queue for its slot")
         }
-        if let first = before.values.min(), first < turn {
-            complaints.append("\(revision): \(place) has overtaken another")
+        let ahead = before.values.count { $0 < turn }
+        if slots.count + ahead >= limit ?? 0 {
+            complaints.append("\(revision): \(place) has taken the slot of one of the \(ahead) before it")
+        }
+        slots.insert(slot)
+        if slots.count > limit ?? 0 {
+            complaints.append("\(revision): \(slots.count) slots, of \(limit ?? 0)")
         }
     }
 }

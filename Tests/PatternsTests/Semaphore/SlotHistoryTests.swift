@@ -84,10 +84,13 @@ struct SlotHistoryTests {
                 [.init(8, delete: "n/slots/0/a")],
                 [.init(9, delete: "n/slots/1/b")],
                 [.init(10, put: "n/slots/0/c"), .init(10, delete: "n/queue/c")],
+                [.init(11, put: "n/queue/d")], [.init(12, put: "n/queue/e")], [.init(13, put: "n/limit", "3")],
+                // There is another slot for the one before it.
+                [.init(14, put: "n/slots/2/e"), .init(14, delete: "n/queue/e")],
             ]
         )
         #expect(history.complaints == [])
-        #expect(history.attritions == 1 && history.mostInside == 2 && history.claims == 3)
+        #expect(history.attritions == 1 && history.mostInside == 2 && history.claims == 4)
     }
 
     @Test(
@@ -97,8 +100,13 @@ struct SlotHistoryTests {
             [[.init(6, put: "n/limit", "1")], [.init(7, put: "n/slots/1/b"), .init(7, delete: "n/queue/b")]],
             // One number twice.
             [[.init(6, put: "n/slots/0/b"), .init(6, delete: "n/queue/b")]],
-            // The second before the first.
+            // The second before the first, of which the only free slot is.
             [[.init(6, put: "n/slots/1/c"), .init(6, delete: "n/queue/c")]],
+            // The third of three, with two that are free.
+            [
+                [.init(6, put: "n/limit", "3")], [.init(7, put: "n/queue/d")],
+                [.init(8, put: "n/slots/1/d"), .init(8, delete: "n/queue/d")],
+            ],
             // The place in the queue is kept.
             [[.init(6, put: "n/slots/1/b")]],
             // Nobody knows the limit.

@@ -3,13 +3,17 @@
 import EtcdKit
 import EtcdPatterns
 import EtcdTesting
+import Foundation
 import Testing
 
 /// The one real etcd that the live tests of this process share.
 ///
-/// It is started on first use, and EtcdTesting removes it when the process ends.
+/// It is started on first use, and EtcdTesting removes it when the process ends. With `ETCD_RELAY=3.7` in the
+/// environment, all tests that share it, and those behind a proxy, run through a ``KeysOnlyRelay``.
 private enum LiveEtcd {
     static let cluster = Task { try await EtcdCluster.start() }
+    static let relay = Task { try KeysOnlyRelay(to: try #require(try await cluster.value.endpoints.first)) }
+    static var usesRelay: Bool { ProcessInfo.processInfo.environment["ETCD_RELAY"] == "3.7" }
 }
 
 /// Lends a client of the shared etcd to `body`, with a name that no other test uses.
@@ -22,7 +26,8 @@ func withLiveClient<Result>(_ body: (EtcdClient, Key) async throws -> Result) as
 
 /// The endpoint of the shared etcd.
 func liveEndpoint() async throws -> String {
-    try #require(try await LiveEtcd.cluster.value.endpoints.first)
+    if LiveEtcd.usesRelay { return try await LiveEtcd.relay.value.endpoint }
+    return try #require(try await LiveEtcd.cluster.value.endpoints.first)
 }
 
 /// Lends an etcd of its own to `body`: `client` goes through the proxy, `witness` does not.
@@ -31,7 +36,9 @@ func withProxiedEtcd(
 ) async throws {
     try await withEtcdCluster { cluster in
         let endpoint = try #require(cluster.endpoints.first)
-        try await withFaultProxy(to: endpoint) { proxy in
+        let relay = LiveEtcd.usesRelay ? try KeysOnlyRelay(to: endpoint) : nil
+        defer { withExtendedLifetime(relay) {} }
+        try await withFaultProxy(to: relay?.endpoint ?? endpoint) { proxy in
             try await withEtcdClient(endpoints: proxy.endpoint) { client in
                 try await withEtcdClient(endpoints: endpoint) { witness in try await body(proxy, client, witness) }
             }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// The keys before one in a queue that it has to wait for, as far as they are known: a value without I/O.
+///
+/// Nobody joins them any more: they only become fewer. So they are read once, the nearest of them, and after that looked
+/// at one by one; only where all that are known are gone, and there may be more, is the queue read again, from there on.
+struct Predecessors: Sendable {
+    /// The nearest ones, from the nearest on.
+    private(set) var nearest: [KeyValue] = []
+    /// How many more there are at most.
+    private(set) var farther: Int
+    private let name: Key
+    private let role: KeyQueue.Role
+    /// Those that are not known came before this revision.
+    private var end: Revision
+
+    /// - Parameters:
+    ///   - count: How many there are at most.
+    ///   - role: That of the one that waits for them.
+    ///   - name: The name of the queue.
+    ///   - revision: The place of the one that waits for them.
+    init(atMost count: Int, of role: KeyQueue.Role, in name: Key, before revision: Revision) {
+        farther = count
+        self.role = role
+        self.name = name
+        end = revision
+    }
+
+    /// How many there are at most.
+    var count: Int { nearest.count + farther }
+
+    // MARK: Looking
+
+    /// How many are read at once.
+    private static let chunk = 8
+
+    /// What to read for the next look, after which so many are known as `window` says, unless there are fewer; nil for all.
+    func reads(window: Int?) -> [TransactionOperation] {
+        nearest.map { .get($0.key) } + ranges(window: window)
+    }
+
+    private func ranges(window: Int?) -> [TransactionOperation] {
+        guard farther > 0, nearest.count < window ?? .max else { return [] }
+        var options = RangeOptions()
+        options.maxCreateRevision = end.previous
+        options.sort = .descending(by: .createRevision)
+        options.limit = window.map { max($0, Self.chunk) }
+        return role.obstacles(in: name).map { .range($0, options: options) }
+    }
+
+    /// Takes the answers to ``reads(window:)``.
+    ///
+    /// - Throws: ``QueueBlocked`` if one of them cannot be waited for.
+    mutating func note(_ results: some Collection<TransactionResult>, window: Int?) throws(QueueBlocked) {
+        let ranges = ranges(window: window)
+        let known = Dictionary(nearest.map { ($0.key, $0.createRevision) }) { first, _ in first }
+        nearest = results.dropLast(ranges.count).compactMap(\.entries.first).filter { entry in
+            // One that was deleted and put again comes behind.
+            known[entry.key] == entry.createRevision && isInTheWay(entry)
+        }
+        if !ranges.isEmpty { append(results.suffix(ranges.count)) }
+        for entry in nearest {
+            if let error = QueueBlocked(by: entry, in: name) { throw error }
+        }
+    }
+
+    private mutating func append(_ results: some Collection<TransactionResult>) {
+        var found: [KeyValue] = []
+        // Of several ranges, what is beyond the end of a range that was cut off is not known.
+        var start = Revision(rawValue: 0)
+        for case .range(let response) in results {
+            found += response.entries
+            if response.more, let last = response.entries.last { start = max(start, last.createRevision) }
+        }
+        found = found.filter { $0.createRevision >= start }.sorted { $0.createRevision > $1.createRevision }
+        farther = start == 0 ? 0 : max(1, farther - found.count)
+        end = start
+        nearest += found.filter(isInTheWay)
+    }
+
+    private func isInTheWay(_ entry: KeyValue) -> Bool {
+        role == .exclusive || KeyQueue.Role(of: entry) == .exclusive
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("A candidate that comes back", .timeLimit(.minutes(2)))
+struct ElectionRecoveryTests {
+    @Test("it does not stand behind its own dead key, which lives on when etcd is back")
+    func ownDeadKey() async throws {
+        try await withEtcdCluster { cluster in
+            let member = try #require(cluster.members.first)
+            try await withEtcdClient(endpoints: member.endpoint) { client in
+                let (terms, hindrances) = (Lock<[LeaderTerm]>([]), Lock(0))
+                var election = try LeaderElection(
+                    "e",
+                    candidate: "a",
+                    client: client.with(timeout: .seconds(1)),
+                    timeToLive: .seconds(5)
+                )
+                election.onEvent = { if case .hindered = $0 { hindrances.withLock { $0 += 1 } } }
+                let running = Task { [election] in
+                    try await election.run { term in
+                        terms.withLock { $0.append(term) }
+                        try await Task.sleep(for: .seconds(600))
+                    }
+                }
+                try await eventually("it leads") { terms.withLock { $0.count } == 1 }
+                let lost = try #require(terms.withLock { $0.first })
+                await member.kill()
+                // It has given up to end the old session, and tries to have another.
+                try await eventually(within: .seconds(60), "the leadership is lost") {
+                    !lost.isLeader && hindrances.withLock { $0 } > 0
+                }
+                // A lease lives as long as ever from the start of etcd on.
+                try await member.restart()
+                try await eventually(within: .seconds(30), "it leads again") { terms.withLock { $0.count } == 2 }
+                let term = try #require(terms.withLock { $0.last })
+                var events: [WatchEvent] = []
+                for try await batch in client.watch(.prefix("e/"), from: lost.fencingToken).batches {
+                    events += batch.events
+                    if batch.revision >= term.fencingToken { break }
+                }
+                // If it was the end of the lease, it was before the candidate has joined.
+                let deletion = events.first { $0.kind == .delete && $0.key == lost.key }
+                #expect(deletion != nil && events.last?.revision == term.fencingToken, "\(events)")
+                #expect(lost.fencingToken < term.fencingToken && term.isLeader)
+                running.cancel()
+                _ = await running.result
+            }
+        }
+    }
+
+    @Test(
+        "what one could not delete is deleted when it joins, in one transaction, and nothing else",
+        arguments: [1, 100]
+    )
+    func leftovers(count: Int) async throws {
+        try await withSession { session, name in
+            let client = session.client
+            let lost = try await Session(client, timeToLive: .seconds(60))
+            let leftovers = Leftovers()
+            let old = KeyQueue(session: lost, name: name, leftovers: leftovers)
+            var candidacies: [Candidacy] = []
+            for number in 0..<count {
+                let candidacy = old.candidacy(number % 2 == 0 ? .exclusive : .shared, "")
+                _ = try await old.join(candidacy)
+                candidacies.append(candidacy)
+            }
+            // Another has put one of these keys since.
+            let foreign = old.candidacy(.exclusive, "")
+            foreign.tried()
+            try await client.put(foreign.key, "", lease: session.lease.id)
+            for candidacy in candidacies { lost.leaveBehind(candidacy) }
+            #expect(leftovers.batch.keys.isEmpty, "the control: the session is alive")
+            lost.tenure.end(CoordinationLoss(.deadline))
+            for candidacy in candidacies + [foreign] { lost.leaveBehind(candidacy) }
+
+            let queue = KeyQueue(session: session, name: name, leftovers: leftovers)
+            let candidacy = queue.candidacy(.exclusive, "")
+            let before = try await queue.join(candidacy)
+            #expect(
+                try await client.range(.prefix(name + "/")).entries.map(\.key).sorted()
+                    == [candidacy.key, foreign.key].sorted()
+            )
+            #expect(leftovers.batch.keys.isEmpty)
+            if count == 1, let first = candidacies.first {
+                #expect(before.count == 1)
+                var gone: Revision?
+                for try await event in client.watch(.key(first.key), from: first.createRevision) {
+                    if event.kind == .delete { gone = event.revision }
+                    if gone != nil { break }
+                }
+                #expect(gone == candidacy.createRevision)
+            }
+            await queue.leave(candidacy)
+            try await client.delete(.prefix(name))
+            try await client.leases.revoke(lost.lease.id)
+            await lost.close()
+        }
+    }
+
+    @Test("a key without a lease hinders a leadership loop, which says so, and goes on once it is deleted")
+    func stray() async throws {
+        try await withSession { session, name in
+            var election = try LeaderElection(name, candidate: "a", client: session.client)
+            election.backoff = Backoff(initial: .milliseconds(10), maximum: .milliseconds(100), multiplier: 2)
+            let events = Lock<[LeaderElection.Event]>([])
+            election.onEvent = { event in events.withLock { $0.append(event) } }
+            let (terms, hindrances) = (Lock(0), Lock<[any Error]>([]))
+            try await session.client.put(name + "/stray", "")
+            let running = Task { [election] in
+                try await election.run { _ in
+                    terms.withLock { $0 += 1 }
+                    try await Task.sleep(for: .seconds(600))
+                }
+            }
+            // A leader task tells it on.
+            let task = try LeaderTask(name + "-task", election: election, every: .seconds(1)) { event in
+                if case .hindered(let error) = event { hindrances.withLock { $0.append(error) } }
+            } _: { _ in
+            }
+            task.start()
+            try await eventually("both have said so more than once") {
+                events.withLock { $0.count } > 3 && hindrances.withLock { $0.count } > 1
+            }
+            #expect(hindrances.withLock { $0 }.allSatisfy { ($0 as? QueueBlocked)?.key == name + "/stray" })
+            #expect(terms.withLock { $0 } == 0)
+            #expect(
+                events.withLock { $0 }.allSatisfy { event in
+                    if case .hindered(let error) = event { (error as? QueueBlocked)?.name == name } else { false }
+                }
+            )
+            try await session.client.delete(name + "/stray")
+            try await eventually("one of them leads") { try await election.leader() != nil }
+            await task.stop()
+            try await eventually("it leads") { terms.withLock { $0 } == 1 }
+            running.cancel()
+            await expectError(.cancelled) { try await running.value }
+            try await session.client.delete(.prefix(name))
+        }
+    }
+}
