@@ -53,6 +53,11 @@ final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTT
         if let stream { connection.consume(byteCount, on: stream) }
     }
 
+    /// Lets the server be `size` bytes ahead of what was consumed.
+    func setWindow(to size: Int) {
+        if let stream { connection.setWindow(of: stream, to: size) }
+    }
+
     /// Ends the stream from this side; no event comes after this.
     func cancel() {
         onEvent = nil

@@ -108,6 +108,13 @@ final class HTTP2Connection {
         scheduleFlush()
     }
 
+    /// Lets the peer be `size` bytes ahead on a stream with a manual window; see ``HTTP2Session/setWindow(of:to:)``.
+    func setWindow(of stream: HTTP2Stream, to size: Int) {
+        guard stream.window == .manual, stream.ending == nil else { return }
+        session.setWindow(of: stream, to: size)
+        scheduleFlush()
+    }
+
     /// Ends `stream` now, without telling its handler.
     func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode = .cancel) {
         guard stream.ending == nil else { return }

@@ -148,7 +148,26 @@ final class HTTP2Session {
 
     /// Opens the window of `stream` for `count` more bytes.
     func consume(_ count: Int, on stream: HTTP2Stream) {
-        if count > 0 { nghttp2_session_consume_stream(session, stream.id, count) }
+        guard count > 0 else { return }
+        if let credit = stream.takeCredit(afterConsuming: count) {
+            if credit > 0 { nghttp2_submit_window_update(session, 0, stream.id, Int32(clamping: credit)) }
+        } else {
+            nghttp2_session_consume_stream(session, stream.id, count)
+        }
+    }
+
+    /// Changes by how many bytes the peer may be ahead on `stream`, whose request was sent.
+    ///
+    /// A smaller window than before takes nothing back: it is in force when the difference was consumed.
+    func setWindow(of stream: HTTP2Stream, to size: Int) {
+        let present = Int(nghttp2_session_get_stream_effective_local_window_size(session, stream.id))
+        // It is negative for a stream that is closed.
+        guard present >= 0 else { return }
+        if size < present {
+            stream.shrinkWindow(to: size, from: present)
+        } else {
+            nghttp2_session_set_local_window_size(session, 0, stream.id, Int32(clamping: size))
+        }
     }
 
     /// Ends `stream` from this side; nothing more is recorded on it.

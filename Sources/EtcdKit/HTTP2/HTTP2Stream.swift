@@ -36,8 +36,18 @@ final class HTTP2Stream {
     private var received: [UInt8] = []
     /// Received bytes for which the window was not opened again yet.
     private var uncreditedCount = 0
+    /// A window that was made smaller after the peer had got a larger one.
+    private var smallWindow: SmallWindow?
     /// The session has something to report of this stream.
     var isTouched = false
+
+    private struct SmallWindow {
+        let size: Int
+        /// What the peer may send beyond the size.
+        var excess: Int
+        /// What was consumed, and is not yet said to the peer.
+        var credit = 0
+    }
 
     private var outgoing: [UInt8]
     private var outgoingStart = 0
@@ -81,6 +91,24 @@ final class HTTP2Stream {
     func takeUncreditedCount() -> Int {
         defer { uncreditedCount = 0 }
         return uncreditedCount
+    }
+
+    /// From now on, the window is to have `size` bytes.
+    func shrinkWindow(to size: Int, from present: Int) {
+        smallWindow = SmallWindow(size: size, excess: present - size)
+    }
+
+    /// By how much a window that was made smaller is to be opened; nil for one that was not.
+    func takeCredit(afterConsuming count: Int) -> Int? {
+        guard var window = smallWindow else { return nil }
+        defer { smallWindow = window }
+        let withheld = min(window.excess, count)
+        window.excess -= withheld
+        window.credit += count - withheld
+        // As with other windows, not for each byte.
+        if window.credit < window.size / 2 { return 0 }
+        defer { window.credit = 0 }
+        return window.credit
     }
 
     func receiveEndOfStream() { isRemoteClosed = true }

@@ -47,11 +47,11 @@ public struct Revision: RawRepresentable, Sendable, Hashable, Comparable, Expres
     /// - Parameter value: The literal.
     public init(integerLiteral value: Int64) { self.init(rawValue: value) }
 
-    /// The revision after this one.
-    public var next: Revision { Revision(rawValue: rawValue &+ 1) }
+    /// The revision after this one; the last one there can be is its own.
+    public var next: Revision { rawValue == .max ? self : Revision(rawValue: rawValue + 1) }
 
-    /// The revision before this one.
-    public var previous: Revision { Revision(rawValue: rawValue &- 1) }
+    /// The revision before this one; the first one there can be is its own.
+    public var previous: Revision { rawValue == .min ? self : Revision(rawValue: rawValue - 1) }
 
     /// Whether `left` is older than `right`.
     public static func < (left: Revision, right: Revision) -> Bool { left.rawValue < right.rawValue }

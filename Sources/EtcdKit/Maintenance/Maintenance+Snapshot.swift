@@ -5,8 +5,9 @@ extension Maintenance {
     /// take it.
     ///
     /// It is written to a temporary file in the same folder, and gets its name only when it is complete, agrees with the
-    /// digest that the member has sent along, and is on the disk. If anything fails, or the task is cancelled, nothing is
-    /// left. The file holds all keys and secrets of the cluster; only its owner may read it.
+    /// digest that the member has sent along, and is on the disk. If anything fails before, or the task is cancelled,
+    /// nothing is left, and a file that was to be replaced stays. If only the name cannot be brought to the disk, the call
+    /// throws and the file is there. The file holds all keys and secrets of the cluster; only its owner may read it.
     ///
     /// - Parameters:
     ///   - endpoint: Where the member is.

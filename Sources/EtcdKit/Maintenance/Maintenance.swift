@@ -133,9 +133,10 @@ public struct Maintenance: Sendable {
 
     /// Asks whether the cluster could be downgraded; etcd 3.5 and later.
     ///
-    /// - Parameter version: The version to downgrade to, as `3.5`: one minor version below the present.
+    /// - Parameter version: The version to downgrade to, as `3.5`: one minor version below that of the cluster.
     /// - Returns: The version of the cluster.
-    /// - Throws: ``EtcdError``, among its codes `invalidDowngradeVersion`, `downgradeInProgress` and `unimplemented`.
+    /// - Throws: ``EtcdError``, among its codes `invalidDowngradeVersion`, `downgradeInProgress`,
+    ///   `clusterVersionUnavailable` soon after the start of the cluster, and `unimplemented`.
     @discardableResult
     public func validateDowngrade(to version: String) async throws(EtcdError) -> String {
         try await downgrade(Wire.downgrade.reading, .validate, version)
@@ -143,10 +144,14 @@ public struct Maintenance: Sendable {
 
     /// Lets the members be replaced by those of an older version; etcd 3.5 and later.
     ///
+    /// ``MemberStatus/downgradeTarget`` then has the version, from etcd 3.6 on, which answers at once. The version of the
+    /// cluster is soon the one that was asked for, so that etcd answers the same call, made again, with
+    /// `downgradeInProgress` at first, and with `invalidDowngradeVersion` later.
+    ///
     /// etcd 3.5 does it without answering, so the call throws `ambiguous` after some seconds; made again, it throws
     /// `downgradeInProgress`.
     ///
-    /// - Parameter version: The version to downgrade to, as `3.5`: one minor version below the present.
+    /// - Parameter version: The version to downgrade to, as `3.5`: one minor version below that of the cluster.
     /// - Returns: The version of the cluster.
     /// - Throws: ``EtcdError``, among its codes `invalidDowngradeVersion`, `downgradeInProgress`, `unimplemented` and
     ///   `ambiguous`.
@@ -157,11 +162,14 @@ public struct Maintenance: Sendable {
 
     /// Ends a downgrade; etcd 3.5 and later.
     ///
+    /// etcd 3.6 and later answer at once, and always with success: also when there is no downgrade, and when it could not
+    /// be ended. ``MemberStatus/downgradeTarget`` tells.
+    ///
     /// etcd 3.5 does it without answering, so the call throws `ambiguous` after some seconds; made again, it throws
     /// `noDowngradeInProgress`.
     ///
     /// - Returns: The version of the cluster.
-    /// - Throws: ``EtcdError``, among its codes `noDowngradeInProgress`, `unimplemented` and `ambiguous`.
+    /// - Throws: ``EtcdError``, among its codes `noDowngradeInProgress` (etcd 3.5), `unimplemented` and `ambiguous`.
     @discardableResult
     public func cancelDowngrade() async throws(EtcdError) -> String {
         try await downgrade(Wire.downgrade, .cancel, "")

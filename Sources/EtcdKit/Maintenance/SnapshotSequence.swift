@@ -60,8 +60,9 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
             progress.bytesReceived += Int64(response.blob.count)
             if progress.bytesTotal == 0 {
                 // The member counts the bytes of the database, behind which the digest comes.
-                let rest = Int64(clamping: response.remainingBytes)
-                progress.bytesTotal = (progress.bytesReceived &+ rest) &+ Int64(SHA256.digestLength)
+                let present = UInt64(clamping: progress.bytesReceived) + UInt64(SHA256.digestLength)
+                let total = response.remainingBytes.addingReportingOverflow(present)
+                progress.bytesTotal = total.overflow ? .max : Int64(clamping: total.partialValue)
             }
             return SnapshotChunk(bytes: response.blob, progress: progress)
         }

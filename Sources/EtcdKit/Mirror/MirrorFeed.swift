@@ -39,7 +39,7 @@ final class MirrorFeed: Sendable {
 
         mutating func takeChanges(for subscriber: Int) -> MirrorSubscriber.Portion? {
             guard state.isListed, let index = subscribers.firstIndex(where: { $0.id == subscriber }) else { return nil }
-            return subscribers[index].take(state.snapshot)
+            return subscribers[index].take(state.applied)
         }
     }
 

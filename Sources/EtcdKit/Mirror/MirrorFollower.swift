@@ -75,7 +75,7 @@ struct MirrorFollower: Sendable {
 
     /// Keeps the list current until another is due.
     private func follow() async throws(EtcdError) {
-        let revision = feed.read(\.snapshot.revision)
+        let revision = feed.read(\.state.applied.revision)
         let result = await withTaskGroup(of: Result<Void, EtcdError>.self) { group in
             group.addTask { await Self.result { () throws(EtcdError) in try await watch(from: revision.next) } }
             group.addTask { await Self.result { () throws(EtcdError) in try await check() } }

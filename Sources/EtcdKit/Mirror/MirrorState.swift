@@ -9,6 +9,7 @@ struct MirrorState {
     /// What was known when the store was asked for something.
     struct Inquiry {
         fileprivate let list: Int
+        fileprivate let edition: Int
         fileprivate let term: UInt64
         let revision: Revision
         fileprivate let count: Int
@@ -40,7 +41,15 @@ struct MirrorState {
         case unlisted
     }
 
+    /// What readers get: the entries at the newest revision at which they are known.
     private(set) var snapshot: MirrorSnapshot
+    /// What the last list and the changes since have come to.
+    ///
+    /// It is behind the snapshot when an answer has proved that the entries are the same at a later revision. Changes in
+    /// between, which have cancelled each other out, may still come.
+    private(set) var applied: MirrorSnapshot
+    /// How often changes have made another snapshot.
+    private var edition = 0
     /// How often the entries were listed.
     private(set) var list = 0
     private var term: UInt64 = 0
@@ -50,6 +59,7 @@ struct MirrorState {
     /// The state before the first list.
     init(_ range: KeyRange) {
         snapshot = MirrorSnapshot(range: range, revision: 0, content: SortedEntries())
+        applied = snapshot
     }
 
     /// There was a list, so that the snapshot is one of the store.
@@ -58,8 +68,9 @@ struct MirrorState {
     /// Takes over a list that was read at the revision of `header`.
     @discardableResult
     mutating func replace(with entries: SortedEntries, at header: ResponseHeader) -> MirrorChange {
-        let change = MirrorChange(from: snapshot.content, to: entries, at: header.revision)
+        let change = MirrorChange(from: applied.content, to: entries, at: header.revision)
         snapshot = MirrorSnapshot(range: snapshot.range, revision: header.revision, content: entries)
+        applied = snapshot
         term = header.raftTerm
         newest = Self.newest(of: entries)
         list += 1
@@ -79,10 +90,15 @@ struct MirrorState {
     ///
     /// - Returns: Nil if they cannot have followed on what is here; nothing was changed then.
     mutating func apply(_ batch: WatchBatch) -> MirrorChange? {
-        guard batch.revision > snapshot.revision, batch.events.allSatisfy(follows) else { return nil }
-        var content = snapshot.content
-        // Gives up the other reference to the entries, which would else be copied.
-        snapshot = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: SortedEntries())
+        guard batch.revision > applied.revision, batch.events.allSatisfy(follows) else { return nil }
+        let isNewer = batch.revision > snapshot.revision
+        // All changes up to the snapshot are here now, so they must have cancelled each other out.
+        if isNewer && applied.count != snapshot.count { return nil }
+        var content = applied.content
+        // Gives up the other references to the entries, which would else be copied.
+        let empty = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: SortedEntries())
+        applied = empty
+        if isNewer { snapshot = empty }
         var deletions: [KeyValue] = []
         var puts: [MirrorChange.Put] = []
         for event in batch.events {
@@ -91,19 +107,25 @@ struct MirrorState {
             case .delete: if let entry = content.remove(event.key) { deletions.append(entry) }
             }
         }
-        snapshot = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: content)
-        if !puts.isEmpty { newest = (batch.revision, puts.map(\.entry.key)) }
+        applied = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: content)
+        if isNewer {
+            snapshot = applied
+            edition += 1
+            if !puts.isEmpty { newest = (batch.revision, puts.map(\.entry.key)) }
+        }
         return MirrorChange(revision: batch.revision, deletions: deletions, puts: puts, isDifference: false)
     }
 
     /// Whether an event can be the next of its key: one that does not fit is of another history.
     private func follows(_ event: WatchEvent) -> Bool {
-        let present = snapshot.content[event.key]
+        let present = applied.content[event.key]
         switch event.kind {
         case .delete: return present != nil
         case .put where event.isCreation: return present == nil
         case .put:
-            return present?.createRevision == event.entry.createRevision && present?.version == event.entry.version - 1
+            // A server may send any number.
+            return present?.createRevision == event.entry.createRevision
+                && present?.version == event.entry.version.subtractingReportingOverflow(1).partialValue
         }
     }
 
@@ -113,6 +135,7 @@ struct MirrorState {
     var inquiry: Inquiry {
         Inquiry(
             list: list,
+            edition: edition,
             term: term,
             revision: snapshot.revision,
             count: snapshot.count,
@@ -138,8 +161,8 @@ struct MirrorState {
     /// Judges by the answer to the inquiry's question, a linearizable read.
     ///
     /// If there is no newer entry than at the inquiry's revision, all entries in the store existed then as they are. If
-    /// they are as many as there were then, none was deleted either: nothing has changed in between, and the snapshot is
-    /// that of the answer's revision. This holds for every version of etcd, whereas news of a watch's progress may
+    /// they are as many as there were then, none was deleted either: the entries at the inquiry are those at the answer's
+    /// revision. What was applied in between is no part of that. This holds for every version of etcd, whereas news of a watch's progress may
     /// overtake events before 3.4.25 and 3.5.8.
     ///
     /// The newest entries that are known come along, to see that they are there: a store that was restored does not have
@@ -156,8 +179,9 @@ struct MirrorState {
         // Nothing is newer, so what is missing was deleted, and nothing has taken its place.
         let missing = known.count - found.count
         if answer.count > inquiry.count - missing { return .restored }
-        guard answer.count == inquiry.count else { return .behind }
-        snapshot = MirrorSnapshot(range: snapshot.range, revision: answer.header.revision, content: snapshot.content)
+        guard answer.count == inquiry.count, inquiry.edition == edition else { return .behind }
+        let revision = max(snapshot.revision, answer.header.revision)
+        snapshot = MirrorSnapshot(range: snapshot.range, revision: revision, content: snapshot.content)
         return .current
     }
 

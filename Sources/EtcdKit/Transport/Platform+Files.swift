@@ -48,10 +48,13 @@ extension Platform {
         _ = try uninterrupted("fsync") { fsync(descriptor) }
     }
 
+    /// Opens a folder, to be synchronized.
+    static func openFolder(_ path: String) throws(SystemError) -> Int32 {
+        try uninterrupted("open") { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    }
+
     /// Returns when the names in a folder are on the disk.
-    static func synchronize(folder path: String) throws(SystemError) {
-        let descriptor = try uninterrupted("open") { open(path, O_RDONLY | O_CLOEXEC) }
-        defer { close(descriptor) }
+    static func synchronize(folder descriptor: Int32) throws(SystemError) {
         // Not every file system does this for folders.
         if fsync(descriptor) != 0, errno != EINVAL, errno != ENOTSUP { throw SystemError(call: "fsync", number: errno) }
     }

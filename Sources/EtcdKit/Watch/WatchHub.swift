@@ -26,6 +26,7 @@ final class WatchHub {
     /// A token that was granted for a watch which was denied nevertheless: for a while, a denial is not its fault.
     private var provenToken: (token: AuthToken?, until: ContinuousClock.Instant)?
     private var nextWatchID: Int64 = 1
+    private var isolationCount = 0
     private var isClosed = false
 
     nonisolated init(_ channel: Channel) {
@@ -120,7 +121,7 @@ final class WatchHub {
             create(watcher, on: stream)
             // Not at once: with many streams to open it would be a deep recursion.
             EventLoop.execute { [weak self] in self?.attachWaiting() }
-        } catch let error as EtcdError where !error.code.isTransient {
+        } catch let error as EtcdError where !error.code.mayPass {
             // The user is refused.
             let watchers = waiting
             waiting = []
@@ -133,7 +134,7 @@ final class WatchHub {
     }
 
     private func purpose(of watcher: Watcher) -> WatchStream.Purpose {
-        watcher.hasOwnStream ? .single : .shared(watcher.options.lane)
+        watcher.hasOwnStream ? .single : .shared(watcher.options.lane, isolation: watcher.isolation)
     }
 
     /// The stream that the watch is to be created on; nil if that is to be opened.
@@ -252,16 +253,34 @@ final class WatchHub {
     func ended(_ stream: WatchStream, with watchers: [Watcher], _ error: EtcdError) {
         streams.removeAll { $0 === stream }
         guard !isClosed else { return }
-        if error.code.isTransient || error.code == .protocolViolation {
-            if error.code.castsSuspicion { channel.suspect(stream.endpoint, error) }
-            // How often to connect is for the endpoint to say.
-            if stream.isCutOff || stream.opened + channel.configuration.backoff.maximum < .now { failures = 0 }
-            leave(stream, with: watchers)
-            retryLater()
-        } else {
+        guard error.code.mayPass else {
             for watcher in watchers { refused(watcher, error, by: stream) }
-            attachWaiting()
+            return attachWaiting()
         }
+        if error.code.castsSuspicion { channel.suspect(stream.endpoint, error) }
+        // How often to connect is for the endpoint to say.
+        if stream.isCutOff || stream.opened + channel.configuration.backoff.maximum < .now { failures = 0 }
+        if error.code == .responseTooLarge {
+            if stream.hadOneWatch { return watchers.forEach { $0.end(error) } }
+            isolate(watchers)
+        } else {
+            leave(stream, with: watchers)
+        }
+        retryLater()
+    }
+
+    /// Puts the watches of a stream, one of which has got too large an answer, on two streams: so that one is alone in the
+    /// end.
+    private func isolate(_ watchers: [Watcher]) {
+        let half = (watchers.count + 1) / 2
+        for part in [watchers.prefix(half), watchers.dropFirst(half)] {
+            isolationCount += 1
+            for watcher in part {
+                watcher.interrupted()
+                watcher.isolation = isolationCount
+            }
+        }
+        resting += watchers
     }
 
     /// A stream is given up, since nothing has come on it for long, not even an answer.
@@ -309,5 +328,14 @@ final class WatchHub {
         guard stream.watchers.isEmpty else { return }
         streams.removeAll { $0 === stream }
         stream.close()
+    }
+}
+
+extension EtcdError.Code {
+    /// A stream that has ended so says nothing of what was asked on it, and can be opened again: etcd or a proxy was in
+    /// trouble, or has answered something that is not known here.
+    fileprivate var mayPass: Bool {
+        isTransient || castsSuspicion
+            || [.server, .protocolViolation, .responseTooLarge, .cancelled, .ambiguous].contains(self)
     }
 }

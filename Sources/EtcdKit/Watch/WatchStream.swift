@@ -5,10 +5,13 @@
 final class WatchStream {
     /// Who the stream is for.
     enum Purpose: Equatable {
-        case shared(WatchOptions.Lane)
+        case shared(WatchOptions.Lane, isolation: Int?)
         /// One watch: the server sends no more than its consumer takes.
         case single
     }
+
+    /// How much the server may send ahead on the stream of one watch, however little that buffers, in bytes.
+    private static let minimumWindow = 64 << 10
 
     let purpose: Purpose
     let endpoint: Endpoint
@@ -19,6 +22,7 @@ final class WatchStream {
     /// Another stream at the same endpoint has failed, and nothing has come on this one since.
     var isAvoided = false
     private(set) var watchers: [Int64: Watcher] = [:]
+    private var createdCount = 0
     private weak var hub: WatchHub?
     private let connection: HTTP2Connection
     private var stream: GRPCStream<Wire.WatchRequest, Wire.WatchResponse>?
@@ -63,6 +67,9 @@ final class WatchStream {
         if case .closed = connection.state { true } else { false }
     }
 
+    /// All that has come on the stream was for one watch.
+    var hadOneWatch: Bool { createdCount == 1 }
+
     // MARK: Watches
 
     /// Asks the server for a watch.
@@ -70,6 +77,7 @@ final class WatchStream {
         watcher.watchID = id
         watcher.endpoint = endpoint
         watchers[id] = watcher
+        createdCount += 1
         unconfirmed.append(id)
         var create = Wire.WatchCreateRequest()
         create.key = watcher.range.start
@@ -141,6 +149,9 @@ final class WatchStream {
     private func received(_ response: Wire.WatchResponse, _ byteCount: Int) {
         isAvoided = false
         probe.hear(at: .now, isConfirmation: response.created)
+        if purpose == .single, response.created, let watcher = watchers.values.first {
+            stream?.setWindow(to: max(watcher.options.bufferSize, Self.minimumWindow))
+        }
         hub?.received(response, byteCount: byteCount, for: watcher(for: response), on: self)
     }
 

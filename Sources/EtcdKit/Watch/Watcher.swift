@@ -22,6 +22,8 @@ final class Watcher {
     var watchID: Int64?
     /// The consumer is behind, so the watch has a stream of its own, whose window holds the server back.
     var hasOwnStream = false
+    /// The group of watches that share streams with no others, since one of them gets answers that are too large.
+    var isolation: Int?
     /// Where the watch is, or was last.
     var endpoint: Endpoint?
     let started = ContinuousClock.now
@@ -124,6 +126,7 @@ final class Watcher {
     func disconnected() {
         watchID = nil
         hasOwnStream = false
+        isolation = nil
         withheldCount = 0
         state.disconnected()
     }

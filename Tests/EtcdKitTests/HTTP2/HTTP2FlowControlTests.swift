@@ -89,6 +89,29 @@ struct HTTP2FlowControlTests {
         #expect(firstDifference(received, pattern(250_000)) == nil)
     }
 
+    @Test("a manual window can be made larger, and smaller for what comes after the difference was taken")
+    func windowSize() throws {
+        let pair = try flood(500_000)
+        let large = try pair.open(window: .manual)
+        let small = try pair.open(window: .manual)
+        try pair.run()
+        pair.client.setWindow(of: large, to: 140_000)
+        pair.client.setWindow(of: small, to: 30_000)
+        try pair.run()
+        #expect(large.receivedCount == 140_000)
+        #expect(small.receivedCount == 100_000)
+        // What is more than the new window is not made good.
+        pair.client.consume(70_000, on: small)
+        try pair.run()
+        #expect(small.receivedCount == 100_000)
+        pair.client.consume(30_000, on: small)
+        try pair.run()
+        #expect(small.receivedCount == 130_000)
+        pair.client.consume(140_000, on: large)
+        try pair.run()
+        #expect(large.receivedCount == 280_000)
+    }
+
     @Test("streams that nobody consumes leave the connection open for the others")
     func connectionWindow() throws {
         let pair = try flood(1 << 20)

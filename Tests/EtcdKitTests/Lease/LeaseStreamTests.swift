@@ -36,6 +36,20 @@ struct LeaseStreamTests {
         await client.close()
     }
 
+    @Test("a time to live of any length does no harm", arguments: [Int64.max, 1 << 40, Int64.min, -1])
+    func extremeTimes(seconds: Int64) async throws {
+        let server = try LeaseServer { $0.answer(timeToLive: seconds) }
+        defer { server.stop() }
+        let client = try server.client()
+        var kept = client.leases.keepAlive(id).makeAsyncIterator()
+        if seconds > 0 {
+            #expect(try await kept.next()?.isActive == true)
+        } else {
+            await expectError(.leaseNotFound) { try await kept.next() }
+        }
+        await client.close()
+    }
+
     @Test("the server's word that a lease is gone is the cause of its loss")
     func goneAtServer() async throws {
         let server = try LeaseServer { $0.answer(timeToLive: $0.number == 1 ? 2 : 0) }

@@ -158,31 +158,50 @@ struct MaintenanceTests {
         try await withPrivateEtcd { client, _ in
             let maintenance = client.maintenance
             let endpoint = try #require(await client.endpoints.first)
-            if try await maintenance.status(of: endpoint).version.hasPrefix("3.4.") {
+            let server = try await client.serverVersion
+            if server < ServerVersion(3, 5) {
                 await expectError(.unimplemented) { try await maintenance.validateDowngrade(to: "3.3") }
                 await expectError(.unimplemented) { try await maintenance.enableDowngrade(to: "3.3") }
                 await expectError(.unimplemented) { try await maintenance.cancelDowngrade() }
                 return
             }
+            let target = "\(server.major).\(server.minor - 1)"
             var version = ""
             try await eventually("the cluster has settled on a version") {
-                do {
-                    version = try await maintenance.validateDowngrade(to: "3.4")
+                do throws(EtcdError) {
+                    version = try await maintenance.validateDowngrade(to: target)
                     return true
-                } catch EtcdError.Code.clusterVersionUnavailable {
-                    return false
+                } catch {
+                    // Its first version is 3.0.
+                    if [.clusterVersionUnavailable, .invalidDowngradeVersion].contains(error.code) { return false }
+                    throw error
                 }
             }
-            #expect(version.hasPrefix("3.5"))
+            #expect(version.hasPrefix("\(server.major).\(server.minor)."))
             for bad in ["3.0", "4.0", "next", ""] {
                 await expectError(.invalidDowngradeVersion) { try await maintenance.validateDowngrade(to: bad) }
             }
-            await expectError(.noDowngradeInProgress) { try await maintenance.cancelDowngrade() }
-            // etcd 3.5 does it, and then forgets to answer.
-            await expectError(.ambiguous) { try await maintenance.enableDowngrade(to: "3.4") }
-            await expectError(.downgradeInProgress) { try await maintenance.enableDowngrade(to: "3.4") }
-            await expectError(.ambiguous) { try await maintenance.cancelDowngrade() }
-            await expectError(.noDowngradeInProgress) { try await maintenance.cancelDowngrade() }
+            if server < ServerVersion(3, 6) {
+                await expectError(.noDowngradeInProgress) { try await maintenance.cancelDowngrade() }
+                // etcd 3.5 does it, and then forgets to answer.
+                await expectError(.ambiguous) { try await maintenance.enableDowngrade(to: target) }
+                await expectError(.downgradeInProgress) { try await maintenance.enableDowngrade(to: target) }
+                await expectError(.ambiguous) { try await maintenance.cancelDowngrade() }
+                await expectError(.noDowngradeInProgress) { try await maintenance.cancelDowngrade() }
+            } else {
+                try await maintenance.cancelDowngrade()
+                try await maintenance.enableDowngrade(to: target)
+                #expect(try await maintenance.status(of: endpoint).downgradeTarget?.hasPrefix(target) == true)
+                let repeated = await #expect(throws: EtcdError.self) {
+                    try await maintenance.enableDowngrade(to: target)
+                }
+                // Once the version of the cluster is the target, that is not one below it any more.
+                let codes: [EtcdError.Code] = [.downgradeInProgress, .invalidDowngradeVersion]
+                #expect(repeated.map { codes.contains($0.code) } == true)
+                try await maintenance.cancelDowngrade()
+                #expect(try await maintenance.status(of: endpoint).downgradeTarget == nil)
+                try await maintenance.cancelDowngrade()
+            }
             try await client.put("k", "still here")
         }
     }

@@ -120,9 +120,7 @@ struct MirrorStateTests {
         var unchanged = state
         #expect(unchanged.judge(answer, unchanged.inquiry) == .current)
         #expect(unchanged.snapshot.revision == 15 && Array(unchanged.snapshot) == old)
-        // What came before that revision would now be a contradiction.
-        #expect(unchanged.apply(put(Self.entry("c", created: 15, modified: 15))) == nil)
-        #expect(unchanged.apply(put(Self.entry("c", created: 16, modified: 16))) != nil)
+        #expect(unchanged.applied.revision == 10)
 
         var deleted = state
         answer.count = 1
@@ -134,6 +132,96 @@ struct MirrorStateTests {
         #expect(changed.snapshot.revision == 10)
         answer.entries = [old[0], Self.entry("c", created: 11, modified: 11)]
         #expect(changed.judge(answer, changed.inquiry) == .behind)
+    }
+
+    /// The proof that nothing is different at revision 15.
+    private var sameAnswer: RangeResponse {
+        var answer = RangeResponse()
+        answer.header = Self.header(15)
+        answer.count = 2
+        answer.entries = [old[0]]
+        return answer
+    }
+
+    private func deletion(_ key: Key, at revision: Revision) -> WatchBatch {
+        WatchBatch(revision: revision, events: [WatchEvent(deletionOf: key, at: revision)])
+    }
+
+    @Test("a proof says nothing of what was applied since it was asked for, so a deleted key is never shown")
+    func proofAfterChange() {
+        var state = state
+        let inquiry = state.inquiry
+        // The key is put at 11 and deleted at 12; the watch has brought the first only.
+        #expect(state.apply(put(Self.entry("c", created: 11, modified: 11))) != nil)
+        #expect(state.judge(sameAnswer, inquiry) == .behind)
+        #expect(state.snapshot.revision == 11 && state.snapshot.count == 3)
+        #expect(state.apply(deletion("c", at: 12)) != nil)
+        #expect(state.judge(sameAnswer, inquiry) == .behind)
+        #expect(state.snapshot.revision == 12 && Array(state.snapshot) == old)
+        // Another answer, which now asks for what is as new as the key that is gone.
+        var later = sameAnswer
+        later.entries = []
+        #expect(state.inquiry.question.minModRevision == 11)
+        #expect(state.judge(later, state.inquiry) == .current)
+        #expect(state.snapshot.revision == 15 && Array(state.snapshot) == old)
+    }
+
+    @Test("changes that come after a proof which covers them are changes of the same history, and not shown again")
+    func changesAfterProof() throws {
+        var state = state
+        #expect(state.judge(sameAnswer, state.inquiry) == .current)
+        let first = state.apply(put(Self.entry("c", created: 11, modified: 11)))
+        #expect(first?.revision == 11 && first?.puts.count == 1)
+        #expect(state.snapshot.revision == 15 && Array(state.snapshot) == old)
+        // An inquiry in between is about what is shown.
+        #expect(state.inquiry.revision == 15)
+        var later = sameAnswer
+        later.header = Self.header(17)
+        #expect(state.judge(later, state.inquiry) == .current)
+        #expect(state.snapshot.revision == 17)
+        let second = state.apply(deletion("c", at: 12))
+        #expect(second?.revision == 12 && second?.deletions.count == 1)
+        #expect(state.snapshot.revision == 17 && Array(state.snapshot) == old && Array(state.applied) == old)
+        // Then it goes on as ever.
+        #expect(state.apply(put(Self.entry("c", created: 18, modified: 18))) != nil)
+        #expect(state.snapshot.revision == 18 && state.snapshot.count == 3)
+        #expect(state.applied == state.snapshot)
+    }
+
+    @Test("changes that do not cancel each other out, although it was proved, are of another history")
+    func contradiction() {
+        var state = state
+        #expect(state.judge(sameAnswer, state.inquiry) == .current)
+        #expect(state.apply(put(Self.entry("c", created: 11, modified: 11))) != nil)
+        #expect(state.apply(put(Self.entry("d", created: 16, modified: 16))) == nil)
+        #expect(state.snapshot.revision == 15 && Array(state.snapshot) == old)
+    }
+
+    @Test("of two proofs on the way, the older one does not take the snapshot back")
+    func twoProofs() {
+        var state = state
+        let (first, second) = (state.inquiry, state.inquiry)
+        var newer = sameAnswer
+        newer.header = Self.header(20)
+        #expect(state.judge(newer, second) == .current)
+        #expect(state.judge(sameAnswer, first) == .current)
+        #expect(state.snapshot.revision == 20)
+    }
+
+    @Test("numbers at the ends of their range do no harm", arguments: [Int64.min, Int64.max])
+    func extremes(number: Int64) {
+        var state = state
+        #expect(state.apply(put(Self.entry("a", created: 3, modified: 11, version: number))) == nil)
+        var answer = sameAnswer
+        answer.count = number
+        answer.entries = [Self.entry("a", created: 3, modified: Revision(rawValue: number), version: number)]
+        for revision in [Revision(rawValue: number), 15] {
+            answer.header = Self.header(revision)
+            #expect(state.judge(answer, state.inquiry) != .current)
+        }
+        state.replace(with: SortedEntries(old), at: Self.header(Revision(rawValue: number)))
+        #expect(state.judge(answer, state.inquiry) != .outdated)
+        #expect(state.apply(deletion("b", at: 12)) == nil || number == .min)
     }
 
     @Test("an entry that is as old as those of the mirror, but not among them, is of another history")

@@ -22,7 +22,8 @@ struct WatchResyncTests {
     private func outcome(
         _ options: WatchOptions,
         before: (EtcdClient) async throws -> Void = { try await prepare($0) },
-        during changes: (EtcdClient) async throws -> Void = { try await change($0) }
+        during changes: (EtcdClient) async throws -> Void = { try await change($0) },
+        signal: (EtcdClient, Value) async throws -> Revision = { try await $0.put("k/live", $1).header.revision }
     ) async throws -> Outcome {
         try await withPrivateEtcd { writer, cluster in
             try await withFaultProxy(to: cluster.members[0].endpoint) { proxy in
@@ -34,7 +35,7 @@ struct WatchResyncTests {
                     try await before(writer)
                     try await client.withWatch(.prefix("k/"), options: options) { events in
                         var iterator = events.batches.makeAsyncIterator()
-                        try await writer.put("k/live", "1")
+                        _ = try await signal(writer, "1")
                         if let first = try await iterator.next() { outcome.batches.append(first) }
 
                         await proxy.refuseConnections()
@@ -43,14 +44,14 @@ struct WatchResyncTests {
                         outcome.compacted = try await writer.put("other", "1").header.revision
                         try await writer.compact(at: outcome.compacted)
                         try await proxy.acceptConnections()
-                        do throws(EtcdError) {
+                        do {
                             if let batch = try await iterator.next() { outcome.batches.append(batch) }
-                            let last = try await writer.put("k/live", "2").header.revision
+                            let last = try await signal(writer, "2")
                             while outcome.batches.last?.revision != last {
                                 guard let batch = try await iterator.next() else { break }
                                 outcome.batches.append(batch)
                             }
-                        } catch {
+                        } catch let error as EtcdError {
                             outcome.error = error
                         }
                         for try await entry in writer.entries(in: .prefix("k/")) { outcome.entries.append(entry) }
@@ -111,6 +112,17 @@ struct WatchResyncTests {
         // Without deletions, and without puts, of which the watch must know nevertheless.
         let puts = try await outcome(options { $0.ignoresDeletes = true })
         #expect(puts.batches.dropFirst().first?.events.map(\.key) == ["k/changed", "k/new", "k/remade"])
+        let gone = try await outcome(
+            options { $0.ignoresPuts = true },
+            signal: { client, value in
+                try await client.put("k/live", value)
+                return try await client.delete("k/live").header.revision
+            }
+        )
+        #expect(gone.error == nil)
+        #expect(gone.batches.map(\.isResync) == [false, true, false])
+        #expect(gone.batches.map { $0.events.map(\.key) } == [["k/live"], ["k/deleted"], ["k/live"]])
+        #expect(gone.batches.flatMap(\.events).allSatisfy { $0.kind == .delete })
         let deletions = try await withPrivateEtcd { client, _ in
             try await client.withWatch(.prefix("k/"), options: options { $0.ignoresPuts = true }) { events in
                 try await client.put("k/1", "1")

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@testable import EtcdKit
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Faults of the file system, which concern the whole process for a moment, and so come one at a time.
+@Suite("The file of a snapshot on a bad disk", .serialized, .timeLimit(.minutes(1)))
+struct SnapshotFileTests {
+    private func bytes(of path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
+
+    @Test("a file that has its name is never removed, also if its folder cannot be brought to the disk")
+    func synchronization() async throws {
+        try await withTemporaryFolder { folder in
+            let path = "\(folder)/snapshot"
+            try SnapshotFile.replace(path, with: [1])
+            #expect(throws: EtcdError.self) {
+                try SnapshotFile.replace(path, with: [2]) { _ throws(SystemError) in
+                    throw SystemError(call: "fsync", number: EIO)
+                }
+            }
+            #expect(try contents(of: folder) == ["snapshot"])
+            #expect(try bytes(of: path) == [2])
+        }
+    }
+
+    #if os(Linux)
+        @Test("a folder that cannot be opened is noticed before the file is replaced")
+        func unreadableFolder() async throws {
+            try await withTemporaryFolder { folder in
+                let path = "\(folder)/snapshot"
+                try SnapshotFile.replace(path, with: [1])
+                let nobody: UInt32 = 65534
+                let isRoot = geteuid() == 0
+                if isRoot { for name in [folder, path] { #expect(chown(name, nobody, nobody) == 0) } }
+                // Names can be made there, but the folder cannot be read.
+                #expect(chmod(folder, 0o300) == 0)
+                let error = #expect(throws: EtcdError.self) {
+                    if isRoot { #expect(seteuid(nobody) == 0) }
+                    defer { if isRoot { #expect(seteuid(0) == 0) } }
+                    try SnapshotFile.replace(path, with: [2])
+                }
+                #expect(error?.code == .fileNotWritten)
+                #expect(chmod(folder, 0o700) == 0)
+                #expect(try contents(of: folder) == ["snapshot"])
+                #expect(try bytes(of: path) == [1])
+            }
+        }
+
+        /// Lets no file of this process grow beyond `size` while `body` runs.
+        private func withFullDisk<Result>(after size: Int, _ body: () async throws -> Result) async throws -> Result {
+            var old = rlimit()
+            try #require(getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old) == 0)
+            // The signal would end the process.
+            let handler = signal(SIGXFSZ, SIG_IGN)
+            var limit = rlimit(rlim_cur: rlim_t(size), rlim_max: old.rlim_max)
+            try #require(setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0)
+            defer {
+                setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old)
+                signal(SIGXFSZ, handler)
+            }
+            return try await body()
+        }
+
+        @Test("a snapshot for which the disk has no room leaves nothing, and the file that it was to replace")
+        func fullDisk() async throws {
+            // More than the log of all tests, which may be a file too.
+            let room = 16 << 20
+            let database = [UInt8](repeating: 7, count: room)
+            let sum = SHA256()
+            sum.update(database[...])
+            let digest = try #require(sum.finish())
+            let server = try await FakeServer { exchange in
+                exchange.send(HTTP2ServerExchange.grpcHeaders)
+                for part in [database, digest] {
+                    var response = Wire.SnapshotResponse()
+                    response.blob = part
+                    exchange.send(response)
+                }
+                exchange.end(trailers: [("grpc-status", "0")])
+            }
+            let client = try await server.client()
+            let endpoint = try Endpoint(await server.address)
+            try await withTemporaryFolder { folder in
+                let path = "\(folder)/snapshot"
+                try SnapshotFile.replace(path, with: [1])
+                try await withFullDisk(after: room) {
+                    await expectError(.fileNotWritten) {
+                        try await client.maintenance.snapshot(from: endpoint, to: path, replacing: true)
+                    }
+                    await expectError(.fileNotWritten) {
+                        try SnapshotFile.replace(path, with: database + digest)
+                    }
+                }
+                #expect(try contents(of: folder) == ["snapshot"])
+                #expect(try bytes(of: path) == [1])
+                // The control: there is room for it.
+                try await client.maintenance.snapshot(from: endpoint, to: path, replacing: true)
+                #expect(try bytes(of: path) == database + digest)
+            }
+            await client.close()
+            await server.stop()
+        }
+    #endif
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+/// What becomes of the watches of a stream that a server ends.
+@Suite("Streams of watches that end", .timeLimit(.minutes(1)))
+@EventLoop
+struct WatchStreamEndTests {
+    /// The first event of a watch of a key.
+    private func first(_ key: String, _ client: EtcdClient) -> Task<WatchEvent?, any Error> {
+        Task {
+            for try await event in client.watch(.key(Key(key)), from: 5) { return event }
+            return nil
+        }
+    }
+
+    @Test(
+        "an answer that is not known ends no watch: all of them go on at another stream",
+        arguments: [GRPCStatus.Code.unknown, .internal, .aborted, .dataLoss, .cancelled, .resourceExhausted]
+    )
+    func unknownAnswer(code: GRPCStatus.Code) async throws {
+        let server = try WatchServer()
+        try await server.with { client in
+            let watches = ["a", "b", "c"].map { first($0, client) }
+            try await eventually("the watches are there") { server.creations.count == 3 }
+            #expect(server.openings.count == 1)
+            server.creations[0].stream.end(
+                trailers: [("grpc-status", "\(code.rawValue)"), ("grpc-message", "something new")]
+            )
+            try await eventually("they are there again") { server.creations.count == 6 }
+            #expect(server.openings.count == 2)
+            #expect(server.creations[3...].allSatisfy { $0.request.startRevision == 5 })
+            for creation in server.creations[3...] { creation.put("x", at: 7) }
+            for (key, watch) in zip(["a", "b", "c"], watches) {
+                let event = try await watch.value
+                #expect(event?.key == Key(key) && event?.revision == 7)
+            }
+        }
+    }
+
+    @Test("the control: a server that has no watches ends them")
+    func unimplemented() async throws {
+        let server = try WatchServer()
+        server.onOpening = { exchange, _ in
+            exchange.refuse(.unimplemented, "unknown service etcdserverpb.Watch")
+            return false
+        }
+        try await server.with { client in
+            let watches = ["a", "b"].map { first($0, client) }
+            for watch in watches { await expectError(.unimplemented) { try await watch.value } }
+        }
+    }
+
+    @Test("of many watches, only the one whose answer is too large ends, after few streams", arguments: [1, 2, 9, 60])
+    func tooLarge(count: Int) async throws {
+        let server = try WatchServer()
+        let keys = (0..<count).map { "k\(100 + $0)" }
+        let large = keys[count * 2 / 3]
+        server.onCreation = { creation in
+            creation.confirm()
+            if creation.key == large { creation.put(Value(String(repeating: "x", count: 20_000)), at: 6) }
+        }
+        try await server.with {
+            $0.maximumMessageSize = 10_000
+            $0.backoff.maximum = .milliseconds(50)
+        } _: { client in
+            let watches = keys.map { first($0, client) }
+            for (key, watch) in zip(keys, watches) where key == large {
+                await expectError(.responseTooLarge) { try await watch.value }
+            }
+            // Those that have lost their stream with it come back.
+            try await eventually("the others are there") {
+                keys.allSatisfy { key in
+                    key == large || server.newest(of: key).map { $0.stream.closeCode == nil } ?? false
+                }
+            }
+            for key in keys where key != large { server.newest(of: key)?.put("small", at: 7) }
+            for (key, watch) in zip(keys, watches) where key != large {
+                #expect(try await watch.value?.entry.value == "small")
+            }
+            // Two more for each time that the watches are halved.
+            #expect(server.openings.count <= 1 + 2 * 7)
+        }
+    }
+
+    @Test("pauses between streams that fail grow, and one that carries events makes an end of that")
+    func pauses() async throws {
+        let server = try WatchServer()
+        server.onOpening = { exchange, number in
+            if number == 6 { return true }
+            exchange.refuse(.unknown, "something new")
+            return false
+        }
+        server.onCreation = { creation in
+            creation.confirm()
+            creation.put("x", at: 7)
+            creation.stream.end(trailers: [("grpc-status", "2"), ("grpc-message", "something new")])
+        }
+        try await server.with {
+            $0.backoff = Backoff(initial: .milliseconds(50), maximum: .seconds(30), multiplier: 3, jitter: 0)
+        } _: { client in
+            let watch = first("a", client)
+            let holding = Task { for try await _ in client.watch(.key("b"), from: 5) {} }
+            try await eventually(within: .seconds(20), "streams are tried") { server.openings.count >= 7 }
+            let times = server.openings
+            let gaps = zip(times, times.dropFirst()).map { $0.duration(to: $1) }
+            // None at first, then 50 ms, 150 ms, 450 ms and 1350 ms; less what passes between the end and its arrival.
+            for (gap, least) in zip(gaps[1...4], [40, 140, 440, 1340]) { #expect(gap >= .milliseconds(least)) }
+            // The next would be 4 s.
+            #expect(gaps[5] < .seconds(3))
+            #expect(try await watch.value?.revision == 7)
+            holding.cancel()
+            await expectError(.cancelled) { try await holding.value }
+        }
+    }
+}
