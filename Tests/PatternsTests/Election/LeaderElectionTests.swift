@@ -96,7 +96,7 @@ struct LeaderElectionTests {
                 try LeaderElection(name, candidate: "b", session: session),
                 try LeaderElection(name, candidate: "b", client: session.client),
             ] {
-                await expectError(.deadlineExceeded) { try await election.campaign(timeout: .milliseconds(100)) }
+                await expectError(.deadlineExceeded) { try await election.campaign(timeout: .seconds(2)) }
                 let task = Task { try await election.campaign() }
                 try await eventually("it waits") { try await election.candidates().count == 2 }
                 task.cancel()

@@ -131,7 +131,7 @@ struct QueueTests {
             let session = try await Session(client.with(timeout: .seconds(1)), timeToLive: .seconds(60))
             let lock = try DistributedLock("lock", session: session)
             let grant = try await DistributedLock("lock", client: witness).acquire()
-            let held = await #expect(throws: EtcdError.self) { try await lock.acquire(timeout: .milliseconds(300)) }
+            let held = await #expect(throws: EtcdError.self) { try await lock.acquire(timeout: .seconds(2)) }
             #expect(held?.code == .deadlineExceeded && held?.cause == nil)
             await proxy.stall()
             let silent = await #expect(throws: EtcdError.self) { try await lock.acquire(timeout: .seconds(3)) }

@@ -17,7 +17,7 @@ struct SemaphoreTests {
             #expect(grants.map(\.slot) == [0, 1, 2])
             #expect(try await semaphore.holders().map(\.key) == grants.map(\.key))
             #expect(try await semaphore.acquireIfAvailable() == nil)
-            await expectError(.deadlineExceeded) { try await semaphore.acquire(timeout: .milliseconds(50)) }
+            await expectError(.deadlineExceeded) { try await semaphore.acquire(timeout: .seconds(2)) }
             let served = Lock<[Int]>([])
             var waiters: [Task<LockGrant, any Error>] = []
             for number in 0..<4 {
@@ -211,7 +211,7 @@ struct SemaphoreTests {
             try await session.client.put(stray, "")
             #expect(try await semaphore.acquireIfAvailable() == nil)
             let error = await #expect(throws: EtcdError.self) {
-                try await semaphore.acquire(timeout: .milliseconds(500))
+                try await semaphore.acquire(timeout: .seconds(2))
             }
             #expect(
                 error?.code == .deadlineExceeded && (error?.cause as? QueueBlocked)?.key == stray,
