@@ -38,13 +38,19 @@ extension EtcdClient {
         ///
         /// When there is no answer within ``pingTimeout``, the watches go on at another endpoint.
         public var watchProbeInterval: Duration = .seconds(10)
-        /// The largest message that is accepted from a server, in bytes.
-        public var maximumMessageSize = 256 << 20
+        /// The largest message that is accepted from a server, in bytes; 64 MiB by default.
+        ///
+        /// While it is decoded, it may take up about four times as much memory again. What is read in pages, such as
+        /// ``EtcdClient/entries(in:pageSize:options:)`` does, comes in messages of a megabyte or so.
+        public var maximumMessageSize = 64 << 20
         /// Is told what happens to the client, for logs, metrics and traces.
         ///
         /// It is called on whatever thread it happens on, also on that of the client's connections, and must not block.
         /// Events hold no passwords and no tokens.
         public var onEvent: (@Sendable (EtcdClient.Event) -> Void)?
+
+        /// Looks names up.
+        var resolver = HostResolver.system
 
         /// Makes a configuration with everything but the endpoints at its default.
         ///

@@ -37,6 +37,13 @@ extension EtcdError.Code {
     ///
     /// Nothing was changed; trying again is safe.
     public static let unavailable = Self("unavailable")
+    /// No endpoint can be reached, and at each of them something is set up wrongly: the host is unknown, a certificate is
+    /// not accepted or cannot be read, or the port speaks another protocol.
+    ///
+    /// Nothing was changed. Correct the configuration of the client or of the servers: the message says for each endpoint
+    /// what is wrong. A client that has never had a connection throws it as soon as all endpoints have failed so; a client
+    /// that has had one waits for the call's deadline, as it does for ``unavailable``.
+    public static let misconfigured = Self("misconfigured")
     /// The time for the call is over.
     ///
     /// A read may be repeated; a write throws ``ambiguous`` once it was sent.
@@ -70,7 +77,8 @@ extension EtcdError.Code {
     public static let tooManyOperations = Self("tooManyOperations")
     /// The request is larger than the server allows (1.5 MiB by default): split it.
     public static let requestTooLarge = Self("requestTooLarge")
-    /// An answer is larger than ``EtcdClient/Configuration/maximumMessageSize``: read it in parts.
+    /// An answer is larger than ``EtcdClient/Configuration/maximumMessageSize``, or has so many small parts that it would
+    /// take up far more memory than that: read it in parts.
     public static let responseTooLarge = Self("responseTooLarge")
     /// The revision asked for was compacted away: start again from a newer one.
     public static let compacted = Self("compacted")

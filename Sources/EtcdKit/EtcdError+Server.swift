@@ -18,11 +18,11 @@ extension EtcdError {
     init(cancelReason: String) {
         // Some reasons carry gRPC's rendering of a status before etcd's text.
         let text = cancelReason.split(separator: " desc = ", maxSplits: 1).last.map(String.init) ?? cancelReason
-        self.init(Code(GRPCStatus(.unknown, text)), text)
+        self.init(Code(GRPCStatus(.unknown, text)), text.printable)
     }
 
     init(_ error: ConnectionError, at endpoint: Endpoint) {
-        self.init(.unavailable, "\(error.message) [\(endpoint)]")
+        self.init(error.kind.isMisconfiguration ? .misconfigured : .unavailable, "\(error.message) [\(endpoint)]")
     }
 }
 
@@ -52,6 +52,12 @@ extension GRPCFailure {
 }
 
 extension EtcdError.Code {
+    /// The code for a text of etcd's; nil if it is another text.
+    init?(etcdText text: String) {
+        guard let code = Self.texts[text] else { return nil }
+        self = code
+    }
+
     /// The code for what a server answered.
     ///
     /// etcd's text says more than gRPC's code, so it goes first.
@@ -88,10 +94,14 @@ extension EtcdError.Code {
 
     /// A call that failed so changed nothing and may be made again, and a stream may be opened again, here or at
     /// another member.
+    ///
+    /// That goes for what is set up wrongly, too: a name server comes back, and files of certificates are replaced. So
+    /// what has begun goes on for as long as its user wants it.
     package var isTransient: Bool {
         meansUndone
             || [
-                .unavailable, .leaderChanged, .serverStopped, .timedOut, .unhealthy, .deadlineExceeded,
+                .unavailable, .misconfigured, .leaderChanged, .serverStopped, .timedOut, .unhealthy,
+                .deadlineExceeded,
             ].contains(self)
     }
 

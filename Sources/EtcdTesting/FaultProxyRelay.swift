@@ -19,9 +19,7 @@ final class FaultProxyRelay {
     private var isStopped = false
 
     static func start(to target: Endpoint) async throws -> FaultProxyRelay {
-        let answer = await withCheckedContinuation { continuation in
-            HostResolver.resolve(target.host, port: target.port) { continuation.resume(returning: $0) }
-        }
+        let answer = await HostResolver.system.addresses(of: target.host, port: target.port)
         do {
             let ports = try LoopbackPorts(count: 1)
             let own = Platform.addresses(of: "127.0.0.1", port: ports.numbers[0], numeric: true)

@@ -24,7 +24,7 @@ final class AddressRace {
 
     private var waiting: ArraySlice<SocketAddress>
     private var running: [Attempt] = []
-    private var winner: SocketAddress?
+    private(set) var winner: SocketAddress?
     private var failures: [(address: SocketAddress, error: ConnectionError)] = []
     private var timer: EventLoop.Timer?
     private let onWin: @EventLoop (consuming Socket) -> Void
@@ -85,7 +85,8 @@ final class AddressRace {
         guard let last = failures.last?.error else { return nil }
         if failures.count == 1 { return last }
         let texts = failures.map { address, error in "\(Platform.text(of: address) ?? "the socket"): \(error)" }
-        let kind = failures.contains { $0.error.kind == .untrusted } ? .untrusted : last.kind
+        // What a server has said weighs more than that another address does not answer.
+        let kind = failures.first { $0.error.kind.isMisconfiguration }?.error.kind ?? last.kind
         return ConnectionError(kind, texts.joined(separator: ", "))
     }
 

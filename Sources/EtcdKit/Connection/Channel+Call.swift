@@ -150,7 +150,7 @@ extension Channel {
         until deadline: ContinuousClock.Instant
     ) async -> Result<Link, EtcdError> {
         let completion = Completion<Result<Link, EtcdError>>()
-        let ticket = whenReady(at: endpoint) { completion.complete($0) }
+        let ticket = whenReady(at: endpoint, failsFast: true) { completion.complete($0) }
         let timer = EventLoop.schedule(at: deadline) { [weak self] in
             let error = self.map { channel in endpoint.map(channel.unavailability) ?? channel.unavailability }
             completion.complete(.failure(error ?? EtcdError(.clientClosed, "the client was closed")))
@@ -180,7 +180,9 @@ extension Channel {
         }
         switch decoded {
         case .success(let message): return message
-        case .failure(let error): throw EtcdError(.protocolViolation, "the answer is malformed", cause: error)
+        case .failure(let error):
+            let status = GRPCStatus(error)
+            throw EtcdError(EtcdError.Code(status), status.message, cause: error)
         }
     }
 }

@@ -26,12 +26,15 @@ final class Channel {
         let ticket: Ticket
         /// Where the connection shall lead; nil for anywhere.
         let endpoint: Endpoint?
+        /// It need not wait for endpoints that are misconfigured.
+        let failsFast: Bool
+        let since = ContinuousClock.now
         let deliver: @EventLoop (Result<Link, EtcdError>) -> Void
     }
 
     nonisolated let context: ClientContext
     private nonisolated let rotation = Lock(Rotation())
-    private lazy var subchannels = endpointsOfConfiguration.map { Subchannel($0, of: self) }
+    private lazy var subchannels = context.tls.distinct(configuration.endpoints).map { Subchannel($0, of: self) }
     /// Connections to other endpoints, each for as long as calls are made there.
     private var guests: [Subchannel] = []
     /// Where all calls go with the policy ``FailoverPolicy/sticky``.
@@ -39,22 +42,19 @@ final class Channel {
     private var waiters: [Waiter] = []
     private var nextTicket: UInt64 = 0
     private var isClosed = false
+    /// There was a connection, so the configuration is as it should be.
+    private var hasConnected = false
 
     nonisolated init(_ configuration: EtcdClient.Configuration) {
         context = ClientContext(configuration)
-        rotation.withLock { $0.hasAlternatives = Set(configuration.endpoints).count > 1 }
+        rotation.withLock { $0.hasAlternatives = context.tls.distinct(configuration.endpoints).count > 1 }
     }
 
     nonisolated var configuration: EtcdClient.Configuration { context.configuration }
 
-    private var endpointsOfConfiguration: [Endpoint] {
-        var seen: Set<Endpoint> = []
-        return configuration.endpoints.filter { seen.insert($0).inserted }
-    }
-
     // MARK: Connections
 
-    /// The endpoints, as configured or as the list of members has them.
+    /// The endpoints, as configured or, if they lead elsewhere, as the list of members has them.
     var endpoints: [Endpoint] { subchannels.map(\.endpoint) }
 
     /// There is a choice of endpoints, so each is examined before it is chosen, and avoided if it is not well.
@@ -83,19 +83,23 @@ final class Channel {
     /// With an `endpoint`, it is a connection to that one, whatever is known of it. If it is not among the client's, it is
     /// connected for as long as need be: whoever has used the connection calls ``leave(_:)``.
     ///
+    /// If it `failsFast`, there is an error, too, when the endpoints turn out to be misconfigured.
+    ///
     /// - Returns: The place in the queue, to be given back with ``forget(_:)`` by whoever waits no longer; nil if
     ///   `deliver` was called.
     func whenReady(
         at endpoint: Endpoint? = nil,
         avoiding avoided: Endpoint? = nil,
+        failsFast: Bool = false,
         _ deliver: @escaping @EventLoop (Result<Link, EtcdError>) -> Void
     ) -> Ticket? {
         if isClosed {
             deliver(.failure(EtcdError(.clientClosed, "the client is closed")))
             return nil
         }
+        let place = endpoint.map { subchannel(at: $0) }
         let present =
-            if let endpoint { subchannel(at: endpoint).link } else {
+            if let place { place.link } else {
                 avoided.flatMap { nextLink(avoiding: [$0]) } ?? nextLink()
             }
         if let link = present {
@@ -104,7 +108,7 @@ final class Channel {
         }
         nextTicket += 1
         let ticket = Ticket(number: nextTicket)
-        waiters.append(Waiter(ticket: ticket, endpoint: endpoint, deliver: deliver))
+        waiters.append(Waiter(ticket: ticket, endpoint: place?.endpoint, failsFast: failsFast, deliver: deliver))
         connectAsNeeded()
         return ticket
     }
@@ -154,7 +158,26 @@ final class Channel {
             let endpoints = subchannels.map(\.endpoint.description).joined(separator: ", ")
             return EtcdError(.unavailable, "no connection to \(endpoints) was made in time")
         }
-        return EtcdError(.unavailable, "no endpoint is reachable: \(reasons.joined(separator: "; "))")
+        let isMisconfigured = subchannels.allSatisfy { $0.lastError?.kind.isMisconfiguration == true }
+        let code: EtcdError.Code = isMisconfigured ? .misconfigured : .unavailable
+        return EtcdError(code, "no endpoint is reachable: \(reasons.joined(separator: "; "))")
+    }
+
+    /// Fails those who wait for endpoints that have been misconfigured from the start, and were tried since.
+    private func failMisconfigured() {
+        let failing = waiters.filter { waiter in
+            let relevant = waiter.endpoint.map { [subchannel(at: $0)] } ?? subchannels
+            let isProven = waiter.endpoint == nil ? hasConnected : relevant.contains(where: \.hasConnected)
+            return waiter.failsFast && !isProven
+                && relevant.allSatisfy {
+                    $0.lastError?.kind.isMisconfiguration == true && $0.failed >= waiter.since
+                }
+        }
+        let tickets = Set(failing.map(\.ticket))
+        waiters.removeAll { tickets.contains($0.ticket) }
+        for waiter in failing {
+            waiter.deliver(.failure(waiter.endpoint.map(unavailability(of:)) ?? unavailability))
+        }
     }
 
     /// Avoids an endpoint until it has shown that it is well.
@@ -164,17 +187,19 @@ final class Channel {
 
     /// Replaces the endpoints; connections to those that stay go on.
     func setEndpoints(_ endpoints: [Endpoint]) {
-        if isClosed || endpoints.isEmpty || Set(endpoints) == Set(self.endpoints) { return }
+        let targets = Set(endpoints.map(context.tls.target(of:)))
         let old = subchannels
-        subchannels = endpoints.map { endpoint in
-            (old + guests).first { $0.endpoint == endpoint } ?? Subchannel(endpoint, of: self)
+        if isClosed || endpoints.isEmpty || targets == Set(old.map(\.target)) { return }
+        subchannels = context.tls.distinct(endpoints).map { endpoint in
+            let target = context.tls.target(of: endpoint)
+            return (old + guests).first { $0.target == target } ?? Subchannel(endpoint, of: self)
         }
-        guests.removeAll { endpoints.contains($0.endpoint) }
-        for subchannel in old where !endpoints.contains(subchannel.endpoint) {
+        guests.removeAll { targets.contains($0.target) }
+        for subchannel in old where !targets.contains(subchannel.target) {
             subchannel.retire(ConnectionError(.draining, "the endpoint is no longer in use"), closing: false)
         }
-        rotation.withLock { $0.hasAlternatives = endpoints.count > 1 }
-        context.report(.endpointsChanged(endpoints))
+        rotation.withLock { $0.hasAlternatives = targets.count > 1 }
+        context.report(.endpointsChanged(self.endpoints))
         update()
     }
 
@@ -196,11 +221,19 @@ final class Channel {
     /// A subchannel has got or lost its connection or its trust.
     func changed(_ subchannel: Subchannel) {
         if isClosed { return }
-        if let link = subchannel.link { serveWaiters(.success(link)) { $0.endpoint == link.endpoint } }
+        if let link = subchannel.link {
+            hasConnected = true
+            serveWaiters(.success(link)) { $0.endpoint == link.endpoint }
+        } else {
+            failMisconfigured()
+        }
         let isLost = subchannels.allSatisfy { $0.link == nil && $0.lastError != nil }
-        let missing = Set(configuration.endpoints).subtracting(endpoints)
-        // What the list of members said leads nowhere, so there is another try with what the user said.
-        if isLost && !missing.isEmpty { return setEndpoints(endpoints + missing) }
+        if isLost {
+            // What the list of members said may lead nowhere, so there is another try with what the user said.
+            let present = Set(subchannels.map(\.target))
+            let missing = configuration.endpoints.filter { !present.contains(context.tls.target(of: $0)) }
+            if !missing.isEmpty { return setEndpoints(endpoints + missing) }
+        }
         update()
     }
 
@@ -269,7 +302,8 @@ final class Channel {
 
     /// The subchannel of `endpoint`, a guest if it is not the client's.
     private func subchannel(at endpoint: Endpoint) -> Subchannel {
-        if let present = (subchannels + guests).first(where: { $0.endpoint == endpoint }) { return present }
+        let target = context.tls.target(of: endpoint)
+        if let present = (subchannels + guests).first(where: { $0.target == target }) { return present }
         let guest = Subchannel(endpoint, of: self)
         guests.append(guest)
         return guest
@@ -277,9 +311,10 @@ final class Channel {
 
     /// Someone needs a connection to `endpoint` no longer: a guest goes with the last who does.
     func leave(_ endpoint: Endpoint) {
-        guard let guest = guests.first(where: { $0.endpoint == endpoint }) else { return }
+        let target = context.tls.target(of: endpoint)
+        guard let guest = guests.first(where: { $0.target == target }) else { return }
         let isInUse = guest.link.map { $0.connection.openStreamCount > 0 } ?? false
-        if isInUse || waiters.contains(where: { $0.endpoint == endpoint }) { return }
+        if isInUse || waiters.contains(where: { $0.endpoint == guest.endpoint }) { return }
         guests.removeAll { $0 === guest }
         guest.retire(ConnectionError(.closedByUs, "the endpoint is no longer needed"), closing: true)
     }

@@ -5,37 +5,47 @@
 @EventLoop
 final class Dialer {
     typealias Outcome = Result<HTTP2Connection, ConnectionError>
-    typealias Resolver =
-        @EventLoop (String, UInt16, @escaping @Sendable @EventLoop (HostResolver.Answer) -> Void) -> Void
+
+    struct Options: Sendable {
+        var timeout: Duration
+        var connection = HTTP2Connection.Options()
+        var resolver = HostResolver.system
+        /// Finds out which protocol a server speaks that hangs up without a word.
+        var asksForProtocol = false
+    }
 
     private let endpoint: Endpoint
-    private let options: HTTP2Connection.Options
-    private let resolve: Resolver
-    private let serverName: String
+    private let options: Options
+    private let tls: TLSContextSource
     private var completion: (@EventLoop (Outcome) -> Void)?
     private var timer: EventLoop.Timer?
+    private var contextRequest: TLSContextSource.Request?
     private var context: TLSContext?
+    private var lookup: HostResolver.Lookup?
     private var race: AddressRace?
     private var connection: HTTP2Connection?
+    private var probe: ProtocolProbe?
+    /// Why the server that is asked for its protocol is of no use.
+    private var pendingError: ConnectionError?
 
-    /// Starts the attempt.
+    /// Prepares the attempt, which ``start()`` starts.
     ///
-    /// The completion is called once, unless the dialer is cancelled before.
+    /// The completion is called once, and maybe within ``start()``, unless the dialer is cancelled before.
     init(
         _ endpoint: Endpoint,
-        timeout: Duration,
-        options: HTTP2Connection.Options,
+        _ options: Options,
         tls: TLSContextSource = TLSContextSource(nil),
-        resolve: @escaping Resolver = HostResolver.resolve,
         completion: @escaping @EventLoop (Outcome) -> Void
     ) {
         self.endpoint = endpoint
         self.options = options
-        self.resolve = resolve
+        self.tls = tls
         self.completion = completion
-        serverName = tls.serverName(of: endpoint)
-        timer = EventLoop.schedule(at: .now + timeout) { [weak self] in self?.timeIsUp(timeout) }
-        if tls.secures(endpoint) { getReady(tls) } else { lookUp() }
+    }
+
+    func start() {
+        timer = EventLoop.schedule(at: .now + options.timeout) { [weak self] in self?.timeIsUp() }
+        if tls.secures(endpoint) { getReady() } else { lookUp() }
     }
 
     func cancel() {
@@ -43,9 +53,10 @@ final class Dialer {
         release()
     }
 
-    private func getReady(_ tls: TLSContextSource) {
-        tls.context { [weak self] answer in
-            guard let self, completion != nil else { return }
+    private func getReady() {
+        contextRequest = tls.context { [weak self] answer in
+            guard let self else { return }
+            contextRequest = nil
             switch answer {
             case .success(let context):
                 self.context = context
@@ -58,11 +69,12 @@ final class Dialer {
 
     private func lookUp() {
         if let path = endpoint.socketPath { return connect(to: Platform.unixAddress(path).map { [$0] } ?? []) }
-        resolve(endpoint.host, endpoint.port) { [weak self] answer in
-            guard let self, completion != nil else { return }
+        lookup = options.resolver.resolve(endpoint.host, port: endpoint.port) { [weak self] answer in
+            guard let self else { return }
+            lookup = nil
             switch answer {
             case .success(let addresses): connect(to: addresses)
-            case .failure(let error): finish(.failure(ConnectionError(.refused, error.description)))
+            case .failure(let error): finish(.failure(ConnectionError(error)))
             }
         }
     }
@@ -80,8 +92,8 @@ final class Dialer {
     private func isConnected(_ socket: consuming Socket) {
         do {
             var session: TLSSession?
-            if let context { session = try TLSSession(context, serverName: serverName) }
-            let connection = try HTTP2Connection(consume socket, options: options, tls: session)
+            if let context { session = try TLSSession(context, serverName: tls.serverName(of: endpoint)) }
+            let connection = try HTTP2Connection(consume socket, options: options.connection, tls: session)
             self.connection = connection
             connection.onStateChange = { [weak self] in self?.stateChanged(of: $0) }
         } catch let error as TLSError {
@@ -99,14 +111,30 @@ final class Dialer {
             self.connection = nil
             finish(.success(connection))
         case .draining(let error), .closed(let error):
+            connection.onStateChange = nil
             self.connection = nil
-            race?.goOn(after: error)
+            failed(error)
         }
     }
 
-    private func timeIsUp(_ timeout: Duration) {
-        let reasons = race?.failure.map { " (\($0))" } ?? ""
-        finish(.failure(ConnectionError(.refused, "no answer within \(timeout)\(reasons)")))
+    private func failed(_ error: ConnectionError) {
+        guard options.asksForProtocol, error.kind == .unanswered, let address = race?.winner else {
+            race?.goOn(after: error)
+            return
+        }
+        pendingError = error
+        let serverName = tls.serverName(of: endpoint)
+        probe = ProtocolProbe(address, isSecure: context != nil, serverName: serverName) { [weak self] finding in
+            guard let self else { return }
+            probe = nil
+            pendingError = nil
+            race?.goOn(after: finding ?? error)
+        }
+    }
+
+    private func timeIsUp() {
+        let reasons = (pendingError ?? race?.failure).map { " (\($0))" } ?? ""
+        finish(.failure(ConnectionError(.refused, "no answer within \(options.timeout)\(reasons)")))
     }
 
     private func finish(_ outcome: Outcome) {
@@ -118,6 +146,9 @@ final class Dialer {
 
     private func release() {
         if let timer { EventLoop.cancel(timer) }
+        contextRequest = nil
+        lookup = nil
+        probe = nil
         race?.stop()
         race = nil
         connection?.onStateChange = nil

@@ -91,6 +91,19 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         authority = Self.authority(host, port)
     }
 
+    /// What is dialled: endpoints that are spelled differently may lead to the same place in the same way.
+    struct Target: Hashable {
+        let host: String
+        let port: UInt16
+        let socketPath: String?
+        let isSecure: Bool
+    }
+
+    /// What is dialled for the endpoint, by TLS or not.
+    func target(isSecure: Bool) -> Target {
+        Target(host: host.lowercased(), port: port, socketPath: socketPath, isSecure: isSecure)
+    }
+
     /// A host and a port in one text, with brackets around an IPv6 address.
     package static func authority(_ host: String, _ port: some BinaryInteger) -> String {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

@@ -9,7 +9,9 @@ extension EtcdClient {
     /// Replaces the endpoints by those that the cluster's members advertise.
     ///
     /// Learners and members that have not started yet are left out, and so are plaintext URLs if the configuration has
-    /// secure ones only. If nobody is left, the endpoints stay as they are; if none of the new ones can be reached, those
+    /// secure ones only, unix sockets that are not in the configuration, and what is beyond 64 URLs in all, or 8 of a
+    /// member. An endpoint that is written differently but leads to the same place keeps its connection, and its place in
+    /// ``endpoints``. If nobody is left, the endpoints stay as they are; if none of the new ones can be reached, those
     /// of the configuration are taken in again. See ``Configuration/endpointSyncInterval`` to have it done again and
     /// again.
     ///
@@ -19,17 +21,23 @@ extension EtcdClient {
     public func syncEndpoints() async throws(EtcdError) -> [Endpoint] {
         let list = try await call(Wire.memberList, Wire.MemberListRequest(linearizable: true))
         let voters = list.members.filter { !$0.isLearner && $0.isStarted }
-        await core.channel.setEndpoints(voters.flatMap(endpoints))
+        await core.channel.setEndpoints(Array(voters.flatMap(endpoints).prefix(64)))
         return await self.endpoints
     }
 
-    /// Where a member can be reached, as it says itself.
+    /// Where a member can be reached, as it says itself; so it is not believed everything.
     func endpoints(of member: Member) -> [Endpoint] {
         // What a member advertises for other kinds of clients is of no use here.
-        let advertised = member.clientURLs.compactMap { try? Endpoint($0) }
-        // A client that was told to use TLS does not give it up because of what a member says.
+        let advertised = member.clientURLs.lazy.compactMap { try? Endpoint($0) }
         let tls = core.channel.context.tls
-        let isSecure = configuration.endpoints.allSatisfy(tls.secures)
-        return advertised.filter { !isSecure || tls.secures($0) }
+        let configured = configuration.endpoints
+        // A client that was told to use TLS does not give it up because of what a member says.
+        let isSecure = configured.allSatisfy(tls.secures)
+        let paths = Set(configured.compactMap(\.socketPath))
+        let usable = advertised.filter { endpoint in
+            // A unix socket may belong to any service of this machine.
+            (!isSecure || tls.secures(endpoint)) && endpoint.socketPath.map(paths.contains) != false
+        }
+        return Array(usable.prefix(8))
     }
 }

@@ -32,8 +32,7 @@ final class HealthCheck {
             case .success(let body):
                 completion(Self.finding(in: body, of: link.endpoint, context))
             case .failure(let failure) where failure.effect == .answered:
-                // Who refuses to tell, for want of a token perhaps, is there all the same.
-                completion(.well)
+                completion(Self.finding(in: failure, of: link.endpoint))
             case .failure(let failure):
                 let text = "no answer to a question about its health: \(failure.status.message)"
                 completion(.lost(ConnectionError(.lost, text)))
@@ -44,6 +43,16 @@ final class HealthCheck {
     func cancel() {
         call?.cancel()
         call = nil
+    }
+
+    /// A member that refuses to tell, for want of a token or a right, is well; only etcd's own words say so.
+    ///
+    /// Anything else may be said by a proxy that has lost its server, or by something that is no etcd.
+    private static func finding(in failure: GRPCFailure, of endpoint: Endpoint) -> Finding {
+        if let code = EtcdError.Code(etcdText: failure.status.message) {
+            if code == .permissionDenied || code.meansTokenIsRejected { return .well }
+        }
+        return .unfit(EtcdError(failure, isRead: true, endpoint: endpoint))
     }
 
     private static func finding(in body: [UInt8], of endpoint: Endpoint, _ context: ClientContext) -> Finding {

@@ -22,13 +22,16 @@ final class Subchannel {
     }
 
     let endpoint: Endpoint
+    let target: Endpoint.Target
     private(set) var lastError: ConnectionError?
+    /// There was a connection that could take calls, so the endpoint is configured as it should be.
+    private(set) var hasConnected = false
     private let context: ClientContext
     private weak var channel: Channel?
     private var state = State.idle
     private var failures = 0
     /// When the last attempt has failed.
-    private var failed = ContinuousClock.now
+    private(set) var failed = ContinuousClock.now
     private var pingInterval: Duration
     private var suspicion: Suspicion?
     /// Suspicions that came soon after each other.
@@ -40,6 +43,7 @@ final class Subchannel {
         self.endpoint = endpoint
         self.channel = channel
         context = channel.context
+        target = context.tls.target(of: endpoint)
         pingInterval = context.configuration.pingInterval
     }
 
@@ -81,15 +85,16 @@ final class Subchannel {
 
     private func dial() {
         let configuration = context.configuration
-        let dialer = Dialer(
-            endpoint,
+        let options = Dialer.Options(
             timeout: configuration.connectTimeout,
-            options: HTTP2Connection.Options(pingInterval: pingInterval, pingTimeout: configuration.pingTimeout),
-            tls: context.tls
-        ) { [weak self] in
-            self?.dialed($0)
-        }
+            connection: HTTP2Connection.Options(pingInterval: pingInterval, pingTimeout: configuration.pingTimeout),
+            resolver: configuration.resolver,
+            asksForProtocol: !hasConnected
+        )
+        let dialer = Dialer(endpoint, options, tls: context.tls) { [weak self] in self?.dialed($0) }
         state = .dialing(dialer)
+        // It may fail at once, as with a unix socket that is not there.
+        dialer.start()
     }
 
     private func dialed(_ outcome: Dialer.Outcome) {
@@ -127,6 +132,7 @@ final class Subchannel {
     private func accept(_ connection: HTTP2Connection) {
         state = .ready(Channel.Link(connection: connection, endpoint: endpoint))
         lastError = nil
+        hasConnected = true
         context.report(.connected(endpoint))
         channel?.changed(self)
     }
@@ -139,9 +145,13 @@ final class Subchannel {
         }
         switch state {
         case .ready(let link) where link.connection === connection:
+            state = .idle
             context.report(.disconnected(endpoint, EtcdError(error, at: endpoint)))
         case .examining(let examined, let check) where examined === connection:
+            // First, since a connection that drains is closed, and comes here again, when its last call is cancelled.
+            state = .idle
             check.cancel()
+            context.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
         default:
             return
         }

@@ -14,6 +14,7 @@ package final class TCPProbe {
     private var unsent: ArraySlice<UInt8>
     private var received: [UInt8] = []
     private var timer: EventLoop.Timer?
+    private var lookup: HostResolver.Lookup?
     private var race: AddressRace?
     private var socket: Socket?
 
@@ -48,7 +49,7 @@ package final class TCPProbe {
                 // The timer owns the probe, and is cancelled when it is over.
                 probe.finish(.failure(EtcdError(.deadlineExceeded, "no answer of \(place) within \(timeout)")))
             }
-            HostResolver.resolve(host, port: port) { [weak probe] in probe?.resolved($0) }
+            probe.lookup = HostResolver.system.resolve(host, port: port) { [weak probe] in probe?.resolved($0) }
         } onCancel: {
             completion.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
         }
@@ -112,6 +113,7 @@ package final class TCPProbe {
     private func finish(_ outcome: Outcome) {
         if let timer { EventLoop.cancel(timer) }
         timer = nil
+        lookup = nil
         race?.stop()
         race = nil
         socket = nil

@@ -5,10 +5,15 @@
 final class TLSContextSource {
     typealias Answer = Result<TLSContext, TLSError>
 
-    private struct Made: Sendable {
+    struct Made: Sendable {
         let context: TLSContext
         let stamps: [[Int64]]
     }
+
+    typealias Request = SharedWork<TLSConfiguration, Made, TLSError>.Request
+
+    // Files, and the system's certificates, may be slow.
+    private static let work = SharedWork<TLSConfiguration, Made, TLSError>()
 
     private nonisolated let configuration: TLSConfiguration
     /// Endpoints without a scheme use TLS.
@@ -22,27 +27,33 @@ final class TLSContextSource {
 
     nonisolated func secures(_ endpoint: Endpoint) -> Bool { endpoint.scheme?.isSecure ?? isConfigured }
 
+    /// What is dialled for `endpoint`.
+    nonisolated func target(of endpoint: Endpoint) -> Endpoint.Target { endpoint.target(isSecure: secures(endpoint)) }
+
+    /// The first of those `endpoints` each that lead to the same place.
+    nonisolated func distinct(_ endpoints: [Endpoint]) -> [Endpoint] {
+        var seen: Set<Endpoint.Target> = []
+        return endpoints.filter { seen.insert(target(of: $0)).inserted }
+    }
+
     /// The name that the certificate of `endpoint` must be for.
     nonisolated func serverName(of endpoint: Endpoint) -> String { configuration.serverName ?? endpoint.host }
 
-    /// Calls `completion` with the context, or with why there is none.
-    func context(_ completion: @escaping @Sendable @EventLoop (Answer) -> Void) {
-        if let latest, !configuration.hasFiles {
-            return EventLoop.execute { completion(.success(latest.context)) }
+    /// Calls `completion` with the context, or with why there is none, if the request is kept until then.
+    func context(_ completion: @escaping @EventLoop (Answer) -> Void) -> Request {
+        let deliver: @EventLoop (Result<Made, TLSError>) -> Void = { [weak self] answer in
+            if case .success(let made) = answer { self?.latest = made }
+            completion(answer.map(\.context))
         }
-        do {
-            // Files, and the system's certificates, may be slow, so each look has a thread of its own.
-            try Platform.startThread { [configuration, latest] in
-                let answer = Result { () throws(TLSError) in try Self.make(configuration, unlessCurrent: latest) }
-                EventLoop.execute {
-                    if case .success(let made) = answer { self.latest = made }
-                    completion(answer.map(\.context))
-                }
-            }
-        } catch {
-            let failure = TLSError(.credentials, "cannot read certificates: \(error)")
-            EventLoop.execute { completion(.failure(failure)) }
-        }
+        if let latest, !configuration.hasFiles { return Self.work.request(answeredBy: .success(latest), deliver) }
+        return Self.work.request(
+            configuration,
+            { [configuration, latest] in
+                Result { () throws(TLSError) in try Self.make(configuration, unlessCurrent: latest) }
+            },
+            unstarted: { TLSError(.credentials, "cannot read certificates: \($0)") },
+            deliver
+        )
     }
 
     private nonisolated static func make(

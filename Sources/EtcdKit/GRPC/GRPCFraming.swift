@@ -42,6 +42,19 @@ enum GRPCFraming {
     }
 }
 
+extension GRPCStatus {
+    /// The status that stands for a message that cannot be decoded.
+    init(_ error: ProtobufError) {
+        switch error {
+        case .tooLarge:
+            let reason = "it has so many small parts that it would take up too much memory"
+            self.init(.resourceExhausted, "the server sent a message that is too large: \(reason) (maximumMessageSize)")
+        case .truncated, .malformedVarint, .malformedTag, .tooDeep:
+            self.init(.internal, "a message from the server is malformed: \(error)")
+        }
+    }
+}
+
 /// Cuts a stream of bytes into gRPC messages, however they were split or joined on the way.
 struct GRPCDeframer {
     private let limit: Int

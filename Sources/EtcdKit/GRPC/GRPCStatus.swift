@@ -16,7 +16,7 @@ struct GRPCStatus: Error, Sendable, Hashable {
         // A trailers-only answer carries the status in its only header block.
         guard let text = trailers["grpc-status"] ?? headers["grpc-status"] else { return nil }
         code = Int(text).flatMap(Code.init) ?? .unknown
-        message = Self.percentDecoded(trailers["grpc-message"] ?? headers["grpc-message"] ?? "")
+        message = Self.percentDecoded(trailers["grpc-message"] ?? headers["grpc-message"] ?? "").printable
     }
 
     init(_ code: Code, _ message: String) {
@@ -26,8 +26,8 @@ struct GRPCStatus: Error, Sendable, Hashable {
 
     /// The status that stands for an HTTP answer which is not gRPC's.
     init?(httpHeaders headers: HTTP2Headers) {
-        let status = headers[":status"] ?? ""
-        let type = headers["content-type"] ?? ""
+        let status = (headers[":status"] ?? "").printable
+        let type = (headers["content-type"] ?? "").printable
         if status == "200" && type.hasPrefix("application/grpc") { return nil }
         switch status {
         case "200": self.init(.unknown, "the answer is not gRPC but \"\(type)\"")
@@ -96,7 +96,9 @@ struct GRPCFailure: Error, Sendable, Hashable {
 
     /// Why a call ended, from all that its stream has received; nil when it succeeded.
     init?(endOf stream: HTTP2Stream) {
-        if let status = GRPCStatus(headers: stream.headers, trailers: stream.trailers) {
+        if case .refused(let reason) = stream.ending {
+            self.init(GRPCStatus(.internal, reason), .unknown)
+        } else if let status = GRPCStatus(headers: stream.headers, trailers: stream.trailers) {
             if status.code == .ok { return nil }
             self.init(status, .answered)
         } else if stream.hasHeaders, let status = GRPCStatus(httpHeaders: stream.headers) {
@@ -107,7 +109,7 @@ struct GRPCFailure: Error, Sendable, Hashable {
                 self.init(GRPCStatus(.unavailable, "the server did not take the call"), .none)
             case .connectionLost(let reason):
                 self.init(GRPCStatus(.unavailable, "the connection was lost during the call: \(reason)"), .unknown)
-            case .closed(.noError), nil:
+            case .closed(.noError), .refused, nil:
                 self.init(GRPCStatus(.internal, "the server ended the call without a status"), .unknown)
             case .closed(let code):
                 self.init(GRPCStatus(.unavailable, "the server reset the call: \(code)"), .unknown)

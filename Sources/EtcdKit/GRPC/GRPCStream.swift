@@ -105,7 +105,7 @@ final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTT
             case .success(let message):
                 onEvent?(.message(message, byteCount: decoded.count - creditedCount))
                 creditedCount = 0
-            case .failure(let error): throw GRPCStatus(.internal, "a message from the server is malformed: \(error)")
+            case .failure(let error): throw GRPCStatus(error)
             }
         }
     }

@@ -5,6 +5,12 @@ struct ConnectionError: Error, Sendable, CustomStringConvertible {
     enum Kind: Sendable {
         /// No connection came about.
         case refused
+        /// The server hung up before it said anything.
+        case unanswered
+        /// There is no such host.
+        case unknownHost
+        /// The certificates or keys of this side cannot be used.
+        case credentials
         /// The server does not speak HTTP/2 as it should.
         case protocolViolation
         /// The server takes no new streams.
@@ -15,6 +21,14 @@ struct ConnectionError: Error, Sendable, CustomStringConvertible {
         case lost
         /// This side has closed it.
         case closedByUs
+
+        /// Something is set up wrongly, here or there, and waiting does not help.
+        var isMisconfiguration: Bool {
+            switch self {
+            case .unknownHost, .credentials, .untrusted, .protocolViolation: true
+            case .refused, .unanswered, .draining, .lost, .closedByUs: false
+            }
+        }
     }
 
     let kind: Kind
@@ -27,10 +41,14 @@ struct ConnectionError: Error, Sendable, CustomStringConvertible {
 
     init(_ error: TLSError) {
         switch error.kind {
-        case .credentials: self.init(.refused, error.message)
+        case .credentials: self.init(.credentials, error.message)
         case .untrusted: self.init(.untrusted, error.message)
         case .protocolViolation: self.init(.protocolViolation, error.message)
         }
+    }
+
+    init(_ error: SocketAddress.LookupError) {
+        self.init(error.isUnknown ? .unknownHost : .refused, error.description)
     }
 
     /// Recognizes a server that answers in another protocol, from the first bytes it sends.

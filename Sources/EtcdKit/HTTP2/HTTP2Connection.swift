@@ -250,7 +250,7 @@ final class HTTP2Connection {
 
     /// What it means that the server closes the connection, with its reason if it has given one.
     private func closedByServer(_ kind: ConnectionError.Kind) -> ConnectionError {
-        if let hint { return ConnectionError(.lost, "the server closed the connection \(hint)") }
+        if let hint { return ConnectionError(.unanswered, "the server closed the connection \(hint)") }
         guard let goAway = session.goAway, goAway.code != .noError else {
             return ConnectionError(kind, "the server closed the connection")
         }
@@ -259,7 +259,8 @@ final class HTTP2Connection {
     }
 
     private func lost(_ error: SystemError) -> ConnectionError {
-        ConnectionError(.lost, hint.map { "\(error) \($0)" } ?? error.description)
+        if let hint { return ConnectionError(.unanswered, "\(error) \(hint)") }
+        return ConnectionError(.lost, error.description)
     }
 
     /// What may be wrong when the connection breaks so early.

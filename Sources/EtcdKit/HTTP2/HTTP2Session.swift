@@ -12,6 +12,10 @@ final class HTTP2Session {
         var streamWindow: Int32 = 1 << 20
         /// How many bytes the connection may receive before they are read from the socket.
         var connectionWindow: Int32 = 16 << 20
+        /// How large a list of header fields may be, as RFC 9113 counts, section 6.5.2.
+        ///
+        /// etcd's take some hundred bytes.
+        var headerListLimit = 64 << 10
     }
 
     /// The peer's announcement that it will take no more streams.
@@ -22,6 +26,7 @@ final class HTTP2Session {
     }
 
     private let session: OpaquePointer
+    private let headerListLimit: Int
     private(set) var streams: [Int32: HTTP2Stream] = [:]
     private var touched: [HTTP2Stream] = []
     private var receivedDataCount = 0
@@ -48,12 +53,17 @@ final class HTTP2Session {
         try HTTP2Error.check(nghttp2_session_client_new2(&session, callbacks, nil, option))
         guard let session else { throw HTTP2Error(message: "nghttp2 made no session") }
         self.session = session
+        headerListLimit = settings.headerListLimit
         nghttp2_session_set_user_data(session, Unmanaged.passUnretained(self).toOpaque())
         let entries = [
             nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0),
             nghttp2_settings_entry(
                 settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
                 value: UInt32(clamping: settings.streamWindow)
+            ),
+            nghttp2_settings_entry(
+                settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
+                value: UInt32(clamping: settings.headerListLimit)
             ),
         ]
         try HTTP2Error.check(nghttp2_submit_settings(session, 0, entries, entries.count))
@@ -134,7 +144,13 @@ final class HTTP2Session {
             }
         }
         try HTTP2Error.check(id)
-        let stream = HTTP2Stream(id: id, window: window, body: body, endStream: endStream)
+        let stream = HTTP2Stream(
+            id: id,
+            window: window,
+            headerListLimit: headerListLimit,
+            body: body,
+            endStream: endStream
+        )
         streams[id] = stream
         return stream
     }
@@ -228,7 +244,7 @@ final class HTTP2Session {
             goAway = GoAway(
                 lastStreamID: frame.goaway.last_stream_id,
                 code: HTTP2ErrorCode(rawValue: frame.goaway.error_code),
-                debugData: String(decoding: debug.prefix(256), as: UTF8.self)
+                debugData: String(decoding: debug.prefix(256), as: UTF8.self).printable
             )
         default:
             break
@@ -241,6 +257,19 @@ final class HTTP2Session {
         touch(stream)
     }
 
+    /// Takes a header field of an answer; returns what nghttp2 is to do.
+    fileprivate func record(
+        header name: UnsafeBufferPointer<UInt8>,
+        _ value: UnsafeBufferPointer<UInt8>,
+        on id: Int32
+    ) -> Int32 {
+        guard let stream = streams[id], !stream.receive(header: name, value) else { return 0 }
+        stream.end(.refused("the server's header fields are larger than \(headerListLimit) bytes"))
+        touch(stream)
+        // Resets the stream, and skips what is left of the list.
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
+    }
+
     private static func install(on callbacks: OpaquePointer?) {
         nghttp2_session_callbacks_set_on_header_callback(callbacks) {
             _,
@@ -251,12 +280,12 @@ final class HTTP2Session {
             valueCount,
             _,
             context in
-            guard let frame, let stream = recorder(context)?.streams[frame.pointee.hd.stream_id] else { return 0 }
-            stream.receive(
-                header: String(decoding: UnsafeBufferPointer(start: name, count: nameCount), as: UTF8.self),
-                String(decoding: UnsafeBufferPointer(start: value, count: valueCount), as: UTF8.self)
+            guard let frame, let session = recorder(context) else { return 0 }
+            return session.record(
+                header: UnsafeBufferPointer(start: name, count: nameCount),
+                UnsafeBufferPointer(start: value, count: valueCount),
+                on: frame.pointee.hd.stream_id
             )
-            return 0
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, id, data, count, context in
             recorder(context)?.record(data: UnsafeBufferPointer(start: data, count: count), on: id)

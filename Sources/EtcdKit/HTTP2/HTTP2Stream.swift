@@ -10,6 +10,8 @@ final class HTTP2Stream {
         case closed(HTTP2ErrorCode)
         /// The connection was lost after the request had been sent, for this reason.
         case connectionLost(String)
+        /// This side has reset the stream because of what the peer has sent on it, for this reason.
+        case refused(String)
     }
 
     /// Who opens the stream's flow-control window again.
@@ -33,6 +35,8 @@ final class HTTP2Stream {
     private(set) var ending: Ending?
     /// The request's header frame was handed to the transport.
     private(set) var wasSent = false
+    private let headerListLimit: Int
+    private var headerListSize = 0
     private var received: [UInt8] = []
     /// Received bytes for which the window was not opened again yet.
     private var uncreditedCount = 0
@@ -53,9 +57,10 @@ final class HTTP2Stream {
     private var outgoingStart = 0
     private var endsAfterOutgoing: Bool
 
-    init(id: Int32, window: Window, body: [UInt8], endStream: Bool) {
+    init(id: Int32, window: Window, headerListLimit: Int, body: [UInt8], endStream: Bool) {
         self.id = id
         self.window = window
+        self.headerListLimit = headerListLimit
         outgoing = body
         endsAfterOutgoing = endStream
     }
@@ -70,11 +75,18 @@ final class HTTP2Stream {
         return received
     }
 
-    func receive(header name: String, _ value: String) {
+    /// Takes a header field; returns false, and takes none, when the list is too large with it.
+    func receive(header name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
+        // As RFC 9113 counts, section 6.5.2.
+        headerListSize += name.count + value.count + 32
+        if headerListSize > headerListLimit { return false }
+        let (name, value) = (String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
         if hasHeaders { trailers.append(name, value) } else { headers.append(name, value) }
+        return true
     }
 
     func receiveEndOfHeaders() {
+        headerListSize = 0
         // An interim response (1xx) is followed by the real one.
         if !hasHeaders, headers[":status"]?.hasPrefix("1") == true {
             headers = HTTP2Headers()

@@ -2,31 +2,43 @@
 
 /// Reads messages from bytes that nobody has checked.
 ///
-/// It allocates no more than the input holds, skips fields that the message does not know, and takes a known field of
-/// another wire type for an unknown one, as the specification wants.
+/// The memory that a message takes up is bounded: each block of bytes and each element of a list is charged to a budget,
+/// since an element of two bytes may take a hundred times as much. The decoder skips fields that the message does not know, and takes
+/// a known field of another wire type for an unknown one, as the specification wants.
 struct ProtobufDecoder: ProtobufVisitor {
     private static let maximumDepth = 100
 
     private let bytes: UnsafeRawBufferPointer
     private let depth: Int
+    /// How many bytes of memory the rest of the message may take up.
+    private var budget: Int
     private var position = 0
     // The field at hand, and whether the message took it.
     private var number: UInt32 = 0
     private var type = ProtobufWireType.varint
     private var isTaken = false
 
-    private init(_ bytes: UnsafeRawBufferPointer, depth: Int) {
+    private init(_ bytes: UnsafeRawBufferPointer, depth: Int, budget: Int) {
         self.bytes = bytes
         self.depth = depth
+        self.budget = budget
     }
 
+    /// How much memory a message of `count` bytes may take up.
+    ///
+    /// What etcd sends takes twice its size as a rule, and more where keys and values have a few bytes. A million of such
+    /// entries fits, or 200,000 such events.
+    static func budget(for count: Int) -> Int { 16 << 20 + 4 * count }
+
+    /// The message in `bytes`, within a budget of its own if there is one.
     static func decode<Message: ProtobufMessage>(
         _: Message.Type,
-        from bytes: UnsafeRawBufferPointer
+        from bytes: UnsafeRawBufferPointer,
+        budget: Int? = nil
     ) -> Result<Message, ProtobufError> {
         do {
             var message = Message()
-            var decoder = ProtobufDecoder(bytes, depth: 0)
+            var decoder = ProtobufDecoder(bytes, depth: 0, budget: budget ?? Self.budget(for: bytes.count))
             try decoder.merge(into: &message)
             return .success(message)
         } catch {
@@ -108,12 +120,39 @@ struct ProtobufDecoder: ProtobufVisitor {
 
     private mutating func mergeNested<Message: ProtobufMessage>(into message: inout Message) throws(ProtobufError) {
         if depth >= Self.maximumDepth { throw .tooDeep }
-        var nested = ProtobufDecoder(try readDelimited(), depth: depth + 1)
+        var nested = ProtobufDecoder(try readDelimited(), depth: depth + 1, budget: budget)
         try nested.merge(into: &message)
+        budget = nested.budget
+    }
+
+    private mutating func charge(_ count: Int) throws(ProtobufError) {
+        if count > budget { throw .tooLarge }
+        budget -= count
+    }
+
+    /// Charges an element of a list.
+    private mutating func charge<Element>(_: Element.Type) throws(ProtobufError) {
+        try charge(MemoryLayout<Element>.stride)
+    }
+
+    private static let blockHeader = 32
+
+    private mutating func readBytes() throws(ProtobufError) -> [UInt8] {
+        let bytes = try readDelimited()
+        if !bytes.isEmpty { try charge(Self.blockHeader + bytes.count) }
+        return [UInt8](bytes)
     }
 
     private mutating func readString() throws(ProtobufError) -> String {
-        String(decoding: try readDelimited(), as: UTF8.self)
+        let bytes = try readDelimited()
+        // Short texts have no block.
+        if bytes.count > 15 { try charge(Self.blockHeader + bytes.count) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private mutating func append<Element>(_ value: Element, to values: inout [Element]) throws(ProtobufError) {
+        try charge(Element.self)
+        values.append(value)
     }
 
     // MARK: ProtobufVisitor
@@ -139,7 +178,7 @@ struct ProtobufDecoder: ProtobufVisitor {
     }
 
     mutating func field(_ number: UInt32, _ value: inout [UInt8]) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { value = [UInt8](try readDelimited()) }
+        if take(number, .lengthDelimited) { value = try readBytes() }
     }
 
     mutating func field<Enum: ProtobufEnum>(_ number: UInt32, _ value: inout Enum) throws(ProtobufError) {
@@ -155,7 +194,7 @@ struct ProtobufDecoder: ProtobufVisitor {
     }
 
     mutating func field(_ number: UInt32, _ value: inout [UInt8]?) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { value = [UInt8](try readDelimited()) }
+        if take(number, .lengthDelimited) { value = try readBytes() }
     }
 
     mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ value: inout Message?) throws(ProtobufError) {
@@ -168,26 +207,27 @@ struct ProtobufDecoder: ProtobufVisitor {
     }
 
     mutating func field(_ number: UInt32, _ values: inout [String]) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { values.append(try readString()) }
+        if take(number, .lengthDelimited) { try append(readString(), to: &values) }
     }
 
     mutating func field(_ number: UInt32, _ values: inout [[UInt8]]) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { values.append([UInt8](try readDelimited())) }
+        if take(number, .lengthDelimited) { try append(readBytes(), to: &values) }
     }
 
     mutating func field<Enum: ProtobufEnum>(_ number: UInt32, _ values: inout [Enum]) throws(ProtobufError) {
         if take(number, .varint) {
-            values.append(Enum(rawValue: Int32(truncatingIfNeeded: try readVarint())))
+            try append(Enum(rawValue: Int32(truncatingIfNeeded: try readVarint())), to: &values)
         } else if take(number, .lengthDelimited) {
-            var packed = ProtobufDecoder(try readDelimited(), depth: depth)
+            var packed = ProtobufDecoder(try readDelimited(), depth: depth, budget: 0)
             while packed.position < packed.bytes.count {
-                values.append(Enum(rawValue: Int32(truncatingIfNeeded: try packed.readVarint())))
+                try append(Enum(rawValue: Int32(truncatingIfNeeded: try packed.readVarint())), to: &values)
             }
         }
     }
 
     mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ values: inout [Message]) throws(ProtobufError) {
         guard take(number, .lengthDelimited) else { return }
+        try charge(Message.self)
         var message = Message()
         try mergeNested(into: &message)
         values.append(message)

@@ -51,6 +51,8 @@ enum ProtobufError: Error, Sendable, Hashable {
     case malformedTag
     /// Messages are nested too deeply.
     case tooDeep
+    /// The message would take up too much memory.
+    case tooLarge
 }
 
 /// How a field is laid out on the wire.

@@ -1,29 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Turns a host and a port into addresses, off the event loop.
-package enum HostResolver {
+package final class HostResolver: Sendable {
     package typealias Answer = Result<[SocketAddress], SocketAddress.LookupError>
+    /// A look-up under way.
+    package typealias Lookup = SharedWork<Name, [SocketAddress], SocketAddress.LookupError>.Request
 
-    /// Calls `completion` with the addresses of `host`, or with why there are none.
+    package struct Name: Hashable, Sendable {
+        let host: String
+        let port: UInt16
+    }
+
+    /// The system's.
+    package static let system = HostResolver { host, port in
+        Platform.addresses(of: host, port: port, numeric: false)
+    }
+
+    private let work = SharedWork<Name, [SocketAddress], SocketAddress.LookupError>()
+    private let lookUp: @Sendable (String, UInt16) -> Answer
+
+    /// Makes a resolver for which `lookUp` asks; it may block.
+    init(_ lookUp: @escaping @Sendable (String, UInt16) -> Answer) {
+        self.lookUp = lookUp
+    }
+
+    /// Calls `completion` with the addresses of `host`, or with why there are none, if the look-up is kept until then.
     @EventLoop
-    package static func resolve(
+    package func resolve(
         _ host: String,
         port: UInt16,
-        _ completion: @escaping @Sendable @EventLoop (Answer) -> Void
-    ) {
+        _ completion: @escaping @EventLoop (Answer) -> Void
+    ) -> Lookup {
         let parsed = Platform.addresses(of: host, port: port, numeric: true)
-        if case .success = parsed {
-            return EventLoop.execute { completion(parsed) }
+        if case .success = parsed { return work.request(answeredBy: parsed, completion) }
+        return work.request(
+            Name(host: host, port: port),
+            { [lookUp] in lookUp(host, port) },
+            unstarted: { SocketAddress.LookupError(host: host, reason: $0.description, isUnknown: false) },
+            completion
+        )
+    }
+
+    /// The addresses of `host`, or why there are none.
+    @EventLoop
+    package func addresses(of host: String, port: UInt16) async -> Answer {
+        let completion = Completion<Answer>()
+        let lookup = resolve(host, port: port) { completion.complete($0) }
+        let answer = await completion.wait {
+            let error = SocketAddress.LookupError(host: host, reason: "the task was cancelled", isUnknown: false)
+            completion.complete(.failure(error))
         }
-        do {
-            // `getaddrinfo` may wait for a name server, so each look-up has a thread of its own, which ends with it.
-            try Platform.startThread {
-                let answer = Platform.addresses(of: host, port: port, numeric: false)
-                EventLoop.execute { completion(answer) }
-            }
-        } catch {
-            let failure = SocketAddress.LookupError(host: host, reason: error.description)
-            EventLoop.execute { completion(.failure(failure)) }
-        }
+        return withExtendedLifetime(lookup) { answer }
     }
 }

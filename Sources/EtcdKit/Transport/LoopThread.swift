@@ -18,6 +18,11 @@ package final class LoopThread: SerialExecutor, TaskExecutor {
     /// How many batches of jobs run before the sockets get their turn again.
     private static let batchesPerTurn = 8
 
+    /// The stack of the thread in bytes: more than a main thread has as a rule.
+    ///
+    /// Users' code runs here, too, such as `onEvent`. Only what is used of the stack takes memory.
+    static let stackSize = 16 << 20
+
     private let inbox = Lock(Inbox())
     private let threadID = Atomic<UInt>(0)
     private let wakeUp: (read: Int32, write: Int32)
@@ -27,7 +32,7 @@ package final class LoopThread: SerialExecutor, TaskExecutor {
         do {
             wakeUp = try Platform.makePipe()
             poller = Poller(wakeUp: wakeUp.read)
-            try Platform.startThread { self.run() }
+            try Platform.startThread(stackSize: Self.stackSize) { self.run() }
         } catch {
             // Reached only where a process cannot have one more thread or pipe when it makes its first client.
             fatalError("EtcdKit cannot start its event loop: \(error)")

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if canImport(Glibc)
+    import CNghttp2
     import Glibc
 #elseif canImport(Musl)
+    import CNghttp2
     import Musl
 #elseif canImport(Darwin)
     import Darwin
@@ -34,15 +36,25 @@ package enum Platform {
 
     // MARK: Threads
 
-    /// Starts a detached thread that runs `body`.
-    package static func startThread(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    /// Starts a detached thread that runs `body`, with a stack of `stackSize` bytes, or of the system's choice.
+    package static func startThread(
+        stackSize: Int? = nil,
+        _ body: @escaping @Sendable () -> Void
+    ) throws(SystemError) {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        if let stackSize {
+            let code = pthread_attr_setstacksize(&attributes, stackSize)
+            if code != 0 { throw SystemError(call: "pthread_attr_setstacksize", number: code) }
+        }
         let context = Unmanaged.passRetained(ThreadBody(body))
         #if canImport(Darwin)
             var thread: pthread_t?
         #else
             var thread = pthread_t()
         #endif
-        let code = pthread_create(&thread, nil, threadMain, context.toOpaque())
+        let code = pthread_create(&thread, &attributes, threadMain, context.toOpaque())
         guard code == 0 else {
             context.release()
             throw SystemError(call: "pthread_create", number: code)
@@ -89,25 +101,18 @@ package enum Platform {
         _ = systemClose(descriptor)
     }
 
-    /// Makes reads and writes on `descriptor` return instead of waiting, and keeps it from child processes.
-    package static func setNonblocking(_ descriptor: Int32) throws(SystemError) {
-        let flags = try uninterrupted("fcntl") { fcntl(descriptor, F_GETFL) }
-        _ = try uninterrupted("fcntl") { fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
-        _ = try uninterrupted("fcntl") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-    }
-
+    /// A pipe whose ends do not block; of its kind, a pair of sockets is what can be made close-on-exec in one call.
     package static func makePipe() throws(SystemError) -> (read: Int32, write: Int32) {
         var ends: [Int32] = [-1, -1]
-        _ = try uninterrupted("pipe") { pipe(&ends) }
-        try setNonblocking(ends[0])
-        try setNonblocking(ends[1])
-        return (ends[0], ends[1])
+        _ = try uninterrupted("socketpair") { socketpair(AF_UNIX, stream | creationFlags, 0, &ends) }
+        return (try prepared(ends[0]), try prepared(ends[1]))
     }
 
     /// Writes one byte to a pipe; a full pipe is as good, since its reader is awake then.
     package static func wake(_ pipe: Int32) {
-        var byte: UInt8 = 1
-        while write(pipe, &byte, 1) < 0 && errno == EINTR {}
+        withUnsafeBytes(of: UInt8(1)) { byte in
+            while systemSend(pipe, byte, sendFlags) < 0 && errno == EINTR {}
+        }
     }
 
     /// Reads all that is in a pipe and throws it away.
@@ -158,6 +163,15 @@ package enum Platform {
     #else
         private static let stream = SOCK_STREAM
     #endif
+    // A socket neither blocks nor gets into child processes. Where the call that makes it cannot see to that, `prepared`
+    // does, and a child that is started just then gets the socket.
+    #if canImport(Glibc)
+        private static let creationFlags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+    #elseif canImport(Musl)
+        private static let creationFlags = SOCK_CLOEXEC | SOCK_NONBLOCK
+    #else
+        private static let creationFlags: Int32 = 0
+    #endif
     #if canImport(Darwin)
         // A socket option does this there.
         private static let sendFlags: Int32 = 0
@@ -166,22 +180,26 @@ package enum Platform {
     #endif
 
     package static func makeStreamSocket(family: Int32) throws(SystemError) -> Int32 {
-        try prepared(uninterrupted("socket") { socket(family, stream, 0) })
+        try prepared(uninterrupted("socket") { socket(family, stream | creationFlags, 0) })
     }
 
-    /// Makes a new socket non-blocking and its writes free of signals, or closes it.
-    private static func prepared(_ descriptor: Int32) throws(SystemError) -> Int32 {
-        do throws(SystemError) {
-            try setNonblocking(descriptor)
-            #if canImport(Darwin)
+    #if canImport(Darwin)
+        /// Does for a new socket what `creationFlags` do elsewhere, and frees its writes of signals; or closes it.
+        private static func prepared(_ descriptor: Int32) throws(SystemError) -> Int32 {
+            do throws(SystemError) {
+                let flags = try uninterrupted("fcntl") { fcntl(descriptor, F_GETFL) }
+                _ = try uninterrupted("fcntl") { fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
+                _ = try uninterrupted("fcntl") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
                 set(descriptor, level: SOL_SOCKET, option: SO_NOSIGPIPE)
-            #endif
-        } catch {
-            close(descriptor)
-            throw error
+            } catch {
+                close(descriptor)
+                throw error
+            }
+            return descriptor
         }
-        return descriptor
-    }
+    #else
+        private static func prepared(_ descriptor: Int32) throws(SystemError) -> Int32 { descriptor }
+    #endif
 
     private static func set(_ descriptor: Int32, level: Int32, option: Int32, to value: Int32 = 1) {
         var value = value
@@ -239,7 +257,7 @@ package enum Platform {
     /// The next waiting connection of a listener, or nil when there is none.
     package static func acceptConnection(_ listener: Int32) throws(SystemError) -> Int32? {
         while true {
-            let descriptor = accept(listener, nil, nil)
+            let descriptor = systemAccept(listener, creationFlags)
             if descriptor >= 0 { return try prepared(descriptor) }
             switch errno {
             case EINTR, ECONNABORTED: continue
@@ -298,6 +316,12 @@ package enum Platform {
 
     // MARK: Names
 
+    #if canImport(Darwin)
+        private static let noAddress = EAI_NODATA
+    #else
+        private static let noAddress: Int32 = -5  // EAI_NODATA, which Glibc hides from Swift
+    #endif
+
     /// Looks `host` up, waiting for the answer; with `numeric`, only parses an IP address, without asking anybody.
     package static func addresses(
         of host: String,
@@ -310,7 +334,10 @@ package enum Platform {
         var head: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(host, String(port), &hints, &head)
         guard code == 0 else {
-            return .failure(SocketAddress.LookupError(host: host, reason: String(cString: gai_strerror(code))))
+            // The others mean that nobody could say whether there is such a name.
+            let isUnknown = code == EAI_NONAME || code == noAddress
+            let reason = String(cString: gai_strerror(code))
+            return .failure(SocketAddress.LookupError(host: host, reason: reason, isUnknown: isUnknown))
         }
         defer { freeaddrinfo(head) }
         var addresses: [SocketAddress] = []
@@ -356,6 +383,12 @@ private func systemConnect(_ descriptor: Int32, _ address: UnsafePointer<sockadd
 }
 
 private func systemListen(_ descriptor: Int32, _ backlog: Int32) -> Int32 { listen(descriptor, backlog) }
+#if canImport(Darwin)
+    private func systemAccept(_ listener: Int32, _ flags: Int32) -> Int32 { accept(listener, nil, nil) }
+#else
+    private func systemAccept(_ listener: Int32, _ flags: Int32) -> Int32 { accept4(listener, nil, nil, flags) }
+#endif
+
 private func systemSend(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ flags: Int32) -> Int {
     send(descriptor, bytes.baseAddress, bytes.count, flags)
 }

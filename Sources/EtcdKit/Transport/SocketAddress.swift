@@ -10,6 +10,8 @@ package struct SocketAddress: Sendable, Hashable {
     package struct LookupError: Error, Sendable, CustomStringConvertible {
         package let host: String
         package let reason: String
+        /// It is known that there is no such name; otherwise it could not be found out.
+        package let isUnknown: Bool
 
         package var description: String { "cannot look up \"\(host)\": \(reason)" }
     }

@@ -47,7 +47,6 @@ final class TLSCertificate {
         var bytes = [UInt8](repeating: 0, count: 500)
         let count = BIO_read(output, &bytes, Int32(bytes.count))
         let text = String(decoding: bytes.prefix(Int(max(count, 0))), as: UTF8.self)
-        let printable = String(text.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 })
-        return BIO_ctrl_pending(output) > 0 ? printable + "…" : printable
+        return BIO_ctrl_pending(output) > 0 ? text.printable + "…" : text.printable
     }
 }

@@ -35,8 +35,9 @@ struct AddressRaceTests {
     private func dial(_ addresses: [SocketAddress], timeout: Duration = .seconds(5)) async -> Dialer.Outcome {
         guard let endpoint = try? Endpoint("name:1") else { return .failure(ConnectionError(.refused, "no endpoint")) }
         let completion = Completion<Dialer.Outcome>()
-        let resolve: Dialer.Resolver = { _, _, answer in EventLoop.execute { answer(.success(addresses)) } }
-        let dialer = Dialer(endpoint, timeout: timeout, options: .init(), resolve: resolve) { completion.complete($0) }
+        let resolver = HostResolver { _, _ in .success(addresses) }
+        let dialer = Dialer(endpoint, .init(timeout: timeout, resolver: resolver)) { completion.complete($0) }
+        dialer.start()
         let outcome = await completion.wait { completion.complete(.failure(ConnectionError(.refused, "cancelled"))) }
         return withExtendedLifetime(dialer) { outcome }
     }

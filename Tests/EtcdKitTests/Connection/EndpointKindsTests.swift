@@ -34,7 +34,7 @@ struct EndpointKindsTests {
         // The socket of an etcd that is gone, and one that never was.
         for (name, reason) in [(socketName, "refused"), ("\(socketName)-not", "No such file")] {
             try await withEtcdClient(endpoints: "unix://\(name)") {
-                try await expectRefusal($0, saying: ["unix://\(name)", reason])
+                try await expectRefusal($0, .unavailable, saying: ["unix://\(name)", reason])
             }
         }
     }

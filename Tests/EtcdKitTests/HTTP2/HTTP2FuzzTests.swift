@@ -4,46 +4,80 @@ import Testing
 
 @testable import EtcdKit
 
-/// Whatever a server sends, the client must not trap, and no stream may be left without an ending.
-@Suite("HTTP/2 session: broken servers", .timeLimit(.minutes(1)))
+/// Whatever a server sends, the session says of it what stands in the bytes and nothing else, whether they come in one
+/// piece or in many, and no stream is left without an ending.
+///
+/// Each run is held against a reader of frames of the tests' own (``HTTP2FrameScanner``), and against a second session that
+/// gets the same bytes cut in another way.
+@Suite("HTTP/2 session: broken servers", .serialized, .timeLimit(.minutes(3)))
 struct HTTP2FuzzTests {
-    private static let rounds = 1500
+    private static let rounds = 700
 
-    @Test("random bytes", arguments: 0..<4)
+    @Test("random bytes", arguments: 0..<2)
     func randomBytes(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
+        var accepted = 0
         for round in 0..<Self.rounds {
             // Gives way to the tests that wait for others.
             if round % 10 == 0 { await Task.yield() }
-            try feed(pattern(Int.random(in: 1..<400, using: &random), seed: random.next()), &random)
+            let bytes = pattern(Int.random(in: 9..<400, using: &random), seed: random.next())
+            if try !observe(bytes, &random).isOver { accepted += 1 }
         }
+        // What is no HTTP/2 is refused, but for a beginning that may become some.
+        #expect(accepted < Self.rounds / 100)
     }
 
     @Test("frames of every type with random flags, streams and payloads, after proper settings", arguments: 0..<4)
     func randomFrames(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
+        var (accepted, progressed) = (0, 0)
         for round in 0..<Self.rounds {
-            // Gives way to the tests that wait for others.
             if round % 10 == 0 { await Task.yield() }
             var bytes: [UInt8] = [0, 0, 0, 4, 0, 0, 0, 0, 0]
-            for _ in 0..<Int.random(in: 1..<8, using: &random) {
-                let payload = pattern(Int.random(in: 0..<40, using: &random), seed: random.next())
-                let stream = UInt8([0, 0, 1, 1, 2, 3, 5, 255].randomElement(using: &random) ?? 0)
-                let type = UInt8.random(in: 0...12, using: &random)
-                bytes +=
-                    [0, 0, UInt8(payload.count), type, .random(in: 0...255, using: &random), 0, 0, 0, stream] + payload
-            }
-            try feed(bytes, &random)
+            for _ in 0..<Int.random(in: 1..<8, using: &random) { bytes += frame(&random) }
+            let seen = try observe(bytes, &random)
+            #expect(seen.hasPeerSettings)
+            if !seen.isOver { accepted += 1 }
+            if seen.streams.contains(where: { $0 != .init(id: $0.id) }) { progressed += 1 }
         }
+        // The frames are neither too wild nor too tame to test anything.
+        #expect(accepted > Self.rounds / 20 && accepted < Self.rounds * 19 / 20, "\(accepted)")
+        #expect(progressed > Self.rounds / 20, "\(progressed)")
     }
 
-    @Test("a proper conversation with bytes changed, left out, doubled and cut off", arguments: 0..<8)
+    /// A frame that is proper as often as not.
+    private func frame(_ random: inout SeededGenerator) -> [UInt8] {
+        let stream = UInt8([0, 1, 1, 3, 3, 5, 5, 2, 255].randomElement(using: &random) ?? 0)
+        var payload = pattern(Int.random(in: 0..<40, using: &random), seed: random.next())
+        var (type, flags) = (UInt8.random(in: 0...12, using: &random), UInt8.random(in: 0...255, using: &random))
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0..<2:
+            (type, flags) = (0, UInt8.random(in: 0...1, using: &random))
+        case 2..<4:
+            // `:status: 200`, and now and then the end.
+            (type, flags, payload) = (1, [4, 4, 5].randomElement(using: &random) ?? 4, [0x88])
+        case 4:
+            let code: UInt8 = [0, 2, 7, 8].randomElement(using: &random) ?? 0
+            (type, flags, payload) = (3, 0, [0, 0, 0, code])
+        case 5:
+            (type, flags, payload) = (6, [0, 1].randomElement(using: &random) ?? 0, Array(repeating: 7, count: 8))
+            return [0, 0, 8, type, flags, 0, 0, 0, 0] + payload
+        case 6:
+            let last: UInt8 = [1, 3, 5].randomElement(using: &random) ?? 1
+            return [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, last, 0, 0, 0, 11]
+        default:
+            break
+        }
+        return [0, 0, UInt8(payload.count), type, flags, 0, 0, 0, stream] + payload
+    }
+
+    @Test("a proper conversation with bytes changed, left out, doubled and cut off", arguments: 0..<4)
     func mutations(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
-        let transcript = try Self.conversation()
-        var intact = 0
+        let transcript = try HTTP2Conversation(seed: seed).transcript
+        var (intact, changed) = (0, 0)
+        let original = try HTTP2Observation(of: transcript, chunk: { .max })
         for round in 0..<Self.rounds {
-            // Gives way to the tests that wait for others.
             if round % 10 == 0 { await Task.yield() }
             var bytes = transcript
             for _ in 0..<Int.random(in: 0..<4, using: &random) {
@@ -56,71 +90,123 @@ struct HTTP2FuzzTests {
                 default: bytes.removeSubrange((index + 1)...)
                 }
             }
-            if try feed(bytes, &random) == [.closed(.noError), .notProcessed, .closed(.noError)] { intact += 1 }
+            let seen = try observe(bytes, &random)
+            if bytes == transcript { #expect(seen == original) }
+            if seen == original { intact += 1 } else { changed += 1 }
         }
-        // The control: without changes, and with some, the conversation is understood.
-        #expect(intact > Self.rounds / 8)
+        #expect(intact > Self.rounds / 8 && changed > Self.rounds / 8, "\(intact), \(changed)")
     }
 
-    /// What a server says that answers three requests in different ways.
-    private static func conversation() throws -> [UInt8] {
-        let pair = try HTTP2Pair()
-        pair.script = { exchange, event in
-            guard event == .end else { return }
-            switch exchange.id {
-            case 1: exchange.answer(pattern(100))
-            case 3: exchange.reset(.refusedStream)
-            default: exchange.refuse(.unavailable, "etcdserver: no leader")
+    @Test("the control: a conversation that nobody has touched is understood to the letter", arguments: 0..<60)
+    func conversation(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let conversation = try HTTP2Conversation(seed: seed)
+        let seen = try observe(conversation.transcript, &random)
+        #expect(seen.streams == conversation.expected)
+        // After a farewell, it is over with the last stream.
+        let isOver = conversation.goAway != nil && conversation.expected.allSatisfy { $0.ending != nil }
+        #expect(seen.isOver == isOver && seen.hasPeerSettings)
+        #expect(seen.goAway == conversation.goAway)
+    }
+
+    @Test("what a session keeps is bounded, and gone with it", .enabled(if: Self.canMeasure))
+    func memory() throws {
+        func run(_ count: Int) throws {
+            for number in 0..<count {
+                let conversation = try HTTP2Conversation(seed: UInt64(number % 20))
+                let bytes = conversation.transcript + pattern(200, seed: UInt64(number))
+                _ = try HTTP2Observation(of: bytes, chunk: { 100 })
             }
+        }
+        try run(200)
+        ProcessFigures.releaseFreeMemory()
+        let before = ProcessFigures.residentMemory
+        try run(1500)
+        ProcessFigures.releaseFreeMemory()
+        let growth = ProcessFigures.residentMemory - before
+        #expect(growth < 4 << 20, "\(growth >> 10) KiB")
+    }
+
+    private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
+
+    /// What a session makes of `bytes`, which may not depend on how they are cut.
+    private func observe(_ bytes: [UInt8], _ random: inout SeededGenerator) throws -> HTTP2Observation {
+        let whole = try HTTP2Observation(of: bytes, chunk: { .max })
+        var generator = random
+        let limit = [1, 3, 20, 200].randomElement(using: &generator) ?? 1
+        let cut = try HTTP2Observation(of: bytes, chunk: { .random(in: 1...limit, using: &generator) })
+        random = generator
+        whole.check(against: bytes)
+        cut.check(against: bytes)
+        // A session that is over says less when its bytes came at once.
+        if !whole.isOver && !cut.isOver { #expect(cut == whole) }
+        return cut
+    }
+}
+
+/// What a proper server says that answers three requests in random ways, and what a client must make of it.
+private struct HTTP2Conversation {
+    let transcript: [UInt8]
+    private(set) var expected: [HTTP2Observation.Stream] = []
+    let goAway: HTTP2Session.GoAway?
+
+    init(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed &* 31 &+ 1)
+        let pair = try HTTP2Pair()
+        var answers: [@Sendable (HTTP2ServerExchange) -> Void] = []
+        for number in 0..<3 {
+            var stream = HTTP2Observation.Stream(id: Int32(2 * number + 1))
+            let body = pattern(Int.random(in: 0..<300, using: &random), seed: random.next())
+            let detail = "\(Int.random(in: 0..<1000, using: &random))"
+            switch Int.random(in: 0..<5, using: &random) {
+            case 0:
+                let code: HTTP2ErrorCode = [.refusedStream, .cancel, .noError].randomElement(using: &random) ?? .cancel
+                stream.ending = code == .refusedStream ? .notProcessed : .closed(code)
+                answers.append { $0.reset(code) }
+            case 1:
+                stream.headers = [":status: 200", "grpc-status: 14", "detail: \(detail)"]
+                stream.isRemoteClosed = true
+                stream.ending = .closed(.noError)
+                answers.append {
+                    $0.send([(":status", "200"), ("grpc-status", "14"), ("detail", detail)], isLast: true)
+                }
+            case 2:
+                // It has not come to its end.
+                stream.headers = [":status: 200", "detail: \(detail)"]
+                stream.data = body
+                answers.append {
+                    $0.send([(":status", "200"), ("detail", detail)])
+                    $0.send(body)
+                }
+            default:
+                stream.headers = [":status: 200"]
+                stream.data = body + body
+                stream.trailers = ["grpc-status: 0", "detail: \(detail)"]
+                stream.isRemoteClosed = true
+                stream.ending = .closed(.noError)
+                answers.append {
+                    $0.sendInterim([(":status", "103"), ("hint", detail)])
+                    $0.send([(":status", "200")])
+                    $0.send(body)
+                    $0.send(body)
+                    $0.end(trailers: [("grpc-status", "0"), ("detail", detail)])
+                }
+            }
+            expected.append(stream)
+        }
+        pair.script = { exchange, event in
+            if event == .end { answers[Int(exchange.id / 2)](exchange) }
         }
         for _ in 0..<3 { _ = try pair.open() }
         try pair.run()
         pair.server.ping()
-        pair.server.goAway(lastStreamID: 5, .noError, "bye")
+        if Bool.random(using: &random) {
+            pair.server.goAway(lastStreamID: 5, .enhanceYourCalm, "bye \(seed)")
+            goAway = HTTP2Session.GoAway(lastStreamID: 5, code: .enhanceYourCalm, debugData: "bye \(seed)")
+        } else {
+            goAway = nil
+        }
         try pair.run()
-        return pair.transcript
-    }
-
-    /// Feeds `bytes` in random chunks to a session with three streams, and looks at all that it makes of them.
-    @discardableResult
-    private func feed(_ bytes: [UInt8], _ random: inout SeededGenerator) throws -> [HTTP2Stream.Ending?] {
-        let session = try HTTP2Session(settings: .init())
-        let headers = GRPCMetadata(authority: "peer:1").headers(path: "/service/method")
-        let streams = try (0..<3).map { number in
-            try session.open(headers, body: [1, 2, 3], endStream: true, window: number == 0 ? .manual : .automatic)
-        }
-        var deframers = [Int32: GRPCDeframer]()
-        var output: [UInt8] = []
-        var rest = bytes[...]
-        do {
-            try session.send(into: &output, limit: .max)
-            while !rest.isEmpty && !session.isFinished {
-                let chunk = Array(rest.prefix(Int.random(in: 1...200, using: &random)))
-                rest = rest.dropFirst(chunk.count)
-                try chunk.withUnsafeBytes { try session.receive($0) }
-                for stream in session.takeTouchedStreams() {
-                    var deframer = deframers[stream.id] ?? GRPCDeframer(limit: 1000)
-                    deframer.append(stream.takeReceived())
-                    while let message = try deframer.next({ ProtobufDecoder.decode(RangeResponse.self, from: $0) }) {
-                        _ = try? message.get()
-                    }
-                    deframers[stream.id] = deframer
-                    if stream.ending == nil && Bool.random(using: &random) { session.consume(10, on: stream) }
-                    _ = GRPCFailure(endOf: stream)
-                }
-                output = []
-                try session.send(into: &output, limit: .max)
-                // A server must not make the client talk without end.
-                #expect(output.count < 10_000)
-            }
-        } catch is HTTP2Error {
-            // A refusal is as good.
-        } catch is GRPCStatus {
-        }
-        session.endAllStreams("the test is over")
-        _ = session.takeTouchedStreams()
-        #expect(session.streams.isEmpty)
-        for stream in streams { #expect(stream.ending != nil) }
-        return streams.map(\.ending)
+        transcript = pair.transcript
     }
 }

@@ -86,12 +86,12 @@ struct Tree: ProtobufMessage, Hashable {
 }
 
 extension ProtobufMessage {
-    static func decoded(from bytes: [UInt8]) -> Result<Self, ProtobufError> {
+    static func decoded(from bytes: [UInt8], budget: Int? = nil) -> Result<Self, ProtobufError> {
         // A copy of just this size, so that an address sanitizer sees a read beyond it.
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
         defer { copy.deallocate() }
         copy.copyBytes(from: bytes)
-        return ProtobufDecoder.decode(Self.self, from: UnsafeRawBufferPointer(copy))
+        return ProtobufDecoder.decode(Self.self, from: UnsafeRawBufferPointer(copy), budget: budget)
     }
 
     var encoded: [UInt8] {

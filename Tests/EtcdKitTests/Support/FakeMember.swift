@@ -9,6 +9,8 @@ final class FakeMember {
     var status: MemberStatus
     /// What it does with a call.
     var onCall: @EventLoop (HTTP2ServerExchange) -> Void = { $0.answer() }
+    /// What it does with a question about its health, if not to say how it is.
+    var onCheck: (@EventLoop (HTTP2ServerExchange) -> Void)?
     /// It leaves questions about its health without an answer.
     var isMute = false
     private(set) var checkCount = 0
@@ -36,6 +38,7 @@ final class FakeMember {
     private func received(_ exchange: HTTP2ServerExchange) {
         if exchange.headers[":path"] == Wire.status.path {
             checkCount += 1
+            if let onCheck { return onCheck(exchange) }
             if !isMute { exchange.answer(with: status) }
         } else {
             callCount += 1

@@ -6,7 +6,10 @@ extension FakeServer {
     /// Connects to this server.
     func connect(_ options: HTTP2Connection.Options = .init()) async throws -> HTTP2Connection {
         let completion = Completion<Dialer.Outcome>()
-        let dialer = Dialer(try Endpoint(address), timeout: .seconds(10), options: options) { completion.complete($0) }
+        let dialer = Dialer(try Endpoint(address), .init(timeout: .seconds(10), connection: options)) {
+            completion.complete($0)
+        }
+        dialer.start()
         let outcome = await completion.wait { completion.complete(.failure(ConnectionError(.refused, "cancelled"))) }
         return try withExtendedLifetime(dialer) { try outcome.get() }
     }

@@ -11,11 +11,11 @@ import Testing
 struct TLSContextSourceTests {
     private func context(_ source: TLSContextSource) async throws -> TLSContext {
         let completion = Completion<TLSContextSource.Answer>()
-        return try await completion.wait {
-            source.context { completion.complete($0) }
-        } onCancel: {
+        let request = await source.context { completion.complete($0) }
+        let answer = await completion.wait {
             completion.complete(.failure(TLSError(.credentials, "cancelled")))
-        }.get()
+        }
+        return try withExtendedLifetime(request) { try answer.get() }
     }
 
     @Test("each endpoint has the server name of its own host, unless there is one for all (etcd#11180)")

@@ -31,6 +31,17 @@ struct EventLoopTests {
         }
     }
 
+    @Test("the loop's thread has the stack it asks for, whatever the system's choice is", .enabled(if: Stack.isKnown))
+    func stack() async throws {
+        // What is asked for is the least that there is; glibc may take a larger one that is left over.
+        #expect(await Stack.size >= LoopThread.stackSize)
+        // The control: the system's choice is smaller.
+        let size = Lock(0)
+        try Platform.startThread { size.withLock { $0 = Stack.ownSize } }
+        try await eventually("it has looked") { size.withLock { $0 } > 0 }
+        #expect(size.withLock { $0 } < LoopThread.stackSize)
+    }
+
     @Test("a call that a task makes before it enters the loop runs before it")
     func orderOfJobs() async {
         let log = Log()

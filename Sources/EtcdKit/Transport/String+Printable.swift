@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension String {
+    /// The text with a space for each character that a terminal or a log would obey instead of showing it.
+    ///
+    /// For what a peer has chosen, and people read.
+    var printable: String {
+        let isShown = { (scalar: Unicode.Scalar) in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: false
+            default: true
+            }
+        }
+        if unicodeScalars.allSatisfy(isShown) { return self }
+        var result = String.UnicodeScalarView()
+        for scalar in unicodeScalars { result.append(isShown(scalar) ? scalar : " ") }
+        return String(result)
+    }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+/// What an answer to the question about a member's health says of it.
+@Suite("Examinations", .timeLimit(.minutes(1)))
+@EventLoop
+struct HealthCheckTests {
+    /// Reads often from two members, of which one answers the question as `answer` does; returns how often it was read.
+    private func reads(_ answer: @escaping @EventLoop (HTTP2ServerExchange) -> Void) async throws -> Int {
+        let odd = try FakeMember()
+        odd.onCheck = answer
+        let well = try FakeMember()
+        return try await FakeMember.with([odd, well]) { client in
+            try await eventually("both are connected") {
+                _ = try await client.get("k")
+                return client.core.channel.links.count == 2
+            }
+            let before = odd.callCount
+            for _ in 0..<10 { _ = try await client.get("k") }
+            #expect(odd.checkCount > 0)
+            return odd.callCount - before
+        }
+    }
+
+    @Test(
+        "a refusal for want of a right or a token is etcd's, which is well",
+        arguments: [
+            "etcdserver: permission denied", "etcdserver: invalid auth token", "etcdserver: user name is empty",
+            "auth: revision in header is old",
+        ]
+    )
+    func refusal(text: String) async throws {
+        for code in [GRPCStatus.Code.unknown, .permissionDenied, .unauthenticated, .invalidArgument] {
+            let reads = try await reads { $0.refuse(code, text) }
+            #expect(reads == 5, "\(code)")
+        }
+    }
+
+    @Test(
+        "any other answer is no health, and its sender gets calls only if there is no other",
+        arguments: [
+            (.unimplemented, "unknown service etcdserverpb.Maintenance"), (.unavailable, "no healthy upstream"),
+            (.permissionDenied, "RBAC: access denied"), (.unauthenticated, "who are you"), (.internal, "panic"),
+            (.unavailable, "etcdserver: server stopped"), (.unknown, "etcdserver: corrupt cluster"),
+        ] as [(GRPCStatus.Code, String)]
+    )
+    func other(code: GRPCStatus.Code, text: String) async throws {
+        let reads = try await reads { $0.refuse(code, text) }
+        #expect(reads == 0)
+    }
+
+    @Test(
+        "an HTTP status of a proxy is no health",
+        arguments: ["401", "403", "404", "429", "500", "502", "503", "504"]
+    )
+    func httpStatus(status: String) async throws {
+        let reads = try await reads { $0.send([(":status", status), ("content-type", "text/html")], isLast: true) }
+        #expect(reads == 0)
+    }
+
+    @Test("an endpoint that is not well is used when there is no better one")
+    func lastResort() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        for member in members { member.onCheck = { $0.send([(":status", "503")], isLast: true) } }
+        let entry = try await FakeMember.with(members) { try await $0.get("k") }
+        #expect(entry == nil)
+    }
+
+    @Test("a connection that is ended while its member is examined is one failure, and its pause leaves nothing behind")
+    func goAway() async throws {
+        let leaving = try FakeMember()
+        leaving.onCheck = { _ in
+            leaving.server.connections.last?.session?.goAway(lastStreamID: .max)
+        }
+        let other = try FakeMember()
+        let log = EventLog()
+        try await FakeMember.with(
+            [leaving, other],
+            {
+                log.attach(to: &$0)
+                // Pauses of 10 ms, 1 s, a minute.
+                $0.backoff = Backoff(initial: .milliseconds(10), maximum: .seconds(60), multiplier: 100, jitter: 0)
+            }
+        ) { client in
+            _ = try await client.get("k")
+            try await eventually("there was a second attempt") { leaving.checkCount == 2 }
+            let second = ContinuousClock.now
+            try await eventually("there was a third attempt") { leaving.checkCount == 3 }
+            #expect(ContinuousClock.now - second >= .milliseconds(900))
+            try await eventually("each was reported once") { log.failures == 3 }
+        }
+    }
+}

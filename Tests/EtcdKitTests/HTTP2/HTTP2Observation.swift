@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+/// All that a session with three streams says of a server's bytes.
+struct HTTP2Observation: Equatable {
+    /// What was recorded of a stream.
+    struct Stream: Equatable {
+        let id: Int32
+        var headers: [String] = []
+        var trailers: [String] = []
+        var data: [UInt8] = []
+        var isRemoteClosed = false
+        /// How it ended before the connection was given up, if it did.
+        var ending: HTTP2Stream.Ending?
+    }
+
+    private(set) var streams: [Stream]
+    /// The session refused the bytes, or wants no more.
+    private(set) var isOver = false
+    private(set) var hasPeerSettings = false
+    private(set) var goAway: HTTP2Session.GoAway?
+    private(set) var pingAcknowledgements = 0
+    /// How many bytes the session has said.
+    private(set) var outputCount = 0
+
+    /// Feeds `bytes` to a session in chunks, each as long as `chunk` says, and looks at all that it makes of them.
+    init(of bytes: [UInt8], chunk: () -> Int, settings: HTTP2Session.Settings = .init()) throws {
+        let session = try HTTP2Session(settings: settings)
+        let headers = GRPCMetadata(authority: "peer:1").headers(path: "/service/method")
+        let streams = try (0..<3).map { number in
+            try session.open(headers, body: [1, 2, 3], endStream: true, window: number == 0 ? .manual : .automatic)
+        }
+        self.streams = streams.map { Stream(id: $0.id) }
+        var output: [UInt8] = []
+        try session.send(into: &output, limit: .max)
+        var rest = bytes[...]
+        do {
+            while !rest.isEmpty && !session.isFinished {
+                let part = Array(rest.prefix(chunk()))
+                rest = rest.dropFirst(part.count)
+                try part.withUnsafeBytes { try session.receive($0) }
+                note(session.takeTouchedStreams(), of: streams)
+                output = []
+                try session.send(into: &output, limit: .max)
+                outputCount += output.count
+                note(session.takeTouchedStreams(), of: streams)
+            }
+            isOver = session.isFinished
+        } catch is HTTP2Error {
+            isOver = true
+        }
+        note(session.takeTouchedStreams(), of: streams)
+        (hasPeerSettings, goAway) = (session.hasPeerSettings, session.goAway)
+        pingAcknowledgements = session.pingAcknowledgements
+
+        // A stream that has ended is forgotten; the others end with the connection.
+        let open = streams.filter { $0.ending == nil }
+        #expect(Set(session.streams.keys) == Set(open.map(\.id)))
+        session.endAllStreams("the test is over")
+        #expect(Set(session.takeTouchedStreams().map(\.id)) == Set(open.map(\.id)))
+        #expect(session.streams.isEmpty)
+        for (index, stream) in streams.enumerated() {
+            let seen = self.streams[index]
+            // Fields are taken as they come, and the stream is named when their list is complete.
+            self.streams[index].headers = stream.headers.fields.map { "\($0.name): \($0.value)" }
+            self.streams[index].trailers = stream.trailers.fields.map { "\($0.name): \($0.value)" }
+            #expect(stream.ending == seen.ending ?? .connectionLost("the test is over"))
+        }
+    }
+
+    private mutating func note(_ touched: [HTTP2Stream], of all: [HTTP2Stream]) {
+        #expect(Set(touched.map(\.id)).count == touched.count, "a stream is named once")
+        for stream in touched {
+            guard let index = streams.firstIndex(where: { $0.id == stream.id }) else {
+                Issue.record("stream \(stream.id) was never opened")
+                continue
+            }
+            // An ended stream is not heard of again.
+            #expect(streams[index].ending == nil)
+            streams[index].data += stream.takeReceived()
+            streams[index].isRemoteClosed = stream.isRemoteClosed
+            streams[index].ending = stream.ending
+        }
+    }
+
+    /// Holds it against the frames that stand in the bytes.
+    func check(against bytes: [UInt8]) {
+        let frames = HTTP2FrameScanner(bytes)
+        // Answers to settings and pings, resets, a farewell: a server must not make the client talk without end.
+        #expect(outputCount <= 200 + 40 * (frames.frames.count + 1))
+        if hasPeerSettings { #expect(frames.beginsWithSettings) }
+        if frames.beginsWithSettings && !isOver { #expect(hasPeerSettings) }
+        #expect(pingAcknowledgements <= frames.pingAcknowledgements)
+        if !isOver { #expect(pingAcknowledgements == frames.pingAcknowledgements) }
+        if let goAway {
+            #expect(frames.goAways.contains { $0 == (goAway.lastStreamID, goAway.code.rawValue) })
+        } else if !isOver {
+            #expect(frames.goAways.isEmpty)
+        }
+        for stream in streams { check(stream, against: frames) }
+    }
+
+    private func check(_ stream: Stream, against frames: HTTP2FrameScanner) {
+        let sent = frames.data(of: stream.id)
+        #expect(sent.starts(with: stream.data), "stream \(stream.id) has data that nobody sent")
+        if !isOver && stream.ending == nil { #expect(stream.data.count == sent.count) }
+        if !stream.headers.isEmpty { #expect(frames.hasHeaders(on: stream.id)) }
+        if stream.isRemoteClosed { #expect(frames.ends(stream.id)) }
+        let size = (stream.headers + stream.trailers).reduce(0) { $0 + $1.utf8.count + 30 }
+        #expect(size <= 2 * HTTP2Session.Settings().headerListLimit)
+        switch stream.ending {
+        case nil, .refused, .connectionLost:
+            #expect(stream.ending == nil, "only a list that is too large is refused")
+        case .notProcessed:
+            let isLeftOut = goAway.map { $0.lastStreamID < stream.id } ?? false
+            #expect(
+                isLeftOut || frames.goAways.contains { $0.last < stream.id } || frames.resets(of: stream.id).contains(7)
+            )
+        case .closed(let code):
+            // The server has ended or reset it, or has broken a rule on it, for which the client resets it.
+            let isEnded = code == .noError && stream.isRemoteClosed
+            let isBroken = [.protocolError, HTTP2ErrorCode(rawValue: 5), HTTP2ErrorCode(rawValue: 2)].contains(code)
+            let isFlood = code == HTTP2ErrorCode(rawValue: 3)
+            #expect(
+                isEnded || frames.resets(of: stream.id).contains(code.rawValue) || isBroken || isFlood,
+                "stream \(stream.id) ends with \(code)"
+            )
+        }
+    }
+}
