@@ -30,6 +30,16 @@ extension EtcdClient {
         case leaseAtRisk(Lease.ID, until: ContinuousClock.Instant, EtcdError?)
         /// A lease that was kept alive is lost, for this reason.
         case leaseLost(Lease.ID, EtcdError)
+        /// A session is lost before it was closed, and with it all that stood on it; the reason is the name of a
+        /// `CoordinationLoss.Reason` of the patterns, such as `deadline`.
+        case sessionLost(Lease.ID, reason: String, EtcdError?)
+        /// A lock, a slot or another hold, which has this key and this token, is lost before it was released, though its
+        /// session is not.
+        case holdLost(Key, fencingToken: Revision, reason: String)
+        /// This process leads the election of this name; the number of the term is the token.
+        case leadershipGained(Key, fencingToken: Revision)
+        /// This process does not lead the election of this name any more, for this reason, `released` if it has resigned.
+        case leadershipLost(Key, fencingToken: Revision, reason: String)
         /// A watch was interrupted and goes on, from this revision.
         ///
         /// The keys are those of the whole store, also for a client with a namespace.
@@ -46,6 +56,9 @@ extension EtcdClient {
         /// A call has ended: how, where, after how many attempts and how long, and with how large an answer.
         case callFinished(Call, CallOutcome)
     }
+
+    /// Tells the user of an event.
+    package func report(_ event: @autoclosure () -> Event) { core.channel.context.report(event()) }
 
     /// A unary call.
     public struct Call: Sendable, Hashable {

@@ -138,6 +138,7 @@ final class ClientCore: Sendable {
     let channel: Channel
     let watchHub: WatchHub
     let leaseKeeper: LeaseKeeper
+    let background = BackgroundWork()
 
     private let endpointSync = Lock<Task<Void, Never>?>(nil)
 
@@ -170,6 +171,8 @@ final class ClientCore: Sendable {
         let sync = endpointSync.withLock { $0.take() }
         sync?.cancel()
         await Self.close(channel, watchHub, leaseKeeper)
+        // Without connections, it fails at once.
+        await background.close()
         await sync?.value
     }
 

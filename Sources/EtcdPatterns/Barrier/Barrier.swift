@@ -106,12 +106,13 @@ public struct Barrier: Sendable {
     private func undoClosing(with grant: LockGrant) async {
         let (closed, session) = (closed, grant.hold.queue.session)
         let deadline = ContinuousClock.now + min(session.lease.timeToLive, session.client.timeout)
-        await shielded {
+        let job = session.client.inBackground {
             let isNew = Compare.Target.createRevision(closed) > grant.fencingToken
             // Where this fails, the gate is broken, as if the closer had died.
             _ = try? await session.settle(if: [grant.isCurrent, isNew], then: [.delete(closed)], until: deadline)
+            await grant.release()
         }
-        await grant.release()
+        await job.wait(Session.grace)
     }
 
     /// Opens the gate: all who wait go on.

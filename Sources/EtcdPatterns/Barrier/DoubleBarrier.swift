@@ -157,8 +157,11 @@ public struct DoubleBarrier: Sendable {
 
     /// Looks at all participants, and does what there is to do, until the one of `key` is in the phase `goal`.
     private func reach(_ goal: BarrierMember.Phase, _ key: Key, in queue: KeyQueue) async throws {
-        try await queue.client.withMirror(of: queue.range) { mirror in
-            for try await snapshot in mirror.snapshots {
+        var options = MirrorOptions()
+        // An outage now is an outage like any other, so the first list is waited for below.
+        options.initialWait = .zero
+        try await queue.client.withMirror(of: queue.range, options: options) { mirror in
+            for try await snapshot in mirror.snapshots where snapshot.revision > 0 {
                 switch BarrierStep(for: key, among: try members(in: snapshot), until: goal) {
                 case nil: throw CoordinationLoss(.keyDeleted)
                 case .arrived: return

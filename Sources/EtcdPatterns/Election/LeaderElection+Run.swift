@@ -71,7 +71,7 @@ extension LeaderElection {
     /// Campaigns for ever, and tells when a term begins and ends.
     ///
     /// Both are called in turns, never at once: each `onElected` is followed by one `onDefeated`, and another term begins
-    /// only when that has ended. After ``LeaderTerm/resign()``, nobody else leads before `onDefeated` has ended.
+    /// only when that has ended. After ``LeaderTerm/resign(timeout:)``, nobody else leads before `onDefeated` has ended.
     ///
     /// - Parameters:
     ///   - onElected: A term has begun. Its task is cancelled when the leadership is lost meanwhile.

@@ -83,7 +83,7 @@ public struct LeaderElection: Sendable {
 
     // MARK: Leading
 
-    /// Waits for the leadership, to keep it until ``LeaderTerm/resign()``.
+    /// Waits for the leadership, to keep it until ``LeaderTerm/resign(timeout:)``.
     ///
     /// Whether this throws, is cancelled or runs out of time: no candidacy is left behind. When the candidate's key is
     /// deleted while it waits, as by ``LeaderTerm/transfer(to:)`` to one behind it, it joins again, as the last.
@@ -118,6 +118,11 @@ public struct LeaderElection: Sendable {
                 ownsSession: isOwn
             )
             latest.hold = hold
+            let (client, name) = (session.client, name)
+            client.report(.leadershipGained(name, fencingToken: revision))
+            hold.tenure.observe { loss in
+                client.report(.leadershipLost(name, fencingToken: revision, reason: loss.reason.description))
+            }
             return LeaderTerm(hold: hold)
         }
     }

@@ -27,7 +27,7 @@ extension LeaderTerm {
     /// Gives the leadership up for a chosen candidate, with whom it is within a round trip.
     ///
     /// The candidates that stand before it lose their places, and stand in the queue again as the last. As with
-    /// ``resign()``, in the body of a scope the body is cancelled, and the chosen one leads once that has ended. Should it
+    /// ``resign(timeout:)``, in the body of a scope the body is cancelled, and the chosen one leads once that has ended. Should it
     /// have left the queue by then, the next one leads.
     ///
     /// - Parameter candidate: What the chosen one says of itself (``LeaderElection/candidate``); of several that say the

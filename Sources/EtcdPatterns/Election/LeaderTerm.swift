@@ -81,10 +81,14 @@ public struct LeaderTerm: Sendable {
     /// next one leads once the body has ended. Elsewhere, the work of the leader must have ended before; the next one leads
     /// when this returns.
     ///
-    /// Resigning twice does nothing. It goes on also when the caller's task is cancelled, and is bounded by the lease's
-    /// time to live. Where the key cannot be deleted by then, the lease is given up, which may take the session with it.
-    public func resign() async {
-        await hold.stepDown()
+    /// Resigning twice does nothing, and what is lost already is not waited for. It goes on also when the caller's task is
+    /// cancelled. What is not done when this returns goes on in the background, bounded by the lease's time to live; where
+    /// the key cannot be deleted by then, the lease is given up, which may take the session with it.
+    ///
+    /// - Parameter timeout: How long to wait until the next one can lead; in the body of a scope, which does that, it does
+    ///   not matter.
+    public func resign(timeout: Duration = .seconds(5)) async {
+        await hold.stepDown(timeout: timeout)
     }
 
     /// Runs `body`, cancels it when the leadership is lost, and resigns once it has ended.

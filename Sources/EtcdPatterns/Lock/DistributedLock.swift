@@ -86,7 +86,7 @@ public struct DistributedLock: Sendable {
 
     // MARK: Handles
 
-    /// Waits for the lock, to hold it until ``LockGrant/release()``.
+    /// Waits for the lock, to hold it until ``LockGrant/release(timeout:)``.
     ///
     /// Whether this throws, is cancelled or runs out of time: no place in the queue is left behind.
     ///
@@ -101,7 +101,7 @@ public struct DistributedLock: Sendable {
 
     /// Acquires the lock if nobody holds it or waits for it, in one request if it is free.
     ///
-    /// - Returns: The lock, to be given up by ``LockGrant/release()``; nil if it was not free.
+    /// - Returns: The lock, to be given up by ``LockGrant/release(timeout:)``; nil if it was not free.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``QueueBlocked`` when it never becomes free, since nothing
     ///   ends the key that holds it; ``EtcdError``.
     public func acquireIfAvailable() async throws -> LockGrant? {

@@ -103,7 +103,7 @@ public struct LockManager: Sendable {
         try await acquireIfAvailable(names)?.whileHeld(body)
     }
 
-    /// Waits for all locks, to hold them until ``LockSet/release()``.
+    /// Waits for all locks, to hold them until ``LockSet/release(timeout:)``.
     ///
     /// The locks are acquired one after the other, and those that it has are held while it waits for the others. Whether
     /// this throws, is cancelled or runs out of time: none of them is left.
@@ -138,7 +138,7 @@ public struct LockManager: Sendable {
     ///
     /// - Parameter names: What is locked, at least one name, in any order; at most as many as the server allows a
     ///   transaction to have operations (128 by default).
-    /// - Returns: The locks, to be given up by ``LockSet/release()``; nil if they were not all free.
+    /// - Returns: The locks, to be given up by ``LockSet/release(timeout:)``; nil if they were not all free.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``, with the code `tooManyOperations` for more
     ///   names than the server allows.
     public func acquireIfAvailable(_ names: [Key]) async throws -> LockSet? {

@@ -56,10 +56,12 @@ public struct LockSet: Sendable {
         return try await session.guarded(by: holds.map(\.guarding), if: conditions, then: then, else: `else`)
     }
 
-    /// Gives all locks up, as ``LockGrant/release()`` does for one.
-    public func release() async {
+    /// Gives all locks up, as ``LockGrant/release(timeout:)`` does for one.
+    ///
+    /// - Parameter timeout: How long to wait until others can have the locks.
+    public func release(timeout: Duration = .seconds(5)) async {
         await withTaskGroup(of: Void.self) { group in
-            for grant in grants.values { group.addTask { await grant.release() } }
+            for grant in grants.values { group.addTask { await grant.release(timeout: timeout) } }
         }
     }
 

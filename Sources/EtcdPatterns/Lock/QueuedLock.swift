@@ -80,10 +80,10 @@ enum SessionSource: Sendable {
             let session = try await Session(client, timeToLive: timeToLive)
             do {
                 let grant = try await body(session, true)
-                if grant == nil { await session.close() }
+                if grant == nil { await session.close(timeout: Session.grace) }
                 return grant
             } catch {
-                await session.close()
+                await session.close(timeout: Session.grace)
                 throw error
             }
         }

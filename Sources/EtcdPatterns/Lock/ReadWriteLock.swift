@@ -81,7 +81,7 @@ public struct ReadWriteLock: Sendable {
         try await acquireReadIfAvailable()?.whileHeld(body)
     }
 
-    /// Waits for the lock for reading, to hold it until ``LockGrant/release()``.
+    /// Waits for the lock for reading, to hold it until ``LockGrant/release(timeout:)``.
     ///
     /// - Parameter timeout: How long to wait; nil for as long as it takes.
     /// - Returns: The lock.
@@ -93,7 +93,7 @@ public struct ReadWriteLock: Sendable {
 
     /// Acquires the lock for reading if no writer holds it or waits for it.
     ///
-    /// - Returns: The lock, to be given up by ``LockGrant/release()``; nil if it was not free.
+    /// - Returns: The lock, to be given up by ``LockGrant/release(timeout:)``; nil if it was not free.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
     public func acquireReadIfAvailable() async throws -> LockGrant? {
         try await queued.acquireIfAvailable(.shared)
@@ -132,7 +132,7 @@ public struct ReadWriteLock: Sendable {
         try await acquireWriteIfAvailable()?.whileHeld(body)
     }
 
-    /// Waits for the lock for writing, to hold it until ``LockGrant/release()``.
+    /// Waits for the lock for writing, to hold it until ``LockGrant/release(timeout:)``.
     ///
     /// - Parameter timeout: How long to wait; nil for as long as it takes.
     /// - Returns: The lock.
@@ -144,7 +144,7 @@ public struct ReadWriteLock: Sendable {
 
     /// Acquires the lock for writing if nobody holds it or waits for it.
     ///
-    /// - Returns: The lock, to be given up by ``LockGrant/release()``; nil if it was not free.
+    /// - Returns: The lock, to be given up by ``LockGrant/release(timeout:)``; nil if it was not free.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
     public func acquireWriteIfAvailable() async throws -> LockGrant? {
         try await queued.acquireIfAvailable(.exclusive)

@@ -22,7 +22,7 @@ final class Hold: Sendable {
     private let handover = Lock<Handover?>(nil)
     /// A scope gives the place up once its body has ended.
     private let isScoped = Lock(false)
-    private let releasing = Lock<Task<Void, Never>?>(nil)
+    private let releasing = Lock<BackgroundJob?>(nil)
 
     init(
         _ candidacy: Candidacy,
@@ -43,6 +43,11 @@ final class Hold: Sendable {
         role = Lock(KeyQueue.Role(of: key))
         let tenure = Tenure(within: queue.session.tenure, margin: drain)
         self.tenure = tenure
+        let (client, session, key) = (queue.client, queue.session.tenure, candidacy.key)
+        tenure.observe { loss in
+            if rewritesKey || loss.reason == .released || session.loss != nil { return }
+            client.report(.holdLost(key, fencingToken: createRevision, reason: loss.reason.description))
+        }
         watching = Task { [session = queue.session, key] in
             await withTaskGroup(of: Void.self) { group in
                 // Without a margin, the session sees to it.
@@ -53,6 +58,7 @@ final class Hold: Sendable {
     }
 
     deinit {
+        tenure.end(CoordinationLoss(.released))
         watching.cancel()
         if releasing.withLock({ $0 != nil }) { return }
         queue.session.leaveBehind(candidacy)
@@ -144,31 +150,32 @@ final class Hold: Sendable {
     // MARK: The end
 
     /// Ends the tenure, and then releases the place, which is for the scope to do if there is one: work goes first.
-    func stepDown(_ handover: Handover? = nil) async {
+    func stepDown(_ handover: Handover? = nil, timeout: Duration = Session.patience) async {
         self.handover.withLock { $0 = $0 ?? handover }
         tenure.end(CoordinationLoss(.released))
-        if !isScoped.withLock({ $0 }) { await release() }
+        if !isScoped.withLock({ $0 }) { await release(timeout: timeout) }
     }
 
     /// Gives the place up; only the first call does something, the others wait for it.
-    func release() async {
-        let task = releasing.withLock { task in
-            if let task { return task }
-            let new = Task { await finish() }
-            task = new
+    ///
+    /// What is lost is not waited for.
+    func release(timeout: Duration = Session.patience) async {
+        tenure.end(CoordinationLoss(.released))
+        queue.session.leaveBehind(candidacy)
+        let job = releasing.withLock { job in
+            if let job { return job }
+            let new = queue.client.inBackground { await self.finish() }
+            job = new
             return new
         }
-        await task.value
+        await job.wait(tenure.loss?.reason == .released ? timeout : .zero)
     }
 
     private func finish() async {
-        tenure.end(CoordinationLoss(.released))
         watching.cancel()
         await watching.value
         if let handover = handover.withLock({ $0 }) { await queue.run(handover) }
-        guard ownsSession else { return await queue.leave(candidacy) }
-        queue.session.leaveBehind(candidacy)
         // The end of the lease deletes the key, too.
-        await queue.session.close()
+        if ownsSession { await queue.session.close() } else { await queue.leave(candidacy) }
     }
 }

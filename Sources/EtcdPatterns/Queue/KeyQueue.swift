@@ -85,8 +85,8 @@ struct KeyQueue: Sendable {
         }
     }
 
-    /// Deletes the key for good; see ``Session/leave(_:)``.
-    func leave(_ candidacy: Candidacy) async { await session.leave(candidacy) }
+    /// Deletes the key for good; see ``Session/leave(_:timeout:)``.
+    func leave(_ candidacy: Candidacy) async { await session.leave([candidacy]) }
 
     // MARK: Waiting
 

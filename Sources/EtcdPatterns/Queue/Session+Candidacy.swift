@@ -17,10 +17,10 @@ extension Session {
             try checkCancellation()
             if isSuccess { return true }
         } catch {
-            for candidacy in candidacies { await leave(candidacy) }
+            await leave(candidacies, timeout: Self.grace)
             throw error
         }
-        for candidacy in candidacies { await leave(candidacy) }
+        await leave(candidacies)
         return false
     }
 
@@ -56,17 +56,25 @@ extension Session {
         return true
     }
 
-    /// Deletes a key for good, also when the caller is cancelled, for which there is as much time as the lease lives.
+    /// Deletes keys for good, also when the caller is cancelled, for which there is as much time as the lease lives.
     ///
-    /// Where that fails, the session is given up, so that the key goes with the lease.
-    func leave(_ candidacy: Candidacy) async {
+    /// What is not done when the timeout is over goes on in the background. Where a key cannot be deleted, the session is
+    /// given up, so that the key goes with the lease. If it is lost already, nothing is waited for.
+    func leave(_ candidacies: [Candidacy], timeout: Duration = Session.patience) async {
+        let deadline = ContinuousClock.Instant.after(isAlive ? timeout : .zero)
+        for job in candidacies.compactMap(startLeaving) { await job.wait(deadline - .now) }
+    }
+
+    private func startLeaving(_ candidacy: Candidacy) -> BackgroundJob? {
         let reason = tenure.loss?.reason
-        guard candidacy.mayExist, reason != .leaseEnded else { return }
-        if reason == .abandoned { return leaveBehind(candidacy) }
+        guard candidacy.mayExist, reason != .leaseEnded else { return nil }
+        // Whoever joins anew may do so before the key is deleted here.
+        leaveBehind(candidacy)
+        if reason == .abandoned { return nil }
         let key = candidacy.key
         let isOwn = candidacy.createRevision.map { [Compare.Target.createRevision(key) == $0] } ?? []
         let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
-        await shielded {
+        return client.inBackground {
             do {
                 // To delete it once more does no harm.
                 _ = try await self.settle(if: isOwn, then: [.delete(key)], until: deadline)

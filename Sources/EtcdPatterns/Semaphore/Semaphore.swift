@@ -125,7 +125,7 @@ public struct Semaphore: Sendable {
 
     // MARK: Handles
 
-    /// Waits for a slot, to hold it until ``LockGrant/release()``.
+    /// Waits for a slot, to hold it until ``LockGrant/release(timeout:)``.
     ///
     /// - Parameter timeout: How long to wait; nil for as long as it takes.
     /// - Returns: The slot.
@@ -141,7 +141,7 @@ public struct Semaphore: Sendable {
 
     /// Acquires a slot if one is free, and not for one of those who wait.
     ///
-    /// - Returns: The slot, to be given back by ``LockGrant/release()``; nil if none was free.
+    /// - Returns: The slot, to be given back by ``LockGrant/release(timeout:)``; nil if none was free.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
     public func acquireIfAvailable() async throws -> LockGrant? {
         try await enter(waits: false, Attempt())
@@ -165,7 +165,7 @@ public struct Semaphore: Sendable {
                     return slot != nil
                 }
             } catch {
-                if let slot = claimed.withLock({ $0 }) { await session.leave(slot) }
+                if let slot = claimed.withLock({ $0 }) { await session.leave([slot], timeout: Session.grace) }
                 throw error
             }
             guard let slot = claimed.withLock({ $0 }), let revision = slot.createRevision else { return nil }

@@ -107,7 +107,7 @@ struct SlotTable: Sendable {
             slot.entered(at: taken.slot.createRevision)
             return slot
         } catch {
-            for slot in unanswered { await queue.leave(slot) }
+            await queue.session.leave(unanswered, timeout: Session.grace)
             throw error
         }
     }

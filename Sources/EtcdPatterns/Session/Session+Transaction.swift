@@ -49,7 +49,7 @@ extension Session {
     /// Runs a transaction again and again until it has an outcome.
     ///
     /// It must be one that does no harm when it takes effect twice, or late, and whose answer shows what an attempt
-    /// before has done. An attempt is not cancelled, since that would leave its outcome open, but short.
+    /// before has done. An attempt is not cancelled at once, since that would leave its outcome open.
     ///
     /// With a `deadline` it gives up then, and it calls `onUnknown` for each attempt that may still take effect, and
     /// `onFailure` for each that has failed. It throws ``EtcdError`` or ``CoordinationLoss``, and notices a cancellation
@@ -66,7 +66,7 @@ extension Session {
         while true {
             try checkCancellation()
             let timeout = deadline.map { min(attemptTimeout, $0 - .now) } ?? attemptTimeout
-            let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
+            let outcome = await shielded(for: Self.grace) { () -> Result<TransactionResponse, EtcdError> in
                 do throws(EtcdError) {
                     return .success(
                         try await self.transaction(if: conditions, then: then, else: `else`, timeout: timeout)

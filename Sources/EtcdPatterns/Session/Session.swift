@@ -15,7 +15,7 @@ public import EtcdKit
 /// of a renewal. A session that is lost stays lost; open another.
 ///
 /// The clock goes on while the machine sleeps, and is compared at each call: a process that was stopped finds its session
-/// lost as soon as it asks. A session that is dropped without ``close()`` is no longer renewed, and ends by itself.
+/// lost as soon as it asks. A session that is dropped without ``close(timeout:)`` is no longer renewed, and ends by itself.
 public final class Session: Sendable {
     /// The lease, to attach keys to.
     public let lease: Lease
@@ -24,7 +24,7 @@ public final class Session: Sendable {
     private let news = SessionNews()
     private let keeping: Task<Void, Never>
     private let sweeper: Sweeper
-    private let ending = Lock<Task<Void, Never>?>(nil)
+    private let ending = Lock<BackgroundJob?>(nil)
     let witness: StoreWitness
 
     /// Opens a session: grants a lease, and keeps it alive from now on.
@@ -108,7 +108,11 @@ public final class Session: Sendable {
         }
         // Whoever does not renew holds nothing.
         tenure.end(CoordinationLoss(.closed))
-        news.send(.lost(tenure.loss ?? CoordinationLoss(.closed)), isLast: true)
+        let loss = tenure.loss ?? CoordinationLoss(.closed)
+        if loss.reason != .closed {
+            client.report(.sessionLost(lease.id, reason: loss.reason.description, loss.cause))
+        }
+        news.send(.lost(loss), isLast: true)
     }
 
     private static func renew(
@@ -144,29 +148,37 @@ public final class Session: Sendable {
 
     /// Ends the session: what is held on it is lost, and its lease is revoked.
     ///
-    /// End the work under locks of the session before. The lease is revoked also when the caller's task is cancelled, for
-    /// which there is as much time as the lease lives; where that fails, the lease ends by itself. Closing twice does
-    /// nothing.
-    public func close() async {
-        await end(CoordinationLoss(.closed))
+    /// End the work under locks of the session before. The lease is revoked also when the caller's task is cancelled. What
+    /// is not done when this returns goes on in the background, until the lease has ended by itself or the client is
+    /// closed. For a session that is lost already, this returns at once. Closing twice does nothing.
+    ///
+    /// - Parameter timeout: How long to wait for the revocation.
+    public func close(timeout: Duration = .seconds(5)) async {
+        await end(CoordinationLoss(.closed), timeout)
     }
 
     /// Gives the session up, since a key on it could not be deleted, for this reason.
     func abandon(_ cause: EtcdError?) async {
-        await end(CoordinationLoss(.abandoned, cause: cause))
+        await end(CoordinationLoss(.abandoned, cause: cause), .zero)
     }
 
     /// Ends it; only the first call does something, the others wait for it.
-    private func end(_ loss: CoordinationLoss) async {
+    private func end(_ loss: CoordinationLoss, _ timeout: Duration) async {
         tenure.end(loss)
-        let task = ending.withLock { task in
-            if let task { return task }
-            let new = Task { await finish() }
-            task = new
+        let job = ending.withLock { job in
+            if let job { return job }
+            let new = client.inBackground { await self.finish() }
+            job = new
             return new
         }
-        await task.value
+        await job.wait(tenure.loss?.reason == .closed ? timeout : .zero)
     }
+
+    /// How long the end of something is waited for that was given up, where the caller says nothing else.
+    static let patience = Duration.seconds(5)
+    /// How long something that is cancelled, or has run out of time, may take to clean up behind itself before that goes
+    /// on in the background.
+    static let grace = Duration.milliseconds(500)
 
     private func finish() async {
         keeping.cancel()

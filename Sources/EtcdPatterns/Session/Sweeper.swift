@@ -7,18 +7,26 @@ final class Sweeper: Sendable {
     private struct State {
         var tasks: [Key: (number: Int, task: Task<Void, Never>)] = [:]
         var lastNumber = 0
-        /// What may come to be again, by what it begins with.
-        var revenants: [Key: Set<Key>] = [:]
+        /// What may come to be again, and for how long, by what it begins with.
+        var revenants: [Key: [Key: ContinuousClock.Instant]] = [:]
         var isClosed = false
+
+        mutating func revenants(of prefix: Key, at now: ContinuousClock.Instant) -> [Key: ContinuousClock.Instant] {
+            let keys = (revenants[prefix] ?? [:]).filter { $0.value > now }
+            revenants[prefix] = keys.isEmpty ? nil : keys
+            return keys
+        }
     }
 
     private let client: EtcdClient
     private let witness: StoreWitness
+    private let lifetime: Duration
     private let state = Lock(State())
 
-    init(_ client: EtcdClient, _ witness: StoreWitness) {
+    init(_ client: EtcdClient, _ witness: StoreWitness, lifetime: Duration = .seconds(600)) {
         self.client = client
         self.witness = witness
+        self.lifetime = lifetime
     }
 
     deinit {
@@ -33,31 +41,39 @@ final class Sweeper: Sendable {
     /// Deletes a key now and whenever it comes to be: a put whose outcome is unknown may take effect after its key was
     /// deleted.
     ///
-    /// Keys that begin with the same `prefix` share one watch, or a long life on a bad network would gather many.
+    /// Keys that begin with the same `prefix` share one watch. A key is forgotten after the lifetime, or a long life on a
+    /// bad network would gather many: etcd itself gives a request up after seconds, and only a member that was frozen for
+    /// as long could still have it.
     func delete(_ key: Key, whenever prefix: Key) {
-        state.withLock { _ = $0.revenants[prefix, default: []].insert(key) }
+        state.withLock { $0.revenants[prefix, default: [:]][key] = .after(lifetime) }
         // The new task begins with a look, so that nothing is missed between the old one and it.
         run(prefix) { [state] client in
             while !Task.isCancelled {
-                let keys = state.withLock { $0.revenants[prefix] ?? [] }
-                do throws(EtcdError) {
+                let keys = state.withLock { $0.revenants(of: prefix, at: .now) }
+                guard let expiry = keys.values.min() else { return }
+                do {
                     var options = RangeOptions()
                     options.keysOnly = true
                     let response = try await client.persist { () throws(EtcdError) in
                         try await client.range(.prefix(prefix), options: options)
                     }
-                    for entry in response.entries where keys.contains(entry.key) {
+                    for entry in response.entries where keys[entry.key] != nil {
                         _ = await Self.delete(entry.key, client)
                     }
-                    try await client.awaitChange(in: .prefix(prefix), after: response.header.revision) { event in
-                        event.kind == .put && keys.contains(event.key)
+                    _ = try await withTimeout(expiry - .now) {
+                        try await client.awaitChange(in: .prefix(prefix), after: response.header.revision) { event in
+                            event.kind == .put && keys[event.key] != nil
+                        }
                     }
                 } catch {
-                    if !error.code.isTransient { return }
+                    guard let error = error as? EtcdError, error.code.isTransient else { return }
                 }
             }
         }
     }
+
+    /// How many keys are deleted whenever they come to be.
+    var revenantCount: Int { state.withLock { $0.revenants.values.reduce(0) { $0 + $1.count } } }
 
     /// Deletes a key; what cannot be deleted goes with the lease.
     private static func delete(_ key: Key, _ client: EtcdClient) async -> Bool {

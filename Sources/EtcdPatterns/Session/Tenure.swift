@@ -113,7 +113,8 @@ final class Tenure: Sendable {
     }
 
     /// Calls `observer` once, at the loss, or now if that was before.
-    private func observe(_ observer: @escaping Observer) -> Int? {
+    @discardableResult
+    func observe(_ observer: @escaping @Sendable (CoordinationLoss) -> Void) -> Int? {
         let (number, loss) = state.withLock { state -> (Int?, CoordinationLoss?) in
             if let loss = state.loss { return (nil, loss) }
             state.lastObserver += 1

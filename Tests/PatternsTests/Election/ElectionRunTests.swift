@@ -129,4 +129,54 @@ struct ElectionRunTests {
             }
         }
     }
+
+    @Test("pauses grow after short terms, and a long term ends that")
+    func pauses() async throws {
+        try await withLiveClient { client, name in
+            var election = try LeaderElection(name, candidate: "a", client: client, timeToLive: .seconds(2))
+            election.backoff = Backoff(initial: .seconds(1), maximum: .seconds(30), multiplier: 3, jitter: 0)
+            let spans = Lock<[(begin: ContinuousClock.Instant, end: ContinuousClock.Instant)]>([])
+            let task = Task { [election] in
+                try await election.run { _ in
+                    let begin = ContinuousClock.now
+                    let number = spans.withLock { $0.count }
+                    // The third term is a long one.
+                    if number == 2 { try await Task.sleep(for: .seconds(2.5)) }
+                    spans.withLock { $0.append((begin, .now)) }
+                }
+            }
+            try await eventually(within: .seconds(30), "four terms") { spans.withLock { $0.count } >= 4 }
+            task.cancel()
+            _ = await task.result
+            let pauses = spans.withLock { spans in zip(spans, spans.dropFirst()).map { $1.begin - $0.end } }
+            #expect(pauses[0] >= .seconds(1) && pauses[1] >= .seconds(3), "\(pauses)")
+            // It would be nine seconds, or three or one if the long term counted for less than a new start.
+            #expect(pauses[2] < .seconds(1), "\(pauses)")
+        }
+    }
+
+    @Test("a body that does not end when it is cancelled keeps the loop, and the leadership stays lost")
+    func ignoresCancellation() async throws {
+        try await withLiveClient { client, name in
+            let election = try LeaderElection(name, candidate: "a", client: client, timeToLive: .seconds(5))
+            let (terms, mayEnd) = (Lock(0), Lock(false))
+            let task = Task {
+                try await election.run { _ in
+                    terms.withLock { $0 += 1 }
+                    while !mayEnd.withLock({ $0 }) { try? await Task.sleep(for: .milliseconds(5)) }
+                }
+            }
+            try await eventually("it leads") { election.isLeader }
+            let term = try #require(election.currentTerm)
+            try await client.delete(term.key)
+            _ = try await term.lost
+            let other = try await LeaderElection(name, candidate: "b", client: client).campaign(timeout: .seconds(10))
+            #expect(other.isLeader && !election.isLeader && terms.withLock { $0 } == 1)
+            mayEnd.withLock { $0 = true }
+            await other.resign()
+            try await eventually("it goes on") { terms.withLock { $0 } >= 2 }
+            task.cancel()
+            _ = await task.result
+        }
+    }
 }

@@ -128,4 +128,25 @@ struct ElectionTransferTests {
             await (try await (try #require(waiting["c"])).value).resign()
         }
     }
+
+    @Test("past more candidates than one transaction can delete, it is refused, and nothing happens")
+    func tooMany() async throws {
+        try await withSession { session, name in
+            let term = try await LeaderElection(name, candidate: "a", session: session).campaign()
+            let queue = term.hold.queue
+            let keys = (0...Handover.maximumDeletions).map { _ in queue.candidacy(.exclusive, "between").key }
+            for key in keys { try await session.client.put(key, "between", lease: session.lease.id) }
+            try await session.client.put(queue.candidacy(.exclusive, "z").key, "z", lease: session.lease.id)
+            await #expect(throws: LeadershipTransferError.tooManyCandidates(101, before: "z")) {
+                try await term.transfer(to: "z")
+            }
+            #expect(term.isLeader)
+            // The control: one less can be passed over.
+            try await session.client.delete(try #require(keys.first))
+            try await term.transfer(to: "z")
+            #expect(!term.isLeader)
+            let election = try LeaderElection(name, candidate: "a", session: session)
+            #expect(try await election.candidates().map(\.value) == ["z"])
+        }
+    }
 }

@@ -56,4 +56,19 @@ struct SweeperTests {
             try await eventually("no watch is left") { try await member.metric(Self.watchers) == 0 }
         }
     }
+
+    @Test("keys that do not come to be are forgotten, and their watch ends")
+    func forgotten() async throws {
+        try await withPrivateSession { session, member in
+            let sweeper = Sweeper(session.client, session.witness, lifetime: .seconds(2))
+            for number in 0..<20 { sweeper.delete(Key("lock/\(number)"), whenever: "lock/") }
+            try await eventually("it watches") { try await member.metric(Self.watchers) == 1 }
+            try await session.client.put("lock/3", "", lease: session.lease.id)
+            try await eventually("what comes is deleted") { try await session.client.get("lock/3") == nil }
+            #expect(sweeper.revenantCount == 20, "the control")
+            try await eventually("all are forgotten") { sweeper.revenantCount == 0 }
+            try await eventually("no watch is left") { try await member.metric(Self.watchers) == 0 }
+            await sweeper.close()
+        }
+    }
 }

@@ -80,4 +80,28 @@ struct TenureTests {
         task.cancel()
         #expect(try await task.value)
     }
+
+    @Test(
+        "work may rely on a lease until a hundredth and a tenth of its time to live, or half a second, before its end",
+        arguments: [(2.0, 0.52), (4, 0.54), (5, 0.55), (10, 1.1), (15, 1.65), (60, 6.6), (3600, 396)]
+    )
+    func margin(timeToLive: Double, margin: Double) {
+        let length = Duration.seconds(timeToLive)
+        let difference = Session.margin(of: length) - .seconds(margin)
+        #expect((.microseconds(-1)...(.microseconds(1))).contains(difference), "\(Session.margin(of: length))")
+        // As a session counts it: from when the renewal was sent.
+        let tenure = Tenure(until: start + length - Session.margin(of: length))
+        let last = start + .seconds(timeToLive - margin)
+        #expect(tenure.loss(at: last - .milliseconds(1)) == nil)
+        #expect(tenure.loss(at: last + .milliseconds(1))?.reason == .deadline)
+    }
+
+    @Test("a session that was just renewed relies on its lease for that long")
+    func sessionMargin() async throws {
+        try await withLiveClient { client, _ in
+            let session = try await Session(client, timeToLive: .seconds(60))
+            #expect((.seconds(45)...(.seconds(53.4))).contains(session.remaining), "\(session.remaining)")
+            await session.close()
+        }
+    }
 }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Timeouts and ends while etcd cannot be reached", .timeLimit(.minutes(3)))
+struct BoundedEndTests {
+    private func duration(_ body: () async throws -> Void) async rethrows -> Duration {
+        let start = ContinuousClock.now
+        try await body()
+        return .now - start
+    }
+
+    @Test("an acquisition throws at its timeout, although the way is cut while it waits", arguments: [true, false])
+    func acquisition(ownsSession: Bool) async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let holder = try await DistributedLock("lock", client: witness).acquire()
+            let session = try await Session(client, timeToLive: .seconds(60))
+            let lock =
+                ownsSession
+                ? try DistributedLock("lock", client: client, timeToLive: .seconds(60))
+                : try DistributedLock("lock", session: session)
+            let waiter = Task { try await lock.acquire(timeout: .seconds(3)) }
+            let start = ContinuousClock.now
+            try await eventually("it waits") { try await witness.range(.prefix("lock/")).count == 2 }
+            await proxy.stall()
+            await #expect(throws: (any Error).self) { try await waiter.value }
+            #expect(ContinuousClock.now - start < .seconds(8))
+            #expect(try await witness.range(.prefix("lock/")).count == 2, "the control: it could not be cleaned up")
+            // The rest is done in the background, long before the lease ends.
+            await proxy.resume()
+            try await eventually(within: .seconds(20), "its place is gone") {
+                try await witness.range(.prefix("lock/")).count == 1
+            }
+            await session.close()
+            await holder.release()
+        }
+    }
+
+    @Test("a scope throws once its body has ended, when its lock was lost", arguments: [true, false])
+    func lostScope(ownsSession: Bool) async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            let session = try await Session(client, timeToLive: .seconds(3))
+            let lock =
+                ownsSession
+                ? try DistributedLock("lock", client: client, timeToLive: .seconds(3))
+                : try DistributedLock("lock", session: session)
+            let ended = Lock<ContinuousClock.Instant?>(nil)
+            await expectLoss(.deadline) {
+                try await lock.withLock { _ in
+                    await proxy.stall()
+                    try? await Task.sleep(for: .seconds(60))
+                    ended.withLock { $0 = .now }
+                }
+            }
+            let end = try #require(ended.withLock { $0 })
+            #expect(ContinuousClock.now - end < .seconds(3))
+            await proxy.resume()
+            await session.close()
+        }
+    }
+
+    @Test("a whole shutdown without etcd takes less than Kubernetes waits, and as much as it is told to")
+    func shutdown() async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            let session = try await Session(client, timeToLive: .seconds(60))
+            let grant = try await DistributedLock("lock", session: session).acquire()
+            let election = try LeaderElection("leader", candidate: "a", client: client, timeToLive: .seconds(60))
+            let run = Task { try await election.run { term in _ = try await term.lost } }
+            try await eventually("it leads") { election.isLeader }
+            let other = try await DistributedLock("other", session: session).acquire()
+            await proxy.stall()
+            // As short as it is wanted.
+            let short = await duration { await other.release(timeout: .milliseconds(200)) }
+            #expect(short < .seconds(3), "\(short)")
+            let all = await duration {
+                run.cancel()
+                _ = await run.result
+                await grant.release()
+                await session.close()
+                await client.close()
+            }
+            #expect(all < .seconds(25), "\(all)")
+            #expect(!grant.isHeld && !session.isAlive && !election.isLeader)
+        }
+    }
+
+    @Test("what is left to be done in the background ends with the client")
+    func owner() async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            let session = try await Session(client, timeToLive: .seconds(60))
+            let grant = try await DistributedLock("lock", session: session).acquire()
+            await proxy.stall()
+            await grant.release(timeout: .zero)
+            await session.close(timeout: .zero)
+            let job = client.inBackground { try? await Task.sleep(for: .seconds(60)) }
+            #expect(await !job.wait(.milliseconds(10)))
+            let length = await duration { await client.close() }
+            #expect(length < .seconds(5), "\(length)")
+            #expect(await job.wait(.zero))
+            // Nothing is begun after the end.
+            #expect(await client.inBackground { try? await Task.sleep(for: .seconds(60)) }.wait(.seconds(5)))
+        }
+    }
+
+    @Test("one who enters a double barrier during an outage waits for its end")
+    func doubleBarrier() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let session = try await Session(client, timeToLive: .seconds(60))
+            var options = MirrorOptions()
+            options.initialWait = nil
+            let first = Task { try await DoubleBarrier("batch", count: 2, session: session).enter() }
+            // Its key is put, and its mirror may not be open yet.
+            try await eventually("it has come") { try await witness.range(.prefix("batch/")).count == 1 }
+            await proxy.stall()
+            await #expect(throws: (any Error).self, "the control: a mirror cannot be opened now") {
+                _ = try await client.with(timeout: .seconds(1)).mirror(of: .prefix("batch/"), options: options)
+            }
+            await proxy.resume()
+            let second = try await DoubleBarrier("batch", count: 2, client: witness).enter(timeout: .seconds(20))
+            let grant = try await first.value
+            #expect(grant.isHeld && second.isHeld)
+            await grant.release()
+            await second.release()
+            await session.close()
+        }
+    }
+}
