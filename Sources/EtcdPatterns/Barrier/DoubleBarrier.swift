@@ -96,16 +96,18 @@ public struct DoubleBarrier: Sendable {
     /// - Parameter timeout: How long to wait; nil for as long as it takes.
     /// - Returns: The participation, to be ended by ``leave(_:)``. To release it, or to drop it, breaks the round.
     /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``EtcdError``, with the code
-    ///   `deadlineExceeded` when too few have come in time, and `invalidArgument` if another participant has been told
+    ///   `deadlineExceeded` when too few have come in time, `unavailable` when etcd has not answered in that time, and
+    ///   `invalidArgument` if another participant has been told
     ///   another ``count``.
     public func enter(timeout: Duration? = nil) async throws -> LockGrant {
-        if let grant = try await withTimeout(timeout, { try await join() }) { return grant }
-        throw EtcdError(.deadlineExceeded, "too few have come to \"\(name)\" within \(timeout ?? .zero)")
+        let attempt = Attempt()
+        if let grant = try await withTimeout(timeout, { try await join(attempt) }) { return grant }
+        throw attempt.timeIsOver("too few have come to \"\(name)\" within \(timeout ?? .zero)")
     }
 
-    private func join() async throws -> LockGrant? {
-        try await source.withSession { session, isOwn in
-            let queue = KeyQueue(session: session, name: name)
+    private func join(_ attempt: Attempt) async throws -> LockGrant? {
+        try await source.withSession(attempt) { session, isOwn in
+            let queue = KeyQueue(session: session, name: name, attempt: attempt)
             let candidacy = queue.candidacy(.shared, BarrierMember.value(count, .waiting))
             _ = try await session.orLeave([candidacy]) {
                 _ = try await queue.join(candidacy)

@@ -48,7 +48,8 @@ extension LeaderElection {
     private func campaignUnlessHindered() async throws -> LeaderTerm? {
         do {
             try Task.checkCancellation()
-            return try await campaign()
+            // An etcd that is away is told of, and comes back to a new attempt.
+            return try await enter(Attempt(), waitsForEtcd: false)
         } catch let loss as CoordinationLoss {
             // The next attempt has another session, if it was not given.
             if case .shared = source { throw loss }

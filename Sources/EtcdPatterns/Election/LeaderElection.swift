@@ -96,12 +96,12 @@ public struct LeaderElection: Sendable {
     ///   time to live, `permissionDenied` and `cancelled`.
     public func campaign(timeout: Duration? = nil) async throws -> LeaderTerm {
         let attempt = Attempt()
-        if let term = try await withTimeout(timeout, { try await enter(attempt) }) { return term }
+        if let term = try await withTimeout(timeout, { try await enter(attempt, waitsForEtcd: true) }) { return term }
         throw attempt.timeIsOver("\"\(candidate)\" did not lead \"\(name)\" within \(timeout ?? .zero)")
     }
 
-    private func enter(_ attempt: Attempt) async throws -> LeaderTerm? {
-        try await source.withSession { session, isOwn in
+    func enter(_ attempt: Attempt, waitsForEtcd: Bool) async throws -> LeaderTerm? {
+        try await source.withSession(waitsForEtcd ? attempt : nil) { session, isOwn in
             let timeToLive = session.lease.timeToLive
             if drainTime < .zero || drainTime.bounded * 2 >= timeToLive {
                 throw EtcdError(.invalidArgument, "a drain time of \(drainTime) for a time to live of \(timeToLive)")

@@ -30,7 +30,7 @@ struct QueuedLock: Sendable {
     }
 
     private func enter(_ role: KeyQueue.Role, waits: Bool, _ attempt: Attempt) async throws -> LockGrant? {
-        try await source.withSession { session, isOwn in
+        try await source.withSession(waits ? attempt : nil) { session, isOwn in
             let queue = KeyQueue(session: session, name: name, leftovers: leftovers, attempt: attempt)
             guard let candidacy = try await queue.enter(role, owner, waits: waits),
                 let revision = candidacy.createRevision
@@ -70,20 +70,45 @@ enum SessionSource: Sendable {
     }
 
     /// Lends a session to `body`, which keeps it if it returns a grant.
+    ///
+    /// - Parameters:
+    ///   - attempt: Waits for etcd, as long as the task is not cancelled, and hears what stands in the way; nil does not
+    ///     wait longer than for a call.
+    ///   - body: Acquires something.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws, and ``EtcdError`` when there is no session.
     func withSession<Grant>(
+        _ attempt: Attempt?,
         _ body: (_ session: Session, _ isOwn: Bool) async throws -> Grant?
     ) async throws -> Grant? {
         switch self {
         case .shared(let session):
             return try await body(session, false)
         case .own(let client, let timeToLive):
-            let session = try await Session(client, timeToLive: timeToLive)
+            let session = try await open(client, timeToLive, attempt)
             do {
                 let grant = try await body(session, true)
                 if grant == nil { await session.close(timeout: Session.grace) }
                 return grant
             } catch {
                 await session.close(timeout: Session.grace)
+                throw error
+            }
+        }
+    }
+
+    private func open(
+        _ client: EtcdClient,
+        _ timeToLive: Duration,
+        _ attempt: Attempt?
+    ) async throws(EtcdError) -> Session {
+        guard let attempt else { return try await Session(client, timeToLive: timeToLive) }
+        // A lease whose grant was not answered ends by itself, and has no keys.
+        return try await client.insist(attempt: client.timeout) { client throws(EtcdError) in
+            do throws(EtcdError) {
+                return try await Session(client, timeToLive: timeToLive)
+            } catch {
+                if error.code != .cancelled { attempt.hindered(by: error) }
                 throw error
             }
         }

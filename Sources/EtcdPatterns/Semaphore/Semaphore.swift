@@ -148,7 +148,7 @@ public struct Semaphore: Sendable {
     }
 
     private func enter(waits: Bool, _ attempt: Attempt) async throws -> LockGrant? {
-        try await queued.source.withSession { session, isOwn in
+        try await queued.source.withSession(waits ? attempt : nil) { session, isOwn in
             let queue = KeyQueue(session: session, name: queued.name, leftovers: queued.leftovers, attempt: attempt)
             let turn = queue.candidacy(.exclusive, owner)
             let claimed = Lock<Candidacy?>(nil)

@@ -128,4 +128,37 @@ struct BoundedEndTests {
             await session.close()
         }
     }
+
+    @Test("without etcd, an acquisition waits until its timeout, and for etcd to come, however long a call may take")
+    func withoutEtcd() async throws {
+        try await withProxiedEtcd { proxy, _, _ in
+            var configuration = try EtcdClient.Configuration(endpoints: proxy.endpoint)
+            configuration.callTimeout = .seconds(1)
+            try await withEtcdClient(configuration) { client in
+                await proxy.refuseConnections()
+                await proxy.cut()
+                let lock = try DistributedLock("lock", client: client)
+                let election = try LeaderElection("leader", candidate: "a", client: client)
+                for acquire in [
+                    { _ = try await lock.acquire(timeout: .seconds(3)) },
+                    { _ = try await election.campaign(timeout: .seconds(3)) },
+                    { _ = try await DoubleBarrier("b", count: 1, client: client).enter(timeout: .seconds(3)) },
+                ] {
+                    let start = ContinuousClock.now
+                    let error = await #expect(throws: EtcdError.self) { try await acquire() }
+                    #expect(error?.code == .unavailable && error?.cause != nil, "\(error as Any)")
+                    #expect(((.seconds(3))...(.seconds(9))).contains(ContinuousClock.now - start))
+                }
+                // What does not wait does not wait for this either.
+                await expectError(.unavailable) { try await lock.acquireIfAvailable() }
+                let waiting = Task { (try await lock.acquire(), try await election.campaign()) }
+                try await Task.sleep(for: .seconds(3))
+                try await proxy.acceptConnections()
+                let (grant, term) = try await waiting.value
+                #expect(grant.isHeld && term.isLeader)
+                await grant.release()
+                await term.resign()
+            }
+        }
+    }
 }
