@@ -67,8 +67,8 @@ struct MirrorFollower: Sendable {
                 while let entry = try await entries.next() { content.put(entry) }
                 return (content, header)
             } catch {
-                // It was compacted meanwhile.
-                if error.code != .compacted { throw error }
+                // It was compacted meanwhile, or the store was restored from a backup that is older.
+                if error.code != .compacted && error.code != .futureRevision { throw error }
             }
         }
     }
