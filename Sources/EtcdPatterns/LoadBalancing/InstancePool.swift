@@ -2,9 +2,22 @@
 
 import EtcdKit
 
-/// The instances that a balancer knows, what it has seen of them, and whom it chooses: a value without clock and I/O.
+/// The instances that a balancer knows, what it has seen of them, and which one it chooses: a value without clock and I/O.
+///
+/// A change of one member costs the same however many there are: sums and lists are kept up to date with it, see
+/// ``InstancePool/Standing``.
 struct InstancePool: Sendable {
     typealias Instant = ContinuousClock.Instant
+
+    /// A change of what there is.
+    struct Change: Sendable {
+        /// The instance as it was; nil if there was none.
+        var old: ServiceInstance?
+        /// The instance as it is; nil if it has gone.
+        var new: ServiceInstance?
+        /// Active checks say that it is not well.
+        var failsChecks = false
+    }
 
     /// A request that is on its way to an instance.
     struct Ticket: Sendable {
@@ -14,7 +27,18 @@ struct InstancePool: Sendable {
         fileprivate let era: Int
         fileprivate let isProbe: Bool
         /// Where the member was, and is unless others have been forgotten.
-        fileprivate let index: Int
+        fileprivate let place: Int
+    }
+
+    /// One with the same ID at another address is another instance.
+    private struct Identity: Hashable {
+        let id: Key
+        let address: String
+        let port: Int
+
+        init(_ instance: ServiceInstance) {
+            (id, address, port) = (Key(instance.id), instance.address, instance.port)
+        }
     }
 
     /// How long what is known of an instance that has gone is kept.
@@ -26,16 +50,28 @@ struct InstancePool: Sendable {
     private let decay: Duration
     private var selector: any InstanceSelector
     var random: SplitMix64
-    var members: [PoolMember] = []
+    private(set) var members: [PoolMember] = []
+    private var places: [Identity: Int] = [:]
+    /// Those that have gone, in the order in which they have.
+    private var departures: ArraySlice<(identity: Identity, instant: Instant)> = []
     private var lastSerial = 0
-    /// Who is chosen from: indices of members.
-    private var candidates: [Int] = []
-    /// The candidates of the own zone, the others, and which share of the requests is for the own.
-    private var zones: (own: [Int], others: [Int], share: Double) = ([], [], 0)
-    private(set) var isPanicking = false
-    /// When the first ejection is over.
-    private var nextReturn: Instant?
+    /// Counts the intervals of the success rates.
+    private var interval = 0
     private var nextRotation: Instant
+
+    /// How many of those that are there count for what.
+    private(set) var census = Census()
+    /// Members that take requests, as far as they say.
+    private var up = PlaceList()
+    /// Members that are ejected or come back from that.
+    private(set) var outOfService = PlaceList()
+    /// Members to choose from: those of the own zone, if there is one, and the others.
+    private var near = PlaceList()
+    private var far = PlaceList()
+    /// When the first ejection is over, or earlier.
+    private var nextReturn: Instant?
+    /// What an instance is taken for of which nothing is known, in seconds, and for how many more uses.
+    private var median: (seconds: Double?, life: Int) = (nil, 0)
 
     init(
         _ policy: BalancingPolicy,
@@ -54,59 +90,98 @@ struct InstancePool: Sendable {
         nextRotation = now
     }
 
-    // MARK: Who is there
+    // MARK: Members
 
-    /// Takes over who is there; what is known of the instances stays.
-    ///
-    /// One with the same ID at another address is another instance.
-    mutating func update(_ instances: [ServiceInstance], unhealthy: Set<ServiceInstance.ID> = [], at now: Instant) {
-        var known: [Identity: Int] = [:]
-        for index in members.indices {
-            known[Identity(members[index].instance)] = index
-            members[index].departure = members[index].departure ?? now
-        }
-        var ids = Set<String>()
-        for instance in instances where ids.insert(instance.id).inserted {
-            if let index = known[Identity(instance)] {
-                members[index].update(instance)
+    /// Takes over what has changed; what is known of the instances stays.
+    mutating func apply(_ changes: [Change], at now: Instant) {
+        for change in changes {
+            if let old = change.old.map(Identity.init), old != change.new.map(Identity.init), let place = places[old] {
+                self.change(place) { $0.departure = now }
+                departures.append((old, now))
+            }
+            guard let new = change.new else { continue }
+            if let place = places[Identity(new)] {
+                self.change(place) { member in
+                    member.update(new)
+                    member.failsChecks = change.failsChecks
+                }
             } else {
                 lastSerial += 1
-                members.append(PoolMember(instance, serial: lastSerial))
+                var member = PoolMember(new, serial: lastSerial, interval: interval)
+                member.failsChecks = change.failsChecks
+                places[Identity(new)] = members.count
+                members.append(member)
+                count(Standing(), Standing(member, zone), at: members.count - 1)
             }
         }
-        for index in members.indices { members[index].failsChecks = unhealthy.contains(members[index].instance.id) }
-        members.removeAll { $0.departure.map { now - $0 > Self.memory } ?? false }
-        updateCandidates()
+        forgetDeparted(now)
+        keepLimit()
     }
 
-    private struct Identity: Hashable {
-        let id: String
-        let address: String
-        let port: Int
+    /// Changes a member, and what is kept of all.
+    mutating func change(_ place: Int, _ body: (inout PoolMember) -> Void) {
+        members[place].rotate(to: interval)
+        let before = Standing(members[place], zone)
+        body(&members[place])
+        count(before, Standing(members[place], zone), at: place)
+    }
 
-        init(_ instance: ServiceInstance) {
-            (id, address, port) = (instance.id, instance.address, instance.port)
+    private mutating func count(_ before: Standing, _ after: Standing, at place: Int) {
+        census.count(before, -1)
+        census.count(after, 1)
+        func enlist(_ list: inout PlaceList, _ isListed: (Standing) -> Bool) {
+            if isListed(before) == isListed(after) { return }
+            if isListed(after) { list.insert(place) } else { list.remove(place) }
+        }
+        enlist(&up, \.isUp)
+        enlist(&outOfService, \.isOutOfService)
+        enlist(&near) { $0.isCandidate && $0.isNear }
+        enlist(&far) { $0.isCandidate && !$0.isNear }
+        if let time = after.returnTime { nextReturn = min(time, nextReturn ?? time) }
+    }
+
+    private mutating func forgetDeparted(_ now: Instant) {
+        while let (identity, instant) = departures.first, now - instant > Self.memory {
+            departures.removeFirst()
+            guard let place = places[identity], members[place].departure == instant else { continue }
+            places[identity] = nil
+            // The last one takes its place. A member that has gone is in no list.
+            let last = members.removeLast()
+            if place == members.count { continue }
+            members[place] = last
+            places[Identity(last.instance)] = place
+            up.rename(members.count, place)
+            outOfService.rename(members.count, place)
+            near.rename(members.count, place)
+            far.rename(members.count, place)
         }
     }
 
-    /// Finds out who is chosen from, after a change of members or of their health.
-    mutating func updateCandidates() {
-        let up = members.indices.filter { members[$0].isUp }
-        keepLimit(among: up)
-        let healthy = up.count { members[$0].isHealthy }
-        isPanicking = Double(healthy) < (outliers?.panicThreshold ?? 0) * Double(up.count)
-        candidates = isPanicking ? up : up.filter { members[$0].isCandidate }
-        nextReturn = up.compactMap { members[$0].returnTime }.min()
-        guard let zone else { return }
-        let own = up.filter { members[$0].instance.zone == zone }
-        zones.own = candidates.filter { members[$0].instance.zone == zone }
-        zones.others = candidates.filter { members[$0].instance.zone != zone }
-        // As long as seven in ten are well, a zone bears its load.
-        zones.share = min(1, 1.4 * Double(zones.own.count) / Double(max(1, own.count)))
-    }
+    // MARK: Choices
+
+    /// So few are healthy that all are used.
+    var isPanicking: Bool { Double(census.healthy) < (outliers?.panicThreshold ?? 0) * Double(census.up) }
 
     /// There is somebody to choose.
-    var isAvailable: Bool { !candidates.isEmpty }
+    var isAvailable: Bool { isPanicking ? !up.isEmpty : !near.isEmpty || !far.isEmpty }
+
+    /// The members to choose from, without some; the own zone or the others, if there is a choice.
+    private mutating func candidates(without tried: [Int]) -> [Int] {
+        let lists = isPanicking ? [up] : isFarNext() ? [far, near] : [near, far]
+        for list in lists {
+            let rest = tried.isEmpty ? list.places : list.places.filter { !tried.contains($0) }
+            if !rest.isEmpty { return rest }
+        }
+        return []
+    }
+
+    /// Whether the request is for another zone.
+    private mutating func isFarNext() -> Bool {
+        if near.isEmpty || far.isEmpty { return near.isEmpty }
+        // As long as seven in ten are well, a zone bears its load.
+        let share = 1.4 * Double(near.count) / Double(max(1, census.near))
+        return share < 1 && Double.random(in: 0..<1, using: &random) >= share
+    }
 
     // MARK: Requests
 
@@ -114,77 +189,70 @@ struct InstancePool: Sendable {
     ///
     /// - Parameters:
     ///   - keyHash: The hash of the key, if there is one.
-    ///   - tried: The serial numbers of those that are not to be chosen.
+    ///   - tried: The attempts of the same request, whose instances are not to be chosen.
     ///   - now: The time.
     /// - Returns: The request, to be finished; nil if there is no instance.
-    mutating func pick(keyHash: UInt64?, excluding tried: [Int] = [], at now: Instant) -> Ticket? {
+    mutating func pick(keyHash: UInt64?, excluding tried: [Ticket] = [], at now: Instant) -> Ticket? {
         advance(to: now)
-        var choice = candidates
-        if zone != nil, !isPanicking { choice = drawZone() }
-        if !tried.isEmpty {
-            choice = candidates.filter { !tried.contains(members[$0].serial) }
-        }
-        if choice.isEmpty { return nil }
+        let candidates = candidates(without: tried.compactMap(place))
+        if candidates.isEmpty { return nil }
         let request = SelectionRequest(keyHash: keyHash, now: now)
-        let index = selector.select(from: choice, of: &members, for: request)
-        members[index].inFlight += 1
-        let isProbe = members[index].beginProbe()
-        if isProbe { updateCandidates() }
-        let member = members[index]
+        let place = selector.select(from: candidates, of: &members, for: request)
+        members[place].inFlight += 1
+        let isProbe = members[place].isProbeDue
+        if isProbe { change(place) { $0.isProbed = true } }
+        let member = members[place]
         return Ticket(
             instance: member.instance,
             serial: member.serial,
             start: now,
             era: member.era,
             isProbe: isProbe,
-            index: index
+            place: place
         )
     }
 
-    private mutating func drawZone() -> [Int] {
-        if zones.own.isEmpty { return zones.others }
-        if zones.others.isEmpty || zones.share >= 1 { return zones.own }
-        return Double.random(in: 0..<1, using: &random) < zones.share ? zones.own : zones.others
+    /// Where the member is that has got a request; nil if it was forgotten.
+    private func place(of ticket: Ticket) -> Int? {
+        let isThere = members.indices.contains(ticket.place) && members[ticket.place].serial == ticket.serial
+        guard let place = isThere ? ticket.place : places[Identity(ticket.instance)] else { return nil }
+        return members[place].serial == ticket.serial ? place : nil
     }
 
     /// Takes over how a request has ended; nil if that says nothing of the instance.
     mutating func finish(_ ticket: Ticket, _ outcome: PickedInstance.Outcome?, at now: Instant) {
         advance(to: now)
-        let isThere = members.indices.contains(ticket.index) && members[ticket.index].serial == ticket.serial
-        let place = isThere ? ticket.index : members.firstIndex { $0.serial == ticket.serial }
-        guard let index = place else { return }
-        members[index].inFlight -= 1
-        var latency = members[index].latency
-        latency.observe(
-            now - ticket.start,
-            outcome,
-            median: LatencyEstimate.median(of: members.lazy.map(\.latency)),
-            at: now,
-            decay: decay
-        )
-        members[index].latency = latency
-        if let outcome { members[index].total.count(outcome == .success) }
-        guard ticket.era == members[index].era else { return }
-        if let outcome { judge(index, outcome, at: now) }
-        if ticket.isProbe, ticket.era == members[index].era {
-            members[index].isProbed = false
-            updateCandidates()
-        }
+        guard let place = place(of: ticket) else { return }
+        members[place].inFlight -= 1
+        let isUnknown = outcome == .failure && members[place].latency.seconds == nil
+        let median = isUnknown ? medianLatency() : nil
+        members[place].latency.observe(now - ticket.start, outcome, median: median, at: now, decay: decay)
+        if let outcome { members[place].total.count(outcome == .success) }
+        guard ticket.era == members[place].era else { return }
+        if let outcome { judge(place, outcome, at: now) }
+        if ticket.isProbe, ticket.era == members[place].era { change(place) { $0.isProbed = false } }
+    }
+
+    private mutating func medianLatency() -> Double? {
+        if median.life <= 0 { median = (LatencyEstimate.median(of: members.lazy.map(\.latency)), members.count / 16) }
+        median.life -= 1
+        return median.seconds
     }
 
     /// Does what is due.
     private mutating func advance(to now: Instant) {
         guard let outliers else { return }
         if now >= nextRotation {
-            let interval = max(.milliseconds(1), outliers.interval.bounded)
-            let count = Int(min(1_000_000, (now - nextRotation) / interval)) + 1
-            for index in members.indices { members[index].rotate(count) }
-            nextRotation = now + interval
+            let length = max(.milliseconds(1), outliers.interval.bounded)
+            let count = Int(min(1_000_000, (now - nextRotation) / length)) + 1
+            interval += count
+            census.rotate(count)
+            nextRotation = now + length
         }
         guard let nextReturn, nextReturn <= now else { return }
-        for index in members.indices where members[index].returnTime.map({ $0 <= now }) ?? false {
-            members[index].change(.probing(0))
+        for place in outOfService.places where members[place].returnTime.map({ $0 <= now }) ?? false {
+            change(place) { $0.change(.probing(0)) }
         }
-        updateCandidates()
+        self.nextReturn = outOfService.places.compactMap { members[$0].returnTime }.min()
     }
 }

@@ -22,7 +22,7 @@ struct LatencyEstimate: Sendable {
     mutating func observe(
         _ latency: Duration,
         _ outcome: PickedInstance.Outcome?,
-        median: @autoclosure () -> Double?,
+        median: Double?,
         at now: ContinuousClock.Instant,
         decay: Duration
     ) {
@@ -30,7 +30,7 @@ struct LatencyEstimate: Sendable {
         switch outcome {
         case .success: observe(time, at: now, decay)
         case .failure:
-            let penalty = min(2 * (seconds ?? median() ?? 0), Self.longestPenalty / .seconds(1))
+            let penalty = min(2 * (seconds ?? median ?? 0), Self.longestPenalty / .seconds(1))
             observe(max(time, seconds ?? 0, penalty), at: now, decay)
         case nil: if let seconds { observe(max(time, seconds), at: now, decay) }
         }

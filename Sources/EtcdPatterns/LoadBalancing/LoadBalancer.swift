@@ -9,8 +9,8 @@ public import EtcdKit
 /// let answer = try await balancer.withInstance { instance in try await call(instance.address, instance.port) }
 /// ```
 ///
-/// Choosing waits for nothing and asks nobody. Who is there, a ``ServiceRegistry`` says, or any other source by
-/// ``update(_:)``. What a balancer has seen of an instance stays when the list is said anew, also for one that is gone for
+/// Choosing waits for nothing and asks nobody. The instances come from a ``ServiceRegistry``, or from any other source by
+/// ``update(_:)``: from one source at a time. What a balancer has seen of an instance stays when the list is said anew, also for one that is gone for
 /// less than five minutes; an instance is known by its ID, address and port. It gets requests while its status is `up`;
 /// when it fails, ``OutlierDetection`` leaves it out for a while.
 public final class LoadBalancer: Sendable {
@@ -19,7 +19,12 @@ public final class LoadBalancer: Sendable {
 
     private let options: LoadBalancerOptions
     private let now: @Sendable () -> ContinuousClock.Instant
+    /// What choices are made of; never held for longer than a change of a few instances takes.
     private let state: Lock<State>
+    /// The instances as they were told last, by the bytes of their ids; held while lists are compared.
+    private let listed = Lock<[Key: Listed]>([:])
+    /// Wakes all who wait for an instance.
+    private let changes = News<Void>()
     /// What keeps a balancer current that was made without a scope.
     private let following = Lock<Task<Void, Never>?>(nil)
 
@@ -28,9 +33,14 @@ public final class LoadBalancer: Sendable {
         var tokens: RetryTokens
         var retries = 0
         var deniedRetries = 0
-        var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
-        var lastWaiter = 0
         var failure: EtcdError?
+        /// What is followed.
+        var discovery: ServiceDiscovery?
+    }
+
+    private struct Listed: Equatable {
+        let instance: ServiceInstance
+        let failsChecks: Bool
     }
 
     /// A balancer without instances.
@@ -72,12 +82,21 @@ public final class LoadBalancer: Sendable {
         await following?.value
     }
 
+    /// Takes over what a discovery knows now, before it is followed.
+    func begin(with discovery: ServiceDiscovery) {
+        state.withLock { $0.discovery = discovery }
+        update(discovery.snapshot)
+    }
+
     /// Follows a discovery of its own, without keeping itself alive.
     func attach(_ discovery: ServiceDiscovery) {
         let task = Task { [weak self] in
-            var snapshots = discovery.snapshots.makeAsyncIterator()
+            var cursor = discovery.cursor
             do throws(EtcdError) {
-                while let snapshot = try await snapshots.next() { self?.update(snapshot) }
+                while true {
+                    let step = try await cursor.next()
+                    self?.update(step)
+                }
             } catch {
                 if error.code != .cancelled { self?.state.withLock { $0.failure = error } }
             }
@@ -89,20 +108,74 @@ public final class LoadBalancer: Sendable {
     /// Why the instances can no longer be followed; nil as long as they are, or where a scope or a caller does that.
     public var failure: EtcdError? { state.withLock { $0.failure } }
 
-    // MARK: Who is there
+    /// Whether the instances of a registry may be out of date; false where they come from another source.
+    ///
+    /// It is true as long as etcd was not reached since the start, when it has not been reached for some time (see
+    /// ``ServiceDiscovery/isStale``), and when there is a ``failure``.
+    public var isStale: Bool { state.withLock { $0.discovery }?.isStale ?? false }
 
-    /// Takes over who is there.
+    // MARK: The instances
+
+    /// Takes over the instances that there are.
     ///
     /// - Parameter instances: All instances of the service; of several with one ID, the first counts.
     public func update(_ instances: [ServiceInstance]) { update(instances, unhealthy: []) }
 
-    func update(_ instances: [ServiceInstance], unhealthy: Set<ServiceInstance.ID>) {
-        let now = now()
-        let waiters = state.withLock { state in
-            state.pool.update(instances, unhealthy: unhealthy, at: now)
-            return Array(state.waiters.values)
+    func update(_ instances: [ServiceInstance], unhealthy: Set<Key>) {
+        listed.withLock { listed in
+            var new: [Key: Listed] = [:]
+            var changes: [InstancePool.Change] = []
+            for instance in instances {
+                let id = Key(instance.id)
+                if new[id] != nil { continue }
+                let now = Listed(instance: instance, failsChecks: unhealthy.contains(id))
+                let old = listed.removeValue(forKey: id)
+                new[id] = now
+                if old != now { changes.append(Self.change(from: old, to: now)) }
+            }
+            for old in listed.values { changes.append(Self.change(from: old, to: nil)) }
+            listed = new
+            apply(changes)
         }
-        for waiter in waiters { waiter.yield() }
+    }
+
+    /// Takes over what has changed in a discovery.
+    func update(_ step: DiscoveryStep) {
+        if step.old == nil { return update(step.new) }
+        listed.withLock { listed in
+            var changes: [InstancePool.Change] = []
+            for (old, new) in step.differences {
+                guard let id = new?.key ?? old?.key else { continue }
+                let now = new.map { Listed(instance: $0.instance, failsChecks: !$0.isHealthy) }
+                if listed[id] != now { changes.append(Self.change(from: listed[id], to: now)) }
+                listed[id] = now
+            }
+            apply(changes)
+        }
+    }
+
+    private func update(_ snapshot: ServiceSnapshot) {
+        update(snapshot.instances, unhealthy: Set(snapshot.known.lazy.filter { !$0.isHealthy }.map(\.key)))
+    }
+
+    private static func change(from old: Listed?, to new: Listed?) -> InstancePool.Change {
+        InstancePool.Change(old: old?.instance, new: new?.instance, failsChecks: new?.failsChecks ?? false)
+    }
+
+    private func apply(_ changes: [InstancePool.Change]) {
+        let now = now()
+        state.withLock { $0.pool.apply(changes, at: now) }
+        self.changes.send(())
+    }
+
+    /// Takes over what a discovery knows, and its active checks, until it ends.
+    ///
+    /// - Parameter discovery: The discovery, which others may use too.
+    /// - Throws: ``EtcdError``: `cancelled`, or why the discovery has ended.
+    public func follow(_ discovery: ServiceDiscovery) async throws(EtcdError) {
+        begin(with: discovery)
+        var cursor = discovery.cursor
+        while true { update(try await cursor.next()) }
     }
 
     /// Takes over each list of a sequence, until it ends; after that, the last one stays.
@@ -124,16 +197,15 @@ public final class LoadBalancer: Sendable {
     }
 
     private func awaitInstance() async throws -> Bool? {
-        let (changes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        let number = state.withLock { state in
-            state.lastWaiter += 1
-            state.waiters[state.lastWaiter] = continuation
-            return state.lastWaiter
+        while !state.withLock({ $0.pool.isAvailable }) {
+            // One may also become available by time, of which nothing tells.
+            _ = try await withTimeout(.seconds(1)) {
+                for await _ in self.changes.listen() where self.state.withLock({ $0.pool.isAvailable }) { return true }
+                throw EtcdError(.cancelled, "the task was cancelled")
+            }
+            try checkCancellation()
         }
-        defer { state.withLock { $0.waiters[number] = nil } }
-        continuation.yield()
-        for await _ in changes where state.withLock({ $0.pool.isAvailable }) { return true }
-        throw EtcdError(.cancelled, "the task was cancelled")
+        return true
     }
 
     // MARK: Requests
@@ -158,7 +230,7 @@ public final class LoadBalancer: Sendable {
     ) async throws -> Result {
         let keyHash = key.map { RendezvousHash.hash($0.utf8) }
         var ticket = try begin(keyHash)
-        var tried: [Int] = []
+        var tried: [InstancePool.Ticket] = []
         while true {
             do {
                 let result = try await body(ticket.instance)
@@ -166,7 +238,7 @@ public final class LoadBalancer: Sendable {
                 return result
             } catch {
                 finish(ticket, outcome(of: error))
-                tried.append(ticket.serial)
+                tried.append(ticket)
                 guard tried.count < options.retries.maximumAttempts, !Task.isCancelled, isRetryable(error),
                     let next = retry(keyHash, tried)
                 else { throw error }
@@ -195,7 +267,7 @@ public final class LoadBalancer: Sendable {
     }
 
     /// Chooses another instance, if there is one and the budget allows it.
-    private func retry(_ keyHash: UInt64?, _ tried: [Int]) -> InstancePool.Ticket? {
+    private func retry(_ keyHash: UInt64?, _ tried: [InstancePool.Ticket]) -> InstancePool.Ticket? {
         let now = now()
         return state.withLock { state in
             if state.tokens.isEmpty {
@@ -224,22 +296,31 @@ public final class LoadBalancer: Sendable {
 
     /// What the balancer has seen of each instance.
     public var statistics: LoadBalancerStatistics {
-        state.withLock { state in
-            LoadBalancerStatistics(
-                instances: state.pool.members.filter { $0.departure == nil || $0.inFlight > 0 }.map { .init($0) },
-                isPanicking: state.pool.isPanicking,
-                retries: state.retries,
-                deniedRetries: state.deniedRetries
-            )
+        // A part at a time, so that requests do not wait for the whole.
+        let part = 256
+        var instances: [LoadBalancerStatistics.Instance] = []
+        var start = 0
+        while true {
+            let statistics = state.withLock { state -> LoadBalancerStatistics? in
+                let members = state.pool.members.dropFirst(start)
+                for member in members.prefix(part) where member.departure == nil || member.inFlight > 0 {
+                    instances.append(LoadBalancerStatistics.Instance(member))
+                }
+                if members.count > part { return nil }
+                return LoadBalancerStatistics(
+                    instances: instances,
+                    isPanicking: state.pool.isPanicking,
+                    retries: state.retries,
+                    deniedRetries: state.deniedRetries
+                )
+            }
+            if let statistics { return statistics }
+            start += part
         }
     }
 
     private var noInstance: NoInstanceAvailable {
-        let members = state.withLock { $0.pool.members.filter { $0.departure == nil } }
-        return NoInstanceAvailable(
-            service: service,
-            draining: members.count { $0.instance.status == .draining },
-            down: members.count { $0.instance.status == .down || $0.failsChecks }
-        )
+        let census = state.withLock { $0.pool.census }
+        return NoInstanceAvailable(service: service, draining: census.draining, down: census.down, isStale: isStale)
     }
 }

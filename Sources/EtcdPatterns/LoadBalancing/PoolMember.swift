@@ -4,7 +4,7 @@
 struct PoolMember: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// What becomes of a request, for the instance that had it.
+    /// Whether an instance gets requests, by how it has answered those before.
     enum Health: Sendable, Hashable {
         case healthy
         /// It would be ejected, but too many are.
@@ -29,6 +29,10 @@ struct PoolMember: Sendable {
 
         static func + (left: Self, right: Self) -> Self {
             Self(successes: left.successes + right.successes, failures: left.failures + right.failures)
+        }
+
+        static func * (tally: Self, number: Int) -> Self {
+            Self(successes: tally.successes * number, failures: tally.failures * number)
         }
     }
 
@@ -60,11 +64,14 @@ struct PoolMember: Sendable {
     /// How many ejections count for the length of the next one.
     var ejections = 0
     /// Since the last interval began, and in the one before.
-    private var current = Tally()
-    private var previous = Tally()
+    private(set) var current = Tally()
+    private(set) var previous = Tally()
+    /// Which interval that is.
+    private var interval: Int
 
-    init(_ instance: ServiceInstance, serial: Int) {
+    init(_ instance: ServiceInstance, serial: Int, interval: Int) {
         self.serial = serial
+        self.interval = interval
         self.instance = instance
         hash = RendezvousHash.hash(instance.id.utf8)
         weight = Self.bounded(instance.weight)
@@ -109,10 +116,9 @@ struct PoolMember: Sendable {
     }
 
     /// Whether the request that it gets now is the one that a probing instance may have.
-    mutating func beginProbe() -> Bool {
-        guard case .probing = health, !isProbed else { return false }
-        isProbed = true
-        return true
+    var isProbeDue: Bool {
+        if case .probing = health { return !isProbed }
+        return false
     }
 
     mutating func change(_ health: Health) {
@@ -132,10 +138,13 @@ struct PoolMember: Sendable {
         consecutiveFailures = isSuccess ? 0 : consecutiveFailures + 1
     }
 
-    /// An interval is over, or several.
-    mutating func rotate(_ intervals: Int) {
-        previous = intervals > 1 ? Tally() : current
+    /// Comes to this interval, which it may have missed the beginning of.
+    mutating func rotate(to interval: Int) {
+        let missed = interval - self.interval
+        if missed <= 0 { return }
+        self.interval = interval
+        previous = missed > 1 ? Tally() : current
         current = Tally()
-        if health == .healthy { ejections = max(0, ejections - intervals) }
+        if health == .healthy { ejections = max(0, ejections - missed) }
     }
 }

@@ -3,7 +3,10 @@
 public import EtcdKit
 
 extension ServiceRegistry {
-    /// Balances over the instances of a service while `body` runs, which starts when all that are there are known.
+    /// Balances over the instances of a service while `body` runs.
+    ///
+    /// `body` starts when all instances that are there are known, or without any after
+    /// ``DiscoveryOptions/initialWait``; see ``LoadBalancer/isStale``.
     ///
     /// ```swift
     /// try await registry.withLoadBalancer(for: "api-server") { balancer in
@@ -33,7 +36,7 @@ extension ServiceRegistry {
     ) async throws -> Result {
         try await withDiscovery(of: service, options: discovery) { discovery in
             let balancer = LoadBalancer(service, policy: policy, options: options)
-            balancer.update(discovery.snapshot)
+            balancer.begin(with: discovery)
             async let _: Void = balancer.follow(discovery)
             return try await body(balancer)
         }
@@ -49,7 +52,7 @@ extension ServiceRegistry {
     ///   - policy: How instances are chosen.
     ///   - options: Outliers, retries, zones.
     ///   - discovery: What to make of what the store says, and active checks.
-    /// - Returns: A balancer with all instances that are there.
+    /// - Returns: A balancer with all instances that are there, or without any after ``DiscoveryOptions/initialWait``.
     /// - Throws: ``EtcdError``, among its codes `invalidArgument`.
     public func loadBalancer(
         for service: String,
@@ -59,21 +62,8 @@ extension ServiceRegistry {
     ) async throws(EtcdError) -> LoadBalancer {
         let discovery = try await self.discovery(of: service, options: discovery)
         let balancer = LoadBalancer(service, policy: policy, options: options)
-        balancer.update(discovery.snapshot)
+        balancer.begin(with: discovery)
         balancer.attach(discovery)
         return balancer
-    }
-}
-
-extension LoadBalancer {
-    func update(_ snapshot: ServiceSnapshot) { update(snapshot.instances, unhealthy: snapshot.unhealthy) }
-
-    /// Takes over what a discovery knows, and its active checks, until it ends.
-    ///
-    /// - Parameter discovery: The discovery, which others may use too.
-    /// - Throws: ``EtcdError``: `cancelled`, or why the discovery has ended.
-    public func follow(_ discovery: ServiceDiscovery) async throws(EtcdError) {
-        var snapshots = discovery.snapshots.makeAsyncIterator()
-        while let snapshot = try await snapshots.next() { update(snapshot) }
     }
 }

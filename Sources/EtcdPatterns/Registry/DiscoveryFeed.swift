@@ -2,14 +2,14 @@
 
 import EtcdKit
 
-/// What is known of a service, as those who read it and those who find it out share it.
+/// What is known of a service, as its readers and those who find it out share it.
 final class DiscoveryFeed: Sendable {
     struct Content {
         fileprivate(set) var state: DiscoveryState
         /// Why there will be no more changes.
         fileprivate(set) var ending: EtcdError?
         /// The instances that are checked.
-        fileprivate var checked: Set<ServiceInstance.ID> = []
+        fileprivate var checked: Set<Key> = []
     }
 
     private let content: Lock<Content>
@@ -20,7 +20,7 @@ final class DiscoveryFeed: Sendable {
 
     func read<Result>(_ body: (Content) -> Result) -> Result { content.withLock { body($0) } }
 
-    // MARK: The side of who finds out
+    // MARK: The side that finds out
 
     func update(_ body: (inout DiscoveryState) -> Void) {
         let isNew = content.withLock { content in
@@ -37,17 +37,11 @@ final class DiscoveryFeed: Sendable {
         changes.send(())
     }
 
-    /// The instances that are to be checked from now on.
-    func takeUnchecked() -> [ServiceInstance.ID] {
-        content.withLock { content in
-            let new = content.state.snapshot.instances.map(\.id).filter { !content.checked.contains($0) }
-            content.checked.formUnion(new)
-            return new
-        }
-    }
+    /// Whether an instance is to be checked from now on, and was not before.
+    func beginChecks(of id: Key) -> Bool { content.withLock { $0.checked.insert(id).inserted } }
 
     /// The instance to check; nil if it is gone, and is not checked any more.
-    func nextToCheck(_ id: ServiceInstance.ID) -> ServiceInstance? {
+    func nextToCheck(_ id: Key) -> ServiceInstance? {
         content.withLock { content in
             let instance = content.state.instance(id)
             if instance == nil { content.checked.remove(id) }
@@ -69,8 +63,8 @@ final class DiscoveryFeed: Sendable {
         throw EtcdError(.cancelled, "the task was cancelled")
     }
 
-    /// Waits until all that was there at the beginning is known.
-    func waitForFirst() async throws(EtcdError) {
-        try await wait { $0.state.version > 0 ? () : nil }
+    /// Waits until all that was there at the beginning is known; not where a mirror was opened without its entries.
+    func waitForFirst(_ mirror: KeyMirror) async throws(EtcdError) {
+        if mirror.currentAsOf != nil { try await wait { $0.state.version > 0 ? () : nil } }
     }
 }

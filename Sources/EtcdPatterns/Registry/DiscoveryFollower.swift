@@ -6,12 +6,20 @@ import EtcdKit
 struct DiscoveryFollower: Sendable {
     let range: KeyRange
     let feed: DiscoveryFeed
+    let mirrorOptions: MirrorOptions
+    private let service: String
+    private let folder: Key
     private let check: HealthCheck?
 
     init(_ service: String, _ folder: Key, _ options: DiscoveryOptions) {
+        self.service = service
+        self.folder = folder
         range = .prefix(folder)
         feed = DiscoveryFeed(DiscoveryState(service: service, folder: folder, protection: options.massLoss))
         check = options.check
+        var mirrorOptions = MirrorOptions()
+        mirrorOptions.initialWait = options.initialWait
+        self.mirrorOptions = mirrorOptions
     }
 
     /// Goes on until the mirror has ended, or the task is cancelled.
@@ -28,14 +36,10 @@ struct DiscoveryFollower: Sendable {
     private func follow(_ mirror: KeyMirror) async {
         do throws(EtcdError) {
             for try await change in mirror.changes {
-                feed.update { state in
-                    state.apply(
-                        puts: change.puts.map(\.entry),
-                        deletions: change.deletions,
-                        at: change.revision,
-                        .now
-                    )
-                }
+                // Read outside the lock of the feed, for which readers may wait.
+                let puts = change.puts.map { RegistryEntry($0.entry, of: service, in: folder) }
+                let deletions = change.deletions.map(\.key)
+                feed.update { $0.apply(puts: puts, deletions: deletions, at: change.revision, .now) }
             }
         } catch {
             feed.end(error)
@@ -61,17 +65,16 @@ struct DiscoveryFollower: Sendable {
     /// Checks each instance in a task of its own, which ends when the instance is gone.
     private func examineAll(_ check: HealthCheck) async {
         await withDiscardingTaskGroup { group in
-            var version = 0
-            while let newest = try? await feed.wait(for: { $0.state.version == version ? nil : $0.state.version }) {
-                version = newest
-                for id in feed.takeUnchecked() {
+            var cursor = DiscoveryCursor(feed)
+            while let step = try? await cursor.next() {
+                for id in step.touched where step.new.known[id] != nil && feed.beginChecks(of: id) {
                     group.addTask { await examine(id, check) }
                 }
             }
         }
     }
 
-    private func examine(_ id: ServiceInstance.ID, _ check: HealthCheck) async {
+    private func examine(_ id: Key, _ check: HealthCheck) async {
         // The first checks of many instances are scattered.
         try? await Task.sleep(for: check.pause * Double.random(in: 0...1))
         while !Task.isCancelled, let instance = feed.nextToCheck(id) {

@@ -8,6 +8,10 @@ public struct DiscoveryOptions: Sendable {
     ///
     /// What a check finds is known in this process only.
     public var check: HealthCheck?
+    /// How long starting waits for etcd before it goes on without instances; see ``ServiceDiscovery/isStale``.
+    ///
+    /// The instances come by themselves when etcd is reached. `.zero` starts at once.
+    public var initialWait = Duration.seconds(5)
 
     /// Makes options that protect from mass losses, and check nothing.
     public init() {}

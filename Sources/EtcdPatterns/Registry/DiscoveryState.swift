@@ -3,143 +3,148 @@
 import EtcdKit
 
 /// The instances of a service as a discovery knows them: a value without a clock or a connection.
-struct DiscoveryState {
+///
+/// The cost of a change is that of the entries that have changed, however many there are.
+struct DiscoveryState: Sendable {
     private struct Suspect {
         let instance: ServiceInstance
         let end: ContinuousClock.Instant
     }
 
-    /// An instance that has vanished without a word.
-    private struct Vanishing {
-        let instance: ServiceInstance
-        let instant: ContinuousClock.Instant
-        /// How many instances there were before.
-        let count: Int
-    }
-
-    /// How many departures are remembered, for those who are slow to ask.
-    private static let memory = 1000
-
     private let folder: Key
-    private let protection: MassLossProtection?
-    private var registered: [ServiceInstance.ID: ServiceInstance] = [:]
-    private var suspects: [ServiceInstance.ID: Suspect] = [:]
-    private var vanished: [Vanishing] = []
-    private var problems: [Key: RegistryProblem] = [:]
-    private var health: [ServiceInstance.ID: Health] = [:]
-    /// Counts the snapshots; 0 before anything is known.
-    private(set) var version = 0
+    private var registered: [Key: ServiceInstance] = [:]
+    private var suspects: [Key: Suspect] = [:]
+    private var losses: MassLosses?
+    private var health: [Key: Health] = [:]
+    /// When the first suspect is given up, or earlier.
+    private var nextEnd: ContinuousClock.Instant?
+    private var log = ChangeLog()
     /// What is known, for everybody.
     private(set) var snapshot: ServiceSnapshot
 
     init(service: String, folder: Key, protection: MassLossProtection?) {
         self.folder = folder
-        self.protection = protection
-        snapshot = ServiceSnapshot(service: service, revision: 0)
+        losses = protection.map(MassLosses.init)
+        snapshot = ServiceSnapshot(service: service)
     }
+
+    /// Counts the snapshots; 0 before anything is known.
+    var version: Int { snapshot.version }
 
     // MARK: The store
 
     /// Applies what has changed in the store up to `revision`.
     mutating func apply(
-        puts: [KeyValue],
-        deletions: [KeyValue],
+        puts: [RegistryEntry],
+        deletions: [Key],
         at revision: Revision,
         _ now: ContinuousClock.Instant
     ) {
         let count = registered.count
-        for entry in deletions { remove(entry.key, of: count, now) }
-        for entry in puts { put(entry, of: count, now) }
-        suspectVictims(now)
-        snapshot.revision = revision
-        compose()
-    }
-
-    /// The instance that an entry is of; every key below the service is one, also for Go's resolver.
-    private func id(of key: Key) -> ServiceInstance.ID {
-        String(decoding: key.bytes.dropFirst(folder.bytes.count), as: UTF8.self)
-    }
-
-    private mutating func put(_ entry: KeyValue, of count: Int, _ now: ContinuousClock.Instant) {
-        let id = id(of: entry.key)
-        do throws(RegistryProblem) {
-            let record = try ServiceRecord(entry.value, under: entry.key, service: snapshot.service, id: id)
-            problems[entry.key] = nil
-            if instance(id)?.endpoint != record.instance.endpoint { health[id] = nil }
-            registered[id] = record.instance
-            suspects[id] = nil
-        } catch {
-            remove(entry.key, of: count, now)
-            problems[entry.key] = error
+        change { state, draft in
+            draft.revision = revision
+            for key in deletions { state.remove(key, of: count, now, &draft) }
+            for entry in puts { state.put(entry, of: count, now, &draft) }
+            state.suspectVictims(now, &draft)
         }
     }
 
-    private mutating func remove(_ key: Key, of count: Int, _ now: ContinuousClock.Instant) {
-        problems[key] = nil
-        guard let instance = registered.removeValue(forKey: id(of: key)) else { return }
-        if instance.status == .draining { return forget(instance.id, .deregistered) }
-        vanished.append(Vanishing(instance: instance, instant: now, count: count))
-        forget(instance.id, .expired)
+    private mutating func put(
+        _ entry: RegistryEntry,
+        of count: Int,
+        _ now: ContinuousClock.Instant,
+        _ draft: inout ServiceSnapshot.Draft
+    ) {
+        switch entry.content {
+        case .success(let new):
+            let id = id(of: entry.key)
+            draft.problems.remove(entry.key)
+            if instance(id)?.endpoint != new.endpoint { health[id] = nil }
+            registered[id] = new
+            suspects[id] = nil
+            losses?.forget(id)
+            draft.touch(id)
+        case .failure(let problem):
+            remove(entry.key, of: count, now, &draft)
+            draft.problems.put(problem)
+        }
     }
 
-    private mutating func forget(_ id: ServiceInstance.ID, _ reason: ServiceEvent.Departure) {
-        snapshot.departures.append(ServiceSnapshot.Departure(id: id, reason: reason))
-        if snapshot.departures.count > Self.memory { snapshot.departures.removeFirst(Self.memory / 2) }
+    private mutating func remove(
+        _ key: Key,
+        of count: Int,
+        _ now: ContinuousClock.Instant,
+        _ draft: inout ServiceSnapshot.Draft
+    ) {
+        draft.problems.remove(key)
+        let id = id(of: key)
+        guard let instance = registered.removeValue(forKey: id) else { return }
+        if instance.status == .draining { return draft.touch(id, .deregistered) }
+        losses?.note(id, instance, of: count, now)
+        draft.touch(id, .expired)
     }
+
+    private func id(of key: Key) -> Key { RegistryEntry.id(of: key, in: folder) }
 
     // MARK: Mass losses
 
-    /// Keeps those that have vanished lately, if they are many and nobody has come in their place.
-    private mutating func suspectVictims(_ now: ContinuousClock.Instant) {
-        guard let protection else {
-            vanished = []
-            return
-        }
-        vanished.removeAll { $0.instant + protection.window.bounded < now || registered[$0.instance.id] != nil }
-        guard let first = vanished.first, vanished.count >= protection.minimum,
-            Double(registered.count) < Double(first.count) * (1 - protection.share)
-        else { return }
-        for victim in vanished where suspects[victim.instance.id] == nil {
-            suspects[victim.instance.id] = Suspect(instance: victim.instance, end: now + protection.grace.bounded)
+    private mutating func suspectVictims(_ now: ContinuousClock.Instant, _ draft: inout ServiceSnapshot.Draft) {
+        guard let victims = losses?.takeVictims(leaving: registered.count, now), let losses else { return }
+        for (id, instance) in victims where suspects[id] == nil {
+            let end = now + losses.grace
+            suspects[id] = Suspect(instance: instance, end: end)
+            nextEnd = min(end, nextEnd ?? end)
+            draft.touch(id)
         }
     }
 
-    /// When ``expire(_:)`` has something to do.
-    var nextExpiry: ContinuousClock.Instant? { suspects.values.map(\.end).min() }
+    /// When ``expire(_:)`` has something to do, or earlier.
+    var nextExpiry: ContinuousClock.Instant? { suspects.isEmpty ? nil : nextEnd }
 
     /// Gives up the suspects whose time is over.
     mutating func expire(_ now: ContinuousClock.Instant) {
-        for (id, suspect) in suspects where suspect.end <= now {
+        let ended = suspects.filter { $0.value.end <= now }.map(\.key)
+        for id in ended {
             suspects[id] = nil
-            vanished.removeAll { $0.instance.id == id }
-            forget(id, .expired)
+            losses?.forget(id)
         }
-        compose()
+        nextEnd = suspects.values.map(\.end).min()
+        if ended.isEmpty { return }
+        change { _, draft in for id in ended { draft.touch(id, .expired) } }
     }
 
     // MARK: Checks
 
     /// The instance to check, or nil if it is not there any more.
-    func instance(_ id: ServiceInstance.ID) -> ServiceInstance? { registered[id] ?? suspects[id]?.instance }
+    func instance(_ id: Key) -> ServiceInstance? { registered[id] ?? suspects[id]?.instance }
 
     /// Notes what a check of `instance` has shown, unless it is another by now.
     mutating func note(_ passed: Bool, of instance: ServiceInstance, _ check: HealthCheck) {
-        guard self.instance(instance.id)?.endpoint == instance.endpoint else { return }
-        var known = health[instance.id] ?? Health()
-        let hasChanged = known.note(passed, check)
-        health[instance.id] = known
-        if hasChanged { compose() }
+        let id = Key(instance.id)
+        guard self.instance(id)?.endpoint == instance.endpoint else { return }
+        let hasChanged = health[id, default: Health()].note(passed, check)
+        if hasChanged { change { _, draft in draft.touch(id) } }
     }
 
     // MARK: The snapshot
 
-    private mutating func compose() {
-        let all = registered.merging(suspects.mapValues(\.instance)) { registered, _ in registered }
-        snapshot.instances = all.values.sorted { $0.id < $1.id }
-        snapshot.suspects = Set(suspects.keys)
-        health = health.filter { all[$0.key] != nil }
-        snapshot.unhealthy = Set(health.filter { !$0.value.isHealthy }.keys)
-        snapshot.problems = problems.values.sorted { $0.key < $1.key }
-        version += 1
+    /// What is different from `old`, for a follower that has it.
+    func step(from old: ServiceSnapshot?) -> DiscoveryStep { DiscoveryStep(from: old, to: snapshot, log) }
+
+    /// Makes the next snapshot.
+    private mutating func change(_ body: (inout DiscoveryState, inout ServiceSnapshot.Draft) -> Void) {
+        var draft = ServiceSnapshot.Draft(snapshot)
+        // Gives up the other reference to what is changed, which would else be copied.
+        snapshot = ServiceSnapshot(service: snapshot.service)
+        body(&self, &draft)
+        for change in draft.changes {
+            let id = change.id
+            let known = instance(id)
+            if known == nil { health[id] = nil }
+            let isHealthy = health[id]?.isHealthy ?? true
+            draft.set(id, known.map { KnownInstance(id, $0, isSuspect: registered[id] == nil, isHealthy: isHealthy) })
+            log.append(change)
+        }
+        snapshot = ServiceSnapshot(draft, logged: log.end)
     }
 }

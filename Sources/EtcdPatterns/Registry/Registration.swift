@@ -20,49 +20,52 @@ public final class Registration: Sendable {
 
     deinit { running.cancel() }
 
-    /// Lasts until the registration has ended.
+    /// Lasts until another has registered as the same instance.
     var tenure: Tenure { registrar.tenure }
 
     // MARK: How it stands
 
     /// The instance as it is described; what the registration's own check makes of its status is not in it.
-    public var instance: ServiceInstance { registrar.instance }
+    public var instance: ServiceInstance { registrar.wish.instance }
 
-    /// How the registration stands; nil before the first attempt has an outcome.
-    public var state: RegistrationState? { registrar.states.newest }
+    /// How the registration stands.
+    public var state: RegistrationState { registrar.states.newest ?? .pending(nil) }
 
     /// The newest state, and those that follow.
     ///
-    /// Who is slow gets the newest only. The sequence ends when the registration has.
+    /// A slow consumer gets the newest only. The sequence ends when the registration has.
     public var states: AsyncStream<RegistrationState> { registrar.states.listen() }
 
     // MARK: Changes
 
     /// Changes what the instance says of itself, and waits until others can see it.
     ///
-    /// When it throws `cancelled`, the change is still made as soon as there is a way to etcd; when etcd refuses it, all
-    /// stays as it was.
+    /// Changes that are made at the same time come one after the other. When it throws `cancelled`, the change is still
+    /// made as soon as there is a way to etcd, if it was this one's turn; when etcd refuses it, all stays as it was.
     ///
-    /// - Parameter change: Changes the instance; its service and its id stay.
+    /// - Parameter change: Changes the instance; its service and its id stay. It is called again when what it has changed
+    ///   was refused because of a change before.
     /// - Throws: What `change` throws; ``CoordinationLoss`` when the registration has ended; ``EtcdError``, among its
     ///   codes `invalidArgument`, `requestTooLarge` and `cancelled`.
     public func update(_ change: (inout ServiceInstance) throws -> Void) async throws {
+        let wish = registrar.wish
+        try await wish.takeTurn()
+        defer { wish.endTurn() }
         while true {
-            if let loss = tenure.loss { throw loss }
+            if let loss = wish.ending { throw loss }
             let old = instance
             var new = old
             try change(&new)
             try new.validate()
-            if new.service != old.service || new.id != old.id {
+            if Key(new.service) != Key(old.service) || Key(new.id) != Key(old.id) {
                 throw EtcdError(.invalidArgument, "\(old.id) of \(old.service) cannot become another instance")
             }
-            // Another may have changed it at the same time.
-            guard let version = registrar.change(old, to: new) else { continue }
+            // A change that was refused may have been undone at the same time.
+            guard let pending = wish.change(old, to: new) else { continue }
             do {
-                return try await registrar.waitUntilPublished(version)
-            } catch let error as EtcdError where error.code != .cancelled {
-                _ = registrar.change(new, to: old)
-                throw error
+                return try await pending.wait()
+            } catch let error as EtcdError where pending.isOnOpenGround && error.code != .cancelled {
+                continue
             }
         }
     }
@@ -71,21 +74,27 @@ public final class Registration: Sendable {
 
     /// Takes the instance out of the store.
     ///
-    /// An entry that another process has put since is left alone. It goes on also when the caller's task is cancelled,
-    /// and is bounded by twice the time to live; what could not be deleted ends with the lease. Deregistering twice does
-    /// nothing.
-    public func deregister() async {
-        let task = leaving.withLock { task in
-            if let task { return task }
-            let new = Task { [registrar, running] in
+    /// An entry that another process has put since is left alone. It goes on also when the caller's task is cancelled. When
+    /// `timeout` is over, it goes on in the background, for no longer than the time to live; what could not be deleted ends
+    /// with the lease, as it does where the lease is lost already. Deregistering twice does nothing.
+    ///
+    /// - Parameter timeout: How long to wait for it.
+    public func deregister(timeout: Duration = .seconds(5)) async {
+        leaving.withLock { task in
+            guard task == nil else { return }
+            task = Task { [registrar, running] in
                 running.cancel()
                 await running.value
                 await registrar.leave()
             }
-            task = new
-            return new
         }
-        await task.value
+        await shielded { [registrar] in
+            // The states end with the registration. Nothing is thrown, since this task is not cancelled.
+            _ = try? await withTimeout(timeout.bounded) {
+                for await _ in registrar.states.listen() {}
+                return true
+            }
+        }
     }
 
     /// Leaves without a failed request: says that it is draining, gives others time to hear of it, deregisters, and waits
@@ -95,23 +104,23 @@ public final class Registration: Sendable {
     ///
     /// - Parameters:
     ///   - propagation: How long others have to hear of it before it is gone.
-    ///   - timeout: How long all of it may take, but for the deregistration.
+    ///   - timeout: How long all of it may take; the deregistration has a second of its own where no time is left.
     ///   - inFlight: Returns when the requests that were taken are answered; it is cancelled when time is up.
     /// - Throws: What `inFlight` throws; ``EtcdError`` with the code `deadlineExceeded` when requests were left, or
     ///   `cancelled`.
     public func drain(
         propagation: Duration = .seconds(5),
-        timeout: Duration = .seconds(30),
+        timeout: Duration = .seconds(20),
         _ inFlight: @escaping @Sendable () async throws -> Void = {}
     ) async throws {
         let deadline = ContinuousClock.now + timeout.bounded
-        // Who is not heard has nobody to wait for.
+        // An instance that is not heard has nobody to wait for.
         let isKnown = try? await withTimeout(min(max(propagation, .seconds(1)), timeout).bounded) {
             try await self.update { $0.status = .draining }
             return true
         }
         if isKnown == true { try? await Task.sleep(for: min(propagation, deadline - .now).bounded) }
-        await deregister()
+        await deregister(timeout: max(.seconds(1), min(.seconds(5), deadline - .now)))
         let isDone: Bool? = try await withTimeout(max(.zero, deadline - .now)) {
             try await inFlight()
             return true

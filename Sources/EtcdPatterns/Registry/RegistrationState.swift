@@ -4,9 +4,14 @@ public import EtcdKit
 
 /// How a registration stands; see ``Registration/states``.
 public enum RegistrationState: Sendable {
+    /// The instance is not in the store yet: it is tried again and again.
+    ///
+    /// The error says what has failed last; nil if nothing has yet. A registration is in this state while etcd cannot be
+    /// reached from the start.
+    case pending((any Error)?)
     /// The instance is in the store as it is described, since this revision.
     case registered(at: Revision)
-    /// The instance may not be in the store, or not as it is described: it is tried again and again.
+    /// The instance was in the store, and may not be there now, or not as it is described: it is tried again and again.
     ///
     /// The error says why: a ``CoordinationLoss`` when the lease was lost, or an ``EtcdError``.
     case degraded(any Error)
@@ -18,7 +23,7 @@ public enum RegistrationState: Sendable {
     /// The registration has not ended.
     var isLasting: Bool {
         switch self {
-        case .registered, .degraded: true
+        case .pending, .registered, .degraded: true
         case .superseded, .deregistered: false
         }
     }

@@ -5,7 +5,7 @@ public import EtcdKit
 /// The instances of a service as they come and go; see ``ServiceRegistry/withDiscovery(of:options:_:)``.
 ///
 /// What is known goes on through broken connections, compactions, and a store that is restored: it is then listed anew,
-/// and who follows gets what is different. An entry that is no instance is left out, and stands in
+/// and those who follow get what is different. An entry that is no instance is left out, and stands in
 /// ``ServiceSnapshot/problems``.
 public final class ServiceDiscovery: Sendable {
     private let follower: DiscoveryFollower
@@ -42,6 +42,10 @@ public final class ServiceDiscovery: Sendable {
     /// How long ago it was last made sure that the snapshot is current; nil if it never was.
     public var staleness: Duration? { mirror.staleness }
 
+    /// Whether the snapshot may be out of date: etcd was not reached since the start, or not for some time (three times
+    /// ``MirrorOptions/checkInterval``), or the discovery has ended.
+    public var isStale: Bool { mirror.isStale }
+
     /// Waits until enough instances take requests.
     ///
     /// - Parameter minimum: How many instances there must be in ``ServiceSnapshot/available``.
@@ -50,8 +54,7 @@ public final class ServiceDiscovery: Sendable {
     @discardableResult
     public func waitUntil(minimum: Int) async throws(EtcdError) -> ServiceSnapshot {
         try await follower.feed.wait { content in
-            let snapshot = content.state.snapshot
-            return snapshot.available.count >= minimum ? snapshot : nil
+            content.state.snapshot.availableCount >= minimum ? content.state.snapshot : nil
         }
     }
 
@@ -64,8 +67,11 @@ public final class ServiceDiscovery: Sendable {
 
     /// The instances that are there as ``ServiceEvent/added(_:)``, and then all that is different.
     ///
-    /// Who applies them one after the other has the instances. Those that are gone come first, and what is as before is
+    /// A reader that applies them one after the other has the instances. Those that are gone come first, and what is as before is
     /// silent, also after the connection was lost or history compacted. Each iteration has its own; a slow consumer gets
     /// the difference to what it has seen.
-    public var events: ServiceEvents { ServiceEvents(snapshots: snapshots) }
+    public var events: ServiceEvents { ServiceEvents(feed: follower.feed) }
+
+    /// The differences from one snapshot to the next.
+    var cursor: DiscoveryCursor { DiscoveryCursor(follower.feed) }
 }

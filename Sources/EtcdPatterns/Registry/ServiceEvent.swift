@@ -32,32 +32,3 @@ public enum ServiceEvent: Sendable, Hashable {
         }
     }
 }
-
-extension ServiceSnapshot {
-    /// What leads from `old`, or from nothing, to this: who is gone first, and nobody who is as before.
-    func events(since old: ServiceSnapshot?) -> [ServiceEvent] {
-        let before = Dictionary((old?.instances ?? []).map { ($0.id, $0) }) { first, _ in first }
-        let now = Set(instances.map(\.id))
-        let reasons = Dictionary(departures.map { ($0.id, $0.reason) }) { _, last in last }
-        var events: [ServiceEvent] = []
-        for instance in old?.instances ?? [] where !now.contains(instance.id) {
-            let reason = instance.status == .draining ? .deregistered : reasons[instance.id] ?? .expired
-            events.append(.removed(instance, reason))
-        }
-        for instance in instances {
-            let previous = before[instance.id]
-            if let previous {
-                if previous != instance { events.append(.updated(instance, previous: previous)) }
-            } else {
-                events.append(.added(instance))
-            }
-            let (wasSuspect, isSuspect) = (old?.suspects.contains(instance.id) ?? false, suspects.contains(instance.id))
-            if isSuspect && !(wasSuspect && previous != nil) { events.append(.suspected(instance)) }
-            if wasSuspect && !isSuspect && previous != nil { events.append(.confirmed(instance)) }
-            let wasHealthy = previous == nil || old?.unhealthy.contains(instance.id) != true
-            let isHealthy = !unhealthy.contains(instance.id)
-            if wasHealthy != isHealthy { events.append(.healthChanged(instance, isHealthy: isHealthy)) }
-        }
-        return events
-    }
-}

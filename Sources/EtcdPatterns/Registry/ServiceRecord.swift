@@ -13,9 +13,9 @@ struct ServiceRecord: Sendable, Hashable {
     struct Author: Sendable, Hashable, Comparable {
         /// Higher than those that were there before; milliseconds since 1970 where there were none.
         var generation: Int64
-        let nonce: String
+        private(set) var nonce: String
 
-        /// What JSON can say exactly.
+        /// What JSON can say exactly in every language.
         private static let generations: Range<Int64> = 0..<(1 << 53)
 
         static func < (left: Self, right: Self) -> Bool {
@@ -38,7 +38,13 @@ struct ServiceRecord: Sendable, Hashable {
 
         /// Comes after `other`.
         mutating func supersede(_ other: Author?) {
-            if let other, other.generation >= generation { generation = other.generation + 1 }
+            guard let other, other.generation >= generation else { return }
+            if Self.generations.contains(other.generation + 1) {
+                generation = other.generation + 1
+            } else {
+                // There is no higher one; a text that begins like another one, and is longer, comes after it.
+                (generation, nonce) = (other.generation, other.nonce + nonce)
+            }
         }
     }
 

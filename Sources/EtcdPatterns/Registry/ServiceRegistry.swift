@@ -17,8 +17,11 @@ public struct ServiceRegistry: Sendable {
     /// What the keys of all instances begin with, before a slash.
     public let prefix: Key
     private let client: EtcdClient
+    private let look: SharedLook
 
     /// A registry.
+    ///
+    /// Registrations of one registry, and of its copies, look together for whether their entries are still there.
     ///
     /// - Parameters:
     ///   - client: The way to the cluster.
@@ -28,6 +31,7 @@ public struct ServiceRegistry: Sendable {
         try prefix.checkName(of: "registry")
         self.client = client
         self.prefix = prefix
+        look = SharedLook(client)
     }
 
     private func folder(of service: String) throws(EtcdError) -> Key {
@@ -47,17 +51,24 @@ public struct ServiceRegistry: Sendable {
     ///   - instance: The instance.
     ///   - timeToLive: How long it is still there when its process has died, in whole seconds (rounded up).
     ///   - check: How the process checks itself: while that fails, the status is `down` for all others.
+    ///   - initialWait: How long to wait for etcd before `body` starts without being seen by others.
     ///   - body: Serves.
     /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws, or what ``register(_:timeToLive:check:)`` does.
+    /// - Throws: What `body` throws, or what ``register(_:timeToLive:check:initialWait:)`` does.
     @discardableResult
     public func withRegistration<Result: Sendable>(
         of instance: ServiceInstance,
         timeToLive: Duration = .seconds(10),
         check: HealthCheck? = nil,
+        initialWait: Duration = .seconds(5),
         _ body: @escaping @Sendable (Registration) async throws -> Result
     ) async throws -> Result {
-        let registration = try await register(instance, timeToLive: timeToLive, check: check)
+        let registration = try await register(
+            instance,
+            timeToLive: timeToLive,
+            check: check,
+            initialWait: initialWait
+        )
         do {
             let result = try await registration.whileRegistered(body)
             await registration.deregister()
@@ -68,39 +79,37 @@ public struct ServiceRegistry: Sendable {
         }
     }
 
-    /// Registers an instance, and keeps it registered until ``Registration/deregister()``.
+    /// Registers an instance, and keeps it registered until ``Registration/deregister(timeout:)``.
     ///
-    /// It takes the place of one with the same service and id, which hears of it. As long as etcd cannot be reached, it
-    /// waits; cancel the task to give up.
+    /// It takes the place of one with the same service and id, which hears of it. If etcd cannot be reached within
+    /// `initialWait`, the registration is returned in the state ``RegistrationState/pending(_:)``, and others see the
+    /// instance by themselves as soon as etcd is reached.
     ///
     /// - Parameters:
     ///   - instance: The instance.
     ///   - timeToLive: How long it is still there when its process has died, in whole seconds (rounded up).
     ///   - check: How the process checks itself: while that fails, the status is `down` for all others.
-    /// - Returns: The registration, which others can see by now.
+    ///   - initialWait: How long to wait until others can see the instance; `.zero` returns at once.
+    /// - Returns: The registration; ``Registration/state`` says whether others can see it by now.
     /// - Throws: ``EtcdError``, among its codes `invalidArgument`, `permissionDenied` and `cancelled`; ``CoordinationLoss``
     ///   when another has registered as the same instance at the same time.
     public func register(
         _ instance: ServiceInstance,
         timeToLive: Duration = .seconds(10),
-        check: HealthCheck? = nil
+        check: HealthCheck? = nil,
+        initialWait: Duration = .seconds(5)
     ) async throws -> Registration {
         try instance.validate()
         let key = try folder(of: instance.service) + Key(instance.id)
-        let registration = Registration(Registrar(instance, client, key, timeToLive, check))
-        for await state in registration.states {
-            switch state {
-            case .registered: return registration
-            case .degraded(let error as EtcdError) where !error.mayPass:
-                await registration.deregister()
-                throw error
-            case .degraded: continue
-            case .superseded: throw CoordinationLoss(.superseded)
-            case .deregistered: throw CoordinationLoss(.released)
-            }
+        let registration = Registration(Registrar(instance, client, key, timeToLive, check, look))
+        do {
+            _ = try await withTimeout(initialWait.bounded) { try await registration.awaitFirstOutcome() }
+            try checkCancellation()
+            return registration
+        } catch {
+            await registration.deregister()
+            throw error
         }
-        await registration.deregister()
-        throw EtcdError(.cancelled, "the task was cancelled")
     }
 
     // MARK: Discovering
@@ -114,11 +123,15 @@ public struct ServiceRegistry: Sendable {
         let folder = try folder(of: service)
         let response = try await client.range(.prefix(folder))
         var state = DiscoveryState(service: service, folder: folder, protection: nil)
-        state.apply(puts: response.entries, deletions: [], at: response.header.revision, .now)
+        let entries = response.entries.map { RegistryEntry($0, of: service, in: folder) }
+        state.apply(puts: entries, deletions: [], at: response.header.revision, .now)
         return state.snapshot
     }
 
-    /// Follows the instances of a service while `body` runs, which starts when all that are there are known.
+    /// Follows the instances of a service while `body` runs.
+    ///
+    /// `body` starts when all instances that are there are known, or without any after ``DiscoveryOptions/initialWait``; see
+    /// ``ServiceDiscovery/isStale``.
     ///
     /// When that cannot go on (the user may not read the keys any more, or the client is closed), the task of `body` is
     /// cancelled, and once `body` has ended, the reason is thrown. `body` runs in a child task, because only that can be
@@ -137,9 +150,9 @@ public struct ServiceRegistry: Sendable {
         _ body: @escaping @Sendable (ServiceDiscovery) async throws -> Result
     ) async throws -> Result {
         let follower = DiscoveryFollower(service, try folder(of: service), options)
-        return try await client.withMirror(of: follower.range) { mirror in
+        return try await client.withMirror(of: follower.range, options: follower.mirrorOptions) { mirror in
             async let _ = follower.run(mirror)
-            try await follower.feed.waitForFirst()
+            try await follower.feed.waitForFirst(mirror)
             return try await body(ServiceDiscovery(follower, mirror))
         }
     }
@@ -151,16 +164,16 @@ public struct ServiceRegistry: Sendable {
     /// - Parameters:
     ///   - service: The name of the service.
     ///   - options: What to make of what is seen.
-    /// - Returns: What is known, with all instances that are there.
+    /// - Returns: What is known: all instances that are there, or none after ``DiscoveryOptions/initialWait``.
     /// - Throws: ``EtcdError``, among its codes `invalidArgument`.
     public func discovery(
         of service: String,
         options: DiscoveryOptions = DiscoveryOptions()
     ) async throws(EtcdError) -> ServiceDiscovery {
         let follower = DiscoveryFollower(service, try folder(of: service), options)
-        let mirror = try await client.mirror(of: follower.range)
+        let mirror = try await client.mirror(of: follower.range, options: follower.mirrorOptions)
         let discovery = ServiceDiscovery(follower, mirror, following: Task { await follower.run(mirror) })
-        try await follower.feed.waitForFirst()
+        try await follower.feed.waitForFirst(mirror)
         return discovery
     }
 }
@@ -170,6 +183,21 @@ extension Registration {
         _ body: @escaping @Sendable (Registration) async throws -> Result
     ) async throws -> Result {
         try await tenure.whileHeld { try await body(self) }
+    }
+
+    /// Waits until others can see the instance, or that cannot be.
+    fileprivate func awaitFirstOutcome() async throws -> Bool? {
+        for await state in states {
+            switch state {
+            case .registered: return true
+            case .pending(let error as EtcdError) where !error.mayPass: throw error
+            case .degraded(let error as EtcdError) where !error.mayPass: throw error
+            case .pending, .degraded: continue
+            case .superseded: throw CoordinationLoss(.superseded)
+            case .deregistered: throw CoordinationLoss(.released)
+            }
+        }
+        throw EtcdError(.cancelled, "the task was cancelled")
     }
 }
 

@@ -11,7 +11,7 @@ public struct ServiceSnapshots: AsyncSequence, Sendable {
 
     let feed: DiscoveryFeed
 
-    /// Starts an iteration, whose first snapshot is the one that there is.
+    /// Starts an iteration, whose first snapshot is the one that there is, or the first one if nothing is known yet.
     public func makeAsyncIterator() -> Iterator { Iterator(feed: feed) }
 
     /// An iteration over the snapshots.
@@ -52,18 +52,17 @@ public struct ServiceEvents: AsyncSequence, Sendable {
     /// What an iteration throws.
     public typealias Failure = EtcdError
 
-    let snapshots: ServiceSnapshots
+    let feed: DiscoveryFeed
 
     /// Starts an iteration, whose first events are the instances that there are.
-    public func makeAsyncIterator() -> Iterator { Iterator(snapshots: snapshots.makeAsyncIterator()) }
+    public func makeAsyncIterator() -> Iterator { Iterator(cursor: DiscoveryCursor(feed)) }
 
     /// An iteration over the events.
     public struct Iterator: AsyncIteratorProtocol {
-        private var snapshots: ServiceSnapshots.Iterator
-        private var seen: ServiceSnapshot?
+        private var cursor: DiscoveryCursor
         private var pending: ArraySlice<ServiceEvent> = []
 
-        fileprivate init(snapshots: ServiceSnapshots.Iterator) { self.snapshots = snapshots }
+        fileprivate init(cursor: DiscoveryCursor) { self.cursor = cursor }
 
         /// The next event.
         ///
@@ -81,9 +80,7 @@ public struct ServiceEvents: AsyncSequence, Sendable {
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> ServiceEvent? {
             while true {
                 if let event = pending.popFirst() { return event }
-                guard let snapshot = try await snapshots.next(isolation: actor) else { return nil }
-                pending = snapshot.events(since: seen)[...]
-                seen = snapshot
+                pending = try await cursor.next().events[...]
             }
         }
     }

@@ -32,6 +32,7 @@ extension Snippets {
     static func registrationStates(_ registration: Registration) async {
         for await state in registration.states {
             switch state {
+            case .pending(let cause): print("not visible yet:", cause.map { "\($0)" } ?? "nothing has failed")
             case .registered(let revision): print("visible since revision", revision)
             case .degraded(let cause): print("perhaps invisible:", cause)
             case .superseded(let successor): print("replaced by the one at", successor.endpoint)

@@ -52,6 +52,42 @@ struct LoadBalancerTests {
         try await balancer.waitUntilAvailable()
     }
 
+    @Test("one that becomes available by time is noticed, too")
+    func availableInTime() async throws {
+        var options = LoadBalancerOptions()
+        options.outliers?.panicThreshold = 0
+        options.outliers?.maximumEjectedShare = 1
+        options.outliers?.consecutiveFailures = 1
+        options.outliers?.baseEjection = .milliseconds(300)
+        let balancer = LoadBalancer("api", options: options)
+        balancer.update(instances(2), unhealthy: ["i0"])
+        // One always stays, so this one is not ejected; the control.
+        for _ in 0..<3 { try balancer.pick().finish(.failure) }
+        balancer.update(instances(3), unhealthy: ["i0"])
+        try await eventually("it is ejected") {
+            (try? balancer.pick())?.finish(.failure)
+            return balancer.statistics.instances.contains { $0.health == .ejected }
+        }
+        balancer.update(instances(3), unhealthy: ["i0", "i2", "i1"])
+        #expect(throws: NoInstanceAvailable.self) { try balancer.pick() }
+        let waiter = Task { try await balancer.waitUntilAvailable(timeout: .seconds(60)) }
+        balancer.update(instances(3), unhealthy: ["i0", "i2"])
+        try await waiter.value
+    }
+
+    @Test("instances whose ids look alike, but are written with other bytes, are two")
+    func likeIDs() throws {
+        let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}")
+        try #require(composed == decomposed, "the control: they are equal as texts")
+        let balancer = LoadBalancer("api")
+        balancer.update([instance(composed), instance(decomposed)])
+        #expect(balancer.statistics.instances.count == 2)
+        let picked = try (0..<2).map { _ in Key(try balancer.pick().instance.id) }
+        #expect(Set(picked) == [Key(composed), Key(decomposed)])
+        balancer.update([instance(decomposed)])
+        #expect(balancer.statistics.instances.filter { !$0.isGone }.map { Key($0.id) } == [Key(decomposed)])
+    }
+
     @Test("a sequence of lists is followed to its end")
     func following() async throws {
         let balancer = LoadBalancer("api")

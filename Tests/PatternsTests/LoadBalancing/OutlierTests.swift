@@ -235,4 +235,22 @@ struct OutlierTests {
         virtual.balancer.update(instances(4), unhealthy: ["i0", "i1", "i2"])
         #expect(try virtual.counts(100) { try virtual.balancer.pick().instance.id }.count == 4)
     }
+
+    @Test("an instance that fails active checks counts for the limit of ejections", arguments: [0, 1, 2])
+    func activeChecksAndLimit(ill: Int) throws {
+        let virtual = VirtualBalancer(.roundRobin, []) { $0.outliers?.panicThreshold = 0 }
+        virtual.balancer.update(instances(4), unhealthy: Set((0..<ill).map { Key("i\($0)") }))
+        // Two of four may be out of use in all.
+        for _ in 0..<60 { try virtual.request(succeeds: { _ in false }) }
+        #expect(virtual.balancer.statistics.instances.count { $0.health == .unhealthy } == ill)
+        #expect(virtual.balancer.statistics.instances.count { $0.health == .ejected } == 2 - ill)
+        #expect(virtual.balancer.statistics.instances.count { $0.health == .failing } == 2)
+        // One that turns ill later takes the place of one that is ejected.
+        if ill == 2 { return }
+        let ejected = try #require(virtual.balancer.statistics.instances.first { $0.health == .ejected }).id
+        let sound = try #require(virtual.balancer.statistics.instances.last { $0.health == .failing }).id
+        let now = Set((0..<ill).map { Key("i\($0)") } + [Key(sound)])
+        virtual.balancer.update(instances(4), unhealthy: now)
+        #expect(virtual.balancer.statistics.instances.count { $0.health == .ejected } == 1 - ill, "\(ejected)")
+    }
 }

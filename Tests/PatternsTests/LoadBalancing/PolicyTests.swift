@@ -178,4 +178,25 @@ struct PolicyTests {
         virtual.balancer.update(near)
         #expect(try share() == 1000)
     }
+
+    @Test("a retry stays in the own zone as long as it has another instance, and then leaves it")
+    func zonesOfRetries() async throws {
+        struct Broken: Error {}
+        let near = (0..<3).map { instance("n\($0)", zone: "z1") }
+        let far = (0..<20).map { instance("f\($0)", zone: "z2") }
+        for seed in 0..<20 as Range<UInt64> {
+            let virtual = VirtualBalancer(.random, far + near, seed: seed) {
+                $0.zone = "z1"
+                $0.retries = RetryBudget(maximumAttempts: 5)
+            }
+            var tried: [String] = []
+            await #expect(throws: Broken.self) {
+                try await virtual.balancer.withInstance(retryIf: { _ in true }) { instance in
+                    tried.append(instance.zone ?? "")
+                    throw Broken()
+                }
+            }
+            #expect(tried == ["z1", "z1", "z1", "z2", "z2"])
+        }
+    }
 }

@@ -23,13 +23,15 @@ struct DiscoveryStateTests {
 
         func put(_ numbers: Range<Int>, status: ServiceInstance.Status = .up, at now: ContinuousClock.Instant) throws {
             revision = revision.next
-            state.apply(puts: try numbers.map { try entry($0, status) }, deletions: [], at: revision, now)
+            state.apply(puts: try numbers.map { read(try entry($0, status)) }, deletions: [], at: revision, now)
         }
 
         func delete(_ numbers: Range<Int>, at now: ContinuousClock.Instant) throws {
             revision = revision.next
-            state.apply(puts: [], deletions: try numbers.map { try entry($0, .up) }, at: revision, now)
+            state.apply(puts: [], deletions: try numbers.map { try entry($0, .up).key }, at: revision, now)
         }
+
+        func read(_ entry: KeyValue) -> RegistryEntry { RegistryEntry(entry, of: "api", in: "services/api/") }
 
         private func entry(_ number: Int, _ status: ServiceInstance.Status) throws -> KeyValue {
             let instance = ServiceInstance(
@@ -48,7 +50,7 @@ struct DiscoveryStateTests {
         /// What is new since the last call, as names and ids.
         func events() -> [String] {
             defer { seen = state.snapshot }
-            return state.snapshot.events(since: seen).map { event in
+            return state.step(from: seen).events.map { event in
                 let id = event.instance.id
                 return switch event {
                 case .added: "added \(id)"
@@ -93,7 +95,7 @@ struct DiscoveryStateTests {
             #expect(pool.events().count == 4)
         }
         #expect(pool.state.snapshot.available.count == 4)
-        #expect(pool.state.snapshot.suspects == ["0", "1", "2", "3"])
+        #expect(pool.state.snapshot.suspects.map(\.id) == ["0", "1", "2", "3"])
         // One registers again.
         try pool.put(2..<3, at: start + .seconds(1))
         #expect(pool.events() == ["confirmed 2"])
@@ -146,16 +148,16 @@ struct DiscoveryStateTests {
         var junk = KeyValue()
         junk.key = "services/api/1"
         junk.value = "junk"
-        pool.state.apply(puts: [junk], deletions: [], at: 9, start)
+        pool.state.apply(puts: [pool.read(junk)], deletions: [], at: 9, start)
         #expect(pool.events() == ["expired 1"])
         #expect(pool.state.snapshot.problems.map(\.key) == ["services/api/1"])
         try pool.put(1..<2, at: start)
         #expect(pool.events() == ["added 1"])
         #expect(pool.state.snapshot.problems.isEmpty)
         junk.key = "services/api/nested/x"
-        pool.state.apply(puts: [junk], deletions: [], at: 10, start)
+        pool.state.apply(puts: [pool.read(junk)], deletions: [], at: 10, start)
         #expect(pool.state.snapshot.problems.map(\.key) == ["services/api/nested/x"])
-        pool.state.apply(puts: [], deletions: [junk], at: 11, start)
+        pool.state.apply(puts: [], deletions: [junk.key], at: 11, start)
         #expect(pool.state.snapshot.problems.isEmpty && pool.events().isEmpty)
     }
 

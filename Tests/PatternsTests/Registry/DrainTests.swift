@@ -29,7 +29,7 @@ struct DrainTests {
                 try await eventually("it is gone here, too") { discovery.instances.isEmpty }
             }
             // Others have seen it drain for the whole time.
-            if case .deregistered? = registration.state {} else { Issue.record("state") }
+            if case .deregistered = registration.state {} else { Issue.record("state") }
         }
     }
 

@@ -18,7 +18,17 @@ struct RegistrationFaultTests {
         case wipedQuickly
     }
 
-    @Test("after an outage of three times the time to live, and of a store that was wiped", arguments: Outage.allCases)
+    /// How soon an instance is visible again once etcd is ready, as the documentation promises.
+    private func promise(_ outage: Outage, _ client: EtcdClient, timeToLive: Duration) -> Duration {
+        let connected = client.configuration.backoff.maximum * 1.2
+        // A lease that has not run out is renewed, and found to be gone, within a third of its time.
+        return outage == .wipedQuickly ? connected + timeToLive / 3 : connected
+    }
+
+    @Test(
+        "it is visible again as soon as promised, after an outage, and in a store that was wiped",
+        arguments: Outage.allCases
+    )
     func outage(_ outage: Outage) async throws {
         try await withEtcdCluster { cluster in
             let member = try #require(cluster.members.first)
@@ -32,7 +42,7 @@ struct RegistrationFaultTests {
             await member.kill()
             if outage != .wipedQuickly {
                 try await eventually("the lease is lost") {
-                    if case .degraded(let cause)? = registration.state {
+                    if case .degraded(let cause) = registration.state {
                         #expect(cause is CoordinationLoss, "\(cause)")
                         return true
                     }
@@ -47,14 +57,17 @@ struct RegistrationFaultTests {
             let returned = ContinuousClock.now
             // Seen by one who has nothing to do with it.
             let other = try EtcdClient(endpoints: cluster.endpoints)
-            try await eventually(within: .seconds(20), "it is registered anew") {
+            try await eventually(within: .seconds(60), "it is registered anew") {
                 let entry = try await other.get(key)
                 return entry != nil && entry?.lease != before.lease
             }
-            print("\(outage): registered again \(ContinuousClock.now - returned) after etcd was ready")
+            let time = ContinuousClock.now - returned
+            // A busy machine needs a few seconds of its own.
+            let promise = promise(outage, client, timeToLive: .seconds(2))
+            #expect(time < promise + .seconds(4), "\(outage): \(time) after etcd was ready; promised are \(promise)")
             #expect(try await other.get(key)?.value == before.value)
             try await eventually("a state says so") {
-                if case .registered? = registration.state { true } else { false }
+                if case .registered = registration.state { true } else { false }
             }
             // Who discovers has it, too, in the new history.
             try await registration.update { $0.weight = 9 }

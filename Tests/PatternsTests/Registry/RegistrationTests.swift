@@ -25,7 +25,7 @@ struct RegistrationTests {
                 #expect(snapshot.problems.isEmpty && snapshot["api-1"] == described)
                 let entry = try #require(try await client.get(name + "/api/api-1"))
                 #expect(entry.lease != nil)
-                if case .registered(entry.modRevision)? = registration.state {} else { Issue.record("state") }
+                if case .registered(entry.modRevision) = registration.state {} else { Issue.record("state") }
                 try await registration.update { $0.weight = 5 }
                 #expect(try await registry.discover("api").instances.first?.weight == 5)
                 #expect(registration.instance.weight == 5)
@@ -55,7 +55,7 @@ struct RegistrationTests {
                 #expect(farewell.entry.value.description.contains("draining"))
                 #expect(try await iterator.next()?.kind == .delete)
             }
-            if case .deregistered? = registration.state {} else { Issue.record("state") }
+            if case .deregistered = registration.state {} else { Issue.record("state") }
             var states = registration.states.makeAsyncIterator()
             #expect(await states.next() != nil)
             #expect(await states.next() == nil)
@@ -163,9 +163,9 @@ struct RegistrationTests {
             }
             #expect(!registrations.isEmpty)
             try await eventually("all but one have stopped") {
-                registrations.count { $0.state?.isLasting == true } == 1
+                registrations.count { $0.state.isLasting } == 1
             }
-            let last = try #require(registrations.first { $0.state?.isLasting == true })
+            let last = try #require(registrations.first { $0.state.isLasting })
             #expect(try await registry.discover("api").instances == [last.instance])
             for registration in registrations { await registration.deregister() }
             #expect(try await registry.discover("api").instances.isEmpty)
@@ -214,7 +214,7 @@ struct RegistrationTests {
                 }
                 #expect(registration.instance == instance())
                 try await eventually("it is registered") {
-                    if case .registered? = registration.state { true } else { false }
+                    if case .registered = registration.state { true } else { false }
                 }
                 let entry = try await client.get(name + "/api/api-1")
                 #expect(entry?.lease == lease && entry?.version == 1)
@@ -232,7 +232,9 @@ struct RegistrationTests {
         }
     }
 
-    @Test("registering waits for an etcd that is away, until it is there or the task is cancelled")
+    @Test(
+        "registering waits for an etcd that is away, as long as it is told, until it is there or the task is cancelled"
+    )
     func waiting() async throws {
         try await withLiveClient { direct, name in
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in
@@ -242,8 +244,10 @@ struct RegistrationTests {
                 configuration.backoff.maximum = .milliseconds(100)
                 let client = try EtcdClient(configuration)
                 let registry = try ServiceRegistry(client, prefix: name)
-                let cancelled = Task { try await registry.register(instance("api-2")) }
-                let waiting = Task { try await registry.register(instance()) }
+                let cancelled = Task {
+                    try await registry.register(instance("api-2"), initialWait: .seconds(600))
+                }
+                let waiting = Task { try await registry.register(instance(), initialWait: .seconds(Int64.max)) }
                 try await Task.sleep(for: .seconds(1))
                 cancelled.cancel()
                 await expectError(.cancelled) { try await cancelled.value }

@@ -112,5 +112,15 @@ struct ServiceRecordTests {
         var third = ServiceRecord.Author()
         third.supersede(ServiceRecord.Author(generation: -3, nonce: "c"))
         #expect(third.generation > 1_700_000_000_000)
+        // Even where there is no higher number, also for one that reads what was written.
+        var last = ServiceRecord.Author(generation: (1 << 53) - 1, nonce: "z")
+        for nonce in ["a", "b"] {
+            var next = ServiceRecord.Author(generation: 5, nonce: nonce)
+            next.supersede(last)
+            let instance = ServiceInstance(service: "api", id: "api-1", address: "h", port: 1)
+            let read = try read(try ServiceRecord(instance, by: next).encoded().description).author
+            #expect(read == next && last < next)
+            last = next
+        }
     }
 }

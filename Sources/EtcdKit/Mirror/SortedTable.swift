@@ -1,29 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// What stands in a ``SortedTable``.
+package protocol Keyed: Sendable {
+    /// Its place in the order.
+    var key: Key { get }
+}
+
+extension KeyValue: Keyed {}
+
+/// The entries of a range.
+typealias SortedEntries = SortedTable<KeyValue>
+
 /// Entries in the order of their keys: a value whose copies share all that was not changed since.
 ///
 /// The entries stand in chunks of a few hundred. A change copies one chunk, and the list of chunks, if a copy of the
 /// value is held; nothing if not.
-struct SortedEntries: Sendable {
+package struct SortedTable<Entry: Keyed>: Sendable {
     /// A place between entries; the end is after the last chunk.
     struct Position: Hashable {
         var chunk: Int
         var index: Int
     }
 
-    private static let fullChunk = 512
+    private static var fullChunk: Int { 512 }
 
     /// None is empty.
-    private var chunks: [[KeyValue]] = []
-    private(set) var count = 0
+    private var chunks: [[Entry]] = []
+    package private(set) var count = 0
 
-    init() {}
+    package init() {}
 
-    init(_ entries: some Sequence<KeyValue>) {
+    package init(_ entries: some Sequence<Entry>) {
         for entry in entries { put(entry) }
     }
 
-    subscript(key: Key) -> KeyValue? {
+    package subscript(key: Key) -> Entry? {
         entry(at: position(of: key)).flatMap { $0.key == key ? $0 : nil }
     }
 
@@ -37,7 +48,7 @@ struct SortedEntries: Sendable {
     }
 
     /// The entry behind a place; nil at the end.
-    func entry(at position: Position) -> KeyValue? {
+    func entry(at position: Position) -> Entry? {
         guard position.chunk < chunks.count else { return nil }
         let chunk = chunks[position.chunk]
         if position.index < chunk.count { return chunk[position.index] }
@@ -56,7 +67,7 @@ struct SortedEntries: Sendable {
     ///
     /// - Returns: The entry of the same key that was there.
     @discardableResult
-    mutating func put(_ entry: KeyValue) -> KeyValue? {
+    package mutating func put(_ entry: Entry) -> Entry? {
         guard !chunks.isEmpty else {
             chunks = [[entry]]
             count = 1
@@ -78,7 +89,7 @@ struct SortedEntries: Sendable {
     ///
     /// - Returns: The entry, if it was there.
     @discardableResult
-    mutating func remove(_ key: Key) -> KeyValue? {
+    package mutating func remove(_ key: Key) -> Entry? {
         let place = position(of: key)
         guard let entry = entry(at: place), entry.key == key else { return nil }
         chunks[place.chunk].remove(at: place.index)
@@ -103,23 +114,23 @@ struct SortedEntries: Sendable {
     }
 }
 
-extension SortedEntries: Sequence {
-    struct Iterator: IteratorProtocol {
-        fileprivate let entries: SortedEntries
+extension SortedTable: Sequence {
+    package struct Iterator: IteratorProtocol {
+        fileprivate let entries: SortedTable
         fileprivate var position: Position
 
-        mutating func next() -> KeyValue? {
+        package mutating func next() -> Entry? {
             guard let entry = entries.entry(at: position) else { return nil }
             position = entries.position(after: position)
             return entry
         }
     }
 
-    func makeIterator() -> Iterator { Iterator(entries: self, position: Position(chunk: 0, index: 0)) }
+    package func makeIterator() -> Iterator { Iterator(entries: self, position: Position(chunk: 0, index: 0)) }
 
     func makeIterator(from key: Key) -> Iterator { Iterator(entries: self, position: position(of: key)) }
 
-    var underestimatedCount: Int { count }
+    package var underestimatedCount: Int { count }
 }
 
 extension Array {

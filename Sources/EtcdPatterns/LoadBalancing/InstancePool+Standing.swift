@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension InstancePool {
+    /// What a member counts for in the pool.
+    struct Standing {
+        var isUp = false
+        var isHealthy = false
+        var isOutOfService = false
+        var failsChecks = false
+        var isCandidate = false
+        var isNear = false
+        var isDraining = false
+        var isDown = false
+        var returnTime: Instant?
+        var current = PoolMember.Tally()
+        var previous = PoolMember.Tally()
+
+        /// Of nobody.
+        init() {}
+
+        /// Of a member, for a caller in a zone, or one that has none.
+        init(_ member: PoolMember, _ zone: String?) {
+            let isPresent = member.departure == nil
+            isDraining = isPresent && member.instance.status == .draining
+            isDown = isPresent && (member.instance.status == .down || member.failsChecks)
+            isUp = member.isUp
+            guard isUp else { return }
+            isHealthy = member.isHealthy
+            isOutOfService = member.isOutOfService
+            failsChecks = member.failsChecks
+            isCandidate = member.isCandidate
+            isNear = zone == nil || member.instance.zone == zone
+            returnTime = member.returnTime
+            (current, previous) = (member.current, member.previous)
+        }
+    }
+
+    /// Sums over all members.
+    struct Census: Sendable {
+        /// Members that are there and say that they are up; the sums below are of these, but for the last two.
+        private(set) var up = 0
+        private(set) var healthy = 0
+        private(set) var near = 0
+        private(set) var failingChecks = 0
+        /// Members that are ejected, come back from that, or fail the checks.
+        private(set) var unusable = 0
+        private(set) var draining = 0
+        private(set) var down = 0
+        private var current = PoolMember.Tally()
+        private var previous = PoolMember.Tally()
+
+        /// The answers of the last one to two intervals.
+        var recent: PoolMember.Tally { current + previous }
+
+        mutating func count(_ standing: Standing, _ number: Int) {
+            func add(_ sum: inout Int, _ counts: Bool) { if counts { sum += number } }
+            add(&up, standing.isUp)
+            add(&healthy, standing.isHealthy)
+            add(&near, standing.isUp && standing.isNear)
+            add(&failingChecks, standing.failsChecks)
+            add(&unusable, standing.isOutOfService || standing.failsChecks)
+            add(&draining, standing.isDraining)
+            add(&down, standing.isDown)
+            current = current + standing.current * number
+            previous = previous + standing.previous * number
+        }
+
+        /// So many intervals are over.
+        mutating func rotate(_ intervals: Int) {
+            previous = intervals > 1 ? PoolMember.Tally() : current
+            current = PoolMember.Tally()
+        }
+    }
+}

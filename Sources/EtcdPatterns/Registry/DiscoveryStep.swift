@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// How a snapshot of a discovery differs from one before.
+struct DiscoveryStep: Sendable {
+    let old: ServiceSnapshot?
+    let new: ServiceSnapshot
+    private let changes: [ChangeLog.Change]
+    /// All changes between the two are there.
+    private let isComplete: Bool
+
+    init(from old: ServiceSnapshot?, to new: ServiceSnapshot, _ log: ChangeLog) {
+        self.old = old
+        self.new = new
+        let logged = old?.logged ?? 0
+        changes = Array(log.changes(after: logged))
+        isComplete = old != nil && log.isComplete(after: logged)
+    }
+
+    /// The instances that differ, each as it was and as it is, in the order of their ids.
+    var differences: [(old: KnownInstance?, new: KnownInstance?)] {
+        touched.compactMap { id in
+            let (before, now) = (old?.known[id], new.known[id])
+            return before == nil && now == nil || now?.isSame(as: before) == true ? nil : (before, now)
+        }
+    }
+
+    /// All that may differ, in the order of their ids.
+    var touched: [Key] {
+        if isComplete { return Set(changes.map(\.id)).sorted() }
+        var ids = Set(new.known.lazy.map(\.key))
+        if let old { ids.formUnion(old.known.lazy.map(\.key)) }
+        return ids.sorted()
+    }
+
+    /// What leads from the old snapshot, or from nothing, to the new one: those that are gone come first, and those that
+    /// are as before are left out.
+    var events: [ServiceEvent] {
+        let differences = differences
+        let reasons = Dictionary(changes.map { ($0.id, $0.departure) }) { first, last in last ?? first }
+        var events: [ServiceEvent] = []
+        for case (let old?, nil) in differences {
+            let reason = (reasons[old.key] ?? nil) ?? .expired
+            events.append(.removed(old.instance, old.instance.status == .draining ? .deregistered : reason))
+        }
+        for case (let old, let new?) in differences {
+            let instance = new.instance
+            if let old {
+                if old.instance != instance { events.append(.updated(instance, previous: old.instance)) }
+            } else {
+                events.append(.added(instance))
+            }
+            if new.isSuspect, old?.isSuspect != true { events.append(.suspected(instance)) }
+            if old?.isSuspect == true, !new.isSuspect { events.append(.confirmed(instance)) }
+            if old?.isHealthy ?? true != new.isHealthy {
+                events.append(.healthChanged(instance, isHealthy: new.isHealthy))
+            }
+        }
+        return events
+    }
+}
+
+/// A follower of a discovery, from one snapshot to the next.
+struct DiscoveryCursor: Sendable {
+    private let feed: DiscoveryFeed
+    private var last: ServiceSnapshot?
+
+    init(_ feed: DiscoveryFeed) { self.feed = feed }
+
+    /// The step to the newest snapshot, once there is one.
+    ///
+    /// - Throws: Why the discovery has ended, or `cancelled`.
+    mutating func next() async throws(EtcdError) -> DiscoveryStep {
+        let last = last
+        let step = try await feed.wait { content in
+            content.state.version == last?.version ?? 0 ? nil : content.state.step(from: last)
+        }
+        self.last = step.new
+        return step
+    }
+}
