@@ -25,7 +25,7 @@ struct RegistrySnippetTests {
             // It takes the place of the other.
             try await Snippets.registrationHandle(registry, instance) {}
             await states.value
-            guard case .superseded? = registration.state else { throw RegistryTestError(text: "no supersession") }
+            guard case .superseded = registration.state else { throw RegistryTestError(text: "no supersession") }
             endless.cancel()
             await expectError(.cancelled) { try await endless.value }
             #expect(try await registry.discover("api-server").instances.isEmpty)
