@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+/// The defaults of the public API, as they stand in its sources: of options, and of parameters.
+///
+/// A default is a promise. A change of one is to be made here, too, and to be told in CHANGELOG.md.
+@Suite("Defaults of the patterns")
+struct DefaultsTests {
+    @Test("every default is the one in this table, and every one in the table is there")
+    func table() throws {
+        let found = try Self.defaults()
+        let missing = Self.expected.subtracting(found).sorted()
+        let new = found.subtracting(Self.expected).sorted()
+        #expect(missing.isEmpty, "not there: \(missing.joined(separator: "\n"))")
+        #expect(new.isEmpty, "not in the table: \(new.joined(separator: "\n"))")
+    }
+
+    private static func defaults() throws -> Set<String> {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../../Sources/EtcdPatterns").standardized
+        let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
+        var found: Set<String> = []
+        for case let file as URL in files where file.pathExtension == "swift" {
+            found.formUnion(try defaults(in: String(contentsOf: file, encoding: .utf8)))
+        }
+        return found
+    }
+
+    /// The defaults in a file, each as `Type.declaration: name = value`.
+    private static func defaults(in source: String) throws -> [String] {
+        var found: [String] = []
+        var types: [(indentation: Int, name: String)] = []
+        let lines = source.split(separator: "\n", omittingEmptySubsequences: false)
+            .filter { !$0.drop { $0 == " " }.hasPrefix("//") }
+        for (number, line) in lines.enumerated() {
+            let indentation = line.prefix { $0 == " " }.count
+            types.removeAll { $0.indentation >= indentation && !line.isEmpty }
+            if let match = line.firstMatch(of: /\b(?:struct|class|enum|extension|actor|protocol) ([A-Z][\w.]*)/) {
+                types.append((indentation, String(match.1)))
+            }
+            let type = types.map(\.name).joined(separator: ".")
+            if let match = line.firstMatch(
+                of: /public (?:internal\(set\) |private\(set\) )?var (\w+)(?:: [^={]+)? = (.+)/
+            ) {
+                found.append("\(type): \(match.1) = \(match.2)")
+            }
+            guard
+                let match = line.firstMatch(
+                    of: /public (?:convenience |static |mutating )*(init|func \w+|func [^\s(]+)/
+                )
+            else {
+                continue
+            }
+            // The parameters stand in this line, or each in one of its own.
+            var text = String(line)
+            for next in lines.dropFirst(number + 1) where !isBalanced(text) { text += " " + next.drop { $0 == " " } }
+            let name = match.1.replacing("func ", with: "")
+            for parameter in text.matches(
+                of: /(?:[(,] *)(\w+)(?: \w+)?: (?:[^,()]|\([^()]*\))+? = ((?:[^,()]|\([^()]*\))+)/
+            ) {
+                let value = parameter.2.trimmingCharacters(in: .whitespaces)
+                found.append("\(type).\(name): \(parameter.1) = \(value)")
+            }
+        }
+        return found
+    }
+
+    private static func isBalanced(_ text: String) -> Bool {
+        text.count { $0 == "(" } == text.count { $0 == ")" }
+    }
+
+    private static let expected: Set<String> = [
+        #"BalancingPolicy.consistentHash: excess = 0.25"#,
+        #"BalancingPolicy.peakEWMA: choices = 2"#,
+        #"BalancingPolicy.peakEWMA: decay = .seconds(10)"#,
+        #"Barrier.init: timeToLive = .seconds(15)"#,
+        #"Barrier.wait: timeout = nil"#,
+        #"ConfigChange.value: as = Wanted.self"#,
+        #"ConfigEdit.value: as = Wanted.self"#,
+        #"ConfigManager.changes: interval = .zero"#,
+        #"ConfigManager.changes: of = nil"#,
+        #"ConfigManager.init: options = ConfigOptions()"#,
+        #"ConfigManager.update: as = Wanted.self"#,
+        #"ConfigOptions.File.init: maximumAge = nil"#,
+        #"ConfigOptions.init: file = nil"#,
+        #"ConfigOptions.init: initialWait = .seconds(5)"#,
+        #"ConfigReader.bool: default = nil"#,
+        #"ConfigReader.bytes: default = nil"#,
+        #"ConfigReader.decode: as = Wanted.self"#,
+        #"ConfigReader.decode: default = nil"#,
+        #"ConfigReader.double: default = nil"#,
+        #"ConfigReader.duration: default = nil"#,
+        #"ConfigReader.int: default = nil"#,
+        #"ConfigReader.string: default = nil"#,
+        #"ConfigReader.value: as = Wanted.self"#,
+        #"ConfigReader.values: under = nil"#,
+        #"ConfigSnapshot.changes: under = nil"#,
+        #"DiscoveryOptions: initialWait = Duration.seconds(5)"#,
+        #"DiscoveryOptions: massLoss = MassLossProtection()"#,
+        #"DistributedLock.acquire: timeout = nil"#,
+        #"DistributedLock.init: timeToLive = .seconds(15)"#,
+        #"DistributedLock.withLock: timeout = nil"#,
+        #"DoubleBarrier.enter: timeout = nil"#,
+        #"DoubleBarrier.init: timeToLive = .seconds(15)"#,
+        #"DoubleBarrier.withBarrier: timeout = nil"#,
+        #"EtcdClient.withConfiguration: options = ConfigOptions()"#,
+        #"EtcdClient.withFeatureFlags: initialWait = .seconds(5)"#,
+        #"EtcdClient.withFeatureFlags: staleAfter = .seconds(30)"#,
+        #"EtcdClient.withSession: timeToLive = .seconds(15)"#,
+        #"FeatureFlag.Condition: isNegated = false"#,
+        #"FeatureFlag.Serving.percentage: by = nil"#,
+        #"FeatureFlag.Serving.percentage: of = "on""#,
+        #"FeatureFlag.Serving.percentage: otherwise = "off""#,
+        #"FeatureFlag.Serving.split: by = nil"#,
+        #"FeatureFlag.Split.init: attribute = nil"#,
+        #"FeatureFlag.init: isEnabled = true"#,
+        #"FeatureFlag.init: off = nil"#,
+        #"FeatureFlag.init: rules = []"#,
+        #"FeatureFlag.init: serve = .variant("on")"#,
+        #"FeatureFlags.evaluate: for = FlagContext()"#,
+        #"FeatureFlags.init: initialWait = .seconds(5)"#,
+        #"FeatureFlags.init: staleAfter = .seconds(30)"#,
+        #"FeatureFlags.isEnabled: for = FlagContext()"#,
+        #"FeatureFlags.value: for = FlagContext()"#,
+        #"FenceGate.init: highest = 0"#,
+        #"FlagContext.init: _ = nil"#,
+        #"FlagContext.init: attributes = [:]"#,
+        #"FlagSnapshot.evaluate: for = FlagContext()"#,
+        #"FlagSnapshot.explain: for = FlagContext()"#,
+        #"FlagSnapshot.isEnabled: for = FlagContext()"#,
+        #"FlagSnapshot.value: for = FlagContext()"#,
+        #"HealthCheck: fall = 3"#,
+        #"HealthCheck: interval = Duration.seconds(5)"#,
+        #"HealthCheck: rise = 2"#,
+        #"HealthCheck: timeout = Duration.seconds(2)"#,
+        #"HighAvailabilityCoordinator.init: onEvent = { _ in }"#,
+        #"LeaderElection.campaign: timeout = nil"#,
+        #"LeaderElection.init: timeToLive = .seconds(15)"#,
+        #"LeaderElection.lead: timeout = nil"#,
+        #"LeaderElection: backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(10), multiplier: 2)"#,
+        #"LeaderElection: drainTime = Duration.zero"#,
+        #"LeaderElection: onEvent = { _ in }"#,
+        #"LeaderTask.Run.guarded: else = []"#,
+        #"LeaderTask.Run.guarded: if = []"#,
+        #"LeaderTask.init: anchor = Date(timeIntervalSince1970: 0)"#,
+        #"LeaderTask.init: missedRuns = .once"#,
+        #"LeaderTask.init: onEvent = { _ in }"#,
+        #"LeaderTerm.guarded: else = []"#,
+        #"LeaderTerm.guarded: if = []"#,
+        #"LoadBalancer.init: options = LoadBalancerOptions()"#,
+        #"LoadBalancer.init: policy = .roundRobin"#,
+        #"LoadBalancer.pick: for = nil"#,
+        #"LoadBalancer.waitUntilAvailable: timeout = nil"#,
+        #"LoadBalancer.withInstance: for = nil"#,
+        #"LoadBalancer.withInstance: retryIf = { _ in false }"#,
+        #"LoadBalancerOptions: isFailure = { _ in true }"#,
+        #"LoadBalancerOptions: outliers = OutlierDetection()"#,
+        #"LoadBalancerOptions: retries = RetryBudget()"#,
+        #"LockGrant.guarded: else = []"#,
+        #"LockGrant.guarded: if = []"#,
+        #"LockManager.acquire: timeout = nil"#,
+        #"LockManager.withLocks: timeout = nil"#,
+        #"LockSet.guarded: else = []"#,
+        #"LockSet.guarded: if = []"#,
+        #"MassLossProtection: grace = Duration.seconds(30)"#,
+        #"MassLossProtection: minimum = 3"#,
+        #"MassLossProtection: share = 0.5"#,
+        #"MassLossProtection: window = Duration.seconds(5)"#,
+        #"MemberGroup.init: timeToLive = .seconds(15)"#,
+        #"MemberGroup.join: timeout = nil"#,
+        #"MemberGroup.join: value = """#,
+        #"MemberGroup.withMembership: timeout = nil"#,
+        #"MemberGroup.withMembership: value = """#,
+        #"OutlierDetection: baseEjection = Duration.seconds(30)"#,
+        #"OutlierDetection: consecutiveFailures = 5"#,
+        #"OutlierDetection: interval = Duration.seconds(10)"#,
+        #"OutlierDetection: jitter = 0.1"#,
+        #"OutlierDetection: maximumEjectedShare = 0.5"#,
+        #"OutlierDetection: maximumEjection = Duration.seconds(300)"#,
+        #"OutlierDetection: minimumVolume = 20"#,
+        #"OutlierDetection: panicThreshold = 0.5"#,
+        #"OutlierDetection: probes = 3"#,
+        #"OutlierDetection: successRateMargin = 0.3"#,
+        #"PickedInstance.finish: _ = .success"#,
+        #"ReadWriteLock.acquireRead: timeout = nil"#,
+        #"ReadWriteLock.acquireWrite: timeout = nil"#,
+        #"ReadWriteLock.init: timeToLive = .seconds(15)"#,
+        #"ReadWriteLock.withReadLock: timeout = nil"#,
+        #"ReadWriteLock.withWriteLock: timeout = nil"#,
+        #"Registration.deregister: timeout = .seconds(5)"#,
+        #"Registration.drain: _ = {}"#,
+        #"Registration.drain: propagation = .seconds(5)"#,
+        #"Registration.drain: timeout = .seconds(20)"#,
+        #"RetryBudget.init: maximumAttempts = 3"#,
+        #"RetryBudget.init: reserve = 10"#,
+        #"RetryBudget.init: share = 0.2"#,
+        #"Semaphore.acquire: timeout = nil"#,
+        #"Semaphore.init: timeToLive = .seconds(15)"#,
+        #"Semaphore.withSlot: timeout = nil"#,
+        #"ServiceInstance.init: metadata = [:]"#,
+        #"ServiceInstance.init: status = .up"#,
+        #"ServiceInstance.init: weight = 1"#,
+        #"ServiceInstance.init: zone = nil"#,
+        #"ServiceRegistry.discovery: options = DiscoveryOptions()"#,
+        #"ServiceRegistry.init: prefix = "services""#,
+        #"ServiceRegistry.loadBalancer: discovery = DiscoveryOptions()"#,
+        #"ServiceRegistry.loadBalancer: options = LoadBalancerOptions()"#,
+        #"ServiceRegistry.loadBalancer: policy = .roundRobin"#,
+        #"ServiceRegistry.register: check = nil"#,
+        #"ServiceRegistry.register: initialWait = .seconds(5)"#,
+        #"ServiceRegistry.register: timeToLive = .seconds(10)"#,
+        #"ServiceRegistry.withDiscovery: options = DiscoveryOptions()"#,
+        #"ServiceRegistry.withLoadBalancer: discovery = DiscoveryOptions()"#,
+        #"ServiceRegistry.withLoadBalancer: options = LoadBalancerOptions()"#,
+        #"ServiceRegistry.withLoadBalancer: policy = .roundRobin"#,
+        #"ServiceRegistry.withRegistration: check = nil"#,
+        #"ServiceRegistry.withRegistration: initialWait = .seconds(5)"#,
+        #"ServiceRegistry.withRegistration: timeToLive = .seconds(10)"#,
+        #"Session.init: timeToLive = .seconds(15)"#,
+        #"Shard.guarded: else = []"#,
+        #"Shard.guarded: if = []"#,
+        #"ShardCoordinator.init: drainTime = .seconds(10)"#,
+        #"ShardCoordinator.init: onEvent = { _ in }"#,
+        #"ShardCoordinator.init: restartGrace = .zero"#,
+        #"ShardCoordinator.init: timeToLive = .seconds(15)"#,
+        #"SnapshotManager.create: _ = nil"#,
+        #"SnapshotManager.create: reason = """#,
+        #"SnapshotManager.replace: expecting = nil"#,
+        #"SnapshotManager.restore: expecting = nil"#,
+        #"SnapshotManager: author = "\(ProcessInfo.processInfo.processName) \(ProcessInfo.processInfo.processIdentifier)""#,
+    ]
+}
