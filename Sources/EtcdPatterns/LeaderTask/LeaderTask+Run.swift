@@ -46,6 +46,10 @@ extension LeaderTask {
     ///
     /// More may be added, so a `switch` over events needs a `default`.
     public enum Event: Sendable {
+        /// This node leads, in a term of ``LeaderTask/run()`` or ``LeaderTask/start()``.
+        case elected(LeaderTerm)
+        /// The term has ended, for this reason: `released` if it was given up. The run, if there was one, has ended before.
+        case defeated(CoordinationLoss)
         /// A slot was claimed, and the body starts.
         case started(Date)
         /// The body has returned.

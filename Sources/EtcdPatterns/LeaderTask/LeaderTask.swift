@@ -18,7 +18,7 @@ public import Foundation
 /// whichever nodes lead and however wrong their clocks are; a run that ends with its node is not repeated. A clock that is
 /// ahead by some time makes runs early by it, and then the others wait until theirs have caught up.
 ///
-/// Runs never overlap on a node. When the leadership is lost, the run is cancelled before another node can lead; what must
+/// Runs never overlap in one ``run()`` or ``run(in:)``. When the leadership is lost, the run is cancelled before another node can lead; what must
 /// not happen beside the next leader's run, also if the body goes on or its process was stopped, is done by
 /// ``Run/guarded(if:then:else:)``.
 public final class LeaderTask: Sendable {
@@ -108,7 +108,7 @@ public final class LeaderTask: Sendable {
     ///   task has something else.
     public func run() async throws {
         let runner = runner
-        try await runner.election.run { term in try await runner.run(in: term) }
+        try await runner.election.run { term in try await runner.lead(term) }
     }
 
     /// Runs the task at its slots while a term lasts: for several tasks under one leadership.
@@ -128,7 +128,7 @@ public final class LeaderTask: Sendable {
             if running != nil { return }
             running = Task { [runner] in
                 do {
-                    try await runner.election.run { term in try await runner.run(in: term) }
+                    try await runner.election.run { term in try await runner.lead(term) }
                 } catch {
                     if let error = error.unlessCancelled { runner.report(.stopped(error)) }
                 }

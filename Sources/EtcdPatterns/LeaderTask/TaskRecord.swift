@@ -10,6 +10,8 @@ struct TaskRecord: Codable, Sendable, Equatable {
     /// Who has claimed it, and in which term.
     var leader: String
     var term: Int64
+    /// Tells the claims of two runs in one term apart; nil in the records of early versions.
+    var nonce: String?
     /// What came of it; nil while that is not known.
     var outcome: Outcome?
     /// What the body has thrown, if it has.
@@ -23,10 +25,11 @@ struct TaskRecord: Codable, Sendable, Equatable {
         case completed, failed, skipped
     }
 
-    init(slot: Int64, leader: String, term: Revision) {
+    init(slot: Int64, leader: String, term: Revision, nonce: String? = nil) {
         self.slot = slot
         self.leader = leader
         self.term = term.rawValue
+        self.nonce = nonce
         missed = 0
     }
 

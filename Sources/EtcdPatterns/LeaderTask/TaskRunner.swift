@@ -15,25 +15,36 @@ struct TaskRunner: Sendable {
 
     private var now: Int64 { clock().milliseconds }
 
+    /// Runs the task in a term of its own election, and tells of the term.
+    func lead(_ term: LeaderTerm) async throws {
+        report(.elected(term))
+        do {
+            try await run(in: term)
+        } catch {
+            report(.defeated(term.hold.tenure.loss ?? CoordinationLoss(.released)))
+            throw error
+        }
+    }
+
     /// Runs the task while the term lasts.
     func run(in term: LeaderTerm) async throws {
         let backoff = Backoff()
+        // Two that run in one term must not take each other's claims for their own.
+        let nonce = String(UInt64.random(in: .min ... .max), radix: 16)
         var failures = 0
-        // The claim whose outcome is not known, if any.
-        var unanswered: TaskRecord?
+        var open = OpenClaims()
         var awaited: Int64?
         while true {
             try Task.checkCancellation()
             do {
                 let (known, revision) = try await read(term)
-                if let claim = unanswered, known == claim {
-                    unanswered = nil
-                    try await run(claim, over: revision, term)
+                if let claim = open.settle(by: known, at: revision) {
+                    try await begin(claim, at: revision, term)
                     continue
                 }
                 guard let record = known else {
                     // The slots before the first leader are nobody's.
-                    let first = self.record(schedule.last(at: now), term)
+                    let first = self.record(schedule.last(at: now), nonce, term)
                     _ = try await put(first.skipped, over: revision, term)
                     continue
                 }
@@ -42,26 +53,34 @@ struct TaskRunner: Sendable {
                     try await sleep(until: awaited ?? 0)
                     continue
                 }
-                var claim = self.record(plan.slot, term)
-                claim.completed = record.completed
-                claim.missed = min(record.missed + plan.missed, TaskSchedule.bound)
-                unanswered = plan.runs ? claim : nil
-                let claimed = try await put(plan.runs ? claim : claim.skipped, over: revision, term)
+                var next = self.record(plan.slot, nonce, term)
+                next.completed = record.completed
+                next.missed = min(record.missed + plan.missed, TaskSchedule.bound)
+                let claim = OpenClaims.Claim(record: plan.runs ? next : next.skipped, plan: plan, base: revision)
+                // It stays until it is known what has become of it.
+                open.insert(claim)
+                let claimed = try await put(claim.record, over: revision, term)
                 failures = 0
                 // Should an earlier attempt have put it meanwhile, the next look finds it.
                 guard let claimed else { continue }
-                unanswered = nil
-                if plan.missed > 0 {
-                    let last = plan.runs ? plan.slot - schedule.interval : plan.slot
-                    report(.missed(Int(clamping: plan.missed), until: Date(milliseconds: last)))
-                }
-                if plan.runs { try await run(claim, over: claimed, term) }
+                _ = open.settle(by: claim.record, at: claimed)
+                try await begin(claim, at: claimed, term)
             } catch let error as EtcdError where error.code == .ambiguous || error.code.isTransient {
                 report(.hindered(error))
                 failures += 1
                 try await Task.sleep(for: backoff.delay(afterFailures: failures))
             }
         }
+    }
+
+    /// Does what the record says that is in the store at `revision`, by this run's claim.
+    private func begin(_ claim: OpenClaims.Claim, at revision: Revision, _ term: LeaderTerm) async throws {
+        let plan = claim.plan
+        if plan.missed > 0 {
+            let last = plan.runs ? plan.slot - schedule.interval : plan.slot
+            report(.missed(Int(clamping: plan.missed), until: Date(milliseconds: last)))
+        }
+        if plan.runs { try await run(claim.record, over: revision, term) }
     }
 
     /// Waits until the clock says `time`, in short steps, since clocks are set.
@@ -73,8 +92,8 @@ struct TaskRunner: Sendable {
 
     // MARK: The record
 
-    private func record(_ slot: Int64, _ term: LeaderTerm) -> TaskRecord {
-        TaskRecord(slot: slot, leader: "\(election.candidate)", term: term.fencingToken)
+    private func record(_ slot: Int64, _ nonce: String, _ term: LeaderTerm) -> TaskRecord {
+        TaskRecord(slot: slot, leader: "\(election.candidate)", term: term.fencingToken, nonce: nonce)
     }
 
     private func read(_ term: LeaderTerm) async throws -> (TaskRecord?, Revision) {

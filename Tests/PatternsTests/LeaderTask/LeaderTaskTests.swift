@@ -114,8 +114,18 @@ struct LeaderTaskTests {
             clock.advance(by: 0.02)
             try await eventually("it runs") { log.runs.count == 1 }
             #expect(try await task.status()?.outcome == .claimed)
-            clock.advance(by: 0.06)
-            #expect(log.runs.count == 1)
+            // The control: another task, which is not stuck, has its runs meanwhile.
+            let other = TaskLog()
+            let control = try self.task(name + "-control", client, clock, other)
+            control.start()
+            try await eventually("the other has begun") { try await control.status() != nil }
+            for number in 1...3 {
+                clock.advance(by: 0.02)
+                try await eventually("the other runs") { other.runs.count == number }
+                #expect(log.runs.count == 1)
+            }
+            await control.stop()
+            #expect(log.runs.count == 1 && log.runs.first?.end == nil)
             isStuck.withLock { $0 = false }
             try await eventually("the newest slot has run") { log.slots == [100.02, 100.08] }
             #expect(log.runs.dropLast().allSatisfy { $0.end ?? .now <= log.runs.last?.start ?? .now })

@@ -44,6 +44,24 @@ final class TaskLog: Sendable {
 
     func contains(_ isSought: (LeaderTask.Event) -> Bool) -> Bool { events.withLock { $0.contains(where: isSought) } }
 
+    /// The keys of the terms that have begun.
+    var terms: [Key] { events.withLock { $0.compactMap { if case .elected(let term) = $0 { term.key } else { nil } } } }
+
+    /// Why terms have ended.
+    var losses: [CoordinationLoss.Reason] {
+        events.withLock { $0.compactMap { if case .defeated(let loss) = $0 { loss.reason } else { nil } } }
+    }
+
+    /// How many calls had no outcome.
+    var ambiguities: Int {
+        events.withLock { $0.count { if case .hindered(EtcdError.Code.ambiguous) = $0 { true } else { false } } }
+    }
+
+    /// What has happened, by the names of the events.
+    var kinds: [String] {
+        events.withLock { $0.map { String("\($0)".prefix { $0 != "(" }) } }
+    }
+
     var missedCount: Int {
         events.withLock { $0.reduce(0) { if case .missed(let count, _) = $1 { $0 + count } else { $0 } } }
     }
