@@ -10,8 +10,8 @@ public struct GroupMember: Sendable, Hashable, Identifiable {
     public let value: Value
     /// The revision in which it joined: higher than that of all who had its ID before.
     public let token: Revision
-    /// The lease that the membership lives as long as; nil for a foreign key that will stay until it is deleted.
-    public let lease: Lease.ID?
+    /// The lease that the membership lives as long as.
+    public let lease: Lease.ID
 }
 
 /// Who is in a group at one revision of the store.
@@ -65,23 +65,27 @@ public struct GroupView: Sendable, Hashable {
 extension GroupView {
     /// The members whose keys, `<id>/<place in the queue for the ID>`, a snapshot has behind `prefix`.
     ///
-    /// What is no member's key is passed over.
+    /// What is no member's key is passed over, also one without a lease: it says nothing of a process that lives. As long as
+    /// it is the first in the queue for an ID, there is no such member.
     init(_ snapshot: MirrorSnapshot, behind prefix: Key) {
         self.init(epoch: snapshot.revision, entries: snapshot.entries(in: .prefix(prefix)), behind: prefix)
     }
 
     init(epoch: Revision, entries: some Sequence<KeyValue>, behind prefix: Key) {
-        var members: [Key: GroupMember] = [:]
+        var firsts: [Key: KeyValue] = [:]
         for entry in entries {
             let parts = entry.key.bytes.dropFirst(prefix.bytes.count)
                 .split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
             guard parts.count == 2, let id = parts.first.map({ Key(bytes: Array($0)) }), !id.bytes.isEmpty else {
                 continue
             }
-            // Whoever else wants the ID stands behind the one who has it.
-            if let first = members[id], first.token < entry.createRevision { continue }
-            members[id] = GroupMember(id: id, value: entry.value, token: entry.createRevision, lease: entry.lease)
+            // Those behind the first wait for the ID.
+            if let first = firsts[id], first.createRevision < entry.createRevision { continue }
+            firsts[id] = entry
         }
-        self.init(epoch: epoch, members: Array(members.values))
+        let members = firsts.compactMap { id, entry in
+            entry.lease.map { GroupMember(id: id, value: entry.value, token: entry.createRevision, lease: $0) }
+        }
+        self.init(epoch: epoch, members: members)
     }
 }

@@ -19,7 +19,7 @@ public struct MemberGroup: Sendable {
     /// The name of the group.
     public let name: Key
     let client: EtcdClient
-    private let timeToLive: Duration
+    let timeToLive: Duration
 
     /// Describes a group, which comes to be with its first member.
     ///
@@ -39,16 +39,6 @@ public struct MemberGroup: Sendable {
     /// What the keys of members begin with.
     var prefix: Key { name + "/members/" }
 
-    /// The lock whose holder is the member `id`.
-    func seat(_ id: Key, _ value: Value) throws(EtcdError) -> DistributedLock {
-        if id.bytes.isEmpty || id.bytes.contains(UInt8(ascii: "/")) {
-            throw EtcdError(.invalidArgument, "\"\(id)\" cannot be the ID of a member: it is empty, or has a slash")
-        }
-        var seat = try DistributedLock(prefix + id, client: client, timeToLive: timeToLive)
-        seat.owner = value
-        return seat
-    }
-
     // MARK: Joining
 
     /// Joins the group, runs `body`, and leaves.
@@ -60,16 +50,19 @@ public struct MemberGroup: Sendable {
     ///   - id: Tells the members apart; without a slash.
     ///   - value: What the member says of itself, such as where it is.
     ///   - timeout: How long to wait while another has the ID; nil for as long as it takes.
+    ///   - initialWait: How long to wait while etcd does not answer; then `body` starts without, and the membership
+    ///     begins by itself as soon as etcd answers.
     ///   - body: Runs as a member.
     /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws, and what ``join(as:value:timeout:)`` does.
+    /// - Throws: What `body` throws, and what ``join(as:value:timeout:initialWait:)`` does.
     public func withMembership<Result>(
         as id: Key,
         value: Value = "",
         timeout: Duration? = nil,
+        initialWait: Duration = .seconds(5),
         _ body: (Membership) async throws -> Result
     ) async throws -> Result {
-        let membership = try await join(as: id, value: value, timeout: timeout)
+        let membership = try await join(as: id, value: value, timeout: timeout, initialWait: initialWait)
         do {
             let result = try await body(membership)
             await membership.leave()
@@ -82,25 +75,43 @@ public struct MemberGroup: Sendable {
 
     /// Joins the group until ``Membership/leave()``.
     ///
-    /// Whoever comes back after a crash waits until its old session has run out.
+    /// A process that comes back after a crash waits until its old session has run out.
     ///
     /// - Parameters:
     ///   - id: Tells the members apart; without a slash.
     ///   - value: What the member says of itself, such as where it is.
     ///   - timeout: How long to wait while another has the ID; nil for as long as it takes.
+    ///   - initialWait: How long to wait while etcd does not answer; then the membership is returned without: it is not
+    ///     active yet, says why (``Membership/failure``), and begins by itself as soon as etcd answers.
     /// - Returns: The membership.
-    /// - Throws: ``EtcdError``, among its codes `deadlineExceeded` when another has had the ID all the time,
-    ///   `invalidArgument` for an ID that cannot be one, `permissionDenied` and `cancelled`; ``CoordinationLoss`` when
-    ///   the session was lost meanwhile.
-    public func join(as id: Key, value: Value = "", timeout: Duration? = nil) async throws -> Membership {
-        let seat = try seat(id, value)
+    /// - Throws: ``EtcdError``, among its codes `deadlineExceeded` when another has had the ID for all of `timeout`,
+    ///   `unavailable` when etcd has not answered for all of a `timeout` that is shorter than `initialWait`,
+    ///   `invalidArgument` for an ID that cannot be one, `permissionDenied` and `cancelled`.
+    public func join(
+        as id: Key,
+        value: Value = "",
+        timeout: Duration? = nil,
+        initialWait: Duration = .seconds(5)
+    ) async throws -> Membership {
+        let membership = Membership(id, try Seat(id, value, in: self))
         do {
-            return Membership(id, seat, try await seat.acquire(timeout: timeout))
-        } catch EtcdError.Code.deadlineExceeded {
-            let holder = try? await view()[id]
-            let lease = holder?.lease.map { "lease \($0)" } ?? "nobody now"
-            throw EtcdError(.deadlineExceeded, "\"\(id)\" is a member of \"\(name)\" already, of \(lease)")
+            try await membership.begin(timeout: timeout, initialWait: initialWait)
+            return membership
+        } catch {
+            await membership.leave()
+            guard case EtcdError.Code.deadlineExceeded = error else { throw error }
+            throw EtcdError(.deadlineExceeded, "\"\(id)\" is a member of \"\(name)\" already\(await holder(of: id))")
         }
+    }
+
+    /// Whose an ID is, for a message; empty if that cannot be told at once.
+    private func holder(of id: Key) async -> String {
+        let entries = try? await client.with(timeout: .seconds(1)).queueEntries(
+            in: .prefix(prefix + id + "/"),
+            limit: 1
+        )
+        guard let holder = entries?.first else { return "" }
+        return holder.lease.map { ", of lease \($0)" } ?? ": \(holder.key) has no lease, and stays until it is deleted"
     }
 
     // MARK: Looking

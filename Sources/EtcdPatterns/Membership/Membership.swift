@@ -8,33 +8,41 @@ public import EtcdKit
 public final class Membership: Sendable {
     private struct State {
         var grant: LockGrant?
+        /// Another has the ID.
+        var isWaiting = false
         var failure: (any Error)?
     }
 
     /// Tells the members of the group apart.
     public let id: Key
-    private let state: Lock<State>
+    private let news: News<State>
     private let keeping: Task<Void, Never>
 
-    init(_ id: Key, _ seat: DistributedLock, _ grant: LockGrant) {
+    init(_ id: Key, _ seat: Seat) {
         self.id = id
-        let state = Lock(State(grant: grant))
-        self.state = state
-        keeping = Task { await Self.keep(seat, state) }
+        let news = News<State>()
+        self.news = news
+        keeping = Task { await Self.keep(seat, news) }
     }
 
     deinit { keeping.cancel() }
 
     /// The group has this process as a member, as far as its session tells: compares the clock at each call.
-    public var isActive: Bool { state.withLock { $0.grant }?.isHeld ?? false }
+    public var isActive: Bool { news.newest?.grant?.isHeld ?? false }
 
     /// The revision in which it joined, for a view to be compared with; nil while it is not a member.
     public var token: Revision? {
-        state.withLock { $0.grant }.flatMap { $0.isHeld ? $0.fencingToken : nil }
+        news.newest?.grant.flatMap { $0.isHeld ? $0.fencingToken : nil }
     }
 
-    /// Why the last attempt to join again has failed; nil once one has succeeded.
-    public var failure: (any Error)? { state.withLock { $0.failure } }
+    /// What it stands on; nil while it is not a member.
+    var session: Session? { news.newest?.grant?.hold.queue.session }
+
+    /// Another has the ID, or this process has had it in an earlier life whose lease has not run out: it waits for that.
+    public var isWaiting: Bool { news.newest?.isWaiting ?? false }
+
+    /// Why the last attempt to join has failed; nil once one has succeeded, or waits for the ID.
+    public var failure: (any Error)? { news.newest?.failure }
 
     /// Leaves the group.
     ///
@@ -44,27 +52,65 @@ public final class Membership: Sendable {
         await keeping.value
     }
 
+    // MARK: Joining
+
+    /// Waits until it is a member, or there is no way to the cluster for `initialWait`.
+    func begin(timeout: Duration?, initialWait: Duration) async throws {
+        let end = timeout.map { ContinuousClock.Instant.after($0) }
+        let first = min(timeout ?? initialWait, initialWait)
+        let state = try await state(within: first) { $0.grant != nil || $0.isWaiting }
+        if state?.grant != nil { return }
+        if state != nil {
+            let rest = end.map { max(.zero, $0 - .now) }
+            if try await self.state(within: rest, { $0.grant != nil }) != nil { return }
+        } else if timeout.map({ $0 > initialWait }) ?? true {
+            return
+        }
+        let cause = failure as? EtcdError
+        guard isWaiting else {
+            throw EtcdError(.unavailable, "\"\(id)\" could not join within \(timeout ?? .zero)", cause: cause)
+        }
+        throw EtcdError(.deadlineExceeded, "\"\(id)\" was another's for \(timeout ?? .zero)")
+    }
+
+    /// Waits for a state.
+    ///
+    /// - Returns: The state; nil when the time is over.
+    /// - Throws: Why it cannot join, where another attempt would not help; `cancelled`.
+    private func state(within time: Duration?, _ isSought: @escaping @Sendable (State) -> Bool) async throws -> State? {
+        let states = news.listen()
+        return try await withTimeout(time) {
+            for await state in states {
+                if isSought(state) { return state }
+                if let error = state.failure as? EtcdError, error.code != .ambiguous, !error.code.isTransient {
+                    throw error
+                }
+            }
+            throw EtcdError(.cancelled, "the task was cancelled")
+        }
+    }
+
     /// Takes the place again whenever it is lost, until the task is cancelled, and then gives it up.
-    private static func keep(_ seat: DistributedLock, _ state: Lock<State>) async {
+    private static func keep(_ seat: Seat, _ news: News<State>) async {
         let backoff = Backoff()
         var failures = 0
         while !Task.isCancelled {
             do {
-                if let grant = state.withLock({ $0.grant }) {
+                if let grant = news.newest?.grant {
                     _ = try await grant.lost
-                    await grant.release()
-                    state.withLock { $0.grant = nil }
+                    await seat.leave(grant)
+                    news.send(State())
                 }
-                let grant = try await seat.acquire()
-                state.withLock { $0 = State(grant: grant) }
+                let grant = try await seat.take { news.send(State(isWaiting: true)) }
+                news.send(State(grant: grant))
                 failures = 0
             } catch {
                 failures += 1
-                state.withLock { $0.failure = error }
+                if !Task.isCancelled { news.send(State(failure: error)) }
                 // A cancelled pause ends at once.
                 try? await Task.sleep(for: backoff.delay(afterFailures: failures))
             }
         }
-        if let grant = state.withLock({ $0.grant }) { await grant.release() }
+        if let grant = news.newest?.grant { await seat.leave(grant) }
     }
 }

@@ -30,15 +30,13 @@ public final class ShardCoordinator: Sendable {
     public let shards: [Key]
     let client: EtcdClient
     let group: MemberGroup
-    /// The place among the members, which knows what is left of those before.
-    private let seat: DistributedLock
     /// Tells members apart that were given other shards.
     let fingerprint: Value
+    private let seat: Seat
     let drainTime: Duration
     let restartGrace: Duration
     let report: @Sendable (Event) -> Void
-    private let keeper = Lock<ShardKeeper?>(nil)
-    private let isRunning = Lock(false)
+    private let work = Lock<ShardWork?>(nil)
 
     /// Describes a member that shares shards with others.
     ///
@@ -65,14 +63,16 @@ public final class ShardCoordinator: Sendable {
         restartGrace: Duration = .zero,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
-        group = try MemberGroup(name, client: client, timeToLive: timeToLive)
+        let group = try MemberGroup(name, client: client, timeToLive: timeToLive)
         var known: Set<Key> = []
         for shard in shards where shard.bytes.isEmpty || !known.insert(shard).inserted {
             throw EtcdError(.invalidArgument, "shard \"\(shard)\" of \"\(name)\" is there twice, or without a name")
         }
         let hash = shards.reduce(0) { $0 &+ RendezvousHash.hash($1.bytes) }
-        fingerprint = Value("\(shards.count) shards \(String(hash, radix: 16))")
-        seat = try group.seat(memberID, fingerprint)
+        let fingerprint = Value("\(shards.count) shards \(String(hash, radix: 16))")
+        seat = try Seat(memberID, fingerprint, in: group)
+        self.group = group
+        self.fingerprint = fingerprint
         self.name = name
         self.shards = shards
         self.memberID = memberID
@@ -130,88 +130,88 @@ public final class ShardCoordinator: Sendable {
     /// ended; in between, the shard is still owned. A body that returns or throws is run again after a pause, with a new
     /// token. After a loss of its session, the member joins again by itself.
     ///
-    /// Cancellation hands all shards off in the same way; when this returns, all bodies have ended.
+    /// Cancellation hands all shards off in the same way. This returns when all bodies have ended: one that does not end when
+    /// it is told to keeps it, but not its shard, which is free for others after the drain time.
+    ///
+    /// It begins also without etcd, goes on by itself through all that another attempt may overcome, and says so
+    /// (``Event/failed(_:)``).
     ///
     /// - Parameter body: Does the work on a shard.
-    /// - Throws: ``EtcdError`` for what trying again does not help, such as `permissionDenied`, or `invalidArgument` when
-    ///   it runs already.
+    /// - Throws: ``EtcdError`` for what trying again does not help, such as `permissionDenied`, when all bodies have ended; or
+    ///   `invalidArgument` when it runs already.
     public func run(_ body: @escaping @Sendable (Shard) async throws -> Void) async throws {
-        let isFirst = isRunning.withLock { isRunning in
-            defer { isRunning = true }
-            return !isRunning
+        let work = ShardWork(self, body)
+        let isFirst = self.work.withLock { current in
+            if current != nil { return false }
+            current = work
+            return true
         }
         guard isFirst else { throw EtcdError(.invalidArgument, "\"\(memberID)\" runs in \"\(name)\" already") }
-        defer { isRunning.withLock { $0 = false } }
+        defer { self.work.withLock { $0 = nil } }
         let service = Tenure()
-        let result = await withTaskCancellationHandler {
+        let failure = await withTaskCancellationHandler {
             // Bodies are cancelled one by one, before their shards are given up, so not by way of this task.
-            await shielded { await self.serve(service, body) }
+            await shielded { await work.run { await self.serve(service, work) } }
         } onCancel: {
             service.end(CoordinationLoss(.closed))
         }
-        try result.get()
+        if let failure { throw failure }
     }
 
-    private func serve(
-        _ service: Tenure,
-        _ body: @escaping @Sendable (Shard) async throws -> Void
-    ) async -> Result<Void, any Error> {
+    /// Joins again and again, until the service ends.
+    ///
+    /// - Returns: Why it cannot go on, if it is not told to end.
+    private func serve(_ service: Tenure, _ work: ShardWork) async -> (any Error)? {
         let backoff = Backoff()
         var failures = 0
         while service.loss == nil {
+            let start = ContinuousClock.now
             do {
-                try await client.withMirror(of: .prefix(name + "/")) { mirror in
-                    try await self.serve(service, mirror, body)
-                }
-                failures = 0
+                try await join(service, work)
             } catch {
-                if service.loss != nil { return .success(()) }
-                if let error = error as? EtcdError, error.code != .ambiguous, !error.code.isTransient {
-                    return .failure(error)
-                }
+                if service.loss != nil { break }
+                if let error = error as? EtcdError, error.code != .ambiguous, !error.code.isTransient { return error }
                 report(.failed(error))
-                failures += 1
-                let pause = backoff.delay(afterFailures: failures)
-                try? await service.whileHeld { try await Task.sleep(for: pause) }
             }
+            failures = .now - start < group.timeToLive ? failures + 1 : 0
+            let pause = backoff.delay(afterFailures: failures)
+            try? await service.whileHeld { try await Task.sleep(for: pause) }
         }
-        return .success(())
+        return nil
     }
 
     /// Joins, and keeps shards until the place among the members is lost.
-    private func serve(
-        _ service: Tenure,
-        _ mirror: KeyMirror,
-        _ body: @escaping @Sendable (Shard) async throws -> Void
-    ) async throws {
-        let taken = Lock<LockGrant?>(nil)
+    private func join(_ service: Tenure, _ work: ShardWork) async throws {
+        let taken = Lock<(mirror: KeyMirror, grant: LockGrant)?>(nil)
         do {
-            try await service.whileHeld { [report, seat] in
-                if let grant = try await seat.acquireIfAvailable() {
-                    taken.withLock { $0 = grant }
-                } else {
-                    report(.waitingForID)
-                    let grant = try await seat.acquire()
-                    taken.withLock { $0 = grant }
-                }
+            try await service.whileHeld { [client, name, seat, report] in
+                let mirror = try await client.mirror(of: .prefix(name + "/"))
+                let grant = try await seat.take { report(.waitingForID) }
+                taken.withLock { $0 = (mirror, grant) }
             }
         } catch {
-            await taken.withLock { $0 }?.release()
+            if let taken = taken.withLock({ $0 }) { await seat.leave(taken.grant) }
             throw error
         }
-        guard let grant = taken.withLock({ $0 }) else { return }
+        guard let (mirror, grant) = taken.withLock({ $0 }) else { return }
         report(.joined)
-        let keeper = ShardKeeper(self, grant, mirror, service, body)
-        self.keeper.withLock { $0 = keeper }
-        await keeper.run()
-        self.keeper.withLock { $0 = nil }
-        if let loss = grant.hold.tenure.loss, loss.reason != .released { report(.left(loss)) }
+        let result: Result<Void, EtcdError>
+        do throws(EtcdError) {
+            result = .success(try await ShardKeeper(self, grant, mirror, service, work).run())
+        } catch {
+            result = .failure(error)
+        }
+        let loss = grant.hold.tenure.loss
+        await seat.leave(grant)
+        await mirror.close()
+        if let loss { report(.left(loss)) }
+        try result.get()
     }
 
     // MARK: How it stands
 
     /// The shards that this member owns now.
-    public var owned: [Shard] { keeper.withLock { $0 }?.owned ?? [] }
+    public var owned: [Shard] { work.withLock { $0 }?.owned ?? [] }
 
     /// Tells who owns which shard.
     ///

@@ -7,34 +7,34 @@ import EtcdKit
 /// It looks at the store's state, not at the outcome of its calls: a shard is owned when the mirror shows its key with this
 /// session's lease. So it does not matter which answer was lost. It looks again whenever something has happened.
 final class ShardKeeper: Sendable {
-    /// How many shards one transaction claims: the server allows 128 operations, those within operations included.
-    private static let batchSize = 64
+    /// How many shards one transaction claims: the server allows 128 operations, and as many conditions.
+    private static let batchSize = 120
 
     private struct State {
-        var tasks: [Key: ShardTask] = [:]
         /// A claim is under way.
         var isClaiming = false
+        /// How many claims have failed one after the other.
+        var failures = 0
         /// The mirror knows of the outcome of the last claim of a shard at this revision.
         var settled: [Key: Revision] = [:]
         /// Shards that were claimed, perhaps with an answer that was lost, and may turn out to be owned.
         var unsettled: Set<Key> = []
-        /// The last ownership of a shard that was given up.
-        var released: [Key: Revision] = [:]
-        /// How often the body of a shard has ended by itself.
-        var failures: [Key: Int] = [:]
+        /// Keys of owners that will stay until somebody deletes them, which was reported.
+        var strays: Set<Key> = []
         /// When members were missed first.
         var missing: [Key: ContinuousClock.Instant] = [:]
         var present: Set<Key> = []
         var revision: Revision = 0
+        /// Why it cannot go on.
+        var ending: EtcdError?
     }
 
     private let coordinator: ShardCoordinator
     private let seat: LockGrant
     private let mirror: KeyMirror
     private let service: Tenure
-    private let body: @Sendable (Shard) async throws -> Void
+    private let work: ShardWork
     private let state = Lock(State())
-    private let (wakes, waker) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let targets = Lock<(members: [Key], shards: Set<Key>)>(([], []))
 
     init(
@@ -42,58 +42,53 @@ final class ShardKeeper: Sendable {
         _ seat: LockGrant,
         _ mirror: KeyMirror,
         _ service: Tenure,
-        _ body: @escaping @Sendable (Shard) async throws -> Void
+        _ work: ShardWork
     ) {
         self.coordinator = coordinator
         self.seat = seat
         self.mirror = mirror
         self.service = service
-        self.body = body
+        self.work = work
     }
 
-    var owned: [Shard] {
-        state.withLock { $0.tasks.values.map(\.shard) }.filter(\.isOwned).sorted { $0.id < $1.id }
-    }
+    private var session: Session { seat.hold.queue.session }
+    private var isServing: Bool { seat.isHeld && service.loss == nil && state.withLock { $0.ending == nil } }
 
-    private var isServing: Bool { seat.isHeld && service.loss == nil }
-
-    /// Keeps shards until the place among the members is lost, or the service ends, gives it up, and waits for all bodies.
-    func run() async {
+    /// Keeps shards until the place among the members is lost, the service ends, or the store cannot be followed; then
+    /// tells all bodies to end, and waits for those that do within the drain time.
+    ///
+    /// - Throws: Why the store cannot be followed, or shards cannot be claimed.
+    func run() async throws(EtcdError) {
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
-                do {
-                    for try await _ in mirror.snapshots { waker.yield() }
+                do throws(EtcdError) {
+                    for try await _ in mirror.snapshots { work.wake() }
                 } catch {
-                    // The mirror's scope cancels this task.
-                    waker.yield()
+                    // Of this task's own cancellation, there is nothing to tell.
+                    if !Task.isCancelled { end(error) }
                 }
             }
             for tenure in [seat.hold.tenure, service] {
-                group.addTask { [waker] in
+                group.addTask { [work] in
                     _ = try? await tenure.lost()
-                    waker.yield()
+                    work.wake()
                 }
             }
-            for await _ in wakes {
+            // It may have been lost before.
+            work.wake()
+            for await _ in work.wakes {
                 reconcile(&group)
-                let isBusy = state.withLock { $0.tasks.values.contains { $0.stage == .running } }
-                if !isServing && !isBusy { break }
+                if !isServing && !work.isBusy { break }
             }
-            // Others need not wait for bodies that do not end when they are told to.
-            await seat.release()
             group.cancelAll()
         }
-        leaveBehind()
+        if let error = state.withLock({ $0.ending }) { throw error }
     }
 
-    /// Hands the shards that may be owned on a session that was lost to the next attempt.
-    private func leaveBehind() {
-        let queue = seat.hold.queue
-        for id in state.withLock({ $0.unsettled }) {
-            let claim = Candidacy(coordinator.ownerPrefix + id, "", queue.leftovers)
-            claim.tried()
-            queue.session.leaveBehind(claim)
-        }
+    /// Gives all shards up, for this reason.
+    private func end(_ error: EtcdError) {
+        state.withLock { $0.ending = $0.ending ?? error }
+        work.wake()
     }
 
     // MARK: One look
@@ -103,58 +98,58 @@ final class ShardKeeper: Sendable {
         if snapshot.revision >= seat.fencingToken, snapshot[seat.key]?.createRevision != seat.fencingToken {
             seat.hold.tenure.end(CoordinationLoss(.keyDeleted))
         }
+        let isRestored = state.withLock { state in
+            defer { state.revision = snapshot.revision }
+            return snapshot.revision < state.revision
+        }
+        // What is known of its revisions is void; others may own by them what is owned here.
+        if isRestored { session.tenure.end(CoordinationLoss(.revisionRegressed)) }
         let isServing = isServing
         let shards = isServing ? targets(in: snapshot, &group) : []
-        var claims: [Key] = []
-        var begun: [ShardTask] = []
-        var changes: [() -> Void] = []
-        state.withLock { state in
-            if snapshot.revision < state.revision {
-                // The store was restored: what was known of its revisions is void.
-                (state.settled, state.released) = ([:], [:])
+        for (id, task) in work.tasks {
+            if snapshot[task.shard.key]?.createRevision != task.shard.fencingToken { task.lose() }
+            if !shards.contains(id) { task.handOff() }
+        }
+        if !isServing { return }
+        let unsettled = state.withLock { $0.unsettled }
+        for id in shards.union(unsettled) {
+            guard let entry = snapshot[coordinator.ownerPrefix + id] else { continue }
+            if entry.lease == session.lease.id {
+                let task = work.begin(shard(id, entry), seat.hold)
+                if !shards.contains(id) { task?.handOff() }
+            } else if entry.lease == nil, state.withLock({ $0.strays.insert(id).inserted }) {
+                let message = "shard \"\(id)\" never becomes free: \(entry.key) has no lease"
+                coordinator.report(.failed(EtcdError(.invalidArgument, message)))
             }
-            state.revision = snapshot.revision
-            state.tasks = state.tasks.filter { $0.value.stage != .over }
-            for (id, task) in state.tasks {
-                if snapshot[task.shard.key]?.createRevision != task.shard.fencingToken { changes.append(task.lose) }
-                if !shards.contains(id) { changes.append(task.handOff) }
-            }
-            guard isServing else { return }
-            for id in shards.union(state.unsettled) {
-                guard let entry = snapshot[coordinator.ownerPrefix + id],
-                    entry.lease == seat.hold.queue.session.lease.id,
-                    state.tasks[id] == nil, state.released[id] != entry.createRevision
-                else { continue }
-                let task = task(for: id, entry)
-                state.tasks[id] = task
-                begun.append(task)
-                if !shards.contains(id) { changes.append(task.handOff) }
-            }
-            guard !state.isClaiming else { return }
-            claims = shards.filter { id in
-                state.tasks[id] == nil && snapshot[coordinator.ownerPrefix + id] == nil
+        }
+        claimFree(among: shards, in: snapshot, &group)
+    }
+
+    /// Begins to claim the shards that nobody owns.
+    private func claimFree(among shards: Set<Key>, in snapshot: MirrorSnapshot, _ group: inout DiscardingTaskGroup) {
+        let tasks = work.tasks
+        let claims = state.withLock { state in
+            if state.isClaiming { return [Key]() }
+            let claims = shards.filter { id in
+                tasks[id] == nil && snapshot[coordinator.ownerPrefix + id] == nil
                     && state.settled[id] ?? 0 <= snapshot.revision
             }
             state.isClaiming = !claims.isEmpty
             state.unsettled.formUnion(claims)
+            state.strays.subtract(claims)
+            return claims.sorted()
         }
-        // Outside of the lock, since it tells others.
-        for change in changes { change() }
-        for task in begun { group.addTask { [self] in await run(task) } }
-        if !claims.isEmpty {
-            group.addTask { [self, claims] in await claim(claims.sorted(), asOf: snapshot.revision) }
-        }
+        if !claims.isEmpty { group.addTask { [self] in await claim(claims) } }
     }
 
-    private func task(for id: Key, _ entry: KeyValue) -> ShardTask {
-        let shard = Shard(
+    private func shard(_ id: Key, _ entry: KeyValue) -> Shard {
+        Shard(
             id: id,
             key: entry.key,
             fencingToken: entry.createRevision,
             tenure: Tenure(within: seat.hold.tenure),
-            session: seat.hold.queue.session
+            session: session
         )
-        return ShardTask(shard, seat.hold)
     }
 
     /// The shards that this member should own.
@@ -175,9 +170,9 @@ final class ShardKeeper: Sendable {
             }
             members = all
             if hasNew {
-                group.addTask { [waker] in
-                    try? await Task.sleep(for: grace)
-                    waker.yield()
+                group.addTask { [work] in
+                    await Task.pause(for: grace)
+                    work.wake()
                 }
             }
         }
@@ -190,79 +185,63 @@ final class ShardKeeper: Sendable {
         return shards
     }
 
-    // MARK: Work
-
-    private func run(_ task: ShardTask) async {
-        coordinator.report(.owned(task.shard))
-        let start = ContinuousClock.now
-        let event = await task.run(drainTime: coordinator.drainTime, wakingReport, body)
-        let id = task.shard.id
-        coordinator.report(event)
-        let backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(30), multiplier: 2)
-        let failures = state.withLock { state in
-            state.released[id] = task.shard.fencingToken
-            guard case .ended = event else {
-                state.failures[id] = nil
-                return 0
-            }
-            let isLong = .now - start > backoff.maximum
-            let failures = isLong ? 1 : min(state.failures[id] ?? 0, 1000) + 1
-            state.failures[id] = failures
-            return failures
-        }
-        waker.yield()
-        // It is cancelled with the group, once nothing runs any more.
-        try? await Task.sleep(for: backoff.delay(afterFailures: failures))
-        task.finish()
-        waker.yield()
-    }
-
-    /// Tells of an event after which there is something to look at.
-    private var wakingReport: @Sendable (ShardCoordinator.Event) -> Void {
-        { [coordinator, waker] event in
-            coordinator.report(event)
-            waker.yield()
-        }
-    }
+    // MARK: Claims
 
     /// Puts the keys of shards that nobody owns, as long as the member has its place.
-    private func claim(_ shards: [Key], asOf revision: Revision) async {
-        let backoff = Backoff()
-        var rest = shards[...]
-        while !rest.isEmpty, isServing {
-            let batch = rest.prefix(Self.batchSize)
-            rest = rest.dropFirst(Self.batchSize)
-            let lease = seat.hold.queue.session.lease.id
-            let claims = batch.map { id in
-                let key = coordinator.ownerPrefix + id
-                let put = TransactionOperation.put(key, Value(bytes: coordinator.memberID.bytes), lease: lease)
-                return TransactionOperation.transaction(if: [.isMissing(key)], then: [put])
+    private func claim(_ shards: [Key]) async {
+        var rest = shards
+        do throws(EtcdError) {
+            while !rest.isEmpty, isServing {
+                let batch = Array(rest.prefix(Self.batchSize))
+                let taken = try await claimAtOnce(batch)
+                state.withLock { $0.failures = 0 }
+                // All of them are the member's now, or all but these can be.
+                rest = batch.filter { !taken.isEmpty && !taken.contains($0) } + rest.dropFirst(batch.count)
             }
-            do throws(EtcdError) {
-                let session = seat.hold.queue.session
-                let timeout = min(session.lease.timeToLive, session.client.timeout)
-                let response = try await session.transaction(if: [seat.isCurrent], then: claims, timeout: timeout)
-                guard response.succeeded else {
-                    seat.hold.tenure.end(CoordinationLoss(.guardFailed))
-                    break
+        } catch {
+            if session.tenure.loss != nil {
+                // It joins again.
+            } else if error.code == .ambiguous || error.code.isTransient {
+                coordinator.report(.failed(error))
+                let failures = state.withLock { state in
+                    state.failures = min(state.failures + 1, 1000)
+                    return state.failures
                 }
-                state.withLock { state in
-                    for (id, result) in zip(batch, response.results) {
-                        guard case .transaction(let claim) = result else { continue }
-                        // Where the key was there already, the mirror was behind.
-                        state.settled[id] = claim.succeeded ? response.header.revision : revision.next
-                    }
-                }
-            } catch {
-                if error.code == .leaseNotFound {
-                    seat.hold.tenure.end(CoordinationLoss(.leaseEnded, cause: error))
-                } else {
-                    coordinator.report(.failed(error))
-                    try? await Task.sleep(for: backoff.delay(afterFailures: 6))
-                }
+                try? await Task.sleep(for: Backoff().delay(afterFailures: failures))
+            } else {
+                end(error)
             }
         }
         state.withLock { $0.isClaiming = false }
-        waker.yield()
+        work.wake()
+    }
+
+    /// Puts the keys of shards, unless one of them has an owner.
+    ///
+    /// They are not claimed one by one within one transaction, since some servers do not check permissions in there.
+    ///
+    /// - Returns: Those that have an owner.
+    private func claimAtOnce(_ shards: [Key]) async throws(EtcdError) -> Set<Key> {
+        let keys = shards.map { coordinator.ownerPrefix + $0 }
+        let value = Value(bytes: coordinator.memberID.bytes)
+        let response = try await session.transaction(
+            if: [seat.isCurrent] + keys.map { .isMissing($0) },
+            then: keys.map { .put($0, value, lease: session.lease.id) },
+            else: [.get(seat.key)] + keys.map { .get($0) },
+            timeout: min(session.lease.timeToLive, session.client.timeout)
+        )
+        var taken: Set<Key> = []
+        if !response.succeeded {
+            if !seat.hold.guarding.isMet(response.results.first?.entries.first) {
+                seat.hold.tenure.end(CoordinationLoss(.guardFailed))
+            }
+            for (id, result) in zip(shards, response.results.dropFirst()) where !result.entries.isEmpty {
+                taken.insert(id)
+            }
+        }
+        state.withLock { state in
+            for id in response.succeeded ? Set(shards) : taken { state.settled[id] = response.header.revision }
+        }
+        return taken
     }
 }

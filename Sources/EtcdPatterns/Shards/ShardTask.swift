@@ -2,15 +2,13 @@
 
 import EtcdKit
 
-/// The work on one shard, from the ownership to when the body has ended, and the pause after it.
+/// The work on one shard, from the ownership to when the body has ended.
 final class ShardTask: Sendable {
     enum Stage: Sendable {
         /// The body runs, or is told to end.
         case running
         /// The key of the shard is given up, though the body may go on against its orders.
         case released
-        /// The shard may be taken again.
-        case over
     }
 
     let shard: Shard
@@ -52,7 +50,7 @@ final class ShardTask: Sendable {
             group.addTask { [self] in
                 do {
                     _ = try await stay.lost()
-                    try await Task.sleep(for: drainTime)
+                    try await Task.sleep(for: drainTime.bounded)
                 } catch {
                     // The body has ended before.
                     return nil
@@ -80,14 +78,22 @@ final class ShardTask: Sendable {
     private func release() async {
         let isGone = shard.tenure.loss != nil || seat.tenure.loss != nil
         shard.tenure.end(CoordinationLoss(.released))
-        let candidacy = Candidacy(shard.key, "", seat.queue.leftovers)
-        candidacy.entered(at: shard.fencingToken)
-        if isGone { seat.queue.session.leaveBehind(candidacy) } else { await seat.queue.leave(candidacy) }
-        state.withLock { if $0 == .running { $0 = .released } }
+        if !isGone {
+            let session = shard.session
+            // The rest of the time is for the lease, if this fails.
+            let deadline = ContinuousClock.now + min(session.lease.timeToLive / 3, session.client.timeout)
+            let isOwn = Compare.Target.createRevision(shard.key) == shard.fencingToken
+            await shielded { [key = shard.key] in
+                do {
+                    _ = try await session.settle(if: [isOwn], then: [.delete(key)], until: deadline)
+                } catch {
+                    // Nobody else can have the shard before the key is gone, so it has to go with the lease.
+                    session.tenure.end(CoordinationLoss(.abandoned, cause: error as? EtcdError))
+                }
+            }
+        }
+        state.withLock { $0 = .released }
     }
-
-    /// The shard may be taken again.
-    func finish() { state.withLock { $0 = .over } }
 }
 
 extension Result<Void, any Error> {

@@ -43,7 +43,28 @@ struct GroupViewTests {
         #expect(!view(["a", "b"]).isMajority(of: 4) && view(["a", "b", "c"]).isMajority(of: 4))
     }
 
+    @Test("one member an ID, the first in its queue; what has no lease is none, and nobody behind it either")
+    func queues() {
+        func entry(_ key: Key, _ revision: Int64, lease: Int64?) -> KeyValue {
+            var entry = KeyValue()
+            (entry.key, entry.createRevision) = (key, Revision(rawValue: revision))
+            entry.leaseID = lease ?? 0
+            return entry
+        }
+        let entries = [
+            entry("g/members/a/2-x", 7, lease: 2), entry("g/members/a/1-x", 5, lease: 1),
+            entry("g/members/b/stray", 4, lease: nil), entry("g/members/b/3-x", 6, lease: 3),
+            entry("g/members/c/stray", 9, lease: nil), entry("g/members/c/4-x", 8, lease: 4),
+            entry("g/members/d/stray", 1, lease: nil), entry("g/members/e", 2, lease: 5),
+        ]
+        for entries in [entries, entries.reversed()] {
+            let view = GroupView(epoch: 10, entries: entries, behind: "g/members/")
+            #expect(view.members.map(\.id) == ["a", "c"] && view.members.map(\.token) == [5, 8])
+            #expect(view.members.map(\.lease) == [1, 4].map { Lease.ID(rawValue: $0) })
+        }
+    }
+
     private func view(_ ids: [Key]) -> GroupView {
-        GroupView(epoch: 1, members: ids.map { GroupMember(id: $0, value: "", token: 1, lease: nil) })
+        GroupView(epoch: 1, members: ids.map { GroupMember(id: $0, value: "", token: 1, lease: Lease.ID(rawValue: 1)) })
     }
 }

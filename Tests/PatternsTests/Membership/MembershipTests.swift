@@ -112,6 +112,87 @@ struct MembershipTests {
         }
     }
 
+    @Test("an etcd that does not answer is not another with the ID")
+    func silence() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let group = try MemberGroup("g", client: client)
+            await proxy.stall()
+            let error = await #expect(throws: EtcdError.self) {
+                try await group.join(as: "a", timeout: .milliseconds(300))
+            }
+            #expect(error?.code == .unavailable && error?.message.contains("already") == false, "\(error as Any)")
+            await proxy.resume()
+            await proxy.cut()
+            // The control: where another has it, that is said, and of which lease.
+            let other = try await MemberGroup("g", client: witness).join(as: "a")
+            let lease = try #require(try await group.view()["a"]?.lease)
+            let refusal = await #expect(throws: EtcdError.self) {
+                try await group.join(as: "a", timeout: .seconds(1))
+            }
+            #expect(refusal?.code == .deadlineExceeded)
+            #expect(refusal?.message.contains("already, of lease \(lease)") == true, "\(refusal as Any)")
+            await other.leave()
+        }
+    }
+
+    @Test("without etcd a membership begins nevertheless, says what is wrong, and is active when there is one")
+    func startWithoutEtcd() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let group = try MemberGroup("g", client: client.with(timeout: .milliseconds(500)))
+            await proxy.stall()
+            let start = ContinuousClock.now
+            let membership = try await group.join(as: "a", initialWait: .seconds(1))
+            #expect(.now - start >= .seconds(1) && !membership.isActive && membership.token == nil)
+            #expect((membership.failure as? EtcdError)?.code.isTransient == true, "\(membership.failure as Any)")
+            await proxy.resume()
+            await proxy.cut()
+            try await eventually(within: .seconds(30), "it is a member") { membership.isActive }
+            #expect(membership.failure == nil)
+            #expect(try await MemberGroup("g", client: witness).view()["a"]?.token == membership.token)
+            await membership.leave()
+        }
+    }
+
+    @Test("after an outage a member does not wait for its own lease of before")
+    func ownLease() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let client = client.with(timeout: .seconds(1))
+            let seat = try Seat("a", "", in: MemberGroup("g", client: client, timeToLive: .seconds(60)))
+            let membership = Membership("a", seat)
+            try await membership.begin(timeout: nil, initialWait: .seconds(5))
+            let token = try #require(membership.token)
+            let key = try #require(try await witness.range(.prefix("g/")).entries.first)
+            await proxy.stall()
+            // As at its deadline, which is not waited for here.
+            membership.session?.tenure.end(CoordinationLoss(.deadline))
+            try await eventually("it has tried to join") { membership.failure != nil }
+            #expect(try await witness.get(key.key) != nil, "the control: its key is there")
+            await proxy.resume()
+            await proxy.cut()
+            try await eventually(within: .seconds(30), "it is a member again") { membership.token ?? 0 > token }
+            #expect(try await witness.leases.list().count == 1)
+            await membership.leave()
+        }
+    }
+
+    @Test("a key without a lease is no member, and who cannot have its ID for it is told so")
+    func stray() async throws {
+        try await withLiveClient { client, name in
+            let group = try MemberGroup(name, client: client)
+            try await client.put(name + "/members/a/stray", "")
+            #expect(try await group.view().members.isEmpty)
+            let error = await #expect(throws: EtcdError.self) {
+                try await group.join(as: "a", timeout: .seconds(1))
+            }
+            #expect(error?.message.contains("\(name)/members/a/stray has no lease") == true, "\(error as Any)")
+            try await group.withMembership(as: "b") { _ in
+                let members = try await group.view().members.map(\.id)
+                #expect(members == ["b"])
+            }
+            try await client.delete(.prefix(name))
+        }
+    }
+
     @Test("names and IDs that cannot be are refused, and foreign keys are no members")
     func arguments() async throws {
         try await withLiveClient { client, name in

@@ -38,6 +38,16 @@ struct ShardAssignmentTests {
         }
     }
 
+    @Test("shards are whose they were in all versions, by another implementation", arguments: ShardVector.all)
+    func vectors(vector: ShardVector) {
+        let owners = ShardAssignment.owners(of: vector.shards, among: vector.members)
+        let digits = vector.shards.map { shard in
+            vector.members.firstIndex { $0 == owners[shard] }.map { String($0, radix: 36) } ?? "?"
+        }
+        #expect(digits.joined() == vector.owners)
+        #expect(vector.owners.count == vector.shards.count)
+    }
+
     @Test("nobody, and one")
     func edges() {
         #expect(ShardAssignment.owners(of: ["1"], among: []).isEmpty)

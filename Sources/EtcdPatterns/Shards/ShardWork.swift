@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// The bodies that work on shards while a coordinator runs, from one membership to the next.
+///
+/// A body that does not end when it is told to keeps this member from that one shard, and from nothing else.
+final class ShardWork: Sendable {
+    private struct State {
+        /// Shards on which a body works, or whose body has just ended by itself.
+        var tasks: [Key: ShardTask] = [:]
+        /// The last ownership of a shard that was given up.
+        var released: [Key: Shard] = [:]
+        /// How often the body of a shard has ended by itself.
+        var failures: [Key: Int] = [:]
+    }
+
+    private let drainTime: Duration
+    private let report: @Sendable (ShardCoordinator.Event) -> Void
+    private let body: @Sendable (Shard) async throws -> Void
+    private let state = Lock(State())
+    private let (begun, starter) = AsyncStream.makeStream(of: ShardTask.self)
+    private let waker: AsyncStream<Void>.Continuation
+    /// Something has happened that is to be looked at.
+    let wakes: AsyncStream<Void>
+
+    init(_ coordinator: ShardCoordinator, _ body: @escaping @Sendable (Shard) async throws -> Void) {
+        drainTime = coordinator.drainTime
+        report = coordinator.report
+        self.body = body
+        (wakes, waker) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    func wake() { waker.yield() }
+
+    /// The tasks, by the names of their shards.
+    var tasks: [Key: ShardTask] { state.withLock { $0.tasks } }
+
+    /// A body works on a shard of which this member has the key, as far as is known.
+    var isBusy: Bool { tasks.values.contains { $0.stage == .running } }
+
+    var owned: [Shard] { tasks.values.map(\.shard).filter(\.isOwned).sorted { $0.id < $1.id } }
+
+    /// Runs `members`, and the bodies that begin meanwhile, and waits for all of them.
+    ///
+    /// - Returns: What `members` returns.
+    func run(_ members: @escaping @Sendable () async -> (any Error)?) async -> (any Error)? {
+        await withTaskGroup(of: (any Error)?.self) { group in
+            group.addTask { [starter] in
+                defer { starter.finish() }
+                return await members()
+            }
+            for await task in begun {
+                group.addTask {
+                    await self.run(task)
+                    return nil
+                }
+            }
+            // The pauses after bodies that have ended.
+            group.cancelAll()
+            return await group.reduce(nil) { $0 ?? $1 }
+        }
+    }
+
+    /// Begins to work on a shard that this member owns.
+    ///
+    /// - Returns: The work; nil if this very ownership was given up already.
+    func begin(_ shard: Shard, _ seat: Hold) -> ShardTask? {
+        let task = state.withLock { state -> ShardTask? in
+            let last = state.released[shard.id]
+            let isReleased = last?.fencingToken == shard.fencingToken && last?.session === shard.session
+            if state.tasks[shard.id] != nil || isReleased { return nil }
+            let task = ShardTask(shard, seat)
+            state.tasks[shard.id] = task
+            return task
+        }
+        if let task { starter.yield(task) }
+        return task
+    }
+
+    private func run(_ task: ShardTask) async {
+        let id = task.shard.id
+        report(.owned(task.shard))
+        let start = ContinuousClock.now
+        let event = await task.run(drainTime: drainTime, wakingReport, body)
+        report(event)
+        let backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(30), multiplier: 2)
+        let failures = state.withLock { state in
+            state.released[id] = task.shard
+            guard case .ended = event else {
+                state.failures[id] = nil
+                return 0
+            }
+            let isLong = .now - start > backoff.maximum
+            let failures = isLong ? 1 : min(state.failures[id] ?? 0, 1000) + 1
+            state.failures[id] = failures
+            return failures
+        }
+        wake()
+        // It is cancelled once all else has ended.
+        try? await Task.sleep(for: backoff.delay(afterFailures: failures))
+        state.withLock { $0.tasks[id] = nil }
+        wake()
+    }
+
+    /// Tells of an event after which there is something to look at.
+    private var wakingReport: @Sendable (ShardCoordinator.Event) -> Void {
+        { [report, waker] event in
+            report(event)
+            waker.yield()
+        }
+    }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+@Suite("Shards of members in trouble", .timeLimit(.minutes(2)))
+struct ShardFaultTests {
+    @Test("who may not put the keys of shards is told so, and keeps nothing", arguments: [1, 200])
+    func permission(shardCount: Int) async throws {
+        let permissions = [Permission(.read, .prefix("s/")), Permission(.readWrite, .prefix("s/members/"))]
+        try await withAuthenticatingEtcd(permissions) { root, worker in
+            let log = ShardLog()
+            let shards = try ShardCoordinator(
+                "s",
+                shardCount: shardCount,
+                memberID: "a",
+                client: worker,
+                onEvent: { log.report($0) }
+            )
+            await expectError(.permissionDenied) { try await shards.run(idle) }
+            #expect(log.contains { if case .joined = $0 { true } else { false } }, "the control: it may join")
+            #expect(log.failures.isEmpty && shards.owned.isEmpty)
+            #expect(try await root.range(.prefix("s/")).count == 0)
+            // Once it may, it runs.
+            try await root.auth.roles.grant(Permission(.readWrite, .prefix("s/")), to: "worker")
+            let task = Task { try await shards.run(idle) }
+            try await eventually("it has all") { shards.owned.count == shardCount }
+            task.cancel()
+            try await task.value
+        }
+    }
+
+    @Test("who may not read the members any more tells its bodies to end, and gives shards up once they have")
+    func endOfMirror() async throws {
+        try await withAuthenticatingEtcd([Permission(.readWrite, .prefix("s/"))]) { root, worker in
+            let shards = try ShardCoordinator("s", shards: ["x", "y"], memberID: "a", client: worker)
+            // Whether the shard was still owned when its body had ended, and the time that this took.
+            let ends = Lock<[Key: Bool]>([:])
+            let task = Task {
+                try await shards.run { shard in
+                    _ = try? await idle(shard)
+                    // What is left to do takes a while.
+                    await Task { try? await Task.sleep(for: .seconds(1)) }.value
+                    let isThere = await Task { try? await root.get(shard.key) }.value != nil
+                    ends.withLock { $0[shard.id] = isThere }
+                }
+            }
+            try await eventually("it has both") { shards.owned.count == 2 }
+            try await root.auth.roles.revoke(.prefix("s/"), from: "worker")
+            await expectError(.permissionDenied) { try await task.value }
+            #expect(ends.withLock { $0 } == ["x": true, "y": true])
+            // It may not end its lease either, on which keys are that it may not touch.
+            try await eventually(within: .seconds(30), "others can have them") {
+                try await root.range(.prefix("s/")).count == 0
+            }
+        }
+    }
+
+    @Test("a body that never ends keeps its member from its shard, and from nothing else", arguments: [false, true])
+    func stuck(losesLease: Bool) async throws {
+        try await withLiveClient { client, name in
+            let log = ShardLog()
+            let (isStuck, starts) = (Lock(true), Lock<[Key: Int]>([:]))
+            let shards = try ShardCoordinator(
+                name,
+                shardCount: 6,
+                memberID: "a",
+                client: client,
+                drainTime: .milliseconds(200),
+                onEvent: { log.report($0) }
+            )
+            let first = Task {
+                try await shards.run { shard in
+                    starts.withLock { $0[shard.id, default: 0] += 1 }
+                    while shard.id == "3" && isStuck.withLock({ $0 }) {
+                        await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
+                    }
+                    try await idle(shard)
+                }
+            }
+            try await eventually("a has all") { shards.owned.count == 6 && starts.withLock { $0.count == 6 } }
+            let entry = try #require(try await client.range(.prefix(name + "/members/")).entries.first)
+            if losesLease {
+                try await client.leases.revoke(try #require(entry.lease))
+            } else {
+                try await client.delete(entry.key)
+            }
+            try await eventually("it has all others again") {
+                Set(shards.owned.map(\.id)) == ["0", "1", "2", "4", "5"] && starts.withLock { $0.values.sum == 11 }
+            }
+            #expect(log.overruns == ["3"] && starts.withLock { $0["3"] == 1 })
+            #expect(try await client.get(name + "/owners/3") == nil, "it is free for others")
+            // Another gets on, also with that shard, if it is one of its own.
+            let other = try ShardCoordinator(name, shardCount: 6, memberID: "b", client: client)
+            let second = Task { try await other.run(idle) }
+            let targets = ShardAssignment.owners(of: shards.shards, among: ["a", "b"])
+            try await eventually("both have their shares, but for that shard") {
+                let owned = Dictionary(uniqueKeysWithValues: (shards.owned + other.owned).map { ($0.id, $0) })
+                return targets.allSatisfy { id, member in
+                    id == "3" && member == "a" || owned[id] != nil
+                }
+            }
+            second.cancel()
+            try await second.value
+            // The control: once the body has ended, the shard is owned again.
+            isStuck.withLock { $0 = false }
+            try await eventually("a has all again") { shards.owned.count == 6 }
+            #expect(starts.withLock { $0["3"] == 2 })
+            first.cancel()
+            try await first.value
+        }
+    }
+
+    @Test("after an outage a member does not wait for its own lease of before")
+    func ownLease() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let log = ShardLog()
+            let shards = try ShardCoordinator(
+                "s",
+                shardCount: 5,
+                memberID: "a",
+                client: client.with(timeout: .seconds(1)),
+                timeToLive: .seconds(60),
+                onEvent: { log.report($0) }
+            )
+            let task = Task { try await shards.run(idle) }
+            try await eventually("it has all") { shards.owned.count == 5 }
+            let session = try #require(shards.owned.first?.session)
+            await proxy.stall()
+            // As at its deadline, which is not waited for here.
+            session.tenure.end(CoordinationLoss(.deadline))
+            try await eventually("it has left") { log.losses == [.deadline] }
+            #expect(try await witness.range(.prefix("s/")).count == 6, "the control: its keys are there")
+            await proxy.resume()
+            await proxy.cut()
+            try await eventually(within: .seconds(30), "it has all again") { shards.owned.count == 5 }
+            #expect(log.waits == 0 && shards.owned.allSatisfy { $0.session !== session })
+            #expect(try await witness.leases.list().count == 1)
+            task.cancel()
+            try await task.value
+        }
+    }
+
+    @Test("an owner's key that nobody keeps is reported once, and the others are owned nevertheless")
+    func strayOwner() async throws {
+        try await withLiveClient { client, name in
+            try await client.put(name + "/owners/1", "somebody")
+            let log = ShardLog()
+            let shards = try ShardCoordinator(
+                name,
+                shardCount: 3,
+                memberID: "a",
+                client: client,
+                onEvent: { log.report($0) }
+            )
+            let task = Task { try await shards.run(idle) }
+            try await eventually("it has the others") { shards.owned.map(\.id) == ["0", "2"] }
+            try await eventually("it says so") { log.failures.count == 1 }
+            let error = try #require(log.failures.first as? EtcdError)
+            #expect(error.message.contains("\(name)/owners/1 has no lease"), "\(error)")
+            try await client.delete(name + "/owners/1")
+            try await eventually("it has all") { shards.owned.count == 3 }
+            #expect(log.failures.count == 1)
+            task.cancel()
+            try await task.value
+        }
+    }
+
+    @Test("without etcd it begins nevertheless, says what is wrong, and has its shards when there is one")
+    func startWithoutEtcd() async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            await proxy.stall()
+            let log = ShardLog()
+            let shards = try ShardCoordinator(
+                "s",
+                shardCount: 3,
+                memberID: "a",
+                client: client.with(timeout: .seconds(1)),
+                onEvent: { log.report($0) }
+            )
+            let task = Task { try await shards.run(idle) }
+            try await eventually(within: .seconds(30), "it says so") { !log.failures.isEmpty }
+            #expect(shards.owned.isEmpty)
+            await proxy.resume()
+            await proxy.cut()
+            try await eventually(within: .seconds(30), "it has all") { shards.owned.count == 3 }
+            task.cancel()
+            try await task.value
+        }
+    }
+
+    @Test("it stops in a bounded time without etcd, and the bodies have ended by then", .timeLimit(.minutes(2)))
+    func stopWithoutEtcd() async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            let ends = Lock(0)
+            let shards = try ShardCoordinator("s", shardCount: 8, memberID: "a", client: client)
+            let task = Task {
+                try await shards.run { shard in
+                    _ = try? await idle(shard)
+                    ends.withLock { $0 += 1 }
+                }
+            }
+            try await eventually("it has all") { shards.owned.count == 8 }
+            await proxy.blackhole()
+            let start = ContinuousClock.now
+            task.cancel()
+            try await task.value
+            let time = ContinuousClock.now - start
+            print("stopped after \(time)")
+            #expect(ends.withLock { $0 } == 8)
+            // The key of a shard has a third of the time to live, and the lease as long as a call.
+            #expect(time < .seconds(18), "\(time)")
+        }
+    }
+}
+
+extension Collection<Int> {
+    fileprivate var sum: Int { reduce(0, +) }
+}
