@@ -86,6 +86,8 @@ public struct TransactionOperation: Sendable, Hashable {
 
     /// Runs a transaction within the transaction.
     ///
+    /// etcd before 3.4.42, 3.5.28 and 3.6.11 does not check the user's permissions for what is in there.
+    ///
     /// - Parameters:
     ///   - conditions: What must hold for `then` to run.
     ///   - then: Runs if all conditions hold.

@@ -115,7 +115,12 @@ final class ShardKeeper: Sendable {
         for id in shards.union(unsettled) {
             guard let entry = snapshot[coordinator.ownerPrefix + id] else { continue }
             if entry.lease == session.lease.id {
-                let task = work.begin(shard(id, entry), seat.hold)
+                let shard = shard(id, entry)
+                if work.isRevived(shard, at: snapshot.revision) {
+                    session.tenure.end(CoordinationLoss(.revisionRegressed))
+                    return work.wake()
+                }
+                let task = work.begin(shard, seat.hold)
                 if !shards.contains(id) { task?.handOff() }
             } else if entry.lease == nil, state.withLock({ $0.strays.insert(id).inserted }) {
                 let message = "shard \"\(id)\" never becomes free: \(entry.key) has no lease"

@@ -16,6 +16,7 @@ final class ShardTask: Sendable {
     private let stay: Tenure
     private let seat: Hold
     private let state = Lock(Stage.running)
+    private let end = Lock<Revision?>(nil)
 
     init(_ shard: Shard, _ seat: Hold) {
         self.shard = shard
@@ -24,6 +25,9 @@ final class ShardTask: Sendable {
     }
 
     var stage: Stage { state.withLock { $0 } }
+
+    /// From this revision on, the key of the shard is not there, or another owner's; nil if that is not known.
+    var deletion: Revision? { end.withLock { $0 } }
 
     /// The shard shall go: the body is cancelled, and the key deleted once it has ended.
     func handOff() { stay.end(CoordinationLoss(.released)) }
@@ -83,9 +87,10 @@ final class ShardTask: Sendable {
             // The rest of the time is for the lease, if this fails.
             let deadline = ContinuousClock.now + min(session.lease.timeToLive / 3, session.client.timeout)
             let isOwn = Compare.Target.createRevision(shard.key) == shard.fencingToken
-            await shielded { [key = shard.key] in
+            await shielded { [key = shard.key, end] in
                 do {
-                    _ = try await session.settle(if: [isOwn], then: [.delete(key)], until: deadline)
+                    let response = try await session.settle(if: [isOwn], then: [.delete(key)], until: deadline)
+                    end.withLock { $0 = response.header.revision }
                 } catch {
                     // Nobody else can have the shard before the key is gone, so it has to go with the lease.
                     session.tenure.end(CoordinationLoss(.abandoned, cause: error as? EtcdError))

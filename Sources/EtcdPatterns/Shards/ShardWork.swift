@@ -9,8 +9,8 @@ final class ShardWork: Sendable {
     private struct State {
         /// Shards on which a body works, or whose body has just ended by itself.
         var tasks: [Key: ShardTask] = [:]
-        /// The last ownership of a shard that was given up.
-        var released: [Key: Shard] = [:]
+        /// The work under the last ownership of a shard that was given up.
+        var released: [Key: ShardTask] = [:]
         /// How often the body of a shard has ended by itself.
         var failures: [Key: Int] = [:]
     }
@@ -67,15 +67,20 @@ final class ShardWork: Sendable {
     /// - Returns: The work; nil if this very ownership was given up already.
     func begin(_ shard: Shard, _ seat: Hold) -> ShardTask? {
         let task = state.withLock { state -> ShardTask? in
-            let last = state.released[shard.id]
-            let isReleased = last?.fencingToken == shard.fencingToken && last?.session === shard.session
-            if state.tasks[shard.id] != nil || isReleased { return nil }
+            if state.tasks[shard.id] != nil || state.released[shard.id]?.shard.isSame(as: shard) ?? false { return nil }
             let task = ShardTask(shard, seat)
             state.tasks[shard.id] = task
             return task
         }
         if let task { starter.yield(task) }
         return task
+    }
+
+    /// Whether an ownership is there again that was given up before the store's `revision`: then the store was restored from
+    /// a backup that does not know of it.
+    func isRevived(_ shard: Shard, at revision: Revision) -> Bool {
+        guard let last = state.withLock({ $0.released[shard.id] }), let deletion = last.deletion else { return false }
+        return last.shard.isSame(as: shard) && deletion <= revision
     }
 
     private func run(_ task: ShardTask) async {
@@ -86,7 +91,7 @@ final class ShardWork: Sendable {
         report(event)
         let backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(30), multiplier: 2)
         let failures = state.withLock { state in
-            state.released[id] = task.shard
+            state.released[id] = task
             guard case .ended = event else {
                 state.failures[id] = nil
                 return 0
@@ -109,5 +114,12 @@ final class ShardWork: Sendable {
             report(event)
             waker.yield()
         }
+    }
+}
+
+extension Shard {
+    /// Whether it is one ownership of one shard.
+    fileprivate func isSame(as other: Shard) -> Bool {
+        id == other.id && fencingToken == other.fencingToken && session === other.session
     }
 }

@@ -35,6 +35,8 @@ extension Snippets {
                 switch event {
                 case .failed(let slot, let error): print("the run of \(slot) has failed:", error)
                 case .missed(let count, let slot): print("\(count) runs until \(slot) were missed")
+                case .elected(let term): print("this node leads, in term \(term.fencingToken)")
+                case .defeated(let loss): print("this node leads no more:", loss)
                 default: break
                 }
             }
