@@ -26,6 +26,8 @@ final class Seat: Sendable {
     /// Takes the place, and waits for it while another has it.
     ///
     /// - Parameter onWaiting: Is called if another has it.
+    /// - Returns: The place.
+    /// - Throws: ``EtcdError``; ``CoordinationLoss`` when the session was lost meanwhile.
     func take(onWaiting: () -> Void) async throws -> LockGrant {
         try await revokeOld()
         let session = try await Session(group.client, timeToLive: group.timeToLive)

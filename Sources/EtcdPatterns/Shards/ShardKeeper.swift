@@ -68,6 +68,7 @@ final class ShardKeeper: Sendable {
                     if !Task.isCancelled { end(error) }
                 }
             }
+            group.addTask { [self] in await lookAfterInterruptions() }
             for tenure in [seat.hold.tenure, service] {
                 group.addTask { [work] in
                     _ = try? await tenure.lost()
@@ -188,6 +189,42 @@ final class ShardKeeper: Sendable {
         let shards = Set(owners.filter { $0.value == coordinator.memberID }.keys)
         targets.withLock { $0 = (sorted, shards) }
         return shards
+    }
+
+    // MARK: Restored stores
+
+    /// Reads who owns the shards after each interruption, in which the store may have been restored from a backup: once that
+    /// has grown beyond what the mirror knows, the mirror takes it for the store of before.
+    private func lookAfterInterruptions() async {
+        var revision = seat.fencingToken
+        let client = session.client
+        do throws(EtcdError) {
+            while try await !client.awaitChange(in: .key(seat.key), after: revision, { $0.kind == .delete }) {
+                let response = try await client.persist { () throws(EtcdError) in
+                    try await client.range(.prefix(coordinator.ownerPrefix))
+                }
+                revision = response.header.revision
+                if contradicts(response.entries, asOf: revision) {
+                    session.tenure.end(CoordinationLoss(.revisionRegressed))
+                }
+            }
+        } catch {
+            // The mirror fails in the same way, and that ends the membership.
+        }
+    }
+
+    /// Whether the store has lost what this member owns, or has what it has given up.
+    private func contradicts(_ entries: [KeyValue], asOf revision: Revision) -> Bool {
+        let known = Dictionary(entries.map { ($0.key, $0) }) { $1 }
+        let isLost = work.tasks.values.contains { task in
+            task.shard.session === session && task.shard.isOwned && task.shard.fencingToken <= revision
+                && known[task.shard.key]?.createRevision != task.shard.fencingToken
+        }
+        if isLost { return true }
+        return entries.contains { entry in
+            let id = Key(bytes: Array(entry.key.bytes.dropFirst(coordinator.ownerPrefix.bytes.count)))
+            return entry.lease == session.lease.id && work.isRevived(shard(id, entry), at: revision)
+        }
     }
 
     // MARK: Claims

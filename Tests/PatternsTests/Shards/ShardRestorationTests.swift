@@ -9,7 +9,7 @@ import Testing
 @Suite("Shards in a store that was restored from a backup", .timeLimit(.minutes(3)))
 struct ShardRestorationTests {
     /// The backup knows `a` as the owner of all, and perhaps `b` as a member that has no shard yet.
-    @Test("after a short time no shard has two owners, and all are owned", arguments: [0])
+    @Test("after a short time no shard has two owners, and all are owned", arguments: [0, 1000])
     func restored(growth: Int) async throws {
         try await RestorableStore.lend { store in
             try await withEtcdClient(endpoints: store.proxy.endpoint) { other in
