@@ -84,8 +84,8 @@ public struct MemberGroup: Sendable {
     ///   - initialWait: How long to wait while etcd does not answer; then the membership is returned without: it is not
     ///     active yet, says why (``Membership/failure``), and begins by itself as soon as etcd answers.
     /// - Returns: The membership.
-    /// - Throws: ``EtcdError``, among its codes `deadlineExceeded` when another has had the ID for all of `timeout`,
-    ///   `unavailable` when etcd has not answered for all of a `timeout` that is shorter than `initialWait`,
+    /// - Throws: ``QueueBlocked`` when the ID never becomes free, since nothing ends the key that has it; ``EtcdError``,
+    ///   among its codes `deadlineExceeded` when another has had the ID for all of `timeout`, `unavailable` when etcd has not answered for all of a `timeout` that is shorter than `initialWait`,
     ///   `invalidArgument` for an ID that cannot be one, `permissionDenied` and `cancelled`.
     public func join(
         as id: Key,
@@ -110,8 +110,7 @@ public struct MemberGroup: Sendable {
             in: .prefix(prefix + id + "/"),
             limit: 1
         )
-        guard let holder = entries?.first else { return "" }
-        return holder.lease.map { ", of lease \($0)" } ?? ": \(holder.key) has no lease, and stays until it is deleted"
+        return entries?.first?.lease.map { ", of lease \($0)" } ?? ""
     }
 
     // MARK: Looking

@@ -82,11 +82,18 @@ public final class Membership: Sendable {
         return try await withTimeout(time) {
             for await state in states {
                 if isSought(state) { return state }
-                if let error = state.failure as? EtcdError, error.code != .ambiguous, !error.code.isTransient {
-                    throw error
-                }
+                if let failure = state.failure, !Self.mayPass(failure) { throw failure }
             }
             throw EtcdError(.cancelled, "the task was cancelled")
+        }
+    }
+
+    /// Whether another attempt may succeed.
+    private static func mayPass(_ failure: any Error) -> Bool {
+        switch failure {
+        case let error as EtcdError: error.code == .ambiguous || error.code.isTransient
+        case is QueueBlocked: false
+        default: true
         }
     }
 
