@@ -91,6 +91,24 @@ struct SnapshotFaultTests {
         }
     }
 
+    @Test("a member may announce any size", arguments: [0, 1, .max - 40, .max] as [UInt64])
+    func announcedSize(rest: UInt64) async throws {
+        let server = try FakeServer { exchange in
+            var response = Wire.SnapshotResponse()
+            response.remainingBytes = rest
+            response.blob = Self.database + Self.digest
+            exchange.answer(with: response)
+        }
+        let client = try server.client()
+        for try await chunk in client.maintenance.snapshotChunks(from: try Endpoint(server.address)) {
+            let size = Int64(Self.database.count + Self.digest.count)
+            #expect(chunk.progress.bytesReceived == size)
+            #expect(chunk.progress.bytesTotal == (rest > 1 ? .max : size + Int64(rest) + 32))
+        }
+        await client.close()
+        server.stop()
+    }
+
     @Test("a member that falls silent within it is given up")
     func silent() async throws {
         await expectError(.deadlineExceeded) { try await snapshot([Self.database], ends: false) }

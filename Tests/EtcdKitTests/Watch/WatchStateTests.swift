@@ -32,6 +32,17 @@ struct WatchStateTests {
         #expect(state.nextRevision == 8)
     }
 
+    @Test("the last revision that there can be does not take a watch back to the first")
+    func lastRevision() {
+        #expect(Revision(rawValue: .max).next == Revision(rawValue: .max))
+        #expect(Revision(rawValue: .min).previous == Revision(rawValue: .min))
+        var state = WatchState(from: 3)
+        let last = Revision(rawValue: .max)
+        #expect(state.receive(response(header: last, [last])) == .deliver([event(last)]))
+        #expect(state.nextRevision == last)
+        #expect(state.receive(response(header: 7, [7])) == .none)
+    }
+
     @Test("a confirmation does not move a watch from a given revision")
     func confirmationOfWatchFromRevision() {
         var state = WatchState(from: 3)
