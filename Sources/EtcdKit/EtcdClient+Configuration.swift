@@ -87,6 +87,9 @@ extension EtcdClient {
             ]
         }
 
+        /// What gRPC can say of a message's size.
+        private static let messageSizeLimit = Int(UInt32.max)
+
         /// Refuses what cannot work, before anything is built on it, and bounds what never ends.
         func checked() throws(EtcdError) -> Configuration {
             var result = self
@@ -104,6 +107,7 @@ extension EtcdClient {
             }
             try credentials?.validate()
             if maximumMessageSize <= 0 { throw EtcdError(.invalidArgument, "maximumMessageSize must be positive") }
+            result.maximumMessageSize = min(maximumMessageSize, Self.messageSizeLimit)
             return result
         }
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Synchronization
+
 extension EtcdClient {
     /// Something that happened to a client, for logs, metrics and traces; see ``Configuration/onEvent``.
     ///
@@ -60,15 +62,28 @@ extension EtcdClient {
     /// Tells the user of an event.
     package func report(_ event: @autoclosure () -> Event) { core.channel.context.report(event()) }
 
-    /// A unary call.
-    public struct Call: Sendable, Hashable {
+    /// A call with one request, and with one answer or a stream of them.
+    ///
+    /// Watches and the renewals of leases, which share streams, are no calls in this sense. A call whose answer is a stream
+    /// ends with the stream: with the code `cancelled` when its consumer has given it up.
+    public struct Call: Sendable, Hashable, Identifiable {
+        /// What the events of the call have in common, and no other call of the process has.
+        public let id: UInt64
         /// The gRPC method, such as `/etcdserverpb.KV/Put`.
         public let method: String
         /// The size of the request in bytes.
         public let requestSize: Int
+
+        private static let lastID = Atomic<UInt64>(0)
+
+        init(method: String, requestSize: Int) {
+            id = Self.lastID.wrappingAdd(1, ordering: .relaxed).newValue
+            self.method = method
+            self.requestSize = requestSize
+        }
     }
 
-    /// How a unary call has ended.
+    /// How a call has ended.
     public struct CallOutcome: Sendable, Hashable {
         /// The endpoint of the last attempt; nil if there was none.
         public let endpoint: Endpoint?
@@ -76,7 +91,7 @@ extension EtcdClient {
         public let attempts: Int
         /// How long the call has taken in all.
         public let duration: Duration
-        /// The size of the answer in bytes; 0 if there is none.
+        /// The size of the answer in bytes, of all answers of a stream; 0 if there is none.
         public let responseSize: Int
         /// The code of the error that was thrown; nil after success.
         public let code: EtcdError.Code?

@@ -64,10 +64,11 @@ public struct EtcdClient: Sendable {
 
     /// The same client with another deadline for its calls.
     ///
-    /// - Parameter timeout: How long each call may take in all.
+    /// - Parameter timeout: How long each call may take in all. With zero or less, each throws
+    ///   ``EtcdError/Code/deadlineExceeded`` and nothing is sent.
     /// - Returns: A client that shares the connections of this one.
     public func with(timeout: Duration) -> EtcdClient {
-        EtcdClient(core: core, timeout: timeout.bounded, retry: retry, namespace: scope)
+        EtcdClient(core: core, timeout: min(timeout, timeout.bounded), retry: retry, namespace: scope)
     }
 
     /// The same client with another policy for calls that fail.
@@ -181,72 +182,5 @@ final class ClientCore: Sendable {
         watchHub.close()
         leaseKeeper.close()
         channel.close()
-    }
-}
-
-extension EtcdClient {
-    /// Makes a unary call, at `endpoint` if one is given: encodes and decodes on the caller's thread, and does the rest on
-    /// the loop.
-    ///
-    /// Here, and for watches in ``WatchHandle``, keys enter and leave the client's namespace.
-    func call<Message: Request, Answer: Response>(
-        _ method: GRPCMethod<Message, Answer>,
-        _ message: Message,
-        at endpoint: Endpoint? = nil
-    ) async throws(EtcdError) -> Answer {
-        var message = message
-        if let scope { try message.enter(scope) }
-        let context = core.channel.context
-        let floor = context.witness.revision
-        let start = ContinuousClock.now
-        let frame = GRPCFraming.frame { ProtobufEncoder.encode(message, into: &$0) }
-        let request = Channel.Request(
-            call: Call(method: method.path, requestSize: frame.count),
-            isRead: method.isRead,
-            needsLeader: method.needsLeader,
-            mayWait: method.mayWait,
-            frame: frame,
-            deadline: start + timeout,
-            retry: retry,
-            endpoint: endpoint
-        )
-        context.report(.callStarted(request.call))
-        let answer = await core.channel.perform(request)
-        let result = answer.result.flatMap { (body) -> Result<Answer, EtcdError> in
-            do throws(EtcdError) {
-                var message: Answer = try Channel.message(in: body, limit: configuration.maximumMessageSize)
-                try verify(message.header, answer.endpoint, floor: method.ordersRevisions ? floor : nil)
-                if let scope { try message.leave(scope) }
-                return .success(message)
-            } catch {
-                return .failure(error)
-            }
-        }
-        context.report(.callFinished(request.call, CallOutcome(answer, result, since: start)))
-        return try result.get()
-    }
-
-    /// Refuses the answer of a foreign cluster, and reports a revision that is below one seen before the call.
-    private func verify(_ header: ResponseHeader, _ endpoint: Endpoint?, floor: Revision?) throws(EtcdError) {
-        guard let endpoint else { return }
-        let context = core.channel.context
-        if let objection = context.witness.objection(to: header.clusterID, of: endpoint) { throw objection }
-        if let floor, context.witness.isFall(header.revision, below: floor) {
-            context.report(.revisionFell(from: floor, to: header.revision, endpoint))
-        }
-    }
-}
-
-extension EtcdClient.CallOutcome {
-    fileprivate init<Message>(
-        _ answer: Channel.Answer,
-        _ result: Result<Message, EtcdError>,
-        since start: ContinuousClock.Instant
-    ) {
-        endpoint = answer.endpoint
-        attempts = answer.attempts
-        duration = .now - start
-        responseSize = if case .success(let body) = answer.result { body.count } else { 0 }
-        code = if case .failure(let error) = result { error.code } else { nil }
     }
 }

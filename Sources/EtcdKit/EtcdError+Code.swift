@@ -107,6 +107,10 @@ extension EtcdError.Code {
     ///
     /// Nothing was changed; the client has tried again as long as it may. Slow down.
     public static let tooManyRequests = Self("tooManyRequests")
+    /// The leader took no writes just then, because it hands over to another, or has too much to do.
+    ///
+    /// Nothing was changed; the client has tried again as long as it may.
+    public static let proposalDropped = Self("proposalDropped")
     /// The members that could be reached have no leader.
     ///
     /// Nothing was changed; the client has tried again as long as it may. Wait for a majority of members.

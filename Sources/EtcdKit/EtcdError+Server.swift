@@ -1,16 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdError {
-    /// Makes an error of a call that failed.
+    /// Makes an error of an attempt at a call.
     ///
     /// Of a call that only reads, an unknown effect is none.
-    init(_ failure: GRPCFailure, isRead: Bool, endpoint: Endpoint) {
-        let code = failure.code
-        let error = EtcdError(code, "\(failure.status.message) [\(endpoint)]")
-        if failure.leavesEffectUnknown && !isRead && code != .cancelled {
-            self.init(.ambiguous, "the write may have happened or not", cause: error)
-        } else {
+    init(_ failure: GRPCFailure, of request: Channel.Request, at endpoint: Endpoint) {
+        var error = EtcdError(failure, at: endpoint)
+        if error.code == .requestTooLarge {
+            let text = Self.complaint(aboutSizeOf: request.call, failure.status.message)
+            error = EtcdError(.requestTooLarge, "\(text) [\(endpoint)]")
+        }
+        self = failure.leavesEffectUnknown && !request.isRead ? EtcdError(inDoubtAfter: error) : error
+    }
+
+    /// Makes an error of a stream or a call that has changed nothing.
+    init(_ failure: GRPCFailure, at endpoint: Endpoint) {
+        self.init(failure.code, "\(failure.status.message) [\(endpoint)]")
+    }
+
+    /// Makes the error of a write that was sent and of whose outcome `error` says nothing certain.
+    init(inDoubtAfter error: EtcdError) {
+        // Some codes say that by themselves.
+        if error.code.mayHaveTakenEffect {
             self = error
+        } else {
+            self.init(.ambiguous, "the write may have happened or not", cause: error)
         }
     }
 
@@ -23,6 +37,13 @@ extension EtcdError {
 
     init(_ error: ConnectionError, at endpoint: Endpoint) {
         self.init(error.kind.isMisconfiguration ? .misconfigured : .unavailable, "\(error.message) [\(endpoint)]")
+    }
+
+    /// What is too large, and what the limit is: gRPC's text has only numbers, and etcd's has none.
+    private static func complaint(aboutSizeOf call: EtcdClient.Call, _ text: String) -> String {
+        let limit = text.split(separator: " vs. ").last.map { $0.prefix { $0.isNumber } }.flatMap { Int($0) }
+        let allowance = limit.map { "the \($0) that the server takes" } ?? "the server takes, 1572864 by default"
+        return "\(call.method) sends \(call.requestSize) bytes, more than \(allowance) (--max-request-bytes): \(text)"
     }
 }
 
@@ -38,9 +59,7 @@ extension GRPCFailure {
         switch effect {
         case .none: false
         case .unknown: true
-        case .answered:
-            // The server has given up on a request that may take effect later.
-            [.timedOut, .leaderChanged, .serverStopped, .deadlineExceeded, .unavailable].contains(code)
+        case .answered: !status.saysUndone
         }
     }
 
@@ -51,12 +70,38 @@ extension GRPCFailure {
     }
 }
 
+extension GRPCStatus {
+    /// A write that was answered so was not done.
+    ///
+    /// That is certain only of what etcd itself is known to say before a write or instead of it. Anything else may come
+    /// from a proxy, or from a later step.
+    fileprivate var saysUndone: Bool {
+        if let code = EtcdError.Code.texts[message] {
+            // What etcd says, too, when it has given up on a write that may take effect later, or was not asked for it.
+            return ![.timedOut, .leaderChanged, .serverStopped, .deadlineExceeded, .unavailable].contains(code)
+                && !code.mayHaveTakenEffect
+        }
+        // What gRPC's server says before etcd hears of the call.
+        return code == .unimplemented || isRefusalOfSize
+    }
+
+    /// gRPC's server has not read the request.
+    fileprivate var isRefusalOfSize: Bool {
+        code == .resourceExhausted && message.hasPrefix("grpc: received message") && message.contains("larger than max")
+    }
+}
+
 extension EtcdError.Code {
     /// The code for a text of etcd's; nil if it is another text.
     init?(etcdText text: String) {
         guard let code = Self.texts[text] else { return nil }
         self = code
     }
+
+    /// Whether a write that threw an error of this code may have been done, or may yet be done.
+    ///
+    /// With every other code it was not done.
+    public var mayHaveTakenEffect: Bool { [.ambiguous, .cancelled, .clusterMismatch, .noSpace].contains(self) }
 
     /// The code for what a server answered.
     ///
@@ -77,7 +122,7 @@ extension EtcdError.Code {
             case .resourceExhausted:
                 if status.message.contains("maximumMessageSize") {
                     .responseTooLarge
-                } else if status.message.contains("larger than max") {
+                } else if status.isRefusalOfSize {
                     .requestTooLarge
                 } else {
                     .server
@@ -89,7 +134,7 @@ extension EtcdError.Code {
 
     /// The server has refused the call before it did anything, for a reason that another member or moment may not have.
     fileprivate var meansUndone: Bool {
-        [.noLeader, .tooManyRequests, .notSupportedForLearner].contains(self)
+        [.noLeader, .tooManyRequests, .notSupportedForLearner, .proposalDropped].contains(self)
     }
 
     /// A call that failed so changed nothing and may be made again, and a stream may be opened again, here or at
@@ -113,8 +158,11 @@ extension EtcdError.Code {
         [.noLeader, .timedOut, .notSupportedForLearner, .serverStopped, .corrupt].contains(self)
     }
 
+    /// Another member would fail as well, or leave the call without an answer: only time helps.
+    var concernsCluster: Bool { self == .proposalDropped }
+
     /// etcd's error texts, as in `rpctypes`, and those that it sends without having them there.
-    private static let texts: [String: Self] = [
+    static let texts: [String: Self] = [
         "etcdserver: key is not provided": .emptyKey,
         "etcdserver: key not found": .keyNotFound,
         "etcdserver: value is provided": .invalidArgument,
@@ -179,9 +227,12 @@ extension EtcdError.Code {
         "etcdserver: cluster has a downgrade job in progress": .downgradeInProgress,
         "etcdserver: no inflight downgrade job": .noDowngradeInProgress,
         "etcdserver: request canceled": .timedOut,
+        "etcdserver: request cancelled": .timedOut,
         "etcdserver: context deadline exceeded": .deadlineExceeded,
         "mvcc: watcher range is empty": .invalidArgument,
         "not a primary lessor": .leaderChanged,
+        "raft proposal dropped": .proposalDropped,
+        "raft: stopped": .serverStopped,
         "context deadline exceeded": .deadlineExceeded,
         "auth: authentication failed, password was given for no password user": .authenticationFailed,
         "mutex: session is expired": .leaseLost,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Channel {
-    /// A unary call, ready to be sent.
+    /// A call with one request, ready to be sent.
     struct Request: Sendable {
         let call: EtcdClient.Call
         let isRead: Bool
@@ -15,134 +15,158 @@ extension Channel {
         let retry: RetryPolicy
         /// The only endpoint that the call may go to; nil if any will do.
         var endpoint: Endpoint?
+        /// Where the call goes only if there is nowhere else.
+        var avoided: [Endpoint] = []
     }
 
-    /// The end of a unary call: the body of the answer, framed, or the error.
-    struct Answer: Sendable {
-        var result: Result<[UInt8], EtcdError>
+    /// One attempt at a call: where it goes, and how long it may be without an answer.
+    struct Attempt {
+        let berth: Berth
+        let patience: GRPCUnaryCall.Patience?
+    }
+
+    /// What has become of a call, after all attempts.
+    struct Answer<Success: Sendable>: Sendable {
+        let result: Result<Success, EtcdError>
         /// Where the last attempt went.
-        var endpoint: Endpoint?
-        var attempts = 0
+        let endpoint: Endpoint?
+        let attempts: Int
     }
 
-    /// Makes a unary call, as often as is safe: again when the server has certainly not acted on it, and for a read also
-    /// when its connection was lost or the server could not answer just then.
-    nonisolated func perform(_ request: Request) async -> Answer {
+    /// Why an attempt failed, and what comes after it.
+    private struct Failure: Error {
+        let error: EtcdError
+        var next = AttemptLoop.Next.nothing
+    }
+
+    /// Makes a unary call; the answer is the body, framed.
+    nonisolated func perform(_ request: Request) async -> Answer<[UInt8]> {
+        await perform(request) { attempt in
+            let link = attempt.berth.link
+            return await GRPCUnaryCall.perform(
+                request.call.method,
+                request.frame,
+                metadata: context.metadata(
+                    for: link.endpoint,
+                    deadline: request.deadline,
+                    requiresLeader: request.needsLeader,
+                    token: attempt.berth.token
+                ),
+                maximumMessageSize: configuration.maximumMessageSize,
+                patience: attempt.patience,
+                on: link.connection
+            )
+        }
+    }
+
+    /// Makes a call as often as is safe: again when the server has certainly not acted on it, and for a read also when
+    /// its connection was lost or the server could not answer just then.
+    nonisolated func perform<Success: Sendable>(
+        _ request: Request,
+        _ attempt: (Attempt) async -> Result<Success, GRPCFailure>
+    ) async -> Answer<Success> {
         defer {
             if let endpoint = request.endpoint { EventLoop.execute { self.leave(endpoint) } }
         }
-        var answer = Answer(result: .failure(EtcdError(.unavailable, "the call was not made")))
-        var tried: [Endpoint] = []
-        var rounds = 0
-        var hasRenewedToken = false
-        while true {
-            let link: Link
-            let token: AuthToken?
-            switch await berth(
-                at: request.endpoint,
-                avoiding: tried,
-                needsToken: request.needsToken,
-                until: request.deadline
-            ) {
-            case .success(let berth): (link, token) = (berth.link, berth.token)
-            case .failure(let error):
-                answer.result = .failure(error)
-                return answer
-            }
-            answer.endpoint = link.endpoint
-            answer.attempts += 1
-            let failure: GRPCFailure
-            switch await attempt(request, number: answer.attempts, token, on: link) {
-            case .success(let body):
-                answer.result = .success(body)
-                return answer
-            case .failure(let reason): failure = reason
-            }
-            let error = EtcdError(failure, isRead: request.isRead, endpoint: link.endpoint)
-            answer.result = .failure(error)
-            if failure.effect == .answered, failure.code.castsSuspicion {
-                EventLoop.execute { self.suspect(link.endpoint, error) }
-            }
-            let isRepeatable: Bool
-            if failure.code.meansTokenIsRejected && failure.effect == .answered && request.needsToken {
-                // Once for a call, and also where a certificate says who the client is: its cached rights may be old.
-                isRepeatable = !hasRenewedToken && (context.tokens.canRenew || failure.code == .staleToken)
-                hasRenewedToken = true
-                await context.tokens.reject(token)
-            } else {
-                isRepeatable = failure.permitsRepetition(isRead: request.isRead)
-                tried.append(link.endpoint)
-            }
-            guard isRepeatable, answer.attempts < request.retry.maximumAttempts else { return answer }
-            if request.endpoint != nil || nextLink(avoiding: tried) == nil {
-                // All have failed: again from the start, later and later. After the deadline it could only do harm.
-                let pause = request.retry.backoff.delay(afterFailures: rounds)
-                guard .now + pause < request.deadline else { return answer }
-                tried = []
-                rounds += 1
-                // A cancelled pause is noticed by the next attempt.
-                if pause > .zero { try? await Task.sleep(for: pause) }
-            }
-            context.report(.callRetried(request.call, link.endpoint, error))
-        }
-    }
-
-    private nonisolated func attempt(
-        _ request: Request,
-        number: Int,
-        _ token: AuthToken?,
-        on link: Link
-    ) async -> GRPCUnaryCall.Outcome {
-        var patience: GRPCUnaryCall.Patience?
-        // The only endpoint gets all the time there is.
-        if hasAlternatives, request.endpoint == nil, !request.mayWait {
-            let start = ContinuousClock.now
-            let limit = request.retry.patience(ofAttempt: number)
-            let wait = min(limit, (request.deadline - start) / 2)
-            patience = GRPCUnaryCall.Patience(end: start + wait) { [weak self] in
-                guard let self else { return false }
-                // Before the limit, only an endpoint that says nothing at all is to blame.
-                if wait == limit || link.connection.lastReceived < start {
-                    suspect(link.endpoint, EtcdError(.unavailable, "no answer within \(wait) [\(link.endpoint)]"))
-                }
-                return request.isRead && request.retry.maximumAttempts > number
-            }
-        }
-        return await GRPCUnaryCall.perform(
-            request.call.method,
-            request.frame,
-            metadata: context.metadata(
-                for: link.endpoint,
-                deadline: request.deadline,
-                requiresLeader: request.needsLeader,
-                token: token
-            ),
-            maximumMessageSize: configuration.maximumMessageSize,
-            patience: patience,
-            on: link.connection
+        let loop = AttemptLoop(
+            request.retry,
+            maximumAttempts: request.retry.maximumAttempts,
+            until: request.deadline
         )
+        var endpoint: Endpoint?
+        var attempts = 0
+        var lastFailure: (endpoint: Endpoint, error: EtcdError)?
+        var tried = request.avoided
+        var haveAllFailed = false
+        var hasRenewedToken = false
+        let result: Result<Success, EtcdError>
+        do throws(Failure) {
+            let success = try await loop.run { (number) throws(Failure) -> Success in
+                let berth = try await self.berth(for: request, avoiding: tried)
+                let place = berth.link.endpoint
+                if let lastFailure {
+                    context.report(.callRetried(request.call, lastFailure.endpoint, lastFailure.error))
+                }
+                (endpoint, attempts) = (place, number)
+                let patience = patience(with: request, attempt: number, on: berth.link)
+                let failure: GRPCFailure
+                switch await attempt(Attempt(berth: berth, patience: patience)) {
+                case .success(let success): return success
+                case .failure(let reason): failure = reason
+                }
+                let error = EtcdError(failure, of: request, at: place)
+                lastFailure = (place, error)
+                if failure.effect == .answered, failure.code.castsSuspicion {
+                    EventLoop.execute { self.suspect(place, error) }
+                }
+                if failure.code.meansTokenIsRejected && failure.effect == .answered && request.needsToken {
+                    // Once for a call, and also where a certificate says who the client is: its cached rights may be old.
+                    let mayRenew = !hasRenewedToken && (context.tokens.canRenew || failure.code == .staleToken)
+                    hasRenewedToken = true
+                    await context.tokens.reject(berth.token)
+                    throw Failure(error: error, next: mayRenew ? .atOnce : .nothing)
+                }
+                guard failure.permitsRepetition(isRead: request.isRead) else { throw Failure(error: error) }
+                tried.append(place)
+                let isElsewhere = request.endpoint == nil && hasLink(avoiding: tried)
+                if isElsewhere, !failure.code.concernsCluster { throw Failure(error: error, next: .atOnce) }
+                // All have failed: again from the start, later and later.
+                let isFirst = !haveAllFailed && !failure.code.concernsCluster
+                haveAllFailed = true
+                tried = request.avoided
+                throw Failure(error: error, next: isFirst ? .atOnce : .afterPause)
+            } after: {
+                $0.next
+            }
+            result = .success(success)
+        } catch {
+            result = .failure(error.error)
+        }
+        return Answer(result: result, endpoint: endpoint, attempts: attempts)
     }
 
-    /// A connection and the token, waited for where need be: to `endpoint`, or else rather not to one of `avoided`.
-    nonisolated func berth(
-        at endpoint: Endpoint?,
-        avoiding avoided: [Endpoint] = [],
-        needsToken: Bool = true,
-        until deadline: ContinuousClock.Instant
-    ) async -> Result<Berth, EtcdError> {
+    /// How long an attempt may be without an answer; nil for as long as the call.
+    private nonisolated func patience(
+        with request: Request,
+        attempt number: Int,
+        on link: Link
+    ) -> GRPCUnaryCall.Patience? {
+        // The only endpoint gets all the time there is.
+        guard hasAlternatives, request.endpoint == nil, !request.mayWait else { return nil }
+        let start = ContinuousClock.now
+        let limit = request.retry.patience(ofAttempt: number)
+        let wait = min(limit, (request.deadline - start) / 2)
+        return GRPCUnaryCall.Patience(end: start + wait) { [weak self] in
+            guard let self else { return false }
+            // Before the limit, only an endpoint that says nothing at all is to blame.
+            if wait == limit || link.connection.lastReceived < start {
+                suspect(link.endpoint, EtcdError(.unavailable, "no answer within \(wait) [\(link.endpoint)]"))
+            }
+            return request.isRead && request.retry.maximumAttempts > number
+        }
+    }
+
+    /// A connection and the token for an attempt, waited for where need be.
+    private nonisolated func berth(
+        for request: Request,
+        avoiding avoided: [Endpoint]
+    ) async throws(Failure) -> Berth {
         var token: AuthToken?
-        if needsToken {
+        if request.needsToken {
             if let known = context.tokens.probableToken {
                 token = known
             } else {
-                switch await context.tokens.token(until: deadline, over: self) {
+                switch await context.tokens.token(until: request.deadline, over: self) {
                 case .success(let granted): token = granted
-                case .failure(let error): return .failure(error)
+                case .failure(let error): throw Failure(error: error)
                 }
             }
         }
-        if endpoint == nil, let link = nextLink(avoiding: avoided) { return .success(Berth(link: link, token: token)) }
-        return await waitForLink(at: endpoint, until: deadline).map { Berth(link: $0, token: token) }
+        if request.endpoint == nil, let link = nextLink(avoiding: avoided) { return Berth(link: link, token: token) }
+        switch await waitForLink(at: request.endpoint, until: request.deadline) {
+        case .success(let link): return Berth(link: link, token: token)
+        case .failure(let error): throw Failure(error: error)
+        }
     }
 
     private func waitForLink(
@@ -183,38 +207,6 @@ extension Channel {
         case .failure(let error):
             let status = GRPCStatus(error)
             throw EtcdError(EtcdError.Code(status), status.message, cause: error)
-        }
-    }
-}
-
-// MARK: - Authentication
-
-extension Channel {
-    /// Asks for a token.
-    ///
-    /// - Returns: The token; nil if the cluster has no authentication.
-    func authenticate(_ name: String, _ password: String) async -> TokenStore.Answer {
-        let message = Wire.AuthenticateRequest(name: name, password: password)
-        let frame = GRPCFraming.frame { ProtobufEncoder.encode(message, into: &$0) }
-        let request = Request(
-            call: EtcdClient.Call(method: Wire.authenticate.path, requestSize: frame.count),
-            isRead: true,
-            needsLeader: true,
-            needsToken: false,
-            frame: frame,
-            deadline: .now + configuration.callTimeout,
-            retry: configuration.retry
-        )
-        do throws(EtcdError) {
-            let body = try await perform(request).result.get()
-            let response: Wire.AuthenticateResponse
-            response = try Self.message(in: body, limit: configuration.maximumMessageSize)
-            let token = AuthToken(response.token)
-            guard token.isValid else { throw EtcdError(.protocolViolation, "the server granted an unusable token") }
-            context.report(.tokenRefreshed)
-            return .success(token)
-        } catch {
-            return error.code == .authenticationNotEnabled ? .success(nil) : .failure(error)
         }
     }
 }

@@ -75,6 +75,11 @@ final class Channel {
         }
     }
 
+    /// Whether there was a connection a moment ago that is not to be avoided.
+    nonisolated func hasLink(avoiding avoided: [Endpoint]) -> Bool {
+        rotation.withLock { $0.links.contains { !avoided.contains($0.endpoint) } }
+    }
+
     /// All connections that stand.
     var links: [Link] { subchannels.compactMap(\.link) }
 

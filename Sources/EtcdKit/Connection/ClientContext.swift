@@ -6,8 +6,7 @@ final class ClientContext: Sendable {
     let tokens: TokenStore
     let witness = ClusterWitness()
     let tls: TLSContextSource
-    /// The servers are known not to have `RangeStream`, as etcd before 3.7.
-    let lacksRangeStream = Lock(false)
+    let missingMethods = MissingMethods()
 
     init(_ configuration: EtcdClient.Configuration) {
         self.configuration = configuration

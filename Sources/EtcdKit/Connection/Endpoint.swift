@@ -117,6 +117,11 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     public static func list(_ text: String) throws(EtcdError) -> [Endpoint] {
         var endpoints: [Endpoint] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            if part.isEmpty {
+                let reason = endpoints.isEmpty ? "nothing is before the first comma" : "nothing is after a comma"
+                let complaint = text.isEmpty ? "it is empty" : reason
+                throw EtcdError(.invalidEndpoint, "\"\(text)\" is not a list of endpoints: \(complaint)")
+            }
             endpoints.append(try Endpoint(String(part)))
         }
         return endpoints

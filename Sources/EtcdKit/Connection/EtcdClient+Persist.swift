@@ -3,17 +3,10 @@
 extension EtcdClient {
     /// Repeats `operation` for as long as there is no way to the cluster.
     package func persist<Result>(_ operation: () async throws(EtcdError) -> Result) async throws(EtcdError) -> Result {
-        var failures = 0
-        while true {
-            do throws(EtcdError) {
-                return try await operation()
-            } catch {
-                guard error.code.isTransient, !Task.isCancelled else { throw error }
-            }
-            failures += 1
-            let pause = configuration.backoff.delay(afterFailures: failures)
-            // A cancelled pause is noticed by the next attempt.
-            try? await Task.sleep(for: pause)
+        try await AttemptLoop(retry).run { (_) throws(EtcdError) in
+            try await operation()
+        } after: { error in
+            error.code.isTransient && !Task.isCancelled ? .afterPause : .nothing
         }
     }
 }

@@ -52,7 +52,7 @@ final class HealthCheck {
         if let code = EtcdError.Code(etcdText: failure.status.message) {
             if code == .permissionDenied || code.meansTokenIsRejected { return .well }
         }
-        return .unfit(EtcdError(failure, isRead: true, endpoint: endpoint))
+        return .unfit(EtcdError(failure, at: endpoint))
     }
 
     private static func finding(in body: [UInt8], of endpoint: Endpoint, _ context: ClientContext) -> Finding {

@@ -6,62 +6,111 @@
 /// cancelled.
 @EventLoop
 final class ResponseStream<Message: Request, Answer: Response> {
+    private enum Ending {
+        case finished
+        case failed(GRPCFailure)
+        /// What has come is not to be trusted.
+        case refused(EtcdError)
+    }
+
+    /// Is told how the stream has ended, nil for success, and how many bytes have come.
+    typealias Observer = @Sendable (EtcdError.Code?, Int) -> Void
+
     let endpoint: Endpoint
     private let channel: Channel
     private let namespace: Namespace?
     private var stream: GRPCStream<Message, Answer>?
     private var answers: ArraySlice<(message: Answer, byteCount: Int)> = []
-    private var ending: Result<Void, EtcdError>?
+    private var ending: Ending?
+    private var receivedCount = 0
+    private var observer: Observer?
     /// Whoever waits for an answer or the end.
     private var news: Completion<Void>?
 
-    /// Opens the stream with its only request.
-    init(
+    /// Opens the stream with its only request, framed.
+    private init(
         _ method: GRPCMethod<Message, Answer>,
-        _ request: Message,
+        _ frame: [UInt8],
         at berth: Channel.Berth,
         of channel: Channel,
         in namespace: Namespace?
-    ) throws(EtcdError) {
-        var request = request
-        if let namespace { try request.enter(namespace) }
+    ) throws(ConnectionError) {
         self.namespace = namespace
         let endpoint = berth.link.endpoint
         let context = channel.context
         self.endpoint = endpoint
         self.channel = channel
-        do {
-            stream = try GRPCStream(
-                method,
-                metadata: context.metadata(for: endpoint, requiresLeader: method.needsLeader, token: berth.token),
-                maximumMessageSize: context.configuration.maximumMessageSize,
-                window: .manual,
-                on: berth.link.connection
-            ) { [weak self] event in
-                switch event {
-                case .message(let answer, let byteCount): self?.received(answer, byteCount)
-                case .ended(let failure): self?.ended(failure)
-                }
+        stream = try GRPCStream(
+            method,
+            metadata: context.metadata(for: endpoint, requiresLeader: method.needsLeader, token: berth.token),
+            maximumMessageSize: context.configuration.maximumMessageSize,
+            window: .manual,
+            on: berth.link.connection
+        ) { [weak self] event in
+            switch event {
+            case .message(let answer, let byteCount): self?.received(answer, byteCount)
+            case .ended(let failure): self?.end(failure.map(Ending.failed) ?? .finished)
             }
-        } catch {
-            throw EtcdError(error, at: endpoint)
         }
-        stream?.send(request, isLast: true)
+        stream?.send(frame: frame, isLast: true)
+    }
+
+    /// Opens the stream, and waits for its first answer or its end unless that may take long.
+    static func open(
+        _ method: GRPCMethod<Message, Answer>,
+        _ request: Channel.Request,
+        _ attempt: Channel.Attempt,
+        of channel: Channel,
+        in namespace: Namespace?
+    ) async -> Result<ResponseStream, GRPCFailure> {
+        let stream: ResponseStream
+        do throws(ConnectionError) {
+            stream = try ResponseStream(method, request.frame, at: attempt.berth, of: channel, in: namespace)
+        } catch {
+            return .failure(GRPCFailure(error))
+        }
+        if !method.mayWait, let failure = await stream.begin(until: request.deadline, attempt.patience) {
+            return .failure(failure)
+        }
+        return .success(stream)
     }
 
     deinit {
-        EventLoop.execute { [stream, channel, endpoint] in
+        EventLoop.execute { [stream, channel, endpoint, observer, receivedCount] in
             stream?.cancel()
             channel.leave(endpoint)
+            observer?(.cancelled, receivedCount)
         }
     }
 
-    /// Waits until there is an answer, or the stream has ended without one and without an error.
-    func begin(until deadline: ContinuousClock.Instant) async throws(EtcdError) {
-        while answers.isEmpty {
-            if let ending { return try ending.get() }
-            await waitForNews(until: deadline)
+    /// Has `observer` told of the end, once.
+    func observeEnd(_ observer: @escaping Observer) {
+        self.observer = observer
+        if ending != nil { reportEnd() }
+    }
+
+    /// Waits until there is an answer or the end.
+    ///
+    /// - Returns: Why the call has failed, if it has before there was any answer.
+    private func begin(until deadline: ContinuousClock.Instant, _ patience: GRPCUnaryCall.Patience?) async
+        -> GRPCFailure?
+    {
+        let timer = patience.map { patience in
+            EventLoop.schedule(at: patience.end) { [weak self] in
+                // What has begun to arrive is no stall.
+                guard let self, stream?.hasBegun == false, patience.onEnd() else { return }
+                end(.failed(.stalled))
+            }
         }
+        defer {
+            if let timer { EventLoop.cancel(timer) }
+        }
+        while answers.isEmpty {
+            if case .failed(let failure) = ending { return failure }
+            if ending != nil { return nil }
+            await waitForNews(until: deadline, or: "no answer within the deadline")
+        }
+        return nil
     }
 
     /// The next answer, or nil at the end.
@@ -80,21 +129,21 @@ final class ResponseStream<Message: Request, Answer: Response> {
                 if let namespace { try answer.leave(namespace) }
                 return answer
             }
-            if let ending {
-                try ending.get()
-                return nil
+            switch ending {
+            case .finished: return nil
+            case .failed(let failure): throw EtcdError(failure, at: endpoint)
+            case .refused(let objection): throw objection
+            case nil: await waitForNews(until: limit.map { .now + $0 }, or: "the server is silent")
             }
-            await waitForNews(until: limit.map { .now + $0 })
         }
     }
 
-    private func waitForNews(until deadline: ContinuousClock.Instant?) async {
+    private func waitForNews(until deadline: ContinuousClock.Instant?, or complaint: String) async {
         let news = Completion<Void>()
         self.news = news
         let timer = deadline.map { deadline in
             EventLoop.schedule(at: deadline) { [weak self] in
-                guard let self else { return }
-                end(.failure(EtcdError(.deadlineExceeded, "the server is silent [\(endpoint)]")))
+                self?.end(.failed(GRPCFailure(GRPCStatus(.deadlineExceeded, complaint), .unknown)))
             }
         }
         await news.wait { self.cancel() }
@@ -102,27 +151,38 @@ final class ResponseStream<Message: Request, Answer: Response> {
     }
 
     private func cancel() {
-        end(.failure(EtcdError(.cancelled, "the task was cancelled")))
+        end(.failed(GRPCFailure(GRPCStatus(.cancelled, "the task was cancelled"), .unknown)))
     }
 
     private func received(_ answer: Answer, _ byteCount: Int) {
+        receivedCount += byteCount
         if let objection = channel.context.witness.objection(to: answer.header.clusterID, of: endpoint) {
-            return end(.failure(objection))
+            return end(.refused(objection))
         }
         answers.append((answer, byteCount))
         tell()
     }
 
-    private func ended(_ failure: GRPCFailure?) {
-        end(failure.map { .failure(EtcdError($0, isRead: true, endpoint: endpoint)) } ?? .success(()))
-    }
-
-    private func end(_ result: Result<Void, EtcdError>) {
+    private func end(_ ending: Ending) {
         stream?.cancel()
         stream = nil
-        ending = ending ?? result
+        if self.ending == nil {
+            self.ending = ending
+            reportEnd()
+        }
         tell()
         channel.leave(endpoint)
+    }
+
+    private func reportEnd() {
+        let code: EtcdError.Code? =
+            switch ending {
+            case .failed(let failure): failure.code
+            case .refused(let objection): objection.code
+            case .finished, nil: nil
+            }
+        observer?(code, receivedCount)
+        observer = nil
     }
 
     private func tell() {
@@ -135,41 +195,43 @@ extension EtcdClient {
     /// Makes a call that reads and has many answers, at `endpoint` if one is given, and waits for the first of them unless
     /// that may take long.
     ///
-    /// What fails before that is tried again, as with unary calls, until the deadline.
-    func stream<Message: Request, Answer>(
+    /// What fails before that is tried again, as with unary calls, until the deadline. An endpoint that is `avoided` is
+    /// asked only if there is no other.
+    func stream<Message: Request, Answer: Response>(
         _ method: GRPCMethod<Message, Answer>,
-        _ request: Message,
-        at endpoint: Endpoint? = nil
+        _ message: Message,
+        at endpoint: Endpoint? = nil,
+        avoiding avoided: [Endpoint] = []
     ) async throws(EtcdError) -> ResponseStream<Message, Answer> {
         let channel = core.channel
-        let deadline = ContinuousClock.now + timeout
-        var attempts = 0
-        var tried: [Endpoint] = []
-        var hasRenewedToken = false
-        while true {
-            let berth = try await channel.berth(at: endpoint, avoiding: tried, until: deadline).get()
-            attempts += 1
-            let failure: EtcdError
-            do throws(EtcdError) {
-                let stream = try await ResponseStream(method, request, at: berth, of: channel, in: scope)
-                if !method.mayWait { try await stream.begin(until: deadline) }
-                return stream
-            } catch {
-                failure = error
+        let request = try request(method, message, at: endpoint, avoiding: avoided)
+        let start = ContinuousClock.now
+        channel.context.report(.callStarted(request.call))
+        let answer = await channel.perform(request) { attempt in
+            await ResponseStream.open(method, request, attempt, of: channel, in: scope)
+        }
+        // Not the answer itself, which holds the stream.
+        let finish = {
+            @Sendable [place = answer.endpoint, attempts = answer.attempts] (code: EtcdError.Code?, byteCount: Int) in
+            let outcome = CallOutcome(
+                endpoint: place,
+                attempts: attempts,
+                duration: .now - start,
+                responseSize: byteCount,
+                code: code
+            )
+            channel.context.report(.callFinished(request.call, outcome))
+        }
+        do throws(EtcdError) {
+            let stream = try answer.result.get()
+            await stream.observeEnd(finish)
+            return stream
+        } catch {
+            if error.code == .unimplemented, let place = answer.endpoint {
+                channel.context.missingMethods.note(method.path, at: place)
             }
-            if failure.code.meansTokenIsRejected, channel.context.tokens.canRenew, !hasRenewedToken {
-                hasRenewedToken = true
-                await channel.context.tokens.reject(berth.token)
-                continue
-            }
-            if failure.code.castsSuspicion { await channel.suspect(berth.link.endpoint, failure) }
-            let pause = retry.backoff.delay(afterFailures: attempts - 1)
-            guard failure.code.isTransient, attempts < retry.maximumAttempts, .now + pause < deadline else {
-                throw failure
-            }
-            tried.append(berth.link.endpoint)
-            // A cancelled pause is noticed by the next attempt.
-            try? await Task.sleep(for: pause)
+            finish(error.code, 0)
+            throw error
         }
     }
 }

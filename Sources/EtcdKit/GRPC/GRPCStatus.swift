@@ -78,12 +78,18 @@ struct GRPCFailure: Error, Sendable, Hashable {
         case none
         /// The server has answered with this status.
         case answered
-        /// The call was sent and no answer came: the server may have acted on it.
+        /// The call was sent and no answer of gRPC came: the server may have acted on it.
         case unknown
     }
 
     let status: GRPCStatus
     let effect: Effect
+
+    /// The endpoint leaves a call without an answer, and there is another endpoint.
+    static let stalled = GRPCFailure(
+        GRPCStatus(.unavailable, "the server left the call without an answer"),
+        .unknown
+    )
 
     init(_ status: GRPCStatus, _ effect: Effect) {
         self.status = status
@@ -102,7 +108,8 @@ struct GRPCFailure: Error, Sendable, Hashable {
             if status.code == .ok { return nil }
             self.init(status, .answered)
         } else if stream.hasHeaders, let status = GRPCStatus(httpHeaders: stream.headers) {
-            self.init(status, .answered)
+            // From something on the way, which does not know what etcd has done.
+            self.init(status, .unknown)
         } else {
             switch stream.ending {
             case .notProcessed:

@@ -43,10 +43,16 @@ final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTT
 
     /// Sends a request; does nothing once the stream has ended.
     func send(_ request: Request, isLast: Bool = false) {
-        guard let stream else { return }
-        let frame = GRPCFraming.frame { ProtobufEncoder.encode(request, into: &$0) }
-        connection.send(frame, endStream: isLast, on: stream)
+        send(frame: GRPCFraming.frame { ProtobufEncoder.encode(request, into: &$0) }, isLast: isLast)
     }
+
+    /// Sends a request that is framed; does nothing once the stream has ended.
+    func send(frame: [UInt8], isLast: Bool = false) {
+        if let stream { connection.send(frame, endStream: isLast, on: stream) }
+    }
+
+    /// Whether something of the answer has come.
+    var hasBegun: Bool { stream?.hasHeaders == true }
 
     /// Lets the server send `byteCount` more bytes.
     func consume(_ byteCount: Int) {

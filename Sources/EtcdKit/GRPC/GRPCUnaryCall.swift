@@ -91,7 +91,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
         self.patience = EventLoop.schedule(at: patience.end) { [weak self] in
             // What has begun to arrive is no stall.
             guard let self, let stream, !stream.hasHeaders, patience.onEnd() else { return }
-            abandon(GRPCStatus(.unavailable, "the server left the call without an answer"))
+            abandon(GRPCFailure.stalled.status)
         }
     }
 

@@ -43,7 +43,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
     /// An iteration over the entries.
     public struct Iterator: AsyncIteratorProtocol {
         private let client: EtcdClient
-        private let pageSize: Int
+        private var pageSize: Int
         private var options: RangeOptions
         private var isFirst = true
         private var page: ArraySlice<KeyValue> = []
@@ -86,8 +86,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
                     take(part, of: range)
                     continue
                 }
-                options.limit = Swift.min(pageSize, remaining)
-                let response = try await client.range(range, options: options)
+                let response = try await nextPage(of: range)
                 options.revision = options.revision ?? response.header.revision
                 isFirst = false
                 take(response.entries, of: range)
@@ -101,18 +100,37 @@ public struct EntrySequence: AsyncSequence, Sendable {
             rest = entries.last.map { range.from($0.key.successor) }
         }
 
+        /// A page, which is smaller, as are those after it, if the entries are too large for one.
+        private mutating func nextPage(of range: KeyRange) async throws(EtcdError) -> RangeResponse {
+            while true {
+                options.limit = Swift.min(pageSize, remaining)
+                do throws(EtcdError) {
+                    return try await client.range(range, options: options)
+                } catch {
+                    guard error.code == .responseTooLarge, pageSize > 1 else { throw error }
+                    pageSize /= 2
+                }
+            }
+        }
+
         /// More entries from the stream, none at its end; nil if they are rather to be had as a page.
         private mutating func nextStreamed(of range: KeyRange) async throws(EtcdError) -> [KeyValue]? {
-            let lacksStream = client.core.channel.context.lacksRangeStream
-            if isFirst || !options.isStreamable || lacksStream.withLock({ $0 }) { return nil }
+            let method = options.serializable ? Wire.rangeStream.serializable : Wire.rangeStream
+            let channel = client.core.channel
+            let incapable = channel.context.missingMethods.endpoints(without: method.path)
+            if isFirst || !options.isStreamable { return nil }
+            if stream == nil, !incapable.isEmpty, !channel.hasLink(avoiding: incapable) { return nil }
             do throws(EtcdError) {
                 let stream: ResponseStream<Wire.RangeRequest, Wire.RangeStreamResponse>
                 if let present = self.stream {
                     stream = present
                 } else {
                     options.limit = isLimited ? remaining : nil
-                    let method = options.serializable ? Wire.rangeStream.serializable : Wire.rangeStream
-                    stream = try await client.stream(method, Wire.RangeRequest(range, options))
+                    stream = try await client.stream(
+                        method,
+                        Wire.RangeRequest(range, options),
+                        avoiding: incapable
+                    )
                     self.stream = stream
                 }
                 while let part = try await stream.next(within: client.timeout)?.part {
@@ -121,12 +139,18 @@ public struct EntrySequence: AsyncSequence, Sendable {
                 return []
             } catch {
                 stream = nil
-                if error.code == .unimplemented { lacksStream.withLock { $0 = true } }
-                // A stream that breaks off is taken up again, after a page from where it has come to.
-                if error.code == .unimplemented || error.code.isTransient { return nil }
+                if error.code.leavesRestToPages { return nil }
                 throw error
             }
         }
+    }
+}
+
+extension EtcdError.Code {
+    /// A stream of entries that ends so is taken up again after a page from where it has come to: the page is read with a
+    /// new token, at another endpoint, or in a smaller message.
+    fileprivate var leavesRestToPages: Bool {
+        isTransient || meansTokenIsRejected || self == .unimplemented || self == .responseTooLarge
     }
 }
 

@@ -237,7 +237,7 @@ final class LeaseStream {
     private func ended(_ failure: GRPCFailure?, _ berth: Channel.Berth) {
         let endpoint = berth.link.endpoint
         let error =
-            failure.map { EtcdError($0, isRead: true, endpoint: endpoint) }
+            failure.map { EtcdError($0, at: endpoint) }
             ?? EtcdError(.unavailable, "the server ended the stream of renewals [\(endpoint)]")
         if failure?.effect == .answered, error.code.castsSuspicion { channel.suspect(endpoint, error) }
         if error.code.meansTokenIsRejected {

@@ -31,7 +31,7 @@ public struct Leases: Sendable {
         }
         let sent = ContinuousClock.now
         let newID = id ?? .random
-        let request = Wire.LeaseGrantRequest(timeToLive: timeToLive.wholeSeconds, id: newID.rawValue)
+        let request = Wire.LeaseGrantRequest(timeToLive: timeToLive.bounded.wholeSeconds, id: newID.rawValue)
         let deadline = sent + client.timeout
         switch try await client.callUntilCertain(Wire.leaseGrant, request, doneIf: .leaseExists, deadline) {
         case .answered(let response):
@@ -143,25 +143,25 @@ extension EtcdClient {
         doneIf done: EtcdError.Code,
         _ deadline: ContinuousClock.Instant
     ) async throws(EtcdError) -> CertainOutcome<Answer> {
+        let loop = AttemptLoop(retry, maximumAttempts: retry.maximumAttempts, until: deadline)
         var ambiguity: EtcdError?
-        var attempts = 0
-        while true {
+        var isOver = false
+        return try await loop.run { (_) throws(EtcdError) in
             do throws(EtcdError) {
                 return .answered(try await with(timeout: deadline - .now).call(method, message))
             } catch {
-                if let ambiguity {
-                    if error.code == done { return .doneBefore(error) }
-                    // Whatever became of this attempt, nothing is known of the one before.
-                    if error.code != .ambiguous { throw error.code == .cancelled ? error : ambiguity }
+                if error.code == .ambiguous {
+                    ambiguity = error
+                    throw error
                 }
-                guard error.code == .ambiguous else { throw error }
-                ambiguity = error
-                attempts += 1
-                let pause = retry.backoff.delay(afterFailures: attempts)
-                guard attempts < retry.maximumAttempts, .now + pause < deadline else { throw error }
-                // A cancelled pause is noticed by the next attempt.
-                try? await Task.sleep(for: pause)
+                isOver = true
+                guard let ambiguity else { throw error }
+                if error.code == done { return .doneBefore(error) }
+                // Whatever became of this attempt, nothing is known of the one before.
+                throw error.code == .cancelled ? error : ambiguity
             }
+        } after: { _ in
+            isOver ? .nothing : .afterPause
         }
     }
 }

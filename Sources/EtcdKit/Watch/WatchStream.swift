@@ -157,7 +157,7 @@ final class WatchStream {
 
     private func ended(_ failure: GRPCFailure?) {
         let error =
-            failure.map { EtcdError($0, isRead: true, endpoint: endpoint) }
+            failure.map { EtcdError($0, at: endpoint) }
             ?? EtcdError(.unavailable, "the server ended the stream of watches [\(endpoint)]")
         hub?.ended(self, with: close(), error)
     }

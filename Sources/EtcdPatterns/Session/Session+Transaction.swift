@@ -79,9 +79,8 @@ extension Session {
             case .success(let response): return response
             case .failure(let error):
                 onFailure(error)
-                if error.code == .ambiguous || error.code == .cancelled {
-                    onUnknown()
-                } else if !error.code.isTransient {
+                if error.code.mayHaveTakenEffect { onUnknown() }
+                if error.code != .ambiguous, error.code != .cancelled, !error.code.isTransient {
                     throw tenure.loss ?? error
                 }
                 if let deadline, .now >= deadline { throw error }

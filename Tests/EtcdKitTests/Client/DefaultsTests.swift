@@ -35,7 +35,7 @@ struct DefaultsTests {
                 "pingInterval": "10.0 seconds",
                 "pingTimeout": "5.0 seconds",
                 "watchProbeInterval": "10.0 seconds",
-                "maximumMessageSize": "268435456",
+                "maximumMessageSize": "67108864",
             ],
             leavingOut: ["endpoints", "onEvent", "retry", "backoff", "resolver"]
         )

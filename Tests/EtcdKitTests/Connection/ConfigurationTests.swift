@@ -62,6 +62,32 @@ struct ConfigurationTests {
         }
     }
 
+    @Test("the largest maximumMessageSize is no trap")
+    func endlessMessageSize() async throws {
+        try await withLiveClient { live, prefix in
+            var configuration = live.configuration
+            configuration.maximumMessageSize = .max
+            try await withEtcdClient(configuration) { client in
+                try await client.put(prefix, Value(String(repeating: "x", count: 100_000)))
+                #expect(try await client.get(prefix)?.value.bytes.count == 100_000)
+                for try await entry in client.entries(in: .prefix(prefix), pageSize: 1) { #expect(entry.key == prefix) }
+            }
+        }
+    }
+
+    @Test("a call that is given no time says so", arguments: [.zero, .seconds(-3), .seconds(Int64.min)] as [Duration])
+    func noTime(timeout: Duration) async throws {
+        let client = try EtcdClient(endpoints: "127.0.0.1:1").with(timeout: timeout)
+        for isRead in [true, false] {
+            let error = await #expect(throws: EtcdError.self) {
+                if isRead { _ = try await client.get("k") } else { try await client.put("k", "v") }
+            }
+            #expect(error?.code == .deadlineExceeded)
+            #expect(error?.message.contains("a timeout of \(timeout)") == true, "\(String(describing: error))")
+        }
+        await client.close()
+    }
+
     @Test("maximumMessageSize must be positive", arguments: [0, -1])
     func messageSize(size: Int) throws {
         let error = try error { $0.maximumMessageSize = size }

@@ -97,6 +97,9 @@ struct EndpointTests {
         for text in ["", ",", "a,", ",a", "a,,b", "a, b"] {
             let error = #expect(throws: EtcdError.self) { try Endpoint.list(text) }
             #expect(error?.code == .invalidEndpoint)
+            // Of a list with a gap the whole is quoted, since the gap itself shows nothing.
+            let quoted = text == "a, b" ? " b" : text
+            #expect(error?.message.contains("\"\(quoted)\"") == true, "\(String(describing: error))")
         }
     }
 

@@ -96,8 +96,11 @@ struct FailoverTests {
         }
     }
 
-    @Test("a silent endpoint is found out soon, also when it was suspected before and there is no better one")
-    func silenceUnderSuspicion() async throws {
+    @Test(
+        "a silent endpoint is found out soon, also when it was suspected before and there is no better one",
+        arguments: [true, false]
+    )
+    func silenceUnderSuspicion(isCalled: Bool) async throws {
         let members = [try FakeMember(leader: 0), try FakeMember(leader: 0)]
         try await FakeMember.with(
             members,
@@ -110,9 +113,24 @@ struct FailoverTests {
             // After that, there would be no other for some seconds.
             try await eventually("it was examined often") { members[0].checkCount >= 4 }
             members[0].server.connections[0].goSilent()
+            let lost = members[0].server.connections[0]
+            @EventLoop func isGivenUp() -> Bool {
+                !client.core.channel.links.contains { "\($0.endpoint)" == members[0].address }
+            }
+            guard isCalled else {
+                // The control: without a call that stalls, the next examination is far.
+                try await Task.sleep(for: .seconds(2))
+                return #expect(!isGivenUp())
+            }
             let start = ContinuousClock.now
-            for _ in 0..<2 { _ = try? await client.put("k", "v") }
+            var failures: [EtcdError] = []
+            for _ in 0..<2 {
+                do throws(EtcdError) { try await client.put("k", "v") } catch { failures.append(error) }
+            }
             #expect(ContinuousClock.now - start < .seconds(3))
+            // One of them has met it, and was ended by its end.
+            #expect(failures.map(\.code) == [.ambiguous] && lost.isSilent, "\(failures)")
+            #expect(failures.first?.description.contains("about its health") == true, "\(failures)")
         }
     }
 
@@ -259,6 +277,7 @@ struct FailoverTests {
         case noLeader = "etcdserver: no leader"
         case tooManyRequests = "etcdserver: too many requests"
         case learner = "etcdserver: rpc not supported for learner"
+        case dropped = "raft proposal dropped"
         case timedOut = "etcdserver: request timed out"
         case leaderChanged = "etcdserver: leader changed"
         case stopped = "etcdserver: server stopped"
@@ -266,7 +285,7 @@ struct FailoverTests {
         case denied = "etcdserver: permission denied"
 
         var repeatsRead: Bool { ![.noSpace, .denied].contains(self) }
-        var repeatsWrite: Bool { [.noLeader, .tooManyRequests, .learner].contains(self) }
+        var repeatsWrite: Bool { [.noLeader, .tooManyRequests, .learner, .dropped].contains(self) }
         var isAmbiguous: Bool { [.timedOut, .leaderChanged, .stopped].contains(self) }
     }
 
@@ -296,8 +315,59 @@ struct FailoverTests {
             let isRepeated = isRead ? refusal.repeatsRead : refusal.repeatsWrite
             #expect((error == nil) == isRepeated, "\(isRead): \(String(describing: error))")
             #expect(members.map(\.callCount).reduce(0, +) == (isRepeated ? 2 : 1))
-            if isRepeated { #expect(members.map(\.callCount) == [1, 1], "elsewhere") }
+            if isRepeated, refusal != .dropped { #expect(members.map(\.callCount) == [1, 1], "elsewhere") }
             if !isRead && refusal.isAmbiguous { #expect(error?.code == .ambiguous) }
+        }
+    }
+
+    @Test(
+        "a member that times out, stops or is corrupt is avoided; one that refuses a call is not",
+        arguments: [
+            ("etcdserver: request timed out", true), ("etcdserver: server stopped", true),
+            ("etcdserver: corrupt cluster", true), ("etcdserver: permission denied", false),
+            ("raft proposal dropped", false),
+        ]
+    )
+    func answersThatCastSuspicion(text: String, isSuspected: Bool) async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        let log = EventLog()
+        try await FakeMember.with(members, { log.attach(to: &$0) }) { client in
+            try await isReady(client, 2)
+            members[0].onCall = { $0.refuse(.unknown, text) }
+            for _ in 0..<2 { _ = try? await client.with(retry: .never).get("k") }
+            func suspicions() -> [String] {
+                log.events.compactMap { if case .suspected(let place, _) = $0 { "\(place)" } else { nil } }
+            }
+            if isSuspected { try await eventually("it is suspected") { !suspicions().isEmpty } }
+            let before = members.map(\.callCount)
+            for _ in 0..<4 { _ = try? await client.with(retry: .never).get("k") }
+            let calls = zip(members, before).map { $0.callCount - $1 }
+            #expect(calls == (isSuspected ? [0, 4] : [2, 2]))
+            #expect(suspicions() == (isSuspected ? [members[0].address] : []))
+        }
+    }
+
+    @Test("a proposal that the leader has dropped is made again after a pause, not elsewhere at once")
+    func droppedProposal() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        let pause = Duration.milliseconds(300)
+        try await FakeMember.with(
+            members,
+            { $0.retry.backoff = Backoff(initial: pause, maximum: pause, jitter: 0) }
+        ) { client in
+            try await isReady(client, 2)
+            var isFirst = true
+            for member in members {
+                member.onCall = { exchange in
+                    if isFirst { exchange.refuse(.unknown, "raft proposal dropped") } else { exchange.answer() }
+                    isFirst = false
+                }
+            }
+            let start = ContinuousClock.now
+            try await client.put("k", "v")
+            #expect(ContinuousClock.now - start >= pause)
+            for member in members { member.onCall = { $0.refuse(.unknown, "raft proposal dropped") } }
+            await expectError(.proposalDropped) { try await client.with(timeout: .milliseconds(500)).put("k", "v") }
         }
     }
 

@@ -103,7 +103,9 @@ struct TokenTests {
             try await client.put("k", "v")
             server.refusal = (.permissionDenied, text)
             server.refusesAll = true
-            await expectError(.permissionDenied) { try await client.put("k", "v") }
+            // etcd has no such text, so who knows what has become of the write.
+            let isKnown = text == "etcdserver: permission denied"
+            await expectError(isKnown ? .permissionDenied : .ambiguous) { try await client.put("k", "v") }
             #expect(server.granted == 1)
             #expect(server.seen.count == 2)
         }

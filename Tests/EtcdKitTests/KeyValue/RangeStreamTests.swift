@@ -18,6 +18,10 @@ struct RangeStreamTests {
         var refusal: (Int) -> (GRPCStatus.Code, String)? = { _ in nil }
         /// After how many parts the stream of a number is reset.
         var partsBeforeReset: (Int) -> Int? = { _ in nil }
+        /// After how many parts the stream of a number ends with a status.
+        var partsBeforeStatus: (Int) -> (Int, GRPCStatus.Code, String)? = { _ in nil }
+        /// How many entries a part of the stream of a number has.
+        var partSize: (Int) -> Int = { _ in 3 }
         private var server: FakeServer?
 
         init(count: Int) throws {
@@ -30,14 +34,24 @@ struct RangeStreamTests {
             server = try FakeServer { [weak self] in self?.received($0) }
         }
 
-        func with(_ body: @EventLoop (EtcdClient) async throws -> Void) async throws {
-            let client = try #require(server).client()
+        var address: String { server?.address ?? "" }
+
+        func with(
+            _ configure: (inout EtcdClient.Configuration) -> Void = { _ in },
+            _ body: @EventLoop (EtcdClient) async throws -> Void
+        ) async throws {
+            let client = try #require(server).client(configure)
             try await body(client)
             await client.close()
             server?.stop()
         }
 
         private func received(_ exchange: HTTP2ServerExchange) {
+            // Asked for anything else, such as its health, it says that it does not have that.
+            let paths = [Wire.range.path, Wire.rangeStream.path]
+            guard let path = exchange.headers[":path"], paths.contains(path) else {
+                return exchange.refuse(.unimplemented, "unknown method")
+            }
             guard let request = exchange.takeMessages(Wire.RangeRequest.self).first else { return }
             var found = entries.filter { request.range.contains($0.key) }
             let isCut = request.limit > 0 && found.count > request.limit
@@ -55,10 +69,14 @@ struct RangeStreamTests {
             streams.append(request)
             if let (code, text) = refusal(number) { return exchange.refuse(code, text) }
             exchange.send(HTTP2ServerExchange.grpcHeaders)
-            for (index, start) in stride(from: 0, to: found.count, by: 3).enumerated() {
+            let size = partSize(number)
+            for (index, start) in stride(from: 0, to: found.count, by: size).enumerated() {
                 if index == partsBeforeReset(number) { return exchange.reset(.cancel) }
+                if let (count, code, text) = partsBeforeStatus(number), index == count {
+                    return exchange.end(trailers: [("grpc-status", "\(code.rawValue)"), ("grpc-message", text)])
+                }
                 var part = RangeResponse()
-                part.entries = Array(found[start..<min(start + 3, found.count)])
+                part.entries = Array(found[start..<min(start + size, found.count)])
                 exchange.send(Wire.RangeStreamResponse(part: part))
             }
             exchange.send(Wire.RangeStreamResponse(part: last))
@@ -107,7 +125,7 @@ struct RangeStreamTests {
         }
     }
 
-    @Test("a server that has no streams is asked for one once in the life of a client")
+    @Test("a server that has no streams is not asked for another one for a while")
     func unimplemented() async throws {
         let store = try Store(count: 100)
         store.refusal = { _ in (.unimplemented, "unknown method RangeStream for service etcdserverpb.KV") }
@@ -130,6 +148,63 @@ struct RangeStreamTests {
             #expect(store.streams.count > 1)
             #expect((store.pages.dropFirst() + store.streams).allSatisfy { $0.revision == 42 })
         }
+    }
+
+    @Test(
+        "a stream that ends for want of a token is gone on with by a page, which gets a new one",
+        arguments: ["etcdserver: revision of auth store is old", "etcdserver: invalid auth token"]
+    )
+    func rejectedToken(text: String) async throws {
+        let store = try Store(count: 100)
+        store.partsBeforeStatus = { $0 < 2 ? (2, .invalidArgument, text) : nil }
+        try await store.with { client in
+            let read = try await collect(client.entries(in: .all, pageSize: 10))
+            #expect(read == store.entries)
+            #expect(store.streams.count == 3 && store.pages.count == 3)
+            #expect(store.streams.dropFirst().first?.key == Array("k1025\0".utf8), "after six of a stream and a page")
+        }
+    }
+
+    @Test("a stream of messages that grow too large is gone on with by pages, as small as they must be")
+    func tooLarge() async throws {
+        let store = try Store(count: 100)
+        // An entry takes thirteen bytes or so.
+        store.partSize = { $0 == 0 ? 30 : 3 }
+        try await store.with {
+            $0.maximumMessageSize = 200
+        } _: { client in
+            let read = try await collect(client.entries(in: .all, pageSize: 16))
+            #expect(read == store.entries)
+            #expect(store.streams.count == 2 && store.pages.contains { $0.limit == 8 })
+        }
+    }
+
+    @Test("an entry that is too large by itself is a typed error")
+    func entryTooLarge() async throws {
+        let store = try Store(count: 10)
+        try await store.with {
+            $0.maximumMessageSize = 8
+        } _: { client in
+            await expectError(.responseTooLarge) { try await collect(client.entries(in: .all, pageSize: 4)) }
+            #expect(store.pages.last?.limit == 1)
+        }
+    }
+
+    @Test("in a rolling upgrade, streams are opened at the members that have them")
+    func upgrade() async throws {
+        let stores = [try Store(count: 100), try Store(count: 100)]
+        stores[0].refusal = { _ in (.unimplemented, "unknown method RangeStream for service etcdserverpb.KV") }
+        let client = try EtcdClient(endpoints: stores.map(\.address))
+        _ = try await client.get("k")
+        try await eventually("both are connected") { client.core.channel.links.count == 2 }
+        for _ in 0..<6 {
+            // So that the stream's turn is now here, now there.
+            _ = try await client.get("k")
+            let read = try await collect(client.entries(in: .all, pageSize: 10))
+            #expect(read == stores[0].entries)
+        }
+        #expect(stores[0].streams.count == 1 && stores[1].streams.count >= 5)
+        await client.close()
     }
 
     @Test("a revision that was compacted meanwhile is a typed error")
@@ -157,11 +232,12 @@ struct RangeStreamTests {
     func live() async throws {
         try await withPrivateEtcd { client, _ in
             for number in 0..<30 { try await client.put(Key("k\(100 + number)"), "v") }
-            let context = client.core.channel.context
-            #expect(!context.lacksRangeStream.withLock { $0 })
-            #expect(try await collect(client.entries(in: .all, pageSize: 4)).count == 30)
+            let endpoint = try #require(await client.endpoints.first)
             let hasStreams = try await client.serverVersion >= ServerVersion(3, 7)
-            #expect(context.lacksRangeStream.withLock { $0 } != hasStreams)
+            let methods = client.core.channel.context.missingMethods
+            #expect(methods.endpoints(without: Wire.rangeStream.path).isEmpty)
+            #expect(try await collect(client.entries(in: .all, pageSize: 4)).count == 30)
+            #expect(methods.endpoints(without: Wire.rangeStream.path) == (hasStreams ? [] : [endpoint]))
         }
     }
 }

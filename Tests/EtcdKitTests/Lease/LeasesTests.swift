@@ -8,6 +8,15 @@ import Testing
 struct LeasesTests {
     // MARK: Grant
 
+    @Test("a time to live of any length is refused or too large, but no trap", arguments: BoundedDurationTests.extremes)
+    func extremeTimesToLive(duration: Duration) async throws {
+        try await withLiveClient { client, _ in
+            await expectError(duration > .zero ? .leaseTTLTooLarge : .invalidArgument) {
+                try await client.leases.grant(timeToLive: duration)
+            }
+        }
+    }
+
     @Test("a lease is granted with the ID asked for, once")
     func ownID() async throws {
         try await withLiveClient { client, _ in
