@@ -14,9 +14,12 @@ struct FaultField: Sendable {
     var endpoints: [String] { proxies.map(\.endpoint) }
 
     /// Lends a field to `body`.
-    static func lend<Result>(_ body: (FaultField) async throws -> Result) async throws -> Result {
+    static func lend<Result>(
+        canIsolate: Bool = true,
+        _ body: (FaultField) async throws -> Result
+    ) async throws -> Result {
         var options = EtcdCluster.Options(memberCount: 3)
-        options.canIsolate = true
+        options.canIsolate = canIsolate
         return try await withEtcdCluster(options) { cluster in
             var proxies: [FaultProxy] = []
             for endpoint in cluster.endpoints { proxies.append(try await .start(to: endpoint)) }
@@ -45,7 +48,7 @@ struct FaultField: Sendable {
         }
     }
 
-    private func begin(_ fault: Fault, _ index: Int) async throws {
+    func begin(_ fault: Fault, _ index: Int) async throws {
         let member = try #require(cluster.members.dropFirst(index).first)
         let proxy = try #require(proxies.dropFirst(index).first)
         switch fault {
@@ -63,7 +66,7 @@ struct FaultField: Sendable {
         }
     }
 
-    private func end(_ fault: Fault, _ index: Int) async throws {
+    func end(_ fault: Fault, _ index: Int) async throws {
         let member = try #require(cluster.members.dropFirst(index).first)
         let proxy = try #require(proxies.dropFirst(index).first)
         switch fault {
