@@ -195,15 +195,16 @@ struct ShardFaultTests {
     @Test("it stops in a bounded time without etcd, and the bodies have ended by then", .timeLimit(.minutes(2)))
     func stopWithoutEtcd() async throws {
         try await withProxiedEtcd { proxy, client, _ in
-            let ends = Lock(0)
+            let (starts, ends) = (Lock(0), Lock(0))
             let shards = try ShardCoordinator("s", shardCount: 8, memberID: "a", client: client)
             let task = Task {
                 try await shards.run { shard in
+                    starts.withLock { $0 += 1 }
                     _ = try? await idle(shard)
                     ends.withLock { $0 += 1 }
                 }
             }
-            try await eventually("it has all") { shards.owned.count == 8 }
+            try await eventually("it works on all") { starts.withLock { $0 } == 8 }
             await proxy.blackhole()
             let start = ContinuousClock.now
             task.cancel()
