@@ -119,6 +119,7 @@ final class Registrar: Sendable {
     ///   - session: What the entry stands on.
     ///   - claim: What is put, also if that fails.
     /// - Returns: Nil if it has to be looked at again.
+    /// - Throws: `Supersession` where another has the entry; ``EtcdError``.
     private func reconcile(
         _ session: Session,
         _ claim: inout RegistrationWish.Claim?
