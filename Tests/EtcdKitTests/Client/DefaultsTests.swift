@@ -72,7 +72,7 @@ struct DefaultsTests {
             AtomicOptions(),
             [
                 "prefetchedKeys": "[]", "maximumAttempts": "32", "maximumOperations": "128",
-                "maximumRequestSize": "1572864",
+                "maximumRequestSize": "1572864", "isolation": "serializableSnapshot",
             ],
             leavingOut: ["backoff"]
         )
@@ -89,6 +89,7 @@ struct DefaultsTests {
             [
                 "includesPrevious": "false", "ignoresPuts": "false", "ignoresDeletes": "false",
                 "reportsProgress": "false", "bufferSize": "1048576", "onCompaction": "throw", "lane": "bulk",
+                "reportsInterruptions": "false",
             ]
         )
         expect(
