@@ -46,7 +46,8 @@ public final class Membership: Sendable {
 
     /// Leaves the group.
     ///
-    /// It goes on also when the caller's task is cancelled, and is bounded by the lease's time to live.
+    /// It goes on also when the caller's task is cancelled. Without etcd it is over after 5 s at most, and the lease ends in
+    /// the background or by itself.
     public func leave() async {
         keeping.cancel()
         await keeping.value

@@ -91,7 +91,7 @@ struct LeaderTaskClaimTests {
                 onEvent: { log.report($0) }
             ) { _ in try await Task.sleep(for: .seconds(3600)) }
             task.start()
-            try await eventually("it leads") { log.terms.count == 1 && election.isLeader }
+            try await eventually("it leads, and has begun") { try await task.status() != nil && log.terms.count == 1 }
             clock.advance(by: 0.02)
             try await eventually("it runs") { log.contains { if case .started = $0 { true } else { false } } }
             let key = try #require(election.currentTerm?.key)
