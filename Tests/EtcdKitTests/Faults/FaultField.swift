@@ -14,12 +14,9 @@ struct FaultField: Sendable {
     var endpoints: [String] { proxies.map(\.endpoint) }
 
     /// Lends a field to `body`.
-    static func lend<Result>(
-        canIsolate: Bool = true,
-        _ body: (FaultField) async throws -> Result
-    ) async throws -> Result {
+    static func lend<Result>(_ body: (FaultField) async throws -> Result) async throws -> Result {
         var options = EtcdCluster.Options(memberCount: 3)
-        options.canIsolate = canIsolate
+        options.canIsolate = true
         return try await withEtcdCluster(options) { cluster in
             var proxies: [FaultProxy] = []
             for endpoint in cluster.endpoints { proxies.append(try await .start(to: endpoint)) }
@@ -48,7 +45,7 @@ struct FaultField: Sendable {
         }
     }
 
-    func begin(_ fault: Fault, _ index: Int) async throws {
+    private func begin(_ fault: Fault, _ index: Int) async throws {
         let member = try #require(cluster.members.dropFirst(index).first)
         let proxy = try #require(proxies.dropFirst(index).first)
         switch fault {
@@ -66,7 +63,7 @@ struct FaultField: Sendable {
         }
     }
 
-    func end(_ fault: Fault, _ index: Int) async throws {
+    private func end(_ fault: Fault, _ index: Int) async throws {
         let member = try #require(cluster.members.dropFirst(index).first)
         let proxy = try #require(proxies.dropFirst(index).first)
         switch fault {
