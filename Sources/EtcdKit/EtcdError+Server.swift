@@ -58,7 +58,7 @@ extension GRPCFailure {
     fileprivate var leavesEffectUnknown: Bool {
         switch effect {
         case .none: false
-        case .unknown: true
+        case .unknown, .answeredByProxy: true
         case .answered: !status.saysUndone
         }
     }

@@ -31,7 +31,7 @@ final class HealthCheck {
             switch outcome {
             case .success(let body):
                 completion(Self.finding(in: body, of: link.endpoint, context))
-            case .failure(let failure) where failure.effect == .answered:
+            case .failure(let failure) where [.answered, .answeredByProxy].contains(failure.effect):
                 completion(Self.finding(in: failure, of: link.endpoint))
             case .failure(let failure):
                 let text = "no answer to a question about its health: \(failure.status.message)"

@@ -78,6 +78,8 @@ struct GRPCFailure: Error, Sendable, Hashable {
         case none
         /// The server has answered with this status.
         case answered
+        /// Something on the way has answered in HTTP, and does not know what etcd has done.
+        case answeredByProxy
         /// The call was sent and no answer of gRPC came: the server may have acted on it.
         case unknown
     }
@@ -108,8 +110,7 @@ struct GRPCFailure: Error, Sendable, Hashable {
             if status.code == .ok { return nil }
             self.init(status, .answered)
         } else if stream.hasHeaders, let status = GRPCStatus(httpHeaders: stream.headers) {
-            // From something on the way, which does not know what etcd has done.
-            self.init(status, .unknown)
+            self.init(status, .answeredByProxy)
         } else {
             switch stream.ending {
             case .notProcessed:
