@@ -85,7 +85,7 @@ final class AddressRace {
         guard let last = failures.last?.error else { return nil }
         if failures.count == 1 { return last }
         let texts = failures.map { address, error in "\(Platform.text(of: address) ?? "the socket"): \(error)" }
-        // What a server has said weighs more than that another address does not answer.
+        // A server's words weigh more than another address that does not answer.
         let kind = failures.first { $0.error.kind.isMisconfiguration }?.error.kind ?? last.kind
         return ConnectionError(kind, texts.joined(separator: ", "))
     }

@@ -2,7 +2,7 @@
 
 /// When something that failed is tried again: the same for calls, for streams, and for what consists of several calls.
 package struct AttemptLoop: Sendable {
-    /// What comes after a failed attempt.
+    /// The step after a failed attempt.
     package enum Next: Sendable {
         case atOnce
         case afterPause

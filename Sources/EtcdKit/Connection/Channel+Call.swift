@@ -25,7 +25,7 @@ extension Channel {
         let patience: GRPCUnaryCall.Patience?
     }
 
-    /// What has become of a call, after all attempts.
+    /// The outcome of a call, after all attempts.
     struct Answer<Success: Sendable>: Sendable {
         let result: Result<Success, EtcdError>
         /// Where the last attempt went.

@@ -234,7 +234,7 @@ final class Channel {
         }
         let isLost = subchannels.allSatisfy { $0.link == nil && $0.lastError != nil }
         if isLost {
-            // What the list of members said may lead nowhere, so there is another try with what the user said.
+            // The list of members may lead nowhere, so the user's endpoints are tried again.
             let present = Set(subchannels.map(\.target))
             let missing = configuration.endpoints.filter { !present.contains(context.tls.target(of: $0)) }
             if !missing.isEmpty { return setEndpoints(endpoints + missing) }

@@ -91,7 +91,7 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         authority = Self.authority(host, port)
     }
 
-    /// What is dialled: endpoints that are spelled differently may lead to the same place in the same way.
+    /// The target of a dial: endpoints that are spelled differently may lead to the same place in the same way.
     struct Target: Hashable {
         let host: String
         let port: UInt16
@@ -99,7 +99,7 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         let isSecure: Bool
     }
 
-    /// What is dialled for the endpoint, by TLS or not.
+    /// The target of a dial for the endpoint, by TLS or not.
     func target(isSecure: Bool) -> Target {
         Target(host: host.lowercased(), port: port, socketPath: socketPath, isSecure: isSecure)
     }

@@ -9,7 +9,7 @@ final class ResponseStream<Message: Request, Answer: Response> {
     private enum Ending {
         case finished
         case failed(GRPCFailure)
-        /// What has come is not to be trusted.
+        /// The answer is not to be trusted.
         case refused(EtcdError)
     }
 
@@ -97,7 +97,7 @@ final class ResponseStream<Message: Request, Answer: Response> {
     {
         let timer = patience.map { patience in
             EventLoop.schedule(at: patience.end) { [weak self] in
-                // What has begun to arrive is no stall.
+                // An answer that has begun to arrive is no stall.
                 guard let self, stream?.hasBegun == false, patience.onEnd() else { return }
                 end(.failed(.stalled))
             }
@@ -195,7 +195,7 @@ extension EtcdClient {
     /// Makes a call that reads and has many answers, at `endpoint` if one is given, and waits for the first of them unless
     /// that may take long.
     ///
-    /// What fails before that is tried again, as with unary calls, until the deadline. An endpoint that is `avoided` is
+    /// An earlier failure is tried again, as with unary calls, until the deadline. An endpoint that is `avoided` is
     /// asked only if there is no other.
     func stream<Message: Request, Answer: Response>(
         _ method: GRPCMethod<Message, Answer>,

@@ -27,7 +27,7 @@ final class TLSContextSource {
 
     nonisolated func secures(_ endpoint: Endpoint) -> Bool { endpoint.scheme?.isSecure ?? isConfigured }
 
-    /// What is dialled for `endpoint`.
+    /// The target of a dial for `endpoint`.
     nonisolated func target(of endpoint: Endpoint) -> Endpoint.Target { endpoint.target(isSecure: secures(endpoint)) }
 
     /// The first of those `endpoints` each that lead to the same place.

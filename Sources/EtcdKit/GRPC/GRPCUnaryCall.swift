@@ -89,7 +89,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
         }
         guard let patience else { return }
         self.patience = EventLoop.schedule(at: patience.end) { [weak self] in
-            // What has begun to arrive is no stall.
+            // An answer that has begun to arrive is no stall.
             guard let self, let stream, !stream.hasHeaders, patience.onEnd() else { return }
             abandon(GRPCFailure.stalled.status)
         }

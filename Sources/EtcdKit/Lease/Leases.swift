@@ -157,7 +157,7 @@ extension EtcdClient {
                 isOver = true
                 guard let ambiguity else { throw error }
                 if error.code == done { return .doneBefore(error) }
-                // Whatever became of this attempt, nothing is known of the one before.
+                // However this attempt ended, nothing is known of the one before.
                 throw error.code == .cancelled ? error : ambiguity
             }
         } after: { _ in

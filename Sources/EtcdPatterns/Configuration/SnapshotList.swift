@@ -2,7 +2,7 @@
 
 /// The snapshots of a configuration, and what stands beside them; see ``SnapshotManager/list()``.
 public struct SnapshotList: Sendable {
-    /// What was saved, the oldest first.
+    /// The saved snapshots, the oldest first.
     public let records: [SnapshotRecord]
     /// Records that cannot be read, each with its key and what is there instead, in the order of their keys.
     ///

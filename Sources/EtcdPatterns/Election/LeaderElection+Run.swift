@@ -61,7 +61,7 @@ extension LeaderElection {
         } catch let error as EtcdError {
             throw error
         } catch let error as QueueBlocked {
-            // Whoever hears of it can delete the key.
+            // A listener can delete the key.
             onEvent(.hindered(error))
             return nil
         } catch {

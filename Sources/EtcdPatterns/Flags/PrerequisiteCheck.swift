@@ -8,7 +8,7 @@ struct PrerequisiteCheck {
     /// How many flags may be evaluated for one.
     static let maximumVisits = 100
 
-    /// What is wrong with the prerequisites of a flag.
+    /// The faults of the prerequisites of a flag.
     ///
     /// - Parameters:
     ///   - name: The name of the flag.

@@ -23,7 +23,7 @@ struct StoredFlags: Sendable {
         cache.definition(under: prefix + Key(name), name, in: self)
     }
 
-    /// What is wrong with the prerequisites of a flag.
+    /// The faults of the prerequisites of a flag.
     func prerequisiteError(of name: String) -> FlagError? {
         cache.prerequisiteError(under: prefix + Key(name), name, in: self)
     }
@@ -85,7 +85,7 @@ final class FlagCache: Sendable {
     }
 
     private func store(_ entry: Entry, under key: Key, in flags: StoredFlags) {
-        // What is dropped is freed outside the lock.
+        // Dropped values are freed outside the lock.
         _ = state.withLock { state -> [Key: Entry] in
             state.readCount += 1
             if let present = state.entries[key], entry.version < present.version { return [:] }

@@ -68,7 +68,7 @@ extension Session {
     private func startLeaving(_ candidacy: Candidacy) -> BackgroundJob? {
         let reason = tenure.loss?.reason
         guard candidacy.mayExist, reason != .leaseEnded else { return nil }
-        // Whoever joins anew may do so before the key is deleted here.
+        // Another candidate of this process may join anew before the key is deleted here.
         leaveBehind(candidacy)
         if reason == .abandoned { return nil }
         let key = candidacy.key

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// What is known of a service, as its readers and those who find it out share it.
+/// The state of a service, as its readers and those who find it out share it.
 final class DiscoveryFeed: Sendable {
     struct Content {
         fileprivate(set) var state: DiscoveryState

@@ -77,7 +77,7 @@ final class RegistrationWish: Sendable {
     /// Why nothing is put any more; nil before the registration has ended.
     var ending: CoordinationLoss? { state.withLock { $0.ending } }
 
-    /// What is left in the store when the instance leaves.
+    /// The entry that stays in the store when the instance leaves.
     var farewell: ServiceRecord {
         var record = state.withLock { $0.record }
         record.instance.status = .draining
