@@ -81,7 +81,8 @@ public struct EtcdClient: Sendable {
 
     /// Ends the client: closes its connections, and fails its calls, watches and leases that are kept alive.
     ///
-    /// All copies are closed with it. Closing twice does nothing.
+    /// All copies are closed with it. Patterns that still clean up, such as a lock that was cancelled without an answer, get
+    /// two seconds for that first. Closing twice does nothing.
     public func close() async {
         await core.close()
     }
@@ -171,9 +172,8 @@ final class ClientCore: Sendable {
     func close() async {
         let sync = endpointSync.withLock { $0.take() }
         sync?.cancel()
+        await background.close(within: .seconds(2))
         await Self.close(channel, watchHub, leaseKeeper)
-        // Without connections, it fails at once.
-        await background.close()
         await sync?.value
     }
 

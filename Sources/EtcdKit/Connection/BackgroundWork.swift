@@ -3,36 +3,40 @@
 /// Cleaning up that may take longer than anybody waits for it: the client owns it, and ends it at its own end.
 final class BackgroundWork: Sendable {
     private struct State {
-        var tasks: [Int: Task<Void, Never>] = [:]
+        var running: [Int: (job: BackgroundJob, task: Task<Void, Never>)] = [:]
         var lastNumber = 0
         var isClosed = false
     }
 
     private let state = Lock(State())
 
-    /// Starts `body`, which must be bounded in time; after ``close()``, nothing is started any more.
+    /// Starts `body`, which must be bounded in time; after ``close(within:)``, nothing is started any more.
     func start(_ body: @escaping @Sendable () async -> Void) -> BackgroundJob {
         let job = BackgroundJob()
         let isStarted = state.withLock { state in
             if state.isClosed { return false }
             state.lastNumber += 1
             let number = state.lastNumber
-            state.tasks[number] = Task { [weak self] in
+            let task = Task { [weak self] in
                 await body()
+                self?.state.withLock { $0.running[number] = nil }
                 await job.finish()
-                self?.state.withLock { $0.tasks[number] = nil }
             }
+            state.running[number] = (job, task)
             return true
         }
         if !isStarted { EventLoop.execute { job.finish() } }
         return job
     }
 
-    /// Cancels what is under way, and waits for it.
-    func close() async {
+    /// Waits for what is under way, but no longer than `grace`; then cancels it.
+    func close(within grace: Duration) async {
+        let end = ContinuousClock.Instant.after(grace)
+        // One job may start another.
+        while let job = state.withLock({ $0.running.values.first?.job }), await job.wait(end - .now) {}
         let tasks = state.withLock { state in
             state.isClosed = true
-            return Array(state.tasks.values)
+            return state.running.values.map(\.task)
         }
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
@@ -70,7 +74,8 @@ package final class BackgroundJob {
 }
 
 extension EtcdClient {
-    /// Starts something that goes on when nobody waits for it any more, until the client is closed.
+    /// Starts something that goes on when nobody waits for it any more, until the client is closed, which gives it
+    /// another two seconds.
     package func inBackground(_ body: @escaping @Sendable () async -> Void) -> BackgroundJob {
         core.background.start(body)
     }

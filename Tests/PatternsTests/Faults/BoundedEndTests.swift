@@ -106,6 +106,22 @@ struct BoundedEndTests {
         }
     }
 
+    @Test("a client that is closed has a moment for what is still cleaned up")
+    func closedWhileCleaningUp() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let session = try await Session(client, timeToLive: .seconds(60))
+            let grant = try await DistributedLock("lock", session: session).acquire()
+            await proxy.stall()
+            await grant.release(timeout: .zero)
+            async let closed: Void = client.close()
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(try await witness.range(.prefix("lock/")).count == 1, "the control: it could not be cleaned up")
+            await proxy.resume()
+            await closed
+            #expect(try await witness.range(.prefix("lock/")).count == 0)
+        }
+    }
+
     @Test("one who enters a double barrier during an outage waits for its end")
     func doubleBarrier() async throws {
         try await withProxiedEtcd { proxy, client, witness in
