@@ -4,23 +4,25 @@
 @EventLoop
 final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTTP2StreamHandler {
     enum Event: Sendable {
-        /// A response, and how many bytes of the stream's window it takes up.
+        /// A response, and how many bytes it takes up until it is consumed.
         case message(Response, byteCount: Int)
         /// The last event: nil after a status of OK.
         case ended(GRPCFailure?)
     }
 
     private let connection: HTTP2Connection
-    /// Bytes of a message that is not complete for which a manual window was opened already: a message may be larger
-    /// than the window.
-    private var creditedCount = 0
+    /// Bytes of complete messages that are not consumed.
+    private var unconsumedCount = 0
+    /// Bytes for which a manual window was opened before they were consumed.
+    private var advance = 0
+    private var isDelivering = false
     private var deframer: GRPCDeframer
     private var stream: HTTP2Stream?
     private var onEvent: (@EventLoop (Event) -> Void)?
 
     /// Opens the stream on `connection`.
     ///
-    /// With a manual window the server sends no more than a window until ``consume(_:)`` is called.
+    /// With a manual window the server sends no more than a window and one message until ``consume(_:)`` is called.
     init(
         _ method: GRPCMethod<Request, Response>,
         metadata: GRPCMetadata,
@@ -54,9 +56,24 @@ final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTT
     /// Whether something of the answer has come.
     var hasBegun: Bool { stream?.hasHeaders == true }
 
-    /// Lets the server send `byteCount` more bytes.
+    /// Lets the server send as many bytes as messages had that are consumed now.
     func consume(_ byteCount: Int) {
-        if let stream { connection.consume(byteCount, on: stream) }
+        guard let stream, stream.window == .manual else { return }
+        let covered = min(advance, byteCount)
+        advance -= covered
+        unconsumedCount -= byteCount
+        connection.consume(byteCount - covered, on: stream)
+        letMessageThrough(on: stream)
+    }
+
+    /// Opens the window for a message that is not complete, which may be larger than the window.
+    ///
+    /// Where there are others that are not consumed, it waits for them: else each message would open the window for the
+    /// next one.
+    private func letMessageThrough(on stream: HTTP2Stream) {
+        guard stream.window == .manual, !isDelivering, unconsumedCount <= 0 else { return }
+        connection.consume(deframer.partialCount - advance, on: stream)
+        advance = deframer.partialCount
     }
 
     /// Lets the server be `size` bytes ahead of what was consumed.
@@ -96,11 +113,10 @@ final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTT
     private func deliverMessages(of stream: HTTP2Stream) throws(GRPCStatus) {
         if stream.receivedCount == 0 { return }
         deframer.append(stream.takeReceived())
+        isDelivering = true
         defer {
-            if stream.window == .manual {
-                connection.consume(deframer.partialCount - creditedCount, on: stream)
-                creditedCount = deframer.partialCount
-            }
+            isDelivering = false
+            letMessageThrough(on: stream)
         }
         while onEvent != nil {
             let decoded = try deframer.next { bytes -> (message: Result<Response, ProtobufError>, count: Int) in
@@ -109,8 +125,8 @@ final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage>: HTT
             guard let decoded else { return }
             switch decoded.message {
             case .success(let message):
-                onEvent?(.message(message, byteCount: decoded.count - creditedCount))
-                creditedCount = 0
+                unconsumedCount += decoded.count
+                onEvent?(.message(message, byteCount: decoded.count))
             case .failure(let error): throw GRPCStatus(error)
             }
         }

@@ -182,8 +182,12 @@ final class WatchHub {
         }
         switch watcher.state.receive(response) {
         case .none:
-            // Part of a revision that may be larger than the window, so the window must not wait for its end.
-            stream.consume(byteCount)
+            // Part of a revision that may be larger than the window: that must not wait for its end, but for what is unread.
+            if watcher.hasOwnStream && watcher.hasUnread {
+                watcher.withhold(byteCount)
+            } else {
+                stream.consume(byteCount)
+            }
         case .created:
             let revision = watcher.state.nextRevision
             let isResumed = watcher.confirmed()

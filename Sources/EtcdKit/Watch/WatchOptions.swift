@@ -18,7 +18,8 @@ public struct WatchOptions: Sendable, Hashable {
     /// How much the watch buffers for a slow consumer, in bytes, about.
     ///
     /// Beyond it, the watch gets a stream of its own, on which the server sends only so much more than the consumer takes:
-    /// 1 MiB at first, and from then on 64 KiB at least. Nothing is lost meanwhile, unless it is compacted.
+    /// 1 MiB at first, and from then on 64 KiB at least; and one answer, of 2 MiB at most as a rule, that may be larger than
+    /// that. Nothing is lost meanwhile, unless it is compacted.
     public var bufferSize = 1 << 20
     /// What becomes of the watch when changes were compacted away before it has seen them.
     public var onCompaction = CompactionPolicy.throw

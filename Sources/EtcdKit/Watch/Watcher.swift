@@ -106,9 +106,12 @@ final class Watcher {
         if case .events(let events) = chunk { bufferCost += events.reduce(0) { $0 + $1.cost } }
         if case .progress = chunk, case .progress? = buffer.last { buffer.removeLast() }
         buffer.append(chunk)
-        withheldCount += hasOwnStream ? byteCount : 0
+        if hasOwnStream { withhold(byteCount) }
         wakeConsumers()
     }
+
+    /// The server waits with so many bytes until the consumer has taken what there is.
+    func withhold(_ byteCount: Int) { withheldCount += byteCount }
 
     private func wakeConsumers() {
         let waiting = waiting
