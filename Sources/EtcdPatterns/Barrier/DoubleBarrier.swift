@@ -21,6 +21,8 @@ public struct DoubleBarrier: Sendable {
     /// How many belong to a round.
     public let count: Int
     private let source: SessionSource
+    /// Copies of a barrier have the same.
+    private let leftovers = Leftovers()
 
     /// A barrier on a session, which many can share; with the session, the participation of all of them is lost.
     ///
@@ -107,7 +109,7 @@ public struct DoubleBarrier: Sendable {
 
     private func join(_ attempt: Attempt) async throws -> LockGrant? {
         try await source.withSession(attempt) { session, isOwn in
-            let queue = KeyQueue(session: session, name: name, attempt: attempt)
+            let queue = KeyQueue(session: session, name: name, leftovers: leftovers, attempt: attempt)
             let candidacy = queue.candidacy(.shared, BarrierMember.value(count, .waiting))
             _ = try await session.orLeave([candidacy]) {
                 _ = try await queue.join(candidacy)

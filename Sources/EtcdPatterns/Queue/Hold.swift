@@ -158,7 +158,7 @@ final class Hold: Sendable {
 
     /// Gives the place up; only the first call does something, the others wait for it.
     ///
-    /// What is lost is not waited for.
+    /// It does not wait where the place is lost.
     func release(timeout: Duration = Session.patience) async {
         tenure.end(CoordinationLoss(.released))
         queue.session.leaveBehind(candidacy)
@@ -175,7 +175,9 @@ final class Hold: Sendable {
         watching.cancel()
         await watching.value
         if let handover = handover.withLock({ $0 }) { await queue.run(handover) }
+        if !ownsSession { return await queue.leave(candidacy) }
         // The end of the lease deletes the key, too.
-        if ownsSession { await queue.session.close() } else { await queue.leave(candidacy) }
+        await queue.session.close(timeout: queue.session.lease.timeToLive)
+        queue.session.leaveBehind(candidacy)
     }
 }

@@ -36,9 +36,7 @@ final class Leftovers: Sendable {
 extension Session {
     /// Hands a key that is given up, but not known to be deleted, to those that its owner deletes when it joins anew.
     func leaveBehind(_ candidacy: Candidacy) {
-        guard candidacy.mayExist, let reason = tenure.loss?.reason, reason != .leaseEnded, reason != .closed else {
-            return
-        }
+        guard candidacy.mayExist, let reason = tenure.loss?.reason, reason != .leaseEnded, !isRevoked else { return }
         candidacy.leftovers?.add(candidacy.key, of: lease.id)
     }
 }

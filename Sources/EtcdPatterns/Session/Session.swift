@@ -25,6 +25,7 @@ public final class Session: Sendable {
     private let keeping: Task<Void, Never>
     private let sweeper: Sweeper
     private let ending = Lock<BackgroundJob?>(nil)
+    private let revoked = Lock(false)
     let witness: StoreWitness
 
     /// Opens a session: grants a lease, and keeps it alive from now on.
@@ -186,11 +187,18 @@ public final class Session: Sendable {
         await sweeper.close()
         if tenure.loss?.reason == .leaseEnded { return }
         let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
-        // Where this fails, the lease is gone already or ends by itself, as documented.
-        try? await client.insist(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
-            try await client.leases.revoke(lease.id)
+        do throws(EtcdError) {
+            try await client.insist(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
+                try await client.leases.revoke(lease.id)
+            }
+            revoked.withLock { $0 = true }
+        } catch {
+            // The lease is gone already or ends by itself, as documented.
         }
     }
+
+    /// Its lease is revoked, and all that stood on it is deleted.
+    var isRevoked: Bool { revoked.withLock { $0 } }
 
     /// How long one attempt of several may take.
     var attemptTimeout: Duration { Self.attemptTimeout(lease, client) }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+@testable import EtcdPatterns
+
+/// What is given up while etcd cannot be reached leaves its keys behind, as long as its lease lives in the store.
+@Suite("One that comes back after an outage does not meet its own dead keys", .timeLimit(.minutes(2)))
+struct OwnDeadKeyTests {
+    /// Nobody waits for so long.
+    private static let timeToLive = Duration.seconds(60)
+
+    /// Lends a client, and what makes an outage in which `body` gives up keys, which is over when all attempts to delete
+    /// them have come to nothing.
+    private func run(
+        _ body: (
+            _ client: EtcdClient, _ witness: EtcdClient, _ outage: (() async throws -> Void) async throws -> Void
+        ) async throws -> Void
+    ) async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let client = client.with(timeout: .seconds(1))
+            try await body(client, witness) { giveUp in
+                let keys = try await witness.range(.all).entries.filter { $0.lease != nil }.map(\.key)
+                await proxy.blackhole()
+                try await giveUp()
+                // Nothing is tried for longer than a call may take.
+                try await Task.sleep(for: client.timeout * 2)
+                await proxy.resume()
+                await proxy.cut()
+                for key in keys { #expect(try await witness.get(key) != nil, "the control: \(key) is there") }
+                #expect(!keys.isEmpty)
+            }
+        }
+    }
+
+    /// As at the deadline of the session, which is not waited for here.
+    private func lose(_ grant: LockGrant) async {
+        grant.hold.queue.session.tenure.end(CoordinationLoss(.deadline))
+        await grant.release()
+        #expect(!grant.isHeld)
+    }
+
+    @Test("a lock that was lost, or released, with a session of its own", arguments: [true, false])
+    func lock(isLost: Bool) async throws {
+        try await run { client, witness, outage in
+            let lock = try DistributedLock("lock", client: client, timeToLive: Self.timeToLive)
+            let old = try await lock.acquire()
+            try await outage { if isLost { await lose(old) } else { await old.release() } }
+            let grant = try await lock.acquire(timeout: .seconds(20))
+            #expect(grant.isHeld && grant.fencingToken > old.fencingToken)
+            #expect(try await witness.get(old.key) == nil)
+            await grant.release()
+        }
+    }
+
+    @Test("the only slot of a semaphore", arguments: [true, false])
+    func semaphore(waits: Bool) async throws {
+        try await run { client, witness, outage in
+            let semaphore = try Semaphore("s", limit: 1, client: client, timeToLive: Self.timeToLive)
+            let old = try await semaphore.acquire()
+            try await outage { await lose(old) }
+            #expect(try await Semaphore("s", limit: 1, client: witness).acquireIfAvailable() == nil, "it is another's")
+            try await eventually("there is a way to etcd") { (try? await client.range(.key("k"))) != nil }
+            let grant =
+                waits ? try await semaphore.acquire(timeout: .seconds(20)) : try await semaphore.acquireIfAvailable()
+            #expect(grant?.isHeld == true && grant?.slot == 0)
+            #expect(try await witness.get(old.key) == nil)
+            await grant?.release()
+        }
+    }
+
+    @Test("a gate that it keeps closed")
+    func barrier() async throws {
+        try await run { client, witness, outage in
+            let barrier = try Barrier("gate", client: client, timeToLive: Self.timeToLive)
+            let old = try #require(try await barrier.close())
+            try await outage { await lose(old) }
+            try await eventually("there is a way to etcd") { (try? await client.range(.key("k"))) != nil }
+            let grant = try #require(try await barrier.close())
+            try await barrier.open(grant)
+            try await Barrier("gate", client: witness).wait(timeout: .seconds(10))
+        }
+    }
+
+    @Test("a place in a double barrier, which would else count for another participant")
+    func doubleBarrier() async throws {
+        try await run { client, witness, outage in
+            let barrier = try DoubleBarrier("batch", count: 2, client: client, timeToLive: Self.timeToLive)
+            let old = Task { try await barrier.enter() }
+            try await eventually("it has come") { try await witness.range(.prefix("batch/")).count == 1 }
+            try await outage {
+                old.cancel()
+                _ = await old.result
+            }
+            let key = try await witness.range(.prefix("batch/")).entries.first?.key
+            let first = Task { try await barrier.enter(timeout: .seconds(60)) }
+            try await eventually(within: .seconds(20), "it has come again, alone") {
+                let keys = try await witness.range(.prefix("batch/")).entries.map(\.key)
+                return keys.count == 1 && keys.first != key
+            }
+            let second = try await DoubleBarrier("batch", count: 2, client: witness).enter(timeout: .seconds(20))
+            let grant = try await first.value
+            #expect(grant.isHeld && second.isHeld)
+            await grant.release()
+            await second.release()
+        }
+    }
+}
