@@ -73,7 +73,7 @@ public struct MemberGroup: Sendable {
         }
     }
 
-    /// Joins the group until ``Membership/leave()``.
+    /// Joins the group until ``Membership/leave(timeout:)``.
     ///
     /// A process that comes back after a crash waits until its old session has run out.
     ///

@@ -15,11 +15,13 @@ public final class Membership: Sendable {
 
     /// Tells the members of the group apart.
     public let id: Key
+    private let client: EtcdClient
     private let news: News<State>
     private let keeping: Task<Void, Never>
 
     init(_ id: Key, _ seat: Seat) {
         self.id = id
+        client = seat.client
         let news = News<State>()
         self.news = news
         keeping = Task { await Self.keep(seat, news) }
@@ -46,11 +48,13 @@ public final class Membership: Sendable {
 
     /// Leaves the group.
     ///
-    /// It goes on also when the caller's task is cancelled. Without etcd it is over after 5 s at most, and the lease ends in
-    /// the background or by itself.
-    public func leave() async {
+    /// It goes on also when the caller's task is cancelled. When `timeout` is over, it goes on in the background, for no
+    /// longer than the time to live; then the lease ends by itself. Leaving twice does nothing.
+    ///
+    /// - Parameter timeout: How long to wait for it.
+    public func leave(timeout: Duration = .seconds(5)) async {
         keeping.cancel()
-        await keeping.value
+        await client.inBackground { [keeping] in await keeping.value }.wait(timeout)
     }
 
     // MARK: Joining
@@ -119,6 +123,8 @@ public final class Membership: Sendable {
                 try? await Task.sleep(for: backoff.delay(afterFailures: failures))
             }
         }
-        if let grant = news.newest?.grant { await seat.leave(grant) }
+        if let grant = news.newest?.grant {
+            await seat.leave(grant, timeout: grant.hold.queue.session.lease.timeToLive)
+        }
     }
 }

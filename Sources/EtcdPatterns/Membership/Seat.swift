@@ -23,6 +23,8 @@ final class Seat: Sendable {
         key = group.prefix + id
     }
 
+    var client: EtcdClient { group.client }
+
     /// Takes the place, and waits for it while another has it.
     ///
     /// - Parameter onWaiting: Is called if another has it.
@@ -44,14 +46,14 @@ final class Seat: Sendable {
     }
 
     /// Gives the place up, with all that stands on its session.
-    func leave(_ grant: LockGrant) async {
+    func leave(_ grant: LockGrant, timeout: Duration = Session.patience) async {
         grant.hold.tenure.end(CoordinationLoss(.released))
-        await close(grant.hold.queue.session)
+        await close(grant.hold.queue.session, timeout)
     }
 
-    private func close(_ session: Session) async {
+    private func close(_ session: Session, _ timeout: Duration = Session.patience) async {
         old.withLock { _ = $0.insert(session.lease.id) }
-        await session.close()
+        await session.close(timeout: timeout)
     }
 
     private func revokeOld() async throws(EtcdError) {

@@ -178,6 +178,7 @@ struct DefaultsTests {
         #"MemberGroup.withMembership: initialWait = .seconds(5)"#,
         #"MemberGroup.withMembership: timeout = nil"#,
         #"MemberGroup.withMembership: value = """#,
+        #"Membership.leave: timeout = .seconds(5)"#,
         #"OutlierDetection: baseEjection = Duration.seconds(30)"#,
         #"OutlierDetection: consecutiveFailures = 5"#,
         #"OutlierDetection: interval = Duration.seconds(10)"#,

@@ -153,6 +153,24 @@ struct MembershipTests {
         }
     }
 
+    @Test("leaving without etcd takes as long as it may, and goes on in the background")
+    func leavingWithoutEtcd() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let membership = try await MemberGroup("g", client: client, timeToLive: .seconds(60)).join(as: "a")
+            let group = try MemberGroup("g", client: witness)
+            await proxy.stall()
+            let start = ContinuousClock.now
+            await membership.leave(timeout: .milliseconds(200))
+            // Half of what it takes by default.
+            #expect(ContinuousClock.now - start < .milliseconds(2500))
+            #expect(try await group.view().members.count == 1, "the control: there was no way to leave")
+            await proxy.resume()
+            try await eventually(within: .seconds(30), "it has left") { try await group.view().members.isEmpty }
+            #expect(!membership.isActive)
+            await membership.leave()
+        }
+    }
+
     @Test("after an outage a member does not wait for its own lease of before")
     func ownLease() async throws {
         try await withProxiedEtcd { proxy, client, witness in
