@@ -10,11 +10,10 @@ final class BackgroundWork: Sendable {
 
     private let state = Lock(State())
 
-    /// Starts `body`, which must be bounded in time; after ``close(within:)``, nothing is started any more.
+    /// Starts `body`, which must be bounded in time; after ``close(within:)``, it is cancelled from the start.
     func start(_ body: @escaping @Sendable () async -> Void) -> BackgroundJob {
         let job = BackgroundJob()
-        let isStarted = state.withLock { state in
-            if state.isClosed { return false }
+        state.withLock { state in
             state.lastNumber += 1
             let number = state.lastNumber
             let task = Task { [weak self] in
@@ -22,10 +21,9 @@ final class BackgroundWork: Sendable {
                 self?.state.withLock { $0.running[number] = nil }
                 await job.finish()
             }
+            if state.isClosed { task.cancel() }
             state.running[number] = (job, task)
-            return true
         }
-        if !isStarted { EventLoop.execute { job.finish() } }
         return job
     }
 

@@ -22,7 +22,7 @@ final class Registrar: Sendable {
     /// Lasts until another has registered as the same instance: to deregister is no loss, and a scope that drains goes on.
     let tenure = Tenure()
     let wish: RegistrationWish
-    private let client: EtcdClient
+    let client: EtcdClient
     private let key: Key
     private let timeToLive: Duration
     private let check: HealthCheck?
@@ -206,12 +206,10 @@ final class Registrar: Sendable {
     /// The task of ``run()`` has ended.
     func leave() async {
         if states.newest?.isLasting == false { return }
-        await shielded {
-            do throws(EtcdError) { try await self.delete() } catch {
-                // What could not be deleted goes with the lease.
-            }
-            await self.finish(.deregistered, CoordinationLoss(.released))
+        do throws(EtcdError) { try await delete() } catch {
+            // An entry that could not be deleted goes with the lease.
         }
+        await finish(.deregistered, CoordinationLoss(.released))
     }
 
     private func finish(_ state: RegistrationState, _ loss: CoordinationLoss) async {

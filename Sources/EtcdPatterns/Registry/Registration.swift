@@ -11,7 +11,7 @@ import EtcdKit
 public final class Registration: Sendable {
     private let registrar: Registrar
     private let running: Task<Void, Never>
-    private let leaving = Lock<Task<Void, Never>?>(nil)
+    private let leaving = Lock<BackgroundJob?>(nil)
 
     init(_ registrar: Registrar) {
         self.registrar = registrar
@@ -80,21 +80,17 @@ public final class Registration: Sendable {
     ///
     /// - Parameter timeout: How long to wait for it.
     public func deregister(timeout: Duration = .seconds(5)) async {
-        leaving.withLock { task in
-            guard task == nil else { return }
-            task = Task { [registrar, running] in
+        let job = leaving.withLock { job in
+            if let job { return job }
+            let new = registrar.client.inBackground { [registrar, running] in
                 running.cancel()
                 await running.value
                 await registrar.leave()
             }
+            job = new
+            return new
         }
-        await shielded { [registrar] in
-            // The states end with the registration. Nothing is thrown, since this task is not cancelled.
-            _ = try? await withTimeout(timeout.bounded) {
-                for await _ in registrar.states.listen() {}
-                return true
-            }
-        }
+        await job.wait(timeout)
     }
 
     /// Leaves without a failed request: says that it is draining, gives others time to hear of it, deregisters, and waits

@@ -101,7 +101,7 @@ struct BoundedEndTests {
             let length = await duration { await client.close() }
             #expect(length < .seconds(5), "\(length)")
             #expect(await job.wait(.zero))
-            // Nothing is begun after the end.
+            // Nothing lasts after the end.
             #expect(await client.inBackground { try? await Task.sleep(for: .seconds(60)) }.wait(.seconds(5)))
         }
     }

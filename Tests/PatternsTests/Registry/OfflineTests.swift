@@ -110,6 +110,24 @@ struct OfflineTests {
         }
     }
 
+    @Test(
+        "a client that is closed ends a deregistration, and one that comes later ends at once",
+        arguments: [true, false]
+    )
+    func closedClient(isUnderWay: Bool) async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            let registration = try await ServiceRegistry(client).register(instance, timeToLive: .seconds(60))
+            await begin(.silent, proxy)
+            if isUnderWay { await registration.deregister(timeout: .milliseconds(100)) }
+            await client.close()
+            await registration.deregister(timeout: .seconds(60))
+            if case .deregistered = registration.state {} else { Issue.record("\(registration.state)") }
+            // It has come to its end.
+            for await _ in registration.states {}
+            await expectLoss(.released) { try await registration.update { $0.weight = 2 } }
+        }
+    }
+
     @Test("a registration whose lease is lost is not waited for")
     func lostLease() async throws {
         try await withProxiedEtcd { proxy, client, witness in
