@@ -50,7 +50,7 @@ public struct ConfigChanges: AsyncSequence, Sendable {
                 guard let snapshot = await snapshots.next(isolation: actor) else { return nil }
                 changes = snapshot.changes(since: last, under: part)[...]
                 last = snapshot
-                if !changes.isEmpty { nextLook = .now + interval }
+                if !changes.isEmpty { nextLook = .after(interval) }
             }
         }
     }

@@ -75,7 +75,7 @@ public final class LeaderTask: Sendable {
         if key.hasPrefix(election.name + "/") {
             throw EtcdError(.invalidArgument, "\"\(name)\" is within the election \"\(election.name)\"")
         }
-        let milliseconds = Double(interval.components.seconds) * 1000 + Double(interval.components.attoseconds) / 1e15
+        let milliseconds = interval / .milliseconds(1)
         guard milliseconds >= 1, milliseconds <= Double(TaskSchedule.bound) else {
             throw EtcdError(.invalidArgument, "\"\(name)\" cannot run every \(interval)")
         }
