@@ -253,4 +253,15 @@ struct OutlierTests {
         virtual.balancer.update(instances(4), unhealthy: now)
         #expect(virtual.balancer.statistics.instances.count { $0.health == .ejected } == 1 - ill, "\(ejected)")
     }
+
+    @Test("where one fails active checks, and one is ejected, the next to fail ejects nobody and is used on")
+    func activeChecksAndEjections() throws {
+        let virtual = VirtualBalancer(.roundRobin, []) { $0.outliers?.panicThreshold = 0 }
+        virtual.balancer.update(instances(4), unhealthy: ["i3"])
+        for _ in 0..<20 { try virtual.request(succeeds: { $0.id != "i0" }) }
+        #expect(virtual.health("i0") == .ejected)
+        for _ in 0..<20 { try virtual.request(succeeds: { $0.id != "i1" }) }
+        #expect(virtual.health("i0") == .ejected && virtual.health("i1") == .failing)
+        #expect(try virtual.counts(20) { try virtual.balancer.pick().instance.id } == ["i1": 10, "i2": 10])
+    }
 }
