@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// Whatever a server sends, the session says of it what stands in the bytes and nothing else, whether they come in one
+/// Of all that a server sends, the session says what stands in the bytes and nothing else, whether they come in one
 /// piece or in many, and no stream is left without an ending.
 ///
 /// Each run is held against a reader of frames of the tests' own (``HTTP2FrameScanner``), and against a second session that
@@ -23,26 +23,34 @@ struct HTTP2FuzzTests {
             let bytes = pattern(Int.random(in: 9..<400, using: &random), seed: random.next())
             if try !observe(bytes, &random).isOver { accepted += 1 }
         }
-        // What is no HTTP/2 is refused, but for a beginning that may become some.
+        // Bytes that are no HTTP/2 are refused, but for a beginning that may become some.
         #expect(accepted < Self.rounds / 100)
     }
 
-    @Test("frames of every type with random flags, streams and payloads, after proper settings", arguments: 0..<4)
-    func randomFrames(seed: UInt64) async throws {
+    @Test(
+        "frames of every type with random flags, streams and payloads, after proper settings",
+        arguments: zip(0..<4 as Range<UInt64>, [nil, nil, 41, 42])
+    )
+    func randomFrames(seed: UInt64, headerListLimit: Int?) async throws {
         var random = SeededGenerator(seed: seed)
-        var (accepted, progressed) = (0, 0)
+        var (accepted, progressed, refused) = (0, 0, 0)
+        var settings = HTTP2Session.Settings()
+        // The proper list of the frames has 42 bytes.
+        if let headerListLimit { settings.headerListLimit = headerListLimit }
         for round in 0..<Self.rounds {
             if round % 10 == 0 { await Task.yield() }
             var bytes: [UInt8] = [0, 0, 0, 4, 0, 0, 0, 0, 0]
             for _ in 0..<Int.random(in: 1..<8, using: &random) { bytes += frame(&random) }
-            let seen = try observe(bytes, &random)
+            let seen = try observe(bytes, &random, settings)
             #expect(seen.hasPeerSettings)
+            refused += seen.streams.count { if case .refused = $0.ending { true } else { false } }
             if !seen.isOver { accepted += 1 }
             if seen.streams.contains(where: { $0 != .init(id: $0.id) }) { progressed += 1 }
         }
         // The frames are neither too wild nor too tame to test anything.
         #expect(accepted > Self.rounds / 20 && accepted < Self.rounds * 19 / 20, "\(accepted)")
         #expect(progressed > Self.rounds / 20, "\(progressed)")
+        #expect(headerListLimit == 41 ? refused > Self.rounds / 20 : refused < Self.rounds / 20, "\(refused)")
     }
 
     /// A frame that is proper as often as not.
@@ -130,11 +138,19 @@ struct HTTP2FuzzTests {
     private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
 
     /// What a session makes of `bytes`, which may not depend on how they are cut.
-    private func observe(_ bytes: [UInt8], _ random: inout SeededGenerator) throws -> HTTP2Observation {
-        let whole = try HTTP2Observation(of: bytes, chunk: { .max })
+    private func observe(
+        _ bytes: [UInt8],
+        _ random: inout SeededGenerator,
+        _ settings: HTTP2Session.Settings = .init()
+    ) throws -> HTTP2Observation {
+        let whole = try HTTP2Observation(of: bytes, chunk: { .max }, settings: settings)
         var generator = random
         let limit = [1, 3, 20, 200].randomElement(using: &generator) ?? 1
-        let cut = try HTTP2Observation(of: bytes, chunk: { .random(in: 1...limit, using: &generator) })
+        let cut = try HTTP2Observation(
+            of: bytes,
+            chunk: { .random(in: 1...limit, using: &generator) },
+            settings: settings
+        )
         random = generator
         whole.check(against: bytes)
         cut.check(against: bytes)
