@@ -26,29 +26,9 @@ extension EtcdCluster {
         _ body: (EtcdClient) async throws -> Result
     ) async throws -> Result {
         let data = "\(folder)/restored"
-        try await restore(snapshot, to: data)
+        try await EtcdBinary.restore(snapshot, to: data)
         return try await withEtcdCluster(Options(extraArguments: ["--data-dir=\(data)"])) { cluster in
             try await withEtcdClient(endpoints: cluster.endpoints[0], body)
-        }
-    }
-
-    private static func restore(_ snapshot: String, to data: String) async throws {
-        let folder = URL(fileURLWithPath: try await EtcdBinary.locate(nil).path).deletingLastPathComponent().path
-        let tools = ["etcdutl", "etcdctl"].map { "\(folder)/\($0)" }
-        let tool = tools.first { FileManager.default.isExecutableFile(atPath: $0) }
-        let output = Pipe()
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: tool ?? "/usr/bin/etcdctl")
-        process.arguments = ["snapshot", "restore", snapshot, "--data-dir", data]
-        process.standardOutput = output
-        process.standardError = output
-        let status: Int32 = try await withCheckedThrowingContinuation { continuation in
-            process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
-            do { try process.run() } catch { continuation.resume(throwing: error) }
-        }
-        if status != 0 {
-            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            throw EtcdTestingError(code: .startFailed, message: "restoring has failed: \(text)")
         }
     }
 }

@@ -52,36 +52,13 @@ struct RestorableStore: Sendable {
         if growth > 0 { await proxy.refuseConnections() }
         await member.kill()
         try FileManager.default.removeItem(atPath: data)
-        try await Self.run([
-            "snapshot", "restore", file, "--data-dir", data, "--name", member.name,
-            "--initial-cluster", "\(member.name)=\(peer)", "--initial-advertise-peer-urls", peer,
+        let identity = [
+            "--name", member.name, "--initial-cluster", "\(member.name)=\(peer)", "--initial-advertise-peer-urls", peer,
             "--initial-cluster-token", String(member.name.split(separator: "-").last ?? ""),
-        ])
+        ]
+        try await EtcdBinary.restore(file, to: data, identity)
         try await member.restart()
         for number in 0..<growth { try await witness.put("growth", "\(number)") }
         if growth > 0 { try await proxy.acceptConnections() }
-    }
-
-    /// Runs the tool that restores, of the etcd that is tested.
-    private static func run(_ arguments: [String]) async throws {
-        let folder = URL(fileURLWithPath: try await EtcdBinary.locate(nil).path).deletingLastPathComponent().path
-        let tools = ["etcdutl", "etcdctl"].map { "\(folder)/\($0)" }
-        let output = Pipe()
-        let process = Process()
-        process.executableURL = URL(
-            fileURLWithPath: tools.first { FileManager.default.isExecutableFile(atPath: $0) } ?? "/usr/bin/etcdctl"
-        )
-        process.arguments = arguments
-        process.environment = ["ETCDCTL_API": "3"]
-        process.standardOutput = output
-        process.standardError = output
-        let status: Int32 = try await withCheckedThrowingContinuation { continuation in
-            process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
-            do { try process.run() } catch { continuation.resume(throwing: error) }
-        }
-        if status != 0 {
-            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            throw EtcdTestingError(code: .startFailed, message: "restoring has failed: \(text)")
-        }
     }
 }
