@@ -11,7 +11,7 @@ struct LockSnippetTests {
     func snippetsRun() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
-                // What it leaves behind must not be in the way of the next time.
+                // The second time, on the store that the first has left.
                 for _ in 1...2 {
                     try await Snippets.session(client)
                     let session = try await Session(client)
