@@ -21,8 +21,9 @@ public struct ElectionService: Sendable {
     /// Waits to become the leader.
     ///
     /// The wait is a call, so it ends with the client's time for a call (see ``EtcdClient/with(timeout:)``), and then
-    /// throws `ambiguous`: the candidate may have won at the last moment. With a lease of your own, campaigning again
-    /// with it, or revoking it, makes that certain.
+    /// throws `ambiguous`: the candidate may have won at the last moment. After any other error, too, a key may be left
+    /// that wins later, as long as the lease lives. With a lease of your own, campaigning again with it, or revoking it,
+    /// makes that certain.
     ///
     /// - Parameters:
     ///   - election: The name of the election.

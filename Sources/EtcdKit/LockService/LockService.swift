@@ -22,8 +22,9 @@ public struct LockService: Sendable {
     /// Waits for a lock, and takes it.
     ///
     /// The wait is a call, so it ends with the client's time for a call (see ``EtcdClient/with(timeout:)``), and then
-    /// throws `ambiguous`: etcd may have taken the lock at the last moment. With a lease of your own, locking again with
-    /// it, or revoking it, makes that certain.
+    /// throws `ambiguous`: etcd may have taken the lock at the last moment. After any other error, too, a key may be left
+    /// that gets the lock later, as long as the lease lives. With a lease of your own, locking again with it, or revoking
+    /// it, makes that certain.
     ///
     /// - Parameters:
     ///   - name: What is locked: the locks of one name exclude each other.
