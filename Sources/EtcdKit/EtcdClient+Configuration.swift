@@ -40,8 +40,8 @@ extension EtcdClient {
         public var watchProbeInterval: Duration = .seconds(10)
         /// The largest message that is accepted from a server, in bytes; 64 MiB by default.
         ///
-        /// While it is decoded, it may take up about four times as much memory again. What is read in pages, such as
-        /// ``EtcdClient/entries(in:pageSize:options:)`` does, comes in messages of a megabyte or so.
+        /// While it is decoded, it may take up about four times as much memory again. Pages, such as those of
+        /// ``EtcdClient/entries(in:pageSize:options:)``, come in messages of a megabyte or so.
         public var maximumMessageSize = 64 << 20
         /// Is told what happens to the client, for logs, metrics and traces.
         ///

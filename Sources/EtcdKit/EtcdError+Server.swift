@@ -77,11 +77,11 @@ extension GRPCStatus {
     /// from a proxy, or from a later step.
     fileprivate var saysUndone: Bool {
         if let code = EtcdError.Code.texts[message] {
-            // What etcd says, too, when it has given up on a write that may take effect later, or was not asked for it.
+            // etcd says these, too, when it has given up on a write that may take effect later, or was not asked for it.
             return ![.timedOut, .leaderChanged, .serverStopped, .deadlineExceeded, .unavailable].contains(code)
                 && !code.mayHaveTakenEffect
         }
-        // What gRPC's server says before etcd hears of the call.
+        // gRPC's server says these before etcd hears of the call.
         return code == .unimplemented || isRefusalOfSize
     }
 

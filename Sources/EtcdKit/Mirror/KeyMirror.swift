@@ -116,7 +116,7 @@ public final class KeyMirror: Sendable {
 
     /// The difference from nothing to what there is, and then all changes, revision by revision.
     ///
-    /// Who applies them one after the other has the mirror's entries. ``snapshot`` may be ahead of them, where changes have
+    /// Applied one after the other, they give the mirror's entries. ``snapshot`` may be ahead of them, where changes have
     /// cancelled each other out. Each iteration has its own; when too many wait for
     /// a slow consumer (``MirrorOptions/maximumPendingChanges``), it gets the difference instead, in one.
     public var changes: MirrorChanges { MirrorChanges(feed: follower.feed) }

@@ -14,7 +14,7 @@ package struct MirrorVersion: Sendable, Equatable, Comparable {
 final class MirrorFeed: Sendable {
     struct Content {
         var state: MirrorState
-        /// What was in the store then is in the snapshot; nil before the first list.
+        /// The snapshot has all that was in the store then; nil before the first list.
         var currentAsOf: ContinuousClock.Instant?
         /// How long the mirror waits between two checks.
         var checkPause: Duration

@@ -120,7 +120,7 @@ struct MirrorFollower: Sendable {
                 feed.pauseChecks(for: pause)
             } catch {
                 if !error.code.isTransient { throw error }
-                // What was not reached had no work with it, and is to be checked soon after it can be. Else the pause
+                // A server that was not reached had no work with it, and is to be checked soon after it can be. Else the pause
                 // grows, to its largest in the end.
                 let isSlow = error.code == .deadlineExceeded
                 pause = isSlow ? max(interval, min(max(pause, .seconds(1)) * 2, .seconds(60))) : interval

@@ -26,7 +26,7 @@ struct ProtobufDecoder: ProtobufVisitor {
 
     /// How much memory a message of `count` bytes may take up.
     ///
-    /// What etcd sends takes twice its size as a rule, and more where keys and values have a few bytes. A million of such
+    /// An answer of etcd's takes twice its size as a rule, and more where keys and values have a few bytes. A million of such
     /// entries fits, or 200,000 such events.
     static func budget(for count: Int) -> Int { 16 << 20 + 4 * count }
 

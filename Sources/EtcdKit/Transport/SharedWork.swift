@@ -2,7 +2,7 @@
 
 /// Work that may block, such as a look-up or the reading of files: on a thread of its own, one at a time for each key.
 ///
-/// What is asked for while there is an answer on its way gets that one. So work that hangs takes one thread, however
+/// A question that is asked again while its answer is on the way gets that one. So work that hangs takes one thread, however
 /// often it is asked for again.
 @EventLoop
 package final class SharedWork<Key: Hashable & Sendable, Value: Sendable, Failure: Error> {

@@ -18,7 +18,7 @@ struct Restorer: Sendable {
 
     /// The keys as they are at one revision, once no copying is pending: it is done first.
     ///
-    /// So is that of configurations within this one, which would else change values later. What is damaged there is not
+    /// So is that of configurations within this one, which would else change values later. Damage there is not
     /// copied by anybody, and is for their readers to report.
     func settled() async throws -> MirrorSnapshot {
         var damaged: Set<Key> = []

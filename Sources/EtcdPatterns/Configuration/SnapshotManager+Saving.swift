@@ -47,7 +47,7 @@ extension SnapshotManager {
             guard let entry = response.results.first?.entries.first else {
                 throw ConfigError(.damaged, "the pieces of a state under \(states) were deleted while it was saved")
             }
-            // What cannot be read has its name, too.
+            // One that cannot be read has its name, too.
             if let other = try? self.record(in: entry), other.fields.state == stored { return other }
             if let name {
                 try await client.delete(.prefix(states + "\(id)/"))

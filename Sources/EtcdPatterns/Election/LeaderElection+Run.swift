@@ -7,8 +7,8 @@ extension LeaderElection {
     ///
     /// A term ends when `body` has returned, when it resigns, or when the leadership is lost, by which `body` is
     /// cancelled. Then the next candidacy begins: at once after a long term, later and later after terms that were shorter
-    /// than the time to live (``backoff``). What fails for want of a cluster, or since a key
-    /// without a lease is in the way, is told to ``onEvent``, and tried again.
+    /// than the time to live (``backoff``). A candidacy that fails for want of a cluster, or
+    /// since a key without a lease is in the way, is told to ``onEvent``, and tried again.
     ///
     /// - Parameter body: Does what the leader does, in a child task.
     /// - Throws: What `body` throws while it leads, after which the leadership is given up; ``CoordinationLoss`` when a

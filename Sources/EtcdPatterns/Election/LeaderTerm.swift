@@ -82,7 +82,7 @@ public struct LeaderTerm: Sendable {
     /// when this returns.
     ///
     /// Resigning twice does nothing, and what is lost already is not waited for. It goes on also when the caller's task is
-    /// cancelled. What is not done when this returns goes on in the background, bounded by the lease's time to live; where
+    /// cancelled. The rest goes on in the background when this returns, bounded by the lease's time to live; where
     /// the key cannot be deleted by then, the lease is given up, which may take the session with it.
     ///
     /// - Parameter timeout: How long to wait until the next one can lead; in the body of a scope, which does that, it does

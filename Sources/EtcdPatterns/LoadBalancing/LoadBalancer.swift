@@ -10,9 +10,9 @@ public import EtcdKit
 /// ```
 ///
 /// Choosing waits for nothing and asks nobody. The instances come from a ``ServiceRegistry``, or from any other source by
-/// ``update(_:)``: from one source at a time. What a balancer has seen of an instance stays when the list is said anew, also for one that is gone for
-/// less than five minutes; an instance is known by its ID, address and port. It gets requests while its status is `up`;
-/// when it fails, ``OutlierDetection`` leaves it out for a while.
+/// ``update(_:)``: from one source at a time. A balancer remembers what it has seen of an instance when the list is said
+/// anew, also for one that is gone for less than five minutes; an instance is known by its ID, address and port. It gets
+/// requests while its status is `up`; when it fails, ``OutlierDetection`` leaves it out for a while.
 public final class LoadBalancer: Sendable {
     /// The name of the service, for errors.
     public let service: String

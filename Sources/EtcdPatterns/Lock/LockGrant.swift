@@ -69,7 +69,7 @@ public struct LockGrant: Sendable {
     /// Gives the lock up, for the next who waits.
     ///
     /// Releasing twice does nothing, and what is lost already is not waited for. It goes on also when the caller's task is
-    /// cancelled. What is not done when this returns goes on in the background, bounded by the lease's time to live; where
+    /// cancelled. The rest goes on in the background when this returns, bounded by the lease's time to live; where
     /// the key cannot be deleted by then, the lease is given up, which may take the session with it.
     ///
     /// - Parameter timeout: How long to wait until the next one can have the lock.

@@ -65,8 +65,8 @@ public struct GroupView: Sendable, Hashable {
 extension GroupView {
     /// The members whose keys, `<id>/<place in the queue for the ID>`, a snapshot has behind `prefix`.
     ///
-    /// What is no member's key is passed over, also one without a lease: it says nothing of a process that lives. As long as
-    /// it is the first in the queue for an ID, there is no such member.
+    /// Keys that are no member's are passed over, also those without a lease, which say nothing of a process that lives. As
+    /// long as such a key is the first in the queue for an ID, there is no such member.
     init(_ snapshot: MirrorSnapshot, behind prefix: Key) {
         self.init(epoch: snapshot.revision, entries: snapshot.entries(in: .prefix(prefix)), behind: prefix)
     }

@@ -58,7 +58,7 @@ extension Session {
 
     /// Deletes keys for good, also when the caller is cancelled, for which there is as much time as the lease lives.
     ///
-    /// What is not done when the timeout is over goes on in the background. Where a key cannot be deleted, the session is
+    /// The rest goes on in the background when the timeout is over. Where a key cannot be deleted, the session is
     /// given up, so that the key goes with the lease. If it is lost already, nothing is waited for.
     func leave(_ candidacies: [Candidacy], timeout: Duration = Session.patience) async {
         let deadline = ContinuousClock.Instant.after(isAlive ? timeout : .zero)

@@ -150,7 +150,7 @@ final class RegistrationWish: Sendable {
         }
     }
 
-    /// What was claimed is in the store.
+    /// A claim is in the store.
     func fulfil(_ claim: Claim) {
         let waiter = state.withLock { state in
             state.accepted = claim.instance
@@ -159,7 +159,7 @@ final class RegistrationWish: Sendable {
         waiter?.yield(nil)
     }
 
-    /// What was claimed cannot be put: unless something newer is wanted, what was put before is wanted again.
+    /// A claim cannot be put: unless something newer is wanted, the instance that was put before is wanted again.
     func refuse(_ claim: Claim, _ error: EtcdError) {
         let (waiter, isUndone) = state.withLock { state in
             var isUndone = false

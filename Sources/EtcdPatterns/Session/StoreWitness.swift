@@ -66,7 +66,7 @@ final class StoreWitness: Sendable {
             let isBack = key == givenUp && !response.entries.isEmpty
             return isFall(response.header, below: floor) || isBack ? CoordinationLoss(.revisionRegressed) : nil
         } catch {
-            // Who may not read, or is cancelled, sees nothing.
+            // One that may not read, or is cancelled, sees nothing.
             return error.code == .clusterMismatch ? CoordinationLoss(.clusterChanged, cause: error) : nil
         }
     }

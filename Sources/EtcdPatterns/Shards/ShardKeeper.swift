@@ -103,7 +103,7 @@ final class ShardKeeper: Sendable {
             defer { state.revision = snapshot.revision }
             return snapshot.revision < state.revision
         }
-        // What is known of its revisions is void; others may own by them what is owned here.
+        // All knowledge of its revisions is void; others may own by them what is owned here.
         if isRestored { session.tenure.end(CoordinationLoss(.revisionRegressed)) }
         let isServing = isServing
         let shards = isServing ? targets(in: snapshot, &group) : []

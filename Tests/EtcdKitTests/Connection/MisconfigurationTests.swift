@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// What is set up wrongly is told at once and by a code of its own; what is only out of order is waited for.
+/// A wrong setup is told at once and by a code of its own; a server that is only out of order is waited for.
 @Suite("Misconfiguration", .timeLimit(.minutes(1)))
 @EventLoop
 struct MisconfigurationTests {

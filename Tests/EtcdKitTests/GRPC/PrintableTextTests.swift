@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// What a peer says is shown to people without what could act on their terminals and logs.
+/// Text of a peer is shown to people without the parts that could act on their terminals and logs.
 @Suite("Text of peers", .timeLimit(.minutes(1)))
 struct PrintableTextTests {
     @Test(

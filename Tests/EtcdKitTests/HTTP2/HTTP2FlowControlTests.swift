@@ -100,7 +100,7 @@ struct HTTP2FlowControlTests {
         try pair.run()
         #expect(large.receivedCount == 140_000)
         #expect(small.receivedCount == 100_000)
-        // What is more than the new window is not made good.
+        // The excess over the new window is not made good.
         pair.client.consume(70_000, on: small)
         try pair.run()
         #expect(small.receivedCount == 100_000)

@@ -4,7 +4,7 @@
 
 /// Frames of HTTP/2 as they stand in a server's bytes, read without any of the code under test.
 ///
-/// What a session may say of these bytes follows from them: see ``HTTP2Observation/check(against:)``.
+/// The session may say of these bytes only what follows from them: see ``HTTP2Observation/check(against:)``.
 struct HTTP2FrameScanner {
     struct Frame {
         let type: UInt8

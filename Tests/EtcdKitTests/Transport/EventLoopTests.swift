@@ -33,7 +33,7 @@ struct EventLoopTests {
 
     @Test("the loop's thread has the stack it asks for, whatever the system's choice is", .enabled(if: Stack.isKnown))
     func stack() async throws {
-        // What is asked for is the least that there is; glibc may take a larger one that is left over.
+        // The size that is asked for is the least that there is; glibc may take a larger one that is left over.
         #expect(await Stack.size >= LoopThread.stackSize)
         // The control: the system's choice is smaller.
         let size = Lock(0)

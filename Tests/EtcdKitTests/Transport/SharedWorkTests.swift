@@ -36,7 +36,7 @@ struct SharedWorkTests {
             let host = number < 15 ? "a.example" : "b.example"
             lookups.append(resolver.resolve(host, port: 1) { _ in answers.append(host) })
         }
-        // Who asks no longer gets no answer.
+        // One that asks no longer gets no answer.
         lookups.remove(at: 3)
         try await eventually("both were asked for") { server.asked.withLock { $0.count } == 2 }
         #expect(Set(server.asked.withLock { $0 }) == ["a.example", "b.example"])

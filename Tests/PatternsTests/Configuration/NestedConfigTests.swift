@@ -20,7 +20,7 @@ struct NestedConfigTests {
             try await client.put(inner.layout.stages + "given-up/0", "junk")
             try await client.withConfiguration(name) { outer in
                 #expect(outer.values() == ["x": "0", "app/a": "1", "app/b": "2"])
-                // What changes all values, or saves them, completes what is pending.
+                // Each operation that changes all values, or saves them, completes what is pending.
                 let snapshots = SnapshotManager(outer)
                 let saved = try await snapshots.create()
                 #expect(try await snapshots.values(of: saved.name) == ["x": "0", "app/a": "3"])

@@ -165,7 +165,7 @@ struct BoundedEndTests {
                     #expect(error?.code == .unavailable && error?.cause != nil, "\(error as Any)")
                     #expect(((.seconds(3))...(.seconds(9))).contains(ContinuousClock.now - start))
                 }
-                // What does not wait does not wait for this either.
+                // A call that does not wait does not wait for this either.
                 await expectError(.unavailable) { try await lock.acquireIfAvailable() }
                 let waiting = Task { (try await lock.acquire(), try await election.campaign()) }
                 try await Task.sleep(for: .seconds(3))

@@ -99,7 +99,7 @@ struct QueueTests {
                         try await grant.guarded(if: [.exists("x")], then: [], else: operations)
                     }
                 }
-                // What is not in the queue can be written, and the queue can be read.
+                // Keys outside the queue can be written, and the queue can be read.
                 try await grant.guarded(then: [.put(name, ""), .put(name + "-state", ""), .range(.prefix(name + "/"))])
             }
             // So the lock can be had a second time.

@@ -8,7 +8,7 @@ import Testing
 
 /// A backup knows sessions, and not what has become of them.
 ///
-/// Whoever stands on such a session must not go on for ever.
+/// Work on such a session must not go on for ever.
 ///
 /// The second argument lets the restored store grow, until its revision is higher than any that was seen before; its term
 /// of Raft is the same, since both stores are young.

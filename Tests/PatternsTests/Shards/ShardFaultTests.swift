@@ -42,7 +42,7 @@ struct ShardFaultTests {
             let task = Task {
                 try await shards.run { shard in
                     _ = try? await idle(shard)
-                    // What is left to do takes a while.
+                    // The rest of the work takes a while.
                     await Task { try? await Task.sleep(for: .seconds(1)) }.value
                     let isThere = await Task { try? await root.get(shard.key) }.value != nil
                     ends.withLock { $0[shard.id] = isThere }
