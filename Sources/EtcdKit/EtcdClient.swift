@@ -141,6 +141,9 @@ final class ClientCore: Sendable {
     let watchHub: WatchHub
     let leaseKeeper: LeaseKeeper
     let background = BackgroundWork()
+    /// What several wait for, who end with the client.
+    let common = BackgroundWork()
+    fileprivate let parts = Lock<[ObjectIdentifier: any Sendable]>([:])
 
     private let endpointSync = Lock<Task<Void, Never>?>(nil)
 
@@ -174,6 +177,8 @@ final class ClientCore: Sendable {
         sync?.cancel()
         await background.close(within: .seconds(2))
         await Self.close(channel, watchHub, leaseKeeper)
+        // Without connections, it fails at once.
+        await common.close(within: .zero)
         await sync?.value
     }
 
@@ -182,5 +187,17 @@ final class ClientCore: Sendable {
         watchHub.close()
         leaseKeeper.close()
         channel.close()
+    }
+}
+
+extension EtcdClient {
+    /// Something that another module keeps for all copies of the client: one of each type, made when it is first asked for.
+    package func part<Part: AnyObject & Sendable>(_ make: () -> Part) -> Part {
+        core.parts.withLock { parts in
+            if let part = parts[ObjectIdentifier(Part.self)] as? Part { return part }
+            let part = make()
+            parts[ObjectIdentifier(Part.self)] = part
+            return part
+        }
     }
 }

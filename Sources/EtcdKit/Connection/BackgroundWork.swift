@@ -77,4 +77,7 @@ extension EtcdClient {
     package func inBackground(_ body: @escaping @Sendable () async -> Void) -> BackgroundJob {
         core.background.start(body)
     }
+
+    /// Starts something that several wait for, which is cancelled when the client is closed.
+    package func inCommon(_ body: @escaping @Sendable () async -> Void) { _ = core.common.start(body) }
 }

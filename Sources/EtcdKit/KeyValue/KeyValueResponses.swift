@@ -5,9 +5,9 @@ public struct RangeResponse: Sendable, Hashable {
     /// The member that answered, and the store's revision.
     public internal(set) var header = ResponseHeader()
     /// The entries.
-    public internal(set) var entries: [KeyValue] = []
+    public package(set) var entries: [KeyValue] = []
     /// The limit has cut entries off.
-    public internal(set) var more = false
+    public package(set) var more = false
     /// How many entries the range holds in all, without regard to the limit.
     public internal(set) var count: Int64 = 0
 

@@ -33,10 +33,14 @@ struct KeyQueue: Sendable {
                 return try await session.joinIfEmpty([(self, candidacy)])
             }
             var before = try await join(candidacy)
-            if waits { try await approach(candidacy, &before) }
-            // Those that are known may be in the way no more.
-            while before.count > 0 && before.nearest.isEmpty { try await look(candidacy, &before) }
-            return before.count == 0
+            while before.count > 0 {
+                let revision = try await look(candidacy, &before)
+                // Those that were known may be in the way no more, and there may be others before them.
+                if before.nearest.isEmpty { continue }
+                if !waits { return false }
+                try await approach(candidacy, &before, after: revision)
+            }
+            return true
         }
         return isItsTurn ? candidacy : nil
     }
@@ -53,13 +57,16 @@ struct KeyQueue: Sendable {
         options.countOnly = true
         let counts = role.obstacles(in: name).map { TransactionOperation.range($0, options: options) }
         let old = leftovers?.batch ?? (keys: [], deletions: [])
-        let response = try await session.settle(
-            if: [.isMissing(key)],
-            then: [.put(key, candidacy.value, lease: session.lease.id)] + old.deletions + counts,
-            else: [.get(key)] + counts,
-            onUnknown: { candidacy.tried() },
-            onFailure: { attempt.hindered(by: $0) }
-        )
+        let gate = client.part { JoinGate() }
+        let response = try await gate.pass(client.namespace + name) {
+            try await session.settle(
+                if: [.isMissing(key)],
+                then: [.put(key, candidacy.value, lease: session.lease.id)] + old.deletions + counts,
+                else: [.get(key)] + counts,
+                onUnknown: { candidacy.tried() },
+                onFailure: { attempt.hindered(by: $0) }
+            )
+        }
         attempt.answered()
         if response.succeeded {
             candidacy.entered(at: response.header.revision)
@@ -90,20 +97,23 @@ struct KeyQueue: Sendable {
 
     // MARK: Waiting
 
-    /// Waits until fewer than `window` keys are before the key that it has to wait for, as a read shows that shows the key,
-    /// too.
+    /// Waits until fewer than `window` are left of those before the key that are known from a look at `revision`.
     ///
-    /// It watches the nearest ones only, and its own. So a release wakes as many as the window is wide.
-    func approach(_ candidacy: Candidacy, _ before: inout Predecessors, within window: Int = 1) async throws {
-        while before.count >= window {
-            let revision = try await look(candidacy, &before, window: window)
-            let nearest = before.nearest.prefix(window).map(\.key)
-            // Where those that were known are gone, there may be others before them.
-            if nearest.count < window { continue }
+    /// It watches the nearest ones only, and the key itself. So a release wakes as many as the window is wide.
+    func approach(
+        _ candidacy: Candidacy,
+        _ before: inout Predecessors,
+        within window: Int = 1,
+        after revision: Revision
+    ) async throws {
+        var revision = revision
+        while before.nearest.count >= window {
+            let keys = [candidacy.key] + before.nearest.prefix(window).map(\.key)
             // The nearest may have been a waiter that gave up; so whatever happens is looked at.
-            try await client.awaitChange(in: ([candidacy.key] + nearest).map { .key($0) }, after: revision) { event in
+            try await client.awaitChange(in: keys.map { .key($0) }, after: revision) { event in
                 event.kind == .delete || event.entry.lease == nil || Role(of: event.entry) == .shared
             }
+            revision = try await look(candidacy, &before, window: window)
         }
     }
 
@@ -119,18 +129,21 @@ struct KeyQueue: Sendable {
         _ before: inout Predecessors,
         window: Int? = 1,
         reading more: [TransactionOperation] = [],
-        _ note: (ArraySlice<TransactionResult>) throws -> Void = { _ in }
+        _ note: ([TransactionResult]) throws -> Void = { _ in }
     ) async throws -> Revision {
-        let reads = before.reads(window: window)
-        let response = try await session.read([.get(candidacy.key)] + more + reads) { attempt.hindered(by: $0) }
+        let keys = [candidacy.key] + before.nearest.map(\.key)
+        let section = before.section(window: window)
+        let answer = try await session.read(onFailure: { attempt.hindered(by: $0) }) { () throws(EtcdError) in
+            let answer = try await client.sharedReads.read(keys, more, section, for: client)
+            return (answer.header, answer)
+        }
         attempt.answered()
-        let results = response.results
-        try note(results.dropFirst().prefix(more.count))
-        guard results.first?.entries.first?.createRevision == candidacy.createRevision else {
+        try note(answer.more)
+        guard answer.entries.first??.createRevision == candidacy.createRevision else {
             throw CoordinationLoss(.keyDeleted)
         }
-        try before.note(results.suffix(reads.count), window: window)
-        return response.header.revision
+        try before.note(answer.entries.dropFirst().compactMap(\.self), answer.section)
+        return answer.header.revision
     }
 }
 

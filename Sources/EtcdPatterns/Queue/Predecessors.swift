@@ -36,41 +36,39 @@ struct Predecessors: Sendable {
     /// How many are read at once.
     private static let chunk = 8
 
-    /// What to read for the next look, after which so many are known as `window` says, unless there are fewer; nil for all.
-    func reads(window: Int?) -> [TransactionOperation] {
-        nearest.map { .get($0.key) } + ranges(window: window)
-    }
-
-    private func ranges(window: Int?) -> [TransactionOperation] {
-        guard farther > 0, nearest.count < window ?? .max else { return [] }
-        var options = RangeOptions()
-        options.maxCreateRevision = end.previous
-        options.sort = .descending(by: .createRevision)
-        options.limit = window.map { max($0, Self.chunk) }
-        return role.obstacles(in: name).map { .range($0, options: options) }
-    }
-
-    /// Takes the answers to ``reads(window:)``.
+    /// What to read for the next look beside those that are known, so that as many are known then as `window` says, unless
+    /// there are fewer; nil for all.
     ///
+    /// - Returns: The section; nil if enough are known.
+    func section(window: Int?) -> QueueSection? {
+        guard farther > 0, nearest.count < window ?? .max else { return nil }
+        let limit = window.map { max($0, Self.chunk) }
+        return QueueSection(ranges: role.obstacles(in: name), end: end, limit: limit, count: farther)
+    }
+
+    /// Takes what a look has shown.
+    ///
+    /// - Parameters:
+    ///   - entries: Those that are there of the ones that were known.
+    ///   - section: The answers to ``section(window:)``; nil if there was nothing to read.
     /// - Throws: ``QueueBlocked`` if one of them cannot be waited for.
-    mutating func note(_ results: some Collection<TransactionResult>, window: Int?) throws(QueueBlocked) {
-        let ranges = ranges(window: window)
+    mutating func note(_ entries: [KeyValue], _ section: [RangeResponse]?) throws(QueueBlocked) {
         let known = Dictionary(nearest.map { ($0.key, $0.createRevision) }) { first, _ in first }
-        nearest = results.dropLast(ranges.count).compactMap(\.entries.first).filter { entry in
+        nearest = entries.filter { entry in
             // One that was deleted and put again comes behind.
             known[entry.key] == entry.createRevision && isInTheWay(entry)
         }
-        if !ranges.isEmpty { append(results.suffix(ranges.count)) }
+        if let section { append(section) }
         for entry in nearest {
             if let error = QueueBlocked(by: entry, in: name) { throw error }
         }
     }
 
-    private mutating func append(_ results: some Collection<TransactionResult>) {
+    private mutating func append(_ responses: [RangeResponse]) {
         var found: [KeyValue] = []
         // Of several ranges, what is beyond the end of a range that was cut off is not known.
         var start = Revision(rawValue: 0)
-        for case .range(let response) in results {
+        for response in responses {
             found += response.entries
             if response.more, let last = response.entries.last { start = max(start, last.createRevision) }
         }

@@ -29,26 +29,35 @@ extension Session {
     /// - Returns: Whether all keys are in their queues, each as the only one when it came.
     /// - Throws: ``QueueBlocked`` if the first in one of the queues cannot be waited for either.
     func joinIfEmpty(_ places: [(queue: KeyQueue, candidacy: Candidacy)]) async throws -> Bool {
+        let heads = client.part { QueueHeads() }
+        let names = places.map { client.namespace + $0.queue.name }
+        // etcd does not look further than to the first condition that fails. Of many, one more might be too many for it.
+        let known = places.count == 1 ? names.first.flatMap { heads[$0] } : nil
         let response = try await settle(
-            if: places.map { Compare.Target.createRevision(in: $0.queue.range) == 0 },
+            if: (known.map { [.isMissing($0.key)] } ?? [])
+                + places.map { Compare.Target.createRevision(in: $0.queue.range) == 0 },
             then: places.map { .put($0.candidacy.key, $0.candidacy.value, lease: lease.id) },
-            else: places.map { .get($0.candidacy.key) },
+            else: places.map { .get($0.candidacy.key) } + (known.map { [.get($0.key)] } ?? []),
             onUnknown: { for place in places { place.candidacy.tried() } }
         )
         if response.succeeded {
             for place in places { place.candidacy.entered(at: response.header.revision) }
             return true
         }
-        let found = response.results.compactMap(\.entries.first)
+        let results = response.results
+        let found = results.prefix(places.count).compactMap(\.entries.first)
         guard found.count == places.count else {
-            var first = RangeOptions()
-            first.sort = .ascending(by: .createRevision)
-            first.limit = 1
-            let heads = try await read(places.map { .range($0.queue.range, options: first) })
-            for (place, head) in zip(places, heads.results) {
-                if let error = head.entries.first.flatMap({ QueueBlocked(by: $0, in: place.queue.name) }) {
-                    throw error
-                }
+            var first = results.dropFirst(places.count).map(\.entries.first)
+            if known == nil || first.first??.createRevision != known?.createRevision {
+                var options = RangeOptions()
+                options.sort = .ascending(by: .createRevision)
+                options.limit = 1
+                let reads = places.map { TransactionOperation.range($0.queue.range, options: options) }
+                first = try await read(reads).results.map(\.entries.first)
+                for (name, entry) in zip(names, first) { heads.note(entry, of: name) }
+            }
+            for (place, entry) in zip(places, first) {
+                if let error = entry.flatMap({ QueueBlocked(by: $0, in: place.queue.name) }) { throw error }
             }
             return false
         }

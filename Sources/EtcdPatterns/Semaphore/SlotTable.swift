@@ -41,7 +41,7 @@ struct SlotTable: Sendable {
         let response = try await queue.session.read(reads + [.range(queue.range, options: count)]) {
             queue.attempt.hindered(by: $0)
         }
-        let view = try View(response.results.prefix(reads.count), of: self)
+        let view = try View(Array(response.results.prefix(reads.count)), of: self)
         guard case .range(let waiters)? = response.results.last else { return false }
         if view.freeCount > waiters.count { return true }
         if let blocked = view.blocked { throw blocked }
@@ -90,7 +90,8 @@ struct SlotTable: Sendable {
                     if let blocked = view.blocked { throw blocked }
                     return nil
                 } else if before.count >= Self.window {
-                    try await queue.approach(turn, &before, within: Self.window)
+                    // Where fewer are known, the next look reads on.
+                    try await queue.approach(turn, &before, within: Self.window, after: revision)
                 } else {
                     if let blocked = view.blocked { throw blocked }
                     if let stray = view.stray { queue.attempt.hindered(by: stray) }
@@ -160,7 +161,7 @@ extension SlotTable {
         private let allowed: Int
         private let used: Set<Int>
 
-        init(_ results: ArraySlice<TransactionResult>, of table: SlotTable) throws(EtcdError) {
+        init(_ results: [TransactionResult], of table: SlotTable) throws(EtcdError) {
             limit = results.first?.entries.first
             slots = results.last?.entries ?? []
             allowed = try limit.map { entry throws(EtcdError) in try SlotTable.limit(in: entry) } ?? table.initialLimit

@@ -3,22 +3,32 @@
 import EtcdKit
 
 extension Session {
-    /// Runs a transaction, as which all patterns read and write the store.
-    ///
-    /// What the answer says of the store may end the session: that its lease is not there, that the store is another
-    /// one, or that it is older than it was before the call, after which it may have forgotten holds.
+    /// Runs a transaction, as which all patterns read and write the store, and examines its answer.
     func transaction(
         if conditions: [Compare] = [],
         then: [TransactionOperation],
         else: [TransactionOperation] = [],
         timeout: Duration? = nil
     ) async throws(EtcdError) -> TransactionResponse {
-        let floor = witness.position
-        do throws(EtcdError) {
+        try await examining { () throws(EtcdError) in
             let client = client.with(timeout: timeout ?? client.timeout)
             let response = try await client.transaction(if: conditions, then: then, else: `else`)
-            if witness.isFall(response.header, below: floor) { tenure.end(CoordinationLoss(.revisionRegressed)) }
-            return response
+            return (response.header, response)
+        }
+    }
+
+    /// Makes a call, and examines its answer.
+    ///
+    /// What the answer says of the store may end the session: that its lease is not there, that the store is another
+    /// one, or that it is older than it was before the call, after which it may have forgotten holds.
+    private func examining<Answer>(
+        _ call: () async throws(EtcdError) -> (ResponseHeader, Answer)
+    ) async throws(EtcdError) -> Answer {
+        let floor = witness.position
+        do throws(EtcdError) {
+            let (header, answer) = try await call()
+            if witness.isFall(header, below: floor) { tenure.end(CoordinationLoss(.revisionRegressed)) }
+            return answer
         } catch {
             switch error.code {
             case .leaseNotFound: tenure.end(CoordinationLoss(.leaseEnded, cause: error))
@@ -36,9 +46,20 @@ extension Session {
         _ operations: [TransactionOperation],
         onFailure: (EtcdError) -> Void = { _ in }
     ) async throws(EtcdError) -> TransactionResponse {
+        try await read(onFailure: onFailure) { () throws(EtcdError) in
+            let response = try await client.transaction(then: operations)
+            return (response.header, response)
+        }
+    }
+
+    /// Makes a call that reads, and examines its answer, for as long as there is no way to the cluster.
+    func read<Answer>(
+        onFailure: (EtcdError) -> Void,
+        _ call: () async throws(EtcdError) -> (ResponseHeader, Answer)
+    ) async throws(EtcdError) -> Answer {
         try await client.persist { () throws(EtcdError) in
             do throws(EtcdError) {
-                return try await transaction(then: operations)
+                return try await examining(call)
             } catch {
                 if error.code != .cancelled { onFailure(error) }
                 throw error

@@ -10,25 +10,28 @@ import Testing
 @Suite("Herds of waiters", .serialized, .timeLimit(.minutes(TestScale.minutes)))
 struct HerdTests {
     private static let count = 100 * TestScale.factor
+    private static let slots = 50
     /// Bounds all that is waited for.
     private static let bound = Duration.seconds(60 * TestScale.minutes)
 
     enum Kind: String, CaseIterable {
-        case lock, reader, writer, semaphore
+        case lock, reader, writer, semaphore, candidate
 
         func acquire(_ session: Session) async throws -> LockGrant {
             switch self {
             case .lock: try await DistributedLock("herd", session: session).acquire()
             case .reader: try await ReadWriteLock("herd", session: session).acquireRead()
             case .writer: try await ReadWriteLock("herd", session: session).acquireWrite()
-            case .semaphore: try await Semaphore("herd", limit: 10, session: session).acquire()
+            case .semaphore: try await Semaphore("herd", limit: HerdTests.slots, session: session).acquire()
+            case .candidate:
+                LockGrant(hold: try await LeaderElection("herd", candidate: "me", session: session).campaign().hold)
             }
         }
 
         /// Keeps all of the herd waiting.
         func block(_ session: Session) async throws -> [LockGrant] {
             var grants: [LockGrant] = []
-            let count = self == .semaphore ? 10 : 1
+            let count = self == .semaphore ? HerdTests.slots : 1
             for _ in 0..<count {
                 grants.append(try await self == .reader ? Kind.writer.acquire(session) : acquire(session))
             }
@@ -67,9 +70,15 @@ struct HerdTests {
             try await withThrowingDiscardingTaskGroup { group in
                 for number in 0..<count {
                     group.addTask { [session = sessions[number % sessions.count]] in
-                        let grant = try await kind.acquire(session)
-                        served.withLock { $0 += 1 }
-                        await grant.release()
+                        do {
+                            let grant = try await kind.acquire(session)
+                            served.withLock { $0 += 1 }
+                            await grant.release()
+                        } catch {
+                            // Tells before all have ended.
+                            if !Task.isCancelled { print("waiter \(number) failed: \(error)") }
+                            throw error
+                        }
                     }
                 }
                 try await eventually(within: Self.bound, "all wait") {

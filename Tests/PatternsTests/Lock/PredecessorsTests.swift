@@ -19,10 +19,10 @@ struct PredecessorsTests {
             entries.append(entry)
         }
 
-        func answers(_ operations: [TransactionOperation]) -> [TransactionResult] {
+        func answers(_ operations: [TransactionOperation]) -> [RangeResponse] {
             operations.map { operation in
                 var response = RangeResponse()
-                guard let range = operation.request.range else { return .range(response) }
+                guard let range = operation.request.range else { return response }
                 var found = entries.filter { entry in
                     KeyRange(start: range.key, end: range.rangeEnd).contains(entry.key)
                         && (range.maxCreateRevision == 0 || entry.createRevision.rawValue <= range.maxCreateRevision)
@@ -34,16 +34,17 @@ struct PredecessorsTests {
                     response.more = true
                 }
                 response.entries = found
-                return .range(response)
+                return response
             }
         }
 
         /// One look, whose cost is returned.
         @discardableResult
         func look(_ before: inout Predecessors, window: Int? = 1) throws -> [TransactionOperation] {
-            let reads = before.reads(window: window)
-            try before.note(answers(reads), window: window)
-            return reads
+            let points = before.nearest.map { TransactionOperation.get($0.key) }
+            let section = before.section(window: window)
+            try before.note(answers(points).flatMap(\.entries), section.map { answers($0.operations) })
+            return points + (section?.operations ?? [])
         }
     }
 
@@ -76,7 +77,7 @@ struct PredecessorsTests {
         store.entries.removeAll { $0.createRevision.rawValue < 1000 }
         try store.look(&before)
         #expect(before.count == 0)
-        #expect(before.reads(window: 1).isEmpty, "there is nothing to read any more")
+        #expect(before.nearest.isEmpty && before.section(window: 1) == nil, "there is nothing to read any more")
     }
 
     @Test("a key that was deleted and put again is behind, not before")
@@ -164,5 +165,48 @@ struct PredecessorsTests {
         for revision in 1...40 { store.put("\(revision)", at: Int64(revision)) }
         try store.look(&all, window: nil)
         #expect(all.nearest.count == 40 && all.farther == 0)
+    }
+
+    @Test("what is taken out of a read for several is what each would have read alone, or the beginning of it")
+    func sections() throws {
+        var generator = SeededGenerator(seed: 7)
+        var (cutOff, short) = (0, 0)
+        for _ in 0..<300 {
+            var store = Store()
+            let length = Int64.random(in: 1...60, using: &generator)
+            for revision in 2...length + 1 {
+                if Bool.random(using: &generator) { continue }
+                store.put(["a", "shared-", "z"].randomElement(using: &generator)! + "\(revision)", at: revision)
+            }
+            let role = Bool.random(using: &generator) ? KeyQueue.Role.shared : .exclusive
+            let sections = (0..<Int.random(in: 1...8, using: &generator)).map { _ in
+                let end = Int64.random(in: 2...length + 2, using: &generator)
+                return QueueSection(
+                    ranges: role.obstacles(in: "q"),
+                    end: Revision(rawValue: end),
+                    limit: Int.random(in: 0...9, using: &generator) == 0
+                        ? nil : Int.random(in: 1...5, using: &generator),
+                    // More or less wrong.
+                    count: Int(Int64.random(in: 0...end, using: &generator))
+                )
+            }
+            let covering = try #require(sections.first).covering(Array(sections.dropFirst()))
+            let answer = store.answers(covering.operations)
+            for section in sections {
+                let alone = store.answers(section.operations)
+                guard let part = section.part(of: answer) else {
+                    cutOff += 1
+                    #expect(section.end < covering.end, "the latest is served")
+                    continue
+                }
+                for (part, alone) in zip(part, alone) {
+                    #expect(alone.entries.starts(with: part.entries) && part.entries.isEmpty == alone.entries.isEmpty)
+                    let isAll = part.entries.count == alone.entries.count
+                    #expect(part.more == (alone.more || !isAll))
+                    if !isAll { short += 1 }
+                }
+            }
+        }
+        #expect(cutOff > 0 && short > 0, "the control: the limit has bitten")
     }
 }

@@ -75,10 +75,13 @@ struct QueueTests {
             let queue = KeyQueue(session: session, name: name)
             let candidacy = queue.candidacy(.exclusive, "")
             var before = try await queue.join(candidacy)
+            let revision = try await queue.look(candidacy, &before)
             try await session.client.delete(candidacy.key)
             try await session.client.put(candidacy.key, "", lease: session.lease.id)
             await holder.release()
-            let loss = await #expect(throws: CoordinationLoss.self) { try await queue.approach(candidacy, &before) }
+            let loss = await #expect(throws: CoordinationLoss.self) {
+                try await queue.approach(candidacy, &before, after: revision)
+            }
             #expect(loss?.reason == .keyDeleted)
             try await session.client.delete(candidacy.key)
         }
