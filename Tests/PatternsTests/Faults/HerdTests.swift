@@ -67,6 +67,8 @@ struct HerdTests {
             let blockers = try await kind.block(first)
             let (start, empty) = (ContinuousClock.now, try await Figures(member))
             let served = Lock(0)
+            // Of a waiter, for which the others are not waited for then.
+            let failure = Lock<(any Error)?>(nil)
             try await withThrowingDiscardingTaskGroup { group in
                 for number in 0..<count {
                     group.addTask { [session = sessions[number % sessions.count]] in
@@ -75,8 +77,7 @@ struct HerdTests {
                             served.withLock { $0 += 1 }
                             await grant.release()
                         } catch {
-                            // Tells before all have ended.
-                            if !Task.isCancelled { print("waiter \(number) failed: \(error)") }
+                            failure.withLock { $0 = $0 ?? error }
                             throw error
                         }
                     }
@@ -85,6 +86,7 @@ struct HerdTests {
                     var options = RangeOptions()
                     options.countOnly = true
                     let prefix: Key = kind == .semaphore ? "herd/queue/" : "herd/"
+                    if let error = failure.withLock({ $0 }) { throw error }
                     let there = try await first.client.range(.prefix(prefix), options: options).count
                     try await Task.sleep(for: .milliseconds(50))
                     return there == Int64(count + (kind == .semaphore ? 0 : 1))
@@ -94,6 +96,7 @@ struct HerdTests {
                 let (joined, waiting) = (ContinuousClock.now, try await Figures(member))
                 for blocker in blockers { await blocker.release() }
                 try await eventually(within: Self.bound, "all had their turns") {
+                    if let error = failure.withLock({ $0 }) { throw error }
                     try await Task.sleep(for: .milliseconds(50))
                     return served.withLock { $0 } == count
                 }
