@@ -7,25 +7,25 @@ import EtcdKit
 final class FaultProxyConnection {
     private let client: FaultProxyPeer
     private let server = FaultProxyPeer()
-    private let toServer: FaultProxyFlow
-    private let toClient: FaultProxyFlow
     private var addresses: ArraySlice<SocketAddress>
-    private var isConnected = false
+    private let chooseLanes: @EventLoop (_ descriptor: Int32) -> FaultProxyLanes?
+    /// What passes, once the server is connected.
+    private var flows: (toServer: FaultProxyFlow, toClient: FaultProxyFlow)?
     private weak var relay: FaultProxyRelay?
-    let lanes: FaultProxyLanes
+    /// The faults that act on it, once the server is connected.
+    private(set) var lanes: FaultProxyLanes?
 
+    /// Makes a connection of a client whose faults `chooseLanes` gives; nil refuses it.
     init(
         from socket: consuming Socket,
         to addresses: [SocketAddress],
-        lanes: FaultProxyLanes,
-        relay: FaultProxyRelay
+        relay: FaultProxyRelay,
+        chooseLanes: @escaping @EventLoop (_ descriptor: Int32) -> FaultProxyLanes?
     ) {
-        self.lanes = lanes
         client = FaultProxyPeer(socket)
-        toServer = FaultProxyFlow(from: client, to: server, lane: lanes.toServer)
-        toClient = FaultProxyFlow(from: server, to: client, lane: lanes.toClient)
         self.addresses = addresses[...]
         self.relay = relay
+        self.chooseLanes = chooseLanes
     }
 
     /// Connects to the server; the client is not read before that.
@@ -47,7 +47,11 @@ final class FaultProxyConnection {
             server.close(.reset)
             return connect()
         }
-        isConnected = true
+        guard let descriptor = client.descriptor, let lanes = chooseLanes(descriptor) else { return close(.reset) }
+        self.lanes = lanes
+        let toServer = FaultProxyFlow(from: client, to: server, lane: lanes.toServer)
+        let toClient = FaultProxyFlow(from: server, to: client, lane: lanes.toClient)
+        flows = (toServer, toClient)
         for peer in [client, server] { peer.onReady = { [weak self] in self?.pump() } }
         for flow in [toServer, toClient] { flow.onDue = { [weak self] in self?.pump() } }
         pump()
@@ -55,7 +59,7 @@ final class FaultProxyConnection {
 
     /// Passes on what can be passed on now, and waits for the rest.
     func pump() {
-        guard isConnected else { return }
+        guard let (toServer, toClient) = flows else { return }
         toServer.pump()
         if toServer.hasLostDestination { toClient.noteBrokenSource() }
         toClient.pump()
@@ -75,9 +79,9 @@ final class FaultProxyConnection {
 
     /// Ends the connection for both sides.
     func close(_ ending: FaultProxyEnding) {
-        isConnected = false
-        toServer.cancel()
-        toClient.cancel()
+        flows?.toServer.cancel()
+        flows?.toClient.cancel()
+        flows = nil
         client.close(ending)
         server.close(ending)
         relay?.forget(self)
@@ -99,6 +103,7 @@ final class FaultProxyPeer {
     var onReady: (@EventLoop () -> Void)?
     private var socket: Socket?
     private var isWatched = false
+    var descriptor: Int32? { socket?.descriptor }
 
     init() {}
 

@@ -7,6 +7,9 @@ import EtcdKit
 final class FaultProxyRelay {
     nonisolated let endpoint: String
     /// Gives a new connection the faults of its client instead of those of all; nil refuses it.
+    ///
+    /// It is asked once the server has taken the connection: finding the client takes milliseconds of the event loop, too
+    /// much for each attempt to reach a server that is not there.
     var chooseLanes: (@EventLoop (_ descriptor: Int32) -> FaultProxyLanes?)?
 
     private let address: SocketAddress
@@ -104,9 +107,12 @@ final class FaultProxyRelay {
             while let descriptor = try listener?.acceptConnection() {
                 acceptedConnections += 1
                 let socket = Socket(adopting: descriptor)
-                let chosen = if let chooseLanes { chooseLanes(descriptor) } else { lanes }
-                guard let chosen else { continue }
-                let connection = FaultProxyConnection(from: socket, to: target, lanes: chosen, relay: self)
+                let connection = FaultProxyConnection(
+                    from: socket,
+                    to: target,
+                    relay: self,
+                    chooseLanes: chooseLanes ?? { [lanes] _ in lanes }
+                )
                 connections[ObjectIdentifier(connection)] = connection
                 connection.connect()
             }

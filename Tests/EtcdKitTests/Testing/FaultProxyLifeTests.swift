@@ -83,6 +83,38 @@ struct FaultProxyLifeTests {
         #expect(ProcessFigures.socketCount == before)
     }
 
+    @Test("a client is looked up only once the server has taken its connection")
+    func lookups() async throws {
+        let server = try await EchoServer()
+        let endpoint = try Endpoint(server.endpoint)
+        let relay = try await FaultProxyRelay.start(to: endpoint)
+        let lookups = Lock(0)
+        await count(lookups, relay)
+        await server.close()
+        for _ in 0..<10 {
+            let client = try await RawConnection.connect(to: relay.endpoint)
+            try await eventually("it is refused") { await client.ending == .reset }
+        }
+        #expect(lookups.withLock { $0 } == 0)
+        // The control.
+        let next = try await EchoServer(port: endpoint.port)
+        let client = try await RawConnection.connect(to: relay.endpoint)
+        await client.send([1])
+        try await eventually("the echo arrives") { await client.received == [1] }
+        #expect(lookups.withLock { $0 } == 1)
+        await relay.stop()
+        await next.close()
+    }
+
+    @EventLoop
+    private func count(_ lookups: Lock<Int>, _ relay: FaultProxyRelay) {
+        let lanes = FaultProxyLanes()
+        relay.chooseLanes = { _ in
+            lookups.withLock { $0 += 1 }
+            return lanes
+        }
+    }
+
     @Test("what has ended does not keep the processor busy")
     func idle() async throws {
         try await withProxiedEcho { proxy, server in
