@@ -8,7 +8,7 @@ import Testing
 /// Three members, each behind a proxy for its clients, and the means to harm them.
 struct FaultField: Sendable {
     let cluster: EtcdCluster
-    private let proxies: [FaultProxy]
+    let proxies: [FaultProxy]
 
     /// Where clients reach the members, in their order.
     var endpoints: [String] { proxies.map(\.endpoint) }
@@ -33,9 +33,9 @@ struct FaultField: Sendable {
             for step in round {
                 group.addTask {
                     try await Task.sleep(until: beginning + step.start)
-                    try await begin(step.fault, step.member)
-                    try await Task.sleep(until: max(beginning + step.end, .now))
-                    try await end(step.fault, step.member)
+                    try await withFault(step.fault, at: step.member) {
+                        try await Task.sleep(until: max(beginning + step.end, .now))
+                    }
                     if step.fault == .frozen { recorder.recordAwakening() }
                 }
             }
@@ -43,6 +43,23 @@ struct FaultField: Sendable {
         try await withThrowingDiscardingTaskGroup { group in
             for member in cluster.members { group.addTask { try await member.waitUntilReady() } }
         }
+    }
+
+    /// Harms a member while `body` runs, and repairs it however `body` ends.
+    ///
+    /// A member that was killed is started again, and need not be ready yet: the next fault may be its own.
+    func withFault<Result>(_ fault: Fault, at index: Int, _ body: () async throws -> Result) async throws -> Result {
+        try await begin(fault, index)
+        let result: Result
+        do {
+            result = try await body()
+        } catch {
+            // The first error says more.
+            try? await end(fault, index)
+            throw error
+        }
+        try await end(fault, index)
+        return result
     }
 
     private func begin(_ fault: Fault, _ index: Int) async throws {
@@ -67,7 +84,6 @@ struct FaultField: Sendable {
         let member = try #require(cluster.members.dropFirst(index).first)
         let proxy = try #require(proxies.dropFirst(index).first)
         switch fault {
-        // Not waiting until it is ready: the next fault may be its own.
         case .killed: try member.start()
         case .frozen: member.thaw()
         case .isolated: await cluster.heal(member)
