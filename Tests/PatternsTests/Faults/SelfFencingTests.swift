@@ -33,6 +33,29 @@ struct SelfFencingTests {
         }
     }
 
+    @Test("a trial that fails while the lock is held ends")
+    func failure() async throws {
+        struct Failure: Error {}
+        let endpoint = try await liveEndpoint()
+        try await withLiveClient { client, name in
+            await #expect(throws: Failure.self) {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        _ = try await SelfFencingTrial.play(
+                            .allHeld,
+                            name,
+                            at: endpoint,
+                            timeToLive: .seconds(600),
+                            Deletions()
+                        )
+                    }
+                    try await eventually("the lock is held") { try await client.range(.prefix(name)).count > 0 }
+                    throw Failure()
+                }
+            }
+        }
+    }
+
     private static func round(
         _ number: Int,
         at endpoint: String,

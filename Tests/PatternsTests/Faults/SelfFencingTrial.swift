@@ -104,12 +104,14 @@ struct SelfFencingTrial: Sendable {
     /// The beginning of the last look at the lock by which it was held.
     private static func lastClaim(_ grant: LockGrant) async -> ContinuousClock.Instant {
         var last = ContinuousClock.now
-        while true {
+        // A trial that fails leaves the lock as it is, and waits for this.
+        while !Task.isCancelled {
             let now = ContinuousClock.now
-            if !grant.isHeld { return last }
+            if !grant.isHeld { break }
             last = now
             try? await Task.sleep(for: .milliseconds(2))
         }
+        return last
     }
 }
 
