@@ -37,6 +37,8 @@ final class KeysOnlyRelay: Sendable {
             while true {
                 let client = accept(listener, nil, nil)
                 guard client >= 0, let self, let server = try? Self.connect(port) else { break }
+                // Frames are written one by one, and none shall wait for the acknowledgement of the one before.
+                for descriptor in [client, server] { Self.sendAtOnce(descriptor) }
                 self.start(RelayConnection(client: client, server: server, relay: self))
             }
             close(listener)
@@ -57,6 +59,13 @@ final class KeysOnlyRelay: Sendable {
         let descriptor = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         try #require(descriptor >= 0)
         return descriptor
+    }
+
+    private static func sendAtOnce(_ descriptor: Int32) {
+        var on: Int32 = 1
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        // The sockets are TCP's, so that it cannot be refused.
+        _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, size)
     }
 
     private static func loopback(port: UInt16) -> sockaddr_in {
