@@ -94,6 +94,10 @@ extension Channel {
                 case .success(let success): return success
                 case .failure(let reason): failure = reason
                 }
+                if let lastFailure, failure.code == .deadlineExceeded, failure.effect == .none {
+                    // It was not made again for want of time, and why that was needed says more.
+                    throw Failure(error: lastFailure.error)
+                }
                 let error = EtcdError(failure, of: request, at: place)
                 lastFailure = (place, error)
                 if failure.effect == .answered, failure.code.castsSuspicion {

@@ -395,6 +395,26 @@ struct FailoverTests {
         }
     }
 
+    @Test("a call that has no time left to be made again ends with the reason why it had to be")
+    func noTimeForAnother() async throws {
+        let members = [try FakeMember(), try FakeMember()]
+        for member in members { member.onCall = { $0.refuse(.unavailable, "etcdserver: no leader") } }
+        try await FakeMember.with(members) { client in
+            let pause = Duration.milliseconds(20)
+            let retry = RetryPolicy(backoff: Backoff(initial: pause, maximum: pause, jitter: 0))
+            var codes: Set<EtcdError.Code?> = []
+            // In some, the pause ends just after the deadline, and in some an attempt is under way then.
+            for margin in 1...60 {
+                let timeout = pause + .microseconds(100) * margin
+                let error = await failure { () throws(EtcdError) in
+                    try await client.with(timeout: timeout).with(retry: retry).put("k", "v")
+                }
+                codes.insert(error?.code)
+            }
+            #expect(codes.contains(.noLeader) && codes.isSubset(of: [.noLeader, .ambiguous]), "\(codes)")
+        }
+    }
+
     // MARK: Events
 
     @Test("a call is reported with its method, endpoint, attempts, sizes and code")
