@@ -69,6 +69,20 @@ struct HealthCheckTests {
         #expect(entry == nil)
     }
 
+    @Test("a client that is closed while a member is examined keeps no connection to it")
+    func closed() async throws {
+        let silent = try FakeMember()
+        silent.onCheck = { _ in }
+        try await FakeMember.with([silent, try FakeMember()]) { client in
+            try await eventually("it is asked how it is") {
+                _ = try await client.get("k")
+                return silent.checkCount > 0
+            }
+            await client.close()
+            try await eventually("it was hung up on") { silent.server.connections.allSatisfy { !$0.isOpen } }
+        }
+    }
+
     @Test("a connection that is ended while its member is examined is one failure, and its pause leaves nothing behind")
     func goAway() async throws {
         let leaving = try FakeMember()

@@ -8,12 +8,12 @@ import Testing
 
 @Suite("Thousands of leases", .timeLimit(.minutes(5)))
 struct ManyLeasesTests {
-    /// How long they are kept alive: a minute, or what `LEASE_TEST_SECONDS` says.
+    /// How long they are kept alive: two and a half times to live, or as `LEASE_TEST_SECONDS` says.
     private static let duration = Duration.seconds(
-        ProcessInfo.processInfo.environment["LEASE_TEST_SECONDS"].flatMap { Int($0) } ?? 60
+        ProcessInfo.processInfo.environment["LEASE_TEST_SECONDS"].flatMap { Int($0) } ?? 25
     )
 
-    @Test("10,000 leases are kept alive for a minute, through a restart of a member, and none is lost (etcd#11886)")
+    @Test("10,000 leases are kept alive for long, through a restart of a member, and none is lost (etcd#11886)")
     func tenThousand() async throws {
         let events = EventLog()
         try await withEtcdCluster(members: 3) { cluster in

@@ -10,7 +10,7 @@ import Testing
 @Suite("A mirror equals the store", .serialized, .timeLimit(.minutes(5)))
 struct MirrorPropertyTests {
     private static let operations =
-        ProcessInfo.processInfo.environment["MIRROR_OPERATIONS"].flatMap(Int.init) ?? 100_000
+        ProcessInfo.processInfo.environment["MIRROR_OPERATIONS"].flatMap(Int.init) ?? 40_000
     private static let range = KeyRange.prefix("k/")
 
     /// What was compared and seen.

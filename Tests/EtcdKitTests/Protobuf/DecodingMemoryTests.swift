@@ -48,7 +48,7 @@ struct DecodingMemoryTests {
         for tag in stride(from: 0x0a as UInt8, through: 0x7a, by: 8) {
             for element in [[], [1], [0x0a, 0], [0x0a, 1, 0x61], Array(repeating: 0x61, count: 20)] as [[UInt8]] {
                 let part = [tag, UInt8(element.count)] + element
-                _ = check(type, Array(repeatElement(part, count: 1000).joined()), "tag \(tag), \(element)")
+                _ = check(type, Array(repeatElement(part, count: 300).joined()), "tag \(tag), \(element)")
             }
         }
     }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+@Suite("The feed of a mirror", .timeLimit(.minutes(1)))
+struct MirrorFeedTests {
+    @Test("a list is due once another history was noticed, until it is there")
+    func dueList() async throws {
+        var header = ResponseHeader()
+        header.revision = 5
+        let feed = MirrorFeed(.all, MirrorOptions())
+        func isDue() async throws -> Bool {
+            try await feed.wait(until: .now) { $0.isListDue ? true : nil } ?? false
+        }
+        feed.replace(with: SortedEntries(), at: header, asOf: .now)
+        #expect(try await !isDue())
+        _ = feed.judge(askedAt: .now) { _ in .restored }
+        #expect(try await isDue())
+        feed.replace(with: SortedEntries(), at: header, asOf: .now)
+        #expect(try await !isDue())
+    }
+}
