@@ -99,6 +99,7 @@ final class FaultProxyRelay {
     }
 
     func stopListening() {
+        if let descriptor = listener?.descriptor { Platform.stopListening(descriptor) }
         listener = nil
     }
 

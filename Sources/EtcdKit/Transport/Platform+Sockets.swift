@@ -219,6 +219,12 @@ extension Platform {
     package static func shutdownWrites(_ descriptor: Int32) {
         shutdown(descriptor, Int32(SHUT_WR))
     }
+
+    /// Ends a listener before it is closed: a child process that is just being started still has it for a moment, in which
+    /// nobody else could listen on its port.
+    package static func stopListening(_ descriptor: Int32) {
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
 }
 
 // The functions that have namesakes in `Platform`.

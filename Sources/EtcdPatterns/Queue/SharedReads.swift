@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// What those who wait on one client read of their queues: those of one queue in one read.
+/// The reads of all that wait in queues on one client: one read serves all that wait in the same queue.
 ///
 /// etcd has no index of create revisions. So to read the nearest of those before a key, it reads all of the queue, and
 /// sorts it. That is nothing for one waiter. But for thousands that come at once, it would have to read the queue thousands
@@ -19,7 +19,7 @@ final class SharedReads: Sendable {
         var section: [RangeResponse]?
     }
 
-    /// Who can read together.
+    /// Those of one group read together.
     private struct Group: Hashable {
         let namespace: Key
         let ranges: [KeyRange]
@@ -163,6 +163,6 @@ final class SharedReads: Sendable {
 }
 
 extension EtcdClient {
-    /// What all who wait on the client, or on a copy of it, read together.
+    /// The reads of all that wait on the client, or on a copy of it.
     var sharedReads: SharedReads { part { SharedReads() } }
 }

@@ -77,6 +77,19 @@ struct DescriptorTests {
             #expect(accepted == 100 * before)
             withExtendedLifetime(listener) {}
         }
+
+        @Test("a port is free again once its listener has ended, although a child still has the socket")
+        func listener() throws {
+            let listener = try Socket.listening(on: loopback(port: 0))
+            let address = try loopback(port: listener.localPort())
+            // As a child that is just being started has it.
+            let copy = dup(listener.descriptor)
+            defer { close(copy) }
+            #expect(throws: SystemError.self, "the control: it is taken") { _ = try Socket.listening(on: address) }
+            Platform.stopListening(listener.descriptor)
+            _ = consume listener
+            _ = try Socket.listening(on: address)
+        }
     #endif
 
     @Test("sockets, pipes and accepted connections neither block nor are inherited")
