@@ -2,13 +2,20 @@
 
 import EtcdKit
 
+/// Finds the faults of the client of an accepted connection, and tells; nil refuses it.
+typealias LaneChoice =
+    @EventLoop (
+        _ descriptor: Int32,
+        _ take: @escaping @EventLoop (FaultProxyLanes?) -> Void
+    ) -> Void
+
 /// One connection through a ``FaultProxy``: a socket to the client, one to the server, and a flow each way.
 @EventLoop
 final class FaultProxyConnection {
     private let client: FaultProxyPeer
     private let server = FaultProxyPeer()
     private var addresses: ArraySlice<SocketAddress>
-    private let chooseLanes: @EventLoop (_ descriptor: Int32) -> FaultProxyLanes?
+    private let chooseLanes: LaneChoice
     /// What passes, once the server is connected.
     private var flows: (toServer: FaultProxyFlow, toClient: FaultProxyFlow)?
     private weak var relay: FaultProxyRelay?
@@ -20,7 +27,7 @@ final class FaultProxyConnection {
         from socket: consuming Socket,
         to addresses: [SocketAddress],
         relay: FaultProxyRelay,
-        chooseLanes: @escaping @EventLoop (_ descriptor: Int32) -> FaultProxyLanes?
+        chooseLanes: @escaping LaneChoice
     ) {
         client = FaultProxyPeer(socket)
         self.addresses = addresses[...]
@@ -47,7 +54,16 @@ final class FaultProxyConnection {
             server.close(.reset)
             return connect()
         }
-        guard let descriptor = client.descriptor, let lanes = chooseLanes(descriptor) else { return close(.reset) }
+        // While it waits, neither side is read.
+        server.setInterest(read: false, write: false)
+        guard let descriptor = client.descriptor else { return }
+        chooseLanes(descriptor) { [weak self] in self?.begin(on: $0) }
+    }
+
+    private func begin(on lanes: FaultProxyLanes?) {
+        // Closed meanwhile.
+        guard client.descriptor != nil else { return }
+        guard let lanes else { return close(.reset) }
         self.lanes = lanes
         let toServer = FaultProxyFlow(from: client, to: server, lane: lanes.toServer)
         let toClient = FaultProxyFlow(from: server, to: client, lane: lanes.toClient)

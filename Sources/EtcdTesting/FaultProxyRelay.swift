@@ -6,11 +6,11 @@ import EtcdKit
 @EventLoop
 final class FaultProxyRelay {
     nonisolated let endpoint: String
-    /// Gives a new connection the faults of its client instead of those of all; nil refuses it.
+    /// Gives a new connection the faults of its client instead of those of all, sooner or later; nil refuses it.
     ///
-    /// It is asked once the server has taken the connection: finding the client takes milliseconds of the event loop, too
-    /// much for each attempt to reach a server that is not there.
-    var chooseLanes: (@EventLoop (_ descriptor: Int32) -> FaultProxyLanes?)?
+    /// It is asked once the server has taken the connection: finding the client costs too much for each attempt to reach
+    /// a server that is not there.
+    var chooseLanes: LaneChoice?
 
     private let address: SocketAddress
     private let target: [SocketAddress]
@@ -112,7 +112,7 @@ final class FaultProxyRelay {
                     from: socket,
                     to: target,
                     relay: self,
-                    chooseLanes: chooseLanes ?? { [lanes] _ in lanes }
+                    chooseLanes: chooseLanes ?? { [lanes] _, take in take(lanes) }
                 )
                 connections[ObjectIdentifier(connection)] = connection
                 connection.connect()

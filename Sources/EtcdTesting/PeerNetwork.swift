@@ -40,8 +40,11 @@ final class PeerNetwork {
     /// Lets the connections of these members pass, and no others.
     func serve(_ members: [EtcdMember]) {
         self.members = members
+        let owners = SocketOwner { members.map(\.processID) }
         for (target, relay) in relays.enumerated() {
-            relay.chooseLanes = { [weak self] in self?.lanes(to: target, for: $0) }
+            relay.chooseLanes = { [lanes = lanes[target]] connection, take in
+                owners.find(ofPeer: connection) { take($0.map { lanes[$0] }) }
+            }
         }
     }
 
@@ -69,10 +72,5 @@ final class PeerNetwork {
 
     func stop() {
         for relay in relays { relay.stop() }
-    }
-
-    private func lanes(to target: Int, for connection: Int32) -> FaultProxyLanes? {
-        guard let owner = SocketOwner.ofPeer(connection, among: members.map(\.processID)) else { return nil }
-        return lanes[target][owner]
     }
 }

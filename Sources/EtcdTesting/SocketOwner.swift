@@ -1,61 +1,103 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import Foundation
 
 /// Tells which process is at the other end of a connection within this machine, by Linux's `/proc`.
-enum SocketOwner {
-    static let canBeFound = FileManager.default.fileExists(atPath: "/proc/self/net/tcp")
+///
+/// A look takes milliseconds, so it happens outside the event loop, and one look is for all that have asked meanwhile.
+@EventLoop
+final class SocketOwner {
+    nonisolated static let canBeFound = FileManager.default.fileExists(atPath: "/proc/self/net/tcp")
 
-    /// The place in `processes` of the one that has connected to this accepted socket.
-    static func ofPeer(_ socket: CInt, among processes: [pid_t?]) -> Int? {
-        guard let ports = POSIX.ports(of: socket), let inode = inode(from: ports.peer, to: ports.own) else {
-            return nil
-        }
-        return processes.firstIndex { $0.map { holds($0, "socket:[\(inode)]") } ?? false }
+    /// A connection by its ports.
+    private struct Connection: Hashable, Sendable {
+        let source: UInt16
+        let target: UInt16
     }
 
-    /// The inode of the socket of the side that has dialed.
-    ///
-    /// The table has the connections of the whole machine, and all members' traffic waits meanwhile: it is only searched.
-    private static func inode(from source: UInt16, to target: UInt16) -> String? {
-        let rest = table().withUnsafeBufferPointer { table in
-            table.baseAddress.flatMap { strstr($0, "\(address(source)) \(address(target)) ") }.map { found in
-                String(decoding: UnsafeRawBufferPointer(start: found, count: min(strlen(found), 200)), as: UTF8.self)
+    private struct Question: Sendable {
+        let connection: Connection
+        let answer: @EventLoop (_ place: Int?) -> Void
+    }
+
+    private static let queue = DispatchQueue(label: "SocketOwner")
+
+    /// The processes that may be told.
+    private let processes: @EventLoop () -> [pid_t?]
+    private var questions: [Question] = []
+    private var isLooking = false
+
+    init(among processes: @escaping @EventLoop () -> [pid_t?]) {
+        self.processes = processes
+    }
+
+    /// Finds the place of the process that has connected to this accepted socket; nil if none of them has.
+    func find(ofPeer socket: CInt, _ answer: @escaping @EventLoop (_ place: Int?) -> Void) {
+        guard let ports = POSIX.ports(of: socket) else { return answer(nil) }
+        let connection = Connection(source: ports.peer, target: ports.own)
+        questions.append(Question(connection: connection, answer: answer))
+        look()
+    }
+
+    private func look() {
+        guard !isLooking, !questions.isEmpty else { return }
+        isLooking = true
+        let (asked, processes) = (questions, processes())
+        questions = []
+        Self.queue.async {
+            let inodes = Self.inodes(of: Set(asked.map(\.connection)))
+            let places = Self.places(of: Set(inodes.values), among: processes)
+            EventLoop.execute {
+                self.isLooking = false
+                for question in asked { question.answer(inodes[question.connection].flatMap { places[$0] }) }
+                self.look()
             }
         }
-        // Two addresses, seven columns of state, inode.
-        let columns = rest?.split(separator: " ", maxSplits: 9) ?? []
-        return columns.count > 8 ? String(columns[8]) : nil
     }
 
-    /// 127.0.0.1 and a port, as the table has them.
-    private static func address(_ port: UInt16) -> String {
-        hex(UInt32(0x7f00_0001).bigEndian) + ":" + hex(port)
+    /// The inodes of the sockets of those who have dialed.
+    private nonisolated static func inodes(of connections: Set<Connection>) -> [Connection: Substring] {
+        var inodes: [Connection: Substring] = [:]
+        for line in table().split(separator: "\n").dropFirst() {
+            // Number, own address, peer's address, seven columns of state, inode, in hexadecimal digits.
+            let columns = line.split(separator: " ", maxSplits: 10)
+            guard columns.count > 9, let source = port(columns[1]), let target = port(columns[2]) else { continue }
+            let connection = Connection(source: source, target: target)
+            if connections.contains(connection) { inodes[connection] = columns[9] }
+        }
+        return inodes
     }
 
-    private static func hex<Number: FixedWidthInteger>(_ number: Number) -> String {
-        let digits = String(number, radix: 16, uppercase: true)
-        return String(repeating: "0", count: Number.bitWidth / 4 - digits.count) + digits
+    private nonisolated static func port(_ address: Substring) -> UInt16? {
+        address.split(separator: ":").last.flatMap { UInt16($0, radix: 16) }
     }
 
-    /// All connections over IPv4, and a zero at the end.
+    /// All connections over IPv4.
     ///
     /// Foundation takes the first short read of such a file for its end.
-    private static func table() -> [CChar] {
+    private nonisolated static func table() -> String {
         let file = open("/proc/self/net/tcp", O_RDONLY)
-        guard file >= 0 else { return [0] }
+        guard file >= 0 else { return "" }
         defer { close(file) }
-        var text: [CChar] = []
-        var buffer = [CChar](repeating: 0, count: 64 << 10)
-        while case let count = read(file, &buffer, buffer.count), count > 0 { text += buffer[..<count] }
-        return text + [0]
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while case let count = read(file, &buffer, buffer.count), count > 0 { bytes += buffer[..<count] }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
-    private static func holds(_ process: pid_t, _ target: String) -> Bool {
-        let folder = "/proc/\(process)/fd"
-        let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return descriptors.contains {
-            (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")) == target
+    /// The places of the processes that hold the sockets with these inodes.
+    private nonisolated static func places(of inodes: Set<Substring>, among processes: [pid_t?]) -> [Substring: Int] {
+        let targets = Dictionary(uniqueKeysWithValues: inodes.map { ("socket:[\($0)]", $0) })
+        var places: [Substring: Int] = [:]
+        for (place, process) in processes.enumerated() {
+            guard let process else { continue }
+            let folder = "/proc/\(process)/fd"
+            for descriptor in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+                let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(descriptor)")
+                if let inode = target.flatMap({ targets[$0] }) { places[inode] = place }
+            }
         }
+        return places
     }
 }

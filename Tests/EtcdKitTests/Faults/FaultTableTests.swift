@@ -52,7 +52,7 @@ struct FaultTableTests {
                     // A member that is killed has calls on their way.
                     if row.fault == .killed {
                         await members[victim].freeze()
-                        try await trial.writerWaits(since: .now, row.hitsLeader ? nil : witness)
+                        try await trial.writesWait(witness)
                     }
                     let start = ContinuousClock.now
                     try await field.withFault(row.fault, at: victim) {

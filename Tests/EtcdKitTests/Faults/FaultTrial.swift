@@ -79,16 +79,12 @@ final class FaultTrial: Sendable {
     /// When the watch has delivered a mark.
     func hasSeen(_ mark: Key) -> ContinuousClock.Instant? { state.withLock { $0.seenMarks[mark] } }
 
-    /// Waits until a writer waits for an answer to what it has sent since `instant`.
-    ///
-    /// With a `witness` of the other two members, until it waits for the third: the others answer what comes later.
-    func writerWaits(since instant: ContinuousClock.Instant, _ witness: EtcdClient?) async throws {
-        try await eventually("a write is on its way") {
-            let latest = ContinuousClock.now - .milliseconds(300)
-            let pending = self.state.withLock { $0.pendingWrites.filter { $0.value > instant && $0.value < latest } }
-            if pending.isEmpty { return false }
+    /// Waits until a write waits for the member that stands still: the others answer what their client `witness` asks later.
+    func writesWait(_ witness: EtcdClient) async throws {
+        try await eventually(within: .seconds(30), "a write is on its way") {
+            let pending = self.state.withLock { $0.pendingWrites }
+            // One for each of the others.
             for _ in 0..<2 {
-                guard let witness else { break }
                 let error = await failure { () throws(EtcdError) in try await witness.put("key", "witness") }
                 if error != nil { return false }
             }

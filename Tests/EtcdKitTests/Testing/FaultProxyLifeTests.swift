@@ -109,9 +109,9 @@ struct FaultProxyLifeTests {
     @EventLoop
     private func count(_ lookups: Lock<Int>, _ relay: FaultProxyRelay) {
         let lanes = FaultProxyLanes()
-        relay.chooseLanes = { _ in
+        relay.chooseLanes = { _, take in
             lookups.withLock { $0 += 1 }
-            return lanes
+            take(lanes)
         }
     }
 
