@@ -43,7 +43,7 @@ final class FaultTrial: Sendable {
         try await withEtcdClient(log.configuration(field.endpoints)) { client in
             let trial = FaultTrial(client, log, try Endpoint(field.endpoints[home]))
             let others = field.proxies.indices.filter { $0 != home }.map { field.proxies[$0] }
-            for proxy in others { await proxy.refuseConnections() }
+            for proxy in others { await proxy.stall() }
             let lease = try await client.leases.grant(timeToLive: timeToLive)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await trial.watch() }
@@ -53,7 +53,7 @@ final class FaultTrial: Sendable {
                     let leaseHome = await trial.leaseHome
                     return leaseHome == trial.home && trial.hasSeen("marks/first") != nil
                 }
-                for proxy in others { try await proxy.acceptConnections() }
+                for proxy in others { await proxy.resume() }
                 try await eventually("all members are connected") { await client.core.channel.links.count == 3 }
                 for number in 0..<workers {
                     group.addTask { await trial.read() }

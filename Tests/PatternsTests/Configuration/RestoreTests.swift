@@ -43,7 +43,7 @@ struct RestoreTests {
 
     @Test("the same with 5,000 keys, at some of the steps")
     func killedLarge() async throws {
-        try await killed(keys: 5000, stride: 120)
+        try await killed(keys: 5000, stride: 45)
     }
 
     private func killed(keys: Int, stride: Int) async throws {
