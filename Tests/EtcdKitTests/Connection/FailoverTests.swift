@@ -111,7 +111,7 @@ struct FailoverTests {
         ) { client in
             try await isReady(client, 2)
             // After that, there would be no other for some seconds.
-            try await eventually("it was examined often") { members[0].checkCount >= 4 }
+            try await eventually("it was examined often") { members[0].checkCount >= 5 }
             members[0].server.connections[0].goSilent()
             let lost = members[0].server.connections[0]
             @EventLoop func isGivenUp() -> Bool {
