@@ -141,7 +141,7 @@ final class ClientCore: Sendable {
     let watchHub: WatchHub
     let leaseKeeper: LeaseKeeper
     let background = BackgroundWork()
-    /// What several wait for, who end with the client.
+    /// Work whose result several callers wait for; it is cancelled when the client is closed.
     let common = BackgroundWork()
     fileprivate let parts = Lock<[ObjectIdentifier: any Sendable]>([:])
 

@@ -162,8 +162,8 @@ struct MirrorState {
     ///
     /// If there is no newer entry than at the inquiry's revision, all entries in the store existed then as they are. If
     /// they are as many as there were then, none was deleted either: the entries at the inquiry are those at the answer's
-    /// revision. Changes that were applied in between are no part of that. This holds for every version of etcd, whereas news of a watch's progress may
-    /// overtake events before 3.4.25 and 3.5.8.
+    /// revision. Changes that were applied in between are no part of that. This holds for every version of etcd, whereas
+    /// news of a watch's progress may overtake events before 3.4.25 and 3.5.8.
     ///
     /// The newest entries that are known come along, to see that they are there: a store that was restored does not have
     /// them, or has others of that age, even if its revision has risen beyond the mirror's again.

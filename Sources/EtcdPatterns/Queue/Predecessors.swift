@@ -36,8 +36,8 @@ struct Predecessors: Sendable {
     /// How many are read at once.
     private static let chunk = 8
 
-    /// What to read for the next look beside those that are known, so that as many are known then as `window` says, unless
-    /// there are fewer; nil for all.
+    /// The part of the queue to read at the next look, so that as many are known then as `window` says, unless there are
+    /// fewer; nil for all.
     ///
     /// - Returns: The section; nil if enough are known.
     func section(window: Int?) -> QueueSection? {

@@ -19,7 +19,7 @@ extension Session {
 
     /// Makes a call, and examines its answer.
     ///
-    /// What the answer says of the store may end the session: that its lease is not there, that the store is another
+    /// The answer may end the session, if it says that its lease is not there, that the store is another
     /// one, or that it is older than it was before the call, after which it may have forgotten holds.
     private func examining<Answer>(
         _ call: () async throws(EtcdError) -> (ResponseHeader, Answer)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// What a client with default settings sees of a fault, while it reads, writes, watches and keeps a lease.
+/// A client with default settings that reads, writes, watches and keeps a lease while a fault lasts.
 ///
 /// Its watch and its lease begin at a member of choice, its `home`; calls go to all members.
 final class FaultTrial: Sendable {

@@ -31,6 +31,13 @@ struct GRPCStreamTests {
         private(set) var endings: [GRPCFailure?] = []
         private(set) var stream: GRPCStream<Note, Note>?
         var onNote: (@EventLoop () -> Void)?
+        private var consumed = 0
+
+        /// Consumes all notes that have come since.
+        func consumeAll() {
+            for count in byteCounts[consumed...] { stream?.consume(count) }
+            consumed = byteCounts.count
+        }
 
         init(
             on connection: HTTP2Connection,
@@ -171,16 +178,12 @@ struct GRPCStreamTests {
             // What there is of the seventh note was let through; now the server has nothing more to go by.
             try await eventually("the window is used up") { session.remainingWindow(of: exchange) < 10_000 }
             #expect(recording.notes.count <= 7)
-            var consumed = 0
             try await eventually("all notes are there") {
-                while consumed < recording.byteCounts.count {
-                    recording.stream?.consume(recording.byteCounts[consumed])
-                    consumed += 1
-                }
+                recording.consumeAll()
                 return recording.notes.count == notes.count
             }
             #expect(recording.notes == notes)
-            for count in recording.byteCounts[consumed...] { recording.stream?.consume(count) }
+            recording.consumeAll()
             // nghttp2 gives windows back once half of them is used.
             try await eventually("the window is open") { session.remainingWindow(of: exchange) > 32 << 10 }
         }
@@ -199,12 +202,8 @@ struct GRPCStreamTests {
             try await eventually("the first note is there") { !recording.notes.isEmpty }
             try await eventually("the server waits") { session.remainingWindow(of: exchange) < 32 << 10 }
             #expect(recording.notes.count < 7)
-            var consumed = 0
             try await eventually("all notes are there") {
-                while consumed < recording.byteCounts.count {
-                    recording.stream?.consume(recording.byteCounts[consumed])
-                    consumed += 1
-                }
+                recording.consumeAll()
                 return recording.notes.count == notes.count
             }
             #expect(recording.notes == notes)
@@ -233,12 +232,8 @@ struct GRPCStreamTests {
             }
             // As many as the window takes, and the one that the window was opened for.
             #expect(recording.notes.count <= (64 << 10) / frameSize + 1)
-            var consumed = 0
             try await eventually("all notes are there") {
-                while consumed < recording.byteCounts.count {
-                    recording.stream?.consume(recording.byteCounts[consumed])
-                    consumed += 1
-                }
+                recording.consumeAll()
                 return recording.notes.count == notes.count
             }
             #expect(recording.notes == notes)

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Waiters read together", .timeLimit(.minutes(2)))
 struct SharedReadsTests {
-    /// What a client has asked etcd for, and how much it was told.
+    /// The requests of a client, and the sizes of their answers.
     private struct Traffic {
         var transactions = 0
         var bytes = 0

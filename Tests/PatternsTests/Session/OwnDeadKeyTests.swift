@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// What is given up while etcd cannot be reached leaves its keys behind, as long as its lease lives in the store.
+/// A place that is given up while etcd cannot be reached leaves its key behind, as long as its lease lives in the store.
 @Suite("One that comes back after an outage does not meet its own dead keys", .timeLimit(.minutes(2)))
 struct OwnDeadKeyTests {
     /// Nobody waits for so long.
