@@ -436,7 +436,9 @@ def end(process):
 def run(number, test_filter, timeout):
     """Runs the suites with a mutation switched on, until a test fails; returns what was seen, and the file it was in."""
     environment = dict(os.environ, **{SWITCH: str(number)})
-    command = ["swift", "test", "--skip-build", "--no-parallel", "--package-path", str(COPY), "--filter", test_filter]
+    # The lock of the build folder would let one run at a time.
+    command = ["swift", "test", "--skip-build", "--ignore-lock", "--no-parallel", "--package-path", str(COPY)]
+    command += ["--filter", test_filter]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     is_late = threading.Event()
 

@@ -103,7 +103,9 @@ struct GRPCFailure: Error, Sendable, Hashable {
     }
 
     /// Why a call ended, from all that its stream has received; nil when it succeeded.
-    init?(endOf stream: HTTP2Stream) {
+    ///
+    /// A server that resets the stream when the `deadline` of the call is over may be heard before the timer of this side.
+    init?(endOf stream: HTTP2Stream, deadline: ContinuousClock.Instant? = nil) {
         if case .refused(let reason) = stream.ending {
             self.init(GRPCStatus(.internal, reason), .unknown)
         } else if let status = GRPCStatus(headers: stream.headers, trailers: stream.trailers) {
@@ -119,6 +121,8 @@ struct GRPCFailure: Error, Sendable, Hashable {
                 self.init(GRPCStatus(.unavailable, "the connection was lost during the call: \(reason)"), .unknown)
             case .closed(.noError), .refused, nil:
                 self.init(GRPCStatus(.internal, "the server ended the call without a status"), .unknown)
+            case .closed(.cancel) where deadline.map { $0 <= .now } == true:
+                self.init(GRPCStatus(.deadlineExceeded, "no answer within the deadline"), .unknown)
             case .closed(let code):
                 self.init(GRPCStatus(.unavailable, "the server reset the call: \(code)"), .unknown)
             }

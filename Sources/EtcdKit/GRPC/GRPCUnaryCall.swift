@@ -15,7 +15,8 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
     private let connection: HTTP2Connection
     private let maximumMessageSize: Int
     private var stream: HTTP2Stream?
-    private var deadline: EventLoop.Timer?
+    private var deadline: ContinuousClock.Instant?
+    private var timer: EventLoop.Timer?
     private var patience: EventLoop.Timer?
     private var onFinish: (@EventLoop (Outcome) -> Void)?
 
@@ -82,8 +83,9 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
             // Later, so that whoever has made the call holds it by then.
             return EventLoop.atEndOfTurn { self.finish(.failure(GRPCFailure(error))) }
         }
-        if let deadline = metadata.deadline {
-            self.deadline = EventLoop.schedule(at: deadline) { [weak self] in
+        deadline = metadata.deadline
+        if let deadline {
+            timer = EventLoop.schedule(at: deadline) { [weak self] in
                 self?.abandon(GRPCStatus(.deadlineExceeded, "no answer within the deadline"))
             }
         }
@@ -105,7 +107,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
         }
         // A server may answer before it has read the whole request; the rest is of no use then.
         connection.reset(stream, .noError)
-        if let failure = GRPCFailure(endOf: stream) {
+        if let failure = GRPCFailure(endOf: stream, deadline: deadline) {
             finish(.failure(failure))
         } else {
             finish(.success(stream.takeReceived()))
@@ -128,7 +130,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
 
     private func release() {
         stream = nil
-        if let deadline { EventLoop.cancel(deadline) }
+        if let timer { EventLoop.cancel(timer) }
         if let patience { EventLoop.cancel(patience) }
     }
 }

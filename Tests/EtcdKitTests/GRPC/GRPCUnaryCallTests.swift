@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Testing
 
 @testable import EtcdKit
@@ -191,6 +192,25 @@ struct GRPCUnaryCallTests {
         let timeout = try #require(server.exchanges[0].headers["grpc-timeout"])
         #expect((1...50).contains(try #require(Int(timeout.dropLast()))))
         #expect(timeout.hasSuffix("m"))
+    }
+
+    @Test("a server that resets a call whose deadline is over says nothing new; one that does so earlier does")
+    func resetAtDeadline() async throws {
+        for (deadline, code) in [(50, .deadlineExceeded), (5000, .unavailable)] as [(Int, GRPCStatus.Code)] {
+            let server = try FakeServer { exchange in
+                // After the timers of this turn; so the reset is read before those of the next.
+                EventLoop.execute {
+                    Thread.sleep(forTimeInterval: 0.1)
+                    exchange.reset(.cancel)
+                }
+            }
+            defer { server.stop() }
+            let connection = try await server.connect()
+            let outcome = await call(on: connection, deadline: .now + .milliseconds(deadline))
+            let failure = #expect(throws: GRPCFailure.self) { try outcome.get() }
+            #expect(failure?.status.code == code)
+            #expect(failure?.effect == .unknown)
+        }
     }
 
     @Test("a call that was never sent has no effect when its deadline comes")
