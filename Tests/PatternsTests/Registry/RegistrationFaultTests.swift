@@ -107,4 +107,29 @@ struct RegistrationFaultTests {
             }
         }
     }
+
+    @Test("an etcd that refuses every lease is asked less and less often")
+    func refusedLeases() async throws {
+        try await withAuthenticatingEtcd([]) { _, worker in
+            let grants = Lock(0)
+            var configuration = worker.configuration
+            configuration.credentials = .user("worker", password: "wrong")
+            configuration.backoff = Backoff(initial: .milliseconds(10), maximum: .seconds(60), multiplier: 2, jitter: 0)
+            configuration.onEvent = { event in
+                if case .callStarted(let call) = event, call.method.hasSuffix("LeaseGrant") {
+                    grants.withLock { $0 += 1 }
+                }
+            }
+            let client = try EtcdClient(configuration)
+            let registry = try ServiceRegistry(client)
+            let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
+            let registration = try await registry.register(instance, initialWait: .zero)
+            try await Task.sleep(for: .seconds(2))
+            let count = grants.withLock { $0 }
+            await registration.deregister()
+            await client.close()
+            // After pauses of 10, 20, 40 ms and so on; 200 of 10 ms would find room.
+            #expect((2...10).contains(count), "\(count) attempts in 2 s")
+        }
+    }
 }
