@@ -51,7 +51,7 @@ SUITES = {
     "EtcdPatterns/Session": ["Session", *PATTERNS_ON_QUEUE],
     "EtcdPatterns/Lock": ["Lock", "Faults"],
     "EtcdPatterns/Hashing": ["Shards", "LoadBalancing", "Membership"],
-    "EtcdPatterns/Election": ["Election", "ElectionFaults", "Availability", "LeaderTask", "Faults"],
+    "EtcdPatterns/Election": ["Election", "ElectionFaults", "Availability", "LeaderTask", "Session", "Faults"],
     "EtcdPatterns/Configuration": ["Configuration", "Flags"],
     "EtcdPatterns/Registry": ["Registry", "LoadBalancing"],
     "EtcdPatterns/Membership": ["Membership", "Shards"],

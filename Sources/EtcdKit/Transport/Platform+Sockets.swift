@@ -139,10 +139,10 @@ extension Platform {
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
     }
 
-    /// Starts to connect; returns whether the connection is already there.
-    package static func connect(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) -> Bool {
+    /// Starts to connect; the connection may be there at once.
+    package static func connect(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) {
         let result = withSockaddr(address) { pointer, length in systemConnect(descriptor, pointer, length) }
-        if result == 0 || errno == EINPROGRESS || errno == EINTR { return result == 0 }
+        if result == 0 || errno == EINPROGRESS || errno == EINTR { return }
         throw SystemError(call: "connect", number: errno)
     }
 

@@ -18,7 +18,7 @@ package struct Socket: ~Copyable, Sendable {
     /// It stands, or has failed, once the socket can be written: ask ``connectResult()`` then.
     package static func connecting(to address: SocketAddress) throws(SystemError) -> Socket {
         let socket = Socket(adopting: try Platform.makeStreamSocket(family: address.family))
-        _ = try Platform.connect(socket.descriptor, to: address)
+        try Platform.connect(socket.descriptor, to: address)
         Platform.disableNagle(socket.descriptor)
         return socket
     }

@@ -13,9 +13,8 @@ struct DiscoveryStep: Sendable {
     init(from old: ServiceSnapshot?, to new: ServiceSnapshot, _ log: ChangeLog) {
         self.old = old
         self.new = new
-        let logged = old?.logged ?? 0
-        changes = Array(log.changes(after: logged))
-        isComplete = old != nil && log.isComplete(after: logged)
+        isComplete = old.map { log.isComplete(after: $0.logged) } ?? false
+        changes = old.map { Array(log.changes(after: $0.logged)) } ?? []
     }
 
     /// The instances that differ, each as it was and as it is, in the order of their ids.

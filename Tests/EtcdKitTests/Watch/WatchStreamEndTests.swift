@@ -40,6 +40,25 @@ struct WatchStreamEndTests {
         }
     }
 
+    @Test("watches that begin one after the other share a stream")
+    func joining() async throws {
+        let server = try WatchServer()
+        try await server.with { client in
+            let held = first("a", client)
+            try await eventually("the watch is there") { server.newest(of: "a") != nil }
+            // It has answered for certain when an event of it has been taken.
+            for (number, key) in ["b", "c", "d"].enumerated() {
+                let watch = first(key, client)
+                try await eventually("the watch is there") { server.newest(of: key) != nil }
+                server.newest(of: key)?.put("x", at: Revision(rawValue: Int64(number) + 7))
+                #expect(try await watch.value?.key == Key(key))
+            }
+            #expect(server.openings.count == 1)
+            server.newest(of: "a")?.put("x", at: 20)
+            #expect(try await held.value?.revision == 20)
+        }
+    }
+
     @Test("the control: a server that has no watches ends them")
     func unimplemented() async throws {
         let server = try WatchServer()
