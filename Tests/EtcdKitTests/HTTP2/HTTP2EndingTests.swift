@@ -117,4 +117,17 @@ struct HTTP2EndingTests {
         pair.client.endAllStreams("the test is over")
         #expect(stream.ending == .connectionLost("the test is over"))
     }
+
+    @Test(
+        "another protocol is known by its first bytes, and HTTP/2 is not taken for one",
+        arguments: [
+            ([0x15, 3, 1, 0, 2], "https://"), ([0x17, 3], "https://"), (Array("HTTP/1.1 400".utf8), "HTTP/1"),
+            ([0x15], nil), ([0x15, 2], nil), ([0x41, 3], nil), ([0, 3], nil), ([0, 0, 6, 4, 0], nil), ([], nil),
+        ] as [([UInt8], String?)]
+    )
+    func greeting(bytes: [UInt8], hint: String?) {
+        let error = bytes.withUnsafeBytes { ConnectionError(unexpectedGreeting: $0) }
+        #expect((error == nil) == (hint == nil))
+        if let hint { #expect(error?.message.contains(hint) == true) }
+    }
 }

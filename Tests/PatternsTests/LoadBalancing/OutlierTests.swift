@@ -51,6 +51,22 @@ struct OutlierTests {
         #expect(virtual.balancer.statistics.instances.allSatisfy { $0.health == .healthy })
     }
 
+    @Test("the answers of all count for two intervals, as those of each do")
+    func forgetting() {
+        var census = InstancePool.Census()
+        var standing = InstancePool.Standing()
+        standing.current = PoolMember.Tally(successes: 3, failures: 1)
+        census.count(standing, 1)
+        #expect(census.recent.count == 4)
+        census.rotate(1)
+        #expect(census.recent.count == 4)
+        census.rotate(1)
+        #expect(census.recent.count == 0)
+        census.count(standing, 1)
+        census.rotate(2)
+        #expect(census.recent.count == 0)
+    }
+
     @Test("whatever happens, not too many are ejected, one takes requests, and none is counted that has ended")
     func limits() throws {
         for seed in 0..<30 as Range<UInt64> {

@@ -135,6 +135,17 @@ struct MembershipTests {
         }
     }
 
+    @Test("joining ends with the place, not with the time that etcd would be waited for")
+    func promptJoin() async throws {
+        try await withLiveClient { client, name in
+            let group = try MemberGroup(name, client: client)
+            let start = ContinuousClock.now
+            let membership = try await group.join(as: "a", initialWait: .seconds(40))
+            #expect(membership.isActive && .now - start < .seconds(20))
+            await membership.leave()
+        }
+    }
+
     @Test("without etcd a membership begins nevertheless, says what is wrong, and is active when there is one")
     func startWithoutEtcd() async throws {
         try await withProxiedEtcd { proxy, client, witness in

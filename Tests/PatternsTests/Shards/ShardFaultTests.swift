@@ -194,6 +194,27 @@ struct ShardFaultTests {
         }
     }
 
+    @Test("without etcd it tries less and less often")
+    func pauses() async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            await proxy.stall()
+            let log = ShardLog()
+            let shards = try ShardCoordinator(
+                "s",
+                shardCount: 3,
+                memberID: "a",
+                client: client.with(timeout: .milliseconds(20)),
+                onEvent: { log.report($0) }
+            )
+            let task = Task { try await shards.run(idle) }
+            try await Task.sleep(for: .seconds(3))
+            task.cancel()
+            try await task.value
+            // After pauses of 50, 80, 128 ms and so on; without them, there is room for 150.
+            #expect((2...20).contains(log.failures.count), "\(log.failures.count)")
+        }
+    }
+
     @Test("it stops in a bounded time without etcd, and the bodies have ended by then", .timeLimit(.minutes(2)))
     func stopWithoutEtcd() async throws {
         try await withProxiedEtcd { proxy, client, _ in
