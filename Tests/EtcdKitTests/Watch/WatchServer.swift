@@ -44,6 +44,8 @@ final class WatchServer {
     var onOpening: @EventLoop (HTTP2ServerExchange, Int) -> Bool = { _, _ in true }
     /// What happens to a watch.
     var onCreation: @EventLoop (Creation) -> Void = { $0.confirm() }
+    /// What happens to another call.
+    var onCall: @EventLoop (HTTP2ServerExchange) -> Void = { $0.answer() }
     private var server: FakeServer?
 
     init() throws {
@@ -61,7 +63,7 @@ final class WatchServer {
                         creations.append(creation)
                         onCreation(creation)
                     }
-                case (_, .end) where exchange.headers[":path"] != Wire.watch.path: exchange.answer()
+                case (_, .end) where exchange.headers[":path"] != Wire.watch.path: onCall(exchange)
                 default: break
                 }
             }

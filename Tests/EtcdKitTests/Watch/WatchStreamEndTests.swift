@@ -59,6 +59,31 @@ struct WatchStreamEndTests {
         }
     }
 
+    @Test("a watch waits for a server that cannot authenticate its user just then")
+    func lateToken() async throws {
+        let server = try WatchServer()
+        var refusals = 0
+        server.onCall = { exchange in
+            if refusals < 3 {
+                refusals += 1
+                exchange.refuse(.unavailable, "the server is busy")
+            } else {
+                exchange.answer(with: Wire.AuthenticateResponse(token: "token"))
+            }
+        }
+        try await server.with {
+            $0.credentials = .user("worker", password: "secret")
+            $0.retry = .never
+            $0.backoff.maximum = .milliseconds(50)
+        } _: { client in
+            let watch = first("a", client)
+            try await eventually("the watch is there") { server.newest(of: "a") != nil }
+            #expect(refusals == 3)
+            server.newest(of: "a")?.put("x", at: 7)
+            #expect(try await watch.value?.revision == 7)
+        }
+    }
+
     @Test("the control: a server that has no watches ends them")
     func unimplemented() async throws {
         let server = try WatchServer()

@@ -75,6 +75,18 @@ struct RegistrationUpdateTests {
         }
     }
 
+    @Test("a change that is under way when the registration ends is told so")
+    func endDuringUpdate() async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            let registration = try await ServiceRegistry(client).register(instance, timeToLive: .seconds(5))
+            await proxy.stall()
+            let change = Task { try await registration.update { $0.weight = 7 } }
+            try await eventually("it is wanted") { registration.instance.weight == 7 }
+            await registration.deregister(timeout: .milliseconds(100))
+            await #expect(throws: CoordinationLoss.self) { try await change.value }
+        }
+    }
+
     @Test("of changes at the same time none is lost, and each waits for its own")
     func manyChanges() async throws {
         try await withLiveClient { client, name in
