@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdKit
+
+@Suite("Probes of a server by TCP", .timeLimit(.minutes(1)))
+@EventLoop
+struct TCPProbeTests {
+    @Test("a server that accepts and says nothing is waited for no longer than the timeout")
+    func silence() async throws {
+        let server = try FakeServer(.silent)
+        defer { server.stop() }
+        func probe(until isEnough: @escaping @Sendable ([UInt8]) -> Bool) async throws -> [UInt8] {
+            try await TCPProbe.run(
+                host: "127.0.0.1",
+                port: server.port,
+                sending: [1],
+                timeout: .milliseconds(200),
+                until: isEnough
+            )
+        }
+        await expectError(.deadlineExceeded) { try await probe { !$0.isEmpty } }
+        // The control: it can be reached.
+        #expect(try await probe { _ in true }.isEmpty)
+    }
+}
