@@ -15,6 +15,7 @@ The exit status is 0 if at least --goal of a hundred are killed.
 """
 import argparse
 import concurrent.futures
+import hashlib
 import os
 import random
 import re
@@ -33,11 +34,13 @@ COPY = WORK / "package"
 SWITCH = "ETCD_KIT_MUTANT"
 
 # The folders of tests that should notice a mutation in a folder of Sources, from the nearest on, where the names do not
-# say it.
+# say it. They are of the module's own tests, unless another target stands before them.
 PATTERNS_ON_QUEUE = ["Lock", "Semaphore", "Election", "Barrier", "Session", "Faults"]
 SUITES = {
     "EtcdKit": ["Client", "Errors", "Connection", "GRPC"],
-    "EtcdKit/Connection": ["Connection", "Client", "Errors", "Faults", "TLS"],
+    "EtcdKit/Connection": [
+        "Connection", "Client", "Errors", "Faults", "TLS", "PatternsTests/Faults", "PatternsTests/Registry",
+    ],
     "EtcdKit/GRPC": ["GRPC", "Connection", "HTTP2", "Client"],
     "EtcdKit/HTTP2": ["HTTP2", "GRPC", "Connection", "KeyValue", "Watch"],
     "EtcdKit/Transport": ["Transport", "TLS", "HTTP2", "Connection", "KeyValue", "Maintenance", "Client"],
@@ -275,11 +278,14 @@ def candidates(paths):
 
 
 def choose(paths, seed):
-    """Mutations in a random order, at most one a line."""
-    everything = list(candidates(paths))
-    random.Random(seed).shuffle(everything)
+    """Mutations in a random order, at most one a line; those of lines that stay as they are keep their order."""
+
+    def rank(mutation):
+        identity = f"{seed} {mutation.path} {mutation.line.strip()} {mutation.kind} {mutation.start}"
+        return hashlib.sha256(identity.encode()).digest()
+
     seen, chosen = set(), []
-    for mutation in everything:
+    for mutation in sorted(candidates(paths), key=rank):
         place = (mutation.path, mutation.line_number)
         if place not in seen:
             seen.add(place)
@@ -394,16 +400,18 @@ def filters_of(path, override):
     target = {"EtcdKit": "EtcdKitTests", "EtcdTesting": "EtcdKitTests", "EtcdPatterns": "PatternsTests"}.get(module)
     if not target:
         return []
-    nearest, *others = SUITES.get(folder) or [name]
-    found = [suites_in(target, [nearest]), suites_in(target, others)]
-    return [rf"{target}\.({'|'.join(sorted(suites))})(/|$)" for suites in found if suites]
+    nearest, *others = [each if "/" in each else f"{target}/{each}" for each in SUITES.get(folder) or [name]]
+    found = [suites_in([nearest]), suites_in(others)]
+    return [rf"({'|'.join(sorted(suites))})(/|$)" for suites in found if suites]
 
 
-def suites_in(target, folders):
+def suites_in(folders):
     suites = set()
     for folder in folders:
-        for file in (ROOT / "Tests" / target / folder).rglob("*.swift"):
-            suites |= set(re.findall(r"^(?:@\w+\s+)*(?:final )?(?:struct|class|actor|enum) (\w+Tests)\b", file.read_text(), re.M))
+        target = folder.split("/")[0]
+        for file in (ROOT / "Tests" / folder).rglob("*.swift"):
+            names = re.findall(r"^(?:@\w+\s+)*(?:final )?(?:struct|class|actor|enum) (\w+Tests)\b", file.read_text(), re.M)
+            suites |= {rf"{target}\.{name}" for name in names}
     return suites
 
 
@@ -474,9 +482,8 @@ def judge(number, filters, timeout):
             if not seen:
                 break
             # The suite that has failed, or all of them where that is not known.
-            control = test_filter
-            if suite and re.search(rf"\b{suite}\b", test_filter):
-                control = re.sub(r"\\\.\(.*\)\(", lambda _: rf"\.({suite})(", test_filter)
+            own = re.search(rf"\w+\\\.{suite}(?=[|)])", test_filter) if suite else None
+            control = rf"{own[0]}(/|$)" if own else test_filter
             failure, _ = run(-1, control, timeout)
             if not failure:
                 return True, seen
