@@ -86,7 +86,8 @@ struct SnapshotFileTests {
                 }
                 exchange.end(trailers: [("grpc-status", "0")])
             }
-            let client = try await server.client()
+            // The server encodes 16 MiB on the loop, which takes a while under ThreadSanitizer.
+            let client = try await server.client { $0.callTimeout = .seconds(60) }
             let endpoint = try Endpoint(await server.address)
             try await withTemporaryFolder { folder in
                 let path = "\(folder)/snapshot"
