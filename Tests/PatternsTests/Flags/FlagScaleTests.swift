@@ -16,7 +16,8 @@ struct FlagScaleTests {
                     then: (start..<min(start + 100, count)).map { .put(name + "/flag-\($0)", #"{"serve": "on"}"#) }
                 )
             }
-            return try await client.withFeatureFlags(name) { flags in
+            // Without all flags after a while, it would begin with none.
+            return try await client.withFeatureFlags(name, initialWait: .seconds(60)) { flags in
                 #expect(flags.readCount == 0, "none was evaluated")
                 for number in 0..<10 { #expect(flags.isEnabled("flag-\(number)")) }
                 #expect(flags.readCount == 10)
