@@ -20,7 +20,9 @@ struct TCPProbeTests {
                 until: isEnough
             )
         }
+        let start = ContinuousClock.now
         await expectError(.deadlineExceeded) { try await probe { !$0.isEmpty } }
+        #expect(.now - start >= .milliseconds(200))
         // The control: it can be reached.
         #expect(try await probe { _ in true }.isEmpty)
     }
