@@ -266,6 +266,8 @@ struct LoadBalancerTests {
     func budget() async throws {
         var options = LoadBalancerOptions()
         options.retries = RetryBudget(share: 0.2, reserve: 10, maximumAttempts: 3)
+        // On a slow machine, ejections would leave too few instances for a retry.
+        options.outliers = nil
         let balancer = LoadBalancer("api", options: options)
         balancer.update(instances(4))
         var attempts = 0
