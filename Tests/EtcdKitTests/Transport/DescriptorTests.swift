@@ -71,7 +71,7 @@ struct DescriptorTests {
             let (descriptor, address) = (listener.descriptor, try loopback(port: listener.localPort()))
             let accepted = try await inherited(100) {
                 guard let client = try? Platform.makeStreamSocket(family: AF_INET) else { return [] }
-                _ = try? Platform.connect(client, to: address)
+                try? Platform.connect(client, to: address)
                 return [client, (try? Platform.acceptConnection(descriptor)) ?? -1].filter { $0 >= 0 }
             }
             #expect(accepted == 100 * before)
@@ -96,7 +96,7 @@ struct DescriptorTests {
     func flags() throws {
         let listener = try Socket.listening(on: loopback(port: 0))
         let client = try Platform.makeStreamSocket(family: AF_INET)
-        _ = try Platform.connect(client, to: loopback(port: listener.localPort()))
+        try Platform.connect(client, to: loopback(port: listener.localPort()))
         var accepted: Int32?
         while accepted == nil { accepted = try listener.acceptConnection() }
         let pipe = try Platform.makePipe()

@@ -44,7 +44,7 @@ final class WatchServer {
     var onOpening: @EventLoop (HTTP2ServerExchange, Int) -> Bool = { _, _ in true }
     /// What happens to a watch.
     var onCreation: @EventLoop (Creation) -> Void = { $0.confirm() }
-    /// What happens to another call.
+    /// Answers the calls that are no watches.
     var onCall: @EventLoop (HTTP2ServerExchange) -> Void = { $0.answer() }
     private var server: FakeServer?
 

@@ -171,18 +171,24 @@ struct ShardFaultTests {
         }
     }
 
+    /// A member that shares three shards, and its events.
+    private func member(_ client: EtcdClient) throws -> (ShardCoordinator, ShardLog) {
+        let log = ShardLog()
+        let shards = try ShardCoordinator(
+            "s",
+            shardCount: 3,
+            memberID: "a",
+            client: client,
+            onEvent: { log.report($0) }
+        )
+        return (shards, log)
+    }
+
     @Test("without etcd it begins nevertheless, says what is wrong, and has its shards when there is one")
     func startWithoutEtcd() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             await proxy.stall()
-            let log = ShardLog()
-            let shards = try ShardCoordinator(
-                "s",
-                shardCount: 3,
-                memberID: "a",
-                client: client.with(timeout: .seconds(1)),
-                onEvent: { log.report($0) }
-            )
+            let (shards, log) = try member(client.with(timeout: .seconds(1)))
             let task = Task { try await shards.run(idle) }
             try await eventually(within: .seconds(30), "it says so") { !log.failures.isEmpty }
             #expect(shards.owned.isEmpty)
@@ -198,14 +204,7 @@ struct ShardFaultTests {
     func pauses() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             await proxy.stall()
-            let log = ShardLog()
-            let shards = try ShardCoordinator(
-                "s",
-                shardCount: 3,
-                memberID: "a",
-                client: client.with(timeout: .milliseconds(20)),
-                onEvent: { log.report($0) }
-            )
+            let (shards, log) = try member(client.with(timeout: .milliseconds(20)))
             let task = Task { try await shards.run(idle) }
             try await Task.sleep(for: .seconds(3))
             task.cancel()
