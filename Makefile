@@ -15,11 +15,11 @@ demo: dependencies ## Install what is missing, build the examples, run them all 
 	swift build -c release --product examples $(SWIFT_FLAGS)
 	.build/release/examples --example=all
 
-test: dependencies ## Install what is missing, run all tests, one at a time: they measure times
-	swift test --no-parallel $(SWIFT_FLAGS)
+test: dependencies ## Install what is missing, run all tests, a process for each test target
+	scripts/test.sh $(SWIFT_FLAGS)
 
 tsan: dependencies ## Run all tests under ThreadSanitizer
-	swift test --no-parallel --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
+	scripts/test.sh --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
 
 fault-run: dependencies ## Harm a cluster for ten minutes while clients work on it, and check what they were promised
 	scripts/fault-run.sh $(SWIFT_FLAGS)

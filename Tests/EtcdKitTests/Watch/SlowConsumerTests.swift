@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// `make test` runs one test at a time, so what is measured is only the client's.
+/// `make test` runs one test at a time in a process, so what is measured is only the client's.
 @Suite("A watch whose consumer is slow", .serialized, .timeLimit(.minutes(3)))
 struct SlowConsumerTests {
     private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
