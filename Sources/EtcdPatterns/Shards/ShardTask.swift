@@ -37,10 +37,13 @@ final class ShardTask: Sendable {
 
     /// Runs the body until it ends, and gives the shard up, at the latest when the drain time is over.
     ///
+    /// Calls `wake` if it gives the shard up while the body goes on.
+    ///
     /// - Returns: What there is to tell of it.
     func run(
         drainTime: Duration,
         _ report: @escaping @Sendable (ShardCoordinator.Event) -> Void,
+        wake: @escaping @Sendable () -> Void,
         _ body: @escaping @Sendable (Shard) async throws -> Void
     ) async -> ShardCoordinator.Event {
         let result = await withTaskGroup(of: Result<Void, any Error>?.self) { group in
@@ -61,6 +64,7 @@ final class ShardTask: Sendable {
                 }
                 report(.overran(shard))
                 await release()
+                wake()
                 return nil
             }
             defer { group.cancelAll() }

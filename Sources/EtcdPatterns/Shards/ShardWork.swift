@@ -87,7 +87,7 @@ final class ShardWork: Sendable {
         let id = task.shard.id
         report(.owned(task.shard))
         let start = ContinuousClock.now
-        let event = await task.run(drainTime: drainTime, wakingReport, body)
+        let event = await task.run(drainTime: drainTime, report, wake: wake, body)
         report(event)
         let backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(30), multiplier: 2)
         let failures = state.withLock { state in
@@ -106,14 +106,6 @@ final class ShardWork: Sendable {
         try? await Task.sleep(for: backoff.delay(afterFailures: failures))
         state.withLock { $0.tasks[id] = nil }
         wake()
-    }
-
-    /// Tells of an event after which there is something to look at.
-    private var wakingReport: @Sendable (ShardCoordinator.Event) -> Void {
-        { [report, waker] event in
-            report(event)
-            waker.yield()
-        }
     }
 }
 

@@ -136,6 +136,50 @@ struct ShardCoordinatorTests {
         }
     }
 
+    @Test("the coordinator looks again once an overrun shard is given up, whatever it has seen before")
+    func overrunWakes() async throws {
+        try await withLiveClient { client, name in
+            try await client.withSession { session in
+                let grant = try await DistributedLock(name + "/seat", session: session).acquire()
+                let entry = try #require(try await client.get(grant.key))
+                let coordinator = try ShardCoordinator(
+                    name,
+                    shards: ["s"],
+                    memberID: "a",
+                    client: client,
+                    drainTime: .milliseconds(10)
+                )
+                let (isBegun, isOver, service) = (Lock(false), Lock(false), Tenure())
+                let work = ShardWork(coordinator) { _ in
+                    isBegun.withLock { $0 = true }
+                    while !isOver.withLock({ $0 }) { await Task { try? await Task.sleep(for: .milliseconds(5)) }.value }
+                }
+                let shard = Shard(
+                    id: "s",
+                    key: entry.key,
+                    fencingToken: entry.createRevision,
+                    tenure: Tenure(within: grant.hold.tenure),
+                    session: session
+                )
+                let task = try #require(work.begin(shard, grant.hold))
+                let running = Task {
+                    await work.run {
+                        _ = try? await service.lost()
+                        return nil
+                    }
+                }
+                try await eventually("the body runs") { isBegun.withLock { $0 } }
+                task.handOff()
+                // Were there no wake-up after the release, this would wait for ever.
+                for await _ in work.wakes where !work.isBusy { break }
+                #expect(task.stage == .released && !isOver.withLock { $0 })
+                isOver.withLock { $0 = true }
+                service.end(CoordinationLoss(.closed))
+                _ = await running.value
+            }
+        }
+    }
+
     @Test("a body that throws is reported, and runs again with a new token; the others do not notice")
     func failure() async throws {
         try await withLiveClient { client, name in
