@@ -196,7 +196,7 @@ struct HighAvailabilityTests {
                     try await Task.sleep(for: .seconds(60))
                 } catch {
                     // It needs a part of the time that it has for draining.
-                    await Task { try? await Task.sleep(for: .milliseconds(400)) }.value
+                    await shielded { await Task.pause(for: .milliseconds(400)) }
                     #expect(!term.isLeader)
                     ended.withLock { $0 = .now }
                 }

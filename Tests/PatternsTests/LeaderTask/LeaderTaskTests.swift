@@ -159,7 +159,7 @@ struct LeaderTaskTests {
             let first = try task(name, client, clock, log, node: "a") { _ in
                 try? await Task.sleep(for: .seconds(3600))
                 // It takes a while to end.
-                await Task { try? await Task.sleep(for: .milliseconds(200)) }.value
+                await shielded { await Task.pause(for: .milliseconds(200)) }
             }
             let second = try task(name, client, clock, log, node: "b")
             first.start()

@@ -101,7 +101,7 @@ struct ShardCoordinatorTests {
     func overrun() async throws {
         try await withLiveClient { client, name in
             let events = Lock<[ShardCoordinator.Event]>([])
-            let isHeld = Lock(false)
+            let isStuck = Lock(true)
             let (stubborn, other) = (
                 try ShardCoordinator(
                     name,
@@ -115,10 +115,8 @@ struct ShardCoordinatorTests {
             )
             let first = Task {
                 try await stubborn.run { shard in
-                    // Whoever ignores its cancellation, here until the others have the shard.
-                    while !isHeld.withLock({ $0 }) {
-                        await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
-                    }
+                    // Until the other has the shard.
+                    await ignoreCancellation(while: isStuck)
                     await expectLoss(.released) { try await shard.guarded(then: [.put(name + "/data", "1")]) }
                 }
             }
@@ -128,7 +126,7 @@ struct ShardCoordinatorTests {
             #expect(events.withLock { $0.contains { if case .overran = $0 { true } else { false } } })
             first.cancel()
             try await eventually("b has all") { other.owned.count == 2 }
-            isHeld.withLock { $0 = true }
+            isStuck.withLock { $0 = false }
             try await first.value
             #expect(try await client.get(name + "/data") == nil)
             second.cancel()
@@ -149,10 +147,10 @@ struct ShardCoordinatorTests {
                     client: client,
                     drainTime: .milliseconds(10)
                 )
-                let (isBegun, isOver, service) = (Lock(false), Lock(false), Tenure())
+                let (isBegun, isStuck, service) = (Lock(false), Lock(true), Tenure())
                 let work = ShardWork(coordinator) { _ in
                     isBegun.withLock { $0 = true }
-                    while !isOver.withLock({ $0 }) { await Task { try? await Task.sleep(for: .milliseconds(5)) }.value }
+                    await ignoreCancellation(while: isStuck)
                 }
                 let shard = Shard(
                     id: "s",
@@ -172,8 +170,8 @@ struct ShardCoordinatorTests {
                 task.handOff()
                 // Were there no wake-up after the release, this would wait for ever.
                 for await _ in work.wakes where !work.isBusy { break }
-                #expect(task.stage == .released && !isOver.withLock { $0 })
-                isOver.withLock { $0 = true }
+                #expect(task.stage == .released && isStuck.withLock { $0 })
+                isStuck.withLock { $0 = false }
                 service.end(CoordinationLoss(.closed))
                 _ = await running.value
             }

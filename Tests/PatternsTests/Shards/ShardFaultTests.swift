@@ -43,7 +43,7 @@ struct ShardFaultTests {
                 try await shards.run { shard in
                     _ = try? await idle(shard)
                     // The rest of the work takes a while.
-                    await Task { try? await Task.sleep(for: .seconds(1)) }.value
+                    await shielded { await Task.pause(for: .seconds(1)) }
                     let isThere = await Task { try? await root.get(shard.key) }.value != nil
                     ends.withLock { $0[shard.id] = isThere }
                 }
@@ -76,9 +76,7 @@ struct ShardFaultTests {
             let first = Task {
                 try await shards.run { shard in
                     starts.withLock { $0[shard.id, default: 0] += 1 }
-                    while shard.id == "3" && isStuck.withLock({ $0 }) {
-                        await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
-                    }
+                    if shard.id == "3" { await ignoreCancellation(while: isStuck) }
                     try await idle(shard)
                 }
             }
