@@ -25,6 +25,11 @@ extension EtcdClient {
         ///
         /// Streams, such as watches, have no limit.
         public var callTimeout: Duration = .seconds(10)
+        /// A call without a connection waits for one until its deadline; otherwise it throws ``EtcdError/Code/unavailable``
+        /// as soon as all endpoints have refused it one.
+        ///
+        /// An endpoint that says nothing is waited for in any case.
+        public var waitsForConnection = true
         /// How long to wait between attempts to connect.
         public var backoff = Backoff()
         /// How long a connection may be silent while calls or watches are open before it is tested with a ping.

@@ -17,17 +17,17 @@ public struct Member: Sendable, Hashable {
     }
 
     /// The number of the member, which etcd has chosen.
-    public internal(set) var id = ID(rawValue: 0)
+    public package(set) var id = ID(rawValue: 0)
     /// The name; empty until the member has started for the first time.
-    public internal(set) var name = ""
+    public package(set) var name = ""
     /// Where the other members reach it.
-    public internal(set) var peerURLs: [String] = []
+    public package(set) var peerURLs: [String] = []
     /// Where it serves clients; none until it has started for the first time.
-    public internal(set) var clientURLs: [String] = []
+    public package(set) var clientURLs: [String] = []
     /// It receives all changes but has no vote, and serves no calls but serializable reads.
-    public internal(set) var isLearner = false
+    public package(set) var isLearner = false
     /// It has started at least once since it was added.
     public var isStarted: Bool { !name.isEmpty }
 
-    init() {}
+    package init() {}
 }

@@ -93,6 +93,8 @@ final class AddressRace {
     private func isDecided(_ attempt: Attempt) {
         running.removeAll { $0 === attempt }
         guard let socket = attempt.socket.take() else { return }
+        // The winner may want nothing of its socket for a while.
+        EventLoop.unwatch(attempt.descriptor)
         do {
             try socket.connectResult()
             stop()

@@ -168,14 +168,17 @@ final class Channel {
         return EtcdError(code, "no endpoint is reachable: \(reasons.joined(separator: "; "))")
     }
 
-    /// Fails those who wait for endpoints that have been misconfigured from the start, and were tried since.
-    private func failMisconfigured() {
+    /// Fails those who wait for endpoints that were tried in vain since, and that have been misconfigured from the start or
+    /// shall not be waited for.
+    private func failHopeless() {
         let failing = waiters.filter { waiter in
             let relevant = waiter.endpoint.map { [subchannel(at: $0)] } ?? subchannels
             let isProven = waiter.endpoint == nil ? hasConnected : relevant.contains(where: \.hasConnected)
-            return waiter.failsFast && !isProven
-                && relevant.allSatisfy {
-                    $0.lastError?.kind.isMisconfiguration == true && $0.failed >= waiter.since
+            return waiter.failsFast
+                && relevant.allSatisfy { subchannel in
+                    guard let error = subchannel.lastError, subchannel.failed >= waiter.since else { return false }
+                    if error.kind.isMisconfiguration && !isProven { return true }
+                    return !configuration.waitsForConnection && error.kind != .silent
                 }
         }
         let tickets = Set(failing.map(\.ticket))
@@ -230,7 +233,7 @@ final class Channel {
             hasConnected = true
             serveWaiters(.success(link)) { $0.endpoint == link.endpoint }
         } else {
-            failMisconfigured()
+            failHopeless()
         }
         let isLost = subchannels.allSatisfy { $0.link == nil && $0.lastError != nil }
         if isLost {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One attempt to reach an endpoint: gets ready for TLS, looks the name up, connects to one of the addresses, and waits
-/// for the HTTP/2 settings.
+/// One attempt to reach an endpoint: connects to it, and waits for the HTTP/2 settings.
 @EventLoop
 final class Dialer {
     typealias Outcome = Result<HTTP2Connection, ConnectionError>
@@ -19,10 +18,7 @@ final class Dialer {
     private let tls: TLSContextSource
     private var completion: (@EventLoop (Outcome) -> Void)?
     private var timer: EventLoop.Timer?
-    private var contextRequest: TLSContextSource.Request?
-    private var context: TLSContext?
-    private var lookup: HostResolver.Lookup?
-    private var race: AddressRace?
+    private var sockets: SocketDialer?
     private var connection: HTTP2Connection?
     private var probe: ProtocolProbe?
     /// Why the server that is asked for its protocol is of no use.
@@ -45,7 +41,15 @@ final class Dialer {
 
     func start() {
         timer = EventLoop.schedule(at: .now + options.timeout) { [weak self] in self?.timeIsUp() }
-        if tls.secures(endpoint) { getReady() } else { lookUp() }
+        let sockets = SocketDialer(
+            endpoint,
+            tls: tls,
+            resolver: options.resolver,
+            onConnect: { [weak self] socket, session in self?.isConnected(socket, session) },
+            onDefeat: { [weak self] error in self?.finish(.failure(error)) }
+        )
+        self.sockets = sockets
+        sockets.start()
     }
 
     func cancel() {
@@ -53,53 +57,13 @@ final class Dialer {
         release()
     }
 
-    private func getReady() {
-        contextRequest = tls.context { [weak self] answer in
-            guard let self else { return }
-            contextRequest = nil
-            switch answer {
-            case .success(let context):
-                self.context = context
-                lookUp()
-            case .failure(let error):
-                finish(.failure(ConnectionError(error)))
-            }
-        }
-    }
-
-    private func lookUp() {
-        if let path = endpoint.socketPath { return connect(to: Platform.unixAddress(path).map { [$0] } ?? []) }
-        lookup = options.resolver.resolve(endpoint.host, port: endpoint.port) { [weak self] answer in
-            guard let self else { return }
-            lookup = nil
-            switch answer {
-            case .success(let addresses): connect(to: addresses)
-            case .failure(let error): finish(.failure(ConnectionError(error)))
-            }
-        }
-    }
-
-    private func connect(to addresses: [SocketAddress]) {
-        let race = AddressRace(
-            addresses,
-            onWin: { [weak self] socket in self?.isConnected(socket) },
-            onDefeat: { [weak self] error in self?.finish(.failure(error)) }
-        )
-        self.race = race
-        race.start()
-    }
-
-    private func isConnected(_ socket: consuming Socket) {
-        do {
-            var session: TLSSession?
-            if let context { session = try TLSSession(context, serverName: tls.serverName(of: endpoint)) }
+    private func isConnected(_ socket: consuming Socket, _ session: TLSSession?) {
+        do throws(HTTP2Error) {
             let connection = try HTTP2Connection(consume socket, options: options.connection, tls: session)
             self.connection = connection
             connection.onStateChange = { [weak self] in self?.stateChanged(of: $0) }
-        } catch let error as TLSError {
-            race?.goOn(after: ConnectionError(error))
         } catch {
-            race?.goOn(after: ConnectionError(.refused, "\(error)"))
+            sockets?.goOn(after: ConnectionError(.refused, "\(error)"))
         }
     }
 
@@ -118,23 +82,23 @@ final class Dialer {
     }
 
     private func failed(_ error: ConnectionError) {
-        guard options.asksForProtocol, error.kind == .unanswered, let address = race?.winner else {
-            race?.goOn(after: error)
+        guard options.asksForProtocol, error.kind == .unanswered, let address = sockets?.winner else {
+            sockets?.goOn(after: error)
             return
         }
         pendingError = error
         let serverName = tls.serverName(of: endpoint)
-        probe = ProtocolProbe(address, isSecure: context != nil, serverName: serverName) { [weak self] finding in
+        probe = ProtocolProbe(address, isSecure: tls.secures(endpoint), serverName: serverName) { [weak self] finding in
             guard let self else { return }
             probe = nil
             pendingError = nil
-            race?.goOn(after: finding ?? error)
+            sockets?.goOn(after: finding ?? error)
         }
     }
 
     private func timeIsUp() {
-        let reasons = (pendingError ?? race?.failure).map { " (\($0))" } ?? ""
-        finish(.failure(ConnectionError(.refused, "no answer within \(options.timeout)\(reasons)")))
+        let reasons = (pendingError ?? sockets?.failure).map { " (\($0))" } ?? ""
+        finish(.failure(ConnectionError(.silent, "no answer within \(options.timeout)\(reasons)")))
     }
 
     private func finish(_ outcome: Outcome) {
@@ -146,11 +110,9 @@ final class Dialer {
 
     private func release() {
         if let timer { EventLoop.cancel(timer) }
-        contextRequest = nil
-        lookup = nil
         probe = nil
-        race?.stop()
-        race = nil
+        sockets?.stop()
+        sockets = nil
         connection?.onStateChange = nil
         connection?.close(ConnectionError(.closedByUs, "the attempt was given up"))
         connection = nil

@@ -25,8 +25,11 @@ extension EtcdClient {
         return await self.endpoints
     }
 
+    /// Whether connections to an endpoint are protected by TLS.
+    package func secures(_ endpoint: Endpoint) -> Bool { core.channel.context.tls.secures(endpoint) }
+
     /// Where a member can be reached, as it says itself; so it is not believed everything.
-    func endpoints(of member: Member) -> [Endpoint] {
+    package func endpoints(of member: Member) -> [Endpoint] {
         // What a member advertises for other kinds of clients is of no use here.
         let advertised = member.clientURLs.lazy.compactMap { try? Endpoint($0) }
         let tls = core.channel.context.tls

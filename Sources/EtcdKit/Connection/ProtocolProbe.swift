@@ -63,7 +63,7 @@ final class ProtocolProbe {
             let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
             finding =
                 isSecure
-                ? TLSFailure.unexpectedGreeting(bytes).map { ConnectionError($0) }
+                ? TLSFailure.unexpectedGreeting(bytes, of: .server(name: serverName)).map { ConnectionError($0) }
                 : ConnectionError(unexpectedGreeting: bytes)
         }
         finish(finding)

@@ -60,7 +60,7 @@ public struct TLSConfiguration: Sendable, Hashable {
     public func validate() throws(EtcdError) {
         try checkConsistency()
         do {
-            _ = try TLSContext(credentials())
+            _ = try TLSContext(material().credentials())
         } catch {
             throw EtcdError(.invalidArgument, error.message)
         }
@@ -78,29 +78,31 @@ public struct TLSConfiguration: Sendable, Hashable {
         }
     }
 
-    /// Reads what there is to read.
-    func credentials() throws(TLSError) -> TLSContext.Credentials {
-        TLSContext.Credentials(
-            trusted: try trustedCertificates?.load(as: "tls.trustedCertificates"),
-            chain: try certificateChain?.load(as: "tls.certificateChain"),
-            key: try privateKey?.load(as: "tls.privateKey"),
+    /// What contexts of the configuration are made of.
+    func material(_ role: TLSContext.Role = .http2Client) -> TLSMaterial {
+        TLSMaterial(
+            role: role,
+            trusted: trustedCertificates,
+            chain: certificateChain,
+            key: privateKey,
             passphrase: passphrase,
             skipsVerification: dangerouslySkipsVerification
         )
     }
 
-    /// The numbers that change with the files.
-    func stamps() throws(TLSError) -> [[Int64]] {
-        var stamps: [[Int64]] = []
-        for source in sources { stamps.append(try source.stamp()) }
-        return stamps
+    /// Reads the certificates with which the client presents itself, its own first; none if it has none.
+    ///
+    /// It waits for the file system, on the caller's thread.
+    ///
+    /// - Throws: ``EtcdError/Code/invalidArgument``, which names the file and what is wrong with it.
+    package func certificates() throws(EtcdError) -> [PeerCertificate] {
+        do throws(TLSError) {
+            let chain = try certificateChain?.load(as: "tls.certificateChain").certificates() ?? []
+            return chain.enumerated().map { PeerCertificate($1, isLeaf: $0 == 0) }
+        } catch {
+            throw EtcdError(.invalidArgument, error.message)
+        }
     }
-
-    var hasFiles: Bool {
-        sources.contains { if case .file = $0 { true } else { false } }
-    }
-
-    private var sources: [PEMSource] { [trustedCertificates, certificateChain, privateKey].compactMap(\.self) }
 }
 
 extension TLSConfiguration: CustomStringConvertible, CustomReflectable {

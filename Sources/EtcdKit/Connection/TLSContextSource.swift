@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Gives a client's TLS context to whoever connects, made anew when one of its files has changed.
+/// Gives a TLS context to each connection that begins, made anew when one of its files has changed.
 @EventLoop
-final class TLSContextSource {
+package final class TLSContextSource {
     typealias Answer = Result<TLSContext, TLSError>
 
     struct Made: Sendable {
@@ -10,19 +10,35 @@ final class TLSContextSource {
         let stamps: [[Int64]]
     }
 
-    typealias Request = SharedWork<TLSConfiguration, Made, TLSError>.Request
+    typealias Request = SharedWork<TLSMaterial, Made, TLSError>.Request
 
     // Files, and the system's certificates, may be slow.
-    private static let work = SharedWork<TLSConfiguration, Made, TLSError>()
+    private static let work = SharedWork<TLSMaterial, Made, TLSError>()
 
-    private nonisolated let configuration: TLSConfiguration
+    private nonisolated let material: TLSMaterial
+    /// The name that the certificates of all servers must be for.
+    private nonisolated let serverName: String?
     /// Endpoints without a scheme use TLS.
     private nonisolated let isConfigured: Bool
     private var latest: Made?
 
-    nonisolated init(_ configuration: TLSConfiguration?) {
-        self.configuration = configuration ?? TLSConfiguration()
+    /// A client's source; without a configuration, for endpoints that want TLS of their own accord.
+    nonisolated init(_ configuration: TLSConfiguration?, role: TLSContext.Role = .http2Client) {
+        material = (configuration ?? TLSConfiguration()).material(role)
+        serverName = configuration?.serverName
         isConfigured = configuration != nil
+    }
+
+    /// The source of a client that speaks anything but HTTP/2, for the connections of a ``ByteStream``.
+    package nonisolated convenience init(forStreams configuration: TLSConfiguration?) {
+        self.init(configuration, role: .client)
+    }
+
+    /// A server's source.
+    nonisolated init(_ configuration: TLSServerConfiguration) {
+        material = configuration.material
+        serverName = nil
+        isConfigured = true
     }
 
     nonisolated func secures(_ endpoint: Endpoint) -> Bool { endpoint.scheme?.isSecure ?? isConfigured }
@@ -37,19 +53,25 @@ final class TLSContextSource {
     }
 
     /// The name that the certificate of `endpoint` must be for.
-    nonisolated func serverName(of endpoint: Endpoint) -> String { configuration.serverName ?? endpoint.host }
+    nonisolated func serverName(of endpoint: Endpoint) -> String { serverName(for: endpoint.host) }
+
+    nonisolated func serverName(for host: String) -> String { serverName ?? host }
 
     /// Calls `completion` with the context, or with why there is none, if the request is kept until then.
     func context(_ completion: @escaping @EventLoop (Answer) -> Void) -> Request {
         let deliver: @EventLoop (Result<Made, TLSError>) -> Void = { [weak self] answer in
             if case .success(let made) = answer { self?.latest = made }
+            // Half of a change must not stop a server.
+            if case .failure = answer, let self, let latest, material.role == .server {
+                return completion(.success(latest.context))
+            }
             completion(answer.map(\.context))
         }
-        if let latest, !configuration.hasFiles { return Self.work.request(answeredBy: .success(latest), deliver) }
+        if let latest, !material.hasFiles { return Self.work.request(answeredBy: .success(latest), deliver) }
         return Self.work.request(
-            configuration,
-            { [configuration, latest] in
-                Result { () throws(TLSError) in try Self.make(configuration, unlessCurrent: latest) }
+            material,
+            { [material, latest] in
+                Result { () throws(TLSError) in try Self.make(material, unlessCurrent: latest) }
             },
             unstarted: { TLSError(.credentials, "cannot read certificates: \($0)") },
             deliver
@@ -57,12 +79,12 @@ final class TLSContextSource {
     }
 
     private nonisolated static func make(
-        _ configuration: TLSConfiguration,
+        _ material: TLSMaterial,
         unlessCurrent latest: Made?
     ) throws(TLSError) -> Made {
         // Before the reading: a change after this one shows in the next look.
-        let stamps = try configuration.stamps()
+        let stamps = try material.stamps()
         if let latest, latest.stamps == stamps { return latest }
-        return Made(context: try TLSContext(configuration.credentials()), stamps: stamps)
+        return Made(context: try TLSContext(material.credentials()), stamps: stamps)
     }
 }

@@ -5,6 +5,8 @@ struct ConnectionError: Error, Sendable, CustomStringConvertible {
     enum Kind: Sendable {
         /// No connection came about.
         case refused
+        /// There was no answer in time.
+        case silent
         /// The server hung up before it said anything.
         case unanswered
         /// There is no such host.
@@ -26,7 +28,7 @@ struct ConnectionError: Error, Sendable, CustomStringConvertible {
         var isMisconfiguration: Bool {
             switch self {
             case .unknownHost, .credentials, .untrusted, .protocolViolation: true
-            case .refused, .unanswered, .draining, .lost, .closedByUs: false
+            case .refused, .silent, .unanswered, .draining, .lost, .closedByUs: false
             }
         }
     }

@@ -343,7 +343,7 @@ final class HTTP2Connection {
 
     private func checkKeepalive() {
         if pingSent != nil {
-            return close(ConnectionError(.lost, "no answer to a ping within \(options.pingTimeout)"))
+            return close(ConnectionError(.silent, "no answer to a ping within \(options.pingTimeout)"))
         }
         // A connection without streams is left alone: servers count pings on it as abuse.
         if session.streams.isEmpty { return }

@@ -63,13 +63,13 @@ public struct Revision: RawRepresentable, Sendable, Hashable, Comparable, Expres
 /// What every answer of etcd says of the member that gave it.
 public struct ResponseHeader: Sendable, Hashable {
     /// The cluster.
-    public internal(set) var clusterID: UInt64 = 0
+    public package(set) var clusterID: UInt64 = 0
     /// The member that answered.
-    public internal(set) var memberID = Member.ID(rawValue: 0)
+    public package(set) var memberID = Member.ID(rawValue: 0)
     /// The revision of the store when the answer was made.
-    public internal(set) var revision: Revision = 0
+    public package(set) var revision: Revision = 0
     /// The member's term of the Raft protocol.
-    public internal(set) var raftTerm: UInt64 = 0
+    public package(set) var raftTerm: UInt64 = 0
 
-    init() {}
+    package init() {}
 }

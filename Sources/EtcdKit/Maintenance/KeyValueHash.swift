@@ -5,13 +5,13 @@
 /// Members of one cluster whose hashes are of the same ``hashRevision`` and ``compactRevision`` must agree.
 public struct KeyValueHash: Sendable, Hashable {
     /// The member that answered, and the store's revision.
-    public internal(set) var header = ResponseHeader()
+    public package(set) var header = ResponseHeader()
     /// The hash.
-    public internal(set) var hash: UInt32 = 0
+    public package(set) var hash: UInt32 = 0
     /// The revision that the member has compacted at last, from which on the history counts.
-    public internal(set) var compactRevision: Revision = 0
+    public package(set) var compactRevision: Revision = 0
     /// The newest revision that counts; 0 before etcd 3.6, where it is the one asked for.
-    public internal(set) var hashRevision: Revision = 0
+    public package(set) var hashRevision: Revision = 0
 
-    init() {}
+    package init() {}
 }

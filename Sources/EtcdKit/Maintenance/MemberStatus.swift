@@ -3,31 +3,31 @@
 /// What a member of a cluster says of itself.
 public struct MemberStatus: Sendable, Hashable {
     /// The member that answered, and the store's revision.
-    public internal(set) var header = ResponseHeader()
+    public package(set) var header = ResponseHeader()
     /// The version of etcd that the member runs, such as `3.5.16`.
-    public internal(set) var version = ""
+    public package(set) var version = ""
     /// How much room the member's database takes on its disk, in bytes.
-    public internal(set) var databaseSize: Int64 = 0
+    public package(set) var databaseSize: Int64 = 0
     /// How much of that is in use, in bytes; the rest is given back by ``Maintenance/defragment(_:)``.
-    public internal(set) var databaseSizeInUse: Int64 = 0
+    public package(set) var databaseSizeInUse: Int64 = 0
     /// How large the database may become, in bytes; 0 before etcd 3.6.
-    public internal(set) var databaseQuota: Int64 = 0
+    public package(set) var databaseQuota: Int64 = 0
     /// The version of the database's layout, such as `3.6.0`; empty before etcd 3.6.
-    public internal(set) var storageVersion = ""
+    public package(set) var storageVersion = ""
     /// The newest entry of the Raft log that the member knows to be committed.
-    public internal(set) var raftIndex: UInt64 = 0
+    public package(set) var raftIndex: UInt64 = 0
     /// The member's term of the Raft protocol.
-    public internal(set) var raftTerm: UInt64 = 0
+    public package(set) var raftTerm: UInt64 = 0
     /// The newest entry of the Raft log that the member has applied to its store.
-    public internal(set) var raftAppliedIndex: UInt64 = 0
+    public package(set) var raftAppliedIndex: UInt64 = 0
     /// What is wrong with the member, in etcd's words: its alarms, and that it has no leader.
-    public internal(set) var errors: [String] = []
+    public package(set) var errors: [String] = []
     /// The member is a learner: it has no vote.
-    public internal(set) var isLearner = false
-    var leaderNumber: UInt64 = 0
+    public package(set) var isLearner = false
+    package var leaderNumber: UInt64 = 0
     var downgrade: Wire.DowngradeInfo?
 
-    init() {}
+    package init() {}
 
     /// The leader, as the member sees it; nil for none.
     public var leader: Member.ID? { leaderNumber == 0 ? nil : Member.ID(rawValue: leaderNumber) }

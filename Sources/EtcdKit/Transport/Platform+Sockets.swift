@@ -186,6 +186,18 @@ extension Platform {
         }
     }
 
+    /// The address of the other end; nil if that is gone already.
+    static func peerAddress(of descriptor: Int32) -> SocketAddress? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = withUnsafeMutablePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &length) }
+        }
+        guard result == 0 else { return nil }
+        let bytes = withUnsafeBytes(of: &storage) { Array($0.prefix(Int(length))) }
+        return SocketAddress(family: Int32(storage.ss_family), bytes: bytes)
+    }
+
     /// Sends what fits; 0 when the socket is full.
     package static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int {
         while true {

@@ -31,6 +31,16 @@ final class TLSCertificate {
 
     var notAfter: String { Self.text { ASN1_TIME_print($0, X509_get0_notAfter(pointer)) } }
 
+    /// When it ends, in seconds since 1970.
+    var end: Double {
+        var (days, seconds): (Int32, Int32) = (0, 0)
+        let epoch = ASN1_TIME_set(nil, 0)
+        defer { ASN1_TIME_free(epoch) }
+        // An end that cannot be read counts as long past.
+        ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(pointer))
+        return Double(days) * 86_400 + Double(seconds)
+    }
+
     /// The names and addresses it is for, such as `DNS:localhost, IP Address:127.0.0.1`; nil if it has none.
     var names: String? {
         let index = X509_get_ext_by_NID(pointer, NID_subject_alt_name, -1)

@@ -2,13 +2,24 @@
 
 import COpenSSL
 
-/// Whom a client trusts and who it is, ready for connections.
+/// Whom one side of TLS trusts and who it is, ready for connections.
 final class TLSContext: @unchecked Sendable {
+    /// The side that this is, and the protocol that it insists on.
+    enum Role: Sendable, Hashable {
+        /// A client that wants HTTP/2, and says so by ALPN.
+        case http2Client
+        /// A client that leaves the protocol to its user, without ALPN.
+        case client
+        /// A server, which wants a certificate of its clients if there are authorities for them.
+        case server
+    }
+
     /// What a context is made of.
     struct Credentials: Sendable {
-        /// The authorities that may vouch for a server; nil for the system's.
+        var role = Role.http2Client
+        /// The authorities that may vouch for the peer; nil for the system's, or for none that vouch for clients.
         var trusted: TLSPEM?
-        /// The client's certificate and those between it and its authority.
+        /// The own certificate and those between it and its authority; a server must have one.
         var chain: TLSPEM?
         var key: TLSPEM?
         var passphrase: String?
@@ -17,29 +28,44 @@ final class TLSContext: @unchecked Sendable {
 
     // Sendable: nothing changes it after `init`, and OpenSSL counts the references to it atomically.
     let pointer: OpaquePointer
+    let role: Role
     /// What messages call the trusted authorities.
     let trustName: String
 
     /// Makes a context; may read the system's certificates, which takes a while.
     init(_ credentials: Credentials) throws(TLSError) {
         ERR_clear_error()
-        guard let pointer = SSL_CTX_new(TLS_client_method()) else {
+        let method = credentials.role == .server ? TLS_server_method() : TLS_client_method()
+        guard let pointer = SSL_CTX_new(method) else {
             throw TLSError(.credentials, "OpenSSL cannot be used: \(OpenSSLError.take())")
         }
         self.pointer = pointer
+        role = credentials.role
         trustName = credentials.trusted?.name ?? "the system's certificate authorities"
 
-        let protocols = [UInt8(2)] + "h2".utf8
         try Self.check(COpenSSL_set_minimum_version(pointer, TLS1_2_VERSION) == 1, "the TLS versions")
-        try Self.check(SSL_CTX_set_alpn_protos(pointer, protocols, UInt32(protocols.count)) == 0, "ALPN")
         COpenSSL_forbid_renegotiation(pointer)
         COpenSSL_release_buffers(pointer)
-        SSL_CTX_set_client_cert_cb(pointer, TLSSession.noteMissingCertificate)
-        if credentials.skipsVerification {
-            SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
-        } else {
-            SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, TLSSession.noteVerification)
-            try trust(credentials.trusted)
+        switch role {
+        case .server:
+            COpenSSL_forbid_resumption(pointer)
+            if let authorities = credentials.trusted {
+                let isRequired = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                SSL_CTX_set_verify(pointer, isRequired, TLSSession.noteVerification)
+                try trust(authorities)
+            }
+        case .http2Client, .client:
+            SSL_CTX_set_client_cert_cb(pointer, TLSSession.noteMissingCertificate)
+            if credentials.skipsVerification {
+                SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
+            } else {
+                SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, TLSSession.noteVerification)
+                try trust(credentials.trusted)
+            }
+        }
+        if role == .http2Client {
+            let protocols = [UInt8(2)] + "h2".utf8
+            try Self.check(SSL_CTX_set_alpn_protos(pointer, protocols, UInt32(protocols.count)) == 0, "ALPN")
         }
         if let chain = credentials.chain {
             try present(chain, key: credentials.key ?? chain, passphrase: credentials.passphrase)
@@ -57,6 +83,10 @@ final class TLSContext: @unchecked Sendable {
         let store = SSL_CTX_get_cert_store(pointer)
         for certificate in try authorities.certificates() {
             try Self.check(X509_STORE_add_cert(store, certificate.pointer) == 1, authorities.name)
+            // Clients choose their certificate by the names of those that a server trusts.
+            if role == .server {
+                try Self.check(SSL_CTX_add_client_CA(pointer, certificate.pointer) == 1, authorities.name)
+            }
         }
         // What is listed is trusted, also if another authority has signed it.
         X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(pointer), UInt(X509_V_FLAG_PARTIAL_CHAIN))

@@ -2,7 +2,7 @@
 
 import COpenSSL
 
-/// The client's side of one TLS connection, without any I/O: encrypted bytes on one side, plain ones on the other.
+/// One side of a TLS connection, without any I/O: encrypted bytes on one side, plain ones on the other.
 ///
 /// Whatever happened, the owner sends what ``takeOutput(into:)`` gives: the handshake, encrypted bytes, or an alert.
 final class TLSSession {
@@ -11,23 +11,36 @@ final class TLSSession {
     private let incoming: OpaquePointer
     private let outgoing: OpaquePointer
     private let context: TLSContext
-    private let serverName: String
+    private let peer: TLSFailure.Peer
     /// The handshake is done: there may be plain bytes.
     private(set) var isEstablished = false
     private var hasReceived = false
     private var hasFailed = false
     private var isCertificateMissing = false
-    /// Why the server's certificate was not accepted.
+    /// Why the peer's certificate was not accepted.
     private var distrust: String?
 
     /// Starts a connection to `serverName`, a DNS name or an IP address, for which the server's certificate must be.
-    init(_ context: TLSContext, serverName: String) throws(TLSError) {
-        ERR_clear_error()
+    convenience init(_ context: TLSContext, serverName: String) throws(TLSError) {
         // Neither a final dot nor a zone is part of the name in a certificate.
         var name = serverName.prefix { $0 != "%" }
         if name.hasSuffix(".") { name.removeLast() }
-        self.serverName = String(name)
+        try self.init(context, peer: .server(name: String(name)))
+        SSL_set_connect_state(ssl)
+        try expect(String(name))
+        try shakeHands()
+    }
+
+    /// Waits for what a client says.
+    convenience init(server context: TLSContext) throws(TLSError) {
+        try self.init(context, peer: .client)
+        SSL_set_accept_state(ssl)
+    }
+
+    private init(_ context: TLSContext, peer: TLSFailure.Peer) throws(TLSError) {
+        ERR_clear_error()
         self.context = context
+        self.peer = peer
         guard let ssl = SSL_new(context.pointer) else { throw TLSError(.credentials, "\(OpenSSLError.take())") }
         guard let incoming = BIO_new(BIO_s_mem()) else {
             SSL_free(ssl)
@@ -43,9 +56,6 @@ final class TLSSession {
         self.outgoing = outgoing
         SSL_set_bio(ssl, incoming, outgoing)
         SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
-        SSL_set_connect_state(ssl)
-        try expect(self.serverName)
-        try shakeHands()
     }
 
     deinit {
@@ -73,7 +83,7 @@ final class TLSSession {
 
     /// Takes encrypted bytes from the peer; ``read(into:)`` gives what they hold.
     func receive(_ bytes: UnsafeRawBufferPointer) throws(TLSError) {
-        if !hasReceived, let error = TLSFailure.unexpectedGreeting(bytes) {
+        if !hasReceived, let error = TLSFailure.unexpectedGreeting(bytes, of: peer) {
             hasFailed = true
             throw error
         }
@@ -137,11 +147,27 @@ final class TLSSession {
             }
         }
         isEstablished = true
-        guard selectedProtocol == "h2" else {
+        if context.role == .http2Client, selectedProtocol != "h2" {
             finish()
             hasFailed = true
             throw TLSFailure.noHTTP2
         }
+    }
+
+    /// The certificates that the peer has shown, its own first; none before the handshake is done.
+    var peerCertificates: [PeerCertificate] {
+        guard isEstablished, let own = SSL_get1_peer_certificate(ssl).map({ TLSCertificate(adopting: $0) }) else {
+            return []
+        }
+        var certificates = [PeerCertificate(own, isLeaf: true)]
+        // The chain of a server begins with the server's own certificate, that of a client does not.
+        let chain = SSL_get_peer_cert_chain(ssl)
+        for index in 0..<max(OPENSSL_sk_num(chain), 0) {
+            guard let pointer = OPENSSL_sk_value(chain, index).map({ OpaquePointer($0) }) else { continue }
+            if X509_cmp(pointer, own.pointer) == 0 { continue }
+            certificates.append(PeerCertificate(TLSCertificate(pointer), isLeaf: false))
+        }
+        return certificates
     }
 
     private var selectedProtocol: String {
@@ -156,7 +182,7 @@ final class TLSSession {
         hasFailed = true
         let error = OpenSSLError.take()
         if let distrust { return TLSError(.untrusted, distrust) }
-        return TLSFailure.explain(error, isCertificateMissing: isCertificateMissing, serverName: serverName)
+        return TLSFailure.explain(error, isCertificateMissing: isCertificateMissing, peer: peer)
     }
 
     /// OpenSSL's question for a client certificate, when the server wants one and the context has none.
@@ -184,8 +210,8 @@ final class TLSSession {
         distrust = TLSFailure.describe(
             X509_STORE_CTX_get_error(check),
             of: X509_STORE_CTX_get_current_cert(check).map { TLSCertificate($0) },
-            isServer: X509_STORE_CTX_get_error_depth(check) == 0,
-            serverName: serverName,
+            isLeaf: X509_STORE_CTX_get_error_depth(check) == 0,
+            peer: peer,
             trustName: context.trustName
         )
     }

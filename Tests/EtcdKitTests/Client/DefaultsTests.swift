@@ -31,6 +31,7 @@ struct DefaultsTests {
                 "failover": "roundRobin",
                 "endpointSyncInterval": "nil",
                 "connectTimeout": "2.0 seconds",
+                "waitsForConnection": "true",
                 "callTimeout": "10.0 seconds",
                 "pingInterval": "10.0 seconds",
                 "pingTimeout": "5.0 seconds",

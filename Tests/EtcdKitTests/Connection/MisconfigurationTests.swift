@@ -89,6 +89,31 @@ struct MisconfigurationTests {
         }
     }
 
+    @Test("a client that does not wait for connections fails with the refusal; a server that is silent has its time")
+    func refusal() async throws {
+        let (rude, silent) = (try FakeServer(.hangUp), try FakeServer(.silent))
+        defer { for server in [rude, silent] { server.stop() } }
+        func time(of endpoints: String) async throws -> Duration {
+            var configuration = try EtcdClient.Configuration(endpoints: endpoints)
+            configuration.waitsForConnection = false
+            configuration.connectTimeout = .seconds(60)
+            return try await withEtcdClient(configuration) { client in
+                let start = ContinuousClock.now
+                for _ in 0..<2 {
+                    await expectError(.unavailable) { try await client.with(timeout: .seconds(4)).get("k") }
+                }
+                return ContinuousClock.now - start
+            }
+        }
+        for endpoints in ["127.0.0.1:1", rude.address, "127.0.0.1:1,\(rude.address)"] {
+            #expect(try await time(of: endpoints) < .seconds(4), "\(endpoints)")
+        }
+        // Silence may yet be broken.
+        for endpoints in [silent.address, "127.0.0.1:1,\(silent.address)"] {
+            #expect(try await time(of: endpoints) >= .seconds(8), "\(endpoints)")
+        }
+    }
+
     @Test("a name that could not be looked up may exist, and is waited for")
     func nameServerIsDown() async throws {
         let names = Names(.failure(isUnknown: false))

@@ -198,7 +198,7 @@ struct HTTP2ConnectionTests {
         server.connections[0].goSilent()
         try await eventually("the connection is closed") { connection.closingError != nil }
         #expect(ContinuousClock.now - start >= .milliseconds(150))
-        #expect(connection.closingError?.kind == .lost)
+        #expect(connection.closingError?.kind == .silent)
         #expect(connection.closingError?.message.contains("ping") == true)
         #expect(handler.ending == connection.closingError.map { .connectionLost($0.message) })
     }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
-
 /// Tells all who listen the newest value.
 ///
 /// A listener is woken, and takes the newest value itself. So the order in which concurrent senders wake it does not
 /// matter: it never gets an older value after a newer one, and always gets the last one.
-final class News<Item: Sendable>: Sendable {
+package final class News<Item: Sendable>: Sendable {
     private struct State {
         var newest: Item?
         /// Counts the values.
@@ -18,10 +16,12 @@ final class News<Item: Sendable>: Sendable {
 
     private let state = Lock(State())
 
-    var newest: Item? { state.withLock { $0.newest } }
+    package init() {}
+
+    package var newest: Item? { state.withLock { $0.newest } }
 
     /// Tells the news; after the last, nothing is told any more.
-    func send(_ news: Item, isLast: Bool = false) {
+    package func send(_ news: Item, isLast: Bool = false) {
         let listeners = state.withLock { state in
             if state.isOver { return [AsyncStream<Void>.Continuation]() }
             state.newest = news
@@ -36,7 +36,7 @@ final class News<Item: Sendable>: Sendable {
     }
 
     /// The newest item, and those that follow; a slow listener gets the newest only.
-    func listen() -> AsyncStream<Item> {
+    package func listen() -> AsyncStream<Item> {
         let (signals, listener) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let number = state.withLock { state in
             state.lastListener += 1

@@ -3,7 +3,6 @@
 import Testing
 
 @testable import EtcdKit
-@testable import EtcdPatterns
 
 @Suite("News", .timeLimit(.minutes(2)))
 struct NewsTests {
