@@ -43,7 +43,8 @@ public final class EtcdCluster: Sendable {
         /// How long the cluster may take to become ready.
         public var startTimeout: Duration
 
-        /// Whether members can be cut off from each other, with ``EtcdCluster/isolate(_:)``.
+        /// Whether members can be cut off from each other, with ``EtcdCluster/isolate(_:)`` and
+        /// ``EtcdCluster/cutLink(between:and:)``.
         ///
         /// On Linux only.
         public var canIsolate = false
@@ -144,16 +145,34 @@ public final class EtcdCluster: Sendable {
     /// - Parameter member: The member, of a cluster started with ``Options/canIsolate``.
     public func isolate(_ member: EtcdMember) async {
         precondition(network != nil, "the cluster was not started with canIsolate")
-        await network?.setIsolated(true, member)
+        await network?.cut(member)
+    }
+
+    /// Cuts the link between two members, in both directions and without a word, while both still reach the others.
+    ///
+    /// As with ``isolate(_:)``, it is cut until ``heal(_:)`` of one of them.
+    ///
+    /// - Parameters:
+    ///   - first: A member, of a cluster started with ``Options/canIsolate``.
+    ///   - second: Another one.
+    public func cutLink(between first: EtcdMember, and second: EtcdMember) async {
+        precondition(network != nil, "the cluster was not started with canIsolate")
+        precondition(first !== second, "a link is between two members")
+        await network?.cut(first, second)
     }
 
     /// Lets members reach each other again.
     ///
     /// What was sent meanwhile is lost.
     ///
-    /// - Parameter member: The member to be isolated no longer; nil for all.
+    /// - Parameter member: The member to be isolated no longer, and whose links are to be cut no longer; nil for all.
     public func heal(_ member: EtcdMember? = nil) async {
-        if let member { await network?.setIsolated(false, member) } else { await network?.heal() }
+        await network?.heal(member)
+    }
+
+    /// Makes all that a member and the others send each other arrive later.
+    package func delay(_ member: EtcdMember, by duration: Duration) async {
+        await network?.delay(member, by: duration)
     }
 
     /// Adds a member, starts it, and returns when it is ready.
@@ -164,8 +183,7 @@ public final class EtcdCluster: Sendable {
     /// }
     /// ```
     ///
-    /// A learner is ready when it knows the leader; others, as in ``start(_:)``. Not for a cluster with
-    /// ``Options/canIsolate``.
+    /// A learner is ready when it knows the leader; others, as in ``start(_:)``.
     ///
     /// - Parameters:
     ///   - timeout: How long to wait for it to become ready.
@@ -177,10 +195,9 @@ public final class EtcdCluster: Sendable {
         timeout: Duration = .seconds(30),
         _ announce: (_ peerURL: String) async throws -> [Member]
     ) async throws -> EtcdMember {
-        precondition(network == nil, "the cluster was started with canIsolate")
         let ports = try LoopbackPorts(count: options.portsPerMember)
         let name = "etcd\(members.count + 1)-\(suffix)"
-        let peerURL = "http://127.0.0.1:\(ports.numbers[0])"
+        let peerURL = "http://\(try await network?.add(ports.numbers[0]) ?? "127.0.0.1:\(ports.numbers[0])")"
         let list = try await announce(peerURL)
         let peers = list.flatMap { member in
             let name = member.peerURLs.contains(peerURL) ? name : member.isStarted ? member.name : "\(member.id)"
@@ -198,6 +215,7 @@ public final class EtcdCluster: Sendable {
             roster.members.append(member)
             roster.ports.append(ports)
         }
+        await network?.serve(members)
         try member.start()
         try await member.waitUntilReady(timeout: timeout)
         return member

@@ -2,20 +2,18 @@
 
 import EtcdKit
 
-/// The connections between the members of a cluster, and which members are cut off from the others.
+/// The connections between the members of a cluster, and which of them are cut.
 ///
 /// Before each member stands a proxy that the others dial. A member also dials the others, and messages go both ways on
 /// either kind of connection. So a proxy has to know who dials: it asks the system which process holds the other end.
 @EventLoop
 final class PeerNetwork {
-    /// Where the members reach each other, in their order.
-    nonisolated let endpoints: [String]
-
-    private nonisolated let relays: [FaultProxyRelay]
+    private nonisolated let relays: Lock<[FaultProxyRelay]>
     /// The faults of the connections to a member (first index) from another (second index).
-    private let lanes: [[FaultProxyLanes]]
+    private var lanes: [[FaultProxyLanes]]
     private var members: [EtcdMember] = []
-    private var isolated: Set<Int> = []
+    /// What is cut: one member from all others, or the link between two.
+    private var cuts: Set<Set<Int>> = []
 
     /// Starts a proxy before each of these ports of 127.0.0.1.
     static func start(to ports: some Sequence<UInt16>) async throws -> PeerNetwork {
@@ -28,35 +26,57 @@ final class PeerNetwork {
     }
 
     private init(_ relays: [FaultProxyRelay]) {
-        self.relays = relays
-        endpoints = relays.map(\.endpoint)
+        self.relays = Lock(relays)
         lanes = relays.map { _ in relays.map { _ in FaultProxyLanes() } }
     }
 
     deinit {
-        EventLoop.execute { [relays] in for relay in relays { relay.stop() } }
+        EventLoop.execute { [relays = relays.withLock(\.self)] in for relay in relays { relay.stop() } }
+    }
+
+    /// Where the members reach each other, in their order.
+    nonisolated var endpoints: [String] { relays.withLock { $0.map(\.endpoint) } }
+
+    /// Starts a proxy before the port of one more member, which is to be served with the others, and says where it is.
+    func add(_ port: UInt16) async throws -> String {
+        let relay = try await FaultProxyRelay.start(to: Endpoint("127.0.0.1:\(port)"))
+        for index in lanes.indices { lanes[index].append(FaultProxyLanes()) }
+        lanes.append((0...lanes.count).map { _ in FaultProxyLanes() })
+        relays.withLock { $0.append(relay) }
+        return relay.endpoint
     }
 
     /// Lets the connections of these members pass, and no others.
     func serve(_ members: [EtcdMember]) {
         self.members = members
         let owners = SocketOwner { members.map(\.processID) }
-        for (target, relay) in relays.enumerated() {
+        for (target, relay) in relays.withLock(\.self).enumerated() {
             relay.chooseLanes = { [lanes = lanes[target]] connection, take in
                 owners.find(ofPeer: connection) { take($0.map { lanes[$0] }) }
             }
         }
     }
 
-    /// Cuts a member off without a word, or lets it reach those again that are not cut off themselves.
-    func setIsolated(_ isIsolated: Bool, _ member: EtcdMember) {
-        guard let index = members.firstIndex(where: { $0 === member }) else { return }
-        let before = isolated
-        if isIsolated { isolated.insert(index) } else { isolated.remove(index) }
-        for (target, relay) in relays.enumerated() {
+    /// Cuts one member off from all others, or two from each other, without a word.
+    func cut(_ members: EtcdMember...) {
+        apply(cuts.union([Set(members.compactMap(index))]))
+    }
+
+    /// Ends all cuts of a member, or of all: it reaches those again that are not cut off themselves.
+    func heal(_ member: EtcdMember?) {
+        let healed = member.map { Set([$0].compactMap(index)) } ?? Set(members.indices)
+        apply(cuts.filter { $0.isDisjoint(with: healed) })
+    }
+
+    private func index(of member: EtcdMember) -> Int? { members.firstIndex { $0 === member } }
+
+    private func apply(_ new: Set<Set<Int>>) {
+        let old = cuts
+        cuts = new
+        for (target, relay) in relays.withLock(\.self).enumerated() {
             for source in members.indices {
-                let wasApart = before.contains(target) || before.contains(source)
-                let isApart = isolated.contains(target) || isolated.contains(source)
+                let wasApart = old.contains { $0.isSubset(of: [target, source]) }
+                let isApart = new.contains { $0.isSubset(of: [target, source]) }
                 if wasApart == isApart { continue }
                 let lanes = lanes[target][source]
                 relay.set(.both, on: lanes) { $0.passage = isApart ? .stalled : .open }
@@ -66,11 +86,17 @@ final class PeerNetwork {
         }
     }
 
-    func heal() {
-        for member in members { setIsolated(false, member) }
+    /// Makes all that a member sends to others, or they to it, arrive later.
+    func delay(_ member: EtcdMember, by duration: Duration) {
+        guard let slow = index(of: member) else { return }
+        for (target, relay) in relays.withLock(\.self).enumerated() {
+            for source in members.indices where target == slow || source == slow {
+                relay.set(.both, on: lanes[target][source]) { $0.delay = duration }
+            }
+        }
     }
 
     func stop() {
-        for relay in relays { relay.stop() }
+        for relay in relays.withLock(\.self) { relay.stop() }
     }
 }

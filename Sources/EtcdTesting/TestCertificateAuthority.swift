@@ -12,19 +12,22 @@ import Foundation
 /// ```
 public struct TestCertificateAuthority: Sendable {
     /// When a certificate can be used.
-    public enum Validity: Sendable {
+    public enum Validity: Sendable, Hashable {
         /// From an hour ago until tomorrow.
         case current
         /// Until an hour ago.
         case expired
         /// From tomorrow on.
         case future
+        /// From an hour ago, and for so many days from now.
+        case ending(inDays: Int)
 
         fileprivate var hours: (from: Int, until: Int) {
             switch self {
             case .current: (-1, 24)
             case .expired: (-24, -1)
             case .future: (24, 48)
+            case .ending(let days): (-1, days * 24)
             }
         }
     }

@@ -77,10 +77,49 @@ struct IsolationTests {
             try await cluster.members[1].waitUntilReady()
         }
     }
+
+    @Test("a cut link keeps a follower from its leader, and from nobody else; between followers it does no harm")
+    func cutLink() async throws {
+        // A follower that hears no leader does not disturb the others with elections.
+        try await withNetwork(extraArguments: ["--pre-vote=true"]) { cluster in
+            let leader = try await leader(of: cluster.members)
+            let followers = cluster.members.filter { $0 !== leader }
+            try await put("1", on: leader)
+
+            // The control.
+            await cluster.cutLink(between: followers[0], and: followers[1])
+            try await put("2", on: leader)
+            for member in cluster.members { #expect(try await get(on: member) == "2") }
+            await cluster.heal(followers[1])
+
+            await cluster.cutLink(between: leader, and: followers[0])
+            try await put("3", on: leader)
+            for member in [leader, followers[1]] { #expect(try await get(on: member) == "3") }
+            await #expect(throws: EtcdError.self) { try await get(on: followers[0], timeout: .seconds(1)) }
+            #expect(try await get(on: followers[0], serializable: true) == "2")
+            #expect(try await leader.isLeader)
+
+            // Both of them still reach the third: with it as leader, all is well.
+            try await withEtcdClient(endpoints: cluster.endpoints.joined(separator: ",")) { client in
+                let status = try await client.maintenance.status(of: Endpoint(followers[1].endpoint))
+                try await client.maintenance.moveLeader(to: status.header.memberID, from: Endpoint(leader.endpoint))
+            }
+            for member in cluster.members { try await member.waitUntilReady() }
+            #expect(try await followers[1].isLeader)
+            for member in cluster.members { #expect(try await get(on: member) == "3") }
+
+            await cluster.heal()
+            try await put("4", on: followers[0])
+            for member in cluster.members { #expect(try await get(on: member) == "4") }
+        }
+    }
 }
 
-private func withNetwork(_ body: (EtcdCluster) async throws -> Void) async throws {
-    var options = EtcdCluster.Options(memberCount: 3)
+private func withNetwork(
+    extraArguments: [String] = [],
+    _ body: (EtcdCluster) async throws -> Void
+) async throws {
+    var options = EtcdCluster.Options(memberCount: 3, extraArguments: extraArguments)
     options.canIsolate = true
     try await withEtcdCluster(options) { cluster in
         // The control: each member answers with the consent of a majority.
