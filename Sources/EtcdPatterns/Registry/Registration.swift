@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// An instance of a service that is registered, and stays so until ``deregister()``.
+/// An instance of a service that is registered, and stays so until ``deregister(timeout:)``.
 ///
 /// Whatever happens to the lease, the entry or the whole store, the instance is registered again as soon as there is a
 /// way to etcd, unless another process has registered as the same instance meanwhile: the one that came last stays.

@@ -4,7 +4,7 @@
 public enum ServiceEvent: Sendable, Hashable {
     /// How an instance has left.
     public enum Departure: Sendable, Hashable {
-        /// It said before that it was draining: ``Registration/deregister()`` does that.
+        /// It said before that it was draining: ``Registration/deregister(timeout:)`` does that.
         case deregistered
         /// It left without a word: its lease has ended, or others have deleted or spoiled its entry.
         case expired
