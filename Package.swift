@@ -37,10 +37,12 @@ let package = Package(
         .target(name: "EtcdPatterns", dependencies: ["EtcdKit"], swiftSettings: settings),
         // Throwaway etcd clusters and a fault proxy.
         .target(name: "EtcdTesting", dependencies: ["EtcdKit", "COpenSSL"], swiftSettings: settings),
+        // The flags that the programs share.
+        .target(name: "CommandLineFlags", dependencies: ["EtcdKit"], swiftSettings: settings),
         // The `examples` program.
         .executableTarget(
             name: "ExamplesRunner",
-            dependencies: ["EtcdKit", "EtcdPatterns", "EtcdTesting"],
+            dependencies: ["EtcdKit", "EtcdPatterns", "EtcdTesting", "CommandLineFlags"],
             swiftSettings: settings
         ),
         .testTarget(

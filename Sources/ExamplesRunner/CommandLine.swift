@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
+import CommandLineFlags
 
 /// What the program was asked to do.
 struct Arguments: Sendable {
@@ -11,15 +11,9 @@ struct Arguments: Sendable {
     }
 
     var command = Command.run(Example.all)
-    /// Where etcd is; nil for a private one.
-    var endpoints: [Endpoint]?
     var nodeID = "node-1"
-    var dialTimeout = Duration.seconds(2)
-    var commandTimeout = Duration.seconds(5)
-    /// How to use TLS, if any of its flags was given.
-    var tls: TLSConfiguration?
-    /// Who the program is; without a password if that is to be asked for.
-    var user: (name: String, password: String?)?
+    /// How etcd is reached; without endpoints for a private one.
+    var connection = ConnectionFlags()
 
     static let help = """
         Runs the examples of EtcdKit and EtcdPatterns.
@@ -49,55 +43,23 @@ struct Arguments: Sendable {
         """
 
     init(_ arguments: some Sequence<String>) throws(UsageError) {
-        var rest = Array(arguments)[...]
-        while let argument = rest.popFirst() {
-            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            let flag = parts[0]
-            func value() throws(UsageError) -> String {
-                if parts.count == 2 { return parts[1] }
-                guard let next = rest.popFirst() else { throw UsageError("\(flag) needs a value") }
-                return next
-            }
+        var reader = FlagReader(arguments)
+        while let flag = reader.next() {
             switch flag {
             case "--help", "-h": command = .help
             case "--list": command = .list
-            case "--example": command = .run(try Self.examples(named: value()))
-            case "--endpoints": endpoints = try Self.endpoints(value())
-            case "--node-id": nodeID = try value()
-            case "--dial-timeout": dialTimeout = try Self.duration(value(), for: flag)
-            case "--command-timeout": commandTimeout = try Self.duration(value(), for: flag)
-            case "--cacert": changeTLS(\.trustedCertificates, to: .file(try value()))
-            case "--cert": changeTLS(\.certificateChain, to: .file(try value()))
-            case "--key": changeTLS(\.privateKey, to: .file(try value()))
-            case "--insecure-skip-tls-verify":
-                changeTLS(\.dangerouslySkipsVerification, to: try Self.bool(parts.dropFirst().first, for: flag))
-            case "--user": user = try Self.user(value(), for: flag)
+            case "--example": command = .run(try Self.examples(named: reader.value()))
+            case "--node-id": nodeID = try reader.value()
             default:
-                throw UsageError("unknown argument \"\(argument)\"; see --help")
+                if try connection.take(&reader) { continue }
+                throw UsageError("unknown argument \"\(reader.argument)\"; see --help")
             }
         }
         if nodeID.isEmpty { throw UsageError("--node-id must not be empty") }
-        if tls?.privateKey != nil && tls?.certificateChain == nil { throw UsageError("--key needs --cert") }
-        if tls != nil && endpoints == nil { throw UsageError("the flags for TLS need --endpoints") }
-    }
-
-    private mutating func changeTLS<Value>(_ setting: WritableKeyPath<TLSConfiguration, Value>, to value: Value) {
-        var configuration = tls ?? TLSConfiguration()
-        configuration[keyPath: setting] = value
-        tls = configuration
-    }
-
-    private static func user(_ text: String, for flag: String) throws(UsageError) -> (String, String?) {
-        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        if parts[0].isEmpty { throw UsageError("\(flag): the name is empty") }
-        return (parts[0], parts.count == 2 ? parts[1] : nil)
-    }
-
-    /// A flag without a value is true.
-    private static func bool(_ text: String?, for flag: String) throws(UsageError) -> Bool {
-        guard let text else { return true }
-        guard let value = Bool(text) else { throw UsageError("\(flag): \"\(text)\" is neither true nor false") }
-        return value
+        try connection.check()
+        if connection.tls != nil && connection.endpoints == nil {
+            throw UsageError("the flags for TLS need --endpoints")
+        }
     }
 
     private static func examples(named name: String) throws(UsageError) -> [Example] {
@@ -108,30 +70,6 @@ struct Arguments: Sendable {
         }
         return [example]
     }
-
-    private static func endpoints(_ text: String) throws(UsageError) -> [Endpoint] {
-        do {
-            return try Endpoint.list(text)
-        } catch {
-            throw UsageError("--endpoints: \(error.message)")
-        }
-    }
-
-    /// Reads a time as etcdctl takes it: a number with `ms`, `s` or `m`.
-    private static func duration(_ text: String, for flag: String) throws(UsageError) -> Duration {
-        let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60)]
-        for (unit, seconds) in units where text.hasSuffix(unit) {
-            guard let number = Double(text.dropLast(unit.count)), number > 0, number < 1_000_000 else { break }
-            return .seconds(number * seconds)
-        }
-        throw UsageError("\(flag): \"\(text)\" is not a time; write for example 500ms, 5s or 1m")
-    }
-}
-
-struct UsageError: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
 }
 
 extension String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CommandLineFlags
 import EtcdKit
 import EtcdTesting
 import Foundation
@@ -30,7 +31,7 @@ struct Main {
 
     /// Runs examples against the etcd that was named, or a private one.
     private static func run(_ examples: [Example], _ arguments: Arguments) async throws -> Bool {
-        if let endpoints = arguments.endpoints { return try await run(examples, arguments, on: endpoints) }
+        if let endpoints = arguments.connection.endpoints { return try await run(examples, arguments, on: endpoints) }
         show("Starting a private etcd …")
         return try await withEtcdCluster { cluster in
             try await run(examples, arguments, on: Endpoint.list(cluster.endpoints.joined(separator: ",")))
@@ -40,14 +41,7 @@ struct Main {
     private static func run(_ examples: [Example], _ arguments: Arguments, on endpoints: [Endpoint]) async throws
         -> Bool
     {
-        var configuration = EtcdClient.Configuration(endpoints: endpoints)
-        configuration.connectTimeout = arguments.dialTimeout
-        configuration.callTimeout = arguments.commandTimeout
-        if let (name, password) = arguments.user {
-            configuration.credentials = .user(name, password: try password ?? askForPassword(of: name))
-        }
-        configuration.tls = arguments.tls
-        try configuration.tls?.validate()
+        let configuration = try arguments.connection.configuration(for: endpoints)
         return try await withEtcdClient(configuration) { client in
             // So that an etcd which is not there is one line instead of a failure of each example.
             _ = try await client.get("examples/")
@@ -63,11 +57,6 @@ struct Main {
             show("\(passed.count - failed) passed, \(failed) failed")
             return failed == 0
         }
-    }
-
-    private static func askForPassword(of name: String) throws(UsageError) -> String {
-        guard let password = getpass("Password of \(name): ") else { throw UsageError("--user: there is no password") }
-        return String(cString: password)
     }
 
     /// Runs one example and returns why it failed, or nil.

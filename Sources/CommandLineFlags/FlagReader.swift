@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads the arguments of a program, flag by flag.
+///
+/// `--flag value` and `--flag=value` mean the same.
+package struct FlagReader {
+    /// The newest argument, as it was given.
+    package private(set) var argument = ""
+    /// The newest flag without its value, such as `--endpoints`.
+    package private(set) var flag = ""
+    /// What stands behind the flag's `=`.
+    private var attachedValue: String?
+    private var rest: ArraySlice<String>
+
+    package init(_ arguments: some Sequence<String>) {
+        rest = Array(arguments)[...]
+    }
+
+    /// Goes on to the next flag, and returns it; nil if there is none.
+    package mutating func next() -> String? {
+        guard let argument = rest.popFirst() else { return nil }
+        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        self.argument = argument
+        flag = parts[0]
+        attachedValue = parts.count == 2 ? parts[1] : nil
+        return flag
+    }
+
+    /// The value of the newest flag: what is attached to it, or else the next argument.
+    package mutating func value() throws(UsageError) -> String {
+        if let attachedValue { return attachedValue }
+        guard let next = rest.popFirst() else { throw UsageError("\(flag) needs a value") }
+        return next
+    }
+
+    /// The value of a flag that may stand alone, which means `true`.
+    package var switchValue: String { attachedValue ?? "true" }
+
+    /// What is wrong with the newest flag if it is none of the known ones; never its value, which may be a secret.
+    package func unknown(among known: [String]) -> UsageError {
+        guard flag.hasPrefix("-") else { return UsageError("\"\(flag)\" is not a flag; see --help") }
+        let nearest = known.map { (flag: $0, distance: Self.distance(flag, $0)) }.min { $0.distance < $1.distance }
+        guard let nearest, nearest.distance <= 2 else { return UsageError("unknown flag \(flag); see --help") }
+        return UsageError("unknown flag \(flag); did you mean \(nearest.flag)?")
+    }
+
+    /// How many characters have to be put in, left out or replaced to make one text of the other.
+    private static func distance(_ left: String, _ right: String) -> Int {
+        let right = Array(right)
+        var row = Array(0...right.count)
+        for (line, character) in left.enumerated() {
+            var next = [line + 1]
+            for column in right.indices {
+                let replaced = row[column] + (character == right[column] ? 0 : 1)
+                next.append(min(replaced, row[column + 1] + 1, next[column] + 1))
+            }
+            row = next
+        }
+        return row.last ?? 0
+    }
+}
+
+extension Bool {
+    /// Reads `true` or `false`.
+    package init(text: String) throws(UsageError) {
+        guard let value = Bool(text) else { throw UsageError("\"\(text)\" is neither true nor false") }
+        self = value
+    }
+}
+
+extension Duration {
+    /// Reads a time as etcdctl takes it: a number with `ms`, `s`, `m` or `h`.
+    package init(text: String) throws(UsageError) {
+        let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
+        for (unit, seconds) in units where text.hasSuffix(unit) {
+            guard let number = Double(text.dropLast(unit.count)), number > 0, number < 1_000_000 else { break }
+            self = .seconds(number * seconds)
+            return
+        }
+        throw UsageError("\"\(text)\" is not a time; write for example 500ms, 5s or 1m")
+    }
+}
