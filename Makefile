@@ -6,7 +6,7 @@ SWIFT_FLAGS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tsan fault-run pattern-run crosscheck mutants docs lint dependencies
+.PHONY: help demo monitor test tsan fault-run pattern-run crosscheck mutants docs lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,10 @@ help: ## List the commands
 demo: dependencies ## Install what is missing, build the examples, run them all on a private etcd
 	swift build -c release --product examples $(SWIFT_FLAGS)
 	.build/release/examples --example=all
+
+monitor: dependencies ## Install what is missing, build the monitor, and watch a private etcd of three members
+	swift build -c release --product etcd-monitor $(SWIFT_FLAGS)
+	.build/release/etcd-monitor --demo
 
 test: dependencies ## Install what is missing, run all tests, a process for each test target
 	scripts/test.sh $(SWIFT_FLAGS)
@@ -37,7 +41,7 @@ docs: dependencies ## Build the documentation of the modules, and fail on links 
 	scripts/docs.sh $(SWIFT_FLAGS)
 
 lint: ## Check the formatting
-	swift format lint --strict --recursive Sources Tests Package.swift
+	swift format lint --strict --recursive Sources Tests Embedding Package.swift
 
 dependencies: ## Install what is missing: the nghttp2 and OpenSSL headers, pkg-config, etcd
 	@scripts/install-dependencies.sh

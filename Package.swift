@@ -16,7 +16,9 @@ let package = Package(
         .library(name: "EtcdKit", targets: ["EtcdKit"]),
         .library(name: "EtcdPatterns", targets: ["EtcdPatterns"]),
         .library(name: "EtcdTesting", targets: ["EtcdTesting"]),
+        .library(name: "EtcdMonitorKit", targets: ["EtcdMonitorKit"]),
         .executable(name: "examples", targets: ["ExamplesRunner"]),
+        .executable(name: "etcd-monitor", targets: ["EtcdMonitor"]),
     ],
     dependencies: [],
     targets: [
@@ -37,12 +39,20 @@ let package = Package(
         .target(name: "EtcdPatterns", dependencies: ["EtcdKit"], swiftSettings: settings),
         // Throwaway etcd clusters and a fault proxy.
         .target(name: "EtcdTesting", dependencies: ["EtcdKit", "COpenSSL"], swiftSettings: settings),
+        // The monitor, on the client.
+        .target(name: "EtcdMonitorKit", dependencies: ["EtcdKit"], swiftSettings: settings),
         // The flags that the programs share.
         .target(name: "CommandLineFlags", dependencies: ["EtcdKit"], swiftSettings: settings),
         // The `examples` program.
         .executableTarget(
             name: "ExamplesRunner",
             dependencies: ["EtcdKit", "EtcdPatterns", "EtcdTesting", "CommandLineFlags"],
+            swiftSettings: settings
+        ),
+        // The `etcd-monitor` program.
+        .executableTarget(
+            name: "EtcdMonitor",
+            dependencies: ["EtcdMonitorKit", "EtcdKit", "EtcdTesting", "CommandLineFlags"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -60,6 +70,11 @@ let package = Package(
         .testTarget(
             name: "PatternsTests",
             dependencies: ["EtcdPatterns", "EtcdKit", "EtcdTesting", "PatternsWorker"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MonitorTests",
+            dependencies: ["EtcdMonitorKit", "EtcdMonitor", "CommandLineFlags", "EtcdKit", "EtcdTesting"],
             swiftSettings: settings
         ),
     ]

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-modules=(EtcdKit EtcdPatterns EtcdTesting)
+modules=(EtcdKit EtcdPatterns EtcdMonitorKit EtcdTesting)
 scratch=.build-docs
 
 docc=$(command -v docc || xcrun --find docc) || {
@@ -15,7 +15,8 @@ docc=$(command -v docc || xcrun --find docc) || {
 }
 target=$(swiftc -print-target-info | sed -n 's/^ *"triple": "\(.*\)",$/\1/p' | head -1)
 
-swift build --scratch-path "$scratch" --product examples "$@" # it uses all modules
+# Together they use all modules.
+for program in examples etcd-monitor; do swift build --scratch-path "$scratch" --product "$program" "$@"; done
 built=$(swift build --scratch-path "$scratch" "$@" --show-bin-path)
 
 dependencies=()

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdMonitorKit
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import ServiceLifecycle
+
+/// Answers what is asked below a path with the monitor's page and API, and leaves all other requests to the router.
+struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
+    /// The bytes of a request's body that are read; a larger one is refused.
+    private static var maximumBody: Int { 64 << 10 }
+
+    let api: MonitorAPI
+    let path: String
+
+    /// Makes the middleware.
+    ///
+    /// - Parameters:
+    ///   - api: The API of the monitors.
+    ///   - path: The path below which it is mounted, such as `/monitor`.
+    init(_ api: MonitorAPI, at path: String) {
+        self.api = api
+        self.path = path
+    }
+
+    func handle(
+        _ request: Request,
+        context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        // The addresses in the page are relative, so the page itself has to end with a slash.
+        if request.uri.path == path { return .redirect(to: "\(path)/", type: .permanent) }
+        guard request.uri.path.hasPrefix("\(path)/") else { return try await next(request, context) }
+        let response = Response(await api.respond(to: try await question(of: request)))
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    /// The request as the API takes it, with a path that begins where the API is mounted.
+    private func question(of request: Request) async throws -> EtcdMonitorKit.HTTPRequest {
+        let body = try await request.body.collect(upTo: Self.maximumBody)
+        var headers = HTTPHeaders()
+        for field in request.headers { headers.add(field.name.rawName, field.value) }
+        guard
+            var question = EtcdMonitorKit.HTTPRequest(
+                request.method.rawValue,
+                target: request.uri.string,
+                headers: headers,
+                body: Array(buffer: body)
+            )
+        else { throw HTTPError(.badRequest) }
+        question.path.removeFirst(path.count)
+        return question
+    }
+}
+
+extension Response {
+    /// The API's answer as a response of Hummingbird.
+    fileprivate init(_ answer: EtcdMonitorKit.HTTPResponse) {
+        let body: ResponseBody
+        switch answer.body {
+        case .bytes(let bytes): body = ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
+        case .stream(let parts):
+            // A stream of events has no end, and would keep the server from shutting down.
+            let buffers = parts.map { ByteBuffer(bytes: $0) }.cancelOnGracefulShutdown()
+            body = ResponseBody(asyncSequence: buffers)
+        }
+        self.init(status: .init(code: answer.status), body: body)
+        for field in answer.headers.fields {
+            if let name = HTTPField.Name(field.name) { headers.append(HTTPField(name: name, value: field.value)) }
+        }
+    }
+}

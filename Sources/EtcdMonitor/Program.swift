@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CommandLineFlags
+import EtcdKit
+import EtcdMonitorKit
+import Foundation
+
+/// The program's work, once it is known what to do.
+struct Program: Sendable {
+    let settings: Settings
+    let terminal: Terminal
+
+    /// Does it, and returns the exit status.
+    func run() async throws -> Int32 {
+        switch settings.command {
+        case .serve:
+            try await serve()
+            return 0
+        case .once:
+            let snapshots = try await look()
+            try show(snapshots) { Report(snapshot: $0, terminal: terminal).text }
+            return (snapshots.map(\.verdict).max() ?? .unknown).exitStatus
+        case .doctor:
+            let reports = try await look().map { ReadinessReport($0) }
+            try show(reports) { terminal.text(of: $0) }
+            return reports.map(\.outcome.exitStatus).max() ?? 2
+        case .help, .version:
+            return 0
+        }
+    }
+
+    /// Prints results as text, or as JSON: one alone, or an array of those of several clusters.
+    private func show<Shown: Encodable>(_ results: [Shown], _ text: (Shown) -> String) throws {
+        guard settings.isJSON else { return terminal.show(results.map(text).joined(separator: "\n\n")) }
+        let bytes =
+            if results.count == 1 { try JSONBody.bytes(of: results[0]) } else { try JSONBody.bytes(of: results) }
+        terminal.show(String(decoding: bytes, as: UTF8.self))
+    }
+
+    /// Lends monitors, of which none has begun, to `body`; `change` has the last word on the options of each.
+    private func withMonitors<Result>(
+        _ change: (inout ClusterMonitor.Options) -> Void = { _ in },
+        _ body: ([ClusterMonitor]) async throws -> Result
+    ) async throws -> Result {
+        var clients: [EtcdClient] = []
+        var monitors: [ClusterMonitor] = []
+        let outcome: Swift.Result<Result, any Error>
+        do {
+            for cluster in settings.clusters {
+                let client = try EtcdClient(cluster.clientConfiguration())
+                clients.append(client)
+                var options = cluster.options
+                options.timeout = cluster.connection.commandTimeout
+                options.historyFile = cluster.historyFile.map { path in
+                    settings.clusters.count > 1 ? "\(path)-\(options.name)" : path
+                }
+                change(&options)
+                monitors.append(try ClusterMonitor(client, options))
+            }
+            outcome = .success(try await body(monitors))
+        } catch {
+            outcome = .failure(error)
+        }
+        for client in clients { await client.close() }
+        return try outcome.get()
+    }
+
+    // MARK: Once
+
+    /// Looks at each cluster until there is enough to judge by, and returns what was seen.
+    func look() async throws -> [MonitorSnapshot] {
+        let settle: @Sendable (inout ClusterMonitor.Options) -> Void = { options in
+            options.interval = .seconds(1)
+            options.metricsInterval = .zero
+            options.historyFile = nil
+        }
+        return try await withMonitors(settle) { monitors in
+            try await withThrowingTaskGroup(of: (Int, MonitorSnapshot)?.self) { group in
+                for (index, monitor) in monitors.enumerated() {
+                    group.addTask {
+                        try await monitor.run()
+                        return nil
+                    }
+                    group.addTask {
+                        // A finding takes two polls, and rates take two readings.
+                        for await snapshot in monitor.snapshots where snapshot.poll >= 3 { return (index, snapshot) }
+                        return nil
+                    }
+                }
+                var found: [Int: MonitorSnapshot] = [:]
+                while found.count < monitors.count, let result = try await group.next() {
+                    if let (index, snapshot) = result { found[index] = snapshot }
+                }
+                group.cancelAll()
+                return found.sorted { $0.key < $1.key }.map(\.value)
+            }
+        }
+    }
+
+    // MARK: Serving
+
+    /// Serves until the program is asked to end.
+    func serve() async throws {
+        try await withMonitors { monitors in
+            let api = MonitorAPI(monitors, settings.apiOptions)
+            let server = HTTPServer(settings.serverOptions) { await api.respond(to: $0) }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for monitor in monitors {
+                    group.addTask { try await monitor.run() }
+                    group.addTask { [terminal] in
+                        var log = FindingLog(terminal, namesCluster: monitors.count > 1)
+                        for await snapshot in monitor.snapshots where snapshot.poll > 0 {
+                            for line in log.lines(for: snapshot) { terminal.show(line) }
+                        }
+                    }
+                }
+                group.addTask { [self] in
+                    do throws(HTTPServerError) {
+                        try await server.run { port in announce(port) }
+                    } catch {
+                        let isTaken = error.message.hasSuffix("Address already in use")
+                        throw UsageHint(error.message + (isTaken ? "; name another port with --api-port" : ""))
+                    }
+                }
+                group.addTask { await EndSignal.wait() }
+                // The first to end ends all: the signal, or a failure.
+                try await group.next()
+                group.cancelAll()
+                do {
+                    try await group.waitForAll()
+                } catch is CancellationError {}
+            }
+        }
+    }
+
+    private func announce(_ port: UInt16) {
+        let scheme = settings.apiCertificate == nil ? "http" : "https"
+        terminal.show("Serving at \(scheme)://\(Endpoint.authority(settings.apiHost, port))/")
+        if settings.isOpen { terminal.show("Everybody who reaches this address can read it: see --api-token-file") }
+    }
+}
+
+/// A failure, and the flags by which it may be avoided.
+private struct UsageHint: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+extension Verdict {
+    /// As plug-ins of Nagios have it.
+    fileprivate var exitStatus: Int32 {
+        switch self {
+        case .ok: 0
+        case .degraded: 1
+        case .critical: 2
+        case .unknown: 3
+        }
+    }
+}
+
+extension ReadinessReport.Outcome {
+    fileprivate var exitStatus: Int32 {
+        switch self {
+        case .pass: 0
+        case .unknown, .warn: 1
+        case .fail: 2
+        }
+    }
+}
+
+extension Settings {
+    /// The API is reached from other machines, and asks nobody who it is.
+    fileprivate var isOpen: Bool {
+        let isLocal = apiHost.hasPrefix("127.") || apiHost == "localhost" || apiHost == "::1"
+        return !isLocal && apiToken == nil && apiAdminToken == nil && apiClientAuthorities == nil
+    }
+
+    fileprivate var apiOptions: MonitorAPI.Options {
+        var options = MonitorAPI.Options()
+        if let apiToken { options.tokens.append(APIToken(apiToken, role: .read)) }
+        if let apiAdminToken { options.tokens.append(APIToken(apiAdminToken, role: .admin)) }
+        options.corsOrigins = corsOrigins
+        return options
+    }
+
+    fileprivate var serverOptions: HTTPServer.Options {
+        var options = HTTPServer.Options()
+        options.host = apiHost
+        options.port = apiPort
+        options.tls = apiCertificate.map { certificate in
+            TLSServerConfiguration(
+                certificateChain: .file(certificate),
+                privateKey: apiKey.map { .file($0) },
+                clientAuthorities: apiClientAuthorities.map { .file($0) }
+            )
+        }
+        return options
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CommandLineFlags
+import EtcdKit
+import EtcdMonitorKit
+import Foundation
+
+/// How often a cluster is looked at, and what is too much.
+extension Setting {
+    static let polls = [
+        time("health-check-interval", "between two polls (default: 5s)") { $0.interval = $1 },
+        time("metrics-interval", "between two readings of the members' metrics (default: with each poll)") {
+            $0.metricsInterval = $1
+        },
+        time("hash-interval", "compares the members' data so often; needs the rights of root (default: never)") {
+            $0.hashInterval = $1
+        },
+        Setting(
+            "probe-key",
+            .value("KEY"),
+            "the key that is read, which need not exist (default: etcd-monitor)",
+            .cluster { $0.options.probeKey = Key(try filled($1)) }
+        ),
+        place("member-endpoint", "reaches this member here, and not where it says") { $0.endpoints[$1] = $2 },
+        place("metrics-endpoint", "reads this member's metrics here, as with --listen-metrics-urls") {
+            $0.metricsEndpoints[$1] = $2
+        },
+        Setting(
+            "history-file",
+            .value("FILE"),
+            "keeps the figures across restarts; with several clusters, each in FILE-NAME",
+            .cluster { $0.historyFile = try filled($1) }
+        ),
+    ]
+
+    static let limits = [
+        limit("max-latency-ms", "for the time that a read takes, in milliseconds (default: 100)") {
+            $0.maximumReadSeconds = $1 / 1000
+        },
+        limit("max-db-size-mb", "for the database of a member, in MiB (default: none, but see the quota)") {
+            $0.maximumDatabaseBytes = $1 * 1_048_576
+        },
+        limit("min-available-nodes", "for the voters that work (default: none; a lost majority is found anyhow)") {
+            $0.minimumVoters = Int($1)
+        },
+        limit("max-leader-changes", "for the changes of the leader in 15 minutes (default: 3, or as many as voters)") {
+            $0.maximumLeaderChanges = Int($1)
+        },
+    ]
+
+    /// Limits that have no flag, by their names in ``Thresholds``.
+    static let thresholds = Setting(
+        "thresholds",
+        .object,
+        "",
+        .cluster { cluster, text in
+            do {
+                let changes = try JSONDecoder().decode([String: JSONValue].self, from: Data(text.utf8))
+                let own = try JSONEncoder().encode(cluster.options.thresholds)
+                let all = try JSONDecoder().decode([String: JSONValue].self, from: own).merging(changes) { $1 }
+                cluster.options.thresholds = try JSONDecoder().decode(Thresholds.self, from: JSONEncoder().encode(all))
+            } catch {
+                throw UsageError(JSONValue.reason(of: error))
+            }
+        }
+    )
+
+    private static func time(
+        _ name: String,
+        _ help: String,
+        _ change: @escaping @Sendable (inout ClusterMonitor.Options, Duration) -> Void
+    ) -> Setting {
+        let target = Target.cluster { cluster, text in
+            let time = try Duration(text: text)
+            if time < .milliseconds(100) { throw UsageError("\(text) is less than 100ms") }
+            change(&cluster.options, time)
+        }
+        return Setting(name, .value("TIME"), help, target)
+    }
+
+    /// A place of one member.
+    private static func place(
+        _ name: String,
+        _ help: String,
+        _ change: @escaping @Sendable (inout ClusterMonitor.Options, String, Endpoint) -> Void
+    ) -> Setting {
+        let target = Target.cluster { cluster, text in
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { throw UsageError("write MEMBER=HOST:PORT, with a name or an ID") }
+            change(&cluster.options, parts[0], try Endpoint(parts[1]))
+        }
+        return Setting(name, .list("MEMBER=HOST:PORT"), help + "; may be repeated", target)
+    }
+
+    private static func limit(
+        _ name: String,
+        _ help: String,
+        _ change: @escaping @Sendable (inout Thresholds, Double) -> Void
+    ) -> Setting {
+        let target = Target.cluster { cluster, text in
+            guard let number = Double(text), (1...1e9).contains(number) else {
+                throw UsageError("\"\(text)\" is not a number from 1 to 1000000000")
+            }
+            change(&cluster.options.thresholds, number)
+        }
+        return Setting(name, .value("N"), help, target)
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CommandLineFlags
+import EtcdKit
+import EtcdMonitorKit
+
+/// A value for a setting, and where it stands.
+struct Assignment: Sendable {
+    let setting: Setting
+    let text: String
+    /// What a message calls the place, such as `--api-port` or `monitor.json: apiPort`.
+    let place: String
+}
+
+/// What one source says.
+struct SettingsLayer: Sendable {
+    var assignments: [Assignment] = []
+    /// What is said of single clusters; their endpoints are among it.
+    var clusters: [String: [Assignment]] = [:]
+
+    /// The clusters that this source names, in the order of their names; none if it leaves that to others.
+    fileprivate func endpoints() throws(UsageError) -> [(name: String, endpoints: [Endpoint])] {
+        var found: [String: [Endpoint]] = [:]
+        func add(_ name: String, _ list: String, _ place: String) throws(UsageError) {
+            if found[name] != nil { throw UsageError("\(place): there are two clusters \"\(name)\"") }
+            var flags = ConnectionFlags()
+            try naming(place) { try flags.set(.endpoints, to: list) }
+            found[name] = flags.endpoints
+        }
+        for assignment in assignments {
+            if assignment.setting.name == Setting.endpoints.name {
+                try add(ClusterMonitor.Options().name, assignment.text, assignment.place)
+            } else if assignment.setting.name == Setting.cluster.name {
+                let parts = assignment.text.split(separator: "=", maxSplits: 1).map(String.init)
+                guard parts.count == 2, ClusterSettings.isName(parts[0]) else {
+                    throw UsageError(
+                        "\(assignment.place): write NAME=ENDPOINTS, with a NAME of letters, digits, \"-\", \"_\" and \".\""
+                    )
+                }
+                try add(parts[0], parts[1], assignment.place)
+            }
+        }
+        for (name, assignments) in clusters {
+            let endpoints = assignments.last { $0.setting.name == Setting.endpoints.name }
+            if let endpoints { try add(name, endpoints.text, endpoints.place) }
+        }
+        return found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+}
+
+extension Settings {
+    /// Takes all sources together: a flag wins over the environment, and that over the configuration file.
+    ///
+    /// - Parameters:
+    ///   - arguments: The arguments, without the name of the program.
+    ///   - environment: The environment variables.
+    /// - Throws: ``UsageError``, which says what makes no sense, and where.
+    init(_ arguments: some Sequence<String>, environment: [String: String]) throws(UsageError) {
+        self.init()
+        let (flags, file) = try readFlags(arguments)
+        if command == .help || command == .version { return }
+        var layers = [try Self.layer(of: environment), flags]
+        if let file = file ?? environment["ETCD_MONITOR_CONFIG"] {
+            layers.insert(try ConfigurationFile(path: file, environment: environment).layer(), at: 0)
+        }
+        try apply(layers)
+        try check()
+    }
+
+    /// Reads the arguments, and sets what only they can say.
+    private mutating func readFlags(
+        _ arguments: some Sequence<String>
+    ) throws(UsageError) -> (SettingsLayer, file: String?) {
+        var layer = SettingsLayer()
+        var file: String?
+        var reader = FlagReader(arguments)
+        var seen: Set<String> = []
+        let settings = Dictionary(
+            uniqueKeysWithValues: Setting.all.compactMap { setting in setting.flag.map { ($0, setting) } }
+        )
+        while let flag = reader.next() {
+            let setting = settings[flag]
+            if !seen.insert(flag).inserted, setting?.isList != true { throw UsageError("\(flag) is given twice") }
+            switch flag {
+            case "--help", "-h": command = .help
+            case "--version": command = .version
+            case "--once": try choose(.once)
+            case "--doctor": try choose(.doctor)
+            case "--demo": isDemo = true
+            case "--json": isJSON = true
+            case "--config": file = try reader.value()
+            default:
+                guard let setting else {
+                    let own = ["--help", "--version", "--once", "--doctor", "--demo", "--json", "--config"]
+                    throw reader.unknown(among: settings.keys.sorted() + own)
+                }
+                let text = if case .toggle = setting.kind { reader.switchValue } else { try reader.value() }
+                layer.assignments.append(try Self.assignment(of: setting, text, isFile: setting.isSecret, at: flag))
+            }
+        }
+        return (layer, file)
+    }
+
+    private mutating func choose(_ command: Command) throws(UsageError) {
+        if self.command == .help || self.command == .version { return }
+        if self.command != .serve { throw UsageError("--once and --doctor exclude each other") }
+        self.command = command
+    }
+
+    /// Reads the environment.
+    ///
+    /// Unknown variables are passed over: Kubernetes sets some of this prefix for a service of this name.
+    private static func layer(of environment: [String: String]) throws(UsageError) -> SettingsLayer {
+        var layer = SettingsLayer()
+        for setting in Setting.all {
+            guard let variable = setting.variable else { continue }
+            for (name, isFile) in [(variable, false), ("\(variable)_FILE", true)] where !isFile || setting.isSecret {
+                guard let text = environment[name] else { continue }
+                let texts = setting.isList ? text.split(separator: " ").map(String.init) : [text]
+                for text in texts {
+                    layer.assignments.append(try assignment(of: setting, text, isFile: isFile, at: name))
+                }
+            }
+        }
+        return layer
+    }
+
+    /// Makes an assignment, with the content of the file if `text` is the path of one.
+    static func assignment(
+        of setting: Setting,
+        _ text: String,
+        isFile: Bool,
+        at place: String
+    ) throws(UsageError) -> Assignment {
+        let text = isFile ? try naming(place) { try SecretFile.read(text) } : text
+        return Assignment(setting: setting, text: text, place: place)
+    }
+
+    /// Sets everything, from the weakest source to the strongest.
+    private mutating func apply(_ layers: [SettingsLayer]) throws(UsageError) {
+        for layer in layers {
+            // A list of a stronger source replaces the one before.
+            if layer.assignments.contains(where: { $0.setting.name == "cors-origin" }) { corsOrigins = [] }
+            for assignment in layer.assignments {
+                guard case .program(let change) = assignment.setting.target else { continue }
+                try naming(assignment.place) { try change(&self, assignment.text) }
+            }
+        }
+        var named: [(name: String, endpoints: [Endpoint])] = []
+        for layer in layers.reversed() where named.isEmpty { named = try layer.endpoints() }
+        if isDemo {
+            if !named.isEmpty { throw UsageError("--demo brings its own etcd, and takes no endpoints") }
+            named = [("demo", [])]
+        }
+        for (name, endpoints) in named {
+            var cluster = ClusterSettings(name: name, endpoints: endpoints)
+            try cluster.apply(layers)
+            clusters.append(cluster)
+        }
+    }
+}
+
+extension ClusterSettings {
+    /// Sets everything, from the weakest source to the strongest; in a source, what is said of this cluster is stronger.
+    mutating func apply(_ layers: [SettingsLayer]) throws(UsageError) {
+        for assignment in layers.flatMap({ $0.assignments + ($0.clusters[options.name] ?? []) }) {
+            guard case .cluster(let change) = assignment.setting.target else { continue }
+            try naming(assignment.place) { try change(&self, assignment.text) }
+        }
+    }
+
+    /// Whether a cluster can have this name, which stands in URLs and in names of files.
+    static func isName(_ text: String) -> Bool {
+        (1...63).contains(text.count) && text != "." && text != ".."
+            && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) || "-_.".contains($0) }
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdMonitorKit
+import Foundation
+
+/// Where text goes, and whether it can be coloured.
+struct Terminal: Sendable {
+    let isColoured: Bool
+
+    /// The standard output: coloured if it is a terminal and nothing asks for plain text.
+    static func standardOutput(environment: [String: String]) -> Terminal {
+        let isPlain = !(environment["NO_COLOR"] ?? "").isEmpty || environment["TERM"] == "dumb"
+        return Terminal(isColoured: isatty(STDOUT_FILENO) == 1 && !isPlain)
+    }
+
+    /// Prints a line at once, also when the output is a pipe; one that nobody reads any more is no failure.
+    func show(_ line: String) {
+        try? FileHandle.standardOutput.write(contentsOf: Data("\(line)\n".utf8))
+    }
+
+    /// A verdict, in its colour, with spaces up to a width.
+    func mark(_ verdict: Verdict, width: Int = 0) -> String {
+        let code =
+            switch verdict {
+            case .ok: 32
+            case .unknown: 35
+            case .degraded: 33
+            case .critical: 31
+            }
+        return coloured(verdict.rawValue.padded(to: width), code)
+    }
+
+    /// A heading.
+    func strong(_ text: String) -> String { coloured(text, 1) }
+
+    /// The text in a colour, or another style, by its number.
+    func coloured(_ text: String, _ code: Int) -> String { isColoured ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text }
+}
+
+extension String {
+    /// The text with spaces up to a width.
+    func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+
+    /// The text in lines of a width, each after so many spaces.
+    func wrapped(to width: Int, indentation: Int) -> String {
+        var lines: [String] = []
+        for word in split(separator: " ") {
+            if let last = lines.last, last.count + 1 + word.count <= width - indentation {
+                lines[lines.count - 1] += " \(word)"
+            } else {
+                lines.append(String(word))
+            }
+        }
+        return lines.map { String(repeating: " ", count: indentation) + $0 }.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// A secret that opens the API to those who send it, as `Authorization: Bearer SECRET`.
+///
+/// Only a digest of the secret is kept, and the comparison takes the same time for every wrong secret.
+public struct APIToken: Sendable, CustomStringConvertible {
+    /// What the API lets somebody do.
+    public enum Role: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
+        /// To look.
+        case read
+        /// To look and to change something.
+        case admin
+
+        /// Orders roles from the smaller to the larger.
+        public static func < (left: Role, right: Role) -> Bool { left == .read && right == .admin }
+    }
+
+    /// What its holder may do.
+    public let role: Role
+    private let digest: [UInt8]?
+
+    /// Makes a token of its secret.
+    ///
+    /// - Parameters:
+    ///   - secret: The secret; an empty one opens nothing.
+    ///   - role: What its holder may do.
+    public init(_ secret: String, role: Role = .read) {
+        self.role = role
+        digest = secret.isEmpty ? nil : Self.digest(of: secret)
+    }
+
+    /// The role; never the secret.
+    public var description: String { "\(role.rawValue) token" }
+
+    /// The role of the token with this secret; nil if there is none.
+    static func role(of secret: Substring, among tokens: [APIToken]) -> Role? {
+        guard let given = digest(of: secret) else { return nil }
+        var role: Role?
+        // Every token is compared to its end, so that the time says nothing about how near a guess is.
+        for token in tokens {
+            guard let digest = token.digest else { continue }
+            let difference = zip(digest, given).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) }
+            if difference == 0 { role = max(role ?? token.role, token.role) }
+        }
+        return role
+    }
+
+    private static func digest(of secret: some StringProtocol) -> [UInt8]? {
+        let sum = SHA256()
+        sum.update(Array(secret.utf8)[...])
+        return sum.finish()
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// The JSON that the API writes: dates of ISO 8601 with milliseconds, in UTC, and keys in order.
+package enum JSONBody {
+    package static func bytes(of value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .custom { date, encoder in
+            var container = encoder.singleValueContainer()
+            try container.encode(date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
+        }
+        // One odd figure of a member must not take the whole answer away.
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "+Inf",
+            negativeInfinity: "-Inf",
+            nan: "NaN"
+        )
+        return Array(try encoder.encode(value))
+    }
+
+    static func response(_ value: some Encodable, status: Int = 200) throws(Problem) -> HTTPResponse {
+        do {
+            return HTTPResponse(status, headers: ["Content-Type": "application/json"], .bytes(try bytes(of: value)))
+        } catch {
+            throw Problem(.internalError, "the values do not make JSON: \(error)")
+        }
+    }
+
+    /// A JSON object that only one answer has; nil values are left out.
+    struct Object: Encodable, ExpressibleByDictionaryLiteral {
+        typealias Value = (any Encodable)?
+
+        private struct Name: CodingKey {
+            let stringValue: String
+            var intValue: Int? { nil }
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
+        }
+
+        private var fields: [(String, Value)]
+
+        init(dictionaryLiteral elements: (String, Value)...) { fields = elements }
+
+        func adding(_ other: Object) -> Object {
+            var sum = self
+            sum.fields += other.fields
+            return sum
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Name.self)
+            for case (let name, let value?) in fields { try container.encode(value, forKey: Name(stringValue: name)) }
+        }
+    }
+}
+
+extension Quorum {
+    private enum JSONKeys: CodingKey { case state, voters, healthyVoters, faultTolerance }
+
+    /// Writes the state with the fault tolerance, which readers without this library would have to work out.
+    ///
+    /// - Parameter encoder: Where to write it.
+    /// - Throws: What the encoder throws.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: JSONKeys.self)
+        try container.encode(state, forKey: .state)
+        try container.encode(voters, forKey: .voters)
+        try container.encode(healthyVoters, forKey: .healthyVoters)
+        try container.encode(faultTolerance, forKey: .faultTolerance)
+    }
+}

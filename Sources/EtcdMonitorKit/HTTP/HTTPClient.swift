@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// A client of HTTP/1.1 with one connection for each request, and without redirects and compression.
+struct HTTPClient: Sendable {
+    /// A response, and what was seen on the way.
+    struct Exchange: Sendable {
+        /// The response; its body is ``body``.
+        let response: HTTPResponse
+        let body: [UInt8]
+        /// The certificates that the server has shown.
+        let certificates: [CertificateReading]
+        /// The seconds from sending the request to the end of the response's head.
+        let seconds: Double
+        /// This machine's clock, before the request was sent and after the response's head had come.
+        let sent: Date, received: Date
+
+        /// How far the server's clock is ahead of this machine's, in seconds, at least and at most; nil without a `Date`
+        /// field.
+        var clockOffset: ClosedRange<Double>? {
+            guard let date = response.headers["Date"].flatMap(HTTPDate.read) else { return nil }
+            // The field leaves out the fraction of the second.
+            let (least, most) = (date.timeIntervalSince(received), date.timeIntervalSince(sent) + 1)
+            return least <= most ? least...most : nil
+        }
+    }
+
+    private let tls: TLSContextSource
+
+    /// Makes a client.
+    ///
+    /// - Parameter tls: How servers that ask for TLS are met; nil for the authorities that the system trusts.
+    init(tls: TLSConfiguration? = nil) { self.tls = TLSContextSource(forStreams: tls) }
+
+    /// Gets a page, as ``send(_:_:headers:body:at:timeout:maximumBody:)`` does.
+    func get(
+        _ path: String,
+        headers: HTTPHeaders = [:],
+        at endpoint: Endpoint,
+        timeout: Duration,
+        maximumBody: Int
+    ) async throws(HTTPClientError) -> Exchange {
+        try await send("GET", path, headers: headers, at: endpoint, timeout: timeout, maximumBody: maximumBody)
+    }
+
+    /// Sends a request.
+    ///
+    /// - Parameters:
+    ///   - method: The method.
+    ///   - path: The path with the query, as they stand in a URL.
+    ///   - headers: Fields besides those that the client adds.
+    ///   - body: The body of the request.
+    ///   - endpoint: The server.
+    ///   - timeout: How long all of it may take.
+    ///   - maximumBody: How many bytes the body of the response may have.
+    /// - Returns: The response, whatever its status.
+    /// - Throws: Why there is none.
+    func send(
+        _ method: String,
+        _ path: String,
+        headers: HTTPHeaders = [:],
+        body: [UInt8] = [],
+        at endpoint: Endpoint,
+        timeout: Duration,
+        maximumBody: Int
+    ) async throws(HTTPClientError) -> Exchange {
+        do {
+            return try await exchange(
+                HTTPWriter.request(method, path, fields(headers, method, body, endpoint)) + body,
+                HTTPParser(.responses(to: method), limits: HTTPLimits(body: maximumBody)),
+                endpoint,
+                timeout
+            )
+        } catch let error as ByteStreamError {
+            throw HTTPClientError(error)
+        } catch let error as HTTPRefusal where error != .cutOff {
+            throw HTTPClientError(.malformed, "the response is not understood: \(error.message)")
+        } catch {
+            throw HTTPClientError(.refused, "the server hung up before the end of its response")
+        }
+    }
+
+    private func exchange(
+        _ request: [UInt8],
+        _ responses: HTTPParser,
+        _ endpoint: Endpoint,
+        _ timeout: Duration
+    ) async throws -> Exchange {
+        let deadline = ContinuousClock.Instant.after(timeout)
+        let stream = try await ByteStream.connect(to: endpoint, tls: tls, timeout: timeout)
+        defer { stream.close() }
+        let (sent, start) = (Date(), ContinuousClock.now)
+        try await stream.write(request, deadline: deadline)
+        var parser = responses
+        while case .head(let head) = try await parser.next(from: stream, until: deadline) {
+            guard case .response(let status) = head.startLine, status != 101 else {
+                throw HTTPRefusal(501, "The server changes to another protocol.")
+            }
+            let (seconds, received) = ((ContinuousClock.now - start) / .seconds(1), Date())
+            guard case .body(let body) = try await parser.next(from: stream, until: deadline) else { break }
+            // Those below only say that the response will come.
+            if status < 200 { continue }
+            return Exchange(
+                response: HTTPResponse(status, headers: head.headers, .bytes(body)),
+                body: body,
+                certificates: stream.peerCertificates.map(CertificateReading.init),
+                seconds: seconds,
+                sent: sent,
+                received: received
+            )
+        }
+        throw HTTPRefusal.cutOff
+    }
+
+    private func fields(_ own: HTTPHeaders, _ method: String, _ body: [UInt8], _ endpoint: Endpoint) -> HTTPHeaders {
+        var fields = own
+        let host = Endpoint.authority(endpoint.host, endpoint.port)
+        if fields["Host"] == nil { fields.add("Host", endpoint.socketPath == nil ? host : endpoint.host) }
+        if fields["User-Agent"] == nil { fields.add("User-Agent", "etcd-kit-swift") }
+        fields["Accept-Encoding"] = "identity"
+        fields["Connection"] = "close"
+        fields["Content-Length"] = body.isEmpty && !["POST", "PUT", "PATCH"].contains(method) ? nil : "\(body.count)"
+        return fields
+    }
+}
+
+/// Why there is no response.
+struct HTTPClientError: Error, Sendable, Hashable, CustomStringConvertible {
+    let reason: ProbeFailure.Reason
+    let message: String
+
+    init(_ reason: ProbeFailure.Reason, _ message: String) {
+        self.reason = reason
+        self.message = message
+    }
+
+    init(_ error: ByteStreamError) {
+        switch error.reason {
+        case .refused, .reset, .closed: self.init(.refused, error.message)
+        case .timedOut, .cancelled: self.init(.timedOut, error.message)
+        case .tls, .misconfigured: self.init(.tls, error.message)
+        }
+    }
+
+    var description: String { message }
+}
+
+extension CertificateReading {
+    fileprivate init(_ certificate: PeerCertificate) {
+        self.init(
+            subject: certificate.subject,
+            role: certificate.isLeaf ? .server : .authority,
+            notAfter: Date(timeIntervalSince1970: certificate.notAfter)
+        )
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The target of a request, decoded.
+struct HTTPTarget: Sendable, Hashable {
+    /// The path without the query, or `*`.
+    let path: String
+    /// The query; of a name that occurs twice, the last value.
+    let query: [String: String]
+    /// The host of a target that names one, which counts more than the `Host` field.
+    let authority: String?
+
+    /// Reads a target as it stands in the start line.
+    ///
+    /// - Parameters:
+    ///   - text: The bytes between the method and the version.
+    ///   - method: The method.
+    /// - Throws: A refusal with status 400, or 501 for a tunnel.
+    init(_ text: ArraySlice<UInt8>, method: String) throws(HTTPRefusal) {
+        guard text.allSatisfy({ $0.isVisible && $0 != UInt8(ascii: "#") }) else {
+            throw HTTPRefusal(400, "The target has a character that does not belong there.")
+        }
+        if method == "CONNECT" { throw HTTPRefusal(501, "This server makes no tunnels.") }
+        if text.elementsEqual("*".utf8) {
+            guard method == "OPTIONS" else { throw HTTPRefusal(400, "The target * is for OPTIONS alone.") }
+            (path, query, authority) = ("*", [:], nil)
+            return
+        }
+        var rest = text
+        if rest.first == UInt8(ascii: "/") {
+            authority = nil
+        } else {
+            let schemes = ["http://", "https://"]
+            guard let scheme = schemes.first(where: { text.lazy.map(\.lowercased).starts(with: $0.utf8) }) else {
+                throw HTTPRefusal(400, "The target is neither a path nor a URL.")
+            }
+            rest = rest.dropFirst(scheme.utf8.count)
+            let end = rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
+            guard end > rest.startIndex, rest[..<end].allSatisfy(\.isHost) else {
+                throw HTTPRefusal(400, "The target has no valid host.")
+            }
+            authority = String(decoding: rest[..<end], as: UTF8.self)
+            rest = rest[end...]
+        }
+
+        // The target is taken apart before it is decoded, so that an encoded delimiter never delimits.
+        let mark = rest.firstIndex(of: UInt8(ascii: "?")) ?? rest.endIndex
+        let path = try Self.decode(rest[..<mark], isQuery: false)
+        self.path = path.isEmpty ? "/" : path
+        var query: [String: String] = [:]
+        for pair in rest[mark...].dropFirst().split(separator: UInt8(ascii: "&")) {
+            let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            let name = try Self.decode(pair[..<equals], isQuery: true)
+            query[name] = try Self.decode(pair[equals...].dropFirst(), isQuery: true)
+        }
+        self.query = query
+    }
+
+    /// Decodes percent escapes, and in a query the plus sign, which stands for a space as in forms.
+    private static func decode(_ text: ArraySlice<UInt8>, isQuery: Bool) throws(HTTPRefusal) -> String {
+        var bytes: [UInt8] = []
+        var rest = text
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(isQuery && byte == UInt8(ascii: "+") ? 0x20 : byte)
+                continue
+            }
+            guard let high = rest.popFirst()?.hexadecimalDigit, let low = rest.popFirst()?.hexadecimalDigit else {
+                throw HTTPRefusal(400, "The target has an escape without two hexadecimal digits.")
+            }
+            let decoded = UInt8(high << 4 | low)
+            if decoded == 0 { throw HTTPRefusal(400, "The target has an encoded NUL.") }
+            // Decoded, it could not be told from one that separates segments.
+            if decoded == UInt8(ascii: "/") && !isQuery { throw HTTPRefusal(400, "The path has an encoded slash.") }
+            bytes.append(decoded)
+        }
+        guard let decoded = String(validating: bytes, as: UTF8.self) else {
+            throw HTTPRefusal(400, "The target is not UTF-8.")
+        }
+        return decoded
+    }
+}

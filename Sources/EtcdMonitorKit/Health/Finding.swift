@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+public import Foundation
+
+/// Something that the monitor has found out about a cluster.
+public struct Finding: Sendable, Hashable, Codable, Identifiable {
+    /// What makes two findings the same one: the kind and what it is about, never a figure.
+    public struct ID: Sendable, Hashable, Codable, CustomStringConvertible {
+        /// What kind of finding it is.
+        public var code: Code
+        /// What it is about: a member, a link `from>to`, the subject of a certificate; empty for the whole cluster.
+        public var subject: String
+
+        /// Makes an ID.
+        ///
+        /// - Parameters:
+        ///   - code: What kind of finding it is.
+        ///   - subject: What it is about.
+        public init(_ code: Code, _ subject: String = "") {
+            self.code = code
+            self.subject = subject
+        }
+
+        /// The code and the subject, such as `member-down:8e9e05c52164694d`.
+        public var description: String { subject.isEmpty ? code.rawValue : "\(code.rawValue):\(subject)" }
+    }
+
+    /// What makes it this finding and no other.
+    public var id: ID
+    /// How bad it is now.
+    public var verdict: Verdict
+    /// What was found, in one sentence.
+    public var summary: String
+    /// The member that it is about, in hexadecimal digits; nil for the whole cluster.
+    public var memberID: String?
+    /// When the monitor first saw it.
+    public var since: Date
+    /// The figures behind it, by name; units are in the names.
+    public var evidence: [String: Double]
+    /// What to do about it.
+    public var advice: String { code.advice }
+    /// Where the documentation says more.
+    public var runbook: String { "Docs/Monitoring.md#\(code.rawValue)" }
+    /// The kind of the finding.
+    public var code: Code { id.code }
+
+    /// Makes a finding.
+    ///
+    /// - Parameters:
+    ///   - id: What makes it this finding and no other.
+    ///   - verdict: How bad it is.
+    ///   - summary: What was found, in one sentence.
+    ///   - memberID: The member that it is about.
+    ///   - since: When the monitor first saw it.
+    ///   - evidence: The figures behind it, by name.
+    public init(
+        _ id: ID,
+        _ verdict: Verdict,
+        _ summary: String,
+        memberID: Member.ID? = nil,
+        since: Date,
+        evidence: [String: Double] = [:]
+    ) {
+        self.id = id
+        self.verdict = verdict
+        self.summary = summary
+        self.memberID = memberID?.description
+        self.since = since
+        self.evidence = evidence
+    }
+}
+
+extension Finding {
+    private enum CodingKeys: String, CodingKey {
+        case id, verdict, summary, memberID, since, evidence
+    }
+
+    /// What follows from the code, for readers that do not have the table; it is not read back.
+    private enum DerivedKeys: String, CodingKey {
+        case advice, runbook
+    }
+
+    /// Writes the finding, with its advice and the place of its runbook.
+    ///
+    /// - Parameter encoder: The encoder.
+    /// - Throws: What the encoder throws.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(id, forKey: .id)
+        try container.encode(verdict, forKey: .verdict)
+        try container.encode(summary, forKey: .summary)
+        try container.encodeIfPresent(memberID, forKey: .memberID)
+        try container.encode(since, forKey: .since)
+        try container.encode(evidence, forKey: .evidence)
+        var derived = encoder.container(keyedBy: DerivedKeys.self)
+        try derived.encode(advice, forKey: .advice)
+        try derived.encode(runbook, forKey: .runbook)
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Turns suspicions, which come and go with each poll, into findings, which do not.
+///
+/// A finding is raised when enough of the last polls agree and it has lasted long enough, and ends after as many polls in a
+/// row without it, so that a suspicion in every second poll never makes it come and go. A new verdict of an open finding
+/// has to last as long. A poll without data counts neither way for a finding that is open.
+struct Hysteresis: Sendable {
+    private struct Entry: Sendable {
+        /// What the last polls said, the newest last; nil for nothing suspected.
+        var history: [Verdict?] = []
+        let since: Date
+        let sinceUptime: Duration
+        var latest: Suspicion
+        /// The verdict of the finding; nil while it is only a suspicion.
+        var verdict: Verdict?
+    }
+
+    private var entries: [Finding.ID: Entry] = [:]
+    private let needed: Int
+    private let considered: Int
+
+    init(_ thresholds: Thresholds) {
+        needed = max(thresholds.pollsNeeded, 1)
+        considered = max(thresholds.pollsConsidered, needed)
+    }
+
+    /// Takes in a poll.
+    ///
+    /// - Parameters:
+    ///   - suspicions: What is suspected.
+    ///   - time: When the poll began, for people.
+    ///   - uptime: When the poll began.
+    ///   - isGone: What a finding is about is no longer there.
+    ///   - isJudgeable: The poll had the data that a finding is judged by.
+    /// - Returns: The open findings, the worst first.
+    mutating func update(
+        _ suspicions: [Suspicion],
+        time: Date,
+        uptime: Duration,
+        isGone: (Suspicion) -> Bool,
+        isJudgeable: (Suspicion) -> Bool
+    ) -> [Finding] {
+        // Of two suspicions of the same thing the worse one counts.
+        let suspected = Dictionary(suspicions.map { ($0.id, $0) }) { $0.verdict < $1.verdict ? $1 : $0 }
+        for (id, suspicion) in suspected {
+            var entry = entries[id] ?? Entry(since: time, sinceUptime: uptime, latest: suspicion)
+            entry.latest = suspicion
+            note(suspicion.verdict, in: &entry)
+            if entry.verdict == nil {
+                let isAgreed = entry.history.count { $0 != nil } >= needed
+                let hasLasted = uptime - entry.sinceUptime >= .threshold(suspicion.holdFor)
+                if suspicion.isImmediate || isAgreed && hasLasted { entry.verdict = suspicion.verdict }
+            } else if suspicion.isImmediate || newest(needed, of: entry, are: suspicion.verdict) {
+                entry.verdict = suspicion.verdict
+            }
+            entries[id] = entry
+        }
+        for (id, var entry) in entries where suspected[id] == nil {
+            // A suspicion that has to last is over at the first poll without it, until it has lasted.
+            if isGone(entry.latest) || entry.verdict == nil && entry.latest.holdFor > 0 {
+                entries[id] = nil
+            } else if entry.verdict == nil || isJudgeable(entry.latest) {
+                note(nil, in: &entry)
+                // Hashes are compared hours apart: one good comparison ends what one bad comparison raised.
+                let isOver = newest(id.code.source == .hash ? 1 : needed, of: entry, are: nil)
+                entries[id] = isOver ? nil : entry
+            }
+        }
+        return entries.values.compactMap(finding).sorted(by: Finding.isWorse)
+    }
+
+    private func note(_ verdict: Verdict?, in entry: inout Entry) {
+        entry.history.append(verdict)
+        if entry.history.count > considered { entry.history.removeFirst() }
+    }
+
+    private func newest(_ count: Int, of entry: Entry, are verdict: Verdict?) -> Bool {
+        entry.history.count >= count && entry.history.suffix(count).allSatisfy { $0 == verdict }
+    }
+
+    private func finding(of entry: Entry) -> Finding? {
+        guard let verdict = entry.verdict else { return nil }
+        let latest = entry.latest
+        return Finding(
+            latest.id,
+            verdict,
+            latest.summary,
+            memberID: latest.memberID,
+            since: entry.since,
+            evidence: latest.evidence
+        )
+    }
+}
+
+extension Finding {
+    /// The order in which findings are shown: by verdict, by kind as in ``Code``, and by what they are about.
+    static func isWorse(_ left: Finding, _ right: Finding) -> Bool {
+        if left.verdict != right.verdict { return left.verdict > right.verdict }
+        if left.code != right.code { return left.code.position < right.code.position }
+        return left.id.subject < right.id.subject
+    }
+}
+
+extension Finding.Code {
+    private static let positions = Dictionary(uniqueKeysWithValues: allCases.enumerated().map { ($1, $0) })
+
+    fileprivate var position: Int { Self.positions[self] ?? 0 }
+}

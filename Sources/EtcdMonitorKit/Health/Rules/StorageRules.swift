@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// The members' databases and disks.
+enum StorageRules {
+    static let all: [Evidence.Rule] = [
+        noSpaceAlarm, nearQuota, databaseLarge, growth, fragmentation, slowFsync, slowCommit, defragmenting,
+    ]
+
+    static func noSpaceAlarm(_ evidence: Evidence) -> [Suspicion] {
+        evidence.alarms(.noSpace).map { id, name in
+            let summary = "\(name) raised the alarm that its database is full: the cluster takes no more puts"
+            return Suspicion(.alarmNoSpace, about: id?.description ?? "", .critical, summary, member: id)
+        }
+    }
+
+    static func nearQuota(_ evidence: Evidence) -> [Suspicion] {
+        let limits = evidence.thresholds
+        return evidence.members.compactMap { member in
+            guard let status = member.status, let quota = member.quota else { return nil }
+            let used = Double(status.databaseSize) / quota
+            let verdict = Verdict(
+                used,
+                notice: limits.quotaNoticeRatio,
+                degraded: limits.quotaDegradedRatio,
+                critical: limits.quotaCriticalRatio
+            )
+            guard let verdict else { return nil }
+            let summary = "has a database of \(whole(used * 100)) % of its quota"
+            let figures = [
+                "databaseBytes": Double(status.databaseSize), "inUseBytes": Double(status.databaseSizeInUse),
+                "quotaBytes": quota, "usedRatio": used,
+            ]
+            return Suspicion(.databaseNearQuota, of: member, verdict, summary, figures)
+        }
+    }
+
+    static func databaseLarge(_ evidence: Evidence) -> [Suspicion] {
+        guard let limit = evidence.thresholds.maximumDatabaseBytes else { return [] }
+        return evidence.members.compactMap { member in
+            guard let status = member.status, Double(status.databaseSize) > limit else { return nil }
+            let figures = ["databaseBytes": Double(status.databaseSize), "limitBytes": limit]
+            return Suspicion(.databaseLarge, of: member, .degraded, "has a database larger than the limit", figures)
+        }
+    }
+
+    /// A straight line through the sizes; growth of a small database says nothing.
+    static func growth(_ evidence: Evidence) -> [Suspicion] {
+        let limits = evidence.thresholds
+        return evidence.members.compactMap { member in
+            let sizes = member.trend.sizes
+            guard let status = member.status, let quota = member.quota, let first = sizes.first, let last = sizes.last,
+                (last.uptime - first.uptime).inSeconds >= limits.growthMinimumSeconds, sizes.count >= 3,
+                Double(status.databaseSize) > quota * limits.growthMinimumRatio
+            else { return nil }
+            let points = sizes.map { (x: ($0.uptime - first.uptime).inSeconds, y: $0.bytes) }
+            let count = Double(points.count)
+            let (meanX, meanY) = (points.reduce(0) { $0 + $1.x } / count, points.reduce(0) { $0 + $1.y } / count)
+            let spread = points.reduce(0) { $0 + ($1.x - meanX) * ($1.x - meanX) }
+            let slope = spread > 0 ? points.reduce(0) { $0 + ($1.x - meanX) * ($1.y - meanY) } / spread : 0
+            let left = (quota - Double(status.databaseSize)) / slope
+            guard slope > 0, left > 0, left < limits.growthNoticeSeconds else { return nil }
+            let verdict = left < limits.growthDegradedSeconds ? Verdict.degraded : .ok
+            let summary = "has a database that reaches its quota in \(whole(left / 60)) minutes if it grows as now"
+            let figures = ["bytesPerSecond": slope, "secondsLeft": left, "quotaBytes": quota]
+            return Suspicion(.databaseGrowth, of: member, verdict, summary, figures)
+        }
+    }
+
+    static func fragmentation(_ evidence: Evidence) -> [Suspicion] {
+        let limits = evidence.thresholds
+        return evidence.members.compactMap { member in
+            guard let status = member.status, status.databaseSize > status.databaseSizeInUse else { return nil }
+            let (size, inUse) = (Double(status.databaseSize), Double(status.databaseSizeInUse))
+            let (free, quota) = (size - inUse, member.quota ?? .infinity)
+            let matters = free >= limits.fragmentationFreeRatio * quota || size >= limits.quotaDegradedRatio * quota
+            guard free / size >= limits.fragmentationRatio, size >= limits.fragmentationMinimumBytes, matters else {
+                return nil
+            }
+            let summary = "has a database of which \(whole(free / size * 100)) % are free"
+            let figures = ["databaseBytes": size, "freeBytes": free, "freeRatio": free / size]
+            return Suspicion(.fragmentation, of: member, .ok, summary, figures, holdFor: limits.fragmentationSeconds)
+        }
+    }
+
+    static func slowFsync(_ evidence: Evidence) -> [Suspicion] {
+        let limits = evidence.thresholds
+        return slowDisk(evidence, .slowFsync, "etcd_disk_wal_fsync_duration_seconds", "writes of its log") {
+            Verdict(
+                $0,
+                notice: limits.fsyncNoticeSeconds,
+                degraded: limits.fsyncDegradedSeconds,
+                critical: limits.fsyncCriticalSeconds
+            )
+        }
+    }
+
+    static func slowCommit(_ evidence: Evidence) -> [Suspicion] {
+        let limits = evidence.thresholds
+        return slowDisk(evidence, .slowCommit, "etcd_disk_backend_commit_duration_seconds", "commits of its database") {
+            Verdict(
+                $0,
+                notice: limits.commitNoticeSeconds,
+                degraded: limits.commitDegradedSeconds,
+                critical: limits.commitCriticalSeconds
+            )
+        }
+    }
+
+    private static func slowDisk(
+        _ evidence: Evidence,
+        _ code: Finding.Code,
+        _ metric: String,
+        _ what: String,
+        _ judge: (Double) -> Verdict?
+    ) -> [Suspicion] {
+        let limits = evidence.thresholds
+        return evidence.wellMembers.compactMap { member in
+            // A defragmentation, which blocks the database, is its own explanation.
+            guard !member.isDefragmenting,
+                let writes = member.trend.log.histogram(metric, over: .threshold(limits.diskWindowSeconds)),
+                writes.count >= limits.diskMinimumWrites, let p99 = writes.quantile(0.99), let verdict = judge(p99)
+            else { return nil }
+            let summary = "has a slow disk: 1 % of the \(what) take longer than \(whole(p99 * 1000)) ms"
+            let figures = ["p99Seconds": p99, "writes": writes.count]
+            return Suspicion(code, of: member, verdict, summary, figures, holdFor: limits.slowDiskSeconds)
+        }
+    }
+
+    static func defragmenting(_ evidence: Evidence) -> [Suspicion] {
+        evidence.members.filter { $0.isDefragmenting }.map { member in
+            Suspicion(.defragmenting, of: member, .ok, "defragments its database, and answers late until it is done")
+        }
+    }
+}
+
+extension MemberView {
+    /// The size at which its database takes no more writes, in bytes; nil if it has no limit.
+    ///
+    /// etcd says it in its status since 3.6, and in its metrics before; both say 0 or nothing for the default.
+    var quota: Double? {
+        if let quota = status?.databaseQuota, quota > 0 { return Double(quota) }
+        let metric = page?["etcd_server_quota_backend_bytes"] ?? 0
+        if metric < 0 { return nil }
+        return metric > 0 ? metric : 2_147_483_648
+    }
+
+    var isDefragmenting: Bool { (page?["etcd_disk_defrag_inflight"] ?? 0) > 0 }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// How a member is, before the rules are asked: a rule must know which members are to blame for what it sees.
+enum MemberCondition: Sendable {
+    /// It answers, or at least nothing speaks against it.
+    case well
+    /// It was added, and has never started.
+    case unstarted
+    /// Nothing listens at its address.
+    case down
+    /// It takes connections, or its network drops them, and nothing is answered.
+    case frozen
+    /// It does not answer the monitor, and the other members hear it, or no member answers the monitor.
+    case unreachable
+    /// It answers, and takes no part in the majority that works.
+    case isolated
+    /// It answers late or not at all, as it defragments its database.
+    case defragmenting
+    /// The monitor may not ask it, or does not understand it.
+    case opaque
+
+    /// Others may notice: elections, failed calls and lagging members are its consequence.
+    var isAilment: Bool {
+        switch self {
+        case .down, .frozen, .isolated, .defragmenting: true
+        case .well, .unstarted, .unreachable, .opaque: false
+        }
+    }
+
+    /// Its own figures can be believed.
+    var isWell: Bool { self == .well }
+}
+
+/// A member in a poll.
+struct MemberView: Sendable {
+    let observation: MemberObservation
+    let trend: MemberTrend
+    var condition = MemberCondition.well
+
+    var id: Member.ID? { observation.id }
+    var key: String { observation.key }
+    /// How it is called in a sentence.
+    var label: String { observation.name.isEmpty ? key : observation.name }
+    var status: MemberStatus? { observation.status.answer }
+    var page: Exposition? { observation.metrics.answer }
+    /// Its term, by the newest source there is: that of its status is the term of the entry applied last.
+    var term: UInt64 { max(observation.raft.answer?.term ?? 0, status?.raftTerm ?? 0) }
+    /// It knows a leader; nil if it does not say.
+    var hasLeader: Bool? {
+        guard let status else { return page?["etcd_server_has_leader"].map { $0 > 0 } }
+        return status.leader != nil && !status.errors.contains { $0.contains("no leader") }
+    }
+
+    /// Whether bytes from another member have arrived since the poll before; nil if that is not known.
+    ///
+    /// Heartbeats make these bytes grow between a leader and each follower. etcd's own word for a link, `active_peers`,
+    /// stays 1 for minutes on a dead link since etcd 3.5.
+    func hears(_ sender: String) -> Bool? {
+        let isCounted = page?.samples(of: "etcd_network_peer_received_bytes_total").contains {
+            $0.labels["From"] == sender && $0.value > 0
+        }
+        guard isCounted ?? false, trend.scrapes >= 2 else { return nil }
+        return silent(from: sender) == nil
+    }
+
+    /// Since when no bytes have arrived from another member; nil if some have since the poll before.
+    func silent(from sender: String) -> Duration? {
+        trend.log.flatSince(of: "etcd_network_peer_received_bytes_total") { $0["From"] == sender }
+    }
+
+    /// etcd says that the link to another member is down; it is to be believed only if it says so.
+    func hasLost(_ peer: String) -> Bool {
+        page?.samples(of: "etcd_network_active_peers").contains { $0.labels["Remote"] == peer && $0.value == 0 }
+            ?? false
+    }
+}
+
+/// What a poll says of the cluster as a whole.
+struct Situation: Sendable {
+    let time: Date
+    let uptime: Duration
+    /// The members of the cluster.
+    private(set) var members: [MemberView] = []
+    /// The endpoints that answer and belong to another cluster, or to no list of members.
+    private(set) var strangers: [MemberObservation] = []
+    /// The leader, as most voters see it.
+    private(set) var leader: Member.ID?
+    /// A voter said whether there is one.
+    private(set) var isLeaderKnown = false
+    /// The term in which it leads.
+    private(set) var leaderTerm: UInt64 = 0
+    /// The newest term.
+    private(set) var term: UInt64 = 0
+    private(set) var quorum = Quorum()
+    /// The voters that answer the monitor.
+    private(set) var answeringVoters = 0
+    /// The alarms, which every member knows.
+    private(set) var alarms: [Alarm] = []
+
+    init(_ observation: ClusterObservation, _ trends: Trends, _ thresholds: Thresholds) {
+        (time, uptime) = (observation.time, observation.uptime)
+        let isAnyKnown = observation.members.contains { $0.id != nil }
+        for member in observation.members {
+            let clusterID = member.status.answer?.header.clusterID
+            let isForeign = clusterID != nil && clusterID != trends.clusterID
+            // An endpoint that has never said who it is counts as a voter only as long as none has.
+            if member.isListed && !isForeign && (member.id != nil || !isAnyKnown) {
+                let trend = trends.members[member.key] ?? MemberTrend(thresholds)
+                members.append(MemberView(observation: member, trend: trend))
+            } else {
+                strangers.append(member)
+            }
+        }
+        let isAnyAlive = members.contains(where: \.observation.isAlive)
+        for index in members.indices { members[index].condition = condition(of: members[index], isAnyAlive) }
+        findLeader()
+        judgeQuorum()
+        if quorum.state == .available {
+            for index in members.indices where isIsolated(members[index]) { members[index].condition = .isolated }
+        }
+        let healthy = voters.filter { $0.condition.isWell || $0.condition == .unreachable && isAnyAlive }
+        quorum.healthyVoters = healthy.count
+        term = members.map(\.term).max() ?? 0
+        alarms = Set(members.flatMap { $0.status?.errors ?? [] }.flatMap(Alarm.read))
+            .sorted { $0.memberID.rawValue < $1.memberID.rawValue }
+    }
+
+    /// Enough voters answer the monitor to be a majority.
+    var hasMajority: Bool { answeringVoters >= quorum.voters / 2 + 1 }
+
+    var voters: [MemberView] { members.filter { !$0.observation.isLearner } }
+
+    /// The view of the leader; nil if there is none.
+    var leaderView: MemberView? { members.first { $0.id == leader && leader != nil } }
+
+    private func condition(of member: MemberView, _ isAnyAlive: Bool) -> MemberCondition {
+        if !member.observation.isStarted { return .unstarted }
+        guard let silence = member.observation.silence else { return member.observation.isAlive ? .well : .opaque }
+        if (member.page?["etcd_disk_defrag_inflight"] ?? 0) > 0 { return .defragmenting }
+        // Timeouts everywhere may be the monitor's own trouble.
+        if silence == .timedOut && !isAnyAlive { return .unreachable }
+        // In the first silent poll the bytes that have arrived may be those from before the fault.
+        let isHeard = members.contains { $0.key != member.key && $0.hears(member.key) == true }
+        if member.trend.silentPolls >= 2 && isHeard { return .unreachable }
+        return silence == .refused ? .down : .frozen
+    }
+
+    private mutating func findLeader() {
+        var votes: [Member.ID: (count: Int, term: UInt64)] = [:]
+        for voter in voters where voter.hasLeader == true {
+            let isLeader = voter.page?["etcd_server_is_leader"] == 1
+            guard let named = voter.status?.leader ?? (isLeader ? voter.id : nil) else { continue }
+            let (count, term) = votes[named] ?? (0, 0)
+            votes[named] = (count + 1, max(term, voter.status?.raftTerm ?? 0))
+        }
+        isLeaderKnown = voters.contains { $0.hasLeader != nil }
+        // Of two that are named as often, the one of the newer term leads.
+        let ranked = votes.map { ($0.value.count, $0.value.term, $0.key.rawValue) }
+        guard let (_, term, number) = ranked.max(by: { $0 < $1 }) else { return }
+        (leader, leaderTerm) = (Member.ID(rawValue: number), term)
+    }
+
+    private mutating func judgeQuorum() {
+        let voters = voters
+        quorum.voters = voters.count
+        answeringVoters = voters.count(where: \.observation.isAlive)
+        let majority = voters.count / 2 + 1
+        let reads = voters.map(\.observation.linearizableRead)
+        let failures = reads.compactMap(\.failure)
+        let gone = voters.count { $0.condition == .down || $0.condition == .unstarted }
+        if reads.contains(where: { $0.answer != nil }) {
+            quorum.state = .available
+        } else if voters.count - gone < majority && gone > 0 {
+            // Refused connections prove that processes are gone, even if no member is left to say so.
+            quorum.state = .lost
+        } else if answeringVoters > 0, !failures.isEmpty, failures.allSatisfy(\.countsAgainstMember) {
+            quorum.state = .lost
+        }
+    }
+
+    /// The member answers, and has no part in the majority that others have.
+    private func isIsolated(_ member: MemberView) -> Bool {
+        guard member.condition.isWell else { return false }
+        if member.hasLeader == false { return true }
+        guard let failure = member.observation.linearizableRead.failure, failure.reason == .timedOut else {
+            return false
+        }
+        // In its first poll a cut shows only by a read that hangs; later the links tell it from a read that is slow.
+        if !member.trend.reads.dropLast().contains(false) { return true }
+        guard let leader = leaderView, leader.key != member.key else { return false }
+        return member.hears(leader.key) == false || leader.hears(member.key) == false
+    }
+}
+
+extension Alarm {
+    /// Reads the alarms in an error of a status, such as `memberID:10501334649042878790 alarm:NOSPACE `; the white space
+    /// differs between versions.
+    static func read(_ error: String) -> [Alarm] {
+        var alarms: [Alarm] = []
+        var rest = error[...]
+        while let start = rest.firstRange(of: "memberID:") {
+            rest = rest[start.upperBound...].drop(while: \.isWhitespace)
+            let digits = rest.prefix(while: \.isNumber)
+            rest = rest.dropFirst(digits.count).drop(while: \.isWhitespace)
+            guard let number = UInt64(digits), rest.hasPrefix("alarm:") else { continue }
+            rest = rest.dropFirst("alarm:".count).drop(while: \.isWhitespace)
+            switch rest.prefix(while: \.isLetter) {
+            case "NOSPACE": alarms.append(Alarm(.noSpace, of: Member.ID(rawValue: number)))
+            case "CORRUPT": alarms.append(Alarm(.corrupt, of: Member.ID(rawValue: number)))
+            default: continue
+            }
+        }
+        return alarms
+    }
+}

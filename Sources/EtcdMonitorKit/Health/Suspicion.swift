@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// What one rule makes of one poll; it becomes a finding if enough polls agree.
+struct Suspicion: Sendable {
+    let id: Finding.ID
+    var verdict: Verdict
+    let summary: String
+    let memberID: Member.ID?
+    let evidence: [String: Double]
+    /// How long it must last, beyond the polls that must agree, in seconds.
+    let holdFor: Double
+    /// It is certain at first sight, and nothing to wait with.
+    let isImmediate: Bool
+
+    /// A suspicion about the cluster, or about something in it that is no member.
+    init(
+        _ code: Finding.Code,
+        about subject: String = "",
+        _ verdict: Verdict,
+        _ summary: String,
+        _ evidence: [String: Double] = [:],
+        member: Member.ID? = nil,
+        holdFor: Double = 0,
+        isImmediate: Bool = false
+    ) {
+        id = Finding.ID(code, subject)
+        self.verdict = verdict
+        self.summary = summary
+        self.evidence = evidence
+        self.memberID = member
+        self.holdFor = holdFor
+        self.isImmediate = isImmediate
+    }
+
+    /// A suspicion about a member; the summary goes on after its name.
+    init(
+        _ code: Finding.Code,
+        of member: MemberView,
+        _ verdict: Verdict,
+        _ summary: String,
+        _ evidence: [String: Double] = [:],
+        holdFor: Double = 0,
+        isImmediate: Bool = false
+    ) {
+        self.init(
+            code,
+            about: member.key,
+            verdict,
+            "Member \(member.label) \(summary)",
+            evidence,
+            member: member.id,
+            holdFor: holdFor,
+            isImmediate: isImmediate
+        )
+    }
+}
+
+/// What the rules judge: a poll, and what is remembered.
+struct Evidence: Sendable {
+    let situation: Situation
+    let trends: Trends
+    let thresholds: Thresholds
+
+    /// A rule: a pure function from what is known to what is suspected.
+    typealias Rule = @Sendable (Evidence) -> [Suspicion]
+
+    /// All rules.
+    static let rules: [Rule] =
+        ConsensusRules.all + IdentityRules.all + NetworkRules.all + MemberRules.all + StorageRules.all + LoadRules.all
+        + VisibilityRules.all
+
+    var suspicions: [Suspicion] { Self.rules.flatMap { $0(self) } }
+
+    var members: [MemberView] { situation.members }
+    var quorum: Quorum { situation.quorum }
+    /// The members whose own figures can be believed.
+    var wellMembers: [MemberView] { members.filter(\.condition.isWell) }
+
+    /// The share of a window that lies after a moment and the time that its effects take; nil if nothing of it does.
+    func window(_ seconds: Double, after trouble: Duration?) -> Duration? {
+        guard let trouble else { return .threshold(seconds) }
+        let calm = situation.uptime - trouble - .threshold(thresholds.settlingSeconds)
+        return calm > .zero ? min(calm, .threshold(seconds)) : nil
+    }
+
+    /// Whether a finding can be judged in this poll: without data it stays as it is.
+    func isJudgeable(_ finding: Suspicion) -> Bool {
+        let member = members.first { $0.key == finding.id.subject }
+        switch finding.id.code.source {
+        case .memory: return true
+        case .quorum: return quorum.state != .unknown
+        case .contact: return members.contains { $0.observation.isAlive || $0.observation.silence == .refused }
+        case .status: return member.map { $0.status != nil } ?? members.contains { $0.status != nil }
+        case .metrics: return member?.page != nil
+        case .hash: return members.contains { if case .skipped = $0.observation.hash { false } else { true } }
+        case .certificates: return members.contains { !$0.observation.certificates.isEmpty }
+        }
+    }
+}
+
+extension Finding.Code {
+    /// What a finding is judged by.
+    enum Source {
+        /// What is remembered, or whether anything was said at all.
+        case memory
+        case quorum, status, metrics, hash, certificates
+        /// Proof that the monitor reaches the cluster.
+        case contact
+    }
+
+    var source: Source {
+        switch self {
+        case .quorumLost, .noLeader: .quorum
+        case .memberDown, .memberFrozen, .memberIsolated, .linkDown, .notAuthorized, .metricsUnavailable: .contact
+        case .rivalLeaders, .staleLeader, .foreignCluster, .membershipDiverged, .alarmCorrupt, .alarmNoSpace: .status
+        case .consensusHung, .applyLag, .replicationLag, .learnerLag, .versionSkew, .clockSpread: .status
+        case .databaseNearQuota, .databaseLarge, .databaseGrowth, .fragmentation, .slowReads: .status
+        case .slowFsync, .slowCommit, .pendingProposals, .failedProposals, .requestErrors, .slowWatchers: .metrics
+        case .fileDescriptors, .memory, .cpu, .defragmenting: .metrics
+        case .corruption, .hashInconclusive: .hash
+        case .certificateExpiry: .certificates
+        case .tooFewVoters, .leaderFlapping, .failedElections, .revisionRegression: .memory
+        case .memberUnreachable, .memberNotStarted, .learnerForgotten, .restartLoop: .memory
+        case .tlsFailure, .monitorStale, .monitorHistoryFailed: .memory
+        }
+    }
+}
+
+/// A figure without its fraction, for texts; servers may send any figure.
+func whole(_ figure: Double) -> Int { Int(exactly: figure.rounded(.towardZero)) ?? (figure > 0 ? .max : .min) }

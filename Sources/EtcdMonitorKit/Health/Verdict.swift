@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How bad something is.
+public enum Verdict: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
+    /// All is well, or it is worth knowing but needs nobody.
+    case ok
+    /// The monitor cannot tell, and says why.
+    case unknown
+    /// Someone should look at it soon; clients are still served.
+    case degraded
+    /// Someone has to act now.
+    case critical
+
+    /// Orders verdicts from good to bad: ok, unknown, degraded, critical.
+    public static func < (left: Verdict, right: Verdict) -> Bool { left.rank < right.rank }
+
+    private var rank: Int {
+        switch self {
+        case .ok: 0
+        case .unknown: 1
+        case .degraded: 2
+        case .critical: 3
+        }
+    }
+}

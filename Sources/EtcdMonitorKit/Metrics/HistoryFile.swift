@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A file that cannot be written or read.
+struct HistoryFileError: Error, Sendable, Hashable, CustomStringConvertible {
+    let path: String
+    /// What the system says.
+    let reason: String
+
+    var description: String { "\(path): \(reason)" }
+}
+
+/// A history on disk: a line of JSON for each poll, `{"time":1790000000.25,"values":{…}}`.
+///
+/// A file that would become too large is renamed to `PATH.1`, which becomes `PATH.2`, and so on. Nothing is kept open in
+/// between, so that an error of the disk lasts no longer than its cause.
+struct HistoryFile: Sendable {
+    /// Longer lines are not ours: of them, no more than this and a chunk is held in memory.
+    static let maximumLineLength = 1 << 20
+
+    let path: String
+    let maximumBytes: Int
+    let maximumFiles: Int
+
+    /// Names the file.
+    ///
+    /// - Parameters:
+    ///   - path: Its path; its folder has to be there.
+    ///   - maximumBytes: The size of a file at most, unless one line is longer.
+    ///   - maximumFiles: The number of files at most, with the one that is written.
+    init(path: String, maximumBytes: Int = 64 << 20, maximumFiles: Int = 4) {
+        self.path = path
+        self.maximumBytes = maximumBytes
+        self.maximumFiles = max(1, maximumFiles)
+    }
+
+    /// Appends the figures of a poll; values that are not finite are left out.
+    func append(_ values: [String: Double], at time: Date) throws(HistoryFileError) {
+        do {
+            let entry = HistoryEntry(time: time.timeIntervalSince1970, values: values.filter(\.value.isFinite))
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            let line = try encoder.encode(entry) + Data("\n".utf8)
+
+            var file = try open(O_RDWR | O_CREAT | O_APPEND)
+            var size = try file.seekToEnd()
+            if size > 0, size + UInt64(line.count) > UInt64(max(0, maximumBytes)) {
+                try file.close()
+                try rotate()
+                file = try open(O_RDWR | O_CREAT | O_APPEND)
+                size = 0
+            }
+            // A disk that was full may have left half a line.
+            if size > 0 {
+                try file.seek(toOffset: size - 1)
+                if try file.read(upToCount: 1) != Data("\n".utf8) { try file.write(contentsOf: Data("\n".utf8)) }
+            }
+            try file.write(contentsOf: line)
+            try file.close()
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// Adds to a history what the files have within its time.
+    ///
+    /// - Returns: The number of lines that were skipped because they are damaged.
+    func restore(into history: inout MetricsHistory, now: Date) throws(HistoryFileError) -> Int {
+        let oldest = now.timeIntervalSince1970 - history.retentionSeconds
+        var damaged = 0
+        for number in (0..<maximumFiles).reversed() {
+            let name = name(number)
+            guard FileManager.default.fileExists(atPath: name) else { continue }
+            do {
+                try forEachLine(of: name) { line in
+                    guard let line, let entry = HistoryEntry(line: line) else {
+                        damaged += 1
+                        return
+                    }
+                    if entry.time >= oldest { history.add(entry.values, at: Date(timeIntervalSince1970: entry.time)) }
+                }
+            } catch {
+                throw failure(error)
+            }
+        }
+        return damaged
+    }
+
+    /// Goes through the lines of a file; nil stands for one that is too long.
+    private func forEachLine(of name: String, _ body: ([UInt8]?) -> Void) throws {
+        let file = try open(O_RDONLY, name)
+        var line: [UInt8] = []
+        var isTooLong = false
+        func finish() {
+            if isTooLong || !line.isEmpty { body(isTooLong ? nil : line) }
+            line.removeAll(keepingCapacity: true)
+            isTooLong = false
+        }
+        while let chunk = try file.read(upToCount: 1 << 16), !chunk.isEmpty {
+            var rest = Array(chunk)[...]
+            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                line += rest[..<end]
+                finish()
+                rest = rest[(end + 1)...]
+            }
+            line += rest
+            if line.count > Self.maximumLineLength {
+                isTooLong = true
+                line.removeAll(keepingCapacity: true)
+            }
+        }
+        finish()
+        try file.close()
+    }
+
+    private func rotate() throws {
+        try? FileManager.default.removeItem(atPath: name(maximumFiles - 1))
+        for number in (0..<maximumFiles - 1).reversed() where FileManager.default.fileExists(atPath: name(number)) {
+            try FileManager.default.moveItem(atPath: name(number), toPath: name(number + 1))
+        }
+    }
+
+    private func name(_ number: Int) -> String {
+        number == 0 ? path : "\(path).\(number)"
+    }
+
+    private func open(_ flags: Int32, _ name: String? = nil) throws(HistoryFileError) -> FileHandle {
+        let name = name ?? path
+        let descriptor = Foundation.open(name, flags | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw HistoryFileError(path: name, reason: String(cString: strerror(errno))) }
+        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
+
+    private func failure(_ error: any Error) -> HistoryFileError {
+        error as? HistoryFileError ?? HistoryFileError(path: path, reason: "\(error)")
+    }
+}

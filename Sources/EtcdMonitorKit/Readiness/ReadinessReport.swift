@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Foundation
+
+/// Whether a cluster is fit for production: a checklist, made of one snapshot.
+///
+/// It judges how the cluster is set up and what it runs on. The findings of the snapshot say what is wrong now.
+public struct ReadinessReport: Sendable, Hashable, Codable {
+    /// The outcome of a check.
+    public enum Outcome: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
+        /// It is as it should be.
+        case pass
+        /// The monitor cannot tell; the evidence says why.
+        case unknown
+        /// It works, and should be changed.
+        case warn
+        /// It must be changed before production.
+        case fail
+
+        /// Orders outcomes from good to bad: pass, unknown, warn, fail.
+        public static func < (left: Outcome, right: Outcome) -> Bool { left.rank < right.rank }
+
+        private var rank: Int {
+            switch self {
+            case .pass: 0
+            case .unknown: 1
+            case .warn: 2
+            case .fail: 3
+            }
+        }
+    }
+
+    /// One line of the list.
+    public struct Check: Sendable, Hashable, Codable, Identifiable {
+        /// A stable name, such as `voter-count`.
+        public let id: String
+        /// What should be the case.
+        public let title: String
+        /// Whether it is.
+        public let outcome: Outcome
+        /// The facts behind the outcome.
+        public let evidence: String
+        /// What to do about it; nil if all is well.
+        public let advice: String?
+    }
+
+    /// The name that the monitor has for the cluster.
+    public let cluster: String
+    /// When the poll began of which the report is made.
+    public let time: Date
+    /// The worst outcome.
+    public let outcome: Outcome
+    /// The checks, in the order of the list.
+    public let checks: [Check]
+
+    /// Makes the report of a snapshot.
+    ///
+    /// - Parameter snapshot: The cluster after a poll.
+    public init(_ snapshot: MonitorSnapshot) {
+        cluster = snapshot.cluster
+        time = snapshot.time
+        checks = (Item.setup + Item.security + Item.storage + Item.speed).map { item in
+            let (outcome, evidence) = item.judge(snapshot)
+            let advice = outcome == .pass ? nil : item.advice
+            return Check(id: item.id, title: item.title, outcome: outcome, evidence: evidence, advice: advice)
+        }
+        outcome = checks.map(\.outcome).max() ?? .unknown
+    }
+
+    /// What the list asks.
+    struct Item: Sendable {
+        typealias Judgement = (outcome: Outcome, evidence: String)
+
+        let id: String
+        let title: String
+        let advice: String
+        let judge: @Sendable (MonitorSnapshot) -> Judgement
+
+        /// Judges a figure of all members by its worst value.
+        static func worst(
+            warn: Double,
+            fail: Double = .infinity,
+            _ shown: @escaping @Sendable (Double) -> String,
+            _ figure: @escaping @Sendable (MemberSnapshot) -> Double?
+        ) -> @Sendable (MonitorSnapshot) -> Judgement {
+            { snapshot in
+                let members = snapshot.startedMembers
+                let values = members.compactMap { member in figure(member).map { (label: member.label, value: $0) } }
+                guard let worst = values.map(\.value).max() else { return (.unknown, "No member says it.") }
+                let silent = members.count - values.count
+                let evidence =
+                    values.map { "\($0.label) \(shown($0.value))" }.joined(separator: ", ")
+                    + (silent > 0 ? "; \(silent) of \(members.count) members do not say it" : "")
+                return (worst > fail ? .fail : worst > warn ? .warn : silent > 0 ? .unknown : .pass, evidence)
+            }
+        }
+    }
+}
+
+extension MonitorSnapshot {
+    /// The members of the cluster that have started.
+    var startedMembers: [MemberSnapshot] { members.filter { $0.role != .foreign && $0.role != .unstarted } }
+}
+
+extension MemberSnapshot {
+    /// What people call it.
+    var label: String { name.isEmpty ? id : name }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import EtcdMonitorKit
+
+@Suite struct FaultTableTests {
+    @Test(arguments: Scenario.members + Scenario.identity + Scenario.storage + Scenario.load + Scenario.others)
+    func `A fault raises its findings and no others, and they go with it`(_ scenario: Scenario) {
+        var cluster = SimulatedCluster(scenario.thresholds)
+        for _ in 0..<10 { #expect(cluster.poll().raised == []) }
+
+        scenario.fault(&cluster)
+        for poll in 1...40 {
+            let assessment = cluster.poll()
+            #expect(assessment.raised.isSubset(of: scenario.findings), "poll \(poll)")
+            if poll < scenario.raised { continue }
+            #expect(assessment.raised == scenario.findings, "poll \(poll)")
+            #expect(assessment.findings.map(\.verdict).max() == scenario.verdict, "poll \(poll)")
+        }
+
+        scenario.repair(&cluster)
+        for poll in 1...40 {
+            let raised = cluster.poll().raised
+            #expect(raised.isSubset(of: scenario.findings), "poll \(poll) after the repair")
+            if poll >= scenario.cleared { #expect(raised == [], "poll \(poll) after the repair") }
+        }
+    }
+
+    /// The scenarios and the thresholds' decisions fail without their rule, and so each rule has a test.
+    @Test func `Every finding of the rules has a fault that raises it`() {
+        let scenarios = Scenario.members + Scenario.identity + Scenario.storage + Scenario.load + Scenario.others
+        let names =
+            scenarios.flatMap(\.findings) + Decision.all.flatMap { [$0.byDefault, $0.changed].compactMap { $0 } }
+        let codes = names.compactMap { name in
+            name.split(separator: " ").last?.split(separator: ":").first.flatMap { Finding.Code(rawValue: String($0)) }
+        }
+        let others: Set<Finding.Code> = [.monitorStale, .monitorHistoryFailed]
+        #expect(Set(codes).union(others) == Set(Finding.Code.allCases))
+    }
+}

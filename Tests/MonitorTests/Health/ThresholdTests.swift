@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@testable import EtcdMonitorKit
+
+@Suite struct ThresholdTests {
+    @Test(arguments: Decision.all)
+    func `A threshold decides what is found`(_ decision: Decision) throws {
+        var defaults = Thresholds()
+        decision.base(&defaults)
+        let text = try JSONEncoder().encode(defaults)
+        var values = try #require(JSONSerialization.jsonObject(with: text) as? [String: Any])
+        let isWhole = decision.value.rounded() == decision.value
+        values[decision.threshold] = isWhole ? Int(decision.value) as Any : decision.value
+        let data = try JSONSerialization.data(withJSONObject: values)
+        let changed = try JSONDecoder().decode(Thresholds.self, from: data)
+
+        let interest = [decision.byDefault, decision.changed].compactMap {
+            $0?.split(separator: " ").last.map(String.init)
+        }
+        func found(_ thresholds: Thresholds) -> String? {
+            var cluster = SimulatedCluster(thresholds)
+            let findings = decision.life(&cluster).findings.filter { interest.contains($0.id.description) }
+            return findings.first.map { "\($0.verdict) \($0.id)" }
+        }
+        #expect(found(defaults) == decision.byDefault)
+        #expect(found(changed) == decision.changed)
+    }
+
+    @Test func `Every threshold has a test in which it decides`() throws {
+        let values = try JSONSerialization.jsonObject(with: JSONEncoder().encode(Thresholds())) as? [String: Any]
+        let names = Set(try #require(values).keys)
+        #expect(names == Set(Decision.all.map(\.threshold)))
+        #expect(names.count == Mirror(reflecting: Thresholds()).children.count)
+    }
+
+    @Test func `Thresholds that are left out have their defaults, and null stands for no limit`() throws {
+        let text = #"{"pollsNeeded": 1, "clockSpreadSeconds": 5.5, "maximumDatabaseBytes": null, "minimumVoters": 2}"#
+        let thresholds = try JSONDecoder().decode(Thresholds.self, from: Data(text.utf8))
+        var expected = Thresholds()
+        (expected.pollsNeeded, expected.clockSpreadSeconds, expected.minimumVoters) = (1, 5.5, 2)
+        #expect(thresholds == expected)
+        #expect(try JSONDecoder().decode(Thresholds.self, from: JSONEncoder().encode(expected)) == expected)
+    }
+
+    @Test(arguments: [
+        (#"{"clockSpread": 5}"#, "clockSpread"), (#"{"quotaNoticeRatio": 1.5}"#, "quotaNoticeRatio"),
+        (#"{"clockSpreadSeconds": -1}"#, "clockSpreadSeconds"), (#"{"restarts": 0}"#, "restarts"),
+        (#"{"pollsNeeded": 4}"#, "pollsNeeded"), (#"{"restarts": null}"#, "restarts"),
+        (#"{"clockSpreadSeconds": "5"}"#, "clockSpreadSeconds"), (#"{"restarts": 2.5}"#, "restarts"),
+    ])
+    func `A threshold that makes no sense is refused by name`(_ text: String, _ name: String) {
+        let error = #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(Thresholds.self, from: Data(text.utf8))
+        }
+        #expect(error.map { "\($0)" }?.contains(name) ?? false)
+    }
+
+    @Test func `Thresholds that are no numbers do not trap`() {
+        var thresholds = Thresholds()
+        thresholds.leaderlessSeconds = .infinity
+        thresholds.diskWindowSeconds = .nan
+        thresholds.growthWindowSeconds = -1
+        (thresholds.pollsNeeded, thresholds.pollsConsidered) = (0, -3)
+        var cluster = SimulatedCluster(thresholds)
+        cluster.isolate(0xa2)
+        #expect(cluster.poll(times: 20).raised == ["member-isolated:a2"])
+    }
+}

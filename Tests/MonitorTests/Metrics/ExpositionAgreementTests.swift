@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Foundation
+import Testing
+
+@testable import EtcdMonitorKit
+
+/// Holds the parser against the one of Python's `prometheus_client`, on the pages of real servers.
+@Suite(
+    .timeLimit(.minutes(3)),
+    .enabled(if: ReferenceParser.python != nil, "no python3 on PATH or in MONITOR_PYTHON can import prometheus_client")
+)
+struct ExpositionAgreementTests {
+    @Test(arguments: MetricsPage.binaries)
+    func `Every value of a member's page is the one that Python reads`(binary: String?) async throws {
+        var options = EtcdCluster.Options(memberCount: 3, binary: binary, extraArguments: ["--metrics=extensive"])
+        options.startTimeout = .seconds(60)
+        try await withEtcdCluster(options) { cluster in
+            for member in cluster.members { try compare(try await MetricsPage.fetch(from: member)) }
+        }
+    }
+
+    @Test func `Every value of a page with all that is allowed is the one that Python reads`() throws {
+        try compare(
+            Array(
+                #"""
+                # HELP a Text with \\ and \n in it.
+                # TYPE a counter
+                a{b="q\"uote",c="back\\slash",d="new\nline"} 1.6777216e+07
+                a{b="ü",} NaN
+                a { b = "x" } +Inf 123
+                # TYPE h histogram
+                h_bucket{le="0.001"} 1
+                h_bucket{le="+Inf"} 2
+                h_sum 5e-324
+                h_count 2
+                # TYPE s summary
+                s{quantile="0"} -Inf
+                s_sum -0.0
+                s_count 0.1
+                loose{x="}"} 123456789.123456789
+
+                """#.utf8
+            )
+        )
+    }
+
+    private func compare(_ page: [UInt8]) throws { try Self.compare(page) }
+
+    /// Expects both parsers to read the same values.
+    static func compare(_ page: [UInt8]) throws {
+        // Python gives all counters the name that they have in OpenMetrics.
+        let ours = try Exposition(parsing: page).families.values.flatMap { family in
+            family.samples.map { sample in
+                let isRenamed = family.kind == .counter && !sample.name.hasSuffix("_total")
+                return Exposition.Sample(isRenamed ? "\(sample.name)_total" : sample.name, sample.labels, sample.value)
+            }
+        }
+        let theirs = try ReferenceParser.samples(of: page)
+        #expect(ours.count == theirs.count)
+        #expect(theirs.count > 5)
+        var missing = Dictionary(ours.map { (Series($0), $0.value) }, uniquingKeysWith: { first, _ in first })
+        for sample in theirs {
+            let removed = missing.removeValue(forKey: Series(sample))
+            let value = try #require(removed, "\(sample) is not among ours")
+            #expect(value == sample.value || value.isNaN && sample.value.isNaN, "\(sample)")
+        }
+        #expect(missing.isEmpty)
+    }
+
+    private struct Series: Hashable {
+        let name: String
+        let labels: [String: String]
+
+        init(_ sample: Exposition.Sample) { (name, labels) = (sample.name, sample.labels) }
+    }
+}
+
+/// The parser of Python's `prometheus_client`, where that is installed.
+enum ReferenceParser {
+    static let python: String? = {
+        let environment = ProcessInfo.processInfo.environment
+        let folders = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
+        return ([environment["MONITOR_PYTHON"] ?? ""] + folders).first { path in
+            guard FileManager.default.isExecutableFile(atPath: path) else { return false }
+            return (try? run(path, ["-c", "import prometheus_client"], input: Data())) != nil
+        }
+    }()
+
+    /// Writes each sample as a JSON array of the name, the labels and the value, as Python writes it.
+    private static let script = """
+        import json, sys
+        from prometheus_client.parser import text_string_to_metric_families
+
+        for family in text_string_to_metric_families(sys.stdin.read()):
+            for sample in family.samples:
+                print(json.dumps([sample.name, sample.labels, repr(float(sample.value))]))
+        """
+
+    static func samples(of page: [UInt8]) throws -> [Exposition.Sample] {
+        let output = try run(try #require(python), ["-c", script], input: Data(page))
+        return try output.split(separator: UInt8(ascii: "\n")).map { line in
+            let fields = try #require(JSONSerialization.jsonObject(with: Data(line)) as? [Any])
+            let value = try #require((fields.last as? String).flatMap { Double($0) })
+            return Exposition.Sample(
+                try #require(fields.first as? String),
+                try #require(fields[1] as? [String: String]),
+                value
+            )
+        }
+    }
+
+    private struct Failed: Error {}
+
+    private static func run(_ program: String, _ arguments: [String], input: Data) throws -> Data {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("metrics-\(UUID().uuidString)")
+        try input.write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(["PYTHONUTF8": "1"]) { $1 }
+        process.standardInput = try FileHandle(forReadingFrom: file)
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let data = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failed() }
+        return data
+    }
+}

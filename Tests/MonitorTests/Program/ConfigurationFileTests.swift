@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CommandLineFlags
+import EtcdKit
+import EtcdMonitorKit
+import Foundation
+import Testing
+
+@testable import EtcdMonitor
+
+@Suite("The configuration file of etcd-monitor")
+struct ConfigurationFileTests {
+    private func settings(_ file: String, environment: [String: String] = [:]) throws -> Settings {
+        try withFiles(["monitor.json": file]) { folder in
+            try Settings(["--config=\(folder)/monitor.json"], environment: environment)
+        }
+    }
+
+    /// What is wrong with a file, after its path.
+    private func problem(_ file: String, environment: [String: String] = [:]) -> String? {
+        message { try settings(file, environment: environment) }?.firstMatch(of: /monitor\.json: (.*)/).map {
+            String($0.output.1)
+        }
+    }
+
+    @Test("the shipped example says what it seems to say")
+    func example() throws {
+        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../../Docs/etcd-monitor.json").standardized.path
+        let environment = ["ETCD_US_PASSWORD": "pa55", "ETCD_MONITOR_READ_TOKEN": "t0ken"]
+        let settings = try Settings(["--config", path], environment: environment)
+        #expect(
+            settings.clusters.map(\.description) == [
+                "prod-eu=https://etcd-0.eu.example:2379,https://etcd-1.eu.example:2379", "prod-us=etcd.us.example:2379",
+            ]
+        )
+        let (europe, america) = (settings.clusters[0], settings.clusters[1])
+        #expect(europe.connection.tls?.certificateChain == .file("/etc/etcd-monitor/client.pem"))
+        #expect(europe.options.thresholds.maximumDatabaseBytes == 4_294_967_296)
+        #expect(america.connection.tls == nil)
+        #expect(america.connection.user?.name == "monitor")
+        #expect(america.password == "pa55")
+        #expect(america.options.metricsEndpoints["etcd-1"]?.description == "etcd-1.us.example:2381")
+        #expect(america.options.thresholds.maximumDatabaseBytes == nil)
+        for cluster in settings.clusters {
+            #expect(cluster.options.metricsInterval == .seconds(15))
+            #expect(cluster.options.thresholds.maximumReadSeconds == 0.1)
+        }
+        #expect(settings.apiToken == "t0ken")
+        #expect(settings.corsOrigins == ["https://ops.example"])
+    }
+
+    @Test("what is said of one cluster wins over what is said of all")
+    func oneCluster() throws {
+        let settings = try settings(
+            """
+            {"user": "all", "password": "1", "healthCheckInterval": "1s",
+             "clusters": {"a": {"endpoints": "a:1", "user": "own", "password": "2"}, "b": {"endpoints": ["b:1", "b:2"]}}}
+            """
+        )
+        #expect(settings.clusters.map { $0.connection.user?.name } == ["own", "all"])
+        #expect(settings.clusters.map(\.password) == ["2", "1"])
+        #expect(settings.clusters.map(\.options.interval) == [.seconds(1), .seconds(1)])
+        #expect(settings.clusters.map(\.endpoints.count) == [1, 2])
+    }
+
+    @Test("a flag can name other endpoints for a cluster that the file describes")
+    func otherEndpoints() throws {
+        try withFiles(["monitor.json": #"{"clusters": {"a": {"endpoints": "a:1", "user": "u:p"}}}"#]) { folder in
+            let settings = try Settings(["--config=\(folder)/monitor.json", "--cluster=a=x:9"], environment: [:])
+            #expect(settings.clusters.map(\.description) == ["a=x:9"])
+            #expect(settings.clusters.first?.connection.user?.name == "u")
+        }
+    }
+
+    @Test("secrets come from the environment and from files")
+    func secrets() throws {
+        try withFiles(["secret": "pa55\n"]) { folder in
+            let file = #"{"endpoints": "a", "passwordFile": "\#(folder)/secret", "apiToken": "x${A}y${B}$${C}"}"#
+            let settings = try settings(file, environment: ["A": "1", "B": "2"])
+            #expect(settings.clusters.first?.password == "pa55")
+            #expect(settings.apiToken == "x1y2${C}")
+        }
+    }
+
+    @Test(
+        "what makes no sense is refused, with its place",
+        arguments: [
+            (#"{"endpoints": "a", "apiPrt": 1}"#, "apiPrt: there is no such setting"),
+            (#"{"endpoints": "a", "demo": true}"#, "demo: there is no such setting"),
+            (#"{"endpoints": "a", "cluster": "a=b"}"#, "cluster: there is no such setting"),
+            (#"{"clusters": {"a": {"endpoints": "a", "apiPort": 1}}}"#, "clusters.a.apiPort: there is no such setting"),
+            (#"{"clusters": {"a": {"user": "u"}}}"#, "clusters.a: \"endpoints\" is missing"),
+            (
+                #"{"clusters": {"a/b": {"endpoints": "a"}}}"#,
+                "clusters.a/b: a name has letters, digits, \"-\", \"_\" and \".\" only"
+            ),
+            (#"{"clusters": ["a"]}"#, "clusters: it is an array, not an object"),
+            (#"{"clusters": {"a": "b"}}"#, "clusters.a: it is a text, not an object"),
+            (#"{"endpoints": "a", "apiPort": "x"}"#, "apiPort: \"x\" is not a port (0 to 65535)"),
+            (#"{"endpoints": "a", "apiPort": null}"#, "apiPort: it is null, not a single value"),
+            (#"{"endpoints": "a", "apiPort": [1]}"#, "apiPort: it is an array, not a single value"),
+            (#"{"endpoints": ["a", {}]}"#, "endpoints[1]: it is an object, not a single value"),
+            (
+                #"{"endpoints": "a", "password": "${MISSING}"}"#,
+                "password: there is no environment variable \"MISSING\""
+            ),
+            (#"{"endpoints": "a", "password": "${MISSING"}"#, "password: \"${\" without \"}\""),
+            (#"{"endpoints": "a", "passwordFile": "/nowhere"}"#, "passwordFile: /nowhere cannot be read"),
+            (#"{"endpoints": "a", "thresholds": 1}"#, "thresholds: it is a number, not an object"),
+            (
+                #"{"endpoints": "a", "thresholds": {"restrats": 1}}"#,
+                "thresholds: there is no threshold \"restrats\""
+            ),
+            (#"{"endpoints": "a", "thresholds": {"restarts": "x"}}"#, "thresholds: restarts is no whole number"),
+            (
+                #"{"endpoints": "a", "healthCheckInterval": 5}"#,
+                "healthCheckInterval: \"5\" is not a time; write for example 500ms, 5s or 1m"
+            ),
+            (#"["a"]"#, "it is not a JSON object"),
+        ]
+    )
+    func refusals(file: String, expected: String) {
+        #expect(problem(file) == expected)
+    }
+
+    @Test("what is no JSON is refused with the place")
+    func syntax() {
+        #expect(problem("{\"endpoints\": \"a\",\n \"apiPort\": 80 80}") == "Invalid value in line 2")
+    }
+
+    @Test("a file that is not there is refused")
+    func missing() {
+        #expect(
+            message { try Settings(["--config=/nowhere.json"], environment: [:]) }
+                == "/nowhere.json: the file cannot be read"
+        )
+    }
+}
