@@ -139,13 +139,14 @@ struct Situation: Sendable {
     private func condition(of member: MemberView, _ isAnyAlive: Bool) -> MemberCondition {
         if !member.observation.isStarted { return .unstarted }
         guard let silence = member.observation.silence else { return member.observation.isAlive ? .well : .opaque }
-        if (member.page?["etcd_disk_defrag_inflight"] ?? 0) > 0 { return .defragmenting }
+        if member.isDefragmenting { return .defragmenting }
+        // Nothing listens there, so the way is not to blame; one that starts is heard by the others before it serves.
+        if silence == .refused { return .down }
         // Timeouts everywhere may be the monitor's own trouble.
-        if silence == .timedOut && !isAnyAlive { return .unreachable }
+        if !isAnyAlive { return .unreachable }
         // In the first silent poll the bytes that have arrived may be those from before the fault.
         let isHeard = members.contains { $0.key != member.key && $0.hears(member.key) == true }
-        if member.trend.silentPolls >= 2 && isHeard { return .unreachable }
-        return silence == .refused ? .down : .frozen
+        return member.trend.silentPolls >= 2 && isHeard ? .unreachable : .frozen
     }
 
     private mutating func findLeader() {
