@@ -55,19 +55,3 @@ package enum JSONBody {
         }
     }
 }
-
-extension Quorum {
-    private enum JSONKeys: CodingKey { case state, voters, healthyVoters, faultTolerance }
-
-    /// Writes the state with the fault tolerance, which readers without this library would have to work out.
-    ///
-    /// - Parameter encoder: Where to write it.
-    /// - Throws: What the encoder throws.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: JSONKeys.self)
-        try container.encode(state, forKey: .state)
-        try container.encode(voters, forKey: .voters)
-        try container.encode(healthyVoters, forKey: .healthyVoters)
-        try container.encode(faultTolerance, forKey: .faultTolerance)
-    }
-}

@@ -318,8 +318,8 @@ private struct Guide {
 
         monitor-history-failed
         The history cannot be written
-        The file of the history cannot be written. What is shown is not affected, and what is not written is lost at a \
-        restart.
+        The file of the history cannot be written. The page and the API are not affected; a restart loses the figures \
+        that were not written.
         Check the path, its permissions and the free space.
         """
 }

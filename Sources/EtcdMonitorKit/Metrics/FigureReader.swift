@@ -52,6 +52,11 @@ enum FigureReader {
         return labels["grpc_type"] == "unary" && method != "Watch" && method != "LeaseKeepAlive"
     }
 
+    /// Tells whether a unary call failed by the server's fault.
+    static func isFailedUnary(_ labels: [String: String]) -> Bool {
+        isUnary(labels) && serverErrors.contains(labels["grpc_code"] ?? "")
+    }
+
     private static func readGauges(_ page: Exposition, now: Date, into figures: inout [Figure: Double]) {
         let names: [(Figure, [String])] = [
             (.databaseBytes, ["etcd_mvcc_db_total_size_in_bytes", "etcd_debugging_mvcc_db_total_size_in_bytes"]),
@@ -110,9 +115,7 @@ enum FigureReader {
         let name = "grpc_server_handled_total"
         guard let all = log.increase(of: name, over: rateWindow, where: isUnary) else { return }
         figures[.requestsPerSecond] = all.amount / all.seconds
-        let failed = log.increase(of: name, over: rateWindow) { labels in
-            isUnary(labels) && serverErrors.contains(labels["grpc_code"] ?? "")
-        }
+        let failed = log.increase(of: name, over: rateWindow, where: isFailedUnary)
         if let failed, all.amount > 0 { figures[.requestErrorRatio] = failed.amount / all.amount }
     }
 

@@ -8,6 +8,8 @@ actor ClusterProber {
     private let configuration: EtcdClient.Configuration
     private let options: ClusterMonitor.Options
     private let client: EtcdClient
+    /// One for all members, since it keeps the certificates that it has read.
+    private let http: HTTPClient
     private let start = ContinuousClock.now
     private var connections: [Endpoint: MemberConnection] = [:]
     /// The members, from the last list that was seen.
@@ -22,6 +24,7 @@ actor ClusterProber {
     init(_ client: EtcdClient, _ options: ClusterMonitor.Options) {
         configuration = client.configuration
         self.client = client
+        http = HTTPClient(tls: client.configuration.tls)
         self.options = options
         hashDue = options.hashInterval.map { _ in .now }
     }
@@ -30,8 +33,10 @@ actor ClusterProber {
     func poll() async -> ClusterObservation {
         var observation = await askAll()
         // A member that was just found is asked at once.
-        if learn(from: observation) { observation = await askAll() }
-        learn(from: observation)
+        if learn(from: observation) {
+            observation = await askAll()
+            learn(from: observation)
+        }
         settle(&observation)
         observation.isAuthEnabled = await isAuthEnabled(observation)
         await compareHashes(in: &observation)
@@ -109,6 +114,7 @@ actor ClusterProber {
             endpoint,
             metricsEndpoint: options.metricsEndpoints[target.name] ?? options.metricsEndpoints[id],
             configuration,
+            http: http,
             timeout: options.timeout
         )
         connections[endpoint] = connection
@@ -154,8 +160,7 @@ actor ClusterProber {
             guard let endpoint = member.endpoint, let header = member.status.answer?.header else { continue }
             identities[endpoint] = header.memberID
         }
-        let clusters = observation.members.compactMap { $0.status.answer?.header.clusterID }
-        if clusterID.map(clusters.contains) != true, let common = Self.mostFrequent(clusters) { clusterID = common }
+        clusterID = observation.clusterID(preferring: clusterID)
         let lists = observation.members.compactMap { member -> [Member]? in
             let cluster = member.status.answer?.header.clusterID
             return cluster == nil || cluster == clusterID ? member.memberList.answer : nil

@@ -17,6 +17,7 @@ final class MemberConnection: Sendable {
         _ endpoint: Endpoint,
         metricsEndpoint: Endpoint?,
         _ configuration: EtcdClient.Configuration,
+        http: HTTPClient,
         timeout: Duration
     ) throws(EtcdError) {
         var pinned = configuration
@@ -35,7 +36,7 @@ final class MemberConnection: Sendable {
         self.metricsEndpoint = metricsEndpoint ?? endpoint
         self.timeout = timeout
         client = try EtcdClient(pinned)
-        http = HTTPClient(tls: configuration.tls)
+        self.http = http
     }
 
     func close() async { await client.close() }

@@ -20,7 +20,7 @@ struct MonitoringPageTests {
     @Test("has an entry for each finding, with its meaning and its advice")
     func findings() throws {
         let entries = Finding.Code.allCases.map { code in
-            "### \(code.rawValue)\n\n**\(code.title).** \(code.meaning)\n\n*What to do*: \(code.advice)"
+            "### \(code.rawValue)\n\n**\(code.title).** \(code.meaning)\n\n*Advice*: \(code.advice)"
         }
         #expect(Finding.Code.allCases.allSatisfy { !$0.meaning.isEmpty && !$0.advice.isEmpty })
         try compare("findings", entries.joined(separator: "\n\n"))

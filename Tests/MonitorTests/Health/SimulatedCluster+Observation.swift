@@ -123,7 +123,9 @@ extension SimulatedCluster.Node {
             ["grpc_type": "bidi_stream", "grpc_code": "Unavailable"],
             handled["OK"] ?? 0
         )
-        let unary = handled.map { Exposition.Sample(calls, ["grpc_type": "unary", "grpc_code": $0], $1) }
+        let unary = handled.map {
+            Exposition.Sample(calls, ["grpc_type": "unary", "grpc_method": "Range", "grpc_code": $0], $1)
+        }
         families.append(Exposition.Family(calls, .counter, unary + [watches]))
         for (name, counts) in buckets {
             let metric = "etcd_disk_\(name)_duration_seconds"

@@ -55,24 +55,16 @@ enum LoadRules {
     /// Streams end with errors as a matter of course.
     static func requestErrors(_ evidence: Evidence) -> [Suspicion] {
         let limits = evidence.thresholds
-        let codes: Set = [
-            "Unknown", "FailedPrecondition", "ResourceExhausted", "Internal", "Unavailable", "DataLoss",
-            "DeadlineExceeded",
-        ]
         let window = evidence.window(limits.requestErrorWindowSeconds, after: evidence.trends.lastTrouble)
         guard let window else { return [] }
         return evidence.wellMembers.compactMap { member in
             let name = "grpc_server_handled_total"
             let log = member.trend.log
-            let isUnary = { (labels: [String: String]) in labels["grpc_type"] == "unary" }
-            guard let all = log.increase(of: name, over: window, where: isUnary), all.amount > 0, all.seconds > 0,
+            guard let all = log.increase(of: name, over: window, where: FigureReader.isUnary),
+                all.amount > 0, all.seconds > 0,
                 all.seconds >= min(30, limits.requestErrorWindowSeconds / 2),
                 all.amount / all.seconds >= limits.requestErrorMinimumPerSecond,
-                let bad = log.increase(
-                    of: name,
-                    over: window,
-                    where: { isUnary($0) && codes.contains($0["grpc_code"] ?? "") }
-                )
+                let bad = log.increase(of: name, over: window, where: FigureReader.isFailedUnary)
             else { return nil }
             let ratio = bad.amount / all.amount
             let (degraded, critical) = (limits.requestErrorDegradedRatio, limits.requestErrorCriticalRatio)
