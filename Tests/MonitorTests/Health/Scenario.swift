@@ -49,6 +49,7 @@ struct Scenario: CustomTestStringConvertible, Sendable {
         Scenario("the link between leader and follower is cut", ["member-isolated:a2"]) { $0.cut(0xa2, from: [0xa1]) },
         Scenario("a follower is cut off", ["member-isolated:a3"]) { $0.isolate(0xa3) },
         Scenario("the leader is cut off", ["member-isolated:a1"], raised: 3) { $0.isolate(0xa1) },
+        Scenario("a follower starts for long", ["member-down:a2"]) { $0[0xa2].trouble = .starting },
         Scenario("the monitor does not reach a follower", ["member-unreachable:a2"], raised: 3) {
             $0[0xa2].trouble = .unreachable
         },

@@ -21,7 +21,7 @@ extension SimulatedCluster {
         let refused = ProbeFailure(.refused, "connection refused")
         let late = ProbeFailure(.timedOut, "no answer in 2 s")
         switch node.trouble {
-        case .killed: return seen.failing(refused)
+        case .killed, .starting: return seen.failing(refused)
         case .frozen, .unreachable: return seen.failing(late)
         case .tls: return seen.failing(ProbeFailure(.tls, "certificate has expired"))
         case .unauthorized, .none, .defragmenting: break

@@ -13,6 +13,8 @@ struct SimulatedCluster {
     /// What is wrong with a member, as the monitor sees it.
     enum Trouble {
         case none, killed, frozen, defragmenting
+        /// The others hear it, and it does not listen for clients yet.
+        case starting
         /// It works, and the monitor cannot reach it.
         case unreachable
         /// It works, and does not tell the monitor.
