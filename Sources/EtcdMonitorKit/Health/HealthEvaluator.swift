@@ -34,7 +34,12 @@ struct HealthEvaluator: Sendable {
         trends.note(observation)
         let situation = Situation(observation, trends, thresholds)
         trends.note(situation)
-        let evidence = Evidence(situation: situation, trends: trends, thresholds: thresholds)
+        let evidence = Evidence(
+            situation: situation,
+            trends: trends,
+            thresholds: thresholds,
+            openFindings: hysteresis.openFindings
+        )
         let present = Set(situation.members.map(\.id))
         let findings = hysteresis.update(
             evidence.suspicions,

@@ -27,6 +27,9 @@ struct Hysteresis: Sendable {
         considered = max(thresholds.pollsConsidered, needed)
     }
 
+    /// The findings that are open.
+    var openFindings: Set<Finding.ID> { Set(entries.filter { $1.verdict != nil }.keys) }
+
     /// Takes in a poll.
     ///
     /// - Parameters:

@@ -63,6 +63,8 @@ struct Evidence: Sendable {
     let situation: Situation
     let trends: Trends
     let thresholds: Thresholds
+    /// The findings that were open before this poll.
+    let openFindings: Set<Finding.ID>
 
     /// A rule: a pure function from what is known to what is suspected.
     typealias Rule = @Sendable (Evidence) -> [Suspicion]

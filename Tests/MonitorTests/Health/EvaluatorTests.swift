@@ -141,6 +141,21 @@ import Testing
         }
     }
 
+    @Test func `A learner that lags does so until it has caught up, however its lag varies with the load`() {
+        var cluster = SimulatedCluster()
+        cluster.poll(times: 5)
+        cluster.addLearner()
+        cluster[0xa4].lag = 9000
+        cluster.poll(times: 15)
+        for left: UInt64 in [8000, 6000, 5000, 7000, 4000, 3000, 2000, 1100] {
+            cluster[0xa4].lag = left
+            #expect(cluster.poll().findings.map(\.code) == [.learnerLag])
+        }
+        cluster[0xa4].lag = 900
+        cluster.poll()
+        #expect(cluster.poll().findings == [])
+    }
+
     @Test func `A member that is removed is not missed`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)

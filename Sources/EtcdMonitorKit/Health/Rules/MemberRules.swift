@@ -93,16 +93,19 @@ enum MemberRules {
     }
 
     /// A fresh learner lags and catches up, which is what it is for.
+    ///
+    /// One that did not catch up is found until it has, as its lag varies with the load.
     static func learners(_ evidence: Evidence) -> [Suspicion] {
         let limits = evidence.thresholds
         var suspicions: [Suspicion] = []
         for member in evidence.wellMembers {
             guard let since = member.trend.learnerSince else { continue }
             if let lag = member.trend.lag.now, let before = member.trend.lag.before,
-                lag >= before - before / 10,
-                Double(lag) > limits.learnerLagEntries
+                Double(lag) > limits.learnerLagEntries,
+                lag >= before - before / 10
+                    || evidence.openFindings.contains(Finding.ID(.learnerLag, member.key))
             {
-                let summary = "is a learner, lacks \(lag) entries and does not catch up"
+                let summary = "is a learner, lacks \(lag) entries and did not catch up"
                 let figures = ["lagEntries": Double(lag)]
                 let hold = limits.learnerLagSeconds
                 suspicions.append(Suspicion(.learnerLag, of: member, .degraded, summary, figures, holdFor: hold))
