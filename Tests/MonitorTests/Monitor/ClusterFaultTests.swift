@@ -214,10 +214,12 @@ struct ClusterFaultTests {
             let learner = try #require(watched.cluster.members.last)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
-                    // Some 200 entries in a second.
+                    let start = ContinuousClock.now
+                    var count = 0
                     while !Task.isCancelled {
+                        count += 1
+                        try? await Task.sleep(until: start + .milliseconds(5) * count)
                         try await watched.client.put("load", "1")
-                        try? await Task.sleep(for: .milliseconds(5))
                     }
                 }
                 try await watched.polls(3)
