@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// How a ``LoadBalancer`` chooses among the instances that take requests.
 public struct BalancingPolicy: Sendable, Hashable {
     enum Kind: Sendable, Hashable {

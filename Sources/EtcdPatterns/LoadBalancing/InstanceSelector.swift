@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// A policy at work: a value that lives with the pool, under the lock of its balancer.
 protocol InstanceSelector: Sendable {
     /// Chooses one of `candidates`, of which there is at least one; they are indices of `members`.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// The fastest of a few that are drawn.
 struct PeakEWMASelector: InstanceSelector {
     /// So many are not drawn from, but all looked at.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import Foundation
 
 /// The instance with the highest hash of key and instance, among those that are not above the bound.

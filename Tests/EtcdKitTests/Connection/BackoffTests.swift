@@ -62,7 +62,7 @@ struct BackoffTests {
     @Test("random waits stay within their bounds and differ")
     func random() {
         let backoff = Backoff(initial: .milliseconds(50), maximum: .seconds(1), multiplier: 1.6, jitter: 0.2)
-        var generator = SeededGenerator(seed: 5)
+        var generator = SplitMix64(seed: 5)
         var waits: Set<Duration> = []
         for _ in 0..<1000 {
             let delay = backoff.delay(afterFailures: 100, chance: .random(in: 0...1, using: &generator))

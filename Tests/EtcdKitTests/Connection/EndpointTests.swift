@@ -105,7 +105,7 @@ struct EndpointTests {
 
     @Test("random texts are endpoints or refused, and what is accepted can be written and read", arguments: 0..<8)
     func fuzz(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let pieces = [
             "http", "s", "unix", ":", "/", "//", "://", "[", "]", "::1", "h", "10.0.0.1", "2379", "99999", "%", "@",
             ",", " ",

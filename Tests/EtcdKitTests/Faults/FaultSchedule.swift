@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// Something bad that happens to a member.
 enum Fault: String, Sendable, Hashable, CaseIterable {
     case killed
@@ -49,7 +51,7 @@ struct FaultSchedule: Sendable, Hashable, CustomStringConvertible {
     /// Draws rounds that last so long together.
     init(seed: UInt64, duration: Duration, members: Int = 3) {
         self.seed = seed
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         var total = Duration.zero
         while total < duration {
             let round = Self.round(members: members, using: &generator)
@@ -69,7 +71,7 @@ struct FaultSchedule: Sendable, Hashable, CustomStringConvertible {
         return (["faults of seed \(seed):"] + lines).joined(separator: "\n")
     }
 
-    private static func round(members: Int, using generator: inout SeededGenerator) -> [Step] {
+    private static func round(members: Int, using generator: inout SplitMix64) -> [Step] {
         var steps: [Step] = []
         var start = Duration.zero
         for _ in 0..<Int.random(in: 2...5, using: &generator) {

@@ -93,7 +93,7 @@ struct FaultWorkload: Sendable {
 
     /// Watches from the beginning to the last key, by many watches one after the other.
     func watchInParts(_ name: String, _ client: EtcdClient) async throws {
-        var generator = SeededGenerator(seed: seed ^ UInt64(name.utf8.reduce(0) { $0 &* 31 &+ Int($1) }))
+        var generator = SplitMix64(seed: seed ^ UInt64(name.utf8.reduce(0) { $0 &* 31 &+ Int($1) }))
         var next: Revision = 1
         recorder.saw([], name)
         while true {

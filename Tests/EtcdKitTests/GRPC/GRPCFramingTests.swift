@@ -36,7 +36,7 @@ struct GRPCFramingTests {
 
     @Test("any split gives the same messages, and counts what is left over", arguments: 0..<20)
     func randomSplits(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let expected = (0..<100).map { number in pattern(Int.random(in: 0..<400, using: &random), seed: number) }
         let bytes = expected.flatMap(frame)
         var deframer = GRPCDeframer(limit: 400)

@@ -252,7 +252,7 @@ struct GRPCUnaryCallTests {
 
     @Test("calls cancelled at any moment end, and leave nothing behind here or at the server")
     func cancellations() async throws {
-        var random = SeededGenerator(seed: 3)
+        var random = SplitMix64(seed: 3)
         // A third is answered at once, a third later, a third never.
         let server = try FakeServer { exchange in
             switch exchange.id / 2 % 3 {

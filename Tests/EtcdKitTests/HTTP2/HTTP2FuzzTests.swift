@@ -15,7 +15,7 @@ struct HTTP2FuzzTests {
 
     @Test("random bytes", arguments: 0..<2)
     func randomBytes(seed: UInt64) async throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var accepted = 0
         for round in 0..<Self.rounds {
             // Gives way to the tests that wait for others.
@@ -32,7 +32,7 @@ struct HTTP2FuzzTests {
         arguments: zip(0..<4 as Range<UInt64>, [nil, nil, 41, 42])
     )
     func randomFrames(seed: UInt64, headerListLimit: Int?) async throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var (accepted, progressed, refused) = (0, 0, 0)
         var settings = HTTP2Session.Settings()
         // The proper list of the frames has 42 bytes.
@@ -54,7 +54,7 @@ struct HTTP2FuzzTests {
     }
 
     /// A frame that is proper as often as not.
-    private func frame(_ random: inout SeededGenerator) -> [UInt8] {
+    private func frame(_ random: inout SplitMix64) -> [UInt8] {
         let stream = UInt8([0, 1, 1, 3, 3, 5, 5, 2, 255].randomElement(using: &random) ?? 0)
         var payload = pattern(Int.random(in: 0..<40, using: &random), seed: random.next())
         var (type, flags) = (UInt8.random(in: 0...12, using: &random), UInt8.random(in: 0...255, using: &random))
@@ -81,7 +81,7 @@ struct HTTP2FuzzTests {
 
     @Test("a proper conversation with bytes changed, left out, doubled and cut off", arguments: 0..<4)
     func mutations(seed: UInt64) async throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let transcript = try HTTP2Conversation(seed: seed).transcript
         var (intact, changed) = (0, 0)
         let original = try HTTP2Observation(of: transcript, chunk: { .max })
@@ -107,7 +107,7 @@ struct HTTP2FuzzTests {
 
     @Test("the control: a conversation that nobody has touched is understood to the letter", arguments: 0..<60)
     func conversation(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let conversation = try HTTP2Conversation(seed: seed)
         let seen = try observe(conversation.transcript, &random)
         #expect(seen.streams == conversation.expected)
@@ -140,7 +140,7 @@ struct HTTP2FuzzTests {
     /// What a session makes of `bytes`, which may not depend on how they are cut.
     private func observe(
         _ bytes: [UInt8],
-        _ random: inout SeededGenerator,
+        _ random: inout SplitMix64,
         _ settings: HTTP2Session.Settings = .init()
     ) throws -> HTTP2Observation {
         let whole = try HTTP2Observation(of: bytes, chunk: { .max }, settings: settings)
@@ -167,7 +167,7 @@ private struct HTTP2Conversation {
     let goAway: HTTP2Session.GoAway?
 
     init(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed &* 31 &+ 1)
+        var random = SplitMix64(seed: seed &* 31 &+ 1)
         let pair = try HTTP2Pair()
         var answers: [@Sendable (HTTP2ServerExchange) -> Void] = []
         for number in 0..<3 {

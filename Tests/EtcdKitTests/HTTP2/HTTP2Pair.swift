@@ -72,7 +72,7 @@ func firstDifference<Element: Equatable>(_ left: [Element], _ right: [Element]) 
 
 /// Bytes in which no place looks like another.
 func pattern(_ count: Int, seed: UInt64 = 0) -> [UInt8] {
-    var random = SeededGenerator(seed: seed)
+    var random = SplitMix64(seed: seed)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count + 8)
     while bytes.count < count { withUnsafeBytes(of: random.next()) { bytes.append(contentsOf: $0) } }

@@ -47,7 +47,7 @@ struct KeyRangeTests {
     }
 
     /// The ends that are easy to get wrong, and random ones.
-    private static func samples(_ random: inout SeededGenerator) -> [Sample] {
+    private static func samples(_ random: inout SplitMix64) -> [Sample] {
         let corners: [[UInt8]] = [
             [], [0], [0, 0], [0, 1], [1], [0xfe], [0xfe, 0xff], [0xff], [0xff, 0], [0xff, 0xff],
         ]
@@ -61,7 +61,7 @@ struct KeyRangeTests {
 
     @Test("a range holds the same keys here and at the server", arguments: [1, 2])
     func model(seed: UInt64) async throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let keys = Set((0..<200).map { _ in random.key(upTo: 4) } + [[0], [0xff], [0xff, 0xff]]).sorted {
             $0.lexicographicallyPrecedes($1)
         }
@@ -120,7 +120,7 @@ struct KeyRangeTests {
     }
 }
 
-extension SeededGenerator {
+extension SplitMix64 {
     /// A key of few different bytes, so that keys and ends of ranges often meet.
     fileprivate mutating func key(upTo length: Int) -> [UInt8] {
         let alphabet: [UInt8] = [0, 1, 0x61, 0xfe, 0xff]

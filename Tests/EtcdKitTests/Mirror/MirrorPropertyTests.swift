@@ -80,7 +80,7 @@ struct MirrorPropertyTests {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for seed in 0..<16 {
                 group.addTask {
-                    var random = SeededGenerator(seed: UInt64(seed))
+                    var random = SplitMix64(seed: UInt64(seed))
                     var lease: Lease?
                     for number in 0..<(Self.operations / 16 + 1) {
                         if number % 200 == 0 { lease = try await client.leases.grant(timeToLive: .seconds(1)) }
@@ -93,7 +93,7 @@ struct MirrorPropertyTests {
         }
     }
 
-    private func operate(_ client: EtcdClient, _ lease: Lease?, _ random: inout SeededGenerator) async throws {
+    private func operate(_ client: EtcdClient, _ lease: Lease?, _ random: inout SplitMix64) async throws {
         let number = Int.random(in: 0..<200, using: &random)
         let key = "k/\(number)" as Key
         let value = Value("\(random.next())")

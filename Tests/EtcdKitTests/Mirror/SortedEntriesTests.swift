@@ -15,7 +15,7 @@ struct SortedEntriesTests {
 
     @Test("random changes have the outcome that a dictionary has, and copies stay as they were")
     func model() {
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix64(seed: 1)
         var entries = SortedEntries()
         var model: [Key: KeyValue] = [:]
         var copies: [(SortedEntries, [Key: KeyValue])] = []

@@ -29,7 +29,7 @@ struct NamespaceMappingTests {
 
     @Test("a range within is the range outside of exactly the keys it holds, for random ranges and keys")
     func ranges() throws {
-        var random = SeededGenerator(seed: 39)
+        var random = SplitMix64(seed: 39)
         for prefix in Self.prefixes {
             let namespace = try #require(Namespace(prefix: prefix))
             for _ in 0..<2000 {
@@ -48,7 +48,7 @@ struct NamespaceMappingTests {
     @Test("a view of a real store sees what the model says, whole and page by page, and deletes nothing else")
     func views() async throws {
         try await withPrivateEtcd { client, _ in
-            var random = SeededGenerator(seed: 40)
+            var random = SplitMix64(seed: 40)
             var keys: Set<Key> = ["a", Key(bytes: [0x61, 0xff]), Key(bytes: [0x61, 0xff, 0xff]), "b", "a/b", "a/b0"]
             while keys.count < 120 { keys.insert(.random(&random)) }
             for prefix in Self.prefixes {
@@ -100,7 +100,7 @@ extension Namespace {
 
 extension Key {
     /// Bytes at the boundaries, so that many keys are neighbours.
-    fileprivate static func random(_ random: inout SeededGenerator) -> Key {
+    fileprivate static func random(_ random: inout SplitMix64) -> Key {
         let alphabet: [UInt8] = [0x00, 0x01, 0x2f, 0x61, 0x62, 0xfe, 0xff, 0xff]
         let count = Int.random(in: 1...4, using: &random)
         return Key(bytes: (0..<count).map { _ in alphabet.randomElement(using: &random) ?? 0 })
@@ -110,7 +110,7 @@ extension Key {
 }
 
 extension KeyRange {
-    fileprivate static func random(_ random: inout SeededGenerator) -> KeyRange {
+    fileprivate static func random(_ random: inout SplitMix64) -> KeyRange {
         switch Int.random(in: 0..<6, using: &random) {
         case 0: .all
         case 1: .key(.random(&random))

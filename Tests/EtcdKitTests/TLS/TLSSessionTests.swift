@@ -233,7 +233,7 @@ struct TLSSessionTests {
 
     @Test("random and damaged bytes are errors, and nothing worse", arguments: 0..<8)
     func fuzz(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         for round in 0..<60 {
             let (client, server) = try pair()
             if round % 3 == 0 { try exchange(client, server) }

@@ -13,7 +13,7 @@ struct FaultProxyTests {
     func transparency(milliseconds: Int) async throws {
         try await withProxiedEcho { proxy, _ in
             await proxy.delay(.milliseconds(milliseconds))
-            var generator = SeededGenerator(seed: 1)
+            var generator = SplitMix64(seed: 1)
             let bytes = (0..<625_000).map { _ in generator.next() }.withUnsafeBytes { Array($0) }
             let client = try await RawConnection.connect(to: proxy.endpoint)
             await client.send(bytes)

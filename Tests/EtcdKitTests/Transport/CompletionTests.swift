@@ -49,7 +49,7 @@ struct CompletionTests {
     @Test("a value that was there before the cancellation wins, and every waiter gets one")
     func races() async {
         var outcomes: [String: Int] = [:]
-        var random = SeededGenerator(seed: 7)
+        var random = SplitMix64(seed: 7)
         for _ in 0..<3000 {
             let completion = Completion<String>()
             let task = Task { @EventLoop in

@@ -65,7 +65,7 @@ struct DeadlineHeapTests {
 
     @Test("random insertions and removals agree with a plain list", arguments: 0..<20)
     func model(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var heap = DeadlineHeap<Int>()
         var model: [(id: DeadlineHeap<Int>.ID, deadline: ContinuousClock.Instant, element: Int)] = []
         var gone: [DeadlineHeap<Int>.ID] = []

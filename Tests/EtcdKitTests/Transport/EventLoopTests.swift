@@ -75,7 +75,7 @@ struct EventLoopTests {
         let early = Lock(0)
         await Task { @EventLoop in
             let start = ContinuousClock.now
-            var random = SeededGenerator(seed: 1)
+            var random = SplitMix64(seed: 1)
             for number in (0..<60).shuffled(using: &random) {
                 let deadline = start + .milliseconds(number)
                 let timer = EventLoop.schedule(at: deadline) {

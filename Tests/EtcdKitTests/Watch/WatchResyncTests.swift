@@ -211,7 +211,7 @@ struct WatchResyncTests {
                             if event.key == "k/end" { return }
                         }
                     }
-                    var random = SeededGenerator(seed: 1)
+                    var random = SplitMix64(seed: 1)
                     for round in 0..<20 {
                         let isCut = round % 2 == 1
                         if isCut {

@@ -142,7 +142,7 @@ struct WatchStateTests {
 
     @Test("however a history is cut into answers and connections, it arrives once and in order", arguments: 0..<200)
     func randomHistories(seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         // Revisions 1 to 60, some with several events, as one server would send them in any split.
         let history = (1...60).flatMap { revision in
             (0..<Int.random(in: 1...4, using: &random)).map { _ in Revision(rawValue: Int64(revision)) }

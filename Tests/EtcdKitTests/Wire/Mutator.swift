@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// Makes bytes that a decoder does not expect, the same ones for the same seed.
 struct Mutator {
     private let corpus: [[UInt8]]
-    private var generator: SeededGenerator
+    private var generator: SplitMix64
 
     init(corpus: [[UInt8]], seed: UInt64) {
         self.corpus = corpus
-        generator = SeededGenerator(seed: seed)
+        generator = SplitMix64(seed: seed)
     }
 
     /// One to four changes of a valid encoding, or now and then random bytes.

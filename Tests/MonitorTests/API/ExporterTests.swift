@@ -86,7 +86,7 @@ import Testing
         ("application/openmetrics-text;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.5", false),
         ("application/openmetrics-text;version=1.0.0;q=0,*/*;q=0.1", false),
         ("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", false),
-        // What Prometheus 2.42 and 3 send.
+        // As Prometheus 2.42 and 3 send it.
         (
             "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
                 + "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", true

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite struct ReadinessTests {
-    /// What one change of a cluster that is fit makes of one check; no other check changes.
+    /// The effect of one change of a cluster that is fit on one check; no other check changes.
     struct Case: Sendable, CustomStringConvertible {
         let check: String
         let outcome: ReadinessReport.Outcome

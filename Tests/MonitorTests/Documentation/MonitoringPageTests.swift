@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdMonitor
 @testable import EtcdMonitorKit
 
-/// What Docs/Monitoring.md lists is what there is.
+/// The lists of Docs/Monitoring.md are complete and true.
 ///
 /// With `ETCD_KIT_WRITE_DOCS` in the environment, the tests write the page's tables instead of comparing them.
 @Suite("Docs/Monitoring.md", .timeLimit(.minutes(1)))

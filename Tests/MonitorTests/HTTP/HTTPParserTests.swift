@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import Foundation
 import Testing
 
@@ -73,7 +74,7 @@ import Testing
     }
 
     @Test func `how the bytes are cut does not matter`() {
-        var chance = SeededNumbers(seed: 1)
+        var chance = SplitMix64(seed: 1)
         for (role, text) in HTTPSamples.all {
             let bytes = Array(text.utf8)
             let whole = ParserOutcome(role, text)
@@ -86,7 +87,7 @@ import Testing
     }
 
     @Test func `mutated messages end in a message or a refusal, the same for every cut`() {
-        var chance = SeededNumbers(seed: 2)
+        var chance = SplitMix64(seed: 2)
         var limits = HTTPLimits()
         (limits.startLine, limits.headers, limits.fields, limits.body) = (80, 120, 4, 12)
         let odd = Array("\r\n\0 :;,%\u{7f}\t0fF-+".utf8) + [0x80, 0xff]
@@ -118,7 +119,7 @@ import Testing
     @Test func `dates are written as HTTP has them, and read back`() {
         #expect(HTTPDate.text(Date(timeIntervalSince1970: 784_111_777)) == "Sun, 06 Nov 1994 08:49:37 GMT")
         #expect(HTTPDate.text(Date(timeIntervalSince1970: 951_782_400.9)) == "Tue, 29 Feb 2000 00:00:00 GMT")
-        var chance = SeededNumbers(seed: 3)
+        var chance = SplitMix64(seed: 3)
         for _ in 0..<1000 {
             let date = Date(timeIntervalSince1970: Double(Int.random(in: 0...253_402_300_799, using: &chance)))
             #expect(HTTPDate.read(HTTPDate.text(date)) == date)
@@ -142,7 +143,7 @@ import Testing
     }
 
     /// Cuts bytes at random places.
-    private static func cut(_ bytes: [UInt8], _ chance: inout SeededNumbers) -> [ArraySlice<UInt8>] {
+    private static func cut(_ bytes: [UInt8], _ chance: inout SplitMix64) -> [ArraySlice<UInt8>] {
         var pieces: [ArraySlice<UInt8>] = []
         var rest = bytes[...]
         while !rest.isEmpty {

@@ -2,7 +2,7 @@
 
 @testable import EtcdMonitorKit
 
-/// What a parser makes of some bytes.
+/// A parser's result for some bytes.
 struct ParserOutcome: Hashable {
     var events: [HTTPParser.Event] = []
     var refusal: HTTPRefusal?

@@ -178,7 +178,7 @@ import Testing
             for wire in wires { wire.stream.close() }
             #expect(await eventually { await HTTPWire.isServed(port) })
 
-            var chance = SeededNumbers(seed: 4)
+            var chance = SplitMix64(seed: 4)
             for _ in 0..<200 {
                 let sample = HTTPSamples.requests[Int.random(in: HTTPSamples.requests.indices, using: &chance)]
                 var bytes = Array(sample.utf8)

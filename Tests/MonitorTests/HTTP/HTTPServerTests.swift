@@ -123,7 +123,7 @@ import Testing
                 #expect(answer.contains("Content-Type: application/problem+json\r\n"))
                 #expect(answer.contains("Connection: close\r\n") && answer.contains("\"status\":\(status),"))
             }
-            // What is sent beyond the limit does not keep the client from reading why it is refused.
+            // Bytes beyond the limit do not keep the client from reading why it is refused.
             let body = String(repeating: "a", count: 500_000)
             let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.count)\r\n\r\n" + body
             #expect(try await HTTPWire.exchange(port, post).hasPrefix("HTTP/1.1 413 "))

@@ -6,14 +6,14 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// What a threshold decides: with its default a cluster ends with one set of findings, and with another value not.
+/// The effect of a threshold: with its default a cluster ends with one set of findings, and with another value not.
 struct Decision: CustomTestStringConvertible, Sendable {
     let threshold: String
     let value: Double
     /// The finding that the threshold decides on, with its verdict; nil for none.
     let byDefault: String?
     let changed: String?
-    /// What is set besides, in both cases.
+    /// Other settings, in both cases.
     var base: @Sendable (inout Thresholds) -> Void = { _ in }
     let life: @Sendable (inout SimulatedCluster) -> Assessment
 

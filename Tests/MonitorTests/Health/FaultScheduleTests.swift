@@ -27,7 +27,7 @@ import Testing
 
     @Test(arguments: 1...12) func `Whatever happens, findings are in order and go with their cause`(_ seed: UInt64) {
         var cluster = SimulatedCluster(voters: [1, 3, 3, 5][Int(seed % 4)])
-        cluster.generator = SeededNumbers(seed: seed)
+        cluster.generator = SplitMix64(seed: seed)
         var previous: [Finding.ID: Finding] = [:]
         for _ in 0..<300 {
             if Int.random(in: 0..<4, using: &cluster.generator) == 0 { disturb(&cluster) }

@@ -6,7 +6,7 @@ import Foundation
 @testable import EtcdMonitorKit
 
 extension SimulatedCluster {
-    /// What a poll sees of a member.
+    /// A poll's view of a member.
     func observation(of node: Node) -> MemberObservation {
         let endpoint = try? Endpoint("10.0.0.\(node.id & 0xff):2379")
         var seen = MemberObservation(

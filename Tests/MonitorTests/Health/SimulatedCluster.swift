@@ -7,10 +7,10 @@ import Foundation
 
 /// A cluster in virtual time that is polled by an evaluator: enough of etcd to show what the monitor would see of a fault.
 ///
-/// What a fault does shows with delay, as in etcd: in the first poll after it a member that is cut off still names its old
+/// Effects of a fault show with delay, as in etcd: in the first poll after it a member that is cut off still names its old
 /// leader, and the bytes that arrived before the fault have made the counters grow.
 struct SimulatedCluster {
-    /// What is wrong with a member, as the monitor sees it.
+    /// The trouble of a member, as the monitor sees it.
     enum Trouble {
         case none, killed, frozen, defragmenting
         /// The others hear it, and it does not listen for clients yet.
@@ -76,13 +76,13 @@ struct SimulatedCluster {
     var revision: Int64 = 5000
     /// The text of alarms, which every member knows.
     var alarms: [String] = []
-    /// What is changed in what the next polls see.
+    /// Changes of the next polls' answers.
     var changes: [(inout ClusterObservation, Int) -> Void] = []
     /// The polls so far.
     private(set) var polls = 0
     private(set) var uptime = Duration.seconds(50_000)
     var time = Date(timeIntervalSince1970: 1_800_000_000)
-    var generator = SeededNumbers(seed: 1)
+    var generator = SplitMix64(seed: 1)
 
     private var evaluator: HealthEvaluator
     private var linked: Set<[UInt64]> = []
@@ -174,7 +174,7 @@ struct SimulatedCluster {
     }
 
     private mutating func live(_ seconds: Double) {
-        // What was linked a moment ago has sent a few bytes more.
+        // A member that was linked a moment ago has sent a few bytes more.
         for receiver in nodes.indices where nodes[receiver].isRunning {
             for sender in nodes where sender.id != nodes[receiver].id {
                 let isLed = leader == sender.id || leader == nodes[receiver].id

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import EtcdTesting
 import Testing
 
@@ -58,7 +59,7 @@ import Testing
         }
         // Short pages, so that a mutation is likely to hit what matters.
         let lines = original.split(separator: 0x0a, omittingEmptySubsequences: false)
-        var random = SeededNumbers(seed: 11)
+        var random = SplitMix64(seed: 11)
         var (valid, refused) = (0, 0)
         let alphabet = Array("{}\",=\\ #\n\r\te+-.0NaInf_\u{0}\u{ff}".utf8)
         for _ in 0..<4000 {

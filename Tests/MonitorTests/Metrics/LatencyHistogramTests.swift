@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import Foundation
 import Testing
 
@@ -8,7 +9,7 @@ import Testing
 @Suite struct LatencyHistogramTests {
     @Test(arguments: 1...20)
     func `Quantiles, counts and sums are those of the sorted times, within one percent`(seed: UInt64) throws {
-        var random = SeededNumbers(seed: seed)
+        var random = SplitMix64(seed: seed)
         let times = (0..<Int.random(in: 1...3000, using: &random)).map { _ in
             pow(10, Double.random(in: -6...3, using: &random))
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import Foundation
 import Testing
 
@@ -48,7 +49,7 @@ import Testing
 
     @Test(arguments: 1...8)
     func `Points agree with a simple model in minutes and in hours`(seed: UInt64) {
-        var random = SeededNumbers(seed: seed)
+        var random = SplitMix64(seed: seed)
         var history = MetricsHistory(options(full: 600))
         var samples: [(time: Double, value: Double)] = []
         var time = 1_790_000_000 + Double.random(in: 0..<60, using: &random)

@@ -10,7 +10,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1)))
 struct HostileFigureTests {
     @Test(arguments: [1, 2, 3] as [UInt64]) func `No figure ends the process`(seed: UInt64) throws {
-        var random = SeededNumbers(seed: seed)
+        var random = SplitMix64(seed: seed)
         var options = ClusterMonitor.Options()
         // Each figure beyond a limit is told at once.
         options.thresholds.settlingSeconds = 0
@@ -33,7 +33,7 @@ struct HostileFigureTests {
         #expect(codes.isSuperset(of: [.databaseNearQuota, .applyLag]), "\(codes)")
     }
 
-    private func member(_ number: UInt64, _ random: inout SeededNumbers) -> MemberObservation {
+    private func member(_ number: UInt64, _ random: inout SplitMix64) -> MemberObservation {
         let integers: [Int64] = [0, 1, -1, 5000, .max, .min]
         let naturals: [UInt64] = [0, 1, 5000, .max]
         func integer() -> Int64 { integers.randomElement(using: &random) ?? 0 }
@@ -63,7 +63,7 @@ struct HostileFigureTests {
         return member
     }
 
-    private func page(_ random: inout SeededNumbers) -> Exposition {
+    private func page(_ random: inout SplitMix64) -> Exposition {
         let values = [0, 1, -1, 1e18, 1e300, -1e300, .infinity, -.infinity, .nan, .leastNonzeroMagnitude]
         let gauges = MetricsCatalogue.gauges.sorted().map { name in
             let value = values.randomElement(using: &random) ?? 0

@@ -16,7 +16,7 @@ struct ConfigurationFileTests {
         }
     }
 
-    /// What is wrong with a file, after its path.
+    /// The reason why a file is refused, after its path.
     private func problem(_ file: String, environment: [String: String] = [:]) -> String? {
         message { try settings(file, environment: environment) }?.firstMatch(of: /monitor\.json: (.*)/).map {
             String($0.output.1)

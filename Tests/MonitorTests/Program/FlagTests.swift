@@ -129,7 +129,7 @@ struct FlagTests {
     }
 }
 
-/// What the usage error of `body` says; nil if it throws none.
+/// The text of the usage error of `body`; nil if it throws none.
 func message<Result>(_ body: () throws -> Result) -> String? {
     do {
         _ = try body()

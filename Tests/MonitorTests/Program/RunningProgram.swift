@@ -6,7 +6,7 @@ import Testing
 
 /// A running `etcd-monitor`, and what it has printed.
 final class RunningProgram: Sendable {
-    /// What a program that has ended leaves.
+    /// The output and the status of a program that has ended.
     struct Outcome: Sendable {
         let status: Int32
         let output: String
@@ -22,7 +22,7 @@ final class RunningProgram: Sendable {
     /// - Parameters:
     ///   - arguments: Its arguments.
     ///   - environment: Its environment, besides what it needs to run.
-    /// - Throws: What the system says if it cannot be started.
+    /// - Throws: The error of the system if it cannot be started.
     init(_ arguments: [String], environment: [String: String] = [:]) throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "etcd-monitor-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -48,7 +48,7 @@ final class RunningProgram: Sendable {
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 
-    /// What it has printed so far.
+    /// The output so far.
     var output: String { text("output") }
 
     /// Waits for its end; the status is negative for a signal that ended it.

@@ -17,7 +17,7 @@ final class Browser {
     private var unread = Data()
     private var calls = 0
     private var session: String?
-    /// What the page and the browser have written to the console.
+    /// The messages of the page and the browser on the console.
     private(set) var messages: [String] = []
 
     /// Opens a page.

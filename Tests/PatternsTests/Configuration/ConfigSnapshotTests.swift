@@ -17,7 +17,7 @@ struct ConfigSnapshotTests {
 
     @Test("changes are what leads from one state to another, in the order of keys, within a part of it")
     func changes() {
-        var generator = SeededGenerator(seed: 7)
+        var generator = SplitMix64(seed: 7)
         for _ in 0..<200 {
             func random() -> [Key: Value] {
                 let keys: [Key] = ["a", "a/b", "a/b/c", "a-b", "a0", "b", "b/a"]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import EtcdTesting
 
 @testable import PatternsWorker
@@ -61,13 +62,13 @@ enum WorkerFault: String, Sendable, CaseIterable {
 
 /// What happens to the worker in one place, and when: the same for the same seed, but for how fast the worker is.
 struct WorkerFaults: Sendable {
-    private var generator: SeededGenerator
+    private var generator: SplitMix64
     /// What comes next; all come before one comes again.
     private var deck: [WorkerFault]
     private(set) var counts: [WorkerFault: Int] = [:]
 
     init(seed: UInt64, place: Int) {
-        generator = SeededGenerator(seed: seed &* 1_000 &+ UInt64(place))
+        generator = SplitMix64(seed: seed &* 1_000 &+ UInt64(place))
         // Those without which the rest would prove little are not left to chance.
         deck = [[.frozen, .requestsStalled], [.killed, .frozen], [.stalled, .killed], [.answersLost]][place % 4]
     }

@@ -169,7 +169,7 @@ struct PredecessorsTests {
 
     @Test("what is taken out of a read for several is what each would have read alone, or the beginning of it")
     func sections() throws {
-        var generator = SeededGenerator(seed: 7)
+        var generator = SplitMix64(seed: 7)
         var (cutOff, short) = (0, 0)
         for _ in 0..<300 {
             var store = Store()

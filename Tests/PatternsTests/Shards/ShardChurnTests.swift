@@ -15,7 +15,7 @@ struct ShardChurnTests {
 
     @Test("no shard ever has two owners, and all are owned again soon", .timeLimit(.minutes(PatternRun.minutes)))
     func run() async throws {
-        var random = SeededGenerator(seed: PatternRun.seed)
+        var random = SplitMix64(seed: PatternRun.seed)
         try await withMembers(10) { cluster, witness, members, history in
             let start = try await witness.range(.key("s")).header.revision
             for member in members { try member.join() }
