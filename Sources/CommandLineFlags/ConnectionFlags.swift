@@ -63,7 +63,7 @@ package struct ConnectionFlags: Sendable {
         if tls?.privateKey != nil && tls?.certificateChain == nil { throw UsageError("--key needs --cert") }
     }
 
-    /// What the flags mean for a client, with certificates that have been read and found to be good.
+    /// The configuration of a client by these flags, with certificates that have been read and found to be good.
     ///
     /// Asks for the password at the terminal if there is a user without one.
     ///

@@ -8,7 +8,7 @@ package struct FlagReader {
     package private(set) var argument = ""
     /// The newest flag without its value, such as `--endpoints`.
     package private(set) var flag = ""
-    /// What stands behind the flag's `=`.
+    /// The text behind the flag's `=`.
     private var attachedValue: String?
     private var rest: ArraySlice<String>
 
@@ -36,7 +36,7 @@ package struct FlagReader {
     /// The value of a flag that may stand alone, which means `true`.
     package var switchValue: String { attachedValue ?? "true" }
 
-    /// What is wrong with the newest flag if it is none of the known ones; never its value, which may be a secret.
+    /// Says that the newest flag is none of the known ones; never with its value, which may be a secret.
     package func unknown(among known: [String]) -> UsageError {
         guard flag.hasPrefix("-") else { return UsageError("\"\(flag)\" is not a flag; see --help") }
         let nearest = known.map { (flag: $0, distance: Self.distance(flag, $0)) }.min { $0.distance < $1.distance }

@@ -45,7 +45,7 @@ struct ConfigurationFile {
         }
     }
 
-    /// What is wrong with text that is no JSON, and in which line.
+    /// The reason why a text is no JSON, with the line.
     private static func syntaxError(in data: Data) -> String? {
         do {
             _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
@@ -75,7 +75,7 @@ struct ConfigurationFile {
         return found
     }
 
-    /// What one key says.
+    /// The assignments of one key.
     private func assignments(
         _ key: String,
         _ value: JSONValue,

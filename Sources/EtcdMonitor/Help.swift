@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Settings {
-    /// What `--help` prints.
+    /// The text of `--help`.
     static let help = """
         Watches etcd clusters: serves a page, an API and metrics of what it sees.
 

@@ -40,7 +40,7 @@ enum JSONValue: Sendable, Hashable, Codable {
         }
     }
 
-    /// What a message calls it.
+    /// Its name in messages.
     var kind: String {
         switch self {
         case .null: "null"
@@ -62,7 +62,7 @@ enum JSONValue: Sendable, Hashable, Codable {
         }
     }
 
-    /// What is wrong with JSON that could not be decoded, in one line, with where; never its values.
+    /// The reason why JSON could not be decoded, in one line, with the place; never its values.
     static func reason(of error: any Error) -> String {
         guard let error = error as? DecodingError else { return "it cannot be read" }
         func at(_ context: DecodingError.Context, _ problem: String) -> String {

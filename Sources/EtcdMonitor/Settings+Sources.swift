@@ -8,14 +8,14 @@ import EtcdMonitorKit
 struct Assignment: Sendable {
     let setting: Setting
     let text: String
-    /// What a message calls the place, such as `--api-port` or `monitor.json: apiPort`.
+    /// The name of the place in messages, such as `--api-port` or `monitor.json: apiPort`.
     let place: String
 }
 
-/// What one source says.
+/// The settings of one source.
 struct SettingsLayer: Sendable {
     var assignments: [Assignment] = []
-    /// What is said of single clusters; their endpoints are among it.
+    /// The settings of single clusters, with their endpoints.
     var clusters: [String: [Assignment]] = [:]
 
     /// The clusters that this source names, in the order of their names; none if it leaves that to others.

@@ -4,9 +4,9 @@ import CommandLineFlags
 import EtcdKit
 import EtcdMonitorKit
 
-/// What the program was asked to do, all sources taken together.
+/// The settings of the program, from all sources.
 struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
-    /// What to do.
+    /// The task of the program.
     enum Command: Sendable {
         case serve, once, doctor, help, version
     }
@@ -27,7 +27,7 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     var apiAdminToken: String?
     var corsOrigins: [String] = []
 
-    /// What is to be done, without secrets.
+    /// The settings, without secrets.
     var description: String { "\(command) \(clusters) at \(Endpoint.authority(apiHost, apiPort))" }
     var customMirror: Mirror { Mirror(self, children: []) }
 
@@ -63,7 +63,7 @@ struct ClusterSettings: Sendable, CustomStringConvertible, CustomReflectable {
     var description: String { "\(options.name)=\(endpoints.map(\.description).joined(separator: ","))" }
     var customMirror: Mirror { Mirror(self, children: []) }
 
-    /// What the settings mean for a client.
+    /// The configuration of a client by these settings.
     ///
     /// - Throws: As ``ConnectionFlags/configuration(for:)``.
     func clientConfiguration() throws -> EtcdClient.Configuration {

@@ -99,9 +99,9 @@ public final class ClusterMonitor: Sendable {
         }
     }
 
-    // MARK: What was seen
+    // MARK: Snapshots and history
 
-    /// What the newest poll has seen; empty before the first.
+    /// The snapshot of the newest poll; empty before the first.
     ///
     /// When polls do not end any more, it has the finding `monitor-stale`.
     public var snapshot: MonitorSnapshot {
@@ -116,7 +116,7 @@ public final class ClusterMonitor: Sendable {
     /// The figures that there is a history of, such as `cluster/database_bytes` or `member/8e9e05c52164694d/keys`.
     public var historyMetrics: [String] { state.withLock { $0.history.names } }
 
-    /// What a figure was over time.
+    /// The values of a figure over time.
     ///
     /// - Parameters:
     ///   - metric: The figure, one of ``historyMetrics``.

@@ -28,7 +28,7 @@ public struct MonitorSnapshot: Sendable, Hashable, Codable {
     public var members: [MemberSnapshot] = []
     /// The connections between members, as far as they can be judged.
     public var links: [PeerLink] = []
-    /// What is wrong or worth knowing, the worst first.
+    /// The findings, the worst first.
     public var findings: [Finding] = []
     /// The newest figures of the whole cluster; without those that no member says.
     public var metrics: [Figure: Double] = [:]
@@ -43,7 +43,7 @@ public struct MonitorSnapshot: Sendable, Hashable, Codable {
 
 /// Whether a majority of the voters works.
 public struct Quorum: Sendable, Hashable, Codable {
-    /// What is known of the majority.
+    /// The state of the majority, as far as it is known.
     public enum State: String, Sendable, Hashable, Codable, CaseIterable {
         /// A linearizable read has been answered.
         case available
@@ -53,7 +53,7 @@ public struct Quorum: Sendable, Hashable, Codable {
         case unknown
     }
 
-    /// What is known of the majority.
+    /// The state of the majority, as far as it is known.
     public var state = State.unknown
     /// The number of members with a vote.
     public var voters = 0
@@ -72,7 +72,7 @@ extension Quorum {
     /// Writes the state with the fault tolerance, which readers without this library would have to work out.
     ///
     /// - Parameter encoder: Where to write it.
-    /// - Throws: What the encoder throws.
+    /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: JSONKeys.self)
         try container.encode(state, forKey: .state)
@@ -134,9 +134,9 @@ public struct LeaderChange: Sendable, Hashable, Codable {
     }
 }
 
-/// What one member receives from another.
+/// A connection between members, seen from the end that receives.
 public struct PeerLink: Sendable, Hashable, Codable {
-    /// What is known of a link.
+    /// The state of a link, as far as it is known.
     public enum State: String, Sendable, Hashable, Codable {
         /// Bytes arrive.
         case alive
@@ -150,7 +150,7 @@ public struct PeerLink: Sendable, Hashable, Codable {
     public var from: String
     /// The member that receives, in hexadecimal digits.
     public var to: String
-    /// What is known of it.
+    /// The state of the link.
     public var state: State
 
     /// Makes a link.
@@ -158,7 +158,7 @@ public struct PeerLink: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - from: The member that sends.
     ///   - to: The member that receives.
-    ///   - state: What is known of it.
+    ///   - state: The state of the link.
     public init(from: String, to: String, state: State) {
         self.from = from
         self.to = to
@@ -174,11 +174,11 @@ public struct MemberSnapshot: Sendable, Hashable, Codable, Identifiable {
     public var name = ""
     /// Where it is asked; nil if it cannot be.
     public var endpoint: String?
-    /// What it is in the cluster.
+    /// The role in the cluster.
     public var role = Role.unknown
     /// The worst finding about it.
     public var verdict = Verdict.unknown
-    /// What each probe said, by name: `status`, `serializable-read`, `linearizable-read`, `member-list`, `metrics`, `raft`.
+    /// The probes' results: `status`, `serializable-read`, `linearizable-read`, `member-list`, `metrics`, `raft`.
     public var probes: [String: ProbeResult] = [:]
     /// The version of etcd.
     public var version: String?
@@ -203,7 +203,7 @@ public struct MemberSnapshot: Sendable, Hashable, Codable, Identifiable {
     /// Its newest figures; without those that it does not say.
     public var metrics: [Figure: Double] = [:]
 
-    /// What a member is in its cluster.
+    /// The role of a member in its cluster.
     public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         case leader, follower, learner
         /// It was added, and has never started.
@@ -218,7 +218,7 @@ public struct MemberSnapshot: Sendable, Hashable, Codable, Identifiable {
     public init() {}
 }
 
-/// What one probe said, without its answer.
+/// The result of one probe, without its answer.
 public struct ProbeResult: Sendable, Hashable, Codable {
     /// How long the answer took, in seconds; nil if there is none.
     public var seconds: Double?

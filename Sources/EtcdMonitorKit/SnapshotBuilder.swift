@@ -171,7 +171,7 @@ extension MemberObservation {
         return leader?.memberID == id.description ? .leader : .follower
     }
 
-    /// What each probe said; without those that were not made.
+    /// The results of the probes; without those that were not made.
     fileprivate var results: [String: ProbeResult] {
         var results: [String: ProbeResult] = [:]
         results["status"] = status.result

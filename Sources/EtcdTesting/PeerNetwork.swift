@@ -12,7 +12,7 @@ final class PeerNetwork {
     /// The faults of the connections to a member (first index) from another (second index).
     private var lanes: [[FaultProxyLanes]]
     private var members: [EtcdMember] = []
-    /// What is cut: one member from all others, or the link between two.
+    /// The cuts: one member from all others, or the link between two.
     private var cuts: Set<Set<Int>> = []
 
     /// Starts a proxy before each of these ports of 127.0.0.1.
@@ -80,7 +80,7 @@ final class PeerNetwork {
                 if wasApart == isApart { continue }
                 let lanes = lanes[target][source]
                 relay.set(.both, on: lanes) { $0.passage = isApart ? .stalled : .open }
-                // What waited is lost, and the members dial again at once instead of when they lose patience.
+                // Bytes that waited are lost, and the members dial again at once instead of when they lose patience.
                 if wasApart { relay.close(.reset, on: lanes) }
             }
         }

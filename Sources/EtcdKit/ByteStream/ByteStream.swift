@@ -14,7 +14,7 @@ package final class ByteStream {
 
     private struct Writer {
         let call: ByteStreamCall<Void>
-        /// What is neither encrypted nor sent.
+        /// The bytes that are neither encrypted nor sent.
         var rest: ArraySlice<UInt8>
         /// The stream ends after it.
         let isLast: Bool

@@ -7,7 +7,7 @@ final class ByteStreamCall<Value: Sendable> {
     private var timer: EventLoop.Timer?
     /// Called when the call is over, however it ends.
     var onEnd: (@EventLoop () -> Void)?
-    /// What the deadline's error says.
+    /// The text of the deadline's error.
     var timeoutMessage: (@EventLoop () -> String)?
 
     private nonisolated init() {}

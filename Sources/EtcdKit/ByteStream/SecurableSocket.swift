@@ -10,7 +10,7 @@ struct SecurableSocket: ~Copyable {
 
     private let socket: Socket
     private(set) var tls: TLSSession?
-    /// What the kernel has not taken yet.
+    /// The bytes that the kernel has not taken yet.
     private var output: ArraySlice<UInt8> = []
     private var hasFinished = false
 
@@ -153,7 +153,7 @@ struct SecurableSocket: ~Copyable {
         if output.isEmpty { output = encrypted[...] } else { output += encrypted }
     }
 
-    /// What `fill` has put into a buffer of `limit` bytes, without the memory behind it; nil if it returns nil.
+    /// The bytes that `fill` has put into a buffer of `limit` bytes, no longer than they are; nil if it returns nil.
     private static func filled<Failure: Error>(
         _ limit: Int,
         _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int?

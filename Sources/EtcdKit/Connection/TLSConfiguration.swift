@@ -21,7 +21,7 @@ public struct TLSConfiguration: Sendable, Hashable {
     public var certificateChain: PEMSource?
     /// The key of the client's certificate; nil if it stands with ``certificateChain``.
     public var privateKey: PEMSource?
-    /// What decrypts the key; nil if it is not encrypted.
+    /// The passphrase of the key; nil if it is not encrypted.
     public var passphrase: String?
     /// The DNS name or IP address that the certificates of all servers must be for; nil for the host of the endpoint.
     public var serverName: String?
@@ -36,7 +36,7 @@ public struct TLSConfiguration: Sendable, Hashable {
     ///   - trustedCertificates: The certificates of those who may vouch for a server; nil for the system's authorities.
     ///   - certificateChain: The client's certificate, followed by those between it and its authority.
     ///   - privateKey: The key of the client's certificate; nil if it stands with the chain.
-    ///   - passphrase: What decrypts the key.
+    ///   - passphrase: The passphrase of the key.
     ///   - serverName: The name that certificates must be for, instead of the host of the endpoint.
     public init(
         trustedCertificates: PEMSource? = nil,
@@ -78,7 +78,7 @@ public struct TLSConfiguration: Sendable, Hashable {
         }
     }
 
-    /// What contexts of the configuration are made of.
+    /// The material of the configuration's contexts.
     func material(_ role: TLSContext.Role = .http2Client) -> TLSMaterial {
         TLSMaterial(
             role: role,

@@ -9,7 +9,7 @@ public struct TLSServerConfiguration: Sendable, Hashable {
     public var certificateChain: PEMSource
     /// The key of the certificate; nil if it stands with ``certificateChain``.
     public var privateKey: PEMSource?
-    /// What decrypts the key; nil if it is not encrypted.
+    /// The passphrase of the key; nil if it is not encrypted.
     public var passphrase: String?
     /// The certificates of those who may vouch for clients, which then must have a certificate; nil to let all in.
     public var clientAuthorities: PEMSource?
@@ -19,7 +19,7 @@ public struct TLSServerConfiguration: Sendable, Hashable {
     /// - Parameters:
     ///   - certificateChain: The server's certificate, followed by those between it and its authority.
     ///   - privateKey: The key of the certificate; nil if it stands with the chain.
-    ///   - passphrase: What decrypts the key.
+    ///   - passphrase: The passphrase of the key.
     ///   - clientAuthorities: The certificates of those who may vouch for clients; nil to let all in.
     public init(
         certificateChain: PEMSource,
@@ -33,7 +33,7 @@ public struct TLSServerConfiguration: Sendable, Hashable {
         self.clientAuthorities = clientAuthorities
     }
 
-    /// What contexts of the configuration are made of.
+    /// The material of the configuration's contexts.
     var material: TLSMaterial {
         TLSMaterial(
             role: .server,

@@ -6,7 +6,7 @@ import EtcdKit
 ///
 /// Only a digest of the secret is kept, and the comparison takes the same time for every wrong secret.
 public struct APIToken: Sendable, CustomStringConvertible {
-    /// What the API lets somebody do.
+    /// The rights at the API.
     public enum Role: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
         /// To look.
         case read
@@ -17,7 +17,7 @@ public struct APIToken: Sendable, CustomStringConvertible {
         public static func < (left: Role, right: Role) -> Bool { left == .read && right == .admin }
     }
 
-    /// What its holder may do.
+    /// The rights of its holder.
     public let role: Role
     private let digest: [UInt8]?
 
@@ -25,7 +25,7 @@ public struct APIToken: Sendable, CustomStringConvertible {
     ///
     /// - Parameters:
     ///   - secret: The secret; an empty one opens nothing.
-    ///   - role: What its holder may do.
+    ///   - role: The rights of its holder.
     public init(_ secret: String, role: Role = .read) {
         self.role = role
         digest = secret.isEmpty ? nil : Self.digest(of: secret)

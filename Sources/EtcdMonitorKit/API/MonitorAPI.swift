@@ -6,7 +6,7 @@
 ///
 /// It looks only at what the monitors have seen already: no request of a client makes one to a cluster.
 public struct MonitorAPI: Sendable {
-    /// What the API lets whom do, and whom it tells.
+    /// Access to the API, and a hook for each request.
     public struct Options: Sendable {
         /// The tokens that open the API; without any it is open to everyone who reaches it.
         ///

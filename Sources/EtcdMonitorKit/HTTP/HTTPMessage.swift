@@ -103,7 +103,7 @@ public struct HTTPRequest: Sendable, Hashable {
 
 /// A response, as a plain value.
 public struct HTTPResponse: Sendable {
-    /// What follows the head.
+    /// The body, which follows the head.
     public enum Body: Sendable {
         /// All of it.
         case bytes([UInt8])
@@ -115,7 +115,7 @@ public struct HTTPResponse: Sendable {
     public var status: Int
     /// The fields of the head; the server adds those of the length and the connection.
     public var headers: HTTPHeaders
-    /// What follows the head.
+    /// The body, which follows the head.
     public var body: Body
 
     /// Makes a response of its parts.
@@ -123,7 +123,7 @@ public struct HTTPResponse: Sendable {
     /// - Parameters:
     ///   - status: The status.
     ///   - headers: The fields of the head.
-    ///   - body: What follows the head.
+    ///   - body: The body, which follows the head.
     public init(_ status: Int, headers: HTTPHeaders = [:], _ body: Body = .bytes([])) {
         self.status = status
         self.headers = headers

@@ -4,7 +4,7 @@
 struct HTTPRefusal: Error, Hashable {
     /// The status with which a server says so.
     let status: Int
-    /// What is wrong, in a sentence without anything that the peer sent.
+    /// The reason, in a sentence without anything that the peer sent.
     let message: String
 
     static let cutOff = HTTPRefusal(400, "The message is cut off.")

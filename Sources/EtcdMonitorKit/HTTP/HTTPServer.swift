@@ -114,7 +114,7 @@ public struct HTTPServer: Sendable {
 
 /// Why a server cannot serve.
 public struct HTTPServerError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What happened, with the host and the port.
+    /// The reason, with the host and the port.
     public let message: String
 
     /// The message.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What one poll means, in the light of those before it.
+/// The meaning of one poll, in the light of those before it.
 struct Assessment: Sendable {
-    /// What is wrong or worth knowing, the worst first.
+    /// The findings, the worst first.
     var findings: [Finding] = []
     /// etcd's number for the cluster in hexadecimal digits; nil if no member has said it.
     var clusterID: String?
@@ -12,7 +12,7 @@ struct Assessment: Sendable {
     var leader: Leader?
     /// The changes of the leader, the newest first.
     var leaderHistory: [LeaderChange] = []
-    /// What members receive from each other.
+    /// The connections between members, as far as they can be judged.
     var links: [PeerLink] = []
     /// The worst finding about each member, by ``MemberObservation/key``; unknown if nothing can be said of it.
     var memberVerdicts: [String: Verdict] = [:]

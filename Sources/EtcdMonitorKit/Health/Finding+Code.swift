@@ -53,7 +53,7 @@ extension Finding {
         case fileDescriptors = "file-descriptors"
         case memory
         case cpu
-        // What the monitor cannot see.
+        // Limits of the monitor's own sight.
         case notAuthorized = "not-authorized"
         case tlsFailure = "tls-failure"
         case metricsUnavailable = "metrics-unavailable"

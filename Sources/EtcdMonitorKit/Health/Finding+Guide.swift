@@ -3,9 +3,9 @@
 extension Finding.Code {
     /// The finding in a few words.
     public var title: String { guide.title }
-    /// What the finding says, in one or two sentences.
+    /// The meaning of the finding, in one or two sentences.
     public var meaning: String { guide.meaning }
-    /// What to do about it.
+    /// Advice for people.
     public var advice: String { guide.advice }
 
     private var guide: Guide { Guide.table[self] ?? Guide(title: rawValue, meaning: "", advice: "") }

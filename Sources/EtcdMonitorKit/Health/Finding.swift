@@ -5,18 +5,18 @@ public import Foundation
 
 /// Something that the monitor has found out about a cluster.
 public struct Finding: Sendable, Hashable, Codable, Identifiable {
-    /// What makes two findings the same one: the kind and what it is about, never a figure.
+    /// The identity of a finding: its kind and its subject, never a figure.
     public struct ID: Sendable, Hashable, Codable, CustomStringConvertible {
-        /// What kind of finding it is.
+        /// The kind of finding.
         public var code: Code
-        /// What it is about: a member, a link `from>to`, the subject of a certificate; empty for the whole cluster.
+        /// The subject: a member, a link `from>to`, the subject of a certificate; empty for the whole cluster.
         public var subject: String
 
         /// Makes an ID.
         ///
         /// - Parameters:
-        ///   - code: What kind of finding it is.
-        ///   - subject: What it is about.
+        ///   - code: The kind of finding.
+        ///   - subject: The subject; empty for the whole cluster.
         public init(_ code: Code, _ subject: String = "") {
             self.code = code
             self.subject = subject
@@ -26,11 +26,11 @@ public struct Finding: Sendable, Hashable, Codable, Identifiable {
         public var description: String { subject.isEmpty ? code.rawValue : "\(code.rawValue):\(subject)" }
     }
 
-    /// What makes it this finding and no other.
+    /// The identity of the finding.
     public var id: ID
     /// How bad it is now.
     public var verdict: Verdict
-    /// What was found, in one sentence.
+    /// The finding, in one sentence.
     public var summary: String
     /// The member that it is about, in hexadecimal digits; nil for the whole cluster.
     public var memberID: String?
@@ -38,7 +38,7 @@ public struct Finding: Sendable, Hashable, Codable, Identifiable {
     public var since: Date
     /// The figures behind it, by name; units are in the names.
     public var evidence: [String: Double]
-    /// What to do about it.
+    /// Advice for people.
     public var advice: String { code.advice }
     /// Where the documentation says more.
     public var runbook: String { "Docs/Monitoring.md#\(code.rawValue)" }
@@ -48,9 +48,9 @@ public struct Finding: Sendable, Hashable, Codable, Identifiable {
     /// Makes a finding.
     ///
     /// - Parameters:
-    ///   - id: What makes it this finding and no other.
+    ///   - id: The identity of the finding.
     ///   - verdict: How bad it is.
-    ///   - summary: What was found, in one sentence.
+    ///   - summary: The finding, in one sentence.
     ///   - memberID: The member that it is about.
     ///   - since: When the monitor first saw it.
     ///   - evidence: The figures behind it, by name.
@@ -76,7 +76,7 @@ extension Finding {
         case id, verdict, summary, memberID, since, evidence
     }
 
-    /// What follows from the code, for readers that do not have the table; it is not read back.
+    /// Fields that follow from the code, for readers without the table; they are not read back.
     private enum DerivedKeys: String, CodingKey {
         case advice, runbook
     }
@@ -84,7 +84,7 @@ extension Finding {
     /// Writes the finding, with its advice and the place of its runbook.
     ///
     /// - Parameter encoder: The encoder.
-    /// - Throws: What the encoder throws.
+    /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(id, forKey: .id)

@@ -14,7 +14,7 @@ struct HealthEvaluator: Sendable {
 
     /// Makes an evaluator that has seen nothing.
     ///
-    /// - Parameter thresholds: What is taken for normal.
+    /// - Parameter thresholds: The limits of normal figures.
     init(_ thresholds: Thresholds) {
         self.thresholds = thresholds
         trends = Trends(thresholds)
@@ -23,8 +23,8 @@ struct HealthEvaluator: Sendable {
 
     /// Judges a poll; each poll counts once, in the order of time.
     ///
-    /// - Parameter observation: What was seen.
-    /// - Returns: What it means.
+    /// - Parameter observation: The answers of the members.
+    /// - Returns: The findings, and all else that follows from the answers.
     mutating func evaluate(_ observation: ClusterObservation) -> Assessment {
         let known = trends.clusterID
         if known != nil, observation.clusterID(preferring: known) != known {

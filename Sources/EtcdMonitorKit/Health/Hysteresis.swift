@@ -9,7 +9,7 @@ import Foundation
 /// has to last as long. A poll without data counts neither way for a finding that is open.
 struct Hysteresis: Sendable {
     private struct Entry: Sendable {
-        /// What the last polls said, the newest last; nil for nothing suspected.
+        /// The verdicts of the last polls, the newest last; nil for nothing suspected.
         var history: [Verdict?] = []
         let since: Date
         let sinceUptime: Duration
@@ -33,11 +33,11 @@ struct Hysteresis: Sendable {
     /// Takes in a poll.
     ///
     /// - Parameters:
-    ///   - suspicions: What is suspected.
+    ///   - suspicions: The suspicions of the poll.
     ///   - time: When the poll began, for people.
     ///   - uptime: When the poll began.
-    ///   - isGone: What a finding is about is no longer there.
-    ///   - isJudgeable: The poll had the data that a finding is judged by.
+    ///   - isGone: Whether the subject of a finding is no longer there.
+    ///   - isJudgeable: Whether the poll had the data that a finding is judged by.
     /// - Returns: The open findings, the worst first.
     mutating func update(
         _ suspicions: [Suspicion],

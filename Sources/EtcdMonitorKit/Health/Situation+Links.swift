@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Situation {
-    /// What each member receives from each other one.
+    /// Says whether each member receives something from each other one.
     ///
     /// - Parameter patience: How long a link on which heartbeats should arrive may be silent.
     /// - Returns: The links between members that have started.

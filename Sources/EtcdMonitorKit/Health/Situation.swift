@@ -78,7 +78,7 @@ struct MemberView: Sendable {
     }
 }
 
-/// What a poll says of the cluster as a whole.
+/// A poll's view of the cluster as a whole.
 struct Situation: Sendable {
     let time: Date
     let uptime: Duration

@@ -3,7 +3,7 @@
 import EtcdKit
 import Foundation
 
-/// What one rule makes of one poll; it becomes a finding if enough polls agree.
+/// The result of one rule for one poll; it becomes a finding if enough polls agree.
 struct Suspicion: Sendable {
     let id: Finding.ID
     var verdict: Verdict
@@ -58,7 +58,7 @@ struct Suspicion: Sendable {
     }
 }
 
-/// What the rules judge: a poll, and what is remembered.
+/// The input of the rules: a poll, and the memory of those before it.
 struct Evidence: Sendable {
     let situation: Situation
     let trends: Trends
@@ -104,9 +104,9 @@ struct Evidence: Sendable {
 }
 
 extension Finding.Code {
-    /// What a finding is judged by.
+    /// The data that a finding is judged by.
     enum Source {
-        /// What is remembered, or whether anything was said at all.
+        /// The memory of earlier polls, or whether there was any answer.
         case memory
         case quorum, status, metrics, hash, certificates
         /// Proof that the monitor reaches the cluster.

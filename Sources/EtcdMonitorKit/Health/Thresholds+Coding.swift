@@ -144,7 +144,7 @@ extension Thresholds: Codable {
     /// Writes all limits; `null` stands for no limit.
     ///
     /// - Parameter encoder: The encoder.
-    /// - Throws: What the encoder throws.
+    /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         for (name, limit) in Self.limits {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the monitor takes for normal: every limit beyond which it raises a finding, and how long that must last.
+/// The limits beyond which the monitor raises findings, and how long a figure must be beyond them.
 ///
 /// Windows and lengths of time are in seconds, sizes in bytes, shares from 0 to 1. A time `…Seconds` after which a finding
 /// is raised comes on top of the polls that it must be seen in. In JSON each limit has the name of its property, and those

@@ -3,7 +3,7 @@
 import EtcdKit
 import Foundation
 
-/// What is remembered between polls; bounded by windows and by the number of members.
+/// The memory between polls; bounded by windows and by the number of members.
 struct Trends: Sendable {
     /// The members, by ``MemberObservation/key``.
     private(set) var members: [String: MemberTrend] = [:]
@@ -112,7 +112,7 @@ struct Trends: Sendable {
     }
 }
 
-/// What is remembered of a member between polls.
+/// The memory of a member between polls.
 struct MemberTrend: Sendable {
     /// Its counters.
     private(set) var log: CounterLog

@@ -37,7 +37,7 @@ struct Exposition: Sendable, Hashable {
         var name: String
         /// The type.
         var kind: Kind
-        /// What the metric is about; empty if the page does not say so.
+        /// The description of the metric; empty if the page has none.
         var help: String
         /// The samples, in the order of the page.
         var samples: [Sample]
@@ -47,7 +47,7 @@ struct Exposition: Sendable, Hashable {
         /// - Parameters:
         ///   - name: The name without a suffix.
         ///   - kind: The type.
-        ///   - help: What the metric is about.
+        ///   - help: The description of the metric.
         ///   - samples: The samples.
         init(_ name: String, _ kind: Kind, help: String = "", _ samples: [Sample] = []) {
             self.name = name

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is wrong with a page of metrics.
+/// The reason why a page of metrics cannot be read.
 struct ExpositionError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The line, counted from 1.
     let line: Int
-    /// What is wrong with it, for people.
+    /// The reason, for people.
     let reason: String
 
     /// The line and the reason.

@@ -47,7 +47,7 @@ struct ExpositionLine {
         return true
     }
 
-    /// What comes before the next blank.
+    /// The text before the next blank.
     mutating func token() -> ArraySlice<UInt8> {
         let start = position
         while position < end, page[position] != UInt8(ascii: " "), page[position] != UInt8(ascii: "\t") {
@@ -76,7 +76,7 @@ struct ExpositionLine {
         return start == position ? nil : page[start..<position]
     }
 
-    /// What stands in quotes, with `\\`, `\"` and `\n` replaced.
+    /// The text in quotes, with `\\`, `\"` and `\n` replaced.
     mutating func quoted() throws(ExpositionError) -> String {
         guard take("\"") else { throw error("a quote is missing") }
         let start = position

@@ -44,7 +44,7 @@ extension HistoryEntry {
             return true
         }
 
-        /// What comes before the next quote; nil with escapes in it.
+        /// The text before the next quote; nil with escapes in it.
         private mutating func string() -> String? {
             guard let end = bytes.firstIndex(of: UInt8(ascii: "\"")) else { return nil }
             defer { bytes = bytes[end...] }

@@ -5,7 +5,7 @@ import Foundation
 /// A file that cannot be written or read.
 struct HistoryFileError: Error, Sendable, Hashable, CustomStringConvertible {
     let path: String
-    /// What the system says.
+    /// The error of the system.
     let reason: String
 
     var description: String { "\(path): \(reason)" }

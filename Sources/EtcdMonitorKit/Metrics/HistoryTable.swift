@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a history keeps of one series at one time.
+/// A point of one series in a history.
 protocol HistoryCell: Sendable {
     /// Stands where a series has nothing.
     static var absent: Self { get }

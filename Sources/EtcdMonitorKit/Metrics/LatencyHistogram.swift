@@ -113,7 +113,7 @@ extension LatencyHistogram: Codable {
     /// Writes the distribution.
     ///
     /// - Parameter encoder: Where it is written to.
-    /// - Throws: What the encoder throws.
+    /// - Throws: Any error of the encoder.
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(sum, forKey: .sum)

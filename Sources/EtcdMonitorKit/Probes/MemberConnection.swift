@@ -93,7 +93,7 @@ final class MemberConnection: Sendable {
 
     // MARK: HTTP
 
-    /// What came with a page of metrics besides the metrics.
+    /// The facts that come with a page of metrics besides the metrics.
     struct MetricsVisit: Sendable {
         var page: Probe<Exposition>
         var clockOffset: ClosedRange<Double>?

@@ -3,19 +3,19 @@
 import EtcdKit
 public import Foundation
 
-/// What one poll has seen of a cluster: the raw answers, without a judgement.
+/// The answers of a cluster to one poll: raw, without a judgement.
 struct ClusterObservation: Sendable {
     /// When the poll began, on the clock of this machine; for people only.
     var time: Date
     /// When the poll began, on a clock that nobody can turn back; for all windows and rates.
     var uptime: Duration
-    /// What was seen of each member, and of each endpoint that belongs to none, in the order of the member list.
+    /// The members in the order of their list, and each endpoint that belongs to none.
     var members: [MemberObservation]
     /// Users and roles are on; nil if no member has said it.
     var isAuthEnabled: Bool?
 }
 
-/// What one poll has seen of one member.
+/// The answers of one member to one poll.
 struct MemberObservation: Sendable {
     /// The member; nil for an endpoint that has never said which member it is.
     var id: Member.ID?
@@ -31,7 +31,7 @@ struct MemberObservation: Sendable {
     var isLearner = false
     /// It is asked by way of TLS.
     var isSecure = false
-    /// What it says of itself.
+    /// The member's own status.
     var status: Probe<MemberStatus> = .skipped
     /// The store's revision, from a read that the member answers from its own copy.
     var serializableRead: Probe<Revision> = .skipped
@@ -64,7 +64,7 @@ struct RaftState: Sendable, Hashable, Codable {
     var term: UInt64
     /// `StateLeader`, `StateFollower`, `StateCandidate` or `StatePreCandidate`.
     var state: String
-    /// What the leader knows of each member, by ID in hexadecimal digits: the newest entry that it has; empty elsewhere.
+    /// The newest entry of each member by the leader's view, by ID in hexadecimal digits; empty elsewhere.
     var matches: [String: UInt64] = [:]
 }
 

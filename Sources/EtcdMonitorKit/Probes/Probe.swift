@@ -42,16 +42,16 @@ public struct ProbeFailure: Error, Sendable, Hashable, Codable, CustomStringConv
         case malformed
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     public let reason: Reason
-    /// What happened, for people; never a secret.
+    /// The failure, for people; never a secret.
     public let message: String
 
     /// Makes a failure.
     ///
     /// - Parameters:
-    ///   - reason: What kind of failure it is.
-    ///   - message: What happened, for people.
+    ///   - reason: The kind of failure.
+    ///   - message: The failure, for people.
     public init(_ reason: Reason, _ message: String) {
         self.reason = reason
         self.message = message

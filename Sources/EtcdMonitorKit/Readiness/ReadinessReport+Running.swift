@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// What the members store, and how fast they are.
+/// The members' data, and their speed.
 extension ReadinessReport.Item {
     static let storage = [
         Self(

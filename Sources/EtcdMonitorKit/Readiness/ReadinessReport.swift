@@ -34,13 +34,13 @@ public struct ReadinessReport: Sendable, Hashable, Codable {
     public struct Check: Sendable, Hashable, Codable, Identifiable {
         /// A stable name, such as `voter-count`.
         public let id: String
-        /// What should be the case.
+        /// The claim that is checked.
         public let title: String
         /// Whether it is.
         public let outcome: Outcome
         /// The facts behind the outcome.
         public let evidence: String
-        /// What to do about it; nil if all is well.
+        /// Advice for people; nil if all is well.
         public let advice: String?
     }
 
@@ -67,7 +67,7 @@ public struct ReadinessReport: Sendable, Hashable, Codable {
         outcome = checks.map(\.outcome).max() ?? .unknown
     }
 
-    /// What the list asks.
+    /// The checks of the list.
     struct Item: Sendable {
         typealias Judgement = (outcome: Outcome, evidence: String)
 
@@ -103,6 +103,6 @@ extension MonitorSnapshot {
 }
 
 extension MemberSnapshot {
-    /// What people call it.
+    /// The name for people.
     var label: String { name.isEmpty ? id : name }
 }

@@ -103,7 +103,7 @@ extension Evidence {
 
     /// The changes of the leader over a window: those that polls saw, or more if a majority of the voters counted more.
     ///
-    /// What a minority counts may be its own way back into the cluster.
+    /// Elections that a minority counts may be its own way back into the cluster.
     fileprivate func leaderChanges(over window: Duration) -> Int {
         let seen = trends.takeovers.count { $0 >= situation.uptime - window }
         let counts = situation.voters.compactMap { voter in

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// What the monitor cannot see, which says nothing about the cluster.
+/// Limits of the monitor's own sight, which say nothing about the cluster.
 enum VisibilityRules {
     static let all: [Evidence.Rule] = [notAuthorized, tlsFailure, metricsUnavailable]
 
