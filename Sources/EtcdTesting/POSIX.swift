@@ -3,6 +3,7 @@
 // The operating system's calls that differ between Linux and macOS, or are awkward in Swift. No other file of this
 // target asks which platform it is on.
 
+import EtcdKit
 import Foundation
 
 #if canImport(Glibc)
@@ -17,19 +18,9 @@ enum POSIX {
     #if canImport(Darwin)
         /// Whether etcd may listen on a port while this process keeps a (never listening) socket bound to it.
         static let canListenOnBoundPort = false
-        private typealias SpawnActions = posix_spawn_file_actions_t?
-        private typealias SpawnAttributes = posix_spawnattr_t?
-        private static var noSpawnActions: SpawnActions { nil }
-        private static var noSpawnAttributes: SpawnAttributes { nil }
-        private static let sessionFlags = POSIX_SPAWN_SETSID | POSIX_SPAWN_CLOEXEC_DEFAULT
     #else
         /// Whether etcd may listen on a port while this process keeps a (never listening) socket bound to it.
         static let canListenOnBoundPort = true
-        private typealias SpawnActions = posix_spawn_file_actions_t
-        private typealias SpawnAttributes = posix_spawnattr_t
-        private static var noSpawnActions: SpawnActions { SpawnActions() }
-        private static var noSpawnAttributes: SpawnAttributes { SpawnAttributes() }
-        private static let sessionFlags: CInt = 0x80  // POSIX_SPAWN_SETSID, which Glibc hides from Swift
     #endif
 
     // MARK: Processes
@@ -45,48 +36,31 @@ enum POSIX {
         as number: CInt,
         output: String
     ) throws -> pid_t {
-        var actions = noSpawnActions
-        var attributes = noSpawnAttributes
-        posix_spawn_file_actions_init(&actions)
-        posix_spawnattr_init(&attributes)
-        defer {
-            posix_spawn_file_actions_destroy(&actions)
-            posix_spawnattr_destroy(&attributes)
+        let nothing = try opened("/dev/null", O_RDONLY)
+        defer { close(nothing) }
+        let log = try opened(output, O_WRONLY | O_CREAT | O_APPEND)
+        defer { close(log) }
+        do throws(SystemError) {
+            let standard = [number == 0 ? descriptor : nothing, log, log]
+            return try Platform.spawn(
+                arguments,
+                environment: environment,
+                descriptors: number == 0 ? standard : standard + [descriptor]
+            )
+        } catch {
+            throw EtcdTestingError.system("cannot start \(arguments[0])", error.number)
         }
+    }
 
-        posix_spawn_file_actions_adddup2(&actions, descriptor, number)
-        if number != 0 { posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) }
-        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        #if !canImport(Darwin)
-            for open in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap({ CInt($0) })
-            where open > max(2, number) {
-                posix_spawn_file_actions_addclose(&actions, open)
-            }
-        #endif
-
-        var noSignals = sigset_t()
-        var ownSignals = sigset_t()
-        sigemptyset(&noSignals)
-        sigemptyset(&ownSignals)
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE] { sigaddset(&ownSignals, signal) }
-        posix_spawnattr_setsigmask(&attributes, &noSignals)
-        posix_spawnattr_setsigdefault(&attributes, &ownSignals)
-        let flags = sessionFlags | CInt(POSIX_SPAWN_SETSIGMASK) | CInt(POSIX_SPAWN_SETSIGDEF)
-        posix_spawnattr_setflags(&attributes, Int16(flags))
-
-        var argv = arguments.map { strdup($0) } + [nil]
-        var envp = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { for string in argv + envp { free(string) } }
-        var process: pid_t = 0
-        let status = posix_spawn(&process, arguments[0], &actions, &attributes, &argv, &envp)
-        guard status == 0 else { throw EtcdTestingError.system("cannot start \(arguments[0])", status) }
-        return process
+    private static func opened(_ path: String, _ flags: CInt) throws -> CInt {
+        let descriptor = open(path, flags | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw EtcdTestingError.system("cannot open \(path)", errno) }
+        return descriptor
     }
 
     /// Whether our child has exited.
     ///
-    /// It keeps its process number until ``reap(_:)``.
+    /// It keeps its process number until `Platform.reap`.
     static func hasExited(_ child: pid_t) -> Bool {
         var info = siginfo_t()
         guard waitid(P_PID, id_t(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 else { return errno == ECHILD }
@@ -97,12 +71,6 @@ enum POSIX {
     static func isStopped(_ child: pid_t) -> Bool {
         var info = siginfo_t()
         return waitid(P_PID, id_t(child), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_signo == SIGCHLD
-    }
-
-    /// Waits for our child's exit and gives its process number back to the system.
-    static func reap(_ child: pid_t) {
-        var status: CInt = 0
-        while waitpid(child, &status, 0) == -1, errno == EINTR {}
     }
 
     // MARK: Sockets

@@ -76,8 +76,8 @@ final class Sandbox: Sendable {
         guard !reaperIsGone else { return }
         // The reaper ends them within moments; this only collects what the system keeps of them.
         DispatchQueue.global().async { [reaper] in
-            POSIX.reap(reaper)
-            for child in children { POSIX.reap(child) }
+            Platform.reap(reaper)
+            for child in children { Platform.reap(child) }
         }
     }
 
@@ -146,14 +146,14 @@ final class Sandbox: Sendable {
         } else if !state.reaperIsGone {
             return false
         }
-        POSIX.reap(child)
+        Platform.reap(child)
         state.children.remove(child)
         return false
     }
 
     private func collectReaper(_ state: inout State) -> Bool {
         if !state.reaperIsGone, POSIX.hasExited(reaper) {
-            POSIX.reap(reaper)
+            Platform.reap(reaper)
             state.reaperIsGone = true
         }
         return state.reaperIsGone
