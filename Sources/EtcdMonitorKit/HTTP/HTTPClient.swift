@@ -66,31 +66,40 @@ struct HTTPClient: Sendable {
         timeout: Duration,
         maximumBody: Int
     ) async throws(HTTPClientError) -> Exchange {
+        let deadline = ContinuousClock.Instant.after(timeout)
+        let stream: ByteStream
+        do throws(ByteStreamError) {
+            stream = try await ByteStream.connect(to: endpoint, tls: tls, timeout: timeout)
+        } catch {
+            throw HTTPClientError(error)
+        }
+        defer { stream.close() }
         do {
             return try await exchange(
                 HTTPWriter.request(method, path, fields(headers, method, body, endpoint)) + body,
                 HTTPParser(.responses(to: method), limits: HTTPLimits(body: maximumBody)),
-                endpoint,
-                timeout
+                stream,
+                deadline
             )
-        } catch let error as ByteStreamError {
-            throw HTTPClientError(error)
-        } catch let error as HTTPRefusal where error != .cutOff {
-            throw HTTPClientError(.malformed, "the response is not understood: \(error.message)")
         } catch {
-            throw HTTPClientError(.refused, "the server hung up before the end of its response")
+            var failure =
+                switch error {
+                case let error as ByteStreamError: HTTPClientError(error)
+                case let error as HTTPRefusal where error != .cutOff:
+                    HTTPClientError(.malformed, "the response is not understood: \(error.message)")
+                default: HTTPClientError(.refused, "the server hung up before the end of its response")
+                }
+            failure.mayHaveArrived = true
+            throw failure
         }
     }
 
     private func exchange(
         _ request: [UInt8],
         _ responses: HTTPParser,
-        _ endpoint: Endpoint,
-        _ timeout: Duration
+        _ stream: ByteStream,
+        _ deadline: ContinuousClock.Instant
     ) async throws -> Exchange {
-        let deadline = ContinuousClock.Instant.after(timeout)
-        let stream = try await ByteStream.connect(to: endpoint, tls: tls, timeout: timeout)
-        defer { stream.close() }
         let (sent, start) = (Date(), ContinuousClock.now)
         try await stream.write(request, deadline: deadline)
         var parser = responses
@@ -130,6 +139,8 @@ struct HTTPClient: Sendable {
 struct HTTPClientError: Error, Sendable, Hashable, CustomStringConvertible {
     let reason: ProbeFailure.Reason
     let message: String
+    /// The server may have got the request.
+    var mayHaveArrived = false
 
     init(_ reason: ProbeFailure.Reason, _ message: String) {
         self.reason = reason

@@ -10,7 +10,7 @@ extension UInt8 {
     /// It may stand in a host with a port.
     var isHost: Bool { isLetterOrDigit || "-._~%!$&'()*+,;=:[]".utf8.contains(self) }
 
-    private var isLetterOrDigit: Bool { (0x61...0x7a).contains(lowercased) || digit != nil }
+    var isLetterOrDigit: Bool { (0x61...0x7a).contains(lowercased) || digit != nil }
 
     /// A character that people see, of ASCII.
     var isVisible: Bool { (0x21...0x7e).contains(self) }

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+import Foundation
+
+/// Tells people about alerts: once, again after a while, and when they are over.
+///
+/// ```swift
+/// let center = try AlertCenter([monitor], channels: ["ops": SlackChannel(url: .file("/run/secrets/slack"))])
+/// async let alerting: Void = center.run()
+/// ```
+///
+/// With a state file, a center goes on after a restart where the last one ended. If it is killed between the delivery of
+/// a notification and the note of that, it sends the same news again, with the same ``AlertNotification/id`` as long as
+/// no others have joined them: so a receiver that looks at the identity takes it for one. A channel that may know of an
+/// alert is told its end, even if no attempt to tell it of the alert has succeeded.
+public final class AlertCenter: Sendable {
+    /// The settings.
+    public let options: Options
+    let clusters: [any MonitoredCluster]
+    let workers: [ChannelWorker]
+    let core: Lock<Core>
+    let now: @Sendable () -> Date
+    /// Rings when the rules are to be evaluated.
+    let bell = Bell()
+
+    /// Makes a center, which does nothing before ``run()``.
+    ///
+    /// - Parameters:
+    ///   - monitors: The monitors of the clusters; their names differ.
+    ///   - channels: The channels, by names that routes use.
+    ///   - options: The rules, the routes and the times.
+    /// - Throws: `EtcdError.Code.invalidArgument` for options that cannot work.
+    public convenience init(
+        _ monitors: [ClusterMonitor],
+        channels: [String: any AlertChannel],
+        _ options: Options = Options()
+    ) throws(EtcdError) {
+        try self.init(of: monitors, channels: channels, options)
+    }
+
+    init(
+        of clusters: [any MonitoredCluster],
+        channels: [String: any AlertChannel],
+        _ options: Options,
+        sendLimit: Duration = .seconds(120),
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) throws(EtcdError) {
+        let deliveries = channels.mapValues(\.delivery)
+        let options = try options.checked(clusters: clusters.map(\.name), channels: deliveries)
+        self.options = options
+        self.clusters = clusters
+        self.now = now
+        workers = channels.sorted { $0.key < $1.key }.map { name, channel in
+            ChannelWorker(name: name, channel: channel, retry: options.retry, limit: sendLimit)
+        }
+        core = Lock(
+            Core(
+                engine: AlertEngine(options, channels: deliveries),
+                reports: workers.map { ChannelReport(name: $0.name, kind: $0.channel.kind) }
+            )
+        )
+    }
+
+    /// Evaluates the rules and tells the channels, until the task is cancelled.
+    ///
+    /// - Throws: `EtcdError.Code.invalidArgument` if the center runs already, or if the state file belongs to another one
+    ///   or cannot be read.
+    public func run() async throws(EtcdError) {
+        let isFirst = core.withLock { core in
+            defer { core.isRunning = true }
+            return !core.isRunning
+        }
+        guard isFirst else { throw EtcdError(.invalidArgument, "the alert center runs already") }
+        defer {
+            core.withLock { core in
+                core.isRunning = false
+                core.file = nil
+            }
+        }
+        try openStateFile()
+        await withTaskGroup { group in
+            group.addTask { await self.evaluateAgainAndAgain() }
+            for cluster in clusters {
+                let snapshots = cluster.snapshots
+                group.addTask {
+                    for await _ in snapshots { self.bell.ring() }
+                }
+            }
+            for worker in workers {
+                group.addTask { await worker.run(for: self) }
+            }
+        }
+        save()
+    }
+
+    // MARK: What there is
+
+    /// The alerts that are pending or fire, the worst first.
+    public var alerts: [Alert] { core.withLock { $0.engine.openAlerts } }
+    /// The alerts that are over, the newest first.
+    public var history: [Alert] { core.withLock { $0.engine.history.reversed() } }
+
+    /// Why an alert is not told now, such as `silence 4f…`, `inhibited by EtcdQuorumLost` or `maintenance night`; nil if
+    /// it is told.
+    ///
+    /// - Parameter alert: The alert.
+    /// - Returns: The reason.
+    public func reasonForSilence(of alert: Alert) -> String? {
+        let engine = core.withLock { $0.engine }
+        return engine.reasonForSilence(of: alert, alert.id, engine.mutes(at: now()))
+    }
+
+    /// How each channel is, in the order of their names.
+    public var channelReports: [ChannelReport] {
+        let core = core.withLock { $0 }
+        return core.reports.map { report in
+            var report = report
+            report.openAlerts = core.engine.openAlerts(for: report.name)
+            report.waitingAlerts = core.engine.waitingAlerts(for: report.name, now: now())
+            return report
+        }
+    }
+
+    /// The changes that people have made, the newest first.
+    public var auditRecords: [AuditRecord] { core.withLock { $0.engine.auditRecords.reversed() } }
+
+    /// Notes a change, or the attempt of one, that no other member notes by itself.
+    func record(_ record: AuditRecord) { noteAudit(core.withLock { $0.engine.audit(record) }) }
+
+    // MARK: Silences
+
+    /// The silences, those that are over for a while too, the newest first.
+    public var silences: [Silence] { core.withLock { $0.engine.silences.reversed() } }
+
+    /// Adds a silence.
+    ///
+    /// - Parameters:
+    ///   - silence: The silence.
+    ///   - actor: The author, for the audit record.
+    /// - Throws: `EtcdError.Code.invalidArgument` for a silence that matches everything, is over, or says no reason.
+    public func add(_ silence: Silence, by actor: String) throws(EtcdError) {
+        let now = now()
+        let record = try core.withLock { core throws(EtcdError) in
+            try core.engine.add(silence, by: actor, now: now)
+        }
+        noteAudit(record)
+    }
+
+    /// Ends a silence now.
+    ///
+    /// - Parameters:
+    ///   - id: The identity of the silence.
+    ///   - actor: The author, for the audit record.
+    /// - Throws: `EtcdError.Code.invalidArgument` if there is none that has not ended.
+    public func endSilence(_ id: Silence.ID, by actor: String) throws(EtcdError) {
+        let now = now()
+        let record = try core.withLock { core throws(EtcdError) in
+            try core.engine.endSilence(id, by: actor, now: now)
+        }
+        noteAudit(record)
+    }
+
+    // MARK: Trials
+
+    /// Sends a trial notification, be the center running or not.
+    ///
+    /// - Parameter channel: The name of the channel.
+    /// - Returns: The answer of the other side.
+    /// - Throws: ``AlertChannelError``, also if there is no such channel.
+    public func test(_ channel: String) async throws(AlertChannelError) -> String {
+        guard let worker = workers.first(where: { $0.name == channel }) else {
+            throw AlertChannelError("there is no channel \(channel.oneLine.cut(to: 100))", isPermanent: true)
+        }
+        return try await worker.send(trial(of: channel)).get()
+    }
+}

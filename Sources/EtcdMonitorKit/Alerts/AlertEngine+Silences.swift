@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+extension AlertEngine {
+    /// The silences at most, with those that are over.
+    static let mostSilences = 1000
+    /// The conditions of a silence at most.
+    static let mostMatchers = 50
+    /// The bytes of each text that people write, at most.
+    static let mostBytes = 1000
+    /// The seconds that a silence lasts at most.
+    static let longestSilence: TimeInterval = 366 * 86_400
+    /// The seconds for which a silence that is over is shown.
+    static let retentionOfSilences: TimeInterval = 5 * 86_400
+
+    /// Adds a silence.
+    ///
+    /// - Throws: Why it cannot be.
+    mutating func add(_ silence: Silence, by actor: String, now: Date) throws(EtcdError) -> AuditRecord {
+        if let problem = silence.problem(at: now) { throw EtcdError(.invalidArgument, "the silence \(problem)") }
+        if silences.contains(where: { $0.id == silence.id }) {
+            throw EtcdError(.invalidArgument, "the silence \(silence.id) exists already")
+        }
+        // Those that are over make room.
+        while silences.count >= Self.mostSilences {
+            guard let place = silences.firstIndex(where: { $0.state(at: now) == .expired }) else {
+                throw EtcdError(.invalidArgument, "there are \(Self.mostSilences) silences already: end some")
+            }
+            silences.remove(at: place)
+        }
+        silences.append(silence)
+        let end = silence.endsAt.formatted(.iso8601)
+        return audit(
+            AuditRecord(
+                time: now,
+                actor: actor,
+                action: "silence.add",
+                subject: silence.id,
+                detail: "silences \(silence.conditions) until \(end): \(silence.comment)"
+            )
+        )
+    }
+
+    /// Ends a silence.
+    ///
+    /// - Throws: That there is none that has not ended.
+    mutating func endSilence(_ id: Silence.ID, by actor: String, now: Date) throws(EtcdError) -> AuditRecord {
+        guard let place = silences.firstIndex(where: { $0.id == id && $0.state(at: now) != .expired }) else {
+            throw EtcdError(.invalidArgument, "there is no silence \(id.oneLine.cut(to: 100)) that has not ended")
+        }
+        silences[place].endsAt = now
+        let detail = "ends the silence of \(silences[place].conditions)"
+        return audit(AuditRecord(time: now, actor: actor, action: "silence.end", subject: id, detail: detail))
+    }
+
+    /// Keeps a record, without what a name could do to a log.
+    mutating func audit(_ record: AuditRecord) -> AuditRecord {
+        var record = record
+        record.actor = record.actor.oneLine.cut(to: 200)
+        auditRecords = Array((auditRecords + [record]).suffix(options.historyLimit))
+        revision += 1
+        return record
+    }
+
+    /// Forgets the silences that have been over for long.
+    mutating func pruneSilences(_ now: Date) {
+        let count = silences.count
+        silences.removeAll {
+            $0.state(at: now) == .expired && $0.endsAt.elapsed(until: now) > Self.retentionOfSilences
+        }
+        if silences.count != count { revision += 1 }
+    }
+}
+
+extension Silence {
+    /// The conditions, as people write them.
+    fileprivate var conditions: String {
+        matchers.map { "\($0.name)\($0.isEqual ? "=" : "!=")\($0.value)" }.joined(separator: ", ")
+    }
+
+    /// Why it cannot be added; nil if it can.
+    fileprivate func problem(at now: Date) -> String? {
+        if matchers.isEmpty { return "has no matchers" }
+        if matchers.count > AlertEngine.mostMatchers {
+            return "has more than \(AlertEngine.mostMatchers) matchers"
+        }
+        if matchers.contains(where: \.name.isEmpty) { return "has a matcher without the name of a label" }
+        if matchers.allSatisfy(\.matchesEverything) {
+            return "matches every alert: one matcher has to ask for a label with a certain value"
+        }
+        // No comparison holds for a time that is not a number.
+        guard endsAt > startsAt else { return "does not end after its start" }
+        guard endsAt > now else { return "is over" }
+        guard endsAt.timeIntervalSince(now) <= AlertEngine.longestSilence else { return "lasts longer than a year" }
+        for (name, text) in [("author", createdBy), ("comment", comment)] {
+            if text.allSatisfy(\.isWhitespace) { return "has no \(name)" }
+        }
+        let texts = [createdBy, comment] + matchers.flatMap { [$0.name, $0.value] }
+        if texts.contains(where: { $0.utf8.count > AlertEngine.mostBytes }) {
+            return "has a text of more than \(AlertEngine.mostBytes) bytes"
+        }
+        return nil
+    }
+}
+
+extension AlertMatcher {
+    /// Whether it holds for any alert, or for any that lacks the label, so that it alone does not say what is meant.
+    fileprivate var matchesEverything: Bool {
+        if matches(label: "") { return true }
+        return !isEqual && value.isEmpty && ["alertname", "cluster", "severity"].contains(name)
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+extension AlertRule {
+    /// Whose figure is compared with a limit.
+    public enum Scope: String, Sendable, Hashable, Codable, CaseIterable {
+        /// The figure of the whole cluster.
+        case cluster
+        /// The figure of each member, for which there is an alert each.
+        case member
+    }
+
+    /// A limit of a figure.
+    public enum Limit: Sendable, Hashable {
+        /// The figure should not be greater.
+        case above(Double)
+        /// The figure should not be less.
+        case below(Double)
+
+        fileprivate func isExceeded(by value: Double) -> Bool {
+            switch self {
+            case .above(let limit): value > limit
+            case .below(let limit): value < limit
+            }
+        }
+
+        fileprivate var value: Double {
+            switch self {
+            case .above(let limit), .below(let limit): limit
+            }
+        }
+
+        fileprivate var word: String { if case .above = self { "above" } else { "below" } }
+    }
+
+    /// A rule that compares a figure with a limit; where the figure is not known, its alerts stay as they are.
+    ///
+    /// - Parameters:
+    ///   - name: The name of its alerts, in camel case; no other rule may have it.
+    ///   - figure: The figure.
+    ///   - scope: Whose figure it is.
+    ///   - limit: The limit.
+    ///   - severity: The severity.
+    ///   - hold: How long the limit has to be exceeded before an alert fires.
+    ///   - keepsFiringFor: How long an alert goes on firing after that.
+    ///   - summary: The alert in a few words, to which the figure is added; nil for the figure's own name.
+    ///   - runbook: Where the documentation says more.
+    /// - Returns: The rule.
+    public static func threshold(
+        _ name: String,
+        _ figure: Figure,
+        of scope: Scope = .cluster,
+        _ limit: Limit,
+        severity: AlertSeverity = .warning,
+        holdsFor hold: Duration = .zero,
+        keepsFiringFor: Duration = .zero,
+        summary: String? = nil,
+        runbook: String? = nil
+    ) -> AlertRule {
+        AlertRule(name, severity: severity, holdsFor: hold, keepsFiringFor: keepsFiringFor) { snapshot in
+            if snapshot.poll == 0 || snapshot.isStale { return nil }
+            func match(_ value: Double?, _ labels: [String: String], _ place: String) -> Match? {
+                guard let value, !value.isNaN else { return .unknown(labels) }
+                if !limit.isExceeded(by: value) { return nil }
+                let text = summary ?? "\(figure.rawValue) is \(limit.word) its limit"
+                return Match(
+                    labels: labels,
+                    severity: severity,
+                    summary: "\(text)\(place): \(value.formatted) (limit \(limit.value.formatted))",
+                    runbook: runbook,
+                    figures: [figure.rawValue: value, "limit": limit.value]
+                )
+            }
+            switch scope {
+            case .cluster:
+                return match(snapshot.metrics[figure], [:], "").map { [$0] } ?? []
+            case .member:
+                return snapshot.members.compactMap { member in
+                    let name = member.name.isEmpty ? member.id : member.name
+                    return match(member.metrics[figure], ["member": member.id], " at \(name)")
+                }
+            }
+        }
+    }
+}
+
+extension Double {
+    /// The number with at most four digits behind the point, and without a point if it is whole.
+    fileprivate var formatted: String {
+        formatted(.number.precision(.fractionLength(0...4)).locale(Locale(identifier: "en_US_POSIX")))
+    }
+}

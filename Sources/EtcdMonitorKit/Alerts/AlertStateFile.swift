@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// The file that keeps the state of a center over restarts, which belongs to one center at a time.
+///
+/// It is replaced as a whole, so that it is the old one or the new one whatever happens.
+final class AlertStateFile: Sendable {
+    let path: String
+    /// Holds the lock as long as the file is in use.
+    private let lock: FileHandle
+    private let written = Lock(Written())
+
+    private struct Written {
+        /// The revision of the state that the file has.
+        var revision: Int?
+        /// Why the newest attempt failed.
+        var problem: String?
+    }
+
+    /// Takes the file.
+    ///
+    /// - Throws: `EtcdError.Code.invalidArgument` if another center has it, or it cannot be locked.
+    init(_ path: String) throws(EtcdError) {
+        self.path = path
+        do {
+            lock = try Self.open("\(path).lock", O_RDWR | O_CREAT | O_NOFOLLOW)
+            if flock(lock.fileDescriptor, LOCK_EX | LOCK_NB) != 0 {
+                throw SystemError(reason: errno == EWOULDBLOCK ? "another monitor uses it" : Self.systemError)
+            }
+        } catch {
+            let reason = "the state file \(path) cannot be used: \(Self.text(of: error))"
+            throw EtcdError(.invalidArgument, reason)
+        }
+    }
+
+    /// Reads the state; nil if there is no file yet.
+    ///
+    /// - Throws: `EtcdError.Code.invalidArgument` for a damaged file: to begin anew would tell everything twice.
+    func read() throws(EtcdError) -> AlertEngine.Saved? {
+        do {
+            let file: FileHandle
+            do {
+                file = try Self.open(path, O_RDONLY)
+            } catch let error as SystemError where error.isAbsence {
+                return nil
+            }
+            let data = try file.readToEnd() ?? Data()
+            return try Self.state(of: data)
+        } catch {
+            throw EtcdError(
+                .invalidArgument,
+                "the state file \(path) cannot be read: \(Self.text(of: error)); restore it, or remove it to begin anew",
+                cause: error
+            )
+        }
+    }
+
+    /// Replaces the file if the state has changed since.
+    ///
+    /// Those who come at once wait for each other, so that an old state never replaces a newer one.
+    ///
+    /// - Parameter state: Says what there is by now, and its revision.
+    /// - Returns: A new reason why the file cannot be written; nil if it was, or the reason is known.
+    func save(_ state: () -> (revision: Int, state: AlertEngine.Saved)) -> String? {
+        written.withLock { written in
+            let (revision, state) = state()
+            if revision == written.revision { return nil }
+            do throws(EtcdError) {
+                try write(state)
+                written = Written(revision: revision)
+                return nil
+            } catch {
+                defer { written.problem = error.message }
+                return error.message == written.problem ? nil : error.message
+            }
+        }
+    }
+
+    /// Replaces the file.
+    ///
+    /// - Throws: `EtcdError.Code.fileNotWritten`.
+    func write(_ state: AlertEngine.Saved) throws(EtcdError) {
+        do {
+            let data = try Self.data(of: state)
+            let name = "\(path).new"
+            let file = try Self.open(name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW)
+            try file.write(contentsOf: data)
+            try file.synchronize()
+            try file.close()
+            if rename(name, path) != 0 { throw SystemError(reason: Self.systemError) }
+            // The new name has to outlast a crash of the machine, too.
+            let folder = (path as NSString).deletingLastPathComponent
+            try? Self.open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY).synchronize()
+        } catch {
+            throw EtcdError(.fileNotWritten, "the state file \(path) cannot be written: \(Self.text(of: error))")
+        }
+    }
+
+    private static func open(_ name: String, _ flags: Int32) throws -> FileHandle {
+        let descriptor = Foundation.open(name, flags | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw SystemError(reason: systemError, isAbsence: errno == ENOENT) }
+        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
+
+    /// The bytes of the file for a state.
+    static func data(of state: AlertEngine.Saved) throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .secondsSince1970
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "+Inf",
+            negativeInfinity: "-Inf",
+            nan: "NaN"
+        )
+        return try encoder.encode(state)
+    }
+
+    /// The state that the bytes of a file stand for.
+    static func state(of data: Data) throws -> AlertEngine.Saved {
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .secondsSince1970
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "+Inf",
+            negativeInfinity: "-Inf",
+            nan: "NaN"
+        )
+        let version = try decoder.decode(Version.self, from: data).version
+        guard version == AlertEngine.Saved.version else { throw UnknownVersion(version: version) }
+        return try decoder.decode(AlertEngine.Saved.self, from: data)
+    }
+
+    private struct Version: Decodable { var version: Int }
+
+    private struct UnknownVersion: Error { var version: Int }
+
+    private struct SystemError: Error {
+        var reason: String
+        /// There is no such file.
+        var isAbsence = false
+    }
+
+    private static var systemError: String { String(cString: strerror(errno)) }
+
+    private static func text(of error: any Error) -> String {
+        switch error {
+        case let error as SystemError: error.reason
+        case let error as UnknownVersion: "its version is \(error.version), not \(AlertEngine.Saved.version)"
+        case let error as DecodingError: "it is not the JSON of a state (\("\(error)".oneLine.cut(to: 200)))"
+        default: "\(error)".oneLine.cut(to: 200)
+        }
+    }
+}

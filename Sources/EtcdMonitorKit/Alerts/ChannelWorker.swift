@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// Tells one channel, one notification at a time, and waits longer from failure to failure.
+struct ChannelWorker: Sendable {
+    let name: String
+    let channel: any AlertChannel
+    /// How long to wait after a first failure, and how long at most.
+    let retry: ClosedRange<Duration>
+    /// How long an attempt may take.
+    let limit: Duration
+    /// Rings when there may be news.
+    let bell = Bell()
+
+    /// The other side may ask to be left alone for so long.
+    static let longestWait = Duration.seconds(3600)
+
+    /// Tells until the task is cancelled.
+    func run(for center: AlertCenter) async {
+        var failures = 0
+        var cluster: String?
+        while !Task.isCancelled {
+            let plan = center.plan(for: name, after: cluster)
+            guard let news = plan.news else {
+                await bell.wait(for: plan.wait)
+                continue
+            }
+            cluster = news.notification.cluster
+            center.noteAttempt(of: news)
+            switch await send(news.notification) {
+            case .success(let answer):
+                failures = 0
+                center.noteDelivery(of: news, answer: answer)
+            case .failure(let error):
+                // An attempt that was cut short says nothing about the channel.
+                if Task.isCancelled { return center.noteEnd(of: news) }
+                failures += 1
+                center.noteFailure(of: news, error)
+                await Task.pause(for: delay(after: error, failures))
+            }
+        }
+    }
+
+    /// Makes one attempt, which is cancelled when its time is over.
+    func send(_ notification: AlertNotification) async -> Result<String, AlertChannelError> {
+        await withTaskGroup(of: Result<String, AlertChannelError>?.self) { group in
+            group.addTask {
+                do throws(AlertChannelError) {
+                    return .success(try await channel.send(notification).oneLine.cut(to: 500))
+                } catch {
+                    var error = error
+                    error.message = error.message.oneLine.cut(to: 500)
+                    return .failure(error)
+                }
+            }
+            group.addTask {
+                await Task.pause(for: limit)
+                return nil
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            if let first { return first }
+            // It may have come to its end in the last moment.
+            if case .success(let answer)?? = await group.next() { return .success(answer) }
+            var error = AlertChannelError("no answer within \(limit)")
+            error.mayHaveArrived = true
+            return .failure(error)
+        }
+    }
+
+    /// How long to wait after some failures in a row.
+    func delay(after error: AlertChannelError, _ failures: Int) -> Duration {
+        let doubled = retry.lowerBound * (1 << min(max(failures, 1) - 1, 20))
+        let delay = error.isPermanent ? retry.upperBound : min(retry.upperBound, doubled)
+        // Not all monitors at once.
+        let jittered = delay * Double.random(in: 0.75...1)
+        return max(jittered, min(error.retryAfter?.bounded ?? .zero, Self.longestWait))
+    }
+}
