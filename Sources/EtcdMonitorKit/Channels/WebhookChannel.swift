@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// Posts each notification to a URL, in the form of Alertmanager's webhooks (version 4).
+///
+/// The header `Idempotency-Key` has the identity of the notification: it is the same when an attempt is made again.
+///
+/// With a signing secret, the header `X-Etcd-Monitor-Signature` proves who has sent the message, and when:
+///
+///     X-Etcd-Monitor-Signature: t=1735689600,v1=5257a869e7ec…
+///
+/// `t` is the time in seconds since 1970, and `v1` is the HMAC (RFC 2104) with SHA-256, in hexadecimal digits, of the
+/// bytes of `t`, a point and the body, with the bytes of the secret as key. A receiver makes it anew, compares all of
+/// it, and refuses a time that is long ago.
+///
+/// ```swift
+/// WebhookChannel(url: .file("/run/secrets/hook")) { notification in
+///     var payload = WebhookChannel.Payload(notification)
+///     payload.commonLabels["team"] = "databases"
+///     return WebhookChannel.Message(json: payload)
+/// }
+/// ```
+public struct WebhookChannel: AlertChannel {
+    /// The message of a webhook.
+    public struct Message: Sendable, Hashable {
+        /// The type of the body, such as `application/json`.
+        public var contentType: String
+        /// The body.
+        public var body: [UInt8]
+
+        /// Makes a message.
+        ///
+        /// - Parameters:
+        ///   - contentType: The type of the body.
+        ///   - body: The body.
+        public init(contentType: String, body: [UInt8]) {
+            self.contentType = contentType
+            self.body = body
+        }
+
+        /// Makes a message of JSON.
+        ///
+        /// - Parameter value: The value, whose dates are written as in RFC 3339; one that cannot be encoded makes an
+        ///   empty body.
+        public init(json value: some Encodable) {
+            self.init(contentType: "application/json", body: (try? JSONBody.bytes(of: value)) ?? [])
+        }
+    }
+
+    private let receiver: AlertReceiver
+    private let signingSecret: Secret?
+    private let format: @Sendable (AlertNotification) -> Message
+    /// News of a cluster are told together.
+    public let delivery: AlertDelivery
+
+    /// Makes a channel.
+    ///
+    /// - Parameters:
+    ///   - url: The URL.
+    ///   - headers: Further headers, such as `Authorization`, by their names.
+    ///   - signingSecret: The secret that signs each message; nil for no signature.
+    ///   - options: The timeout and TLS.
+    ///   - format: Makes the message; nil for the JSON of a ``Payload``.
+    public init(
+        url: Secret,
+        headers: [String: Secret] = [:],
+        signingSecret: Secret? = nil,
+        _ options: HTTPChannelOptions = HTTPChannelOptions(),
+        format: (@Sendable (AlertNotification) -> Message)? = nil
+    ) {
+        receiver = AlertReceiver(url, headers: headers, options)
+        self.signingSecret = signingSecret
+        self.format = format ?? { Message(json: Payload($0)) }
+        delivery = AlertDelivery(sendsResolved: options.sendsResolved)
+    }
+
+    /// `webhook`.
+    public var kind: String { "webhook" }
+
+    /// Reads the secrets and the files for TLS, and looks for mistakes in them.
+    ///
+    /// - Throws: The mistake, which is permanent.
+    public func check() throws(AlertChannelError) {
+        try receiver.check()
+        _ = try readSigningSecret()
+    }
+
+    /// Posts the message.
+    ///
+    /// - Parameter notification: The alerts, and why they are told.
+    /// - Returns: The answer of the receiver.
+    /// - Throws: Why it could not be delivered.
+    public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
+        let message = format(notification)
+        if message.body.isEmpty { throw AlertChannelError("the message is empty", isPermanent: true) }
+        var fields: HTTPHeaders = ["Idempotency-Key": notification.id]
+        let secret = try readSigningSecret()
+        if let secret { fields["X-Etcd-Monitor-Signature"] = try signature(of: message.body, with: secret, at: Date()) }
+        let answer = try await receiver.post(
+            message.body,
+            type: message.contentType,
+            fields: fields,
+            hiding: secret.map { [$0] } ?? []
+        )
+        return answer.summary
+    }
+
+    private func readSigningSecret() throws(AlertChannelError) -> String? {
+        guard let secret = try signingSecret?.read("the signing secret") else { return nil }
+        if secret.isEmpty { throw AlertChannelError("the signing secret is empty", isPermanent: true) }
+        return secret
+    }
+
+    private func signature(
+        of body: [UInt8],
+        with secret: String,
+        at time: Date
+    ) throws(AlertChannelError) -> String {
+        let stamp = String(Int(time.timeIntervalSince1970))
+        guard let code = HMACSHA256.code(of: Array("\(stamp).".utf8) + body, key: Array(secret.utf8)) else {
+            throw AlertChannelError("the message cannot be signed")
+        }
+        let digits = code.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return "t=\(stamp),v1=\(digits)"
+    }
+}
