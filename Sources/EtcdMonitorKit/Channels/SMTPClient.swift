@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// Delivers one mail by SMTP (RFC 5321).
+struct SMTPClient {
+    /// How long a server that has taken the mail, or refused it, gets for the farewell.
+    private static let farewellTimeout = Duration.seconds(2)
+
+    private let settings: SMTPSettings
+    private var connection: SMTPConnection
+    private var capabilities = SMTPCapabilities()
+
+    /// Delivers a mail.
+    ///
+    /// - Parameters:
+    ///   - message: The mail, in lines that end with CRLF.
+    ///   - settings: The server, the login and the addresses.
+    /// - Returns: The server's answer to the mail, and which recipients it has refused.
+    /// - Throws: Why nobody gets the mail.
+    static func deliver(_ message: [UInt8], _ settings: SMTPSettings) async throws(AlertChannelError) -> String {
+        var client = SMTPClient(settings: settings, connection: try await SMTPConnection(settings))
+        defer { client.connection.stream.close() }
+        try await client.open()
+        if let login = settings.login { try await client.logIn(login) }
+        let answer = try await client.send(message)
+        await client.quit()
+        return answer
+    }
+
+    private init(settings: SMTPSettings, connection: SMTPConnection) {
+        self.settings = settings
+        self.connection = connection
+    }
+
+    // MARK: Beginning
+
+    /// Gets to the point at which the connection is as safe as it has to be, and knows what the server can do.
+    private mutating func open() async throws(AlertChannelError) {
+        let greeting = try await connection.reply(to: "the connection")
+        if greeting.code != 220 { throw refusal(greeting, "does not serve this machine") }
+        try await greet()
+        if settings.security != .startTLS { return }
+        guard capabilities.offersStartTLS else {
+            let hint = "it offers no STARTTLS; a server that begins with TLS usually does so at port 465"
+            throw AlertChannelError("\(connection.peer) cannot be used: \(hint)", isPermanent: true)
+        }
+        let reply = try await ask("STARTTLS")
+        if reply.code != 220 { throw refusal(reply, "refuses STARTTLS") }
+        // Someone on the way can put them there, and they would count as said within TLS.
+        if connection.hasUnread {
+            throw AlertChannelError("\(connection.peer) cannot be used: it sends more after STARTTLS, but before TLS")
+        }
+        try await connection.secure(settings)
+        // Nothing that was said before counts.
+        capabilities = SMTPCapabilities()
+        try await greet()
+    }
+
+    private mutating func greet() async throws(AlertChannelError) {
+        let reply = try await ask("EHLO", settings.heloName)
+        if reply.code == 250 {
+            capabilities = SMTPCapabilities(reply)
+            return
+        }
+        guard (500...504).contains(reply.code) else { throw refusal(reply, "refuses EHLO") }
+        let second = try await ask("HELO", settings.heloName)
+        if second.code != 250 { throw refusal(second, "refuses HELO") }
+    }
+
+    // MARK: Login
+
+    private mutating func logIn(_ login: SMTPLogin) async throws(AlertChannelError) {
+        if settings.security == .none && !SMTPLogin.isThisMachine(connection.peerAddress) {
+            let reason = "cannot be used: the password is not sent without TLS, and the server is another machine"
+            throw AlertChannelError("\(connection.peer) \(reason)", isPermanent: true)
+        }
+        let offered = capabilities.mechanisms ?? []
+        guard let mechanism = login.mechanisms.first(where: { offered.contains($0.rawValue) }) else {
+            let wanted = login.mechanisms.map(\.rawValue).joined(separator: " or ")
+            let others = SMTPReply.quote(offered.joined(separator: ", "), without: connection.secrets)
+            let offer = offered.isEmpty ? "no login" : "for the login only \(others)"
+            let reason = "cannot be used: it has to offer AUTH \(wanted), but offers \(offer)"
+            throw AlertChannelError("\(connection.peer) \(reason)", isPermanent: true)
+        }
+        var reply: SMTPReply
+        switch mechanism {
+        case .plain: reply = try await ask("AUTH", "PLAIN \(login.plainToken)")
+        case .login:
+            reply = try await ask("AUTH", "LOGIN")
+            for token in [login.userToken, login.passwordToken] where reply.code == 334 {
+                reply = try await connection.exchange(Array("\(token)\r\n".utf8), "the login")
+            }
+        }
+        if reply.code != 235 { throw refusal(reply, "refuses the login", Self.hint(reply.code)) }
+    }
+
+    private static func hint(_ code: Int) -> String {
+        switch code {
+        case 535: "check user and password; some services want a password for this program alone"
+        case 530, 538: "the server wants TLS first"
+        case 534: "the server wants a stronger way to log in"
+        case 500...599: "check user, password and the way to log in"
+        default: ""
+        }
+    }
+
+    // MARK: Mail
+
+    private mutating func send(_ message: [UInt8]) async throws(AlertChannelError) -> String {
+        let sender = try mailParameters(message.count)
+        let reply = try await ask("MAIL", "FROM:<\(settings.from.address)>\(sender)")
+        if reply.code != 250 {
+            let hint =
+                reply.code == 530 && settings.login == nil ? "the server wants a login: set user and password" : ""
+            throw refusal(reply, "refuses the sender \(settings.from.address)", hint)
+        }
+        let refusals = try await nameRecipients()
+        let start = try await ask("DATA")
+        if start.code != 354 { throw refusal(start, "refuses the mail") }
+        let answer: SMTPReply
+        do throws(AlertChannelError) {
+            answer = try await connection.exchange(Self.stuffed(message), "the mail")
+        } catch {
+            var error = error
+            error.mayHaveArrived = true
+            throw error
+        }
+        if answer.code / 100 != 2 { throw refusal(answer, "refuses the mail") }
+        let quote = answer.quoted(without: connection.secrets)
+        return refusals.isEmpty ? quote : "\(quote); refused: \(refusals.joined(separator: ", "))"
+    }
+
+    private func mailParameters(_ size: Int) throws(AlertChannelError) -> String {
+        var parameters = ""
+        if let limit = capabilities.sizeLimit, size > limit {
+            let reason = "takes no mail of \(size) bytes, but at most \(limit)"
+            throw AlertChannelError("\(connection.peer) \(reason)", isPermanent: true)
+        }
+        if capabilities.takesSize { parameters += " SIZE=\(size)" }
+        if let address = ([settings.from] + settings.to).first(where: \.needsUTF8) {
+            guard capabilities.offersUTF8 else {
+                let hint = "a domain can be written in its ASCII form, which begins with xn--"
+                let reason = "takes no address that is not ASCII, such as \(address.address); \(hint)"
+                throw AlertChannelError("\(connection.peer) \(reason)", isPermanent: true)
+            }
+            parameters += " SMTPUTF8"
+        }
+        return parameters
+    }
+
+    /// Names all recipients.
+    ///
+    /// - Returns: Those that the server has refused, each with its reply.
+    /// - Throws: The last refusal if there is no other recipient, as a temporary one if one of them was.
+    private mutating func nameRecipients() async throws(AlertChannelError) -> [String] {
+        var refusals: [(text: String, error: AlertChannelError)] = []
+        var seen: Set<String> = []
+        for address in settings.to.map(\.address) where seen.insert(address).inserted {
+            let reply = try await ask("RCPT", "TO:<\(address)>")
+            if reply.code / 100 == 2 { continue }
+            let error = refusal(reply, "refuses the recipient \(address)")
+            // The server has hung up.
+            if reply.code == 421 { throw error }
+            refusals.append(("\(address) (\(reply.quoted(without: connection.secrets)))", error))
+        }
+        guard refusals.count == seen.count else { return refusals.map(\.text) }
+        let last = refusals.last { !$0.error.isPermanent } ?? refusals.last
+        throw last?.error ?? AlertChannelError("to: there is no recipient", isPermanent: true)
+    }
+
+    /// The mail with a second dot before each that begins a line, and with the line that ends it.
+    private static func stuffed(_ message: [UInt8]) -> [UInt8] {
+        let (dot, newline) = (UInt8(ascii: "."), UInt8(ascii: "\n"))
+        var output: [UInt8] = []
+        output.reserveCapacity(message.count + 64)
+        var last = newline
+        for byte in message {
+            if last == newline && byte == dot { output.append(dot) }
+            output.append(byte)
+            last = byte
+        }
+        return output + Array((last == newline ? ".\r\n" : "\r\n.\r\n").utf8)
+    }
+
+    /// Says goodbye, after the mail is delivered, so that a failure does not matter.
+    private mutating func quit() async {
+        let deadline = min(connection.deadline, .after(Self.farewellTimeout))
+        guard (try? await connection.stream.write(Array("QUIT\r\n".utf8), deadline: deadline)) != nil else { return }
+        _ = try? await connection.stream.read(deadline: deadline)
+    }
+
+    // MARK: Commands
+
+    /// Sends a command and receives the reply.
+    private mutating func ask(_ command: String, _ rest: String = "") async throws(AlertChannelError) -> SMTPReply {
+        let line = rest.isEmpty ? "\(command)\r\n" : "\(command) \(rest)\r\n"
+        return try await connection.exchange(Array(line.utf8), command)
+    }
+
+    /// The error for a reply that is not the one that was hoped for.
+    private func refusal(_ reply: SMTPReply, _ text: String, _ hint: String = "") -> AlertChannelError {
+        let quote = reply.quoted(without: connection.secrets)
+        let reason = reply.code == 421 ? "closes the connection" : text
+        let advice = hint.isEmpty ? "" : " (\(hint))"
+        let isPermanent = (500...599).contains(reply.code)
+        return AlertChannelError("\(connection.peer) \(reason): \(quote)\(advice)", isPermanent: isPermanent)
+    }
+}
