@@ -31,6 +31,10 @@ extension ClusterMonitor {
         ///
         /// It grows to 64 MiB and is then renamed, with `.1` at its end; three such files are kept.
         public var historyFile: String?
+        /// Where else the history is kept.
+        public var historySinks: [any HistorySink] = []
+        /// How many snapshots wait for each sink that fails or is slow, before the oldest are dropped.
+        public var historyBuffer = 720
 
         /// Makes options with everything at its default.
         public init() {}

@@ -44,7 +44,7 @@ public final class ClusterMonitor: Sendable {
     /// The name of the cluster.
     public var name: String { options.name }
 
-    /// Polls until the task is cancelled.
+    /// Polls until the task is cancelled, and then gives the history's sinks up to five seconds to write what is left.
     ///
     /// - Throws: `EtcdError.Code.invalidArgument` if the monitor runs already.
     public func run() async throws(EtcdError) {
@@ -58,45 +58,51 @@ public final class ClusterMonitor: Sendable {
         let prober = ClusterProber(client, options)
         var builder = SnapshotBuilder(options)
         let file = options.historyFile.map { HistoryFile(path: $0) }
-        var historyFailure = restore(from: file)
+        let sinks: [any HistorySink] = (file.map { [$0] } ?? []) + options.historySinks
+        let recorder = HistoryRecorder(sinks, capacity: options.historyBuffer)
+        if let file, let failure = await restore(from: file) { recorder.noteFirst(failure) }
         var next = ContinuousClock.now
         while !Task.isCancelled {
             let start = ContinuousClock.now
             let observation = await prober.poll()
             // A poll that was cut short says nothing.
             if Task.isCancelled { break }
-            let snapshot = builder.snapshot(of: observation, tookSeconds: (.now - start) / .seconds(1), historyFailure)
+            let snapshot = builder.snapshot(
+                of: observation,
+                tookSeconds: (.now - start) / .seconds(1),
+                recorder.failures
+            )
             let values = snapshot.history
             state.withLock { state in
                 state.lastSign = .now
                 state.history.add(values, at: snapshot.time)
             }
             news.send(snapshot)
-            historyFailure = Self.failure(of: { () throws(HistoryFileError) in
-                try file?.append(values, at: snapshot.time)
-            })
+            recorder.add(snapshot)
             // A poll that took too long leaves out those that should have begun meanwhile.
             while next <= .now { next += options.interval }
             try? await Task.sleep(until: next, clock: .continuous)
         }
         await prober.close()
+        await recorder.end(within: .seconds(5))
     }
 
     /// Reads what the file has; returns why that is impossible, or nil.
-    private func restore(from file: HistoryFile?) -> String? {
-        guard let file else { return nil }
-        var history = state.withLock { $0.history }
-        defer { state.withLock { $0.history = history } }
-        return Self.failure(of: { () throws(HistoryFileError) in _ = try file.restore(into: &history, now: Date()) })
-    }
-
-    private static func failure(of write: () throws(HistoryFileError) -> Void) -> String? {
-        do throws(HistoryFileError) {
-            try write()
-            return nil
-        } catch {
-            return "\(error)"
+    private func restore(from file: HistoryFile) async -> String? {
+        let empty = state.withLock { $0.history }
+        let restored = await offload {
+            Result { () throws(HistorySinkError) in
+                var history = empty
+                _ = try file.restore(into: &history, now: Date())
+                return history
+            }
         }
+        switch restored {
+        case .success(let history): state.withLock { $0.history = history }
+        case .failure(let error): return error.message
+        case nil: break
+        }
+        return nil
     }
 
     // MARK: Snapshots and history

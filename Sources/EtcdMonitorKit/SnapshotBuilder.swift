@@ -14,8 +14,6 @@ struct SnapshotBuilder {
     private var figures: [String: [Figure: Double]] = [:]
     /// The compacted revision of each member, and when it was seen to move.
     private var compactions: [String: (revision: Int64, moved: Date?)] = [:]
-    /// When the history could not be written for the first time.
-    private var historyFailed: Date?
 
     private struct LatencyKey: Hashable, Comparable {
         let member: String
@@ -40,7 +38,7 @@ struct SnapshotBuilder {
     mutating func snapshot(
         of observation: ClusterObservation,
         tookSeconds: Double,
-        _ historyFailure: String?
+        _ historyFailures: [HistoryFailure] = []
     ) -> MonitorSnapshot {
         polls += 1
         let assessment = evaluator.evaluate(observation)
@@ -53,12 +51,7 @@ struct SnapshotBuilder {
         snapshot.leader = assessment.leader
         snapshot.leaderHistory = assessment.leaderHistory
         snapshot.links = assessment.links
-        snapshot.findings = assessment.findings
-        if let historyFailure {
-            snapshot.findings.append(finding(of: historyFailure, at: observation.time))
-        } else {
-            historyFailed = nil
-        }
+        snapshot.findings = assessment.findings + historyFailures.map(\.finding)
         noteCompactions(in: observation)
         snapshot.isAuthEnabled = observation.isAuthEnabled
         snapshot.members = observation.members.map { member(of: $0, in: observation, assessment) }
@@ -67,13 +60,6 @@ struct SnapshotBuilder {
         snapshot.latency = latencies(after: observation)
         snapshot.verdict = snapshot.findings.map(\.verdict).max() ?? .ok
         return snapshot
-    }
-
-    private mutating func finding(of historyFailure: String, at time: Date) -> Finding {
-        let since = historyFailed ?? time
-        historyFailed = since
-        let summary = "The history cannot be written: \(historyFailure)"
-        return Finding(Finding.ID(.monitorHistoryFailed), .degraded, summary, since: since)
     }
 
     private func member(

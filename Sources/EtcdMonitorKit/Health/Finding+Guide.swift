@@ -318,8 +318,9 @@ private struct Guide {
 
         monitor-history-failed
         The history cannot be written
-        The file of the history cannot be written. The page and the API are not affected; a restart loses the figures \
-        that were not written.
-        Check the path, its permissions and the free space.
+        The file or the database of the history does not take it. The page and the API are not affected. What waits is \
+        written later, up to a bound; beyond it, and in a restart, it is lost.
+        Check a file's path, its permissions and the free space; check a database's address, password and rights, and \
+        whether it is fast enough.
         """
 }

@@ -10,6 +10,11 @@ struct HistoryEntry: Codable {
 }
 
 extension HistoryEntry {
+    /// Makes an entry; values that are not finite are left out.
+    init(_ values: [String: Double], at time: Date) {
+        self.init(time: time.timeIntervalSince1970, values: values.filter(\.value.isFinite))
+    }
+
     /// Reads a line; nil if it is damaged.
     ///
     /// A line as it was written is read in a fraction of the time that Foundation takes, as there can be a hundred thousand

@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import Foundation
-
-/// A file that cannot be written or read.
-struct HistoryFileError: Error, Sendable, Hashable, CustomStringConvertible {
-    let path: String
-    /// The error of the system.
-    let reason: String
-
-    var description: String { "\(path): \(reason)" }
-}
 
 /// A history on disk: a line of JSON for each poll, `{"time":1790000000.25,"values":{…}}`.
 ///
 /// A file that would become too large is renamed to `PATH.1`, which becomes `PATH.2`, and so on. Nothing is kept open in
 /// between, so that an error of the disk lasts no longer than its cause.
-struct HistoryFile: Sendable {
+struct HistoryFile: HistorySink {
     /// Longer lines are not ours: of them, no more than this and a chunk is held in memory.
     static let maximumLineLength = 1 << 20
 
+    let name = "file"
+    let flushInterval = Duration.zero
     let path: String
     let maximumBytes: Int
     let maximumFiles: Int
@@ -35,17 +29,27 @@ struct HistoryFile: Sendable {
         self.maximumFiles = max(1, maximumFiles)
     }
 
-    /// Appends the figures of a poll; values that are not finite are left out.
-    func append(_ values: [String: Double], at time: Date) throws(HistoryFileError) {
+    /// Appends the figures of polls, on a thread that the disk may hold up.
+    func write(_ snapshots: [MonitorSnapshot]) async throws(HistorySinkError) {
+        let entries = snapshots.map { HistoryEntry($0.history, at: $0.time) }
+        let outcome = await offload {
+            Result { () throws(HistorySinkError) in try append(entries) }
+        }
+        guard let outcome else { throw HistorySinkError("\(path): the disk takes too long") }
+        try outcome.get()
+    }
+
+    /// Appends a line for each entry.
+    func append(_ entries: [HistoryEntry]) throws(HistorySinkError) {
         do {
-            let entry = HistoryEntry(time: time.timeIntervalSince1970, values: values.filter(\.value.isFinite))
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            let line = try encoder.encode(entry) + Data("\n".utf8)
+            var lines = Data()
+            for entry in entries { lines += try encoder.encode(entry) + Data("\n".utf8) }
 
             var file = try open(O_RDWR | O_CREAT | O_APPEND)
             var size = try file.seekToEnd()
-            if size > 0, size + UInt64(line.count) > UInt64(max(0, maximumBytes)) {
+            if size > 0, size + UInt64(lines.count) > UInt64(max(0, maximumBytes)) {
                 try file.close()
                 try rotate()
                 file = try open(O_RDWR | O_CREAT | O_APPEND)
@@ -56,7 +60,7 @@ struct HistoryFile: Sendable {
                 try file.seek(toOffset: size - 1)
                 if try file.read(upToCount: 1) != Data("\n".utf8) { try file.write(contentsOf: Data("\n".utf8)) }
             }
-            try file.write(contentsOf: line)
+            try file.write(contentsOf: lines)
             try file.close()
         } catch {
             throw failure(error)
@@ -66,9 +70,10 @@ struct HistoryFile: Sendable {
     /// Adds to a history what the files have within its time.
     ///
     /// - Returns: The number of lines that were skipped because they are damaged.
-    func restore(into history: inout MetricsHistory, now: Date) throws(HistoryFileError) -> Int {
+    func restore(into history: inout MetricsHistory, now: Date) throws(HistorySinkError) -> Int {
         let oldest = now.timeIntervalSince1970 - history.retentionSeconds
         var damaged = 0
+        var last = -Double.infinity
         for number in (0..<maximumFiles).reversed() {
             let name = name(number)
             guard FileManager.default.fileExists(atPath: name) else { continue }
@@ -78,6 +83,9 @@ struct HistoryFile: Sendable {
                         damaged += 1
                         return
                     }
+                    // What was written in part is written again.
+                    if entry.time == last { return }
+                    last = entry.time
                     if entry.time >= oldest { history.add(entry.values, at: Date(timeIntervalSince1970: entry.time)) }
                 }
             } catch {
@@ -125,14 +133,30 @@ struct HistoryFile: Sendable {
         number == 0 ? path : "\(path).\(number)"
     }
 
-    private func open(_ flags: Int32, _ name: String? = nil) throws(HistoryFileError) -> FileHandle {
+    private func open(_ flags: Int32, _ name: String? = nil) throws(HistorySinkError) -> FileHandle {
         let name = name ?? path
         let descriptor = Foundation.open(name, flags | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw HistoryFileError(path: name, reason: String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw HistorySinkError("\(name): \(String(cString: strerror(errno)))") }
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
-    private func failure(_ error: any Error) -> HistoryFileError {
-        error as? HistoryFileError ?? HistoryFileError(path: path, reason: "\(error)")
+    private func failure(_ error: any Error) -> HistorySinkError {
+        error as? HistorySinkError ?? HistorySinkError("\(path): \(error)")
     }
+}
+
+/// Does work that may block on a thread of its own.
+///
+/// - Returns: The outcome; nil if the task is cancelled before, and the work goes on for nobody.
+func offload<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value? {
+    let (values, value) = AsyncStream.makeStream(of: Value.self)
+    do throws(SystemError) {
+        try Platform.startThread {
+            value.yield(work())
+            value.finish()
+        }
+    } catch {
+        value.finish()
+    }
+    return await values.first { _ in true }
 }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// Runs scripts through `psql`, a process for each.
+///
+/// A process for each script needs no care for a session that has died unnoticed, and always has the newest password; it
+/// costs about as much as a connection, some hundredths of a second.
+struct Psql: Sendable {
+    /// The variables of this process that it shares: enough to find programs, certificates and tickets.
+    private static let shared = [
+        "PATH", "HOME", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "KRB5_CONFIG", "KRB5CCNAME",
+    ]
+
+    private let program: String
+    private let timeout: Duration
+    private let environment: [String: String]
+    private let secrets: [String]
+
+    init(_ program: String, _ connection: PostgresConnection, timeout: Duration) {
+        self.program = program
+        self.timeout = timeout
+        secrets = connection.secrets
+        var environment = ProcessInfo.processInfo.environment.filter { Self.shared.contains($0.key) }
+        environment["LC_ALL"] = "C"
+        environment["PGAPPNAME"] = "etcd-monitor"
+        environment["PGCONNECT_TIMEOUT"] = "\(max(2, Int(timeout / .seconds(3))))"
+        environment.merge(connection.environment) { $1 }
+        environment["PGCLIENTENCODING"] = "UTF8"
+        self.environment = environment
+    }
+
+    /// Runs a script.
+    ///
+    /// - Throws: The first error, without secrets.
+    func run(_ script: String) async throws(HistorySinkError) {
+        let outcome: ChildProcess.Outcome
+        do throws(SystemError) {
+            outcome = try await ChildProcess.run(
+                [program, "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"],
+                environment: environment,
+                input: Array(script.utf8),
+                timeout: timeout
+            )
+        } catch {
+            throw HistorySinkError(
+                "\(program) cannot be started: \(error.reason); it belongs to the client of PostgreSQL"
+            )
+        }
+        if outcome.status == 0 { return }
+        if outcome.isLate { throw HistorySinkError("the database did not answer within \(timeout)") }
+        if Task.isCancelled { throw HistorySinkError("the write was given up, as the monitor ends") }
+        throw HistorySinkError(message(of: outcome))
+    }
+
+    private func message(of outcome: ChildProcess.Outcome) -> String {
+        let ending = outcome.status.map { $0 < 0 ? "signal \(-$0)" : "status \($0)" } ?? "a status that is not known"
+        var text = String(decoding: outcome.errors, as: UTF8.self)
+        for secret in secrets { text = text.replacing(secret, with: "…") }
+        let lines = text.split(whereSeparator: \.isNewline).map {
+            $0.trimmingPrefix("psql: error: ").trimmingPrefix("ERROR:").trimmingCharacters(in: .whitespaces)
+        }
+        // What psql said before its last error, such as a warning, is not the reason.
+        let reason = lines.isEmpty ? "psql ended with \(ending)" : lines.joined(separator: "; ")
+        return String(reason.map { $0.isControl ? " " : $0 }.prefix(200))
+    }
+}
+
+extension Character {
+    /// A terminal or a log would obey it instead of showing it.
+    fileprivate var isControl: Bool {
+        unicodeScalars.contains {
+            $0.properties.generalCategory == .control || $0.properties.generalCategory == .format
+        }
+    }
+}
