@@ -19,6 +19,8 @@ public struct APIToken: Sendable, CustomStringConvertible {
 
     /// The rights of its holder.
     public let role: Role
+    /// The name of its holder, for the audit record; it is no secret.
+    public let name: String
     private let digest: [UInt8]?
 
     /// Makes a token of its secret.
@@ -26,25 +28,27 @@ public struct APIToken: Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - secret: The secret; an empty one opens nothing.
     ///   - role: The rights of its holder.
-    public init(_ secret: String, role: Role = .read) {
+    ///   - name: The name of its holder, for the audit record; nil for that of the role.
+    public init(_ secret: String, role: Role = .read, name: String? = nil) {
         self.role = role
+        self.name = name ?? role.rawValue
         digest = secret.isEmpty ? nil : Self.digest(of: secret)
     }
 
     /// The role; never the secret.
     public var description: String { "\(role.rawValue) token" }
 
-    /// The role of the token with this secret; nil if there is none.
-    static func role(of secret: Substring, among tokens: [APIToken]) -> Role? {
+    /// The token with this secret; of several, the first with the largest role.
+    static func holding(_ secret: Substring, among tokens: [APIToken]) -> APIToken? {
         guard let given = digest(of: secret) else { return nil }
-        var role: Role?
+        var found: APIToken?
         // Every token is compared to its end, so that the time says nothing about how near a guess is.
         for token in tokens {
             guard let digest = token.digest else { continue }
             let difference = zip(digest, given).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) }
-            if difference == 0 { role = max(role ?? token.role, token.role) }
+            if difference == 0, found.map({ $0.role < token.role }) ?? true { found = token }
         }
-        return role
+        return found
     }
 
     private static func digest(of secret: some StringProtocol) -> [UInt8]? {

@@ -15,7 +15,9 @@ extension MonitorAPI {
                 "findings": counts, "metrics": snapshot.metrics,
             ]
         }
-        return try JSONBody.response(["clusters": list] as JSONBody.Object)
+        return try JSONBody.response(
+            ["clusters": list, "hasAlerts": alerts != nil, "takesChanges": takesChanges] as JSONBody.Object
+        )
     }
 
     func status(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {

@@ -7,7 +7,7 @@ extension MonitorAPI {
         let clusters = try chosen(request)
         let format = Exporter.Format(accepting: request.headers.values(of: "Accept"))
         let live = Set(clusters.filter(\.isLive).map(\.name))
-        let page = Exporter.page(of: clusters.map(\.snapshot), live: live, format: format)
+        let page = Exporter.page(of: clusters.map(\.snapshot), live: live, alerts: alerts, format: format)
         let headers: HTTPHeaders = ["Content-Type": format.contentType, "Vary": "Accept"]
         return HTTPResponse(200, headers: headers, .bytes(Array(page.utf8)))
     }

@@ -5,10 +5,13 @@
 /// The routes, their parameters and their answers are in `Docs/openapi.yaml`. Errors are problem details (RFC 9457).
 ///
 /// It looks only at what the monitors have seen already: no request of a client makes one to a cluster.
+///
+/// A request that changes something always takes a token with the role `admin`, also where the API is open otherwise: a
+/// page of another site that the browser of an administrator shows could send it, too.
 public struct MonitorAPI: Sendable {
     /// Access to the API, and a hook for each request.
     public struct Options: Sendable {
-        /// The tokens that open the API; without any it is open to everyone who reaches it.
+        /// The tokens that open the API; without any, everyone who reaches it can read it, and nobody can change anything.
         ///
         /// The page itself, `/healthz` and `/readyz` are always open: they say nothing of a cluster.
         public var tokens: [APIToken] = []
@@ -17,7 +20,7 @@ public struct MonitorAPI: Sendable {
         /// Called after each request, before its body is sent.
         public var onRequest: (@Sendable (RequestRecord) -> Void)?
 
-        /// Makes options for an API that is open to everyone who reaches it, and to no other origin.
+        /// Makes options for an API that everyone who reaches it can read, and no other origin.
         public init() {}
     }
 
@@ -33,15 +36,19 @@ public struct MonitorAPI: Sendable {
         public var seconds: Double
         /// The role of the token; nil without a valid one.
         public var role: APIToken.Role?
+        /// The name of the token; nil without a valid one.
+        public var actor: String?
     }
 
     let clusters: [any MonitoredCluster]
+    let alerts: (any AlertSource)?
     let options: Options
     /// After how long without an event a stream of them has a sign of life.
     var heartbeat = Duration.seconds(15)
 
-    init(of clusters: [any MonitoredCluster], _ options: Options) {
+    init(of clusters: [any MonitoredCluster], alerts: (any AlertSource)? = nil, _ options: Options) {
         self.clusters = clusters
+        self.alerts = alerts
         self.options = options
     }
 
@@ -53,10 +60,10 @@ public struct MonitorAPI: Sendable {
     /// - Returns: The response; that of `/api/v1/events` has a body without an end.
     public func respond(to request: HTTPRequest) async -> HTTPResponse {
         let start = ContinuousClock.now
-        let role = role(of: request)
+        let token = token(of: request)
         var response: HTTPResponse
         do {
-            response = try await answer(request, role)
+            response = try await answer(request, token)
         } catch {
             response = error.response(to: request.path)
         }
@@ -70,13 +77,14 @@ public struct MonitorAPI: Sendable {
                 path: request.path,
                 status: response.status,
                 seconds: seconds,
-                role: role
+                role: token?.role,
+                actor: token?.name
             )
         )
         return response
     }
 
-    private func answer(_ request: HTTPRequest, _ role: APIToken.Role?) async throws(Problem) -> HTTPResponse {
+    private func answer(_ request: HTTPRequest, _ token: APIToken?) async throws(Problem) -> HTTPResponse {
         let routes = Route.of(path: request.path)
         if routes.isEmpty { throw Problem(.notFound, "\(request.path) is none of the API's paths") }
         let allow = Route.allow(routes)
@@ -85,7 +93,7 @@ public struct MonitorAPI: Sendable {
         guard let route = routes.first(where: { $0.method == method }) else {
             throw Problem(.methodNotAllowed, "\(request.path) takes \(allow)", headers: ["Allow": allow])
         }
-        try checkRole(role, for: route, request)
+        try checkRole(of: token, for: route, request)
         if let name = request.query.keys.sorted().first(where: { !route.parameters.contains($0) }) {
             let known = route.parameters.sorted().joined(separator: ", ")
             let detail = known.isEmpty ? "there are none here" : "there are \(known)"
@@ -113,28 +121,49 @@ public struct MonitorAPI: Sendable {
 
     // MARK: Access
 
-    private func role(of request: HTTPRequest) -> APIToken.Role? {
+    /// The token that a request has; nil without a valid one.
+    func token(of request: HTTPRequest) -> APIToken? {
         guard let field = request.headers["Authorization"] else { return nil }
         let parts = field.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-        return APIToken.role(of: parts[1], among: options.tokens)
+        return APIToken.holding(parts[1], among: options.tokens)
     }
 
-    func checkRole(_ role: APIToken.Role?, for route: Route, _ request: HTTPRequest) throws(Problem) {
-        guard let needed = route.role, !options.tokens.isEmpty else { return }
-        guard let role else {
-            let isGiven = request.headers["Authorization"] != nil
-            throw Problem(
-                .unauthorized,
-                isGiven ? "the token is not valid" : "the request has no field Authorization: Bearer",
-                headers: [
-                    "WWW-Authenticate": "Bearer realm=\"etcd-monitor\"" + (isGiven ? ", error=\"invalid_token\"" : "")
-                ]
-            )
+    /// Changes are possible: there is a token for them.
+    var takesChanges: Bool { options.tokens.contains { $0.role == .admin } }
+
+    private func checkRole(of token: APIToken?, for route: Route, _ request: HTTPRequest) throws(Problem) {
+        guard let needed = route.role, token.map({ $0.role < needed }) ?? true else { return }
+        if needed == .read && options.tokens.isEmpty { return }
+        let problem = refusal(of: token, needed, hasField: request.headers["Authorization"] != nil)
+        // Requests without a valid token leave no record: a flood of them would push the others out.
+        if let token, route.method != "GET" { record(problem, request, token) }
+        throw problem
+    }
+
+    private func refusal(of token: APIToken?, _ needed: APIToken.Role, hasField: Bool) -> Problem {
+        if needed == .admin && !takesChanges {
+            let remedy = "a service sets it in options.tokens, the program with --api-admin-token-file"
+            return Problem(.noAdminToken, "it always takes a token with the role admin: \(remedy)")
         }
-        if role < needed {
-            throw Problem(.forbidden, "it takes the role \(needed.rawValue), and the token has \(role.rawValue)")
+        if let token {
+            return Problem(.forbidden, "it takes the role \(needed.rawValue), and the token has \(token.role.rawValue)")
         }
+        let challenge = "Bearer realm=\"etcd-monitor\"" + (hasField ? ", error=\"invalid_token\"" : "")
+        return Problem(
+            .unauthorized,
+            hasField ? "the token is not valid" : "the request has no field Authorization: Bearer",
+            headers: ["WWW-Authenticate": challenge]
+        )
+    }
+
+    /// Notes that someone tried to change something without the right to; one record of several in a row is enough.
+    private func record(_ problem: Problem, _ request: HTTPRequest, _ token: APIToken) {
+        let last = alerts?.auditRecords.first
+        if last?.action == "refused" && last?.actor == token.name { return }
+        let path = String(Problem.escaped(request.path).prefix(200))
+        let detail = "\(request.method) \(path): \(problem.detail)"
+        alerts?.record(AuditRecord(actor: token.name, action: "refused", subject: path, detail: detail))
     }
 
     private func allowOrigin(of request: HTTPRequest, in response: inout HTTPResponse) {

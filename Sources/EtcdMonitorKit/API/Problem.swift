@@ -9,21 +9,29 @@ struct Problem: Error, Encodable {
         case unknownParameter = "unknown-parameter"
         case missingParameter = "missing-parameter"
         case invalidParameter = "invalid-parameter"
+        case invalidBody = "invalid-body"
         case unauthorized
         case forbidden
+        case noAdminToken = "no-admin-token"
         case notFound = "not-found"
         case unknownCluster = "unknown-cluster"
         case unknownMetric = "unknown-metric"
+        case unknownSilence = "unknown-silence"
+        case alertsNotSetUp = "alerts-not-set-up"
         case methodNotAllowed = "method-not-allowed"
+        case bodyTooLarge = "body-too-large"
+        case wrongMediaType = "wrong-media-type"
         case internalError = "internal-error"
 
         var status: Int {
             switch self {
-            case .unknownParameter, .missingParameter, .invalidParameter: 400
+            case .unknownParameter, .missingParameter, .invalidParameter, .invalidBody: 400
             case .unauthorized: 401
-            case .forbidden: 403
-            case .notFound, .unknownCluster, .unknownMetric: 404
+            case .forbidden, .noAdminToken: 403
+            case .notFound, .unknownCluster, .unknownMetric, .unknownSilence, .alertsNotSetUp: 404
             case .methodNotAllowed: 405
+            case .bodyTooLarge: 413
+            case .wrongMediaType: 415
             case .internalError: 500
             }
         }
@@ -33,12 +41,18 @@ struct Problem: Error, Encodable {
             case .unknownParameter: "There is no such parameter"
             case .missingParameter: "A parameter is missing"
             case .invalidParameter: "A parameter has a wrong value"
+            case .invalidBody: "The body is not what it should be"
             case .unauthorized: "A token is needed"
             case .forbidden: "The token is not enough"
+            case .noAdminToken: "The API has no token for this"
             case .notFound: "There is no such path"
             case .unknownCluster: "There is no such cluster"
             case .unknownMetric: "There is no such metric"
+            case .unknownSilence: "There is no such silence"
+            case .alertsNotSetUp: "Alerts are not set up"
             case .methodNotAllowed: "The path does not take this method"
+            case .bodyTooLarge: "The body is too large"
+            case .wrongMediaType: "The body has a wrong type"
             case .internalError: "The answer could not be made"
             }
         }
@@ -65,9 +79,14 @@ struct Problem: Error, Encodable {
     /// The answer to a request to a path.
     func response(to path: String) -> HTTPResponse {
         var problem = self
-        problem.instance = path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed)
+        problem.instance = Self.escaped(path)
         var headers = headers
         headers["Content-Type"] = "application/problem+json"
         return HTTPResponse(status, headers: headers, .bytes((try? JSONBody.bytes(of: problem)) ?? []))
+    }
+
+    /// A decoded path as it stands in a URL, without control characters.
+    static func escaped(_ path: String) -> String {
+        path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? ""
     }
 }

@@ -3,8 +3,9 @@
 /// One thing that the API can be asked: the one list of them decides what is served, refused and described.
 struct Route: Sendable {
     let method: String
+    /// The path; a last part in braces stands for any text.
     let path: String
-    /// The role that it takes; nil if it is open to everyone even where tokens are set.
+    /// The role that it takes: `read` only where tokens are set, `admin` always; nil if it is open to everyone.
     let role: APIToken.Role?
     /// The parameters that its query may have.
     let parameters: Set<String>
@@ -47,10 +48,28 @@ struct Route: Sendable {
         ),
         Route("GET", "/api/v1/findings", .read, ["cluster"], MonitorAPI.findings),
         Route("GET", "/api/v1/events", .read, ["cluster"], MonitorAPI.events),
+        Route("GET", "/api/v1/alerts", .read, ["cluster", "state", "severity"], MonitorAPI.alertList),
+        Route("GET", "/api/v1/alerts/history", .read, ["cluster", "from", "to", "limit"], MonitorAPI.alertHistory),
+        Route("GET", "/api/v1/silences", .read, ["state"], MonitorAPI.silenceList),
+        Route("POST", "/api/v1/silences", .admin, [], MonitorAPI.addSilence),
+        Route("DELETE", "/api/v1/silences/{id}", .admin, [], MonitorAPI.endSilence),
+        Route("GET", "/api/v1/channels", .read, [], MonitorAPI.channelList),
+        Route("GET", "/api/v1/audit", .admin, [], MonitorAPI.audit),
     ]
 
     /// The routes of a path.
-    static func of(path: String) -> [Route] { all.filter { $0.path == path } }
+    static func of(path: String) -> [Route] { all.filter { $0.serves(path) } }
+
+    private func serves(_ path: String) -> Bool {
+        guard let brace = self.path.firstIndex(of: "{") else { return self.path == path }
+        let start = self.path[..<brace]
+        return path.hasPrefix(start) && path == start + Self.parameter(of: path) && path != start
+    }
+
+    /// The text for which the braces in its path stand.
+    static func parameter(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? ""
+    }
 
     /// The methods that a path takes, as the field `Allow` has them.
     static func allow(_ routes: [Route]) -> String {

@@ -9,10 +9,16 @@ enum Exporter {
     /// - Parameters:
     ///   - snapshots: The newest snapshot of each cluster.
     ///   - live: The names of the clusters whose polls go on.
+    ///   - alerts: The alerts, if they are set up.
     ///   - format: The format of the page.
     /// - Returns: The text.
-    static func page(of snapshots: [MonitorSnapshot], live: Set<String>, format: Format = .text) -> String {
-        var page = Page()
+    static func page(
+        of snapshots: [MonitorSnapshot],
+        live: Set<String>,
+        alerts: (any AlertSource)? = nil,
+        format: Format = .text
+    ) -> String {
+        var page = ExporterPage()
         page.add("build_info", "The version of the monitor; always 1.", ["version": MonitorVersion.current], 1)
         for snapshot in snapshots {
             let isUp = live.contains(snapshot.cluster)
@@ -20,10 +26,11 @@ enum Exporter {
             // Before the first poll there is nothing to say but that.
             if snapshot.poll > 0 { addCluster(snapshot, to: &page) }
         }
+        if let alerts { addAlerts(alerts, of: Set(snapshots.map(\.cluster)), to: &page) }
         return text(of: page.families, format)
     }
 
-    private static func addCluster(_ snapshot: MonitorSnapshot, to page: inout Page) {
+    private static func addCluster(_ snapshot: MonitorSnapshot, to page: inout ExporterPage) {
         let labels = ["etcd_cluster": snapshot.cluster]
         page.add("polls", .counter, "The polls that have finished.", labels, Double(snapshot.poll))
         page.add(
@@ -82,7 +89,7 @@ enum Exporter {
         }
     }
 
-    private static func addMember(_ member: MemberSnapshot, _ labels: [String: String], to page: inout Page) {
+    private static func addMember(_ member: MemberSnapshot, _ labels: [String: String], to page: inout ExporterPage) {
         var info = labels.with("role", member.role.rawValue)
         info["version"] = member.version ?? ""
         info["endpoint"] = member.endpoint ?? ""
@@ -111,50 +118,4 @@ enum Exporter {
             page.add("certificate_expiry_timestamp_seconds", "When a certificate ends.", labels, end)
         }
     }
-}
-
-/// The families of a page, in the order in which they first came.
-private struct Page {
-    private(set) var families: [Exposition.Family] = []
-    private var places: [String: Int] = [:]
-    private var series: Set<[String: String]> = []
-
-    mutating func add(_ name: String, _ help: String, _ labels: [String: String], _ value: Double?) {
-        add(name, .gauge, help, labels, value)
-    }
-
-    /// Adds a sample; of those of one name and the same labels, the first counts, as a scraper takes no second.
-    mutating func add(
-        _ name: String,
-        _ kind: Exposition.Kind,
-        _ help: String,
-        _ labels: [String: String],
-        _ value: Double?
-    ) {
-        let name = "etcd_monitor_\(name)"
-        guard let value, series.insert(labels.with("__name__", name)).inserted else { return }
-        let place = places[name] ?? families.count
-        if place == families.count {
-            places[name] = place
-            families.append(Exposition.Family(name, kind, help: help))
-        }
-        families[place].samples.append(Exposition.Sample(kind == .counter ? "\(name)_total" : name, labels, value))
-    }
-
-    /// Adds a sample for each state there may be: 1 for the one that holds, 0 for the others.
-    mutating func addOneOf<State: CaseIterable & RawRepresentable<String> & Equatable>(
-        _ name: String,
-        _ help: String,
-        _ labels: [String: String],
-        _ state: State,
-        _ label: String = "verdict"
-    ) {
-        for other in State.allCases {
-            add(name, help, labels.with(label, other.rawValue), other == state ? 1 : 0)
-        }
-    }
-}
-
-extension [String: String] {
-    fileprivate func with(_ label: String, _ value: String) -> Self { merging([label: value]) { $1 } }
 }

@@ -7,6 +7,7 @@ extension StatusPage {
         const $ = id => document.getElementById(id);
         const WORDS = { ok: 'Healthy', note: 'Note', unknown: 'Unknown', degraded: 'Degraded', critical: 'Critical' };
         let clusters = [], cluster = '', snapshot = null, token = '', trouble = 'Connecting…';
+        let hasAlerts = false, takesChanges = false, asking = null;
         let arrived = 0, heard = 0, connection = 0, compared = 0, nextAttempt = 0;
         let aborter = new AbortController(), wake = () => {};
 
@@ -274,7 +275,7 @@ extension StatusPage {
 
         async function compare() {
           compared = performance.now();
-          clusters = (await (await get('clusters')).json()).clusters;
+          ({ clusters, hasAlerts, takesChanges } = await (await get('clusters')).json());
           const wanted = decodeURIComponent(location.hash.slice(1));
           if (!clusters.some(({ name }) => name === cluster)) {
             cluster = (clusters.find(({ name }) => name === wanted) ?? clusters[0])?.name ?? '';
@@ -288,6 +289,7 @@ extension StatusPage {
           if (clusters.length > 1 && arrived - compared > 5000) await compare();
           render();
           tick();
+          followAlerts();
         }
 
         async function follow(response) {
@@ -322,7 +324,10 @@ extension StatusPage {
               if (connection > seen) failures = 0;
               const isNetwork = error instanceof TypeError || error.name === 'AbortError';
               trouble = isNetwork ? 'The connection to the monitor is lost.' : error.message;
-              if (error.isRefusal && await ask()) continue;
+              if (error.isRefusal) {
+                const given = await ask(token ? 'The token was not accepted.' : '');
+                if (given !== null) { useToken(given); continue; }
+              }
               nextAttempt = error.isRefusal ? 0  // It is asked for again when it is wanted.
                 : performance.now() + 1000 * Math.min(30, 2 ** failures++) * (.75 + Math.random() / 2);
             }
@@ -334,19 +339,23 @@ extension StatusPage {
           }
         }
 
-        // Asks for a token; false if it is not given.
-        function ask() {
-          $('login-note').textContent = token ? 'The token was not accepted.' : '';
-          $('token').value = '';
-          $('login').returnValue = '';
-          $('login').showModal();
-          return new Promise(resolve => {
+        // Asks for a token, which may be wrong; null if none is given. There is one question at a time.
+        function ask(note) {
+          asking ??= new Promise(resolve => {
+            $('login-note').textContent = note;
+            $('token').value = '';
+            $('login').returnValue = '';
             $('login').onclose = () => {
-              if ($('login').returnValue === 'given') token = $('token').value;
-              try { sessionStorage.setItem('token', token); } catch { /* the token lasts as long as the page */ }
-              resolve($('login').returnValue === 'given');
+              asking = null;
+              resolve($('login').returnValue === 'given' ? $('token').value : null);
             };
+            $('login').showModal();
           });
+          return asking;
+        }
+        function useToken(given) {
+          token = given;
+          try { sessionStorage.setItem('token', token); } catch { /* the token lasts as long as the page */ }
         }
 
         function choose(name) {

@@ -134,20 +134,29 @@ extension StatusPage {
           border: 1px solid var(--line); border-radius: 12px; padding: 20px; }
         dialog::backdrop { background: rgb(0 0 0 / .5); }
         dialog h2 { margin-top: 0; }
-        dialog input { width: 100%; margin: 4px 0 14px; -webkit-text-security: disc; }
+        dialog input:not([type=checkbox]), dialog select { width: 100%; margin: 4px 0 14px; }
+        dialog :is(fieldset, legend) { border: 0; margin: 0; padding: 0; min-width: 0; }
+        dialog p:not(:empty) { margin-bottom: 12px; }
+        #token { -webkit-text-security: disc; }
+        #conditions { margin: 6px 0 14px; display: grid; gap: 6px; }
+        #conditions div { display: grid; grid-template-columns: 8rem 1fr; gap: 8px; align-items: center; }
+        #conditions label { display: flex; gap: 8px; align-items: center; }
+        #conditions input:not([type=checkbox]) { margin: 0; min-width: 0; }
+        #conditions input[type=checkbox] { min-height: 0; width: 18px; height: 18px; margin: 0; }
+        .wrong:not(:empty) { color: var(--critical); font-weight: 600; }
 
         @media (max-width: 760px) {
           header, main, footer { padding-left: 12px; padding-right: 12px; }
           #banner { width: calc(100% - 24px); }
           #tiles > :last-child { grid-column: 1 / -1; }
-          #members thead { display: none; }
-          #members table, #members tbody, #members th { display: block; }
-          #members tr { display: grid; grid-template-columns: 1fr 1fr; gap: 8px 14px; padding: 14px 0;
+          .stack thead { display: none; }
+          .stack table, .stack tbody, .stack th { display: block; }
+          .stack tr { display: grid; grid-template-columns: 1fr 1fr; gap: 8px 14px; padding: 14px 0;
             border-top: 1px solid var(--line); }
-          #members tr:first-child { border-top: 0; padding-top: 0; }
-          #members th, #members td { border: 0; padding: 0; }
-          #members th { grid-column: 1 / -1; }
-          #members td::before { content: attr(data-label); display: block; color: var(--muted); font-size: .85rem; }
+          .stack tr:first-child { border-top: 0; padding-top: 0; }
+          .stack th, .stack td { border: 0; padding: 0; }
+          .stack th { grid-column: 1 / -1; }
+          .stack td::before { content: attr(data-label); display: block; color: var(--muted); font-size: .85rem; }
         }
         @media (prefers-reduced-motion: no-preference) {
           .live #state::before { animation: breathe 3s ease-in-out infinite; }

@@ -57,9 +57,20 @@ enum StatusPage {
               <h2 id="findings-title">Findings</h2>
               <div id="findings"></div>
             </section>
+            <section id="alerts" aria-labelledby="alerts-title" hidden>
+              <h2 id="alerts-title">Alerts</h2>
+              <p class="aside" id="alerts-note" role="status"></p>
+              <div class="scroll card stack" id="open-alerts" tabindex="0" role="region"
+                aria-labelledby="alerts-title"></div>
+              <div id="silenced" hidden>
+                <h2 id="silences-title">Silences</h2>
+                <div class="scroll card stack" id="silences" tabindex="0" role="region"
+                  aria-labelledby="silences-title"></div>
+              </div>
+            </section>
             <section aria-labelledby="members-title">
               <h2 id="members-title">Members</h2>
-              <div class="scroll card" id="members" tabindex="0" role="region" aria-labelledby="members-title"></div>
+              <div class="scroll card stack" id="members" tabindex="0" role="region" aria-labelledby="members-title"></div>
             </section>
             <section aria-labelledby="charts-title">
               <div class="row">
@@ -80,6 +91,17 @@ enum StatusPage {
                 </div>
               </section>
             </div>
+            <section id="told" hidden>
+              <section aria-labelledby="past-title">
+                <h2 id="past-title">Alerts that are over</h2>
+                <div class="scroll card stack" id="past" tabindex="0" role="region" aria-labelledby="past-title"></div>
+              </section>
+              <section aria-labelledby="channels-title">
+                <h2 id="channels-title">Channels</h2>
+                <div class="scroll card stack" id="channels" tabindex="0" role="region"
+                  aria-labelledby="channels-title"></div>
+              </section>
+            </section>
           </section>
         </main>
         <footer id="footer"></footer>
@@ -94,14 +116,15 @@ enum StatusPage {
             <div class="row"><button type="button" id="cancel">Cancel</button> <button>Continue</button></div>
           </form>
         </dialog>
-        <script type="module">\(script)\(charts)</script>
+        \(alertDialogs)
+        <script type="module">\(script)\(alerts)\(charts)</script>
         </body>
         </html>
         """
 
     /// Allows this script, this style and the API beside them; nothing else.
     private static let policy = [
-        "default-src 'none'", "script-src \(source(of: script + charts))", "style-src \(source(of: style))",
+        "default-src 'none'", "script-src \(source(of: script + alerts + charts))", "style-src \(source(of: style))",
         "connect-src 'self'", "img-src data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
     ].joined(separator: "; ")
 
