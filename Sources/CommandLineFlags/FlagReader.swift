@@ -39,24 +39,8 @@ package struct FlagReader {
     /// Says that the newest flag is none of the known ones; never with its value, which may be a secret.
     package func unknown(among known: [String]) -> UsageError {
         guard flag.hasPrefix("-") else { return UsageError("\"\(flag)\" is not a flag; see --help") }
-        let nearest = known.map { (flag: $0, distance: Self.distance(flag, $0)) }.min { $0.distance < $1.distance }
-        guard let nearest, nearest.distance <= 2 else { return UsageError("unknown flag \(flag); see --help") }
-        return UsageError("unknown flag \(flag); did you mean \(nearest.flag)?")
-    }
-
-    /// How many characters have to be put in, left out or replaced to make one text of the other.
-    private static func distance(_ left: String, _ right: String) -> Int {
-        let right = Array(right)
-        var row = Array(0...right.count)
-        for (line, character) in left.enumerated() {
-            var next = [line + 1]
-            for column in right.indices {
-                let replaced = row[column] + (character == right[column] ? 0 : 1)
-                next.append(min(replaced, row[column + 1] + 1, next[column] + 1))
-            }
-            row = next
-        }
-        return row.last ?? 0
+        guard let nearest = flag.nearest(among: known) else { return UsageError("unknown flag \(flag); see --help") }
+        return UsageError("unknown flag \(flag); did you mean \(nearest)?")
     }
 }
 

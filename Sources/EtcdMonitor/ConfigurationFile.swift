@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CommandLineFlags
+import EtcdMonitorKit
 import Foundation
 
 /// A configuration file: JSON with the settings' names in camel case.
 ///
 /// `${NAME}` in a text is the environment variable of that name, and `$${` stands for `${`.
-struct ConfigurationFile {
+struct ConfigurationFile: Sendable {
     let path: String
     let environment: [String: String]
 
     /// Reads the file; all that it says has been found to be known, and is not judged yet.
     func layer() throws(UsageError) -> SettingsLayer {
         var layer = SettingsLayer()
-        for (key, value) in try content().sorted(by: { $0.key < $1.key }) {
-            guard key == "clusters" else {
-                layer.assignments += try assignments(key, value, at: key) { _ in true }
-                continue
-            }
-            guard case .object(let clusters) = value else { throw error(at: key, "it is \(value.kind), not an object") }
-            for (name, value) in clusters.sorted(by: { $0.key < $1.key }) {
-                layer.clusters[name] = try cluster(name, value)
+        let content = ConfigurationValue(json: .object(try content()), file: self, path: "")
+        for (key, value) in try content.entries() {
+            switch key {
+            case "clusters":
+                for (name, value) in try value.entries() { layer.clusters[name] = try cluster(name, value) }
+            case "alerts": layer.alerts = try AlertsConfiguration(value)
+            case "apiAdminTokens": layer.adminTokens = try adminTokens(value)
+            default:
+                let others = ["alerts", "apiAdminTokens", "clusters"]
+                layer.assignments += try assignments(key, value, others) { _ in true }
             }
         }
         return layer
@@ -61,86 +64,58 @@ struct ConfigurationFile {
         }
     }
 
-    private func cluster(_ name: String, _ value: JSONValue) throws(UsageError) -> [Assignment] {
-        let path = "clusters.\(name)"
+    private func cluster(_ name: String, _ value: ConfigurationValue) throws(UsageError) -> [Assignment] {
         guard ClusterSettings.isName(name) else {
-            throw error(at: path, "a name has letters, digits, \"-\", \"_\" and \".\" only")
+            throw value.error("a name has letters, digits, \"-\", \"_\" and \".\" only")
         }
-        guard case .object(let settings) = value else { throw error(at: path, "it is \(value.kind), not an object") }
-        guard settings["endpoints"] != nil else { throw error(at: path, "\"endpoints\" is missing") }
+        let settings = try value.entries()
+        guard settings.contains(where: { $0.name == "endpoints" }) else {
+            throw value.error("\"endpoints\" is missing")
+        }
         var found: [Assignment] = []
-        for (key, value) in settings.sorted(by: { $0.key < $1.key }) {
-            found += try assignments(key, value, at: "\(path).\(key)") { $0.isPerCluster || $0.name == "endpoints" }
+        for (key, value) in settings {
+            found += try assignments(key, value) { $0.isPerCluster || $0.name == "endpoints" }
         }
         return found
     }
 
-    /// The assignments of one key.
+    /// The tokens of administrators, by their names.
+    private func adminTokens(_ value: ConfigurationValue) throws(UsageError) -> [String: Secret] {
+        let tokens = try value.secrets()
+        guard tokens.keys.allSatisfy(ClusterSettings.isName) else {
+            throw value.error("a name has letters, digits, \"-\", \"_\" and \".\" only")
+        }
+        for (name, secret) in tokens.sorted(by: { $0.key < $1.key }) {
+            try naming("\(path): \(value.path).\(name)") { _ = try Setting.token(secret.value()) }
+        }
+        return tokens
+    }
+
+    /// The assignments of one key; `others` are keys that are no settings.
     private func assignments(
         _ key: String,
-        _ value: JSONValue,
-        at path: String,
+        _ value: ConfigurationValue,
+        _ others: [String] = [],
         where isAllowed: (Setting) -> Bool
     ) throws(UsageError) -> [Assignment] {
-        let found = Setting.all.first { $0.key == key || ($0.isSecret && "\($0.key)File" == key) }
-        guard let setting = found, isAllowed(setting), setting.name != Setting.cluster.name else {
-            throw error(at: path, "there is no such setting")
+        let known = Setting.all.filter { isAllowed($0) && $0.name != Setting.cluster.name }
+        guard let setting = known.first(where: { $0.key == key || ($0.isSecret && "\($0.key)File" == key) }) else {
+            throw value.noSuchSetting(key, among: known.map(\.key) + others)
         }
         var texts: [String] = []
-        switch (value, setting.kind) {
+        switch (value.json, setting.kind) {
         case (.object, .object):
-            guard let data = try? JSONEncoder().encode(value) else { throw error(at: path, "it cannot be read") }
+            guard let data = try? JSONEncoder().encode(value.json) else { throw value.error("it cannot be read") }
             texts = [String(decoding: data, as: UTF8.self)]
-        case (.array(let values), _) where setting.isList || setting.name == Setting.endpoints.name:
-            for (index, value) in values.enumerated() { texts.append(try text(value, at: "\(path)[\(index)]")) }
+        case (.array, _) where setting.isList || setting.name == Setting.endpoints.name:
+            texts = try value.list().map { value throws(UsageError) in try value.flagText() }
             if !setting.isList { texts = [texts.joined(separator: ",")] }
-        case (_, .object): throw error(at: path, "it is \(value.kind), not an object")
-        default: texts = [try text(value, at: path)]
+        case (_, .object): throw value.error("it is \(value.json.kind), not an object")
+        default: texts = [try value.flagText()]
         }
         return try texts.map { text throws(UsageError) in
             let isFile = key != setting.key
-            return try Settings.assignment(of: setting, text, isFile: isFile, at: "\(self.path): \(path)")
+            return try Settings.assignment(of: setting, text, isFile: isFile, at: "\(path): \(value.path)")
         }
-    }
-
-    private func text(_ value: JSONValue, at path: String) throws(UsageError) -> String {
-        guard let text = value.flagText else { throw error(at: path, "it is \(value.kind), not a single value") }
-        var result = ""
-        var rest = text[...]
-        while let start = rest.firstRange(of: "${") {
-            if rest[..<start.lowerBound].last == "$" {
-                result += rest[..<start.lowerBound].dropLast() + "${"
-                rest = rest[start.upperBound...]
-                continue
-            }
-            guard let end = rest[start.upperBound...].firstIndex(of: "}") else {
-                throw error(at: path, "\"${\" without \"}\"")
-            }
-            let name = String(rest[start.upperBound..<end])
-            guard let value = environment[name] else {
-                throw error(at: path, "there is no environment variable \"\(name)\"")
-            }
-            result += rest[..<start.lowerBound] + value
-            rest = rest[rest.index(after: end)...]
-        }
-        return result + rest
-    }
-
-    private func error(at path: String, _ reason: String) -> UsageError {
-        UsageError("\(self.path): \(path): \(reason)")
-    }
-}
-
-/// A file that holds one secret.
-enum SecretFile {
-    /// Reads the secret, without the end of its line.
-    static func read(_ path: String) throws(UsageError) -> String {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw UsageError("\(path) cannot be read")
-        }
-        guard let text = String(data: data, encoding: .utf8) else { throw UsageError("\(path) is not a text") }
-        let secret = text.trimmingCharacters(in: .newlines)
-        if secret.isEmpty { throw UsageError("\(path) is empty") }
-        return secret
     }
 }

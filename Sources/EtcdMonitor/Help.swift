@@ -12,6 +12,8 @@ extension Settings {
         \(lines([
             ("--once", "prints one report, and exits by its verdict"),
             ("--doctor", "prints what stands between the clusters and production, and exits by it"),
+            ("--alive", "asks the one that serves here, by the same settings, whether it works, and exits by it"),
+            ("--test-alert CHANNEL", "sends a trial alert to this channel, and prints the answer"),
             ("--json", "prints JSON, with --once and --doctor"),
             ("--demo", "starts a private etcd of three members, watches it, and removes it at the end"),
             ("--config FILE", "reads settings from a JSON file; see Docs/Monitoring.md and Docs/etcd-monitor.json"),
@@ -28,11 +30,11 @@ extension Settings {
 
         EXIT STATUS
           0   with --once: ok              with --doctor: ready      otherwise: it was asked to end
-          1   with --once: degraded        with --doctor: with warnings
+          1   with --once: degraded        with --doctor: with warnings      with --alive: it does not work
           2   with --once: critical        with --doctor: not ready
           3   with --once: unknown
           64  the arguments, the environment or the file make no sense
-          70  it cannot do its work, for example because its port is taken
+          70  it cannot do its work, for example because its port is taken, or the trial alert was not delivered
         """
 
     private static func lines(_ rows: [(usage: String, help: String)]) -> String {

@@ -13,7 +13,8 @@ struct Main {
         let environment = ProcessInfo.processInfo.environment
         do throws(any Error) {
             let settings = try Settings(CommandLine.arguments.dropFirst(), environment: environment)
-            exit(try await run(settings, .standardOutput(environment: environment)))
+            let isForErrors = settings.command == .serve && settings.alerts.ownsOutput
+            exit(try await run(settings, .standard(isForErrors: isForErrors, environment: environment)))
         } catch let error as UsageError {
             fail("\(error)", status: 64)
         } catch let error as EtcdError {
@@ -33,7 +34,8 @@ struct Main {
         switch settings.command {
         case .help: terminal.show(Settings.help)
         case .version: terminal.show("etcd-monitor \(MonitorVersion.current)")
-        case .serve, .once, .doctor:
+        case .alive: return try await Program(settings: settings, terminal: terminal).run()
+        case .serve, .once, .doctor, .testAlert:
             guard settings.isDemo else { return try await Program(settings: settings, terminal: terminal).run() }
             return try await Demo(terminal: settings.command == .serve ? terminal : nil).run { endpoints in
                 var settings = settings

@@ -24,9 +24,25 @@ struct Program: Sendable {
             let reports = try await look().map { ReadinessReport($0) }
             try show(reports) { terminal.text(of: $0) }
             return reports.map(\.outcome.exitStatus).max() ?? 2
+        case .alive:
+            return try await isAlive() ? 0 : 1
+        case .testAlert(let channel):
+            try await testAlert(channel)
+            return 0
         case .help, .version:
             return 0
         }
+    }
+
+    /// Asks the program that serves by these settings whether it works.
+    private func isAlive() async throws -> Bool {
+        let certificate = settings.apiCertificate.map { chain in
+            (chain: PEMSource.file(chain), key: settings.apiKey.map { PEMSource.file($0) })
+        }
+        let check = try HealthCheck(host: settings.apiHost, port: settings.apiPort, certificate: certificate)
+        let failure = await check.failure()
+        terminal.show(failure ?? "ok")
+        return failure == nil
     }
 
     /// Prints results as text, or as JSON: one alone, or an array of those of several clusters.
@@ -54,6 +70,7 @@ struct Program: Sendable {
                 options.historyFile = cluster.historyFile.map { path in
                     settings.clusters.count > 1 ? "\(path)-\(options.name)" : path
                 }
+                options.historySinks = cluster.historySinks
                 change(&options)
                 monitors.append(try ClusterMonitor(client, options))
             }
@@ -73,6 +90,7 @@ struct Program: Sendable {
             options.interval = .seconds(1)
             options.metricsInterval = .zero
             options.historyFile = nil
+            options.historySinks = []
         }
         return try await withMonitors(settle) { monitors in
             try await withThrowingTaskGroup(of: (Int, MonitorSnapshot)?.self) { group in
@@ -101,12 +119,19 @@ struct Program: Sendable {
 
     /// Serves until the program is asked to end.
     func serve() async throws {
+        for name in settings.alerts.channels.keys.sorted() { try settings.alerts.check(name) }
         try await withMonitors { monitors in
-            let api = MonitorAPI(monitors, settings.apiOptions)
-            let server = HTTPServer(settings.serverOptions) { await api.respond(to: $0) }
+            let center = try alertCenter(monitors)
+            // Made for each request, so that tokens can be replaced in their files while the program runs.
+            let server = HTTPServer(settings.serverOptions) { [settings] request in
+                await MonitorAPI(monitors, alerts: center, settings.apiOptions).respond(to: request)
+            }
             try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await center.run() }
                 for monitor in monitors {
                     group.addTask { try await monitor.run() }
+                    // Channels that print alerts take its place.
+                    if settings.alerts.ownsOutput { continue }
                     group.addTask { [terminal] in
                         var log = FindingLog(terminal, namesCluster: monitors.count > 1)
                         for await snapshot in monitor.snapshots where snapshot.poll > 0 {
@@ -141,7 +166,7 @@ struct Program: Sendable {
 }
 
 /// A failure, and the flags by which it may be avoided.
-private struct UsageHint: Error, CustomStringConvertible {
+struct UsageHint: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
@@ -173,13 +198,17 @@ extension Settings {
     /// The API is reached from other machines, and asks nobody who it is.
     fileprivate var isOpen: Bool {
         let isLocal = apiHost.hasPrefix("127.") || apiHost == "localhost" || apiHost == "::1"
-        return !isLocal && apiToken == nil && apiAdminToken == nil && apiClientAuthorities == nil
+        return !isLocal && apiToken == nil && apiAdminTokens.isEmpty && apiClientAuthorities == nil
     }
 
     fileprivate var apiOptions: MonitorAPI.Options {
         var options = MonitorAPI.Options()
-        if let apiToken { options.tokens.append(APIToken(apiToken, role: .read)) }
-        if let apiAdminToken { options.tokens.append(APIToken(apiAdminToken, role: .admin)) }
+        func add(_ name: String, _ secret: Secret, _ role: APIToken.Role) {
+            // An empty token opens nothing: one whose file is gone does not leave the API open.
+            options.tokens.append(APIToken((try? secret.value()) ?? "", role: role, name: name))
+        }
+        if let apiToken { add("read", apiToken, .read) }
+        for (name, secret) in apiAdminTokens.sorted(by: { $0.key < $1.key }) { add(name, secret, .admin) }
         options.corsOrigins = corsOrigins
         return options
     }

@@ -31,6 +31,20 @@ extension Setting {
             "keeps the figures across restarts; with several clusters, each in FILE-NAME",
             .cluster { $0.historyFile = try filled($1) }
         ),
+        Setting(
+            "history-postgres",
+            .secret,
+            "keeps the history in the database of this connection string, through psql",
+            .clusterSecret { $0.historyPostgres = $1 }
+        ),
+        Setting(
+            "history-retention",
+            .value("TIME"),
+            "how long that database keeps it, such as 2160h (default: 720h, 30 days; 0 for ever)",
+            .cluster { cluster, text in
+                cluster.historyRetention = text == "0" ? nil : try Duration(text: text)
+            }
+        ),
     ]
 
     static let limits = [

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CommandLineFlags
+import EtcdMonitorKit
 
 /// Something that can be set: by a flag, by an environment variable, and in the configuration file.
 struct Setting: Sendable {
@@ -21,8 +22,12 @@ struct Setting: Sendable {
     /// Whom a setting is about, and what it changes.
     enum Target: Sendable {
         case program(@Sendable (inout Settings, String) throws -> Void)
+        /// A secret of the program, which may change in its file while the program runs.
+        case secret(@Sendable (inout Settings, Secret) throws -> Void)
         /// Each cluster; the file can set it for all of them and for one.
         case cluster(@Sendable (inout ClusterSettings, String) throws -> Void)
+        /// Each cluster, of a secret that is read again whenever it is used.
+        case clusterSecret(@Sendable (inout ClusterSettings, Secret) -> Void)
         /// Which clusters there are.
         case clusters
     }
@@ -63,12 +68,18 @@ struct Setting: Sendable {
 
     var isSecret: Bool { if case .secret = kind { true } else { false } }
     var isList: Bool { if case .list = kind { true } else { false } }
-    var isPerCluster: Bool { if case .cluster = target { true } else { false } }
+    var isPerCluster: Bool {
+        switch target {
+        case .cluster, .clusterSecret: true
+        case .program, .secret, .clusters: false
+        }
+    }
 
     /// All settings, in groups, in the order of the help.
     static let groups: [(title: String, settings: [Setting])] = [
         ("CLUSTERS", clusters), ("CONNECTIONS", connections), ("POLLS", polls),
         ("LIMITS, beyond which a finding is made", limits), ("API", api),
+        ("ALERTS, of which the file can say more", alerts),
     ]
 
     /// All settings.
@@ -128,11 +139,13 @@ extension Setting {
         program("api-client-ca", .value("FILE"), "serves only clients with a certificate of these authorities") {
             $0.apiClientAuthorities = $1
         },
-        program("api-token", .secret, "serves only requests with the bearer token in this file, to read") {
-            $0.apiToken = try token($1)
+        secret("api-token", "serves only requests with the bearer token in this file, to read") {
+            _ = try token($1.value())
+            $0.apiToken = $1
         },
-        program("api-admin-token", .secret, "… or with the one in this file, to read and to change") {
-            $0.apiAdminToken = try token($1)
+        secret("api-admin-token", "… or with the one in this file, to read and to change") {
+            _ = try token($1.value())
+            $0.apiAdminTokens["admin"] = $1
         },
         program(
             "cors-origin",
@@ -146,7 +159,7 @@ extension Setting {
         return Setting(flag.rawValue, kind, help, flag == .endpoints ? .clusters : target)
     }
 
-    private static func program(
+    static func program(
         _ name: String,
         _ kind: Kind,
         _ help: String,
@@ -155,13 +168,22 @@ extension Setting {
         Setting(name, kind, help, .program(change))
     }
 
+    static func secret(
+        _ name: String,
+        _ help: String,
+        _ change: @escaping @Sendable (inout Settings, Secret) throws -> Void
+    ) -> Setting {
+        Setting(name, .secret, help, .secret(change))
+    }
+
     /// A text that is not empty.
     static func filled(_ text: String) throws -> String {
         if text.isEmpty { throw UsageError("it is empty") }
         return text
     }
 
-    private static func token(_ text: String) throws -> String {
+    /// A text that can be sent as a bearer token.
+    static func token(_ text: String) throws -> String {
         guard !text.isEmpty, text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw UsageError("the token is empty or not visible ASCII text")
         }

@@ -8,8 +8,13 @@ import EtcdMonitorKit
 struct Assignment: Sendable {
     let setting: Setting
     let text: String
+    /// The file in which the text was found; nil if it was given itself.
+    let file: String?
     /// The name of the place in messages, such as `--api-port` or `monitor.json: apiPort`.
     let place: String
+
+    /// The text as a secret, which is read again from its file each time.
+    var secret: Secret { file.map { .file($0) } ?? Secret(text) }
 }
 
 /// The settings of one source.
@@ -17,6 +22,10 @@ struct SettingsLayer: Sendable {
     var assignments: [Assignment] = []
     /// The settings of single clusters, with their endpoints.
     var clusters: [String: [Assignment]] = [:]
+    /// The object `alerts`, which only the file has.
+    var alerts: AlertsConfiguration?
+    /// The tokens of administrators, by their names; only the file has them.
+    var adminTokens: [String: Secret] = [:]
 
     /// The clusters that this source names, in the order of their names; none if it leaves that to others.
     fileprivate func endpoints() throws(UsageError) -> [(name: String, endpoints: [Endpoint])] {
@@ -86,12 +95,15 @@ extension Settings {
             case "--version": command = .version
             case "--once": try choose(.once)
             case "--doctor": try choose(.doctor)
+            case "--alive": try choose(.alive)
+            case "--test-alert": try choose(.testAlert(try reader.value()))
             case "--demo": isDemo = true
             case "--json": isJSON = true
             case "--config": file = try reader.value()
             default:
                 guard let setting else {
-                    let own = ["--help", "--version", "--once", "--doctor", "--demo", "--json", "--config"]
+                    let commands = ["--help", "--version", "--once", "--doctor", "--test-alert", "--alive"]
+                    let own = commands + ["--demo", "--json", "--config"]
                     throw reader.unknown(among: settings.keys.sorted() + own)
                 }
                 let text = if case .toggle = setting.kind { reader.switchValue } else { try reader.value() }
@@ -103,7 +115,9 @@ extension Settings {
 
     private mutating func choose(_ command: Command) throws(UsageError) {
         if self.command == .help || self.command == .version { return }
-        if self.command != .serve { throw UsageError("--once and --doctor exclude each other") }
+        if self.command != .serve {
+            throw UsageError("--once, --doctor, --test-alert and --alive exclude each other")
+        }
         self.command = command
     }
 
@@ -132,8 +146,8 @@ extension Settings {
         isFile: Bool,
         at place: String
     ) throws(UsageError) -> Assignment {
-        let text = isFile ? try naming(place) { try SecretFile.read(text) } : text
-        return Assignment(setting: setting, text: text, place: place)
+        let content = isFile ? try naming(place) { try Secret.file(text).value() } : text
+        return Assignment(setting: setting, text: content, file: isFile ? text : nil, place: place)
     }
 
     /// Sets everything, from the weakest source to the strongest.
@@ -141,9 +155,16 @@ extension Settings {
         for layer in layers {
             // A list of a stronger source replaces the one before.
             if layer.assignments.contains(where: { $0.setting.name == "cors-origin" }) { corsOrigins = [] }
+            if let alerts = layer.alerts { self.alerts = alerts }
+            apiAdminTokens.merge(layer.adminTokens) { $1 }
             for assignment in layer.assignments {
-                guard case .program(let change) = assignment.setting.target else { continue }
-                try naming(assignment.place) { try change(&self, assignment.text) }
+                try naming(assignment.place) {
+                    switch assignment.setting.target {
+                    case .program(let change): try change(&self, assignment.text)
+                    case .secret(let change): try change(&self, assignment.secret)
+                    case .cluster, .clusterSecret, .clusters: break
+                    }
+                }
             }
         }
         var named: [(name: String, endpoints: [Endpoint])] = []
@@ -164,8 +185,11 @@ extension ClusterSettings {
     /// Sets everything, from the weakest source to the strongest; in a source, what is said of this cluster is stronger.
     mutating func apply(_ layers: [SettingsLayer]) throws(UsageError) {
         for assignment in layers.flatMap({ $0.assignments + ($0.clusters[options.name] ?? []) }) {
-            guard case .cluster(let change) = assignment.setting.target else { continue }
-            try naming(assignment.place) { try change(&self, assignment.text) }
+            switch assignment.setting.target {
+            case .cluster(let change): try naming(assignment.place) { try change(&self, assignment.text) }
+            case .clusterSecret(let change): change(&self, assignment.secret)
+            case .program, .secret, .clusters: break
+            }
         }
     }
 

@@ -7,8 +7,10 @@ import EtcdMonitorKit
 /// The settings of the program, from all sources.
 struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     /// The task of the program.
-    enum Command: Sendable {
-        case serve, once, doctor, help, version
+    enum Command: Sendable, Hashable {
+        case serve, once, doctor, alive, help, version
+        /// Tries a channel, by its name.
+        case testAlert(String)
     }
 
     var command = Command.serve
@@ -23,9 +25,11 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     var apiCertificate: String?
     var apiKey: String?
     var apiClientAuthorities: String?
-    var apiToken: String?
-    var apiAdminToken: String?
+    var apiToken: Secret?
+    /// The tokens of administrators, by their names.
+    var apiAdminTokens: [String: Secret] = [:]
     var corsOrigins: [String] = []
+    var alerts = AlertsConfiguration()
 
     /// The settings, without secrets.
     var description: String { "\(command) \(clusters) at \(Endpoint.authority(apiHost, apiPort))" }
@@ -33,7 +37,10 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
 
     /// Refuses what makes no sense together.
     func check() throws(UsageError) {
-        if clusters.isEmpty {
+        try alerts.checkNames()
+        if case .testAlert(let name) = command { return try alerts.check(name) }
+        if command == .alive && apiPort == 0 { throw UsageError("--alive needs an --api-port") }
+        if clusters.isEmpty && command != .alive {
             throw UsageError("--endpoints is missing; --demo starts a private etcd to look at")
         }
         if isJSON && command == .serve { throw UsageError("--json needs --once or --doctor") }
@@ -50,6 +57,8 @@ struct ClusterSettings: Sendable, CustomStringConvertible, CustomReflectable {
     var password: String?
     var passphrase: String?
     var historyFile: String?
+    var historyPostgres: Secret?
+    var historyRetention = PostgresHistorySink.Options().retention
     /// How the monitor looks at it.
     var options = ClusterMonitor.Options()
 
@@ -62,6 +71,13 @@ struct ClusterSettings: Sendable, CustomStringConvertible, CustomReflectable {
     /// The cluster, without secrets.
     var description: String { "\(options.name)=\(endpoints.map(\.description).joined(separator: ","))" }
     var customMirror: Mirror { Mirror(self, children: []) }
+
+    /// The sinks of the history besides its file.
+    var historySinks: [any HistorySink] {
+        var options = PostgresHistorySink.Options()
+        options.retention = historyRetention
+        return historyPostgres.map { [PostgresHistorySink($0, options)] } ?? []
+    }
 
     /// The configuration of a client by these settings.
     ///

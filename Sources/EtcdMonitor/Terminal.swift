@@ -6,16 +6,20 @@ import Foundation
 /// Where text goes, and whether it can be coloured.
 struct Terminal: Sendable {
     let isColoured: Bool
+    /// It is the standard error, and not the standard output.
+    var isForErrors = false
 
-    /// The standard output: coloured if it is a terminal and nothing asks for plain text.
-    static func standardOutput(environment: [String: String]) -> Terminal {
+    /// The standard output, or the standard error: coloured if it is a terminal and nothing asks for plain text.
+    static func standard(isForErrors: Bool, environment: [String: String]) -> Terminal {
         let isPlain = !(environment["NO_COLOR"] ?? "").isEmpty || environment["TERM"] == "dumb"
-        return Terminal(isColoured: isatty(STDOUT_FILENO) == 1 && !isPlain)
+        let isTerminal = isatty(isForErrors ? STDERR_FILENO : STDOUT_FILENO) == 1
+        return Terminal(isColoured: isTerminal && !isPlain, isForErrors: isForErrors)
     }
 
     /// Prints a line at once, also when the output is a pipe; one that nobody reads any more is no failure.
     func show(_ line: String) {
-        try? FileHandle.standardOutput.write(contentsOf: Data("\(line)\n".utf8))
+        let output = isForErrors ? FileHandle.standardError : FileHandle.standardOutput
+        try? output.write(contentsOf: Data("\(line)\n".utf8))
     }
 
     /// A verdict, in its colour, with spaces up to a width.

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CommandLineFlags
+import EtcdMonitorKit
+
+/// Which alerts there are and who is told of them: the object `alerts` of the configuration file, and channels by flags.
+struct AlertsConfiguration: Sendable {
+    var options = AlertCenter.Options()
+    private(set) var channels: [String: any AlertChannel] = [:]
+    /// The channels that the file describes.
+    private var described: Set<String> = []
+    /// The channels that routes name, and where.
+    var named: [(channel: String, place: ConfigurationValue)] = []
+
+    init() {}
+
+    init(_ value: ConfigurationValue) throws(UsageError) {
+        self = try value.object { fields throws(UsageError) in
+            var alerts = AlertsConfiguration()
+            try alerts.read(&fields)
+            return alerts
+        }
+    }
+
+    private mutating func read(_ fields: inout ConfigurationFields) throws(UsageError) {
+        options.stateFile = try fields["stateFile"]?.text()
+        options.externalURL = try fields["externalUrl"]?.text()
+        if let base = try fields["runbookBase"]?.text() { options.runbookBase = base }
+        if let time = try fields["interval"]?.time(atLeast: "100ms") { options.interval = time }
+        if let time = try fields["groupWait"]?.time() { options.groupWait = time }
+        if let time = try fields["groupInterval"]?.time() { options.groupInterval = time }
+        if let time = try fields["repeatInterval"]?.time(atLeast: "1s") { options.repeatInterval = time }
+        if let time = try fields["restartGrace"]?.time() { options.restartGrace = time }
+        for (name, value) in try fields["channels"]?.entries() ?? [] {
+            guard ClusterSettings.isName(name) else {
+                throw value.error("a name has letters, digits, \"-\", \"_\" and \".\" only")
+            }
+            channels[name] = try value.object(Self.channel)
+            described.insert(name)
+        }
+        let names = try readRules(fields["rules"]?.list() ?? [])
+        if let values = try fields["routes"]?.list() {
+            var all: [AlertRoute] = []
+            for value in values { all += try routes(value, rules: names) }
+            options.routes = all
+        }
+        for value in try fields["inhibitions"]?.list() ?? [] {
+            options.inhibitions.append(
+                try value.object { fields throws(UsageError) in try Self.inhibition(&fields, rules: names) }
+            )
+        }
+        for value in try fields["maintenance"]?.list() ?? [] {
+            options.maintenanceWindows += try value.object { fields throws(UsageError) in
+                try Self.windows(&fields, rules: names)
+            }
+        }
+        if try fields["watchdog"]?.flag() == false { options.rules.removeAll { $0.name == AlertRule.watchdog.name } }
+    }
+
+    /// Adds a channel that a flag or the environment describes; it replaces one of a weaker source.
+    mutating func add(_ name: String, _ channel: any AlertChannel) throws(UsageError) {
+        if described.contains(name) { throw UsageError("the file has a channel \"\(name)\", too") }
+        channels[name] = channel
+    }
+
+    // MARK: Checks
+
+    /// Refuses routes to channels that do not exist.
+    func checkNames() throws(UsageError) {
+        for (channel, place) in named where channels[channel] == nil {
+            throw channels.isEmpty ? place.error("there is no channel") : place.unknown(channel, among: channels.keys)
+        }
+    }
+
+    /// Refuses a channel that does not exist, or cannot work.
+    func check(_ name: String) throws(UsageError) {
+        guard let channel = channels[name] else {
+            let names = channels.keys.sorted().joined(separator: ", ")
+            throw UsageError(
+                "there is no channel \"\(name)\"" + (names.isEmpty ? " and no other" : "; there are: \(names)")
+            )
+        }
+        do {
+            try channel.check()
+        } catch {
+            throw UsageError("the channel \"\(name)\": \(error.message)")
+        }
+    }
+
+    /// Alerts go to the standard output, so that nothing else should.
+    var ownsOutput: Bool { channels.values.contains { $0 is ConsoleChannel } }
+}
