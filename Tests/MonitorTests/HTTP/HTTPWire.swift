@@ -101,8 +101,8 @@ func withScript(_ script: @escaping @Sendable (HTTPWire) async throws -> Void, _
 }
 
 /// Waits until a condition holds that has to come true; false after ten seconds.
-func eventually(_ condition: () async -> Bool) async -> Bool {
-    let deadline = ContinuousClock.Instant.now + .seconds(10)
+func eventually(within time: Duration = .seconds(10), _ condition: () async -> Bool) async -> Bool {
+    let deadline = ContinuousClock.Instant.now + time
     while ContinuousClock.now < deadline {
         if await condition() { return true }
         try? await Task.sleep(for: .milliseconds(5))
