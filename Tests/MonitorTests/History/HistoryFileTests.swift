@@ -34,7 +34,9 @@ import Testing
             let file = HistoryFile(path: "\(folder)/history.jsonl")
             #expect(try restored(file) == ([], 0))
             for index in 0..<10 {
-                try file.append(["a": Double(index), "m/1\"": 0.5, "b": .nan], at: now - Double(10 - index))
+                try file.append([
+                    HistoryEntry(["a": Double(index), "m/1\"": 0.5, "b": .nan], at: now - Double(10 - index))
+                ])
             }
             #expect(try restored(file) == ((0..<10).map(Double.init), 0))
             let text = try String(contentsOfFile: file.path, encoding: .utf8)
@@ -46,8 +48,8 @@ import Testing
     @Test func `What is older than the history is not read back`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl")
-            try file.append(["a": 1], at: now - 8 * 86_400)
-            try file.append(["a": 2], at: now - 6 * 86_400)
+            try file.append([HistoryEntry(["a": 1], at: now - 8 * 86_400)])
+            try file.append([HistoryEntry(["a": 2], at: now - 6 * 86_400)])
             #expect(try restored(file).values == [2])
         }
     }
@@ -55,7 +57,7 @@ import Testing
     @Test func `Files are renamed by size, and the oldest goes`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl", maximumBytes: 400, maximumFiles: 3)
-            for index in 0..<60 { try file.append(["a": Double(index)], at: now - Double(60 - index)) }
+            for index in 0..<60 { try file.append([HistoryEntry(["a": Double(index)], at: now - Double(60 - index))]) }
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
                     "history.jsonl", "history.jsonl.1", "history.jsonl.2",
@@ -75,7 +77,7 @@ import Testing
     @Test func `One file is enough, if only one is allowed`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl", maximumBytes: 100, maximumFiles: 1)
-            for index in 0..<10 { try file.append(["a": Double(index)], at: now - Double(10 - index)) }
+            for index in 0..<10 { try file.append([HistoryEntry(["a": Double(index)], at: now - Double(10 - index))]) }
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["history.jsonl"])
             #expect(try restored(file).values.last == 9)
         }
@@ -84,10 +86,10 @@ import Testing
     @Test func `Damaged lines are skipped and counted`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl")
-            try file.append(["a": 1], at: now - 5)
+            try file.append([HistoryEntry(["a": 1], at: now - 5)])
             try append("nonsense\n\n{\"time\":\"x\",\"values\":{}}\n{\"time\":1}\n\u{0}\n", to: file.path)
             try append(String(repeating: "x", count: HistoryFile.maximumLineLength * 2 + 5) + "\n", to: file.path)
-            try file.append(["a": 2], at: now - 4)
+            try file.append([HistoryEntry(["a": 2], at: now - 4)])
             #expect(try restored(file) == ([1, 2], 5))
             for values in [
                 "{\"a\":9}}x", "{\"a\":}}", "{\"a\":9", "{\"a\":nan}}", "{a:9}}", "{\"a\"9}}", "{",
@@ -104,11 +106,11 @@ import Testing
     @Test func `A torn last line does not spoil the next one`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl")
-            try file.append(["a": 1], at: now - 5)
+            try file.append([HistoryEntry(["a": 1], at: now - 5)])
             try append("{\"time\":17899999", to: file.path)
             #expect(try restored(file) == ([1], 1))
-            try file.append(["a": 2], at: now - 4)
-            try file.append(["a": 3], at: now - 3)
+            try file.append([HistoryEntry(["a": 2], at: now - 4)])
+            try file.append([HistoryEntry(["a": 3], at: now - 3)])
             #expect(try restored(file) == ([1, 2, 3], 1))
         }
     }
@@ -116,21 +118,27 @@ import Testing
     @Test func `What cannot be written is an error with the path, and the next append works again`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/deeper/history.jsonl")
-            let missing = try #require(throws: HistoryFileError.self) { try file.append(["a": 1], at: now - 2) }
-            #expect(missing.path == file.path)
-            #expect(missing.reason.contains("No such file"))
+            let missing = try #require(throws: HistorySinkError.self) {
+                try file.append([HistoryEntry(["a": 1], at: now - 2)])
+            }
+            #expect(missing.message.hasPrefix(file.path))
+            #expect(missing.message.contains("No such file"))
             try FileManager.default.createDirectory(atPath: file.path, withIntermediateDirectories: true)
-            let directory = try #require(throws: HistoryFileError.self) { try file.append(["a": 1], at: now - 2) }
+            let directory = try #require(throws: HistorySinkError.self) {
+                try file.append([HistoryEntry(["a": 1], at: now - 2)])
+            }
             #expect(directory.description.contains("irectory"))
-            #expect(throws: HistoryFileError.self) { try restored(file) }
+            #expect(throws: HistorySinkError.self) { try restored(file) }
             try FileManager.default.removeItem(atPath: file.path)
-            try file.append(["a": 1], at: now - 2)
+            try file.append([HistoryEntry(["a": 1], at: now - 2)])
             #expect(try restored(file).values == [1])
         }
     }
 
     @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "there is no /dev/full"))
     func `A full disk is an error`() throws {
-        #expect(throws: HistoryFileError.self) { try HistoryFile(path: "/dev/full").append(["a": 1], at: now) }
+        #expect(throws: HistorySinkError.self) {
+            try HistoryFile(path: "/dev/full").append([HistoryEntry(["a": 1], at: now)])
+        }
     }
 }
