@@ -13,19 +13,28 @@ import Testing
     }
 
     private func status(_ api: MonitorAPI, _ route: Route, _ authorization: String?) async -> Int {
-        let query = route.parameters.contains("metric") ? ["metric": "database_bytes"] : [:]
-        var request = HTTPRequest(route.method, route.path, query: query)
-        request.headers["Authorization"] = authorization
-        return await api.respond(to: request).status
+        await api.respond(to: route.sample(authorization)).status
     }
 
-    @Test func `Without tokens the API is open`() async {
-        for route in Route.all { #expect(await status(.over(FakeCluster()), route, nil) == 200, "\(route.path)") }
+    @Test func `Without tokens the API can be read, and changes nothing`() async {
+        let alerts = FakeAlerts()
+        let api = MonitorAPI.over(FakeCluster(), alerts: alerts)
+        for route in Route.all {
+            #expect(await status(api, route, nil) == (route.role == .admin ? 403 : 200), "\(route.path)")
+        }
+        #expect(alerts.silences == [.sample] && alerts.auditRecords.count == 1)
+        var options = MonitorAPI.Options()
+        options.tokens = [APIToken("look")]
+        let problem = await MonitorAPI.over(alerts: alerts, options: options).text(
+            HTTPRequest("POST", "/api/v1/silences", headers: ["Authorization": "Bearer look"])
+        )
+        #expect(problem.status == 403 && problem.body.contains("urn:etcd-monitor:problem:no-admin-token"))
+        #expect(problem.body.contains("--api-admin-token-file"))
     }
 
     @Test func `With tokens all but the page and the probes of the process need one`() async {
-        let api = MonitorAPI.over(FakeCluster(), options: guarded)
         for route in Route.all {
+            let api = MonitorAPI.over(FakeCluster(), alerts: FakeAlerts(), options: guarded)
             let isOpen = ["/", "/healthz", "/readyz"].contains(route.path)
             let wrong = [
                 nil, "Bearer", "Bearer ", "Bearer loo", "Bearer look2", "Bearer LOOK", "Basic look", "look", "",
@@ -36,10 +45,33 @@ import Testing
                     "\(route.path) \(authorization ?? "")"
                 )
             }
-            for authorization in ["Bearer look", "bearer change"] {
-                #expect(await status(api, route, authorization) == 200, "\(route.path)")
+            let isChange = route.method != "GET" || route.path == "/api/v1/audit"
+            #expect(await status(api, route, "Bearer look") == (isChange ? 403 : 200), "\(route.path)")
+            #expect(await status(api, route, "bearer change") == route.success, "\(route.path)")
+        }
+    }
+
+    @Test func `A change that a token may not make is on record under the token's name, once in a row`() async {
+        let alerts = FakeAlerts(.init())
+        var options = guarded
+        options.tokens.append(APIToken("peek", name: "grafana"))
+        let api = MonitorAPI.over(FakeCluster(), alerts: alerts, options: options)
+        for route in Route.all where route.role == .admin {
+            for authorization in ["Bearer peek", "Bearer peek", "Bearer wrong", nil] {
+                _ = await api.respond(to: route.sample(authorization))
             }
         }
+        _ = await api.respond(
+            to: HTTPRequest("DELETE", "/api/v1/silences/a\nb", headers: ["Authorization": "Bearer look"])
+        )
+        let records = alerts.auditRecords
+        #expect(records.map(\.actor) == ["read", "grafana"] && records.allSatisfy { $0.action == "refused" })
+        #expect(records.map(\.subject) == ["/api/v1/silences/a%0Ab", "/api/v1/silences"])
+        #expect(
+            records.first?.detail
+                == "DELETE /api/v1/silences/a%0Ab: it takes the role admin, and the token has read"
+        )
+        #expect(alerts.silences.isEmpty)
     }
 
     @Test func `A refusal says how to do better, and a path that is not there says no more than that`() async {
@@ -53,19 +85,12 @@ import Testing
         #expect(await api.text(HTTPRequest("GET", "/nothing")).status == 404)
     }
 
-    @Test func `A route for admins refuses a token that may only read`() {
-        let api = MonitorAPI.over(options: guarded)
-        let route = Route("POST", "/x", .admin, [], MonitorAPI.status)
-        #expect(throws: Never.self) { try api.checkRole(.admin, for: route, HTTPRequest("GET", "/x")) }
-        let problem = #expect(throws: Problem.self) { try api.checkRole(.read, for: route, HTTPRequest("GET", "/x")) }
-        #expect(problem?.status == 403)
-    }
-
     @Test func `Of two tokens with one secret the larger role counts, and none shows its secret`() {
         let tokens = [APIToken("s", role: .admin), APIToken("s")]
-        #expect(APIToken.role(of: "s", among: tokens) == .admin)
-        #expect(APIToken.role(of: "s", among: tokens.reversed()) == .admin)
-        #expect(APIToken.role(of: "", among: [APIToken("")]) == nil)
+        #expect(APIToken.holding("s", among: tokens)?.role == .admin)
+        #expect(APIToken.holding("s", among: tokens.reversed())?.role == .admin)
+        #expect(APIToken.holding("", among: [APIToken("")]) == nil)
+        #expect(tokens.map(\.name) == ["admin", "read"] && APIToken("s", name: "ops").name == "ops")
         #expect("\(APIToken("hunter2"))" == "read token")
     }
 
@@ -96,9 +121,18 @@ import Testing
         #expect(response.status == 204)
         #expect(response.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS")
         #expect(response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, Last-Event-ID")
+        for (path, methods) in [
+            ("/api/v1/silences", "GET, POST, HEAD, OPTIONS"), ("/api/v1/silences/x", "DELETE, OPTIONS"),
+        ] {
+            let response = await api.respond(to: HTTPRequest("OPTIONS", path, headers: headers))
+            #expect(response.headers["Access-Control-Allow-Methods"] == methods)
+        }
         let stranger: HTTPHeaders = ["Origin": "https://c.example", "Access-Control-Request-Method": "GET"]
-        let refused = await api.respond(to: HTTPRequest("OPTIONS", "/api/v1/events", headers: stranger))
-        #expect(refused.headers["Access-Control-Allow-Methods"] == nil)
+        for path in ["/api/v1/events", "/api/v1/silences", "/api/v1/silences/x"] {
+            let refused = await api.respond(to: HTTPRequest("OPTIONS", path, headers: stranger))
+            #expect(refused.headers["Access-Control-Allow-Methods"] == nil)
+            #expect(refused.headers["Access-Control-Allow-Origin"] == nil)
+        }
     }
 
     @Test func `The hook sees each request and its role, and no secret`() async {
@@ -110,6 +144,7 @@ import Testing
         _ = await api.respond(to: HTTPRequest("PUT", "/x", query: ["secret": "look"]))
         let records = seen.withLock { $0 }
         #expect(records.map(\.status) == [200, 404] && records.map(\.role) == [.admin, nil])
+        #expect(records.map(\.actor) == ["admin", nil])
         #expect(records.map { "\($0.method) \($0.path)" } == ["GET /health", "PUT /x"])
         #expect(
             records.allSatisfy { $0.seconds >= 0 } && !"\(records)".contains("change") && !"\(records)".contains("look")

@@ -25,7 +25,16 @@ import Testing
     }
 
     private func page(_ format: Exporter.Format = .text) -> String {
-        Exporter.page(of: snapshots, live: ["main"], format: format)
+        Exporter.page(of: snapshots, live: ["main"], alerts: alerts, format: format)
+    }
+
+    /// Alerts of a cluster and channels with names that need escapes, and alerts of a cluster that is gone.
+    private var alerts: FakeAlerts {
+        var state = FakeAlerts.State.sample()
+        state.alerts += FakeAlerts.State.sample("a \"b\"\\\nc").alerts + FakeAlerts.State.sample("gone").alerts
+        state.alerts.append(.sample("EtcdSlowCommit", "main", .warning, Date()))
+        state.channelReports.append(ChannelReport(name: "n\"\\", kind: "of my own"))
+        return FakeAlerts(state)
     }
 
     @Test func `The page has each fact once, in groups`() {
@@ -51,6 +60,22 @@ import Testing
         ] {
             #expect(lines.count { $0 == line } == 1, "\(line)")
         }
+        // Two alerts of one kind make one series.
+        let slow = "alertname=\"EtcdSlowCommit\",etcd_cluster=\"main\",severity=\"warning\",state=\"pending\""
+        let chat = "{channel=\"chat\",kind=\"slack\"}"
+        for line in [
+            "etcd_monitor_alerts{\(slow)} 2.0",
+            "etcd_monitor_channel_failed_total\(chat) 4.0", "etcd_monitor_channel_failures_in_a_row\(chat) 3.0",
+            "etcd_monitor_channel_waiting_alerts\(chat) 2.0", "etcd_monitor_channel_open_alerts\(chat) 0.0",
+            "etcd_monitor_channel_last_success_timestamp_seconds\(chat) 1699999940.25",
+            "etcd_monitor_channel_delivered_total{channel=\"mail\",kind=\"smtp\"} 12.0",
+            "etcd_monitor_channel_delivered_total{channel=\"n\\\"\\\\\",kind=\"of my own\"} 0.0",
+            "etcd_monitor_silences{state=\"active\"} 1.0", "etcd_monitor_silences{state=\"expired\"} 0.0",
+        ] {
+            #expect(lines.count { $0 == line } == 1, "\(line)")
+        }
+        #expect(!page().contains("gone") && !page().contains("last_success_timestamp_seconds{channel=\"n"))
+        #expect(!Exporter.page(of: snapshots, live: []).contains("etcd_monitor_channel"))
         // Nothing is said of links that cannot be judged, and of clusters that were not polled.
         #expect(!page().contains("from=\"2\",to=\"3\"") && !page().contains("polls_total{etcd_cluster=\"new\"}"))
         let names = lines.filter { $0.hasPrefix("# TYPE ") }

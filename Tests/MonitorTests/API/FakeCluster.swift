@@ -104,8 +104,12 @@ extension MemberSnapshot {
 
 extension MonitorAPI {
     /// The API over some clusters.
-    static func over(_ clusters: FakeCluster..., options: Options = Options()) -> MonitorAPI {
-        MonitorAPI(of: clusters, options)
+    static func over(
+        _ clusters: FakeCluster...,
+        alerts: (any AlertSource)? = nil,
+        options: Options = Options()
+    ) -> MonitorAPI {
+        MonitorAPI(of: clusters, alerts: alerts, options)
     }
 
     /// Answers a request, whose body has an end.
@@ -117,7 +121,12 @@ extension MonitorAPI {
 
     /// Answers a request with a JSON object.
     func object(_ path: String, _ query: [String: String] = [:]) async throws -> [String: Any] {
-        let (_, _, body) = await text(HTTPRequest("GET", path, query: query))
+        try await object(HTTPRequest("GET", path, query: query))
+    }
+
+    /// Answers a request with a JSON object.
+    func object(_ request: HTTPRequest) async throws -> [String: Any] {
+        let (_, _, body) = await text(request)
         return try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any] ?? [:]
     }
 }

@@ -23,7 +23,7 @@ struct HostileFigureTests {
                 uptime: .seconds(poll * 60),
                 members: members
             )
-            let snapshot = builder.snapshot(of: observation, tookSeconds: 0.1, nil)
+            let snapshot = builder.snapshot(of: observation, tookSeconds: 0.1)
             codes.formUnion(snapshot.findings.map(\.code))
             #expect(try JSONBody.bytes(of: snapshot).count > 100)
             #expect(!Exporter.page(of: [snapshot], live: []).isEmpty)

@@ -27,7 +27,10 @@ struct ConfigurationFileTests {
     func example() throws {
         let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appending(path: "../../../Docs/etcd-monitor.json").standardized.path
-        let environment = ["ETCD_US_PASSWORD": "pa55", "ETCD_MONITOR_READ_TOKEN": "t0ken"]
+        let environment = [
+            "ETCD_US_PASSWORD": "pa55", "ETCD_MONITOR_READ_TOKEN": "t0ken", "ETCD_MONITOR_ALICE_TOKEN": "al1ce",
+            "ETCD_MONITOR_BOB_TOKEN": "b0b", "TICKETS_TOKEN": "t1ckets",
+        ]
         let settings = try Settings(["--config", path], environment: environment)
         #expect(
             settings.clusters.map(\.description) == [
@@ -46,8 +49,21 @@ struct ConfigurationFileTests {
             #expect(cluster.options.metricsInterval == .seconds(15))
             #expect(cluster.options.thresholds.maximumReadSeconds == 0.1)
         }
-        #expect(settings.apiToken == "t0ken")
+        #expect(try settings.apiToken?.value() == "t0ken")
+        #expect(try settings.apiAdminTokens.mapValues { try $0.value() } == ["alice": "al1ce", "bob": "b0b"])
         #expect(settings.corsOrigins == ["https://ops.example"])
+        let alerts = settings.alerts
+        #expect(
+            alerts.channels.mapValues(\.kind) == [
+                "alertmanagers": "alertmanager", "chat": "slack", "mail": "smtp", "pager": "pagerduty",
+                "tickets": "webhook",
+            ]
+        )
+        let steps = alerts.options.routes?.first { $0.severity == .critical }?.steps
+        #expect(steps?.map(\.channels) == [["chat", "tickets"], ["pager"], ["mail"]])
+        #expect(alerts.options.maintenanceWindows.count == 2)
+        #expect(alerts.options.rules.contains { $0.name == "EtcdManyKeys" })
+        #expect(throws: Never.self) { try AlertCenter([], channels: alerts.channels, alerts.options) }
     }
 
     @Test("what is said of one cluster wins over what is said of all")
@@ -79,16 +95,16 @@ struct ConfigurationFileTests {
             let file = #"{"endpoints": "a", "passwordFile": "\#(folder)/secret", "apiToken": "x${A}y${B}$${C}"}"#
             let settings = try settings(file, environment: ["A": "1", "B": "2"])
             #expect(settings.clusters.first?.password == "pa55")
-            #expect(settings.apiToken == "x1y2${C}")
+            #expect(try settings.apiToken?.value() == "x1y2${C}")
         }
     }
 
     @Test(
         "what makes no sense is refused, with its place",
         arguments: [
-            (#"{"endpoints": "a", "apiPrt": 1}"#, "apiPrt: there is no such setting"),
+            (#"{"endpoints": "a", "apiPrt": 1}"#, "apiPrt: there is no such setting; did you mean \"apiPort\"?"),
             (#"{"endpoints": "a", "demo": true}"#, "demo: there is no such setting"),
-            (#"{"endpoints": "a", "cluster": "a=b"}"#, "cluster: there is no such setting"),
+            (#"{"endpoints": "a", "cluster": "a=b"}"#, "cluster: there is no such setting; did you mean \"clusters\"?"),
             (#"{"clusters": {"a": {"endpoints": "a", "apiPort": 1}}}"#, "clusters.a.apiPort: there is no such setting"),
             (#"{"clusters": {"a": {"user": "u"}}}"#, "clusters.a: \"endpoints\" is missing"),
             (

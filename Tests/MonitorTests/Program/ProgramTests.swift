@@ -129,6 +129,31 @@ struct ProgramTests {
         #expect(!outcome.output.contains("s3cret"))
     }
 
+    @Test("tokens can be replaced in their files, and a file that is gone opens nothing")
+    func replacedTokens() async throws {
+        try await withFiles(["read": "old", "alice": "4lice"]) { folder in
+            let file = #"{"endpoints": "127.0.0.1:1", "apiAdminTokens": {"aliceFile": "\#(folder)/alice"}}"#
+            try Data(file.utf8).write(to: URL(fileURLWithPath: "\(folder)/m.json"))
+            let flags = ["--config=\(folder)/m.json", "--api-port=0", "--api-token-file=\(folder)/read"]
+            let program = try RunningProgram(flags)
+            let port = try await program.printed(/Serving at http:\/\/127\.0\.0\.1:(\d+)\/\n/)
+            func statuses() async throws -> [Int] {
+                var found: [Int] = []
+                for token in [nil, "old", "new", "4lice"] {
+                    found.append(try await status(port, "/api/v1/findings", token: token))
+                }
+                return found
+            }
+            #expect(try await statuses() == [401, 200, 401, 200])
+            try Data("new\n".utf8).write(to: URL(fileURLWithPath: "\(folder)/read"))
+            #expect(try await statuses() == [401, 401, 200, 200])
+            for name in ["read", "alice"] { try FileManager.default.removeItem(atPath: "\(folder)/\(name)") }
+            #expect(try await statuses() == [401, 401, 401, 401])
+            program.signal(SIGTERM)
+            #expect(try await program.outcome().status == 0)
+        }
+    }
+
     @Test("serves by TLS, and only clients with a certificate if it is told so")
     func tls() async throws {
         let authority = try TestCertificateAuthority()

@@ -93,8 +93,8 @@ struct ReportTests {
     @Test("an output that is no terminal has no colour")
     func noTerminal() {
         // The output of tests may be a terminal.
-        #expect(!Terminal.standardOutput(environment: ["NO_COLOR": "1"]).isColoured)
-        #expect(!Terminal.standardOutput(environment: ["TERM": "dumb"]).isColoured)
+        #expect(!Terminal.standard(isForErrors: false, environment: ["NO_COLOR": "1"]).isColoured)
+        #expect(!Terminal.standard(isForErrors: false, environment: ["TERM": "dumb"]).isColoured)
     }
 
     @Test("an empty snapshot has a report, too")

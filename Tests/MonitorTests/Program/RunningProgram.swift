@@ -50,6 +50,8 @@ final class RunningProgram: Sendable {
 
     /// The output so far.
     var output: String { text("output") }
+    /// What it has written to the standard error so far.
+    var errors: String { text("errors") }
 
     /// Waits for its end; the status is negative for a signal that ended it.
     ///
@@ -69,7 +71,7 @@ final class RunningProgram: Sendable {
             for await status in group { if let status { return status } }
             return Int32.min
         }
-        return Outcome(status: status, output: output, errors: text("errors"))
+        return Outcome(status: status, output: output, errors: errors)
     }
 
     /// Sends it a signal.
@@ -78,7 +80,7 @@ final class RunningProgram: Sendable {
     /// Waits until it has printed a text that matches, and returns the first group of it.
     func printed(_ pattern: Regex<(Substring, Substring)>) async throws -> String {
         let found = await eventually { output.firstMatch(of: pattern) != nil }
-        try #require(found, "it has printed: \(output) \(text("errors"))")
+        try #require(found, "it has printed: \(output) \(errors)")
         return String(try #require(output.firstMatch(of: pattern)).output.1)
     }
 
