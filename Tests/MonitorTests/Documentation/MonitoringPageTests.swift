@@ -26,6 +26,27 @@ struct MonitoringPageTests {
         try compare("findings", entries.joined(separator: "\n\n"))
     }
 
+    @Test("has an entry for the runbook of each alert")
+    func runbooks() throws {
+        let page = try String(contentsOf: Self.path, encoding: .utf8)
+        var snapshot = MonitorSnapshot()
+        snapshot.poll = 1
+        var matches = try AlertRule.findings.flatMap { rule in
+            let code = try #require(Finding.Code.allCases.first { AlertRule.name(of: $0) == rule.name })
+            var found = snapshot
+            found.findings = [Finding(Finding.ID(code), .critical, "found", since: Date())]
+            return try #require(rule.matches(found))
+        }
+        #expect(matches.count == Finding.Code.allCases.count)
+        matches += try #require(AlertRule.watchdog.matches(snapshot))
+        let failure = AlertEngine.ChannelFailure(channel: "ops", attempts: 9, reason: "down")
+        matches += try #require(AlertEngine.sighting(of: [failure]).matches)
+        for match in matches {
+            let place = try #require(match.runbook?.wholeMatch(of: /Docs\/Monitoring\.md#(.+)/), "\(match.summary)")
+            #expect(page.contains("\n### \(place.output.1)\n\n**"), "\(place.output.0)")
+        }
+    }
+
     @Test("has each threshold with its default, as its source has it")
     func thresholds() throws {
         let source = try String(
@@ -122,7 +143,7 @@ struct MonitoringPageTests {
         member.probes = ["status": ProbeResult(seconds: 1)]
         member.certificates = [CertificateReading(subject: "CN=m", role: .server, notAfter: Date())]
         snapshot.members = [member]
-        let exported = Exporter.page(of: [snapshot], live: ["c"])
+        let exported = Exporter.page(of: [snapshot], live: ["c"], alerts: FakeAlerts(.sample("c")))
         let names = table.matches(of: /`([a-z_]+)`/).map { String($0.output.1) }
         #expect(names.count >= 20)
         for name in names {
