@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what this package needs beside a Swift toolchain, if it is missing: make, pkg-config, the headers of nghttp2
-# and OpenSSL, for the tests and the examples an etcd server, and for some tests its tools and the program openssl. Says
+# and OpenSSL, for the tests and the examples an etcd server, and for some tests its tools and the program openssl. With
+# --test-programs also the servers that the tests of the monitor are skipped without, as far as the system has them. Says
 # nothing when nothing is missing. Never leaves a system service running, or enabled, that was not there before.
 set -euo pipefail
 
@@ -65,9 +66,15 @@ for package in libnghttp2-dev libssl-dev; do
 done
 has openssl || packages+=(openssl)
 has_etcd_tool || packages+=(etcd-client)
+test_programs=()
+if [ "${1:-}" = --test-programs ]; then
+    for package in prometheus prometheus-alertmanager postgresql; do
+        installed "$package" || test_programs+=("$package")
+    done
+fi
 needs_etcd=false
 has_etcd || needs_etcd=true
-if [ "${#packages[@]}" -eq 0 ] && ! $needs_etcd; then exit 0; fi
+if [ "${#packages[@]}" -eq 0 ] && [ "${#test_programs[@]}" -eq 0 ] && ! $needs_etcd; then exit 0; fi
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -79,8 +86,11 @@ apt() { root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeo
 
 apt update || fail "apt-get update failed"
 
+available() { apt-cache show "$1" >/dev/null 2>&1; }
+for package in ${test_programs[@]+"${test_programs[@]}"}; do
+    if available "$package"; then packages+=("$package"); fi
+done
 if $needs_etcd; then
-    available() { apt-cache show "$1" >/dev/null 2>&1; }
     if available etcd-server; then
         packages+=(etcd-server)
     elif available etcd; then
@@ -90,19 +100,16 @@ if $needs_etcd; then
     fi
 fi
 
-has_service() {
-    local unit
-    for unit in /lib/systemd/system/etcd.service /etc/systemd/system/etcd.service /etc/init.d/etcd; do
-        if [ -e "$unit" ]; then return 0; fi
-    done
-    return 1
-}
-had_service=false
-if has_service; then had_service=true; fi
+# The services that the packages bring, and that were not there before.
+services=()
+for service in etcd prometheus prometheus-node-exporter prometheus-alertmanager postgresql; do
+    [ -e "/lib/systemd/system/$service.service" ] || [ -e "/etc/systemd/system/$service.service" ] \
+        || [ -e "/etc/init.d/$service" ] || services+=("$service")
+done
 
 # Debian starts a package's service when it installs it, unless this file forbids it.
 policy=/usr/sbin/policy-rc.d
-if $needs_etcd && [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
+if [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
     trap 'root rm -f "$policy"' EXIT
     trap 'exit 130' INT TERM HUP
     printf '#!/bin/sh\nexit 101\n' | root tee "$policy" >/dev/null
@@ -112,10 +119,12 @@ fi
 echo "install-dependencies: installing ${packages[*]}"
 apt install --yes --no-install-recommends "${packages[@]}" >/dev/null || fail "apt-get could not install ${packages[*]}"
 
-# Nor may it start at the next boot.
-if $needs_etcd && ! $had_service && has systemctl; then
-    root systemctl disable etcd >/dev/null 2>&1 || true
-    root systemctl stop etcd >/dev/null 2>&1 || true
+# Nor may they start at the next boot.
+if has systemctl; then
+    for service in ${services[@]+"${services[@]}"}; do
+        root systemctl disable "$service" >/dev/null 2>&1 || true
+        root systemctl stop "$service" >/dev/null 2>&1 || true
+    done
 fi
 
 has_etcd || fail "no etcd server after installing ${packages[*]}"
