@@ -4,7 +4,7 @@ import EtcdKit
 import Foundation
 
 extension AlertCenter {
-    /// What changes while the center runs.
+    /// The part of the center that changes while it runs.
     struct Core: Sendable {
         var engine: AlertEngine
         /// In the order of the channels' names.
@@ -25,13 +25,13 @@ extension AlertCenter {
 
     func evaluateAgainAndAgain() async {
         while !Task.isCancelled {
-            evaluate()
+            await evaluate()
             await bell.wait(for: options.interval)
         }
     }
 
     /// Evaluates the rules once.
-    func evaluate() {
+    func evaluate() async {
         let snapshots = clusters.map { cluster in
             var snapshot = cluster.snapshot
             snapshot.cluster = cluster.name
@@ -41,18 +41,12 @@ extension AlertCenter {
         let sightings = AlertEngine.sightings(of: options.rules, in: snapshots)
         let now = now()
         let changes = core.withLock { core in
-            let failures = core.reports.filter { $0.failuresInARow > 0 }.map { report in
-                AlertEngine.ChannelFailure(
-                    channel: report.name,
-                    attempts: report.failuresInARow,
-                    reason: report.lastError ?? ""
-                )
-            }
-            return core.engine.evaluate(sightings + [AlertEngine.sighting(of: failures)], now: now)
+            let failures = AlertEngine.sighting(of: core.failures(at: now))
+            return core.engine.evaluate(sightings + [failures], now: now)
         }
         for alert in changes { options.onEvent?(.changed(alert)) }
         // A message gets the same identity after a restart only if its alerts were saved before it was sent.
-        save()
+        await save()
         ringWorkers()
     }
 
@@ -62,26 +56,21 @@ extension AlertCenter {
 
     // MARK: Channels
 
-    /// The next step of a channel, after an attempt to tell it about a cluster.
-    func plan(for channel: String, after cluster: String?) -> Step {
+    /// The next step of a channel, after an attempt to tell it about a cluster; its news are noted as an attempt.
+    func beginStep(of channel: String, after cluster: String?) -> Step {
         let now = now()
-        let plan = core.withLock { $0.engine.plan(for: channel, after: cluster, now: now) }
+        let plan = core.withLock { $0.engine.planAttempt(for: channel, after: cluster, now: now) }
         // The clock may be set; each evaluation rings anyway.
         let wait = plan.next.map { Duration.seconds(min(3600, max(0.001, $0.timeIntervalSince(now)))) }
         return Step(news: plan.news, wait: wait ?? .seconds(3600))
     }
 
-    func noteAttempt(of news: AlertNews) {
-        core.withLock { $0.engine.markAttempt(news) }
-        save()
-    }
-
     /// Notes that an attempt was cut short.
-    func noteEnd(of news: AlertNews) {
-        core.withLock { $0.engine.markFailure(news, mayHaveArrived: true) }
+    func noteEnd(of news: AlertNews, mayHaveArrived: Bool) {
+        core.withLock { $0.engine.markFailure(news, mayHaveArrived: mayHaveArrived) }
     }
 
-    func noteDelivery(of news: AlertNews, answer: String) {
+    func noteDelivery(of news: AlertNews, answer: String) async {
         let now = now()
         let channel = news.notification.channel
         core.withLock { core in
@@ -93,11 +82,11 @@ extension AlertCenter {
                 report.lastError = nil
             }
         }
-        save()
+        await save()
         options.onEvent?(.delivered(channel: channel, news.notification, answer: answer))
     }
 
-    func noteFailure(of news: AlertNews, _ error: AlertChannelError) {
+    func noteFailure(of news: AlertNews, _ error: AlertChannelError) async {
         let channel = news.notification.channel
         core.withLock { core in
             core.engine.markFailure(news, mayHaveArrived: error.mayHaveArrived)
@@ -107,6 +96,8 @@ extension AlertCenter {
                 report.lastError = error.message
             }
         }
+        // After a restart, an attempt that is still in the file counts as one that may have arrived.
+        await save()
         options.onEvent?(.failed(channel: channel, news.notification, reason: error.message))
     }
 
@@ -133,7 +124,7 @@ extension AlertCenter {
     }
 
     func noteAudit(_ record: AuditRecord) {
-        save()
+        saveHere()
         options.onEvent?(.audited(record))
         bell.ring()
     }
@@ -150,15 +141,39 @@ extension AlertCenter {
         }
     }
 
-    /// Writes the state if it has changed since it was written.
-    func save() {
+    /// Writes the state if it has changed since it was written, on a thread of its own, because a disk may be slow.
+    ///
+    /// It waits for the end of the write, also if the task is cancelled: another center may want the file then.
+    func save() async {
+        let isSaved = core.withLock { $0.file?.has($0.engine.revision) ?? true }
+        if isSaved { return }
+        let writing = Task { await offload { self.saveHere() } }
+        // Without a thread, it is written here.
+        if await writing.value == nil { saveHere() }
+    }
+
+    /// Writes the state as ``save()`` does, on the caller's thread.
+    func saveHere() {
         guard let file = core.withLock({ $0.file }) else { return }
-        let problem = file.save { self.core.withLock { ($0.engine.revision, $0.engine.saved) } }
+        let problem = file.save { written in
+            core.withLock { $0.engine.revision == written ? nil : ($0.engine.revision, $0.engine.saved) }
+        }
         if let problem { options.onEvent?(.stateNotSaved(reason: problem)) }
     }
 }
 
 extension AlertCenter.Core {
+    /// The channels whose newest attempts have failed, and that still have something to tell.
+    fileprivate func failures(at now: Date) -> [AlertEngine.ChannelFailure] {
+        reports.filter { $0.failuresInARow > 0 && engine.plan(for: $0.name, now: now).news != nil }.map { report in
+            AlertEngine.ChannelFailure(
+                channel: report.name,
+                attempts: report.failuresInARow,
+                reason: report.lastError ?? ""
+            )
+        }
+    }
+
     fileprivate mutating func change(_ channel: String, _ body: (inout ChannelReport) -> Void) {
         if let place = reports.firstIndex(where: { $0.name == channel }) { body(&reports[place]) }
     }

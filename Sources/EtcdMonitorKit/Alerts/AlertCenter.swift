@@ -91,7 +91,7 @@ public final class AlertCenter: Sendable {
                 group.addTask { await worker.run(for: self) }
             }
         }
-        save()
+        await save()
     }
 
     // MARK: What there is

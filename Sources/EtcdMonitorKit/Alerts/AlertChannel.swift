@@ -3,7 +3,7 @@
 /// A way to tell people or other systems about alerts.
 ///
 /// The center sends one notification at a time to each channel, waits for it, and tries again after an error; a channel
-/// need neither queue nor retry. What it has not been told yet is worked out anew for each attempt, so a channel that was
+/// need neither queue nor retry. Its news are worked out anew for each attempt, so a channel that was
 /// down for an hour is told how things are now.
 ///
 /// Descriptions and mirrors of a channel show its kind alone, so that none of its secrets gets into a log.

@@ -3,7 +3,7 @@
 import Foundation
 
 extension AlertEngine {
-    /// A channel whose newest attempts have all failed.
+    /// A channel that has something to tell, and whose newest attempts have all failed.
     struct ChannelFailure: Sendable, Hashable {
         var channel: String
         var attempts: Int

@@ -219,7 +219,7 @@ extension AlertEngine {
             return
         }
         var entry = ToldAlert(episode: episode, severity: alert.severity, at: clock)
-        // What has been told of an earlier beginning is open in any case.
+        // An earlier beginning that was told is open in any case.
         entry.isUnconfirmed = old == nil && attempt?.isUncertain == false
         if let old, old.episode == episode { entry = old }
         entry.ended = alert

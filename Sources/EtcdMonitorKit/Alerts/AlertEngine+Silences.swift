@@ -8,8 +8,8 @@ extension AlertEngine {
     static let mostSilences = 1000
     /// The conditions of a silence at most.
     static let mostMatchers = 50
-    /// The bytes of each text that people write, at most.
-    static let mostBytes = 1000
+    /// The characters of each text that people write, at most.
+    static let mostCharacters = 1000
     /// The seconds that a silence lasts at most.
     static let longestSilence: TimeInterval = 366 * 86_400
     /// The seconds for which a silence that is over is shown.
@@ -59,6 +59,8 @@ extension AlertEngine {
     mutating func audit(_ record: AuditRecord) -> AuditRecord {
         var record = record
         record.actor = record.actor.oneLine.cut(to: 200)
+        record.subject = record.subject.oneLine
+        record.detail = record.detail.oneLine
         auditRecords = Array((auditRecords + [record]).suffix(options.historyLimit))
         revision += 1
         return record
@@ -98,8 +100,8 @@ extension Silence {
             if text.allSatisfy(\.isWhitespace) { return "has no \(name)" }
         }
         let texts = [createdBy, comment] + matchers.flatMap { [$0.name, $0.value] }
-        if texts.contains(where: { $0.utf8.count > AlertEngine.mostBytes }) {
-            return "has a text of more than \(AlertEngine.mostBytes) bytes"
+        if texts.contains(where: { $0.unicodeScalars.count > AlertEngine.mostCharacters }) {
+            return "has a text of more than \(AlertEngine.mostCharacters) characters"
         }
         return nil
     }

@@ -16,7 +16,7 @@ struct TrackedAlert: Sendable, Codable {
     /// When it ceased to be muted.
     var unmutedAt: Date?
 
-    // What follows is not kept over restarts.
+    // The following is not kept over restarts.
 
     /// Its rule has held since the start.
     var isSeen = false
@@ -47,7 +47,7 @@ struct AlertTarget: Sendable, Hashable {
     var repeatInterval: TimeInterval
 }
 
-/// What a channel has been told about an alert, until it has been told the end.
+/// An alert as a channel was told of it, until it is told the end.
 struct ToldAlert: Sendable, Codable {
     /// The beginning of the alert that it has been told of.
     var episode: Int

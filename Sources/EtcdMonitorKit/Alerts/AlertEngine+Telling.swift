@@ -98,7 +98,7 @@ extension AlertEngine {
                     beginning(of: id, tracked, entries[id], for: channel, delivery)
                 }
             guard let candidate else { continue }
-            // What keeps an alert open in another system goes on while people are not told.
+            // A sign of life for another system is sent also while people are not told.
             if delivery.keepAlive == nil || candidate.reason == .fired, candidate.notBefore <= now {
                 let current = mutes ?? self.mutes(at: now)
                 mutes = current
@@ -229,8 +229,17 @@ extension AlertEngine {
         )
     }
 
-    /// Notes that a channel is about to be told, which is to be saved before.
-    mutating func markAttempt(_ news: AlertNews) {
+    /// Works out the next message to a channel as ``plan(for:after:now:)`` does, and notes that it is about to be sent.
+    ///
+    /// Both are one step: an alert that ends during the attempt is told to be over only if the attempt was noted before.
+    /// The note has to be saved before the message is sent.
+    mutating func planAttempt(for channel: String, after cluster: String? = nil, now: Date) -> Plan {
+        let plan = plan(for: channel, after: cluster, now: now)
+        if let news = plan.news { markAttempt(news) }
+        return plan
+    }
+
+    private mutating func markAttempt(_ news: AlertNews) {
         for (id, episode) in news.uncertainties where attempts[news.notification.channel]?[id]?.episode != episode {
             attempts[news.notification.channel, default: [:]][id] = Attempt(episode: episode)
             revision += 1

@@ -17,7 +17,7 @@ struct AlertEngine: Sendable {
 
     /// The alerts that are pending or fire.
     var alerts: [Alert.ID: TrackedAlert] = [:]
-    /// What each channel has been told, and is still to be told the end of.
+    /// The alerts that each channel was told of, until it is told their end.
     var told: [String: [Alert.ID: ToldAlert]] = [:]
     /// The attempts to tell a channel of a beginning or a change of which it is not known whether they have arrived.
     var attempts: [String: [Alert.ID: Attempt]] = [:]
@@ -33,7 +33,7 @@ struct AlertEngine: Sendable {
     /// The latest time of which it knows.
     var clock = Date.distantPast
 
-    // What follows is not kept over restarts.
+    // The following is not kept over restarts.
 
     /// Counts the changes that are worth being saved.
     var revision = 0

@@ -5,7 +5,8 @@ extension AlertInhibition {
     ///
     /// - A lost quorum mutes what follows from it: no leader, members down, slow reads, proposals.
     /// - Endpoints of another cluster mute lags and differences of data.
-    /// - A defragmentation mutes the latency and the lag of its member.
+    /// - A defragmentation mutes the latency and the lag of its member, but not that it is down or frozen: a machine that
+    ///   dies during a defragmentation seems to go on with it.
     /// - A member that is down, frozen or cut off mutes all else about it.
     ///
     /// Of two alerts that would mute each other, the one is told whose inhibition stands first.
@@ -22,8 +23,7 @@ extension AlertInhibition {
         + all(
             of: [.defragmenting],
             mute: [
-                .slowReads, .slowCommit, .slowFsync, .consensusHung, .applyLag, .replicationLag, .memberFrozen,
-                .pendingProposals,
+                .slowReads, .slowCommit, .slowFsync, .consensusHung, .applyLag, .replicationLag, .pendingProposals,
             ],
             equal: ["cluster", "member"]
         )

@@ -63,11 +63,11 @@ extension AlertRule {
             func match(_ value: Double?, _ labels: [String: String], _ place: String) -> Match? {
                 guard let value, !value.isNaN else { return .unknown(labels) }
                 if !limit.isExceeded(by: value) { return nil }
-                let text = summary ?? "\(figure.rawValue) is \(limit.word) its limit"
+                let text = summary ?? figure.rawValue
                 return Match(
                     labels: labels,
                     severity: severity,
-                    summary: "\(text)\(place): \(value.formatted) (limit \(limit.value.formatted))",
+                    summary: "\(text)\(place): \(value.formatted), \(limit.word) the limit of \(limit.value.formatted)",
                     runbook: runbook,
                     figures: [figure.rawValue: value, "limit": limit.value]
                 )

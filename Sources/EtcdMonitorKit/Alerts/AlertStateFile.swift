@@ -10,14 +10,10 @@ final class AlertStateFile: Sendable {
     let path: String
     /// Holds the lock as long as the file is in use.
     private let lock: FileHandle
-    private let written = Lock(Written())
-
-    private struct Written {
-        /// The revision of the state that the file has.
-        var revision: Int?
-        /// Why the newest attempt failed.
-        var problem: String?
-    }
+    /// The revision of the state that the file has; nil before the first write.
+    private let revision = Lock<Int?>(nil)
+    /// Why the newest write failed; locked during a write, so that writers wait for each other.
+    private let problem = Lock<String?>(nil)
 
     /// Takes the file.
     ///
@@ -27,7 +23,7 @@ final class AlertStateFile: Sendable {
         do {
             lock = try Self.open("\(path).lock", O_RDWR | O_CREAT | O_NOFOLLOW)
             if flock(lock.fileDescriptor, LOCK_EX | LOCK_NB) != 0 {
-                throw SystemError(reason: errno == EWOULDBLOCK ? "another monitor uses it" : Self.systemError)
+                throw Failure(reason: errno == EWOULDBLOCK ? "another monitor uses it" : Self.systemError)
             }
         } catch {
             let reason = "the state file \(path) cannot be used: \(Self.text(of: error))"
@@ -43,7 +39,7 @@ final class AlertStateFile: Sendable {
             let file: FileHandle
             do {
                 file = try Self.open(path, O_RDONLY)
-            } catch let error as SystemError where error.isAbsence {
+            } catch let error as Failure where error.isAbsence {
                 return nil
             }
             let data = try file.readToEnd() ?? Data()
@@ -57,23 +53,26 @@ final class AlertStateFile: Sendable {
         }
     }
 
+    /// Whether the file has the state of this revision, which it says without waiting for a write.
+    func has(_ revision: Int) -> Bool { self.revision.withLock { $0 == revision } }
+
     /// Replaces the file if the state has changed since.
     ///
-    /// Those who come at once wait for each other, so that an old state never replaces a newer one.
+    /// Writers wait for each other and ask for the state then, so that an old state never replaces a newer one.
     ///
-    /// - Parameter state: Says what there is by now, and its revision.
+    /// - Parameter state: The state by now and its revision; nil if that is the revision that the file has.
     /// - Returns: A new reason why the file cannot be written; nil if it was, or the reason is known.
-    func save(_ state: () -> (revision: Int, state: AlertEngine.Saved)) -> String? {
-        written.withLock { written in
-            let (revision, state) = state()
-            if revision == written.revision { return nil }
+    func save(_ state: (_ written: Int?) -> (revision: Int, state: AlertEngine.Saved)?) -> String? {
+        problem.withLock { problem in
+            guard let next = state(revision.withLock { $0 }) else { return nil }
             do throws(EtcdError) {
-                try write(state)
-                written = Written(revision: revision)
+                try write(next.state)
+                revision.withLock { $0 = next.revision }
+                problem = nil
                 return nil
             } catch {
-                defer { written.problem = error.message }
-                return error.message == written.problem ? nil : error.message
+                defer { problem = error.message }
+                return error.message == problem ? nil : error.message
             }
         }
     }
@@ -89,7 +88,7 @@ final class AlertStateFile: Sendable {
             try file.write(contentsOf: data)
             try file.synchronize()
             try file.close()
-            if rename(name, path) != 0 { throw SystemError(reason: Self.systemError) }
+            if rename(name, path) != 0 { throw Failure(reason: Self.systemError) }
             // The new name has to outlast a crash of the machine, too.
             let folder = (path as NSString).deletingLastPathComponent
             try? Self.open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY).synchronize()
@@ -100,7 +99,7 @@ final class AlertStateFile: Sendable {
 
     private static func open(_ name: String, _ flags: Int32) throws -> FileHandle {
         let descriptor = Foundation.open(name, flags | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SystemError(reason: systemError, isAbsence: errno == ENOENT) }
+        guard descriptor >= 0 else { throw Failure(reason: systemError, isAbsence: errno == ENOENT) }
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
@@ -135,7 +134,8 @@ final class AlertStateFile: Sendable {
 
     private struct UnknownVersion: Error { var version: Int }
 
-    private struct SystemError: Error {
+    /// The file system says no.
+    private struct Failure: Error {
         var reason: String
         /// There is no such file.
         var isAbsence = false
@@ -145,7 +145,7 @@ final class AlertStateFile: Sendable {
 
     private static func text(of error: any Error) -> String {
         switch error {
-        case let error as SystemError: error.reason
+        case let error as Failure: error.reason
         case let error as UnknownVersion: "its version is \(error.version), not \(AlertEngine.Saved.version)"
         case let error as DecodingError: "it is not the JSON of a state (\("\(error)".oneLine.cut(to: 200)))"
         default: "\(error)".oneLine.cut(to: 200)

@@ -14,7 +14,7 @@ struct ChannelWorker: Sendable {
     /// Rings when there may be news.
     let bell = Bell()
 
-    /// The other side may ask to be left alone for so long.
+    /// How long the other side can ask to be left alone; one that asks for more has most likely erred.
     static let longestWait = Duration.seconds(3600)
 
     /// Tells until the task is cancelled.
@@ -22,22 +22,23 @@ struct ChannelWorker: Sendable {
         var failures = 0
         var cluster: String?
         while !Task.isCancelled {
-            let plan = center.plan(for: name, after: cluster)
-            guard let news = plan.news else {
-                await bell.wait(for: plan.wait)
+            let step = center.beginStep(of: name, after: cluster)
+            guard let news = step.news else {
+                await bell.wait(for: step.wait)
                 continue
             }
             cluster = news.notification.cluster
-            center.noteAttempt(of: news)
+            await center.save()
+            if Task.isCancelled { return center.noteEnd(of: news, mayHaveArrived: false) }
             switch await send(news.notification) {
             case .success(let answer):
                 failures = 0
-                center.noteDelivery(of: news, answer: answer)
+                await center.noteDelivery(of: news, answer: answer)
             case .failure(let error):
                 // An attempt that was cut short says nothing about the channel.
-                if Task.isCancelled { return center.noteEnd(of: news) }
+                if Task.isCancelled { return center.noteEnd(of: news, mayHaveArrived: true) }
                 failures += 1
-                center.noteFailure(of: news, error)
+                await center.noteFailure(of: news, error)
                 await Task.pause(for: delay(after: error, failures))
             }
         }
@@ -73,7 +74,8 @@ struct ChannelWorker: Sendable {
     /// How long to wait after some failures in a row.
     func delay(after error: AlertChannelError, _ failures: Int) -> Duration {
         let doubled = retry.lowerBound * (1 << min(max(failures, 1) - 1, 20))
-        let delay = error.isPermanent ? retry.upperBound : min(retry.upperBound, doubled)
+        // A refusal may pass too, such as the 404 of a proxy during a rollout.
+        let delay = min(retry.upperBound, error.isPermanent ? doubled * 30 : doubled)
         // Not all monitors at once.
         let jittered = delay * Double.random(in: 0.75...1)
         return max(jittered, min(error.retryAfter?.bounded ?? .zero, Self.longestWait))

@@ -83,7 +83,7 @@ struct HistoryFile: HistorySink {
                         damaged += 1
                         return
                     }
-                    // What was written in part is written again.
+                    // An entry that was written in part is written again.
                     if entry.time == last { return }
                     last = entry.time
                     if entry.time >= oldest { history.add(entry.values, at: Date(timeIntervalSince1970: entry.time)) }
@@ -143,20 +143,4 @@ struct HistoryFile: HistorySink {
     private func failure(_ error: any Error) -> HistorySinkError {
         error as? HistorySinkError ?? HistorySinkError("\(path): \(error)")
     }
-}
-
-/// Does work that may block on a thread of its own.
-///
-/// - Returns: The outcome; nil if the task is cancelled before, and the work goes on for nobody.
-func offload<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value? {
-    let (values, value) = AsyncStream.makeStream(of: Value.self)
-    do throws(SystemError) {
-        try Platform.startThread {
-            value.yield(work())
-            value.finish()
-        }
-    } catch {
-        value.finish()
-    }
-    return await values.first { _ in true }
 }

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// What a database keeps of a snapshot: a line of JSON, which holds any text without an escape of its own.
+/// The part of a snapshot that a database keeps: a line of JSON, which holds any text without an escape of its own.
 struct HistoryRecord: Encodable {
     private struct Found: Encodable {
         let code, subject, verdict, summary: String

@@ -5,8 +5,8 @@ import Foundation
 /// A place where the history is kept for longer than in memory.
 ///
 /// A monitor hands its snapshots to each of its sinks in their order, and again after a failure: a sink gets each of them
-/// at least once, and has to keep it once. Sinks neither queue nor try again, and wait for no other. What a sink cannot
-/// take is kept for it up to a bound, beyond which the oldest snapshots are dropped.
+/// at least once, and has to keep it once. Sinks neither queue nor try again, and wait for no other. Snapshots
+/// that a sink cannot take are kept for it up to a bound, beyond which the oldest are dropped.
 public protocol HistorySink: Sendable {
     /// The name of the sink, for people and as the subject of the finding `monitor-history-failed`.
     var name: String { get }

@@ -10,7 +10,7 @@ import Foundation
 struct PostgresConnection {
     /// The environment variables of PostgreSQL's client library.
     private(set) var environment: [String: String] = [:]
-    /// What must stand in no message.
+    /// The texts that must stand in no message.
     var secrets: [String] { [environment["PGPASSWORD"]].compactMap(\.self).filter { !$0.isEmpty } }
 
     private static let variables = [

@@ -64,7 +64,7 @@ public final class PostgresHistorySink: HistorySink {
     /// - Throws: The error of the database or of `psql`, without secrets.
     public func write(_ snapshots: [MonitorSnapshot]) async throws(HistorySinkError) {
         let schema = try schema()
-        let psql = Psql(options.program, try database(), timeout: options.timeout)
+        let psql = Psql(options.program, try database(), timeout: timeout)
         if !state.withLock({ $0.hasSchema }) {
             try await psql.run(schema.creation)
             state.withLock { $0.hasSchema = true }
@@ -81,13 +81,16 @@ public final class PostgresHistorySink: HistorySink {
         }
     }
 
+    /// The time for one script, within what PostgreSQL can count.
+    private var timeout: Duration { min(options.timeout.bounded, .seconds(86_400)) }
+
     private func schema() throws(HistorySinkError) -> PostgresSchema {
         guard options.schema.wholeMatch(of: /[a-z_][a-z0-9_]{0,62}/) != nil else {
             throw HistorySinkError("the name of the schema may have lowercase letters, digits and \"_\" only")
         }
         return PostgresSchema(
             name: options.schema,
-            statementTimeout: options.timeout.bounded / 2,
+            statementTimeout: timeout / 2,
             usesTimescale: options.usesTimescale
         )
     }

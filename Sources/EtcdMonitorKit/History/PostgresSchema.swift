@@ -14,7 +14,7 @@ struct PostgresSchema: Sendable {
     /// Of each version, what it adds to the one before.
     private var versions: [String] { [firstVersion] }
 
-    /// What holds within each transaction; the planner knows too little of a temporary table to judge whether compiling a
+    /// The settings of each transaction; the planner knows too little of a temporary table to judge whether compiling a
     /// statement pays, which it never does here.
     private var limits: String {
         """

@@ -56,22 +56,11 @@ struct Psql: Sendable {
 
     private func message(of outcome: ChildProcess.Outcome) -> String {
         let ending = outcome.status.map { $0 < 0 ? "signal \(-$0)" : "status \($0)" } ?? "a status that is not known"
-        var text = String(decoding: outcome.errors, as: UTF8.self)
-        for secret in secrets { text = text.replacing(secret, with: "…") }
+        let text = String(decoding: outcome.errors, as: UTF8.self)
         let lines = text.split(whereSeparator: \.isNewline).map {
             $0.trimmingPrefix("psql: error: ").trimmingPrefix("ERROR:").trimmingCharacters(in: .whitespaces)
         }
-        // What psql said before its last error, such as a warning, is not the reason.
-        let reason = lines.isEmpty ? "psql ended with \(ending)" : lines.joined(separator: "; ")
-        return String(reason.map { $0.isControl ? " " : $0 }.prefix(200))
-    }
-}
-
-extension Character {
-    /// A terminal or a log would obey it instead of showing it.
-    fileprivate var isControl: Bool {
-        unicodeScalars.contains {
-            $0.properties.generalCategory == .control || $0.properties.generalCategory == .format
-        }
+        // Earlier lines of psql, such as a warning, are not the reason.
+        return Redaction(secrets)(lines.isEmpty ? "psql ended with \(ending)" : lines.joined(separator: "; "))
     }
 }

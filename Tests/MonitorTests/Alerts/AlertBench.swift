@@ -110,8 +110,7 @@ struct AlertBench {
         var cluster: String?
         // More rounds than clusters would be an endless loop.
         for _ in 0...clusters.count + 1 {
-            guard let news = engine.plan(for: channel, after: cluster, now: now).news else { return }
-            engine.markAttempt(news)
+            guard let news = engine.planAttempt(for: channel, after: cluster, now: now).news else { return }
             if down.contains(channel) {
                 refused.append(news.notification)
                 engine.markFailure(news, mayHaveArrived: losesAnswers)
@@ -122,6 +121,12 @@ struct AlertBench {
             engine.markDelivered(news, now: now)
         }
         Issue.record("\(channel) is told without an end")
+    }
+
+    /// Begins to tell a channel.
+    mutating func begin(_ channel: String = "ops") throws -> AlertNews {
+        let plan = engine.planAttempt(for: channel, now: now)
+        return try #require(plan.news)
     }
 
     /// The alerts that are open for a channel's receiver, by their names.

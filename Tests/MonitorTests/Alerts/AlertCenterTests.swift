@@ -144,7 +144,11 @@ import Testing
                 #expect(delay <= .seconds(wait) && delay >= .seconds(wait) * 0.74, "\(failures): \(delay)")
             }
         }
-        #expect(worker.delay(after: AlertChannelError("", isPermanent: true), 1) >= .seconds(200))
+        let refusal = AlertChannelError("", isPermanent: true)
+        for (failures, wait) in [(1, 30), (2, 60), (3, 120), (4, 240), (5, 300), (Int.max, 300)] {
+            let delay = worker.delay(after: refusal, failures)
+            #expect(delay <= .seconds(wait) && delay >= .seconds(wait) * 0.74, "\(failures): \(delay)")
+        }
         #expect(worker.delay(after: AlertChannelError("", retryAfter: .seconds(77)), 1) == .seconds(77))
         #expect(worker.delay(after: AlertChannelError("", retryAfter: .seconds(Int64.max)), 1) == .seconds(3600))
         #expect(worker.delay(after: AlertChannelError("", retryAfter: .seconds(-5)), 1) <= .seconds(1))
@@ -167,15 +171,8 @@ import Testing
 
     // MARK: Over restarts
 
-    private func withFile(_ body: (String) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("center-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try await body("\(folder.path)/alerts.json")
-    }
-
     @Test func `A new center on the same file tells nothing twice, and forgets no end`() async throws {
-        try await withFile { path in
+        try await withStateFile { path in
             let (cluster, ops) = (StagedCluster(), StagedChannel())
             func center() throws -> AlertCenter {
                 try AlertCenter.staged([cluster], ["ops": ops]) { $0.stateFile = path }
@@ -209,7 +206,7 @@ import Testing
     }
 
     @Test func `Silences and audit records are written at once, also those from before the run`() async throws {
-        try await withFile { path in
+        try await withStateFile { path in
             let (cluster, ops, log) = (StagedCluster(), StagedChannel(), EventLog())
             func center() throws -> AlertCenter {
                 try AlertCenter.staged([cluster], ["ops": ops]) {
@@ -254,7 +251,7 @@ import Testing
     }
 
     @Test func `A damaged file, and one in use, end the run with an error, and nobody is told`() async throws {
-        try await withFile { path in
+        try await withStateFile { path in
             let (cluster, ops) = (StagedCluster(), StagedChannel())
             func center() throws -> AlertCenter {
                 try AlertCenter.staged([cluster], ["ops": ops]) { $0.stateFile = path }
@@ -276,7 +273,7 @@ import Testing
     @Test func `An attempt is in the file before it is made, and its end is told though the monitor is killed`()
         async throws
     {
-        try await withFile { path in
+        try await withStateFile { path in
             let (cluster, ops) = (StagedCluster(), StagedChannel())
             func center() throws -> AlertCenter {
                 try AlertCenter.staged([cluster], ["ops": ops]) {
@@ -301,7 +298,7 @@ import Testing
     }
 
     @Test func `A disk that is full is told once, and does not stop the center`() async throws {
-        try await withFile { path in
+        try await withStateFile { path in
             let (cluster, ops, log) = (StagedCluster(), StagedChannel(), EventLog())
             let center = try AlertCenter.staged([cluster], ["ops": ops]) {
                 $0.stateFile = path

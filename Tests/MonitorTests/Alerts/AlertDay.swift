@@ -206,8 +206,7 @@ struct AlertDay {
     /// The monitor ends after messages went out, and before that was saved; another goes on.
     private mutating func crash() throws {
         for channel in Self.names where !bench.down.contains(channel) {
-            guard let news = bench.engine.plan(for: channel, now: bench.now).news else { continue }
-            bench.engine.markAttempt(news)
+            guard let news = bench.engine.planAttempt(for: channel, now: bench.now).news else { continue }
             bench.receivers[channel]?.receive(news.notification, bench.now)
             for id in news.episodes.keys { bench.receivers[channel]?.mayComeAgain[id] = bench.now + 3600 }
             note("crash")

@@ -148,11 +148,7 @@ import Testing
         #expect(standard(consequences + [(.quorumLost, nil)]) == ["EtcdQuorumLost"])
         #expect(standard([(.memberDown, 1), (.slowReads, 1), (.applyLag, 1)]) == ["EtcdMemberDown"])
         #expect(standard([(.memberDown, 1), (.slowReads, 2)]) == ["EtcdMemberDown", "EtcdSlowReads"])
-        #expect(
-            standard([(.defragmenting, 1), (.slowReads, 1), (.slowCommit, 1), (.memberFrozen, 1)]) == [
-                "EtcdDefragmenting"
-            ]
-        )
+        #expect(standard([(.defragmenting, 1), (.slowReads, 1), (.slowCommit, 1)]) == ["EtcdDefragmenting"])
         #expect(standard([(.defragmenting, 1), (.slowReads, 2)]) == ["EtcdDefragmenting", "EtcdSlowReads"])
         #expect(standard([(.memberDown, 1), (.alarmNoSpace, nil)]) == ["EtcdAlarmNoSpace", "EtcdMemberDown"])
     }
@@ -162,14 +158,27 @@ import Testing
         #expect(standard([(.memberFrozen, 1), (.memberIsolated, 1)]) == ["EtcdMemberFrozen"])
     }
 
-    @Test func `Whatever findings there are at once, one of them at least is told`() {
-        let causes: [Finding.Code] = [
-            .quorumLost, .foreignCluster, .defragmenting, .memberDown, .memberFrozen, .memberIsolated,
-        ]
+    @Test func `A member that freezes or dies while it defragments is told to`() {
+        #expect(standard([(.defragmenting, 1), (.slowReads, 1), (.memberFrozen, 1)]) == ["EtcdMemberFrozen"])
+        #expect(standard([(.defragmenting, 1), (.slowReads, 1), (.memberDown, 1)]) == ["EtcdMemberDown"])
+    }
+
+    private let causes: [Finding.Code] = [
+        .quorumLost, .foreignCluster, .defragmenting, .memberDown, .memberFrozen, .memberIsolated,
+    ]
+
+    @Test func `Of any two findings about a member, one at least is told`() {
         for first in causes {
             for second in Finding.Code.allCases where second != first {
                 #expect(!standard([(first, 1), (second, 1)]).isEmpty, "\(first) and \(second)")
             }
+        }
+    }
+
+    @Test func `Of any findings about a member that mute others, one at least is told`() {
+        for set in 1..<(1 << causes.count) {
+            let codes = causes.enumerated().filter { set & (1 << $0.offset) != 0 }.map(\.element)
+            #expect(!standard(codes.map { ($0, 1) }).isEmpty, "\(codes)")
         }
     }
 }

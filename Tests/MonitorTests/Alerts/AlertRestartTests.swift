@@ -253,10 +253,9 @@ import Testing
             bench.now += 5
             bench.poll += 1
             bench.evaluate()
-            news = bench.engine.plan(for: "ops", now: bench.now).news
+            news = bench.engine.planAttempt(for: "ops", now: bench.now).news
         }
         guard let news else { return }
-        bench.engine.markAttempt(news)
         bench.receivers["ops"]?.receive(news.notification, bench.now)
         try bench.restart()
     }

@@ -52,7 +52,7 @@ import Testing
         let above = AlertRule.threshold("Big", .databaseBytes, .above(999_999.5), severity: .critical, runbook: "here")
         let match = try #require(above.matches(snapshot)?.first)
         #expect(match.severity == .critical)
-        #expect(match.summary == "database_bytes is above its limit: 1000000 (limit 999999.5)")
+        #expect(match.summary == "database_bytes: 1000000, above the limit of 999999.5")
         #expect(match.figures == ["database_bytes": 1e6, "limit": 999_999.5])
         #expect(match.runbook == "here")
         #expect(AlertRule.threshold("Big", .databaseBytes, .above(1e6)).matches(snapshot) == [])
@@ -74,7 +74,7 @@ import Testing
         let matches = rule.matches(snapshot) ?? []
         #expect(matches.map(\.labels) == [["member": "1"], ["member": "3"]])
         #expect(matches.map(\.isUnknown) == [false, true])
-        #expect(matches.first?.summary == "Many files at etcd-1: 50 (limit 40)")
+        #expect(matches.first?.summary == "Many files at etcd-1: 50, above the limit of 40")
     }
 
     @Test func `Findings of a verdict have a severity`() {

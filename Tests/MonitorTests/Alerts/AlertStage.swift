@@ -98,7 +98,8 @@ extension AlertCenter {
         _ clusters: [StagedCluster],
         _ channels: [String: StagedChannel],
         sendLimit: Duration = .seconds(60),
-        _ change: (inout Options) -> Void = { _ in }
+        _ change: (inout Options) -> Void = { _ in },
+        now: @escaping @Sendable () -> Date = { Date() }
     ) throws -> AlertCenter {
         var options = Options()
         options.rules = [.finding(.memberDown)]
@@ -109,7 +110,7 @@ extension AlertCenter {
         options.retry = .milliseconds(20)...(.milliseconds(50))
         options.restartGrace = .zero
         change(&options)
-        return try AlertCenter(of: clusters, channels: channels, options, sendLimit: sendLimit)
+        return try AlertCenter(of: clusters, channels: channels, options, sendLimit: sendLimit, now: now)
     }
 
     /// Runs the center while the body runs.
@@ -125,6 +126,14 @@ extension AlertCenter {
         run.cancel()
         try await run.value
     }
+}
+
+/// Lends the path of a state file in a folder of its own.
+func withStateFile(_ body: (String) async throws -> Void) async throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("center-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try await body("\(folder.path)/alerts.json")
 }
 
 /// Waits until something is so; records an issue after a long time.

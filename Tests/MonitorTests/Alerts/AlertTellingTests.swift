@@ -123,8 +123,7 @@ import Testing
         var bench = AlertBench(rules)
         bench.held = [a: .warning]
         bench.evaluate()
-        let news = try #require(bench.engine.plan(for: "ops", now: bench.now).news)
-        bench.engine.markAttempt(news)
+        let news = try bench.begin()
         bench.held = [:]
         bench.now += 5
         bench.evaluate()
@@ -255,8 +254,7 @@ import Testing
         bench.held = [a: .warning]
         bench.poll += 1
         bench.evaluate()
-        let news = try #require(bench.engine.plan(for: "ops", now: bench.now).news)
-        bench.engine.markAttempt(news)
+        let news = try bench.begin()
         bench.receivers["ops"]?.receive(news.notification, bench.now)
         bench.held = [:]
         bench.now += 5
@@ -271,8 +269,7 @@ import Testing
         var bench = AlertBench(rules, channels: ["ops": AlertDelivery(sendsResolved: false)])
         bench.held = [a: .warning]
         bench.evaluate()
-        let news = try #require(bench.engine.plan(for: "ops", now: bench.now).news)
-        bench.engine.markAttempt(news)
+        let news = try bench.begin()
         bench.held = [:]
         bench.evaluate()
         bench.engine.markDelivered(news, now: bench.now)
@@ -283,8 +280,7 @@ import Testing
         var bench = AlertBench(rules)
         bench.held = [a: .warning]
         bench.evaluate()
-        let news = try #require(bench.engine.plan(for: "ops", now: bench.now).news)
-        bench.engine.markAttempt(news)
+        let news = try bench.begin()
         bench.receivers["ops"]?.receive(news.notification, bench.now)
         for held in [[:], [a: AlertSeverity.warning]] {
             bench.held = held

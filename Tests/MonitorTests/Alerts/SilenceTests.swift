@@ -119,9 +119,9 @@ import Testing
             (makeSilence(bench, [one], to: 367 * 86_400), "longer than a year"),
             (makeSilence(bench, [one], by: " "), "has no author"),
             (makeSilence(bench, [one], "\n\t "), "has no comment"),
-            (makeSilence(bench, [one], long), "more than 1000 bytes"),
-            (makeSilence(bench, [one], by: long), "more than 1000 bytes"),
-            (makeSilence(bench, [AlertMatcher("alertname", long)]), "more than 1000 bytes"),
+            (makeSilence(bench, [one], long), "more than 1000 characters"),
+            (makeSilence(bench, [one], by: long), "more than 1000 characters"),
+            (makeSilence(bench, [AlertMatcher("alertname", long)]), "more than 1000 characters"),
         ]
         for (silence, reason) in refused {
             var engine = bench.engine

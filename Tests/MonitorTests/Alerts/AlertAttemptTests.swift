@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+import Testing
+
+@testable import EtcdMonitorKit
+
+/// The steps of a center that does not run, one by one.
+@Suite("Attempts of the alert center", .timeLimit(.minutes(1))) struct AlertAttemptTests {
+    private let cluster = StagedCluster()
+
+    @Test func `An alert that ends right after its message was planned is told to be over`() async throws {
+        let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()])
+        cluster.set([1])
+        await center.evaluate()
+        let news = try #require(center.beginStep(of: "ops", after: nil).news)
+        cluster.set([])
+        await center.evaluate()
+        await center.noteDelivery(of: news, answer: "")
+        let end = center.beginStep(of: "ops", after: nil).news
+        #expect(end?.notification.items.map(\.reason) == [.resolved])
+    }
+
+    @Test(arguments: [true, false])
+    func `A channel is said to fail only as long as it has something to tell`(_ isOver: Bool) async throws {
+        let time = Lock(Date(timeIntervalSince1970: 1_790_000_000))
+        let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()], now: { time.withLock { $0 } })
+        func names(after seconds: Int) async -> [String] {
+            for _ in 0..<(seconds / 5) {
+                time.withLock { $0 += 5 }
+                await center.evaluate()
+            }
+            return center.alerts.filter { $0.state == .firing }.map(\.name).sorted()
+        }
+        cluster.set([1])
+        await center.evaluate()
+        let news = try #require(center.beginStep(of: "ops", after: nil).news)
+        await center.noteFailure(of: news, AlertChannelError("no"))
+        #expect(await names(after: 200) == ["EtcdMemberDown"])
+        cluster.set(isOver ? [] : [1])
+        #expect(await names(after: 200) == (isOver ? [] : ["EtcdMemberDown", "EtcdMonitorChannelFailed"]))
+        cluster.set([])
+        #expect(await names(after: 10) == [])
+    }
+
+    @Test func `An attempt that has failed is not in the file any more`() async throws {
+        try await withStateFile { path in
+            let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()]) { $0.stateFile = path }
+            func attempts() throws -> Int {
+                let data = try Data(contentsOf: URL(fileURLWithPath: path))
+                return try AlertStateFile.state(of: data).attempts["ops", default: [:]].count
+            }
+            try center.openStateFile()
+            cluster.set([1])
+            await center.evaluate()
+            let news = try #require(center.beginStep(of: "ops", after: nil).news)
+            await center.save()
+            #expect(try attempts() == 1)
+            await center.noteFailure(of: news, AlertChannelError("no"))
+            #expect(try attempts() == 0)
+        }
+    }
+
+    @Test func `A disk that hangs holds up no other tasks, and has the newest state in the end`() async throws {
+        try await withStateFile { path in
+            let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()]) { $0.stateFile = path }
+            try center.openStateFile()
+            // To open a pipe waits for a reader.
+            let pipe = "\(path).new"
+            try #require(mkfifo(pipe, 0o600) == 0)
+            let record = AuditRecord(actor: "eve", action: "newest", subject: "", detail: "")
+            let state = Lock((isDone: false, isInTime: false, reader: Int32(-1)))
+            try Platform.startThread {
+                let end = ContinuousClock.now + .seconds(10)
+                while !state.withLock({ $0.isDone }), .now < end { usleep(1000) }
+                state.withLock { state in
+                    state.isInTime = state.isDone
+                    state.reader = open(pipe, O_RDONLY | O_NONBLOCK)
+                    unlink(pipe)
+                }
+            }
+            await withTaskGroup { group in
+                // More than there are threads for tasks.
+                for _ in 0...ProcessInfo.processInfo.activeProcessorCount {
+                    group.addTask { await center.save() }
+                }
+                try? await Task.sleep(for: .milliseconds(200))
+                center.core.withLock { _ = $0.engine.audit(record) }
+                state.withLock { $0.isDone = true }
+            }
+            close(state.withLock { $0.reader })
+            #expect(state.withLock { $0.isInTime })
+            let saved = try AlertStateFile.state(of: Data(contentsOf: URL(fileURLWithPath: path)))
+            #expect(saved.auditRecords.map(\.action) == ["newest"])
+        }
+    }
+}
