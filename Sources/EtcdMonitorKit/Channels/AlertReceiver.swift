@@ -15,8 +15,6 @@ struct AlertReceiver: Sendable {
 
     /// How many bytes an answer may have.
     private static let maximumAnswer = 64 << 10
-    /// How long a receiver can ask to be left alone; one that asks for more has most likely erred.
-    private static let longestPause = 3600.0
     /// The fields that say how the message is sent, and are not for users to set.
     private static let ownFields = ["connection", "content-length", "transfer-encoding", "expect", "upgrade", "te"]
 
@@ -141,7 +139,7 @@ struct AlertReceiver: Sendable {
         guard let text = exchange.response.headers["Retry-After"] else { return nil }
         let seconds: Double
         if !text.isEmpty, text.utf8.allSatisfy({ $0.digit != nil }) {
-            seconds = Double(text) ?? longestPause
+            seconds = Double(text) ?? .infinity
         } else if let end = HTTPDate.read(text) {
             // By the receiver's own clock, if it shows that.
             let now = exchange.response.headers["Date"].flatMap(HTTPDate.read) ?? exchange.received
@@ -149,7 +147,8 @@ struct AlertReceiver: Sendable {
         } else {
             return nil
         }
-        return .seconds(min(max(seconds, 0), longestPause))
+        // Longer ones are no durations; the worker decides how long it really waits.
+        return .seconds(min(max(seconds, 0), 1e9))
     }
 }
 

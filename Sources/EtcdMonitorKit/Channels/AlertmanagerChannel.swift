@@ -18,7 +18,7 @@ import Foundation
 /// }
 /// ```
 public struct AlertmanagerChannel: AlertChannel {
-    /// What is told of an alert, besides its times.
+    /// The labels and texts of an alert.
     public struct Content: Sendable, Hashable {
         /// The labels: the identity of the alert.
         public var labels: [String: String]
@@ -160,7 +160,7 @@ public struct AlertmanagerChannel: AlertChannel {
         let isOver = item.reason == .resolved
         let end = alert.resolvedAt ?? notification.time
         let current = posted(item, notification, until: isOver ? end : now + 4 * (Self.keepAlive / .seconds(1)))
-        // What goes on has said before how it was.
+        // An alert that goes on has ended its old label sets before.
         if item.reason == .repeated { return [current] }
         let past = alert.pastSeverities.subtracting([alert.severity]).sorted().map { severity in
             var old = item

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
 import Foundation
 
 /// Writes a line for each alert, on standard output unless told otherwise.
 ///
-/// It never fails. A character that a terminal or a log would obey, such as the end of a line in a name, is written as
+/// A character that a terminal or a log would obey, such as the end of a line in a name, is written as
 /// `\u000a`, in lines of any format.
 public struct ConsoleChannel: AlertChannel {
     /// How an alert becomes a line.
@@ -51,6 +52,8 @@ public struct ConsoleChannel: AlertChannel {
 
     private let format: Format
     private let write: @Sendable (String) -> Void
+    /// A write has not returned yet.
+    private let isWriting = Lock(false)
 
     /// Makes a channel.
     ///
@@ -79,9 +82,22 @@ public struct ConsoleChannel: AlertChannel {
     ///
     /// - Parameter notification: The alerts, and why they are told.
     /// - Returns: How many lines were written.
-    /// - Throws: Nothing.
+    /// - Throws: That the output takes nothing, as a pipe whose reader stands still.
     public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
-        for item in notification.items { write(Self.escaped(format.line(item, notification))) }
+        let lines = notification.items.map { Self.escaped(format.line($0, notification)) }
+        // Each attempt would hold a thread until the output takes something again.
+        if isWriting.withLock({ $0 }) { throw AlertChannelError("the output takes nothing") }
+        let isWritten = await offload { [write, isWriting] in
+            isWriting.withLock { $0 = true }
+            for line in lines { write(line) }
+            isWriting.withLock { $0 = false }
+            return true
+        }
+        guard isWritten != nil else {
+            var failure = AlertChannelError("the output takes nothing")
+            failure.mayHaveArrived = true
+            throw failure
+        }
         return notification.items.count == 1 ? "1 line written" : "\(notification.items.count) lines written"
     }
 

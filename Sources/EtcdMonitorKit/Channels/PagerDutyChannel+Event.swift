@@ -3,7 +3,7 @@
 extension PagerDutyChannel {
     /// An event of PagerDuty's Events API v2, without the routing key, which the channel adds.
     public struct Event: Sendable, Hashable {
-        /// What happens to the incident.
+        /// The change of the incident.
         public enum Action: String, Sendable, Hashable, Encodable, CaseIterable {
             /// It is opened, or what is known of it is renewed.
             case trigger
@@ -22,21 +22,21 @@ extension PagerDutyChannel {
         public struct Link: Sendable, Hashable, Encodable {
             /// Where it leads.
             public var href: String
-            /// What is shown.
+            /// The text that is shown.
             public var text: String
 
             /// Makes a link.
             ///
             /// - Parameters:
             ///   - href: Where it leads.
-            ///   - text: What is shown.
+            ///   - text: The text that is shown.
             public init(href: String, text: String) {
                 self.href = href
                 self.text = text
             }
         }
 
-        /// What happens to the incident.
+        /// The change of the incident.
         public var action: Action
         /// The identity of the incident, of at most 255 characters.
         public var dedupKey: String
@@ -52,7 +52,7 @@ extension PagerDutyChannel {
         /// Makes an event.
         ///
         /// - Parameters:
-        ///   - action: What happens to the incident.
+        ///   - action: The change of the incident.
         ///   - dedupKey: The identity of the incident.
         ///   - payload: The incident.
         ///   - links: The links of the incident.
@@ -77,7 +77,7 @@ extension PagerDutyChannel {
 }
 
 extension PagerDutyChannel.Event {
-    /// What an event says about its incident.
+    /// The description of the incident in an event.
     public struct Payload: Sendable, Hashable, Encodable {
         /// The incident in one sentence; the channel cuts what is beyond 1024 characters.
         public var summary: String

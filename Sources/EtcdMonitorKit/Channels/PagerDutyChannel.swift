@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdKit
+import Foundation
 
 /// Opens and resolves incidents of PagerDuty, by its Events API v2.
 ///
@@ -15,12 +16,16 @@ import EtcdKit
 /// }
 /// ```
 public struct PagerDutyChannel: AlertChannel {
-    /// What PagerDuty was told last of an alert.
+    /// The newest event about an alert that PagerDuty took.
     private struct Outcome: Sendable, Hashable {
         let action: Event.Action
         let severity: Event.Severity?
+        /// The beginning of the alert, which tells it from the next one of the same identity.
+        let start: Date?
 
-        init(_ event: Event) { (action, severity) = (event.action, event.payload?.severity) }
+        init(_ event: Event, of alert: Alert) {
+            (action, severity, start) = (event.action, event.payload?.severity, alert.firingSince)
+        }
     }
 
     private let routingKey: Secret
@@ -70,19 +75,21 @@ public struct PagerDutyChannel: AlertChannel {
     /// - Throws: Why it could not be delivered.
     public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
         let key = try readRoutingKey()
-        let events = notification.items.flatMap { item in
+        let events = notification.items.flatMap { item -> [(event: Event, outcome: Outcome)] in
             let event = format(item, notification)
-            return item.reason == .test ? [event, Event(.resolve, dedupKey: event.dedupKey)] : [event]
+            let events = item.reason == .test ? [event, Event(.resolve, dedupKey: event.dedupKey)] : [event]
+            return events.map { ($0, Outcome($0, of: item.alert)) }
         }
-        let keys = Set(events.map(\.dedupKey))
-        var done = taken.withLock { $0[notification.cluster] ?? [:] }.filter { keys.contains($0.key) }
-        defer { taken.withLock { $0[notification.cluster] = done.isEmpty ? nil : done } }
+        let keys = Set(events.map(\.event.dedupKey))
+        let isTest = notification.isTest
+        var done = isTest ? [:] : taken.withLock { $0[notification.cluster] ?? [:] }.filter { keys.contains($0.key) }
+        defer { if !isTest { taken.withLock { $0[notification.cluster] = done.isEmpty ? nil : done } } }
         var refusals: [AlertChannelError] = []
         var answer = ""
-        for event in events where done[event.dedupKey] != Outcome(event) {
+        for (event, outcome) in events where done[event.dedupKey] != outcome {
             do throws(AlertChannelError) {
                 answer = try await post(event, key)
-                done[event.dedupKey] = Outcome(event)
+                done[event.dedupKey] = outcome
             } catch {
                 var error = error
                 error.mayHaveArrived = error.mayHaveArrived || !done.isEmpty

@@ -16,16 +16,21 @@ struct SMTPClient {
     /// - Parameters:
     ///   - message: The mail, in lines that end with CRLF.
     ///   - settings: The server, the login and the addresses.
-    /// - Returns: The server's answer to the mail, and which recipients it has refused.
-    /// - Throws: Why nobody gets the mail.
-    static func deliver(_ message: [UInt8], _ settings: SMTPSettings) async throws(AlertChannelError) -> String {
+    ///   - served: The addresses of recipients that have the mail.
+    /// - Returns: The recipients that get the mail, and those that the server refuses.
+    /// - Throws: Why nobody has the mail, or why the attempt has failed.
+    static func deliver(
+        _ message: [UInt8],
+        _ settings: SMTPSettings,
+        except served: Set<String>
+    ) async throws(AlertChannelError) -> SMTPDelivery {
         var client = SMTPClient(settings: settings, connection: try await SMTPConnection(settings))
         defer { client.connection.stream.close() }
         try await client.open()
         if let login = settings.login { try await client.logIn(login) }
-        let answer = try await client.send(message)
+        let delivery = try await client.send(message, except: served)
         await client.quit()
-        return answer
+        return delivery
     }
 
     private init(settings: SMTPSettings, connection: SMTPConnection) {
@@ -107,7 +112,10 @@ struct SMTPClient {
 
     // MARK: Mail
 
-    private mutating func send(_ message: [UInt8]) async throws(AlertChannelError) -> String {
+    private mutating func send(
+        _ message: [UInt8],
+        except served: Set<String>
+    ) async throws(AlertChannelError) -> SMTPDelivery {
         let sender = try mailParameters(message.count)
         let reply = try await ask("MAIL", "FROM:<\(settings.from.address)>\(sender)")
         if reply.code != 250 {
@@ -115,7 +123,8 @@ struct SMTPClient {
                 reply.code == 530 && settings.login == nil ? "the server wants a login: set user and password" : ""
             throw refusal(reply, "refuses the sender \(settings.from.address)", hint)
         }
-        let refusals = try await nameRecipients()
+        var delivery = try await nameRecipients(except: served)
+        if delivery.taken.isEmpty { return delivery }
         let start = try await ask("DATA")
         if start.code != 354 { throw refusal(start, "refuses the mail") }
         let answer: SMTPReply
@@ -127,8 +136,8 @@ struct SMTPClient {
             throw error
         }
         if answer.code / 100 != 2 { throw refusal(answer, "refuses the mail") }
-        let quote = answer.quoted(without: connection.secrets)
-        return refusals.isEmpty ? quote : "\(quote); refused: \(refusals.joined(separator: ", "))"
+        delivery.answer = answer.quoted(without: connection.secrets)
+        return delivery
     }
 
     private func mailParameters(_ size: Int) throws(AlertChannelError) -> String {
@@ -149,24 +158,31 @@ struct SMTPClient {
         return parameters
     }
 
-    /// Names all recipients.
+    /// Names the recipients that do not have the mail.
     ///
-    /// - Returns: Those that the server has refused, each with its reply.
-    /// - Throws: The last refusal if there is no other recipient, as a temporary one if one of them was.
-    private mutating func nameRecipients() async throws(AlertChannelError) -> [String] {
-        var refusals: [(text: String, error: AlertChannelError)] = []
-        var seen: Set<String> = []
+    /// - Returns: What the server says of each, without an answer to the mail.
+    /// - Throws: The last refusal if nobody has the mail or may get it, as a temporary one if one of them was.
+    private mutating func nameRecipients(
+        except served: Set<String>
+    ) async throws(AlertChannelError) -> SMTPDelivery {
+        var delivery = SMTPDelivery()
+        var last = AlertChannelError("to: there is no recipient", isPermanent: true)
+        var seen = served
         for address in settings.to.map(\.address) where seen.insert(address).inserted {
             let reply = try await ask("RCPT", "TO:<\(address)>")
-            if reply.code / 100 == 2 { continue }
+            if reply.code / 100 == 2 {
+                delivery.taken.insert(address)
+                continue
+            }
             let error = refusal(reply, "refuses the recipient \(address)")
             // The server has hung up.
             if reply.code == 421 { throw error }
-            refusals.append(("\(address) (\(reply.quoted(without: connection.secrets)))", error))
+            let text = "\(address) (\(reply.quoted(without: connection.secrets)))"
+            if error.isPermanent { delivery.refused.append(text) } else { delivery.putOff.append(text) }
+            if last.isPermanent || !error.isPermanent { last = error }
         }
-        guard refusals.count == seen.count else { return refusals.map(\.text) }
-        let last = refusals.last { !$0.error.isPermanent } ?? refusals.last
-        throw last?.error ?? AlertChannelError("to: there is no recipient", isPermanent: true)
+        if delivery.taken.isEmpty && served.isEmpty { throw last }
+        return delivery
     }
 
     /// The mail with a second dot before each that begins a line, and with the line that ends it.

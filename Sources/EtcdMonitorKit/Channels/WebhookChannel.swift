@@ -122,7 +122,6 @@ public struct WebhookChannel: AlertChannel {
         guard let code = HMACSHA256.code(of: Array("\(stamp).".utf8) + body, key: Array(secret.utf8)) else {
             throw AlertChannelError("the message cannot be signed")
         }
-        let digits = code.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        return "t=\(stamp),v1=\(digits)"
+        return "t=\(stamp),v1=\(code.hexadecimal)"
     }
 }

@@ -82,7 +82,7 @@ import Testing
     @Test(
         "hears how long it is to wait, in seconds and as a date",
         arguments: [
-            ("7", 7.0), ("0", 0), ("86400", 3600), ("99999999999999999999999999", 3600), ("soon", nil), ("-1", nil),
+            ("7", 7.0), ("0", 0), ("86400", 86400), ("99999999999999999999999999", 1e9), ("soon", nil), ("-1", nil),
             ("1.5", nil), ("", nil),
         ] as [(String, Double?)]
     )
@@ -100,7 +100,7 @@ import Testing
     func retryAfterDate() async throws {
         // A server of ours would set its own date.
         let ahead = Date() + 86400
-        for (distance, expected) in [(90.0, 90.0), (-90, 0), (86400, 3600)] {
+        for (distance, expected) in [(90.0, 90.0), (-90, 0), (86400, 86400)] {
             let times = "Date: \(HTTPDate.text(ahead))\r\nRetry-After: \(HTTPDate.text(ahead + distance))\r\n"
             let answer = "HTTP/1.1 503 Busy\r\n\(times)Content-Length: 0\r\n\r\n"
             let error = try await Self.outcome(answeredBy: answer)

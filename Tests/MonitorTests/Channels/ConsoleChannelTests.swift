@@ -93,4 +93,24 @@ import Testing
         ]
     )
     func times(seconds: Double, text: String) { #expect(Date(timeIntervalSince1970: seconds).rfc3339 == text) }
+
+    @Test("holds up nobody when its output takes nothing, and goes on when it does")
+    func blockedOutput() async throws {
+        let (gate, lines) = (DispatchSemaphore(value: 0), Lock<[String]>([]))
+        let channel = ConsoleChannel { line in
+            gate.wait()
+            lines.withLock { $0.append(line) }
+        }
+        let news = AlertNotification.sample(.sample())
+        let first = Task { await failure(channel, news) }
+        try await Task.sleep(for: .milliseconds(100))
+        first.cancel()
+        #expect(await first.value?.mayHaveArrived == true)
+        #expect(await failure(channel, news)?.mayHaveArrived == false)
+        gate.signal()
+        #expect(await eventually { lines.withLock { $0.count } == 1 })
+        gate.signal()
+        let isDelivered = await eventually { await failure(channel, news) == nil }
+        #expect(isDelivered && lines.withLock { $0.count } == 2)
+    }
 }

@@ -114,6 +114,25 @@ import Testing
         }
     }
 
+    @Test("forgets an event that was taken when its alert begins anew, and not for a trial")
+    func interruptedBeginnings() async throws {
+        try await Self.run { receiver, service, channel in
+            let items = ["1", "2"].map { AlertNotification.Item(.sample(member: $0), .fired) }
+            func start() { receiver.answer(HTTPResponse(202, "{}"), HTTPResponse(429, "")) }
+            start()
+            #expect(await failure(channel, .sample(items)) != nil)
+            _ = try await channel.send(.sample(.sample("EtcdMonitorTrial", severity: .info), .test))
+            _ = try await channel.send(.sample(items))
+            #expect(receiver.requests.count == 2 + 2 + 1, "control: the first is not sent again")
+
+            start()
+            #expect(await failure(channel, .sample(items)) != nil)
+            let again = AlertNotification.Item(.sample(member: "1", since: Date() - 10), .fired)
+            _ = try await channel.send(.sample([again]))
+            #expect(receiver.requests.count == 5 + 2 + 1)
+        }
+    }
+
     @Test("tells the others of an alert that is refused")
     func refusedEvent() async throws {
         try await Self.run { receiver, service, channel in

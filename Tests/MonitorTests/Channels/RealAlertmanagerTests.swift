@@ -118,9 +118,12 @@ struct RealAlertmanagerTests {
                 ] {
                     #expect(their[name] == our[name], "\(name)")
                 }
-                for name in ["status", "labels", "annotations", "startsAt", "endsAt", "generatorURL"] {
-                    #expect(their["alerts"][0][name] == our["alerts"][0][name], "\(name)")
+                let (its, alert) = (their["alerts"][0], our["alerts"][0])
+                for name in ["status", "labels", "annotations", "generatorURL"] {
+                    #expect(its[name] == alert[name], "\(name)")
                 }
+                // Go leaves out the zeros at the end of a fraction.
+                for name in ["startsAt", "endsAt"] { #expect(its[name].date == alert[name].date, "\(name)") }
             }
         }
     }

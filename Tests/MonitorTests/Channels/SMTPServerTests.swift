@@ -121,6 +121,29 @@ struct SMTPServerTests {
         #expect(mails.count == 2 && mails.first == mails.last)
     }
 
+    @Test(arguments: [false, true])
+    func `Each recipient gets the mail once through greylisting of one of them`(isChanged: Bool) async throws {
+        let late = "late@example.com"
+        let server = try await MailServer(MailServer.Options(delays: isChanged ? 2 : 1, delayedRecipients: [late]))
+        defer { server.stop() }
+        let channel = SMTPChannel(server.options(to: ["ops@example.com", late]))
+        // With a change, both are told of it, and nobody is told of what was before.
+        let ids = isChanged ? ["before", "news", "news"] : ["news", "news"]
+        for id in ids.dropLast() {
+            let error = await #expect(throws: AlertChannelError.self) {
+                try await channel.send(MailSamples.notification(id: id))
+            }
+            #expect(error?.isPermanent == false && error?.mayHaveArrived == true)
+            #expect(error?.message.contains("late@example.com (451 4.7.1 Greylisted") == true)
+        }
+        let answer = try await channel.send(MailSamples.notification(id: "news"))
+        #expect(answer == "250 2.0.0 Ok: queued as \(ids.count)")
+        let messages = try server.messages
+        let news = messages.filter { $0.mail.fields["message-id"] == "<news@example.com>" }
+        #expect(news.map(\.recipients) == [["ops@example.com"], [late]])
+        #expect(messages.count == ids.count && messages.allSatisfy { $0.mail.to.count == 2 })
+    }
+
     @Test func `A mail that is refused at its end is an error with the server's words`() async throws {
         for (refusal, isPermanent) in [("554 5.7.1 Looks like spam", true), ("452 4.3.1 Disk full", false)] {
             let server = try await MailServer(MailServer.Options(refusal: refusal))

@@ -33,6 +33,8 @@ final class MailServer: Sendable {
         var refusedRecipients: [String] = []
         /// How often each recipient is put off.
         var delays = 0
+        /// The recipients that are put off; nil for all.
+        var delayedRecipients: [String]?
         /// The refusal of each mail after its end; nil for none.
         var refusal: String?
         var sizeLimit = 1 << 20
@@ -67,6 +69,7 @@ final class MailServer: Sendable {
             "password": options.login?.password ?? "", "mechanisms": options.mechanisms,
             "refused": options.refusedRecipients, "delays": options.delays, "refusal": options.refusal ?? "",
             "sizeLimit": options.sizeLimit, "takesUTF8": options.takesUTF8, "forgetsLogin": options.forgetsLogin,
+            "delayed": options.delayedRecipients ?? NSNull() as Any,
         ]
         try JSONSerialization.data(withJSONObject: settings).write(to: folder.appending(path: "settings.json"))
         let errors = folder.appending(path: "errors")
@@ -149,7 +152,8 @@ final class MailServer: Sendable {
             async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
                 self.tries[address] = self.tries.get(address, 0) + 1
                 if address in options["refused"]: return "550 5.1.1 There is no such user"
-                if self.tries[address] <= options["delays"]: return "451 4.7.1 Greylisted, come back later"
+                delayed = options["delayed"] is None or address in options["delayed"]
+                if delayed and self.tries[address] <= options["delays"]: return "451 4.7.1 Greylisted, come back later"
                 envelope.rcpt_tos.append(address)
                 return "250 2.1.5 Ok"
 

@@ -78,38 +78,3 @@ struct ParsedMail: Sendable, Decodable, Equatable {
         return try JSONDecoder().decode([ParsedMail].self, from: output)
     }
 }
-
-/// Python, where it is installed.
-enum Python {
-    /// Any Python 3.
-    static let path = find(importing: "email.policy")
-    /// One that has `aiosmtpd`.
-    static let withMailServer = find(importing: "aiosmtpd.smtp")
-
-    private struct Failed: Error {}
-
-    static func run(_ program: String, _ arguments: [String]) throws -> Data {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(filePath: program)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(["PYTHONUTF8": "1"]) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let data = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failed() }
-        return data
-    }
-
-    private static func find(importing module: String) -> String? {
-        let environment = ProcessInfo.processInfo.environment
-        let folders = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
-        return ([environment["MONITOR_PYTHON"] ?? ""] + folders).first { path in
-            guard FileManager.default.isExecutableFile(atPath: path) else { return false }
-            return (try? run(path, ["-c", "import \(module)"])) != nil
-        }
-    }
-}

@@ -25,6 +25,7 @@ struct SMTPScript: Sendable {
     /// The steps of a delivery, in their order; `.` is the end of the mail, `user` and `password` those of `LOGIN`.
     static let steps = ["connection", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "."]
 
+    /// The answer to each step, or to a line as a whole.
     var acts: [String: Act] = [
         "connection": "220 mail.test ESMTP",
         "EHLO": "250-mail.test\r\n250-SIZE 100000\r\n250-8BITMIME\r\n250 AUTH LOGIN PLAIN",
@@ -57,6 +58,10 @@ struct SMTPScript: Sendable {
 
         var error: AlertChannelError? { if case .failure(let error) = result { error } else { nil } }
         var answer: String? { try? result.get() }
+        /// The recipients that were named, up to the `@`.
+        var named: [String] {
+            commands.filter { $0.hasPrefix("RCPT TO:<") }.map { String($0.dropFirst(9).prefix { $0 != "@" }) }
+        }
     }
 
     /// Options for a server on this machine without TLS.
@@ -78,20 +83,40 @@ struct SMTPScript: Sendable {
         _ options: SMTPChannel.Options = Self.options(),
         _ notification: AlertNotification = MailSamples.notification()
     ) async throws -> Outcome {
+        try #require(try await deliver([notification], options).first)
+    }
+
+    /// Delivers mails, one after another, by one channel; `scripts` has those of deliveries that have another one.
+    func deliver(
+        _ notifications: [AlertNotification],
+        _ options: SMTPChannel.Options = Self.options(),
+        scripts: [Int: SMTPScript] = [:]
+    ) async throws -> [Outcome] {
         let log = Lock<(commands: [String], mail: String?)>(([], nil))
-        let outcome = Lock<Result<String, AlertChannelError>?>(nil)
-        try await withScript({ try await serve($0, log) }) { endpoint in
+        let outcomes = Lock<[Outcome]>([])
+        let serveNext: @Sendable (HTTPWire) async throws -> Void = { wire in
+            let script = scripts[outcomes.withLock { $0.count }] ?? self
+            try await script.serve(wire, log)
+        }
+        try await withScript(serveNext) { endpoint in
             var options = options
             options.port = endpoint.port
-            do throws(AlertChannelError) {
-                let answer = try await SMTPChannel(options).send(notification)
-                outcome.withLock { $0 = .success(answer) }
-            } catch {
-                outcome.withLock { $0 = .failure(error) }
+            let channel = SMTPChannel(options)
+            for notification in notifications {
+                let result: Result<String, AlertChannelError>
+                do throws(AlertChannelError) {
+                    result = .success(try await channel.send(notification))
+                } catch {
+                    result = .failure(error)
+                }
+                let (commands, mail) = log.withLock { log in
+                    defer { log = ([], nil) }
+                    return log
+                }
+                outcomes.withLock { $0.append(Outcome(result: result, commands: commands, mail: mail)) }
             }
         }
-        let (commands, mail) = log.withLock { $0 }
-        return Outcome(result: try #require(outcome.withLock { $0 }), commands: commands, mail: mail)
+        return outcomes.withLock { $0 }
     }
 
     private func serve(_ wire: HTTPWire, _ log: Lock<(commands: [String], mail: String?)>) async throws {
@@ -112,7 +137,8 @@ struct SMTPScript: Sendable {
             let name = command.split(separator: " ").first.map { $0.uppercased() } ?? ""
             let isLogin = log.withLock { $0.commands.dropLast().last == "AUTH LOGIN" }
             let isSecond = log.withLock { $0.commands.dropLast(2).last == "AUTH LOGIN" }
-            guard try await act(wire, isLogin ? "user" : isSecond ? "password" : name) else { return }
+            guard try await act(wire, isLogin ? "user" : isSecond ? "password" : acts[command] == nil ? name : command)
+            else { return }
             guard name == "DATA", case .say(let text) = acts["DATA"], text.hasPrefix("354") else { continue }
             var mail: [String] = []
             while let next = try await line(), next != "." { mail.append(next) }
