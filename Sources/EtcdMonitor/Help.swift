@@ -12,7 +12,7 @@ extension Settings {
         \(lines([
             ("--once", "prints one report, and exits by its verdict"),
             ("--doctor", "prints what stands between the clusters and production, and exits by it"),
-            ("--alive", "asks the one that serves here, by the same settings, whether it works, and exits by it"),
+            ("--alive", "checks whether the monitor with these settings works, and exits with 0 or 1"),
             ("--test-alert CHANNEL", "sends a trial alert to this channel, and prints the answer"),
             ("--json", "prints JSON, with --once and --doctor"),
             ("--demo", "starts a private etcd of three members, watches it, and removes it at the end"),

@@ -130,8 +130,6 @@ struct Program: Sendable {
                 group.addTask { try await center.run() }
                 for monitor in monitors {
                     group.addTask { try await monitor.run() }
-                    // Channels that print alerts take its place.
-                    if settings.alerts.ownsOutput { continue }
                     group.addTask { [terminal] in
                         var log = FindingLog(terminal, namesCluster: monitors.count > 1)
                         for await snapshot in monitor.snapshots where snapshot.poll > 0 {

@@ -7,8 +7,8 @@ import EtcdMonitorKit
 struct AlertsConfiguration: Sendable {
     var options = AlertCenter.Options()
     private(set) var channels: [String: any AlertChannel] = [:]
-    /// The channels that the file describes.
-    private var described: Set<String> = []
+    /// The channels that the file describes, and where.
+    private var described: [String: ConfigurationValue] = [:]
     /// The channels that routes name, and where.
     var named: [(channel: String, place: ConfigurationValue)] = []
 
@@ -36,7 +36,7 @@ struct AlertsConfiguration: Sendable {
                 throw value.error("a name has letters, digits, \"-\", \"_\" and \".\" only")
             }
             channels[name] = try value.object(Self.channel)
-            described.insert(name)
+            described[name] = value
         }
         let names = try readRules(fields["rules"]?.list() ?? [])
         if let values = try fields["routes"]?.list() {
@@ -59,16 +59,21 @@ struct AlertsConfiguration: Sendable {
 
     /// Adds a channel that a flag or the environment describes; it replaces one of a weaker source.
     mutating func add(_ name: String, _ channel: any AlertChannel) throws(UsageError) {
-        if described.contains(name) { throw UsageError("the file has a channel \"\(name)\", too") }
+        if described[name] != nil { throw UsageError("the file has a channel \"\(name)\", too") }
         channels[name] = channel
     }
 
     // MARK: Checks
 
-    /// Refuses routes to channels that do not exist.
+    /// Refuses routes to channels that do not exist, and channels to which no route leads.
     func checkNames() throws(UsageError) {
         for (channel, place) in named where channels[channel] == nil {
             throw channels.isEmpty ? place.error("there is no channel") : place.unknown(channel, among: channels.keys)
+        }
+        // Without routes, all channels are told.
+        if options.routes != nil, let name = Set(channels.keys).subtracting(named.map(\.channel)).min() {
+            throw described[name]?.error("no route leads to it")
+                ?? UsageError("no route leads to the channel \"\(name)\"")
         }
     }
 
@@ -87,6 +92,6 @@ struct AlertsConfiguration: Sendable {
         }
     }
 
-    /// Alerts go to the standard output, so that nothing else should.
+    /// Alerts go to the standard output, and all else to the standard error.
     var ownsOutput: Bool { channels.values.contains { $0 is ConsoleChannel } }
 }

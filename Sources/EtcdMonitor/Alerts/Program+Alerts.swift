@@ -12,7 +12,7 @@ extension Program {
         options.onEvent = { [terminal] event in
             if let line = log.line(for: event) { terminal.show("\(Date().inSeconds)  \(line)") }
         }
-        // What it refuses can only be said by the settings.
+        // Only wrong settings make it fail.
         return try naming("alerts") { try AlertCenter(monitors, channels: channels, options) }
     }
 

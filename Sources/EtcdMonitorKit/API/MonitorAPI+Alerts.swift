@@ -7,7 +7,7 @@ extension MonitorAPI {
     ///
     /// - Throws: A problem without one: an empty list would say that all is well.
     func center() throws(Problem) -> any AlertSource {
-        guard let alerts else { throw Problem(.alertsNotSetUp, "this monitor has no rules, and tells nobody anything") }
+        guard let alerts else { throw Problem(.alertsNotSetUp, "this API was made without an AlertCenter") }
         return alerts
     }
 
@@ -16,7 +16,7 @@ extension MonitorAPI {
         let center = try center()
         let state = try Parameters.choice("state", among: [Alert.State.pending, .firing], of: request)
         let severity = try Parameters.choice("severity", among: AlertSeverity.allCases, of: request)
-        let clusters = Set(try chosen(request).map(\.name))
+        let clusters = try alertClusters(request)
         let alerts = center.alerts.filter { alert in
             clusters.contains(alert.cluster) && alert.state == state ?? alert.state
                 && alert.severity == severity ?? alert.severity
@@ -32,11 +32,16 @@ extension MonitorAPI {
         let to = try Parameters.time("to", of: request) ?? .distantFuture
         let limit = try Parameters.count("limit", in: 1...10_000, of: request) ?? 100
         if from > to { throw Problem(.invalidParameter, "from: it is after the end of the range") }
-        let clusters = Set(try chosen(request).map(\.name))
+        let clusters = try alertClusters(request)
         let alerts = center.history.lazy.filter { alert in
             clusters.contains(alert.cluster) && alert.activeSince <= to && alert.resolvedAt ?? .distantFuture >= from
         }
         return try JSONBody.response(["alerts": alerts.prefix(limit).map(Self.object)] as JSONBody.Object)
+    }
+
+    /// The clusters whose alerts a request asks for; alerts about the monitor itself concern each of them.
+    private func alertClusters(_ request: HTTPRequest) throws(Problem) -> Set<String> {
+        Set(try chosen(request).map(\.name)).union([AlertEngine.ownCluster])
     }
 
     /// How the channels are.

@@ -5,7 +5,7 @@ import Foundation
 extension Exporter {
     /// Adds the alerts of some clusters, the channels and the silences.
     static func addAlerts(_ source: any AlertSource, of clusters: Set<String>, to page: inout ExporterPage) {
-        let alerts = source.alerts.filter { clusters.contains($0.cluster) }
+        let alerts = source.alerts.filter { clusters.contains($0.cluster) || $0.cluster == AlertEngine.ownCluster }
         let counts = Dictionary(
             alerts.map { ([$0.cluster, $0.name, $0.severity.rawValue, $0.state.rawValue], 1) },
             uniquingKeysWith: +
@@ -31,8 +31,8 @@ extension Exporter {
         let failures = Double(report.failuresInARow)
         page.add("channel_failures_in_a_row", "The attempts that failed since the last success.", labels, failures)
         let (open, waiting) = (Double(report.openAlerts), Double(report.waitingAlerts))
-        page.add("channel_open_alerts", "The alerts it was told of that are not over.", labels, open)
-        page.add("channel_waiting_alerts", "The alerts with news it was not told yet.", labels, waiting)
+        page.add("channel_open_alerts", "The alerts that are open in the channel.", labels, open)
+        page.add("channel_waiting_alerts", "The alerts with news that is still to be delivered.", labels, waiting)
         let success = report.lastSuccess?.timeIntervalSince1970
         page.add("channel_last_success_timestamp_seconds", "When it was last told something.", labels, success)
     }

@@ -318,8 +318,8 @@ private struct Guide {
 
         monitor-history-failed
         The history cannot be written
-        The file or the database of the history does not take it. The page and the API are not affected. What waits is \
-        written later, up to a bound; beyond it, and in a restart, it is lost.
+        The file or the database of the history does not take it. The page and the API are not affected. Up to a \
+        bound, snapshots are kept and written later; older ones, and all at a restart, are lost.
         Check a file's path, its permissions and the free space; check a database's address, password and rights, and \
         whether it is fast enough.
         """

@@ -69,7 +69,7 @@ extension StatusPage {
           if (!isRead || !hasAlerts) { $('silenced').hidden = true; return; }
           const buttons = takesChanges ? ['Change'] : [];
           show('open-alerts', told.alerts.length === 0 ? el('p', { class: 'aside' }, 'There are no alerts.')
-            : table(['Alert', 'Severity', 'State', 'Not told because of', ...buttons], told.alerts.map(alert => {
+            : table(['Alert', 'Severity', 'State', 'Muted by', ...buttons], told.alerts.map(alert => {
               const begin = alert.firingSince ?? alert.activeSince;
               return [
                 [titleOf(alert), alert.labels.code ? null : [small(alert.description),
