@@ -9,7 +9,10 @@ import Testing
 /// Holds the parser against the one of Python's `prometheus_client`, on the pages of real servers.
 @Suite(
     .timeLimit(.minutes(3)),
-    .enabled(if: ReferenceParser.python != nil, "no python3 on PATH or in MONITOR_PYTHON can import prometheus_client")
+    .enabled(
+        if: Python.withPrometheusClient != nil,
+        "no python3 on PATH or in MONITOR_PYTHON can import prometheus_client"
+    )
 )
 struct ExpositionAgreementTests {
     @Test(arguments: MetricsPage.binaries)
@@ -79,15 +82,6 @@ struct ExpositionAgreementTests {
 
 /// The parser of Python's `prometheus_client`, where that is installed.
 enum ReferenceParser {
-    static let python: String? = {
-        let environment = ProcessInfo.processInfo.environment
-        let folders = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
-        return ([environment["MONITOR_PYTHON"] ?? ""] + folders).first { path in
-            guard FileManager.default.isExecutableFile(atPath: path) else { return false }
-            return (try? run(path, ["-c", "import prometheus_client"], input: Data())) != nil
-        }
-    }()
-
     /// Writes each sample as a JSON array of the name, the labels and the value, as Python writes it.
     private static let script = """
         import json, sys
@@ -99,7 +93,7 @@ enum ReferenceParser {
         """
 
     static func samples(of page: [UInt8]) throws -> [Exposition.Sample] {
-        let output = try run(try #require(python), ["-c", script], input: Data(page))
+        let output = try Python.run(try #require(Python.withPrometheusClient), ["-c", script], input: Data(page))
         return try output.split(separator: UInt8(ascii: "\n")).map { line in
             let fields = try #require(JSONSerialization.jsonObject(with: Data(line)) as? [Any])
             let value = try #require((fields.last as? String).flatMap { Double($0) })
@@ -109,26 +103,5 @@ enum ReferenceParser {
                 value
             )
         }
-    }
-
-    private struct Failed: Error {}
-
-    private static func run(_ program: String, _ arguments: [String], input: Data) throws -> Data {
-        let file = FileManager.default.temporaryDirectory.appendingPathComponent("metrics-\(UUID().uuidString)")
-        try input.write(to: file)
-        defer { try? FileManager.default.removeItem(at: file) }
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(["PYTHONUTF8": "1"]) { $1 }
-        process.standardInput = try FileHandle(forReadingFrom: file)
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let data = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failed() }
-        return data
     }
 }
