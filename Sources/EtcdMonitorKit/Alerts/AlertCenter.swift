@@ -94,7 +94,7 @@ public final class AlertCenter: Sendable {
         await save()
     }
 
-    // MARK: What there is
+    // MARK: Alerts and channels
 
     /// The alerts that are pending or fire, the worst first.
     public var alerts: [Alert] { core.withLock { $0.engine.openAlerts } }

@@ -46,7 +46,7 @@ struct AlertReceiver: Sendable {
     ///
     /// - Parameters:
     ///   - body: The message.
-    ///   - path: What is added to the path of the URL.
+    ///   - path: The text that is added to the path of the URL.
     ///   - type: The type of the message.
     ///   - fields: Further fields, which those of the settings replace.
     ///   - secrets: The secrets within the message.

@@ -67,7 +67,7 @@ struct ReceiverURL: Sendable {
 
     /// The path and the query as they stand in the start line.
     ///
-    /// - Parameter more: What is added to the path.
+    /// - Parameter more: The text that is added to the path.
     /// - Returns: The target.
     func target(adding more: String) -> String {
         let base = path.hasSuffix("/") && (!more.isEmpty) ? String(path.dropLast()) : path

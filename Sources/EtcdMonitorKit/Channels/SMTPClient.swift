@@ -160,7 +160,7 @@ struct SMTPClient {
 
     /// Names the recipients that do not have the mail.
     ///
-    /// - Returns: What the server says of each, without an answer to the mail.
+    /// - Returns: The replies about the recipients, without an answer to the mail.
     /// - Throws: The last refusal if nobody has the mail or may get it, as a temporary one if one of them was.
     private mutating func nameRecipients(
         except served: Set<String>

@@ -30,7 +30,7 @@ struct SMTPProgress: Sendable {
     /// Notes an attempt.
     ///
     /// - Parameters:
-    ///   - delivery: What has come of it.
+    ///   - delivery: The outcome of the attempt.
     ///   - peer: The server, for messages.
     ///   - isLast: There is no further attempt.
     /// - Returns: The server's answer, and those that do not get the mail.
