@@ -138,7 +138,7 @@ struct HistoryFeedTests {
         let bounded = try await growth(capacity: 100)
         let unbounded = try await growth(capacity: 20_000)
         #expect(bounded < 8 << 20)
-        #expect(unbounded > 16 << 20, "control")
+        #expect(unbounded > 8 << 20, "control")
     }
 
     private func residentBytes() throws -> Int {

@@ -94,7 +94,8 @@ struct ProgramTests {
             ])
             let port = try await program.printed(/Serving at http:\/\/127\.0\.0\.1:(\d+)\/\n/)
             _ = try await program.printed(/ok        (b: 3 members, leader etcd\d-\S+)\n/)
-            #expect(try await body(port, "/readyz") == "ok\n")
+            // The other cluster may not have been polled yet.
+            #expect(await eventually { (try? await body(port, "/readyz")) == "ok\n" })
             #expect(try await body(port, "/metrics").contains("etcd_monitor_up"))
             #expect(try await body(port, "/api/v1/clusters").contains("\"name\":\"b\""))
 
