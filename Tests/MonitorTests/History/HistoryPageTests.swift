@@ -129,7 +129,7 @@ struct HistoryPageTests {
         }
     }
 
-    /// What copies of a snapshot take that share nothing.
+    /// The memory of copies of a snapshot that share nothing.
     private func memory(of snapshot: MonitorSnapshot, copies: Int) throws -> Int {
         let bytes = try JSONEncoder().encode(snapshot)
         func resident() throws -> Int {
