@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What has come of one attempt to deliver a mail.
+/// The outcome of one attempt to deliver a mail.
 struct SMTPDelivery: Sendable {
     /// The server's answer to the mail; nil if it took none of the recipients.
     var answer: String?

@@ -134,7 +134,7 @@ struct AlertBench {
         (receivers[channel]?.open.values.map(\.name) ?? []).sorted()
     }
 
-    /// What a receiver was told, as `fired A`.
+    /// The messages of a receiver, as `fired A`.
     func log(_ channel: String = "ops") -> [String] { receivers[channel]?.log ?? [] }
 
     // MARK: Restarts
@@ -181,7 +181,7 @@ struct AlertReceiver {
     var messages: [AlertNotification] = []
     /// Notifications that came again with the same identity, as after a crash.
     var duplicates = 0
-    /// What does not go together.
+    /// The contradictions in the messages.
     var problems: [String] = []
     /// Alerts that may be told again up to a time, because the monitor crashed after it told them.
     var mayComeAgain: [Alert.ID: Date] = [:]

@@ -210,7 +210,7 @@ import Testing
         bench.held = [a: .warning]
         bench.run(130)
         #expect(bench.log() == ["fired A", "repeated A", "repeated A"])
-        // What the other system would take for the end is not told by silence.
+        // The other system would take silence for the end.
         bench.unknown = [a]
         bench.run(60)
         #expect(bench.log().count == 4)

@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// What all channels over HTTP have in common, shown on the webhook.
+/// The behaviour that all channels over HTTP share, tested on the webhook.
 @Suite("A channel over HTTP", .timeLimit(.minutes(1))) struct AlertReceiverTests {
     static let news = AlertNotification.sample(.sample())
 

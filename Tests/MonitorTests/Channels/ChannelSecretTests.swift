@@ -28,7 +28,7 @@ import Testing
         ]
     }
 
-    /// What the channel says when it sends.
+    /// The answer or the error of the channel when it sends.
     private static func words(_ channel: any AlertChannel) async -> String {
         do throws(AlertChannelError) {
             return try await channel.send(news)

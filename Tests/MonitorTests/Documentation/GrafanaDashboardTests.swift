@@ -73,7 +73,7 @@ struct GrafanaDashboard: Decodable {
     }
 }
 
-/// What Grafana needs to import the dashboard, and what its readers need.
+/// The parts of the dashboard that Grafana needs to import it, and that its readers need.
 @Suite("The Grafana dashboard", .timeLimit(.minutes(1)))
 struct GrafanaDashboardTests {
     @Test("has the version, the variables and the rows that it should")

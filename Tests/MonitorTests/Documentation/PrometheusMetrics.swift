@@ -13,7 +13,7 @@ struct PrometheusMetric {
 
     static let lines = ["3.4", "3.5", "3.6", "3.7"]
 
-    /// What is not etcd's.
+    /// The metrics that are not etcd's.
     static let foreign: [String: String] = [
         "up": "of Prometheus",
         "ALERTS": "of Prometheus",

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// What the sink does with TimescaleDB, on a stand-in that notes its calls: functions of the same names and parameters,
+/// The sink with TimescaleDB, on a stand-in that notes its calls: functions of the same names and parameters,
 /// registered as if the extension were there.
 @Suite(
     "History in TimescaleDB, as far as a stand-in tells",

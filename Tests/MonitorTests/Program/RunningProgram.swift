@@ -50,7 +50,7 @@ final class RunningProgram: Sendable {
 
     /// The output so far.
     var output: String { text("output") }
-    /// What it has written to the standard error so far.
+    /// The standard error so far.
     var errors: String { text("errors") }
 
     /// Waits for its end; the status is negative for a signal that ended it.

@@ -48,7 +48,7 @@ struct SMTPScript: Sendable {
         return script
     }
 
-    /// What came of a delivery.
+    /// The outcome of a delivery.
     struct Outcome: Sendable {
         let result: Result<String, AlertChannelError>
         /// The lines that the server has received, without those of the mail.

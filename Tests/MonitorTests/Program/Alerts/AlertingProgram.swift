@@ -5,7 +5,7 @@ import Foundation
 
 @testable import EtcdMonitorKit
 
-/// What tests of the program's alerts have in common.
+/// The parts that tests of the program's alerts share.
 enum AlertingProgram {
     /// A configuration whose one alert, `EtcdManyKeys`, fires when there are more than ten keys.
     static func configuration(

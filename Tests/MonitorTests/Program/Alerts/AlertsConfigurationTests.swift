@@ -230,7 +230,7 @@ func configured(_ file: String, environment: [String: String] = [:]) throws -> S
     }
 }
 
-/// What a configuration file with this object `alerts` means.
+/// The settings of a configuration file with this object `alerts`.
 func alertsConfiguration(_ alerts: String, environment: [String: String] = [:]) throws -> AlertsConfiguration {
     try configured(#"{"endpoints": "a", "alerts": \#(alerts)}"#, environment: environment).alerts
 }
