@@ -6,7 +6,7 @@ SWIFT_FLAGS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo monitor test tsan fault-run pattern-run crosscheck mutants docs lint dependencies
+.PHONY: help demo monitor test tsan fault-run pattern-run crosscheck mutants budgets docs lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ crosscheck: dependencies ## Check the wire format against Python's protobuf, bot
 
 mutants: dependencies ## Change lines of changed files at random, one at a time, and list those that no test notices
 	scripts/mutants.py $(MUTANTS)
+
+budgets: dependencies ## Count allocations and instructions, and fail where something takes over a tenth more than its budget
+	scripts/budgets.sh $(SWIFT_FLAGS)
 
 docs: dependencies ## Build the documentation of the modules, and fail on links that lead nowhere
 	scripts/docs.sh $(SWIFT_FLAGS)

@@ -39,8 +39,8 @@ let package = Package(
         .target(name: "EtcdPatterns", dependencies: ["EtcdKit"], swiftSettings: settings),
         // Throwaway etcd clusters and a fault proxy.
         .target(name: "EtcdTesting", dependencies: ["EtcdKit", "COpenSSL"], swiftSettings: settings),
-        // The monitor, on the client.
-        .target(name: "EtcdMonitorKit", dependencies: ["EtcdKit"], swiftSettings: settings),
+        // The monitor, on the client; and the benchmark, which takes locks.
+        .target(name: "EtcdMonitorKit", dependencies: ["EtcdKit", "EtcdPatterns"], swiftSettings: settings),
         // The flags that the programs share.
         .target(name: "CommandLineFlags", dependencies: ["EtcdKit"], swiftSettings: settings),
         // The `examples` program.
@@ -70,6 +70,15 @@ let package = Package(
         .testTarget(
             name: "PatternsTests",
             dependencies: ["EtcdPatterns", "EtcdKit", "EtcdTesting", "PatternsWorker"],
+            swiftSettings: settings
+        ),
+        // Counts allocations and instructions, for `make budgets`.
+        .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
+        .executableTarget(
+            name: "Budgets",
+            dependencies: ["EtcdKit", "EtcdPatterns", "EtcdTesting", "CAllocationCounter"],
+            path: "Tests/Budgets",
+            exclude: ["budgets.txt"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -7,9 +7,9 @@ let package = Package(
     dependencies: [.package(name: "etcd-kit", path: "..")],
     targets: [
         .executableTarget(
-            name: "throughput",
+            name: "alone",
             dependencies: [.product(name: "EtcdKit", package: "etcd-kit")],
-            path: "Sources/Throughput",
+            path: "Sources/Alone",
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
         .executableTarget(

@@ -3,8 +3,9 @@
 #
 # Installs what this package needs beside a Swift toolchain, if it is missing: make, pkg-config, the headers of nghttp2
 # and OpenSSL, for the tests and the examples an etcd server, and for some tests its tools and the program openssl. With
-# --test-programs also the servers that the tests of the monitor are skipped without, as far as the system has them. Says
-# nothing when nothing is missing. Never leaves a system service running, or enabled, that was not there before.
+# --test-programs also valgrind, and the servers that the tests of the monitor are skipped without, as far as the system
+# has them. Says nothing when nothing is missing. Never leaves a system service running, or enabled, that was not there
+# before.
 set -euo pipefail
 
 fail() {
@@ -68,7 +69,7 @@ has openssl || packages+=(openssl)
 has_etcd_tool || packages+=(etcd-client)
 test_programs=()
 if [ "${1:-}" = --test-programs ]; then
-    for package in prometheus prometheus-alertmanager postgresql; do
+    for package in prometheus prometheus-alertmanager postgresql valgrind; do
         installed "$package" || test_programs+=("$package")
     done
 fi

@@ -91,7 +91,7 @@ public struct EtcdClient: Sendable {
     ///
     /// Code that makes many small calls saves the way between threads when it runs there:
     /// `await withTaskExecutorPreference(EtcdClient.executor) { … }`. It must not block.
-    public static var executor: any TaskExecutor { EventLoop.shared.thread }
+    public static var executor: any TaskExecutor { LoopThread.preference }
 }
 
 /// Makes a client, lends it to `body`, and closes it when `body` has returned or thrown.

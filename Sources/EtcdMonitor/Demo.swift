@@ -7,8 +7,10 @@ import EtcdTesting
 struct Demo: Sendable {
     /// Where to tell how the members can be harmed; nil for nowhere, where there is no time for it.
     let terminal: Terminal?
+    /// Somebody works on it, and members that were killed are started again.
+    var isUnderLoad = true
 
-    /// Lends a cluster of three members under load to `body`, and removes it.
+    /// Lends a cluster of three members to `body`, and removes it.
     func run<Result: Sendable>(_ body: ([Endpoint]) async throws -> Result) async throws -> Result {
         terminal?.show("Starting a private etcd of three members …")
         return try await withEtcdCluster(members: 3) { cluster in
@@ -20,6 +22,7 @@ struct Demo: Sendable {
                 """
             )
             let endpoints = try Endpoint.list(cluster.endpoints.joined(separator: ","))
+            guard isUnderLoad else { return try await body(endpoints) }
             return try await withEtcdClient(EtcdClient.Configuration(endpoints: endpoints)) { client in
                 async let _: Void = work(client)
                 async let _: Void = care(for: cluster.members)

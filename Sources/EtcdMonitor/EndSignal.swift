@@ -7,19 +7,21 @@ import Foundation
 enum EndSignal {
     /// Waits for SIGTERM or SIGINT; a second one then ends the program at once, as if nobody waited.
     ///
-    /// Returns early when the task is cancelled.
-    static func wait() async {
+    /// - Returns: The number of the signal; nil if the task was cancelled.
+    @discardableResult
+    static func wait() async -> Int32? {
         let numbers = [SIGTERM, SIGINT]
-        let (signals, continuation) = AsyncStream.makeStream(of: Void.self)
+        let (signals, continuation) = AsyncStream.makeStream(of: Int32.self)
         let sources = numbers.map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
-            source.setEventHandler { continuation.yield() }
+            source.setEventHandler { continuation.yield(number) }
             source.resume()
             return source
         }
-        for await _ in signals { break }
+        let number = await signals.first { _ in true }
         for source in sources { source.cancel() }
         for number in numbers { signal(number, SIG_DFL) }
+        return number
     }
 }

@@ -7,6 +7,7 @@ extension Settings {
 
         USAGE: etcd-monitor --endpoints=HOST:PORT[,HOST:PORT…] [--api-port=PORT] …
                etcd-monitor --demo
+               etcd-monitor --run-benchmark --endpoints=HOST:PORT --benchmark-type=mixed --benchmark-ops=10000
 
         WHAT TO DO
         \(lines([
@@ -14,8 +15,10 @@ extension Settings {
             ("--doctor", "prints what stands between the clusters and production, and exits by it"),
             ("--alive", "checks whether the monitor with these settings works, and exits with 0 or 1"),
             ("--test-alert CHANNEL", "sends a trial alert to this channel, and prints the answer"),
-            ("--json", "prints JSON, with --once and --doctor"),
-            ("--demo", "starts a private etcd of three members, watches it, and removes it at the end"),
+            ("--run-benchmark", "measures how fast the cluster is, with keys of its own, which it deletes afterwards"),
+            ("--fsync-probe FOLDER", "measures how fast the disk of this folder makes small writes durable"),
+            ("--json", "prints JSON, with --once, --doctor, --run-benchmark and --fsync-probe"),
+            ("--demo", "starts a private etcd of three members to watch or to measure, and removes it at the end"),
             ("--config FILE", "reads settings from a JSON file; see Docs/Monitoring.md and Docs/etcd-monitor.json"),
             ("--version", "prints the version"),
             ("--help", "prints this"),
@@ -29,12 +32,21 @@ extension Settings {
         environment, and that over the file. SIGTERM and SIGINT end it; a second one ends it at once.
 
         EXIT STATUS
-          0   with --once: ok              with --doctor: ready      otherwise: it was asked to end
-          1   with --once: degraded        with --doctor: with warnings      with --alive: it does not work
-          2   with --once: critical        with --doctor: not ready
-          3   with --once: unknown
-          64  the arguments, the environment or the file make no sense
-          70  it cannot do its work, for example because its port is taken, or the trial alert was not delivered
+          0    with --once: ok              with --doctor: ready      otherwise: all is well, or it was asked to end
+          1    with --once: degraded        with --doctor: with warnings      with --alive: it does not work
+          2    with --once: critical        with --doctor: not ready
+          3    with --once: unknown
+          10   with --run-benchmark: --slo-p99-ms is missed
+          11   … --slo-min-ops is missed
+          12   … --slo-max-error-ratio is missed
+          13   … a limit of --benchmark-preset is missed
+          14   … a figure is worse than in --compare by more than --tolerance
+          15   … it ended early: no room, or no operation succeeded for ten seconds
+          16   with --fsync-probe: the disk is too slow for etcd
+          64   the arguments, the environment or the file make no sense
+          70   it cannot do its work, for example because its port is taken, the trial alert was not delivered, or the
+               benchmark's keys are there already or could not be deleted
+          130  with --run-benchmark and --fsync-probe: SIGINT has ended it; 143: SIGTERM
         """
 
     private static func lines(_ rows: [(usage: String, help: String)]) -> String {

@@ -35,9 +35,13 @@ struct Main {
         case .help: terminal.show(Settings.help)
         case .version: terminal.show("etcd-monitor \(MonitorVersion.current)")
         case .alive: return try await Program(settings: settings, terminal: terminal).run()
-        case .serve, .once, .doctor, .testAlert:
+        case .serve, .once, .doctor, .testAlert, .benchmark, .probeDisk:
             guard settings.isDemo else { return try await Program(settings: settings, terminal: terminal).run() }
-            return try await Demo(terminal: settings.command == .serve ? terminal : nil).run { endpoints in
+            let demo = Demo(
+                terminal: settings.command == .serve ? terminal : nil,
+                isUnderLoad: settings.command != .benchmark
+            )
+            return try await demo.run { endpoints in
                 var settings = settings
                 settings.clusters[0].endpoints = endpoints
                 settings.clusters[0].connection = ConnectionFlags()

@@ -29,6 +29,10 @@ struct Program: Sendable {
         case .testAlert(let channel):
             try await testAlert(channel)
             return 0
+        case .benchmark:
+            return try await benchmark()
+        case .probeDisk(let folder):
+            return try await probeDisk(folder)
         case .help, .version:
             return 0
         }
@@ -46,7 +50,7 @@ struct Program: Sendable {
     }
 
     /// Prints results as text, or as JSON: one alone, or an array of those of several clusters.
-    private func show<Shown: Encodable>(_ results: [Shown], _ text: (Shown) -> String) throws {
+    func show<Shown: Encodable>(_ results: [Shown], _ text: (Shown) -> String) throws {
         guard settings.isJSON else { return terminal.show(results.map(text).joined(separator: "\n\n")) }
         let bytes =
             if results.count == 1 { try JSONBody.bytes(of: results[0]) } else { try JSONBody.bytes(of: results) }
@@ -208,6 +212,7 @@ extension Settings {
         if let apiToken { add("read", apiToken, .read) }
         for (name, secret) in apiAdminTokens.sorted(by: { $0.key < $1.key }) { add(name, secret, .admin) }
         options.corsOrigins = corsOrigins
+        options.allowBenchmark = allowsBenchmark
         return options
     }
 

@@ -80,6 +80,7 @@ struct Setting: Sendable {
         ("CLUSTERS", clusters), ("CONNECTIONS", connections), ("POLLS", polls),
         ("LIMITS, beyond which a finding is made", limits), ("API", api),
         ("ALERTS, of which the file can say more", alerts),
+        ("BENCHMARK, with --run-benchmark; see Docs/Benchmark.md", benchmark),
     ]
 
     /// All settings.
@@ -123,7 +124,11 @@ extension Setting {
         connection(.user, .value("NAME[:PASSWORD]"), "authenticates; without a password and a file of it, asks for it"),
         Setting("password", .secret, "the password of the user stands in this file", .cluster { $0.password = $1 }),
         connection(.dialTimeout, .value("TIME"), "for one attempt to connect, such as 500ms or 2s (default: 2s)"),
-        connection(.commandTimeout, .value("TIME"), "for the answer to one probe (default: 2s)"),
+        connection(
+            .commandTimeout,
+            .value("TIME"),
+            "for the answer to one probe (default: 2s), or to one operation of a benchmark (5s)"
+        ),
     ]
 
     private static let api = [
@@ -152,6 +157,9 @@ extension Setting {
             .list("ORIGIN"),
             "lets pages of this origin, such as https://ops.example, use the API; may be repeated"
         ) { $0.corsOrigins.append($1) },
+        program("allow-benchmark", .toggle, "lets administrators run benchmarks through the API; they make load") {
+            $0.allowsBenchmark = try Bool(text: $1)
+        },
     ]
 
     private static func connection(_ flag: ConnectionFlags.Flag, _ kind: Kind, _ help: String) -> Setting {
@@ -180,6 +188,11 @@ extension Setting {
     static func filled(_ text: String) throws -> String {
         if text.isEmpty { throw UsageError("it is empty") }
         return text
+    }
+
+    /// The value of a flag that is not empty.
+    static func filled(_ text: String, of flag: String) throws(UsageError) -> String {
+        try naming(flag) { try filled(text) }
     }
 
     /// A text that can be sent as a bearer token.

@@ -97,26 +97,38 @@ extension Settings {
             case "--doctor": try choose(.doctor)
             case "--alive": try choose(.alive)
             case "--test-alert": try choose(.testAlert(try reader.value()))
+            case "--run-benchmark": try choose(.benchmark)
+            case "--fsync-probe": try choose(.probeDisk(try Setting.filled(reader.value(), of: flag)))
             case "--demo": isDemo = true
             case "--json": isJSON = true
             case "--config": file = try reader.value()
             default:
                 guard let setting else {
-                    let commands = ["--help", "--version", "--once", "--doctor", "--test-alert", "--alive"]
-                    let own = commands + ["--demo", "--json", "--config"]
+                    let own = Self.commands + ["--help", "--version", "--demo", "--json", "--config"]
                     throw reader.unknown(among: settings.keys.sorted() + own)
                 }
                 let text = if case .toggle = setting.kind { reader.switchValue } else { try reader.value() }
                 layer.assignments.append(try Self.assignment(of: setting, text, isFile: setting.isSecret, at: flag))
             }
         }
+        let benchmark = layer.assignments.first { assignment in
+            Setting.benchmark.contains { $0.name == assignment.setting.name }
+        }
+        // The environment and the file may be those of other commands, too.
+        if let benchmark, command != .benchmark { throw UsageError("\(benchmark.place) needs --run-benchmark") }
+        if seen.isSuperset(of: ["--benchmark-ops", "--benchmark-duration"]) {
+            throw UsageError("--benchmark-ops and --benchmark-duration exclude each other")
+        }
         return (layer, file)
     }
+
+    private static let commands = ["--once", "--doctor", "--test-alert", "--alive", "--run-benchmark", "--fsync-probe"]
 
     private mutating func choose(_ command: Command) throws(UsageError) {
         if self.command == .help || self.command == .version { return }
         if self.command != .serve {
-            throw UsageError("--once, --doctor, --test-alert and --alive exclude each other")
+            let others = Self.commands.dropLast().joined(separator: ", ")
+            throw UsageError("\(others) and \(Self.commands.last ?? "") exclude each other")
         }
         self.command = command
     }
@@ -175,6 +187,8 @@ extension Settings {
         }
         for (name, endpoints) in named {
             var cluster = ClusterSettings(name: name, endpoints: endpoints)
+            // An operation may take longer than a probe.
+            if command == .benchmark { cluster.connection.commandTimeout = ConnectionFlags().commandTimeout }
             try cluster.apply(layers)
             clusters.append(cluster)
         }

@@ -8,9 +8,19 @@ import EtcdMonitorKit
 struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     /// The task of the program.
     enum Command: Sendable, Hashable {
-        case serve, once, doctor, alive, help, version
+        case serve, once, doctor, alive, benchmark, help, version
         /// Tries a channel, by its name.
         case testAlert(String)
+        /// Measures the disk of a folder.
+        case probeDisk(String)
+
+        /// It prints a result once, for people or for programs.
+        var hasResult: Bool {
+            switch self {
+            case .once, .doctor, .benchmark, .probeDisk: true
+            case .serve, .alive, .help, .version, .testAlert: false
+            }
+        }
     }
 
     var command = Command.serve
@@ -29,7 +39,10 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     /// The tokens of administrators, by their names.
     var apiAdminTokens: [String: Secret] = [:]
     var corsOrigins: [String] = []
+    /// Administrators may run benchmarks through the API.
+    var allowsBenchmark = false
     var alerts = AlertsConfiguration()
+    var benchmark = BenchmarkSettings()
 
     /// The settings, without secrets.
     var description: String { "\(command) \(clusters) at \(Endpoint.authority(apiHost, apiPort))" }
@@ -39,11 +52,15 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     func check() throws(UsageError) {
         try alerts.checkNames()
         if case .testAlert(let name) = command { return try alerts.check(name) }
+        if case .probeDisk = command { return }
         if command == .alive && apiPort == 0 { throw UsageError("--alive needs an --api-port") }
         if clusters.isEmpty && command != .alive {
             throw UsageError("--endpoints is missing; --demo starts a private etcd to look at")
         }
-        if isJSON && command == .serve { throw UsageError("--json needs --once or --doctor") }
+        if isJSON && !command.hasResult {
+            throw UsageError("--json needs --once, --doctor, --run-benchmark or --fsync-probe")
+        }
+        if command == .benchmark && clusters.count > 1 { throw UsageError("--run-benchmark takes one cluster") }
         if (apiCertificate == nil) != (apiKey == nil) { throw UsageError("--api-cert and --api-key need each other") }
         if apiClientAuthorities != nil && apiCertificate == nil { throw UsageError("--api-client-ca needs --api-cert") }
         for cluster in clusters { try cluster.connection.check() }

@@ -14,13 +14,15 @@ public import Foundation
 /// ```
 ///
 /// It asks each member over a connection of its own, with the TLS files and the user of the client, and changes nothing in
-/// the store. Each poll makes a ``MonitorSnapshot``.
+/// the store, except for benchmarks that ``MonitorAPI/Options/allowBenchmark`` allows. Each poll makes a
+/// ``MonitorSnapshot``.
 public final class ClusterMonitor: Sendable {
     /// How the monitor looks at its cluster.
     public let options: Options
     private let client: EtcdClient
     private let news = News<MonitorSnapshot>()
     private let state: Lock<State>
+    private let benchmarkRuns: BenchmarkRuns
 
     private struct State {
         var isRunning = false
@@ -39,6 +41,15 @@ public final class ClusterMonitor: Sendable {
         self.options = try options.checked()
         self.client = client
         state = Lock(State(history: MetricsHistory(options.history)))
+        benchmarkRuns = BenchmarkRuns { options, report throws(BenchmarkError) in
+            let benchmark: Benchmark
+            do throws(EtcdError) {
+                benchmark = try Benchmark(client.configuration, options)
+            } catch {
+                throw BenchmarkError(.preparationFailed, error.message, cause: error)
+            }
+            return try await benchmark.run(onProgress: report)
+        }
     }
 
     /// The name of the cluster.
@@ -61,6 +72,8 @@ public final class ClusterMonitor: Sendable {
         let sinks: [any HistorySink] = (file.map { [$0] } ?? []) + options.historySinks
         let recorder = HistoryRecorder(sinks, capacity: options.historyBuffer)
         if let file, let failure = await restore(from: file) { recorder.noteFirst(failure) }
+        // It ends with the polls.
+        async let _: Void = benchmarkRuns.run()
         var next = ContinuousClock.now
         while !Task.isCancelled {
             let start = ContinuousClock.now
@@ -133,6 +146,9 @@ public final class ClusterMonitor: Sendable {
     public func history(of metric: String, from: Date, to: Date, step: Duration) -> [MetricsHistory.Point] {
         state.withLock { $0.history.points(of: metric, from: from, to: to, step: step) }
     }
+
+    /// The benchmarks that were asked for through the API.
+    var benchmarks: any BenchmarkSource { benchmarkRuns }
 
     /// The monitor runs, and its newest poll ended, or the run began, a short while ago.
     var isLive: Bool { silence.map { $0 <= patience } ?? false }

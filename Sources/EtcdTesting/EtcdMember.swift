@@ -132,7 +132,8 @@ public final class EtcdMember: Sendable {
 
     /// A figure of the member's own metrics, such as `etcd_debugging_mvcc_watcher_total`; nil if it has none.
     package func metric(_ name: String) async throws -> Double? {
-        let page = try await LoopbackHTTP.request("/metrics", port: statePort, deadline: .now + .seconds(5)).text
+        // A machine that is busy with other tests may leave the member no time for seconds.
+        let page = try await LoopbackHTTP.request("/metrics", port: statePort, deadline: .now + .seconds(30)).text
         let line = page.split(separator: "\n").first { $0.hasPrefix("\(name) ") }
         return line.flatMap { Double($0.dropFirst(name.count + 1)) }
     }

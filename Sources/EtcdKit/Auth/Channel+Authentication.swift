@@ -6,7 +6,7 @@ extension Channel {
     /// - Returns: The token; nil if the cluster has no authentication.
     func authenticate(_ name: String, _ password: String) async -> TokenStore.Answer {
         let message = Wire.AuthenticateRequest(name: name, password: password)
-        let frame = GRPCFraming.frame { ProtobufEncoder.encode(message, into: &$0) }
+        let frame = GRPCFraming.frame(of: message)
         let request = Request(
             call: EtcdClient.Call(method: Wire.authenticate.path, requestSize: frame.count),
             isRead: true,

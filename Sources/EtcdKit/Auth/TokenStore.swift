@@ -16,18 +16,18 @@ final class TokenStore {
 
     private var credentials: Credentials?
     private var state: State {
-        didSet { if case .present(let token) = state { published.withLock { $0 = .some(token) } } }
+        didSet { if case .present(let token) = state { published.withLock { $0.token = .some(token) } } }
     }
     private var waiting: [@EventLoop (Answer) -> Void] = []
     /// When the token was granted; nil if none was asked for yet.
     private(set) var granted: ContinuousClock.Instant?
-    /// The token of a moment ago, for tasks that are not on the loop; nil before the first.
-    private nonisolated let published = Lock<AuthToken??>(nil)
+    private nonisolated let published: Lock<ClientContext.Published>
     /// A rejected token can be replaced.
     nonisolated let canRenew: Bool
 
-    nonisolated init(_ credentials: Credentials?) {
+    nonisolated init(_ credentials: Credentials?, _ published: Lock<ClientContext.Published>) {
         self.credentials = credentials
+        self.published = published
         let known: AuthToken??
         switch credentials?.kind {
         case .user: known = nil
@@ -36,11 +36,11 @@ final class TokenStore {
         }
         canRenew = known == nil
         state = known.map(State.present) ?? .missing
-        published.withLock { $0 = known }
+        published.withLock { $0.token = known }
     }
 
     /// The token, or that none is needed, if that is known; nil if it is to be waited for.
-    nonisolated var probableToken: AuthToken?? { published.withLock { $0 } }
+    nonisolated var probableToken: AuthToken?? { published.withLock { $0.token } }
 
     /// Calls `deliver` with the token, at once or when it is there.
     func whenKnown(over channel: Channel, _ deliver: @escaping @EventLoop (Answer) -> Void) {
@@ -61,7 +61,7 @@ final class TokenStore {
     func reject(_ token: AuthToken?) {
         guard canRenew, case .present(token) = state else { return }
         state = .missing
-        published.withLock { $0 = nil }
+        published.withLock { $0.token = nil }
     }
 
     /// Uses the new password of a user, if that is who the client is.

@@ -11,7 +11,10 @@ package struct AttemptLoop: Sendable {
 
     private let maximumAttempts: Int
     private let backoff: Backoff
-    private let deadline: ContinuousClock.Instant?
+    private let deadline: MonotonicInstant?
+    /// The number of the attempt at hand, from 1.
+    private(set) var number = 1
+    private var pauses = 0
 
     /// Makes a loop.
     ///
@@ -24,6 +27,10 @@ package struct AttemptLoop: Sendable {
         maximumAttempts: Int = .max,
         until deadline: ContinuousClock.Instant? = nil
     ) {
+        self.init(retry, maximumAttempts: maximumAttempts, deadline: deadline.map(MonotonicInstant.init))
+    }
+
+    init(_ retry: RetryPolicy, maximumAttempts: Int, deadline: MonotonicInstant?) {
         self.maximumAttempts = maximumAttempts
         self.deadline = deadline
         backoff = retry.backoff
@@ -40,24 +47,34 @@ package struct AttemptLoop: Sendable {
         _ attempt: (_ number: Int) async throws(Failure) -> Success,
         after next: (Failure) -> Next
     ) async throws(Failure) -> Success {
-        var number = 1
-        var pauses = 0
+        var loop = self
         while true {
             do throws(Failure) {
-                return try await attempt(number)
+                return try await attempt(loop.number)
             } catch {
-                switch number < maximumAttempts ? next(error) : .nothing {
-                case .nothing: throw error
-                case .atOnce: break
-                case .afterPause:
-                    pauses += 1
-                    let pause = backoff.delay(afterFailures: pauses)
-                    if let deadline, .now + pause >= deadline { throw error }
-                    // A cancelled pause is noticed by the next attempt.
-                    await Task.pause(for: pause)
-                }
+                let step = loop.isLast ? .nothing : next(error)
+                guard await loop.goOn(step) else { throw error }
             }
-            number += 1
         }
+    }
+
+    /// There is to be no attempt after the one at hand.
+    var isLast: Bool { number >= maximumAttempts }
+
+    /// Waits, if need be, until the next attempt may begin; returns whether there is one.
+    mutating func goOn(_ next: Next) async -> Bool {
+        if isLast { return false }
+        switch next {
+        case .nothing: return false
+        case .atOnce: break
+        case .afterPause:
+            pauses += 1
+            let pause = backoff.delay(afterFailures: pauses)
+            if let deadline, .now + pause >= deadline { return false }
+            // A cancelled pause is noticed by the next attempt.
+            await Task.pause(for: pause)
+        }
+        number += 1
+        return true
     }
 }

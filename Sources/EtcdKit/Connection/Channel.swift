@@ -4,22 +4,19 @@
 @EventLoop
 final class Channel {
     /// A connection that takes streams, and where it leads.
-    struct Link: Sendable {
+    final class Link: Sendable {
         let connection: HTTP2Connection
         let endpoint: Endpoint
+
+        init(connection: HTTP2Connection, endpoint: Endpoint) {
+            self.connection = connection
+            self.endpoint = endpoint
+        }
     }
 
     /// Names a waiter for a connection.
     struct Ticket: Hashable {
         fileprivate let number: UInt64
-    }
-
-    /// The connections that calls are spread over, for tasks that are not on the loop.
-    private struct Rotation {
-        var links: [Link] = []
-        var next = 0
-        /// Calls have a choice of endpoints.
-        var hasAlternatives = false
     }
 
     private struct Waiter {
@@ -33,7 +30,6 @@ final class Channel {
     }
 
     nonisolated let context: ClientContext
-    private nonisolated let rotation = Lock(Rotation())
     private lazy var subchannels = context.tls.distinct(configuration.endpoints).map { Subchannel($0, of: self) }
     /// Connections to other endpoints, each for as long as calls are made there.
     private var guests: [Subchannel] = []
@@ -47,7 +43,9 @@ final class Channel {
 
     nonisolated init(_ configuration: EtcdClient.Configuration) {
         context = ClientContext(configuration)
-        rotation.withLock { $0.hasAlternatives = context.tls.distinct(configuration.endpoints).count > 1 }
+        context.published.withLock {
+            $0.hasAlternatives = context.tls.distinct(configuration.endpoints).count > 1
+        }
     }
 
     nonisolated var configuration: EtcdClient.Configuration { context.configuration }
@@ -58,26 +56,18 @@ final class Channel {
     var endpoints: [Endpoint] { subchannels.map(\.endpoint) }
 
     /// There is a choice of endpoints, so each is examined before it is chosen, and avoided if it is not well.
-    nonisolated var hasAlternatives: Bool { rotation.withLock { $0.hasAlternatives } }
+    nonisolated var hasAlternatives: Bool { context.published.withLock { $0.hasAlternatives } }
 
     /// A connection, if there was one a moment ago: the next in turn of those that are not to be avoided, if any.
     ///
     /// One that has ended since refuses a call, which is then known to have had no effect.
     nonisolated func nextLink(avoiding avoided: [Endpoint] = []) -> Link? {
-        rotation.withLock { rotation in
-            for offset in 0..<rotation.links.count {
-                let index = (rotation.next + offset) % rotation.links.count
-                if avoided.contains(rotation.links[index].endpoint) { continue }
-                if case .roundRobin = configuration.failover { rotation.next = (index + 1) % rotation.links.count }
-                return rotation.links[index]
-            }
-            return nil
-        }
+        context.published.withLock { $0.nextLink(avoiding: avoided, configuration.failover) }
     }
 
     /// Whether there was a connection a moment ago that is not to be avoided.
     nonisolated func hasLink(avoiding avoided: [Endpoint]) -> Bool {
-        rotation.withLock { $0.links.contains { !avoided.contains($0.endpoint) } }
+        context.published.withLock { $0.links.contains { !avoided.contains($0.endpoint) } }
     }
 
     /// All connections that stand.
@@ -206,7 +196,7 @@ final class Channel {
         for subchannel in old where !targets.contains(subchannel.target) {
             subchannel.retire(ConnectionError(.draining, "the endpoint is no longer in use"), closing: false)
         }
-        rotation.withLock { $0.hasAlternatives = targets.count > 1 }
+        context.published.withLock { $0.hasAlternatives = targets.count > 1 }
         context.report(.endpointsChanged(self.endpoints))
         update()
     }
@@ -220,7 +210,7 @@ final class Channel {
         for subchannel in subchannels + guests {
             subchannel.retire(ConnectionError(.closedByUs, "the client was closed"), closing: true)
         }
-        rotation.withLock { $0 = Rotation() }
+        context.published.withLock { $0.links = [] }
         serveWaiters(.failure(EtcdError(.clientClosed, "the client was closed"))) { _ in true }
     }
 
@@ -276,7 +266,7 @@ final class Channel {
             usable = chosen.map { [$0] } ?? []
         }
         let links = usable.compactMap(\.link)
-        rotation.withLock { $0.links = links }
+        context.published.withLock { $0.links = links }
         if let link = nextLink() { serveWaiters(.success(link)) { $0.endpoint == nil } }
         connectAsNeeded()
     }

@@ -12,14 +12,14 @@ extension EtcdClient {
     ) async throws(EtcdError) -> Answer {
         let context = core.channel.context
         let floor = context.witness.revision
-        let start = ContinuousClock.now
-        let request = try request(method, message, at: endpoint)
+        let start = MonotonicInstant.now
+        let request = try request(method, message, at: endpoint, since: start)
         context.report(.callStarted(request.call))
         let answer = await core.channel.perform(request)
         let result = answer.result.flatMap { (body) -> Result<Answer, EtcdError> in
             do throws(EtcdError) {
                 var message: Answer = try Channel.message(in: body, limit: configuration.maximumMessageSize)
-                try verify(message.header, answer.endpoint, floor: method.ordersRevisions ? floor : nil)
+                try verify(message.header, answer.link, floor: method.ordersRevisions ? floor : nil)
                 if let scope { try message.leave(scope) }
                 return .success(message)
             } catch {
@@ -36,7 +36,8 @@ extension EtcdClient {
         _ method: GRPCMethod<Message, Answer>,
         _ message: Message,
         at endpoint: Endpoint?,
-        avoiding avoided: [Endpoint] = []
+        avoiding avoided: [Endpoint] = [],
+        since start: MonotonicInstant
     ) throws(EtcdError) -> Channel.Request {
         if timeout <= .zero {
             throw EtcdError(
@@ -46,14 +47,14 @@ extension EtcdClient {
         }
         var message = message
         if let scope { try message.enter(scope) }
-        let frame = GRPCFraming.frame { ProtobufEncoder.encode(message, into: &$0) }
+        let frame = GRPCFraming.frame(of: message)
         return Channel.Request(
             call: Call(method: method.path, requestSize: frame.count),
             isRead: method.isRead,
             needsLeader: method.needsLeader,
             mayWait: method.mayWait,
             frame: frame,
-            deadline: .now + timeout,
+            deadline: start + timeout,
             retry: retry,
             endpoint: endpoint,
             avoided: avoided
@@ -61,12 +62,12 @@ extension EtcdClient {
     }
 
     /// Refuses the answer of a foreign cluster, and reports a revision that is below one seen before the call.
-    private func verify(_ header: ResponseHeader, _ endpoint: Endpoint?, floor: Revision?) throws(EtcdError) {
-        guard let endpoint else { return }
+    private func verify(_ header: ResponseHeader, _ link: Channel.Link?, floor: Revision?) throws(EtcdError) {
+        guard let link else { return }
         let context = core.channel.context
-        if let objection = context.witness.objection(to: header.clusterID, of: endpoint) { throw objection }
+        if let objection = context.witness.objection(to: header.clusterID, of: link.endpoint) { throw objection }
         if let floor, context.witness.isFall(header.revision, below: floor) {
-            context.report(.revisionFell(from: floor, to: header.revision, endpoint))
+            context.report(.revisionFell(from: floor, to: header.revision, link.endpoint))
         }
     }
 }
@@ -75,7 +76,7 @@ extension EtcdClient.CallOutcome {
     fileprivate init<Message>(
         _ answer: Channel.Answer<[UInt8]>,
         _ result: Result<Message, EtcdError>,
-        since start: ContinuousClock.Instant
+        since start: MonotonicInstant
     ) {
         endpoint = answer.endpoint
         attempts = answer.attempts

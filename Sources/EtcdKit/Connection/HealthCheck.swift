@@ -23,7 +23,7 @@ final class HealthCheck {
         )
         call = GRPCUnaryCall(
             Wire.status.path,
-            GRPCFraming.frame { ProtobufEncoder.encode(Wire.EmptyRequest(), into: &$0) },
+            GRPCFraming.frame(of: Wire.EmptyRequest()),
             metadata: metadata,
             maximumMessageSize: configuration.maximumMessageSize,
             on: link.connection

@@ -59,17 +59,18 @@ final class ResponseStream<Message: Request, Answer: Response> {
     static func open(
         _ method: GRPCMethod<Message, Answer>,
         _ request: Channel.Request,
-        _ attempt: Channel.Attempt,
+        _ berth: Channel.Berth,
+        _ patience: GRPCUnaryCall.Patience?,
         of channel: Channel,
         in namespace: Namespace?
     ) async -> Result<ResponseStream, GRPCFailure> {
         let stream: ResponseStream
         do throws(ConnectionError) {
-            stream = try ResponseStream(method, request.frame, at: attempt.berth, of: channel, in: namespace)
+            stream = try ResponseStream(method, request.frame, at: berth, of: channel, in: namespace)
         } catch {
             return .failure(GRPCFailure(error))
         }
-        if !method.mayWait, let failure = await stream.begin(until: request.deadline, attempt.patience) {
+        if !method.mayWait, let failure = await stream.begin(until: request.deadline.instant, patience) {
             return .failure(failure)
         }
         return .success(stream)
@@ -96,7 +97,7 @@ final class ResponseStream<Message: Request, Answer: Response> {
         -> GRPCFailure?
     {
         let timer = patience.map { patience in
-            EventLoop.schedule(at: patience.end) { [weak self] in
+            EventLoop.schedule(at: patience.end.instant) { [weak self] in
                 // An answer that has begun to arrive is no stall.
                 guard let self, stream?.hasBegun == false, patience.onEnd() else { return }
                 end(.failed(.stalled))
@@ -204,12 +205,10 @@ extension EtcdClient {
         avoiding avoided: [Endpoint] = []
     ) async throws(EtcdError) -> ResponseStream<Message, Answer> {
         let channel = core.channel
-        let request = try request(method, message, at: endpoint, avoiding: avoided)
-        let start = ContinuousClock.now
+        let start = MonotonicInstant.now
+        let request = try request(method, message, at: endpoint, avoiding: avoided, since: start)
         channel.context.report(.callStarted(request.call))
-        let answer = await channel.perform(request) { attempt in
-            await ResponseStream.open(method, request, attempt, of: channel, in: scope)
-        }
+        let answer = await open(method, request)
         // Not the answer itself, which holds the stream.
         let finish = {
             @Sendable [place = answer.endpoint, attempts = answer.attempts] (code: EtcdError.Code?, byteCount: Int) in
@@ -232,6 +231,26 @@ extension EtcdClient {
             }
             finish(error.code, 0)
             throw error
+        }
+    }
+
+    private func open<Message: Request, Answer: Response>(
+        _ method: GRPCMethod<Message, Answer>,
+        _ request: Channel.Request
+    ) async -> Channel.Answer<ResponseStream<Message, Answer>> {
+        let channel = core.channel
+        var attempts = CallAttempts(of: request, over: channel)
+        do throws(EtcdError) {
+            while true {
+                let berth = try await attempts.berth()
+                let patience = attempts.begin(at: berth)
+                switch await ResponseStream.open(method, request, berth, patience, of: channel, in: scope) {
+                case .success(let stream): return attempts.answer(.success(stream))
+                case .failure(let failure): try await attempts.goOn(after: failure, at: berth)
+                }
+            }
+        } catch {
+            return attempts.answer(.failure(error))
         }
     }
 }

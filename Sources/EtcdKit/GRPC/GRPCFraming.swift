@@ -4,9 +4,16 @@
 enum GRPCFraming {
     static let prefixLength = 5
 
-    /// A frame that holds what `encode` appends.
-    static func frame(_ encode: (inout [UInt8]) -> Void) -> [UInt8] {
-        var bytes: [UInt8] = [0, 0, 0, 0, 0]
+    /// A frame that holds `message`.
+    static func frame(of message: some ProtobufMessage) -> [UInt8] {
+        frame(sizeHint: message.sizeHint) { ProtobufEncoder.encode(message, into: &$0) }
+    }
+
+    /// A frame that holds what `encode` appends, about as much as `sizeHint`.
+    static func frame(sizeHint: Int = 0, _ encode: (inout [UInt8]) -> Void) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(prefixLength + sizeHint)
+        bytes.append(contentsOf: repeatElement(0, count: prefixLength))
         encode(&bytes)
         let length = UInt32(clamping: bytes.count - prefixLength)
         for index in 1...4 { bytes[index] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(4 - index))) }
@@ -20,7 +27,7 @@ enum GRPCFraming {
             throw GRPCStatus(.internal, "the server sent a compressed message, which this client did not ask for")
         }
         var length = 0
-        for byte in bytes[start + 1..<start + prefixLength] { length = length << 8 | Int(byte) }
+        for index in start + 1..<start + prefixLength { length = length << 8 | Int(bytes[index]) }
         if length > limit {
             throw GRPCStatus(
                 .resourceExhausted,
@@ -58,7 +65,8 @@ extension GRPCStatus {
 /// Cuts a stream of bytes into gRPC messages, however they were split or joined on the way.
 struct GRPCDeframer {
     private let limit: Int
-    private var buffer: [UInt8] = []
+    /// The bytes that have arrived and were not dropped yet.
+    private(set) var bytes: [UInt8] = []
     private var start = 0
 
     init(limit: Int) {
@@ -66,24 +74,24 @@ struct GRPCDeframer {
     }
 
     mutating func append(_ bytes: [UInt8]) {
-        if start == buffer.count {
-            buffer = bytes
+        if start == self.bytes.count {
+            self.bytes = bytes
         } else {
-            buffer.removeFirst(start)
-            buffer.append(contentsOf: bytes)
+            self.bytes.removeFirst(start)
+            self.bytes.append(contentsOf: bytes)
         }
         start = 0
     }
 
-    /// How many bytes there are that do not make a complete message, once ``next(_:)`` has returned nil.
-    var partialCount: Int { buffer.count - start }
+    /// How many bytes there are that do not make a complete message, once ``next()`` has returned nil.
+    var partialCount: Int { bytes.count - start }
 
-    /// Hands the next complete message to `body`; returns nil when there is none.
-    mutating func next<Result>(_ body: (UnsafeRawBufferPointer) -> Result) throws(GRPCStatus) -> Result? {
-        guard let length = try GRPCFraming.messageLength(in: buffer, at: start, limit: limit) else { return nil }
+    /// Where in ``bytes`` the next complete message is, until more is appended; nil when there is none.
+    mutating func next() throws(GRPCStatus) -> Range<Int>? {
+        guard let length = try GRPCFraming.messageLength(in: bytes, at: start, limit: limit) else { return nil }
         let first = start + GRPCFraming.prefixLength
-        guard buffer.count - first >= length else { return nil }
+        guard bytes.count - first >= length else { return nil }
         start = first + length
-        return buffer.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[first..<first + length])) }
+        return first..<start
     }
 }

@@ -54,7 +54,7 @@ protocol Response: ProtobufMessage {
 struct GRPCMetadata: Sendable {
     /// The host and port that the call is for.
     let authority: String
-    var deadline: ContinuousClock.Instant?
+    var deadline: MonotonicInstant?
     /// The server shall refuse the call, and end a stream, when it has no leader.
     var requiresLeader = false
     /// Says who makes the call.
@@ -62,22 +62,35 @@ struct GRPCMetadata: Sendable {
 
     func headers(path: String, isSecure: Bool = false) -> HTTP2RequestHeaders {
         var headers = HTTP2RequestHeaders()
-        headers.append(":method", "POST")
-        headers.append(":scheme", isSecure ? "https" : "http")
-        headers.append(":path", path)
-        headers.append(":authority", authority)
-        headers.append("te", "trailers")
-        headers.append("content-type", "application/grpc")
-        headers.append("user-agent", "etcd-kit-swift")
-        if requiresLeader { headers.append("hasleader", "true") }
-        if let token { headers.append("token", token.text) }
-        if let deadline { headers.append("grpc-timeout", Self.timeout(ContinuousClock.now.duration(to: deadline))) }
+        append(to: &headers, path: path, isSecure: isSecure, now: .now)
         return headers
     }
 
+    func append(
+        to headers: inout HTTP2RequestHeaders,
+        path: String,
+        isSecure: Bool,
+        now: MonotonicInstant
+    ) {
+        headers.append(":method", fixed: "POST")
+        headers.append(":scheme", fixed: isSecure ? "https" : "http")
+        headers.append(":path", path)
+        headers.append(":authority", authority)
+        headers.append("te", fixed: "trailers")
+        headers.append("content-type", fixed: "application/grpc")
+        headers.append("user-agent", fixed: "etcd-kit-swift")
+        if requiresLeader { headers.append("hasleader", fixed: "true") }
+        if let token { headers.append("token", token.text) }
+        if let deadline {
+            headers.append("grpc-timeout", Self.timeout(milliseconds: now.milliseconds(until: deadline)))
+        }
+    }
+
     /// gRPC's spelling of a timeout: at most eight digits and a unit.
-    static func timeout(_ duration: Duration) -> String {
-        let milliseconds = max(duration.wholeMilliseconds, 1)
+    static func timeout(_ duration: Duration) -> String { timeout(milliseconds: duration.wholeMilliseconds) }
+
+    private static func timeout(milliseconds: Int64) -> String {
+        let milliseconds = max(milliseconds, 1)
         if milliseconds < 100_000_000 { return "\(milliseconds)m" }
         return "\(min(milliseconds / 1000, 99_999_999))S"
     }

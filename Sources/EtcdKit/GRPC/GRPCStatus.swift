@@ -14,9 +14,9 @@ struct GRPCStatus: Error, Sendable, Hashable {
     /// Reads the status from what a stream has received; nil when the server has sent none.
     init?(headers: HTTP2Headers, trailers: HTTP2Headers) {
         // A trailers-only answer carries the status in its only header block.
-        guard let text = trailers["grpc-status"] ?? headers["grpc-status"] else { return nil }
+        guard let text = trailers.grpcStatus ?? headers.grpcStatus else { return nil }
         code = Int(text).flatMap(Code.init) ?? .unknown
-        message = Self.percentDecoded(trailers["grpc-message"] ?? headers["grpc-message"] ?? "").printable
+        message = Self.percentDecoded(trailers.grpcMessage ?? headers.grpcMessage ?? "").printable
     }
 
     init(_ code: Code, _ message: String) {
@@ -26,8 +26,8 @@ struct GRPCStatus: Error, Sendable, Hashable {
 
     /// The status that stands for an HTTP answer which is not gRPC's.
     init?(httpHeaders headers: HTTP2Headers) {
-        let status = (headers[":status"] ?? "").printable
-        let type = (headers["content-type"] ?? "").printable
+        let status = (headers.status ?? "").printable
+        let type = (headers.contentType ?? "").printable
         if status == "200" && type.hasPrefix("application/grpc") { return nil }
         switch status {
         case "200": self.init(.unknown, "the answer is not gRPC but \"\(type)\"")
@@ -105,9 +105,11 @@ struct GRPCFailure: Error, Sendable, Hashable {
     /// Why a call ended, from all that its stream has received; nil when it succeeded.
     ///
     /// A server that resets the stream when the `deadline` of the call is over may be heard before the timer of this side.
-    init?(endOf stream: HTTP2Stream, deadline: ContinuousClock.Instant? = nil) {
+    init?(endOf stream: HTTP2Stream, deadline: MonotonicInstant? = nil) {
         if case .refused(let reason) = stream.ending {
             self.init(GRPCStatus(.internal, reason), .unknown)
+        } else if (stream.trailers.grpcStatus ?? stream.headers.grpcStatus) == "0" {
+            return nil
         } else if let status = GRPCStatus(headers: stream.headers, trailers: stream.trailers) {
             if status.code == .ok { return nil }
             self.init(status, .answered)

@@ -1,32 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A gRPC call with one request and one response.
+///
+/// It is itself what the loop runs: to start the call, when a time is over, and to wake the task that waits.
 @EventLoop
-final class GRPCUnaryCall: HTTP2StreamHandler {
+final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
     typealias Outcome = Result<[UInt8], GRPCFailure>
 
     /// How long a server may leave a call without any answer, and what is done about it then.
     struct Patience: Sendable {
-        let end: ContinuousClock.Instant
+        let end: MonotonicInstant
         /// Is told that it is over, and returns whether the call is to be given up.
         let onEnd: @Sendable @EventLoop () -> Bool
     }
 
-    private let connection: HTTP2Connection
+    /// With more calls under way than this, calls do not borrow the loop: those of one turn leave in one `send`.
+    private static let borrowingLimit = 4
+
+    /// Reused for each call.
+    private static var headers = HTTP2RequestHeaders()
+
+    private nonisolated let connection: HTTP2Connection
+    private let path: String
+    private let metadata: GRPCMetadata
     private let maximumMessageSize: Int
+    /// Nil once it is over.
+    private var patience: Patience?
+    private var frame: [UInt8]
+    private var isStarted = false
+    private var outcome: Outcome?
+    /// The end is known, or nobody wants to know it.
+    private var isOver = false
     private var stream: HTTP2Stream?
-    private var deadline: ContinuousClock.Instant?
     private var timer: EventLoop.Timer?
-    private var patience: EventLoop.Timer?
     private var onFinish: (@EventLoop (Outcome) -> Void)?
+    /// The task that waits for the end.
+    // Safe: it is set before the loop gets the call, and only used there after `start`.
+    private nonisolated(unsafe) var continuation: UnsafeContinuation<Outcome, Never>?
 
     private nonisolated init(
-        _ connection: HTTP2Connection,
+        _ path: String,
+        _ frame: consuming [UInt8],
+        _ metadata: GRPCMetadata,
         maximumMessageSize: Int,
-        onFinish: @escaping @EventLoop (Outcome) -> Void
+        patience: Patience?,
+        on connection: HTTP2Connection,
+        onFinish: (@EventLoop (Outcome) -> Void)?
     ) {
         self.connection = connection
+        self.path = path
+        self.frame = frame
+        self.metadata = metadata
         self.maximumMessageSize = maximumMessageSize
+        self.patience = patience
         self.onFinish = onFinish
     }
 
@@ -39,13 +65,23 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
         patience: Patience? = nil,
         on connection: HTTP2Connection
     ) async -> Outcome {
-        if Task.isCancelled { return .failure(GRPCFailure(GRPCStatus(.cancelled, "the task was cancelled"), .none)) }
-        let completion = Completion<Outcome>()
-        let call = GRPCUnaryCall(connection, maximumMessageSize: maximumMessageSize) { completion.complete($0) }
-        return await completion.wait {
-            call.start(path, frame, metadata, patience)
+        if Task.isCancelled { return .failure(GRPCFailure(.cancelledTask, .none)) }
+        let call = GRPCUnaryCall(
+            path,
+            frame,
+            metadata,
+            maximumMessageSize: maximumMessageSize,
+            patience: patience,
+            on: connection,
+            onFinish: nil
+        )
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                call.continuation = continuation
+                if EventLoop.borrow({ call.startUnlessBusy() }) != true { EventLoop.execute(call) }
+            }
         } onCancel: {
-            call.abandon(GRPCStatus(.cancelled, "the task was cancelled"))
+            EventLoop.execute { call.abandon(.cancelledTask) }
         }
     }
 
@@ -58,43 +94,82 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
         on connection: HTTP2Connection,
         onFinish: @escaping @EventLoop (Outcome) -> Void
     ) {
-        self.init(connection, maximumMessageSize: maximumMessageSize, onFinish: onFinish)
-        start(path, frame, metadata, nil)
+        self.init(
+            path,
+            frame,
+            metadata,
+            maximumMessageSize: maximumMessageSize,
+            patience: nil,
+            on: connection,
+            onFinish: onFinish
+        )
+        start()
     }
 
     /// Ends the call from this side, without telling anybody.
     func cancel() {
         onFinish = nil
+        isOver = true
         if let stream { connection.reset(stream) }
         release()
     }
 
-    private func start(_ path: String, _ frame: [UInt8], _ metadata: GRPCMetadata, _ patience: Patience?) {
+    func run() {
+        if let outcome {
+            continuation?.resume(returning: outcome)
+            continuation = nil
+        } else if isStarted {
+            timeIsOver()
+        } else {
+            start()
+        }
+    }
+
+    private func startUnlessBusy() -> Bool {
+        if EventLoop.isBorrowed && connection.callCount >= Self.borrowingLimit { return false }
+        start()
+        return true
+    }
+
+    private func start() {
+        isStarted = true
         // Cancelled on the way here.
-        if onFinish == nil { return }
-        if let deadline = metadata.deadline, deadline <= .now {
+        if isOver { return finish(.failure(GRPCFailure(.cancelledTask, .none))) }
+        let now = MonotonicInstant.now
+        if let deadline = metadata.deadline, deadline <= now {
             let status = GRPCStatus(.deadlineExceeded, "the deadline had passed before the call was sent")
-            return EventLoop.atEndOfTurn { self.finish(.failure(GRPCFailure(status, .none))) }
+            return finishLater(GRPCFailure(status, .none))
         }
         do {
-            let headers = metadata.headers(path: path, isSecure: connection.isSecure)
-            stream = try connection.open(headers, body: frame, endStream: true, handler: self)
+            Self.headers.removeAll()
+            metadata.append(to: &Self.headers, path: path, isSecure: connection.isSecure, now: now)
+            stream = try connection.open(Self.headers, body: frame, endStream: true, handler: self)
+            frame = []
+            connection.callCount += 1
         } catch {
-            // Later, so that whoever has made the call holds it by then.
-            return EventLoop.atEndOfTurn { self.finish(.failure(GRPCFailure(error))) }
+            return finishLater(GRPCFailure(error))
         }
-        deadline = metadata.deadline
-        if let deadline {
-            timer = EventLoop.schedule(at: deadline) { [weak self] in
-                self?.abandon(GRPCStatus(.deadlineExceeded, "no answer within the deadline"))
-            }
+        scheduleTimer()
+    }
+
+    /// For the end of patience or the deadline, what comes first.
+    private func scheduleTimer() {
+        let deadline = metadata.deadline
+        guard let due = patience.map({ patience in deadline.map { min($0, patience.end) } ?? patience.end }) ?? deadline
+        else { return }
+        timer = EventLoop.schedule(at: due, self)
+    }
+
+    private func timeIsOver() {
+        timer = nil
+        if let deadline = metadata.deadline, deadline <= .now {
+            return abandon(GRPCStatus(.deadlineExceeded, "no answer within the deadline"))
         }
-        guard let patience else { return }
-        self.patience = EventLoop.schedule(at: patience.end) { [weak self] in
-            // An answer that has begun to arrive is no stall.
-            guard let self, let stream, !stream.hasHeaders, patience.onEnd() else { return }
-            abandon(GRPCFailure.stalled.status)
-        }
+        let ended = patience
+        patience = nil
+        // An answer that has begun to arrive is no stall.
+        if let stream, !stream.hasHeaders, let ended, ended.onEnd() { return abandon(GRPCFailure.stalled.status) }
+        scheduleTimer()
     }
 
     func streamDidProgress(_ stream: HTTP2Stream) {
@@ -107,7 +182,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
         }
         // A server may answer before it has read the whole request; the rest is of no use then.
         connection.reset(stream, .noError)
-        if let failure = GRPCFailure(endOf: stream, deadline: deadline) {
+        if let failure = GRPCFailure(endOf: stream, deadline: metadata.deadline) {
             finish(.failure(failure))
         } else {
             finish(.success(stream.takeReceived()))
@@ -116,21 +191,40 @@ final class GRPCUnaryCall: HTTP2StreamHandler {
 
     /// Ends the call from this side.
     private func abandon(_ status: GRPCStatus) {
-        if onFinish == nil { return }
+        if isOver { return }
+        if !isStarted {
+            isOver = true
+            return
+        }
         if let stream { connection.reset(stream) }
         finish(.failure(GRPCFailure(status, stream?.wasSent == true ? .unknown : .none)))
     }
 
+    /// Later, so that those who have made the call hold it by then.
+    private func finishLater(_ failure: GRPCFailure) {
+        EventLoop.atEndOfTurn { self.finish(.failure(failure)) }
+    }
+
     private func finish(_ outcome: Outcome) {
-        let onFinish = onFinish
-        self.onFinish = nil
+        isOver = true
         release()
-        onFinish?(outcome)
+        if let onFinish {
+            self.onFinish = nil
+            onFinish(outcome)
+        } else if continuation != nil {
+            self.outcome = outcome
+            EventLoop.wake(self)
+        }
     }
 
     private func release() {
+        if stream != nil { connection.callCount -= 1 }
         stream = nil
         if let timer { EventLoop.cancel(timer) }
-        if let patience { EventLoop.cancel(patience) }
     }
+}
+
+extension GRPCStatus {
+    /// The status of a call whose task was cancelled.
+    fileprivate static let cancelledTask = GRPCStatus(.cancelled, "the task was cancelled")
 }

@@ -5,7 +5,7 @@
 /// TLS, if there is any, stands between the socket and the session: ``readFromSocket()`` decrypts, ``fillOutput()``
 /// encrypts.
 @EventLoop
-final class HTTP2Connection {
+final class HTTP2Connection: LoopTask {
     struct Options: Sendable {
         var session = HTTP2Session.Settings()
         /// How long a connection with open streams may be silent before it is pinged.
@@ -23,8 +23,15 @@ final class HTTP2Connection {
         case closed(ConnectionError)
     }
 
+    /// How long the answer to a ping waits for something else to be sent.
+    ///
+    /// gRPC in Go pings with each answer, to measure how fast the connection is. So a call and the answer to the ping of
+    /// the call before leave in one piece.
+    private static let pingAnswerDelay = Duration.milliseconds(2)
     /// Bytes buffered for the socket before nghttp2 is asked for more.
     private static let outputLimit = 256 << 10
+    /// One for all connections, as what one has received is taken in before another is read.
+    private static let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
     private(set) var state = State.handshaking
     /// Called after every change of ``state``.
@@ -39,10 +46,11 @@ final class HTTP2Connection {
     /// What TLS is about to encrypt.
     private var plaintext: [UInt8] = []
     private var isFlushScheduled = false
+    private var isPingAnswerScheduled = false
     private var hasReceived = false
     private var keepalive: EventLoop.Timer?
     let opened = ContinuousClock.now
-    private(set) var lastReceived = ContinuousClock.now
+    private(set) var lastReceived = MonotonicInstant.now
     private var pingSent: ContinuousClock.Instant?
 
     /// Starts to speak HTTP/2 on a connected socket, within `tls` if there is one.
@@ -57,6 +65,8 @@ final class HTTP2Connection {
     }
 
     var openStreamCount: Int { session.streams.count }
+    /// How many of the open streams are calls with one answer.
+    var callCount = 0
 
     /// The connection is protected by TLS.
     var isSecure: Bool { tls != nil }
@@ -90,7 +100,7 @@ final class HTTP2Connection {
         } catch {
             // The session is out of stream numbers (after a billion calls) or memory: a new connection has both.
             let error = ConnectionError(.draining, error.message)
-            drain(error)
+            EventLoop.execute { self.drain(error) }
             throw error
         }
     }
@@ -158,6 +168,10 @@ final class HTTP2Connection {
         deliver()
     }
 
+    private var isDraining: Bool {
+        if case .draining = state { true } else { false }
+    }
+
     private func closeIfDrained() {
         if case .draining(let reason) = state, session.streams.isEmpty {
             close(ConnectionError(.closedByUs, reason.message))
@@ -172,34 +186,48 @@ final class HTTP2Connection {
     }
 
     private func readFromSocket() {
-        let failure = withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { buffer -> ConnectionError? in
-            // A few rounds, so that one busy connection does not hold up the others.
-            for _ in 0..<16 {
-                if socket == nil { return nil }
-                do {
-                    guard let count = try socket?.receive(into: buffer) else { return nil }
-                    if count == 0 { return closedByServer(.lost) }
-                    let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-                    noteSignOfLife()
-                    if let tls {
-                        if let error = try receive(bytes, through: tls, buffer) { return error }
-                    } else if let error = try receive(bytes) {
-                        return error
-                    }
-                    if count < buffer.count { return nil }
-                } catch let error as TLSError {
-                    return ConnectionError(error)
-                } catch let error as SystemError {
-                    return lost(error)
-                } catch {
-                    return ConnectionError(.protocolViolation, "HTTP/2: \(error)")
-                }
-            }
-            return nil
-        }
-        if let failure { return close(failure) }
+        if let failure = receiveFromSocket(Self.readBuffer) { return close(failure) }
         noteSessionState()
-        scheduleFlush()
+        if case .open = state, tls?.isEstablished ?? true, session.hasOnlyPingsToAnswer {
+            schedulePingAnswer()
+        } else {
+            scheduleFlush()
+        }
+    }
+
+    private func receiveFromSocket(_ buffer: UnsafeMutableRawBufferPointer) -> ConnectionError? {
+        // A few rounds, so that one busy connection does not hold up the others.
+        for _ in 0..<16 {
+            if socket == nil { return nil }
+            do {
+                guard let count = try socket?.receive(into: buffer) else { return nil }
+                if count == 0 { return closedByServer(.lost) }
+                let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                noteSignOfLife()
+                if let tls {
+                    if let error = try receive(bytes, through: tls, buffer) { return error }
+                } else if let error = try receive(bytes) {
+                    return error
+                }
+                if count < buffer.count { return nil }
+            } catch let error as TLSError {
+                return ConnectionError(error)
+            } catch let error as SystemError {
+                return lost(error)
+            } catch {
+                return ConnectionError(.protocolViolation, "HTTP/2: \(error)")
+            }
+        }
+        return nil
+    }
+
+    private func schedulePingAnswer() {
+        if isFlushScheduled || isPingAnswerScheduled { return }
+        isPingAnswerScheduled = true
+        _ = EventLoop.schedule(at: (EventLoop.turnTime + Self.pingAnswerDelay).instant) { [weak self] in
+            self?.isPingAnswerScheduled = false
+            self?.scheduleFlush()
+        }
     }
 
     /// Takes plain bytes.
@@ -276,29 +304,37 @@ final class HTTP2Connection {
         if isFlushScheduled { return }
         if case .closed = state { return }
         isFlushScheduled = true
-        EventLoop.atEndOfTurn { [weak self] in
-            guard let self else { return }
-            isFlushScheduled = false
-            writeToSocket()
+        EventLoop.atEndOfTurn(self)
+    }
+
+    /// Ends a turn in which there was something to send.
+    ///
+    /// Only sends at once, since the loop may be borrowed: all that follows runs on the loop's thread.
+    func run() {
+        isFlushScheduled = false
+        var failure: (any Error)?
+        do { try flush() } catch { failure = error }
+        // Streams that could not be sent, after a GOAWAY for one, are recorded while sending.
+        if failure != nil || session.hasTouchedStreams || session.isFinished || isDraining {
+            EventLoop.execute { self.settle(failure) }
         }
     }
 
-    private func writeToSocket() {
-        do {
-            try flush()
-        } catch let error as TLSError {
-            return close(ConnectionError(error))
-        } catch let error as SystemError {
+    private func settle(_ failure: (any Error)?) {
+        switch failure {
+        case nil:
+            deliver()
+            closeIfDrained()
+            if session.isFinished { close(ConnectionError(.protocolViolation, "the server broke the HTTP/2 protocol")) }
+        case let error as TLSError:
+            close(ConnectionError(error))
+        case let error as SystemError:
             // The server may have said why before it hung up.
             if tls != nil, case .handshaking = state { readFromSocket() }
-            return close(lost(error))
-        } catch {
-            return close(ConnectionError(.protocolViolation, "HTTP/2: \(error)"))
+            close(lost(error))
+        case let error?:
+            close(ConnectionError(.protocolViolation, "HTTP/2: \(error)"))
         }
-        // Streams that could not be sent, after a GOAWAY for one, are recorded while sending.
-        deliver()
-        closeIfDrained()
-        if session.isFinished { close(ConnectionError(.protocolViolation, "the server broke the HTTP/2 protocol")) }
     }
 
     /// Sends what there is to send, until the socket is full.
@@ -333,7 +369,7 @@ final class HTTP2Connection {
     /// Pings the peer while there are open streams and nothing comes from it.
     private func scheduleKeepalive() {
         guard keepalive == nil else { return }
-        let due = pingSent.map { $0 + options.pingTimeout } ?? lastReceived + options.pingInterval
+        let due = pingSent.map { $0 + options.pingTimeout } ?? lastReceived.instant + options.pingInterval
         keepalive = EventLoop.schedule(at: due) { [weak self] in
             guard let self else { return }
             keepalive = nil
@@ -347,7 +383,7 @@ final class HTTP2Connection {
         }
         // A connection without streams is left alone: servers count pings on it as abuse.
         if session.streams.isEmpty { return }
-        if ContinuousClock.now >= lastReceived + options.pingInterval {
+        if .now >= lastReceived + options.pingInterval {
             session.ping()
             pingSent = .now
             scheduleFlush()
@@ -357,7 +393,7 @@ final class HTTP2Connection {
 
     /// Whatever the peer sends answers a ping too.
     private func noteSignOfLife() {
-        lastReceived = .now
+        lastReceived = EventLoop.turnTime
         guard pingSent != nil else { return }
         pingSent = nil
         if let keepalive { EventLoop.cancel(keepalive) }

@@ -27,11 +27,16 @@ final class HTTP2Session {
 
     private let session: OpaquePointer
     private let headerListLimit: Int
-    private(set) var streams: [Int32: HTTP2Stream] = [:]
+    /// The open streams, in no order.
+    private(set) var streams: [HTTP2Stream] = []
     private var touched: [HTTP2Stream] = []
+    /// The streams that were taken last, in an array that is used again.
+    private var taken: [HTTP2Stream] = []
     private var receivedDataCount = 0
     private(set) var goAway: GoAway?
     private(set) var pingAcknowledgements = 0
+    /// Pings of the peer since something was sent.
+    private var unansweredPings = 0
     private(set) var hasPeerSettings = false
     /// The peer has answered a request.
     private(set) var hasAnswered = false
@@ -91,6 +96,7 @@ final class HTTP2Session {
 
     /// Appends bytes for the peer to `output` until there are no more or it holds `limit` bytes.
     func send(into output: inout [UInt8], limit: Int) throws(HTTP2Error) {
+        unansweredPings = 0
         while output.count < limit {
             var data: UnsafePointer<UInt8>?
             let count = nghttp2_session_mem_send(session, &data)
@@ -100,6 +106,9 @@ final class HTTP2Session {
         }
     }
 
+    /// There is nothing to send but answers to pings, if anything.
+    var hasOnlyPingsToAnswer: Bool { nghttp2_session_get_outbound_queue_size(session) <= unansweredPings }
+
     /// The session has seen an error or a complete shutdown and exchanges nothing more.
     var isFinished: Bool {
         nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
@@ -107,13 +116,17 @@ final class HTTP2Session {
 
     /// The streams on which something was recorded since the last call; those that ended are forgotten.
     func takeTouchedStreams() -> [HTTP2Stream] {
-        defer { touched.removeAll(keepingCapacity: true) }
-        for stream in touched {
+        taken.removeAll(keepingCapacity: true)
+        swap(&touched, &taken)
+        for stream in taken {
             stream.isTouched = false
-            if stream.ending != nil { streams[stream.id] = nil }
+            if stream.ending != nil { forget(stream) }
         }
-        return touched
+        return taken
     }
+
+    /// Something was recorded that ``takeTouchedStreams()`` returns.
+    var hasTouchedStreams: Bool { !touched.isEmpty }
 
     // MARK: Streams
 
@@ -124,35 +137,63 @@ final class HTTP2Session {
         endStream: Bool,
         window: HTTP2Stream.Window
     ) throws(HTTP2Error) -> HTTP2Stream {
+        let stream = HTTP2Stream(window: window, headerListLimit: headerListLimit, body: body, endStream: endStream)
+        let context = Unmanaged.passUnretained(stream).toOpaque()
         var provider = nghttp2_data_provider()
         provider.read_callback = readOutgoing
         let id = headers.bytes.withUnsafeBufferPointer { bytes in
             withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: headers.fields.count) { pairs in
-                guard let base = UnsafeMutablePointer(mutating: bytes.baseAddress) else { return Int32(-1) }
                 for (index, field) in headers.fields.enumerated() {
-                    let pair = nghttp2_nv(
-                        name: base + field.name.lowerBound,
-                        value: base + field.value.lowerBound,
-                        namelen: field.name.count,
-                        valuelen: field.value.count,
-                        flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
-                    )
-                    pairs.initializeElement(at: index, to: pair)
+                    pairs.initializeElement(at: index, to: Self.pair(field.name, field.value, bytes))
                 }
-                // nghttp2 copies the fields, so the buffers may go after this call.
-                return nghttp2_submit_request(session, nil, pairs.baseAddress, pairs.count, &provider, nil)
+                // nghttp2 copies the texts that are not the program's, so the buffers may go after this call.
+                return nghttp2_submit_request(session, nil, pairs.baseAddress, pairs.count, &provider, context)
             }
         }
         try HTTP2Error.check(id)
-        let stream = HTTP2Stream(
-            id: id,
-            window: window,
-            headerListLimit: headerListLimit,
-            body: body,
-            endStream: endStream
-        )
-        streams[id] = stream
+        stream.id = id
+        stream.index = streams.count
+        streams.append(stream)
         return stream
+    }
+
+    private static func pair(
+        _ name: StaticString,
+        _ value: HTTP2RequestHeaders.Value,
+        _ bytes: UnsafeBufferPointer<UInt8>
+    ) -> nghttp2_nv {
+        var pair = nghttp2_nv()
+        pair.name = UnsafeMutablePointer(mutating: name.utf8Start)
+        pair.namelen = name.utf8CodeUnitCount
+        pair.flags = UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue)
+        switch value {
+        case .fixed(let text):
+            pair.value = UnsafeMutablePointer(mutating: text.utf8Start)
+            pair.valuelen = text.utf8CodeUnitCount
+            pair.flags |= UInt8(NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
+        case .text(let range):
+            pair.value = UnsafeMutablePointer(mutating: bytes.baseAddress.map { $0 + range.lowerBound })
+            pair.valuelen = range.count
+        }
+        return pair
+    }
+
+    /// Drops a stream that has ended; nghttp2 must not point to it any more.
+    private func forget(_ stream: HTTP2Stream) {
+        guard let index = stream.index, let last = streams.popLast() else { return }
+        if last !== stream {
+            streams[index] = last
+            last.index = index
+        }
+        stream.index = nil
+        // Fails for a stream that nghttp2 has forgotten, too.
+        nghttp2_session_set_stream_user_data(session, stream.id, nil)
+    }
+
+    /// The stream that nghttp2 knows by this number; nil if it was dropped here.
+    fileprivate func stream(_ id: Int32) -> HTTP2Stream? {
+        // A stream is in `streams`, which holds it, for as long as nghttp2 has the pointer to it.
+        nghttp2_session_get_stream_user_data(session, id).map { Unmanaged.fromOpaque($0).takeUnretainedValue() }
     }
 
     /// Sends more data on `stream`.
@@ -188,14 +229,14 @@ final class HTTP2Session {
 
     /// Ends `stream` from this side; nothing more is recorded on it.
     func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
-        streams[stream.id] = nil
+        forget(stream)
         stream.end(.closed(code))
         nghttp2_submit_rst_stream(session, 0, stream.id, code.rawValue)
     }
 
     /// Ends every stream, because the connection is gone.
     func endAllStreams(_ reason: String) {
-        for stream in streams.values {
+        for stream in streams {
             stream.end(stream.wasSent ? .connectionLost(reason) : .notProcessed)
             touch(stream)
         }
@@ -221,7 +262,7 @@ final class HTTP2Session {
 
     fileprivate func record(data: UnsafeBufferPointer<UInt8>, on id: Int32) {
         receivedDataCount += data.count
-        guard let stream = streams[id] else { return }
+        guard let stream = stream(id) else { return }
         stream.receive(data)
         touch(stream)
     }
@@ -230,7 +271,7 @@ final class HTTP2Session {
         let flags = UInt32(frame.hd.flags)
         switch UInt32(frame.hd.type) {
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
-            guard let stream = streams[frame.hd.stream_id] else { return }
+            guard let stream = stream(frame.hd.stream_id) else { return }
             if UInt32(frame.hd.type) == NGHTTP2_HEADERS.rawValue { stream.receiveEndOfHeaders() }
             hasAnswered = true
             if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 { stream.receiveEndOfStream() }
@@ -238,7 +279,7 @@ final class HTTP2Session {
         case NGHTTP2_SETTINGS.rawValue:
             if flags & NGHTTP2_FLAG_ACK.rawValue == 0 { hasPeerSettings = true }
         case NGHTTP2_PING.rawValue:
-            if flags & NGHTTP2_FLAG_ACK.rawValue != 0 { pingAcknowledgements += 1 }
+            if flags & NGHTTP2_FLAG_ACK.rawValue != 0 { pingAcknowledgements += 1 } else { unansweredPings += 1 }
         case NGHTTP2_GOAWAY.rawValue:
             let debug = UnsafeBufferPointer(start: frame.goaway.opaque_data, count: frame.goaway.opaque_data_len)
             goAway = GoAway(
@@ -251,8 +292,8 @@ final class HTTP2Session {
         }
     }
 
-    fileprivate func recordClose(of id: Int32, code: HTTP2ErrorCode) {
-        guard let stream = streams[id] else { return }
+    fileprivate func recordClose(of stream: HTTP2Stream?, code: HTTP2ErrorCode) {
+        guard let stream else { return }
         stream.end(code == .refusedStream || !stream.wasSent ? .notProcessed : .closed(code))
         touch(stream)
     }
@@ -263,7 +304,7 @@ final class HTTP2Session {
         _ value: UnsafeBufferPointer<UInt8>,
         on id: Int32
     ) -> Int32 {
-        guard let stream = streams[id], !stream.receive(header: name, value) else { return 0 }
+        guard let stream = stream(id), !stream.receive(header: name, value) else { return 0 }
         stream.end(.refused("the server's header fields are larger than \(headerListLimit) bytes"))
         touch(stream)
         // Resets the stream, and skips what is left of the list.
@@ -297,18 +338,22 @@ final class HTTP2Session {
         }
         nghttp2_session_callbacks_set_before_frame_send_callback(callbacks) { _, frame, context in
             if let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue {
-                recorder(context)?.streams[frame.pointee.hd.stream_id]?.noteSent()
+                recorder(context)?.stream(frame.pointee.hd.stream_id)?.noteSent()
             }
             return 0
         }
         nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { _, frame, _, context in
             if let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue {
-                recorder(context)?.recordClose(of: frame.pointee.hd.stream_id, code: .refusedStream)
+                let session = recorder(context)
+                // nghttp2 may not have opened the stream, and does not know it by its number then.
+                let stream = session?.streams.first { $0.id == frame.pointee.hd.stream_id }
+                session?.recordClose(of: stream, code: .refusedStream)
             }
             return 0
         }
         nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, code, context in
-            recorder(context)?.recordClose(of: id, code: HTTP2ErrorCode(rawValue: code))
+            let session = recorder(context)
+            session?.recordClose(of: session?.stream(id), code: HTTP2ErrorCode(rawValue: code))
             return 0
         }
     }
@@ -320,7 +365,7 @@ private func recorder(_ context: UnsafeMutableRawPointer?) -> HTTP2Session? {
 }
 
 private let readOutgoing: nghttp2_data_source_read_callback = { _, id, buffer, length, flags, _, context in
-    guard let stream = recorder(context)?.streams[id], let buffer, let flags else {
+    guard let stream = recorder(context)?.stream(id), let buffer, let flags else {
         return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
     }
     switch stream.dequeue(into: UnsafeMutableRawBufferPointer(start: buffer, count: length)) {

@@ -22,7 +22,10 @@ final class HTTP2Stream {
         case manual
     }
 
-    let id: Int32
+    /// Given by the session that opens the stream.
+    var id: Int32 = 0
+    /// Where the session keeps the stream.
+    var index: Int?
     let window: Window
     /// Told by the connection when there is something new here.
     var handler: (any HTTP2StreamHandler)?
@@ -57,8 +60,7 @@ final class HTTP2Stream {
     private var outgoingStart = 0
     private var endsAfterOutgoing: Bool
 
-    init(id: Int32, window: Window, headerListLimit: Int, body: [UInt8], endStream: Bool) {
-        self.id = id
+    init(window: Window, headerListLimit: Int, body: [UInt8], endStream: Bool) {
         self.window = window
         self.headerListLimit = headerListLimit
         outgoing = body
@@ -80,7 +82,6 @@ final class HTTP2Stream {
         // As RFC 9113 counts, section 6.5.2.
         headerListSize += name.count + value.count + 32
         if headerListSize > headerListLimit { return false }
-        let (name, value) = (String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
         if hasHeaders { trailers.append(name, value) } else { headers.append(name, value) }
         return true
     }
@@ -88,7 +89,7 @@ final class HTTP2Stream {
     func receiveEndOfHeaders() {
         headerListSize = 0
         // An interim response (1xx) is followed by the real one.
-        if !hasHeaders, headers[":status"]?.hasPrefix("1") == true {
+        if !hasHeaders, headers.status?.hasPrefix("1") == true {
             headers = HTTP2Headers()
         } else {
             hasHeaders = true

@@ -12,16 +12,17 @@ extension EtcdClient {
     ///
     /// - Parameters:
     ///   - range: The keys.
-    ///   - pageSize: How many entries one request reads, at least 1.
+    ///   - pageSize: How many entries one request reads, at least 1; nil for as many as make about a megabyte, 1,000 at
+    ///     first and 10,000 at most.
     ///   - options: What to return of the entries. `limit` holds for all pages together; `sort` and `countOnly` do not
     ///     apply.
     /// - Returns: A sequence that reads when it is iterated.
     public func entries(
         in range: KeyRange,
-        pageSize: Int = 1000,
+        pageSize: Int? = nil,
         options: RangeOptions = RangeOptions()
     ) -> EntrySequence {
-        EntrySequence(client: self, range: range, pageSize: max(pageSize, 1), options: options)
+        EntrySequence(client: self, range: range, pageSize: pageSize.map { max($0, 1) }, options: options)
     }
 }
 
@@ -34,7 +35,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
 
     fileprivate let client: EtcdClient
     fileprivate let range: KeyRange
-    fileprivate let pageSize: Int
+    fileprivate let pageSize: Int?
     fileprivate let options: RangeOptions
 
     /// Starts an iteration; nothing is read before its first element is wanted.
@@ -44,6 +45,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         private let client: EtcdClient
         private var pageSize: Int
+        private let pagesGrow: Bool
         private var options: RangeOptions
         private var isFirst = true
         private var page: ArraySlice<KeyValue> = []
@@ -56,7 +58,8 @@ public struct EntrySequence: AsyncSequence, Sendable {
 
         fileprivate init(_ sequence: EntrySequence) {
             client = sequence.client
-            pageSize = sequence.pageSize
+            pageSize = sequence.pageSize ?? 1000
+            pagesGrow = sequence.pageSize == nil
             options = sequence.options
             options.sort = nil
             options.countOnly = false
@@ -90,7 +93,11 @@ public struct EntrySequence: AsyncSequence, Sendable {
                 options.revision = options.revision ?? response.header.revision
                 isFirst = false
                 take(response.entries, of: range)
-                if !response.more || range.isSingleKey { rest = nil }
+                if !response.more || range.isSingleKey {
+                    rest = nil
+                } else if pagesGrow {
+                    fitPageSize(to: response.entries)
+                }
             }
         }
 
@@ -98,6 +105,15 @@ public struct EntrySequence: AsyncSequence, Sendable {
             page = entries[...]
             remaining -= entries.count
             rest = entries.last.map { range.from($0.key.successor) }
+        }
+
+        /// Lets the next page hold about a megabyte, if its entries are like these.
+        ///
+        /// etcd counts all entries that follow a page, so few large pages cost it much less than many small ones.
+        private mutating func fitPageSize(to entries: [KeyValue]) {
+            let bytes = entries.reduce(0) { $0 + $1.key.bytes.count + $1.value.bytes.count }
+            let fitting = entries.count * 1_000_000 / Swift.max(bytes, 1)
+            pageSize = Swift.max(1, Swift.min(fitting, pageSize * 2, 10_000))
         }
 
         /// A page, which is smaller, as are those after it, if the entries are too large for one.

@@ -7,23 +7,38 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
     /// What an iteration throws.
     public typealias Failure = EtcdError
 
-    let client: EtcdClient
-    let id: Lease.ID
-    let lease: Lease?
+    /// The lease to keep alive: behind one reference, for the sake of the many tasks that hold a sequence.
+    fileprivate final class Subject: Sendable {
+        let core: ClientCore
+        let id: Lease.ID
+        let lease: Lease?
+
+        init(_ core: ClientCore, _ id: Lease.ID, _ lease: Lease?) {
+            self.core = core
+            self.id = id
+            self.lease = lease
+        }
+    }
+
+    private let subject: Subject
+
+    init(_ client: EtcdClient, _ id: Lease.ID, granted lease: Lease? = nil) {
+        subject = Subject(client.core, id, lease)
+    }
 
     /// Starts an iteration; the lease is kept alive from its first `next()` on.
-    public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
+    public func makeAsyncIterator() -> Iterator { Iterator(Handle(subject)) }
 
     /// An iteration that keeps the lease alive for as long as it exists.
     public struct Iterator: AsyncIteratorProtocol {
-        fileprivate let sequence: KeepAliveSequence
-        private var handle: Handle?
+        private let handle: Handle
+
+        fileprivate init(_ handle: Handle) { self.handle = handle }
+
         /// How often the renewals had to go on over another stream, as of the newest state.
         ///
         /// Between two streams the store may have been replaced by an older one, of which a renewal says nothing.
-        package private(set) var interruptions = 0
-
-        fileprivate init(sequence: KeepAliveSequence) { self.sequence = sequence }
+        package var interruptions: Int { handle.subscription.interruptions }
 
         /// The newest state that was not returned before.
         ///
@@ -41,36 +56,39 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
         /// - Throws: ``EtcdError``, among its codes `leaseLost`, `leaseNotFound`, `permissionDenied` and
         ///   `cancelled`.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> LeaseState? {
-            let handle: Handle
-            if let present = self.handle {
-                handle = present
-            } else {
-                let keeper = sequence.client.core.leaseKeeper
-                let subscription = await keeper.subscribe(to: sequence.id, granted: sequence.lease)
-                handle = Handle(client: sequence.client, subscription: subscription)
-                self.handle = handle
-            }
-            switch try await handle.subscription.next().get() {
-            case .renewed(let renewal, let interruptions):
-                self.interruptions = interruptions
-                return .active(until: renewal.deadline)
-            case .atRisk(let deadline, let cause): return .atRisk(until: deadline, cause)
+            // Thousands of tasks may wait here, so nothing but this is in the frame that they hold.
+            handle.begin()
+            await handle.subscription.wait()
+            return try take()
+        }
+
+        @inline(never)
+        private func take() throws(EtcdError) -> LeaseState {
+            switch try handle.subscription.take() {
+            case .renewed(let deadline, _, _): .active(until: deadline.instant)
+            case .atRisk(let deadline, let cause): .atRisk(until: deadline.instant, cause)
             }
         }
     }
 
     /// Ends the subscription when the last copy of the iterator is gone.
-    private final class Handle: Sendable {
-        private let client: EtcdClient
+    fileprivate final class Handle: Sendable {
+        private let subject: Subject
         let subscription: LeaseSubscription
 
-        init(client: EtcdClient, subscription: LeaseSubscription) {
-            self.client = client
-            self.subscription = subscription
+        fileprivate init(_ subject: Subject) {
+            self.subject = subject
+            subscription = LeaseSubscription(subject.id)
+        }
+
+        @inline(never)
+        func begin() {
+            guard subscription.begin() else { return }
+            EventLoop.execute { [self] in subject.core.leaseKeeper.add(subscription, granted: subject.lease) }
         }
 
         deinit {
-            EventLoop.execute { [client, subscription] in client.core.leaseKeeper.cancel(subscription) }
+            EventLoop.execute { [subject, subscription] in subject.core.leaseKeeper.cancel(subscription) }
         }
     }
 }

@@ -10,7 +10,7 @@ final class KeptLease {
     /// What renews the lease.
     var stream: LeaseStream?
     /// The place in the keeper's agenda.
-    var appointment: DeadlineHeap<KeptLease>.ID?
+    var slot: Int64?
     /// The place in the queue of renewals that are due.
     var queued: DeadlineHeap<KeptLease>.ID?
     /// How often its renewals had to go on over another stream.
@@ -48,50 +48,5 @@ final class KeptLease {
         timeline.end()
         for subscription in subscriptions { subscription.end(error) }
         subscriptions = []
-    }
-}
-
-/// One party that wants a lease kept alive and hears how it stands.
-@EventLoop
-final class LeaseSubscription {
-    enum Update: Sendable {
-        case renewed(LeaseRenewal, interruptions: Int)
-        case atRisk(until: ContinuousClock.Instant, EtcdError?)
-    }
-
-    nonisolated let id: Lease.ID
-    private var newest: Update?
-    private var ending: EtcdError?
-    private var waiting: Completion<Result<Update, EtcdError>>?
-
-    init(_ id: Lease.ID) { self.id = id }
-
-    /// The newest update that was not taken yet, or the end.
-    ///
-    /// One task may wait.
-    func next() async -> Result<Update, EtcdError> {
-        if let ending { return .failure(ending) }
-        if let update = newest {
-            newest = nil
-            return .success(update)
-        }
-        let waiting = Completion<Result<Update, EtcdError>>()
-        self.waiting = waiting
-        return await waiting.wait {
-            waiting.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
-        }
-    }
-
-    fileprivate func publish(_ update: Update) {
-        if let waiting, !waiting.isComplete {
-            waiting.complete(.success(update))
-        } else {
-            newest = update
-        }
-    }
-
-    func end(_ error: EtcdError) {
-        if ending == nil { ending = error }
-        waiting?.complete(.failure(error))
     }
 }

@@ -29,7 +29,7 @@ public struct Lease: Sendable, Hashable {
     /// The server may grant more than was asked for.
     public let timeToLive: Duration
     /// When the grant was sent, which is before the server began to count.
-    let grantSent: ContinuousClock.Instant
+    let grantSent: MonotonicInstant
 }
 
 /// What etcd knows of a lease.

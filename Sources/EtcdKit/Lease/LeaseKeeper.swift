@@ -11,11 +11,11 @@ final class LeaseKeeper {
     private var leases: [Lease.ID: KeptLease] = [:]
     /// The streams that many leases share, and those of single leases.
     private(set) var streams: [LeaseStream] = []
-    /// All leases, by when something is to be done for them next.
-    private var agenda = DeadlineHeap<KeptLease>()
-    private var timer: (id: EventLoop.Timer, due: ContinuousClock.Instant)?
+    private var agenda = LeaseAgenda()
+    /// Set for when the first leases of the agenda come, or before.
+    private var timer: (id: EventLoop.Timer, due: MonotonicInstant)?
+    private var random = SplitMix64()
     private var isClosed = false
-    private var openedStreams = 0
 
     nonisolated init(_ channel: Channel) {
         self.channel = channel
@@ -28,16 +28,20 @@ final class LeaseKeeper {
     /// With the lease as it was granted, it is judged from then on whether it lives.
     func subscribe(to id: Lease.ID, granted: Lease?) -> LeaseSubscription {
         let subscription = LeaseSubscription(id)
-        if isClosed {
-            subscription.end(EtcdError(.clientClosed, "the client is closed"))
-            return subscription
-        }
+        add(subscription, granted: granted)
+        return subscription
+    }
+
+    /// Begins to keep a lease alive for `subscription`; see ``subscribe(to:granted:)``.
+    func add(_ subscription: LeaseSubscription, granted: Lease?) {
+        if isClosed { return subscription.end(EtcdError(.clientClosed, "the client is closed")) }
+        let id = subscription.id
         let lease = leases[id] ?? KeptLease(id, granted: granted)
         lease.add(subscription)
-        lease.timeline.renewSoon(at: .now)
-        if leases.updateValue(lease, forKey: id) == nil { sharedStream().add(lease) }
-        advance(lease)
-        return subscription
+        let now = MonotonicInstant.now
+        lease.timeline.renewSoon(at: now)
+        if leases.updateValue(lease, forKey: id) == nil { assign(lease, to: sharedStream()) }
+        advance(lease, to: now)
     }
 
     func cancel(_ subscription: LeaseSubscription) {
@@ -65,7 +69,8 @@ final class LeaseKeeper {
         }
         while true {
             // That another's interest in the lease is at risk does not end the wait.
-            if case .renewed(let renewal, _) = try await subscription.next().get() { return renewal }
+            guard case .renewed(let deadline, let timeToLive, _) = try await subscription.next() else { continue }
+            return LeaseRenewal(id: id, timeToLive: timeToLive, deadline: deadline.instant)
         }
     }
 
@@ -79,14 +84,34 @@ final class LeaseKeeper {
         for lease in leases.values { remove(lease, EtcdError(.clientClosed, "the client was closed")) }
         if let timer { EventLoop.cancel(timer.id) }
         timer = nil
+        agenda = LeaseAgenda()
     }
 
-    // MARK: What streams report
+    // MARK: Reports of streams
 
-    /// A renewal was answered.
-    func answered(_ lease: KeptLease, sent: ContinuousClock.Instant, timeToLive: Int64, by endpoint: Endpoint) {
-        // What has run out in the meantime stays lost: others may have acted on it.
-        advance(lease)
+    private func take(_ report: LeaseStream.Report, of stream: LeaseStream) {
+        switch report {
+        case .answered(let renewal, let timeToLive, let endpoint):
+            answered(renewal.lease, sent: renewal.sent, timeToLive: timeToLive, by: endpoint)
+        case .disconnected(let lost):
+            let now = MonotonicInstant.now
+            for lease in lost where lease.stream === stream {
+                lease.timeline.disconnected(at: now)
+                advance(lease, to: now)
+            }
+        case .denied(let lease):
+            // It is renewed apart from the others, to see whether it was the reason.
+            assign(lease, to: addStream(isShared: false))
+            lease.stream?.renew(lease)
+        case .failed(let error):
+            for lease in leases.values where lease.stream === stream { lose(lease, error) }
+        }
+    }
+
+    private func answered(_ lease: KeptLease, sent: MonotonicInstant, timeToLive: Int64, by endpoint: Endpoint) {
+        let now = MonotonicInstant.now
+        // A lease that has run out in the meantime stays lost: others may have acted on it.
+        advance(lease, to: now)
         if lease.timeline.hasEnded { return }
         if timeToLive <= 0 {
             let reason = EtcdError(.leaseNotFound, "there is no lease \(lease.id) [\(endpoint)]")
@@ -98,85 +123,50 @@ final class LeaseKeeper {
         }
         let timeToLive = Duration.seconds(timeToLive)
         lease.timeToLive = timeToLive
-        let deadline = lease.timeline.answered(sent: sent, timeToLive: timeToLive, chance: .random(in: 0...1))
+        let chance = Double.random(in: 0...1, using: &random)
+        let deadline = lease.timeline.answered(sent: sent, timeToLive: timeToLive, chance: chance)
         guard let deadline else { return }
-        let renewal = LeaseRenewal(id: lease.id, timeToLive: timeToLive, deadline: deadline)
-        lease.publish(.renewed(renewal, interruptions: lease.interruptions))
-        advance(lease)
-    }
-
-    /// A stream is open.
-    ///
-    /// - Returns: A number that no other has.
-    func numberOfNewStream() -> Int {
-        openedStreams += 1
-        return openedStreams
-    }
-
-    /// A stream was ended by the server because of this lease perhaps, so it is renewed apart from the others.
-    func separate(_ lease: KeptLease) {
-        lease.stream?.remove(lease)
-        let stream = LeaseStream(channel, self, isShared: false)
-        streams.append(stream)
-        stream.add(lease)
-        stream.renew(lease)
-    }
-
-    /// A lease is no longer kept alive, for a reason that its users and the user of the client want to know.
-    func lose(_ lease: KeptLease, _ error: EtcdError) {
-        remove(lease, error)
-        channel.context.report(.leaseLost(lease.id, error))
-    }
-
-    /// A stream has no leases any more.
-    func discard(_ stream: LeaseStream) {
-        streams.removeAll { $0 === stream }
+        lease.publish(.renewed(until: deadline, timeToLive, interruptions: lease.interruptions))
+        note(lease, now: now)
     }
 
     // MARK: Times
 
     /// Does what is due for a lease, and notes when something is next.
-    func advance(_ lease: KeptLease) {
-        let now = ContinuousClock.now
+    private func advance(_ lease: KeptLease, to now: MonotonicInstant) {
         while let event = lease.timeline.nextEvent(by: now) {
             switch event {
             case .renewal:
                 lease.stream?.renew(lease)
             case .risk(let deadline):
                 let trouble = lease.stream?.trouble
+                channel.context.report(.leaseAtRisk(lease.id, until: deadline.instant, trouble))
                 lease.publish(.atRisk(until: deadline, trouble))
-                channel.context.report(.leaseAtRisk(lease.id, until: deadline, trouble))
                 lease.stream?.leaveIfTooSlow()
             case .expiry:
                 let text = "lease \(lease.id) was not renewed within its time to live"
                 lose(lease, EtcdError(.leaseLost, text, cause: lease.stream?.trouble))
             }
         }
-        reschedule(lease)
+        note(lease, now: now)
     }
 
-    func reschedule(_ lease: KeptLease) {
-        if let appointment = lease.appointment { agenda.remove(appointment) }
-        lease.appointment = lease.timeline.nextEvent.map { agenda.insert(lease, at: $0) }
-        setTimer()
+    private func note(_ lease: KeptLease, now: MonotonicInstant) {
+        guard let next = lease.timeline.nextEvent, let time = agenda.note(lease, at: next, now: now) else { return }
+        setTimer(to: time)
     }
 
-    private func setTimer() {
-        // A timer that is early does no harm, and setting it anew for each renewal would.
-        guard let earliest = agenda.earliest else { return }
-        if let timer, timer.due <= earliest { return }
+    private func setTimer(to time: MonotonicInstant) {
+        if let timer, timer.due <= time { return }
         if let timer { EventLoop.cancel(timer.id) }
-        let id = EventLoop.schedule(at: earliest) { [weak self] in
+        let id = EventLoop.schedule(at: time.instant) { [weak self] in
             guard let self else { return }
             timer = nil
-            let now = ContinuousClock.now
-            while let lease = agenda.popDue(at: now) {
-                lease.appointment = nil
-                advance(lease)
-            }
-            setTimer()
+            let now = MonotonicInstant.now
+            for lease in agenda.takeDue(at: now) { advance(lease, to: now) }
+            if let earliest = agenda.earliest { setTimer(to: earliest) }
         }
-        timer = (id, earliest)
+        timer = (id, time)
     }
 
     // MARK: Leases and streams
@@ -186,16 +176,41 @@ final class LeaseKeeper {
         let emptiest = shared.min { $0.count < $1.count }
         let isFull = shared.count >= Self.maximumStreams
         if let emptiest, emptiest.count < Self.leasesPerStream || isFull { return emptiest }
-        let stream = LeaseStream(channel, self, isShared: true)
+        return addStream(isShared: true)
+    }
+
+    private func addStream(isShared: Bool) -> LeaseStream {
+        let stream = LeaseStream(channel, isShared: isShared) { [weak self] in self?.take($1, of: $0) }
         streams.append(stream)
         return stream
+    }
+
+    private func assign(_ lease: KeptLease, to stream: LeaseStream) {
+        release(lease)
+        lease.stream = stream
+        stream.add(lease)
+    }
+
+    /// Takes a lease from its stream, which goes with the last one.
+    private func release(_ lease: KeptLease) {
+        guard let stream = lease.stream else { return }
+        lease.stream = nil
+        stream.remove(lease)
+        if stream.count > 0 { return }
+        stream.close()
+        streams.removeAll { $0 === stream }
+    }
+
+    /// A lease is no longer kept alive, for a reason that its users and the user of the client want to know.
+    private func lose(_ lease: KeptLease, _ error: EtcdError) {
+        // First, since the users go on at once when they are told.
+        channel.context.report(.leaseLost(lease.id, error))
+        remove(lease, error)
     }
 
     private func remove(_ lease: KeptLease, _ error: EtcdError) {
         leases[lease.id] = nil
         lease.end(error)
-        if let appointment = lease.appointment { agenda.remove(appointment) }
-        lease.appointment = nil
-        lease.stream?.remove(lease)
+        release(lease)
     }
 }

@@ -6,7 +6,19 @@ final class LeaseStream {
     /// A renewal that is on its way.
     struct Renewal {
         let lease: KeptLease
-        let sent: ContinuousClock.Instant
+        let sent: MonotonicInstant
+    }
+
+    /// News for the keeper of the leases.
+    enum Report {
+        /// The server has answered, with the time to live in seconds.
+        case answered(Renewal, timeToLive: Int64, by: Endpoint)
+        /// The stream is gone, and with it the answers for these leases.
+        case disconnected([KeptLease])
+        /// The server has ended the stream, perhaps since this lease may not be renewed; the others go on.
+        case denied(KeptLease)
+        /// There will be no stream, for this reason.
+        case failed(EtcdError)
     }
 
     private typealias Stream = GRPCStream<Wire.LeaseRequest, Wire.LeaseKeepAliveResponse>
@@ -30,22 +42,25 @@ final class LeaseStream {
 
     let isShared: Bool
     private let channel: Channel
-    private weak var keeper: LeaseKeeper?
+    private let report: @EventLoop (LeaseStream, Report) -> Void
     private var leases: [Lease.ID: KeptLease] = [:]
     /// What is due and not sent yet, the lease with the earliest deadline first.
     private var queue = DeadlineHeap<KeptLease>()
     /// The renewals that were sent on the stream and are not answered yet, the oldest first.
     ///
     /// One that nobody waits for any more stays: its answer, which may be late, must not pass for that to a newer one.
-    private(set) var unanswered: [Renewal] = []
+    private var unanswered = Unanswered()
+    private var isSendScheduled = false
     private var state = State.idle
     /// Counts attempts to open the stream, so that those that were given up are told from the last.
     private var attempt = 0
-    /// Tells the open stream from all before it.
+    /// Counts the streams that were opened, those of all clients.
+    private static var opened = 0
+    /// Tells the open stream from all others.
     private var number = 0
     private var stallTimer: EventLoop.Timer?
-    private var opened = ContinuousClock.now
-    private var lastAnswer = ContinuousClock.now
+    private var opened = MonotonicInstant.now
+    private var lastAnswer = MonotonicInstant.now
     /// The shortest time to live of the leases; those that have left may count, too.
     private var shortest: Duration?
     /// Where the last stream was.
@@ -55,10 +70,10 @@ final class LeaseStream {
     private var failures = 0
     private var rejections = 0
 
-    init(_ channel: Channel, _ keeper: LeaseKeeper, isShared: Bool) {
+    init(_ channel: Channel, isShared: Bool, _ report: @escaping @EventLoop (LeaseStream, Report) -> Void) {
         self.channel = channel
-        self.keeper = keeper
         self.isShared = isShared
+        self.report = report
     }
 
     var count: Int { leases.count }
@@ -84,31 +99,27 @@ final class LeaseStream {
     /// Takes a lease, whose renewals are asked for with ``renew(_:)``.
     func add(_ lease: KeptLease) {
         leases[lease.id] = lease
-        lease.stream = self
         note(lease.timeToLive)
         open()
     }
 
-    /// Lets a lease go, and the stream with the last one.
+    /// Lets a lease go.
     func remove(_ lease: KeptLease) {
-        guard leases[lease.id] === lease else { return }
         leases[lease.id] = nil
         unqueue(lease)
-        lease.stream = nil
-        if leases.isEmpty { close() }
     }
 
-    /// Renews a lease as soon as the stream allows.
+    /// Renews a lease as soon as the stream allows, together with all others that are renewed in this turn of the loop.
     func renew(_ lease: KeptLease) {
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
         if lease.timeline.awaitsAnswer {
             // Answers come in order: as long as any come, or many are awaited, a repetition only adds to the queue.
             let isQuiet = lastAnswer + LeaseTimeline.retryInterval <= now
-            guard isQuiet, unanswered.count < Self.windowForRepetition else { return lease.timeline.postpone(at: now) }
+            guard isQuiet, unanswered.count < Self.windowForRepetition else { return }
         }
         unqueue(lease)
         lease.queued = queue.insert(lease, at: lease.timeline.deadline ?? now)
-        send()
+        scheduleSend()
     }
 
     /// A lease is at risk although answers come: they come too slowly here.
@@ -131,31 +142,44 @@ final class LeaseStream {
 
     // MARK: Renewals
 
+    private func scheduleSend() {
+        guard !isSendScheduled, queue.count > 0, case .open = state else { return }
+        isSendScheduled = true
+        EventLoop.atEndOfTurn { [weak self] in
+            guard let self else { return }
+            isSendScheduled = false
+            send()
+        }
+    }
+
+    /// Sends what is due, as far as there is room, in one buffer.
     private func send() {
         guard case .open(let stream, _) = state else { return }
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
+        var frames: [UInt8] = []
         while unanswered.count < Self.window, let first = queue.earliest, let lease = queue.popDue(at: first) {
             lease.queued = nil
             lease.timeline.sent(at: now)
             lease.travels(on: number)
             unanswered.append(Renewal(lease: lease, sent: now))
-            stream.send(Wire.LeaseRequest(id: lease.id.rawValue))
-            keeper?.reschedule(lease)
+            frames += GRPCFraming.frame { ProtobufEncoder.encode(Wire.LeaseRequest(id: lease.id.rawValue), into: &$0) }
         }
+        if !frames.isEmpty { stream.send(frame: frames) }
         watchForStall()
     }
 
     private func received(_ response: Wire.LeaseKeepAliveResponse, from endpoint: Endpoint) {
-        guard let index = unanswered.firstIndex(where: { $0.lease.id.rawValue == response.id }) else { return }
-        let renewal = unanswered.remove(at: index)
+        guard let renewal = unanswered.take(response.id) else { return }
         lastAnswer = .now
         lastError = nil
         failures = 0
         rejections = 0
         if response.timeToLive > 0 { note(.seconds(response.timeToLive)) }
-        unqueue(renewal.lease)
-        keeper?.answered(renewal.lease, sent: renewal.sent, timeToLive: response.timeToLive, by: endpoint)
-        send()
+        if renewal.lease.stream === self {
+            unqueue(renewal.lease)
+        }
+        report(self, .answered(renewal, timeToLive: response.timeToLive, by: endpoint))
+        scheduleSend()
     }
 
     /// How long the stream may go without an answer that is due.
@@ -168,10 +192,10 @@ final class LeaseStream {
     }
 
     private func watchForStall() {
-        guard stallTimer == nil, let endpoint, let oldest = unanswered.first else { return }
+        guard stallTimer == nil, let endpoint, let oldest = unanswered.oldest else { return }
         let end = max(oldest.sent, lastAnswer) + patience
         if end > .now {
-            stallTimer = EventLoop.schedule(at: end) { [weak self] in
+            stallTimer = EventLoop.schedule(at: end.instant) { [weak self] in
                 self?.stallTimer = nil
                 self?.watchForStall()
             }
@@ -219,7 +243,8 @@ final class LeaseStream {
                 }
             }
             state = .open(stream, berth)
-            number = keeper?.numberOfNewStream() ?? number
+            Self.opened += 1
+            number = Self.opened
         } catch {
             return failed(EtcdError(error, at: endpoint))
         }
@@ -245,10 +270,10 @@ final class LeaseStream {
             rejections += 1
         }
         // The server handles renewals in order, so it has stumbled over the oldest one.
-        let culprit = error.code == .permissionDenied ? unanswered.first?.lease : nil
+        let culprit = error.code == .permissionDenied ? unanswered.oldest?.lease : nil
         disconnect()
         if let culprit, leases[culprit.id] === culprit, leases.count > 1 {
-            keeper?.separate(culprit)
+            report(self, .denied(culprit))
             open()
         } else {
             failed(error, isFinal: culprit?.stream === self || isFinal(error.code))
@@ -275,13 +300,7 @@ final class LeaseStream {
     private func disconnect() {
         state = .idle
         cancelStallTimer()
-        let lost = unanswered
-        unanswered = []
-        let now = ContinuousClock.now
-        for renewal in lost where renewal.lease.stream === self {
-            renewal.lease.timeline.disconnected(at: now)
-            keeper?.advance(renewal.lease)
-        }
+        report(self, .disconnected(unanswered.takeAll().map(\.lease)))
     }
 
     /// There is no stream, for this reason: opens another, unless the reason will not go away.
@@ -290,10 +309,7 @@ final class LeaseStream {
         state = .idle
         lastError = error
         failures += 1
-        if isFinal {
-            for lease in leases.values { keeper?.lose(lease, error) }
-            return
-        }
+        if isFinal { return report(self, .failed(error)) }
         // At once where there is somewhere else to go, or something else to show.
         if failures == 1, channel.hasAlternatives || error.code.meansTokenIsRejected { return open() }
         let pause = channel.configuration.backoff.delay(afterFailures: failures)
@@ -305,7 +321,8 @@ final class LeaseStream {
         state = .pausing(timer)
     }
 
-    private func close() {
+    /// Ends the stream, for good.
+    func close() {
         let old = state
         state = .closed
         switch old {
@@ -315,6 +332,41 @@ final class LeaseStream {
         case .idle, .closed: break
         }
         cancelStallTimer()
-        keeper?.discard(self)
+    }
+}
+
+/// The renewals that were sent on a stream and are not answered yet, the oldest first.
+private struct Unanswered {
+    private var renewals: [LeaseStream.Renewal] = []
+    /// Those before this one were answered.
+    private var start = 0
+
+    var count: Int { renewals.count - start }
+
+    var oldest: LeaseStream.Renewal? { start < renewals.count ? renewals[start] : nil }
+
+    mutating func append(_ renewal: LeaseStream.Renewal) {
+        renewals.append(renewal)
+    }
+
+    /// Takes the oldest renewal of a lease: the first of all, as answers come in order.
+    mutating func take(_ id: Int64) -> LeaseStream.Renewal? {
+        guard let index = renewals[start...].firstIndex(where: { $0.lease.id.rawValue == id }) else { return nil }
+        let renewal = renewals[index]
+        if index > start {
+            renewals.remove(at: index)
+        } else {
+            start += 1
+            if start * 2 > renewals.count {
+                renewals.removeFirst(start)
+                start = 0
+            }
+        }
+        return renewal
+    }
+
+    mutating func takeAll() -> ArraySlice<LeaseStream.Renewal> {
+        defer { self = Unanswered() }
+        return renewals[start...]
     }
 }

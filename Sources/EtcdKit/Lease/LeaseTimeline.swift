@@ -7,10 +7,10 @@
 struct LeaseTimeline {
     /// Something whose time has come.
     enum Event: Hashable {
-        /// A renewal is to be sent; said once, until it was sent or postponed.
+        /// A renewal is to be sent; said again after ``retryInterval`` until one is answered.
         case renewal
         /// Two thirds of the time to live have passed since the last answered renewal was sent.
-        case risk(until: ContinuousClock.Instant)
+        case risk(until: MonotonicInstant)
         /// The lease has run out; nothing comes after this.
         case expiry
     }
@@ -21,19 +21,17 @@ struct LeaseTimeline {
     static let jitter = 0.1
 
     /// Until when the lease certainly lives; nil before the first sign of it.
-    private(set) var deadline: ContinuousClock.Instant?
+    private(set) var deadline: MonotonicInstant?
     private(set) var isAtRisk = false
     /// The lease is lost or given up, for good.
     private(set) var hasEnded = false
     /// When the next renewal is to be sent.
-    private var due: ContinuousClock.Instant
-    /// The renewal that is due was announced.
-    private var isAnnounced = false
-    private var risk: ContinuousClock.Instant?
+    private var due: MonotonicInstant
+    private var risk: MonotonicInstant?
     /// When the newest renewal that is not answered yet was sent.
-    private var unanswered: ContinuousClock.Instant?
+    private var unanswered: MonotonicInstant?
 
-    init(now: ContinuousClock.Instant, granted: Lease?) {
+    init(now: MonotonicInstant, granted: Lease?) {
         due = now
         if let granted {
             deadline = granted.grantSent + granted.timeToLive
@@ -44,13 +42,16 @@ struct LeaseTimeline {
     var awaitsAnswer: Bool { unanswered != nil }
 
     /// When there is an event next.
-    var nextEvent: ContinuousClock.Instant? {
+    var nextEvent: MonotonicInstant? {
         if hasEnded { return nil }
-        return [isAnnounced ? nil : due, isAtRisk ? nil : risk, deadline].compactMap(\.self).min()
+        var next = due
+        if let risk, !isAtRisk { next = min(next, risk) }
+        if let deadline { next = min(next, deadline) }
+        return next
     }
 
-    /// What has come by `now`: to be asked again and again, until there is nothing more.
-    mutating func nextEvent(by now: ContinuousClock.Instant) -> Event? {
+    /// The event that has come by `now`: to be asked again and again, until there is nothing more.
+    mutating func nextEvent(by now: MonotonicInstant) -> Event? {
         if hasEnded { return nil }
         if let deadline, deadline <= now {
             hasEnded = true
@@ -60,21 +61,15 @@ struct LeaseTimeline {
             isAtRisk = true
             return .risk(until: deadline)
         }
-        if due <= now, !isAnnounced {
-            isAnnounced = true
+        if due <= now {
+            due = now + Self.retryInterval
             return .renewal
         }
         return nil
     }
 
-    mutating func sent(at now: ContinuousClock.Instant) {
+    mutating func sent(at now: MonotonicInstant) {
         unanswered = now
-        postpone(at: now)
-    }
-
-    /// The renewal that is due is not sent now: it would only wait behind the one before.
-    mutating func postpone(at now: ContinuousClock.Instant) {
-        isAnnounced = false
         due = now + Self.retryInterval
     }
 
@@ -82,33 +77,32 @@ struct LeaseTimeline {
     ///
     /// The chance is a number from 0 to 1, random in use.
     mutating func answered(
-        sent: ContinuousClock.Instant,
+        sent: MonotonicInstant,
         timeToLive: Duration,
         chance: Double
-    ) -> ContinuousClock.Instant? {
+    ) -> MonotonicInstant? {
         if hasEnded { return nil }
-        let deadline = max(sent + timeToLive, deadline ?? sent)
+        let timeToLive = timeToLive.wholeNanoseconds
+        let deadline = max(sent.advanced(by: timeToLive), deadline ?? sent)
         self.deadline = deadline
-        risk = max(sent + timeToLive * 2 / 3, risk ?? sent)
+        risk = max(sent.advanced(by: timeToLive - timeToLive / 3), risk ?? sent)
         isAtRisk = false
-        isAnnounced = false
         if let unanswered, unanswered <= sent { self.unanswered = nil }
         // While a newer renewal is on its way, another one is no use before that would be repeated.
-        let interval = timeToLive / 3 * (1 - Self.jitter * chance)
-        due = max(sent + interval, unanswered.map { $0 + Self.retryInterval } ?? sent)
+        let interval = Int64(Double(timeToLive / 3) * (1 - Self.jitter * chance))
+        due = max(sent.advanced(by: interval), unanswered.map { $0 + Self.retryInterval } ?? sent)
         return deadline
     }
 
     /// The stream is gone, and with it the answers.
-    mutating func disconnected(at now: ContinuousClock.Instant) {
+    mutating func disconnected(at now: MonotonicInstant) {
         guard unanswered != nil else { return }
         unanswered = nil
-        isAnnounced = false
         due = now
     }
 
-    mutating func renewSoon(at now: ContinuousClock.Instant) {
-        if unanswered == nil, !isAnnounced { due = now }
+    mutating func renewSoon(at now: MonotonicInstant) {
+        if unanswered == nil { due = now }
     }
 
     mutating func end() { hasEnded = true }

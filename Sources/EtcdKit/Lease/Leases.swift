@@ -39,14 +39,14 @@ public struct Leases: Sendable {
             return Lease(
                 id: Lease.ID(rawValue: response.id),
                 timeToLive: .seconds(response.timeToLive),
-                grantSent: sent
+                grantSent: MonotonicInstant(sent)
             )
         case .doneBefore(let error):
             if id != nil {
                 throw EtcdError(.ambiguous, "the lease \(newID) is from this grant or from before", cause: error)
             }
             let status = try await client.with(timeout: deadline - .now).leases.timeToLive(of: newID)
-            return Lease(id: newID, timeToLive: status.grantedTimeToLive, grantSent: sent)
+            return Lease(id: newID, timeToLive: status.grantedTimeToLive, grantSent: MonotonicInstant(sent))
         }
     }
 
@@ -115,7 +115,7 @@ public struct Leases: Sendable {
     /// - Parameter id: The lease.
     /// - Returns: The states of the lease.
     public func keepAlive(_ id: Lease.ID) -> KeepAliveSequence {
-        KeepAliveSequence(client: client, id: id, lease: nil)
+        KeepAliveSequence(client, id)
     }
 
     /// Renews a lease again and again, like ``keepAlive(_:)-(Lease.ID)``, and judges from its grant on whether it is lost.
@@ -123,7 +123,7 @@ public struct Leases: Sendable {
     /// - Parameter lease: The lease, as it was granted.
     /// - Returns: The states of the lease.
     public func keepAlive(_ lease: Lease) -> KeepAliveSequence {
-        KeepAliveSequence(client: client, id: lease.id, lease: lease)
+        KeepAliveSequence(client, lease.id, granted: lease)
     }
 }
 

@@ -43,7 +43,7 @@ struct MirrorFollower: Sendable {
     private func list(isPatient: Bool) async throws(EtcdError) -> ResponseHeader {
         func attempt() async throws(EtcdError) -> ResponseHeader {
             let start = ContinuousClock.now
-            let (entries, header) = try await Self.list(client, range, options)
+            let (entries, header) = try await Self.list(client, range)
             feed.replace(with: entries, at: header, asOf: start)
             return header
         }
@@ -53,8 +53,7 @@ struct MirrorFollower: Sendable {
     /// All entries at one revision.
     fileprivate static func list(
         _ client: EtcdClient,
-        _ range: KeyRange,
-        _ options: MirrorOptions
+        _ range: KeyRange
     ) async throws(EtcdError) -> (SortedEntries, ResponseHeader) {
         while true {
             let header = try await client.position(near: range)
@@ -62,8 +61,7 @@ struct MirrorFollower: Sendable {
             settings.revision = header.revision
             do throws(EtcdError) {
                 var content = SortedEntries()
-                var entries = client.entries(in: range, pageSize: options.pageSize, options: settings)
-                    .makeAsyncIterator()
+                var entries = client.entries(in: range, options: settings).makeAsyncIterator()
                 while let entry = try await entries.next() { content.put(entry) }
                 return (content, header)
             } catch {
@@ -194,7 +192,7 @@ struct MirrorFollower: Sendable {
 extension EtcdClient {
     /// All entries in `range`, at one revision.
     package func list(_ range: KeyRange) async throws(EtcdError) -> MirrorSnapshot {
-        let (entries, header) = try await MirrorFollower.list(self, range, MirrorOptions())
+        let (entries, header) = try await MirrorFollower.list(self, range)
         return MirrorSnapshot(range: range, revision: header.revision, content: entries)
     }
 

@@ -2,10 +2,6 @@
 
 /// How a mirror reads and checks.
 public struct MirrorOptions: Sendable, Hashable {
-    /// How many entries one request of a list reads, at least 1.
-    ///
-    /// An answer must not be larger than ``EtcdClient/Configuration/maximumMessageSize``.
-    public var pageSize = 1000
     /// How often the mirror makes sure that it is current, and that the store was not restored from a backup.
     ///
     /// A check is a small read. Where the store has changed since and the range has not, it makes the server look through

@@ -9,6 +9,13 @@ protocol ProtobufMessage: Sendable {
 
     /// Shows each field with its number to `visitor`, which reads or sets it.
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError)
+
+    /// About how many bytes the encoding takes, so that its buffer need not grow.
+    var sizeHint: Int { get }
+}
+
+extension ProtobufMessage {
+    var sizeHint: Int { 256 }
 }
 
 /// An enumeration of Protocol Buffers.

@@ -11,6 +11,14 @@ public struct TransactionResponse: Sendable, Hashable {
     var responses: [Wire.ResponseOp] = []
 
     init() {}
+
+    /// The answer to some of the operations, as if they had been a transaction of their own; nil if it has too few results.
+    package func part(_ range: Range<Int>) -> TransactionResponse? {
+        if range.upperBound > responses.count { return nil }
+        var part = self
+        part.responses = Array(responses[range])
+        return part
+    }
 }
 
 /// The result of one operation of a transaction.

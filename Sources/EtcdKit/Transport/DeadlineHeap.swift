@@ -15,7 +15,7 @@ package struct DeadlineHeap<Element> {
     }
 
     private struct Node {
-        let deadline: ContinuousClock.Instant
+        let deadline: MonotonicInstant
         let slot: Int
     }
 
@@ -27,9 +27,9 @@ package struct DeadlineHeap<Element> {
 
     package var count: Int { heap.count }
 
-    package var earliest: ContinuousClock.Instant? { heap.first?.deadline }
+    package var earliest: MonotonicInstant? { heap.first?.deadline }
 
-    package mutating func insert(_ element: Element, at deadline: ContinuousClock.Instant) -> ID {
+    package mutating func insert(_ element: Element, at deadline: MonotonicInstant) -> ID {
         let position = heap.count
         let slot: Int
         if let free = freeSlots.popLast() {
@@ -52,7 +52,7 @@ package struct DeadlineHeap<Element> {
     }
 
     /// Removes and returns the element with the earliest deadline if that is not after `now`.
-    package mutating func popDue(at now: ContinuousClock.Instant) -> Element? {
+    package mutating func popDue(at now: MonotonicInstant) -> Element? {
         guard let first = heap.first, first.deadline <= now else { return nil }
         return removeNode(at: 0)
     }

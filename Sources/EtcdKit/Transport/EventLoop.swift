@@ -3,8 +3,9 @@
 /// The global actor of everything that happens on the wire.
 ///
 /// Its executor is one thread that waits in `poll(2)`, so code marked `@EventLoop` owns sockets, HTTP/2 sessions and
-/// timers without a lock, and the compiler proves that nobody else touches them. The loop is process-wide and never
-/// ends: a job enqueued on it always runs.
+/// timers without a lock, and the compiler proves that nobody else touches them. While the thread waits, a task may
+/// borrow the loop for a moment, to start a call; see ``borrow(_:)``. The loop is process-wide and never ends: a job
+/// enqueued on it always runs.
 ///
 /// > Important: Nothing isolated to the loop may block.
 @globalActor
@@ -21,9 +22,23 @@ package actor EventLoop {
         shared.thread.enqueue(.call(operation))
     }
 
-    /// Runs `operation` at once, for code that is known to be on the loop's thread.
+    /// Runs `task` on the loop soon, in the order of these calls and of the jobs between them.
+    static func execute(_ task: any LoopTask) {
+        shared.thread.enqueue(.task(task))
+    }
+
+    /// Runs `operation` at once if this is the loop's thread, or if that waits: the loop is then borrowed.
+    ///
+    /// The caller saves the way to the loop's thread. It must not run timers or call users' code.
+    ///
+    /// - Returns: What `operation` returns; nil if the loop is busy, and `operation` has not run.
+    static func borrow<Result: Sendable>(_ operation: @EventLoop () -> Result) -> Result? {
+        shared.thread.borrow(operation)
+    }
+
+    /// Runs `operation` at once, for code that is known to own the loop.
     nonisolated static func assumeIsolated<Result: Sendable>(_ operation: @EventLoop () -> Result) -> Result {
-        shared.preconditionIsolated()
+        precondition(shared.thread.isOwner, "not on the event loop")
         // The two function types differ in their isolation only, and the line above has checked it: this is how the
         // standard library implements `MainActor.assumeIsolated`.
         return withoutActuallyEscaping(operation) { escapable in
@@ -40,7 +55,7 @@ extension EventLoop {
     }
 
     /// Names a timer of the loop.
-    package typealias Timer = DeadlineHeap<@EventLoop () -> Void>.ID
+    package typealias Timer = DeadlineHeap<LoopThread.Work>.ID
 
     /// Calls `handler` whenever `descriptor` can be read, until ``unwatch(_:)``.
     @EventLoop
@@ -68,7 +83,7 @@ extension EventLoop {
             unwatch(descriptor)
             Platform.close(descriptor)
         }
-        if shared.thread.isOnThread { assumeIsolated(close) } else { execute(close) }
+        if shared.thread.isOwner { assumeIsolated(close) } else { execute(close) }
     }
 
     /// Calls `action` once at `deadline` or soon after it.
@@ -77,17 +92,49 @@ extension EventLoop {
         at deadline: ContinuousClock.Instant,
         _ action: @escaping @EventLoop () -> Void
     ) -> Timer {
-        shared.thread.poller.timers.insert(action, at: deadline)
+        shared.thread.poller.schedule(.action(action), at: MonotonicInstant(deadline))
+    }
+
+    /// Runs `task` once at `deadline` or soon after it; until then or until ``cancel(_:)``, the loop holds it.
+    @EventLoop
+    static func schedule(at deadline: MonotonicInstant, _ task: any LoopTask) -> Timer {
+        shared.thread.poller.schedule(.task(task), at: deadline)
     }
 
     @EventLoop
     package static func cancel(_ timer: Timer) {
-        shared.thread.poller.timers.remove(timer)
+        shared.thread.poller.cancel(timer)
     }
 
     /// Calls `action` once, when the work at hand is done and before the loop waits again.
     @EventLoop
     package static func atEndOfTurn(_ action: @escaping @EventLoop () -> Void) {
-        shared.thread.poller.endOfTurn.append(action)
+        shared.thread.poller.endOfTurn.append(.action(action))
     }
+
+    /// Runs `task` once, when the work at hand is done and before the loop waits again.
+    @EventLoop
+    static func atEndOfTurn(_ task: any LoopTask) {
+        shared.thread.poller.endOfTurn.append(.task(task))
+    }
+
+    /// Runs `task`, which resumes one that waits, once all that has arrived in this turn was read.
+    @EventLoop
+    static func wake(_ task: any LoopTask) {
+        shared.thread.poller.wakeUps.append(task)
+    }
+
+    /// This is not the loop's thread but one that has borrowed the loop.
+    @EventLoop
+    static var isBorrowed: Bool { shared.thread.isBorrowed }
+
+    /// The time at which the turn began, for those to whom some milliseconds do not matter.
+    @EventLoop
+    static var turnTime: MonotonicInstant { shared.thread.poller.turnTime }
+}
+
+/// Something that the loop runs, without a closure around it.
+@EventLoop
+package protocol LoopTask: AnyObject, Sendable {
+    func run()
 }

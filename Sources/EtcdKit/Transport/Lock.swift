@@ -1,27 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A value behind a lock, the only lock type of the package.
+/// A value behind a lock, in one block of memory; copies share it.
 ///
-/// It stands on `pthread_mutex_t`, because ThreadSanitizer on Linux does not see `Synchronization.Mutex` and would
-/// report every one of its critical sections. Never resume a continuation or call out to a user inside ``withLock(_:)``.
-package final class Lock<State>: @unchecked Sendable {
-    // Sendable: `state` is only touched between lock and unlock of `mutex`.
-    private let mutex = Platform.makeMutex()
-    private var state: State
-
-    package init(_ state: sending State) {
-        self.state = state
+/// Never resume a continuation or call out to a user inside ``withLock(_:)``.
+package struct Lock<State>: @unchecked Sendable {
+    // Sendable: the state is only touched while the mutex is held.
+    private final class Storage: ManagedBuffer<State, Platform.Mutex> {
+        deinit { withUnsafeMutablePointerToElements { Platform.deinitialize($0) } }
     }
 
-    deinit {
-        Platform.destroyMutex(mutex)
+    private let storage: ManagedBuffer<State, Platform.Mutex>
+
+    package init(_ state: sending State) {
+        storage = Storage.create(minimumCapacity: 1) { _ in state }
+        storage.withUnsafeMutablePointerToElements { Platform.initialize($0) }
     }
 
     package func withLock<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        Platform.lock(mutex)
-        defer { Platform.unlock(mutex) }
-        return try body(&state)
+        try storage.withUnsafeMutablePointers { state, mutex throws(Failure) in
+            Platform.lock(mutex)
+            defer { Platform.unlock(mutex) }
+            return try body(&state.pointee)
+        }
     }
+}
+
+/// A lock without a value, the only kind of lock of the package.
+///
+/// It stands on `pthread_mutex_t`, because ThreadSanitizer on Linux does not see `Synchronization.Mutex` and would
+/// report every one of its critical sections.
+struct RawLock: ~Copyable, @unchecked Sendable {
+    // Sendable: a mutex is made for several threads, and the pointer to it never changes.
+    private let mutex = Platform.makeMutex()
+
+    deinit { Platform.destroyMutex(mutex) }
+
+    func acquire() { Platform.lock(mutex) }
+
+    /// Takes the lock if nobody holds it.
+    func tryAcquire() -> Bool { Platform.tryLock(mutex) }
+
+    func release() { Platform.unlock(mutex) }
 }

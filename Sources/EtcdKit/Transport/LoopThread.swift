@@ -3,10 +3,15 @@
 import Synchronization
 
 /// The thread of the ``EventLoop``: runs its jobs in batches, then polls.
-package final class LoopThread: SerialExecutor, TaskExecutor {
-    enum Work {
+package final class LoopThread: SerialExecutor {
+    package enum Work {
         case job(UnownedJob)
+        /// A job of a task that prefers to run here, and is not isolated to the loop.
+        case preferredJob(UnownedJob)
         case call(@Sendable @EventLoop () -> Void)
+        /// A call that was made on the loop.
+        case action(@EventLoop () -> Void)
+        case task(any LoopTask)
     }
 
     private struct Inbox {
@@ -24,15 +29,25 @@ package final class LoopThread: SerialExecutor, TaskExecutor {
     static let stackSize = 16 << 20
 
     private let inbox = Lock(Inbox())
-    private let threadID = Atomic<UInt>(0)
+    /// Held by whoever may run what is isolated to the loop: by the loop's thread except while it waits, and by a thread
+    /// that has borrowed the loop meanwhile.
+    private let ownership = RawLock()
+    /// The thread that holds `ownership`.
+    private let owner = Atomic<UInt>(0)
     private let wakeUp: (read: Int32, write: Int32)
     @EventLoop let poller: Poller
+    @EventLoop private var batch: [Work] = []
+    /// The owner is a thread that has borrowed the loop.
+    @EventLoop private(set) var isBorrowed = false
 
     init() {
         do {
             wakeUp = try Platform.makePipe()
             poller = Poller(wakeUp: wakeUp.read)
-            try Platform.startThread(stackSize: Self.stackSize) { self.run() }
+            try Platform.startThread(stackSize: Self.stackSize) {
+                self.acquire()
+                EventLoop.assumeIsolated { self.run() }
+            }
         } catch {
             // Reached only where a process cannot have one more thread or pipe when it makes its first client.
             fatalError("EtcdKit cannot start its event loop: \(error)")
@@ -41,19 +56,32 @@ package final class LoopThread: SerialExecutor, TaskExecutor {
 
     // MARK: Executor
 
+    /// The thread as the executor of tasks that prefer it.
+    ///
+    /// It is another object than the executor of the actor: so code that is isolated to nothing goes on here without a way
+    /// through the inbox.
+    final class Preference: TaskExecutor {
+        func enqueue(_ job: consuming ExecutorJob) {
+            EventLoop.shared.thread.enqueue(.preferredJob(UnownedJob(job)))
+        }
+    }
+
+    static let preference = Preference()
+
     package func enqueue(_ job: consuming ExecutorJob) {
         enqueue(.job(UnownedJob(job)))
     }
 
     package func checkIsolated() {
-        precondition(isOnThread, "not on the event loop")
+        precondition(isOwner, "not on the event loop")
     }
 
     package func isIsolatingCurrentContext() -> Bool? {
-        isOnThread
+        isOwner
     }
 
-    var isOnThread: Bool { threadID.load(ordering: .relaxed) == Platform.currentThread }
+    /// The calling thread may run what is isolated to the loop.
+    var isOwner: Bool { owner.load(ordering: .relaxed) == Platform.currentThread }
 
     func enqueue(_ work: Work) {
         let mustWake = inbox.withLock { inbox in
@@ -64,41 +92,85 @@ package final class LoopThread: SerialExecutor, TaskExecutor {
         if mustWake { Platform.wake(wakeUp.write) }
     }
 
+    // MARK: Borrowing
+
+    func borrow<Result: Sendable>(_ operation: @EventLoop () -> Result) -> Result? {
+        if isOwner { return EventLoop.assumeIsolated(operation) }
+        guard ownership.tryAcquire() else { return nil }
+        owner.store(Platform.currentThread, ordering: .relaxed)
+        let (result, mustWake) = EventLoop.assumeIsolated {
+            isBorrowed = true
+            defer { isBorrowed = false }
+            poller.beginTurn()
+            let result = operation()
+            poller.runEndOfTurn()
+            return (result, poller.hasChangedWait)
+        }
+        owner.store(0, ordering: .relaxed)
+        ownership.release()
+        if mustWake { Platform.wake(wakeUp.write) }
+        return result
+    }
+
     // MARK: Thread
 
+    @EventLoop
     private func run() {
-        threadID.store(Platform.currentThread, ordering: .relaxed)
-        EventLoop.assumeIsolated {
-            while true { turn() }
+        var wait = Poller.Wait()
+        while true {
+            prepare(&wait)
+            if wait.milliseconds == 0 {
+                wait.perform()
+            } else {
+                // Until it owns the loop again, this thread uses nothing but the wait.
+                owner.store(0, ordering: .relaxed)
+                ownership.release()
+                wait.perform()
+                acquire()
+            }
+            turn(after: wait)
         }
     }
 
+    private func acquire() {
+        ownership.acquire()
+        owner.store(Platform.currentThread, ordering: .relaxed)
+    }
+
     @EventLoop
-    private func turn() {
+    private func prepare(_ wait: inout Poller.Wait) {
         let mayWait = inbox.withLock { inbox in
             inbox.isAsleep = inbox.work.isEmpty
             return inbox.isAsleep
         }
-        poller.poll(mayWait: mayWait)
+        poller.prepare(&wait, mayWait: mayWait)
+    }
+
+    @EventLoop
+    private func turn(after wait: Poller.Wait) {
         inbox.withLock { $0.isAsleep = false }
+        poller.beginTurn()
+        poller.callHandlers(after: wait)
         poller.runDueTimers()
-        var batch: [Work] = []
         for _ in 0..<Self.batchesPerTurn {
-            batch.removeAll(keepingCapacity: true)
             inbox.withLock { swap(&$0.work, &batch) }
             if batch.isEmpty { break }
             for work in batch { run(work) }
+            batch.removeAll(keepingCapacity: true)
         }
         poller.runEndOfTurn()
     }
 
     @EventLoop
-    private func run(_ work: Work) {
+    func run(_ work: Work) {
         switch work {
         case .job(let job):
-            job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
-        case .call(let operation):
-            operation()
+            job.runSynchronously(on: asUnownedSerialExecutor())
+        case .preferredJob(let job):
+            job.runSynchronously(on: Self.preference.asUnownedTaskExecutor())
+        case .call(let operation): operation()
+        case .action(let operation): operation()
+        case .task(let task): task.run()
         }
     }
 }

@@ -30,11 +30,11 @@ extension Platform {
     }
 
     /// Makes a file that did not exist, for its owner only, and opens it for writing.
-    static func createFile(_ path: String) throws(SystemError) -> Int32 {
+    package static func createFile(_ path: String) throws(SystemError) -> Int32 {
         try uninterrupted("open") { open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) }
     }
 
-    static func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
+    package static func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
         var rest = bytes[...]
         while !rest.isEmpty {
             rest = rest.dropFirst(
@@ -75,7 +75,7 @@ extension Platform {
         return true
     }
 
-    static func remove(_ path: String) {
+    package static func remove(_ path: String) {
         unlink(path)
     }
 }

@@ -53,8 +53,11 @@ extension Platform {
 
         var descriptor: Int32 { raw.fd }
 
-        mutating func setInterest(read: Bool, write: Bool) {
-            raw.events = (read ? Int16(POLLIN) : 0) | (write ? Int16(POLLOUT) : 0)
+        /// Says what to wait for; returns whether that is something else than before.
+        mutating func setInterest(read: Bool, write: Bool) -> Bool {
+            let events = (read ? Int16(POLLIN) : 0) | (write ? Int16(POLLOUT) : 0)
+            defer { raw.events = events }
+            return raw.events != events
         }
 
         var isReady: Bool { raw.revents != 0 }

@@ -20,6 +20,12 @@ package enum Platform {
         String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
+    static func areEqual(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Bool {
+        guard first.count == second.count else { return false }
+        guard let first = first.baseAddress, let other = second.baseAddress else { return true }
+        return memcmp(first, other, second.count) == 0
+    }
+
     /// Runs `call` until it is not interrupted by a signal.
     static func uninterrupted<Result: FixedWidthInteger & SignedInteger>(
         _ name: String,
@@ -78,19 +84,29 @@ package enum Platform {
 
     static func makeMutex() -> UnsafeMutablePointer<Mutex> {
         let mutex = UnsafeMutablePointer<Mutex>.allocate(capacity: 1)
+        initialize(mutex)
+        return mutex
+    }
+
+    static func initialize(_ mutex: UnsafeMutablePointer<Mutex>) {
         mutex.initialize(to: Mutex())
         pthread_mutex_init(mutex, nil)
-        return mutex
     }
 
     static func lock(_ mutex: UnsafeMutablePointer<Mutex>) { pthread_mutex_lock(mutex) }
 
+    static func tryLock(_ mutex: UnsafeMutablePointer<Mutex>) -> Bool { pthread_mutex_trylock(mutex) == 0 }
+
     static func unlock(_ mutex: UnsafeMutablePointer<Mutex>) { pthread_mutex_unlock(mutex) }
 
     static func destroyMutex(_ mutex: UnsafeMutablePointer<Mutex>) {
+        deinitialize(mutex)
+        mutex.deallocate()
+    }
+
+    static func deinitialize(_ mutex: UnsafeMutablePointer<Mutex>) {
         pthread_mutex_destroy(mutex)
         mutex.deinitialize(count: 1)
-        mutex.deallocate()
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The descriptors, timers and end-of-turn actions of the ``EventLoop``.
+/// The descriptors, timers and end-of-turn work of the ``EventLoop``.
 @EventLoop
 final class Poller {
     private struct Registration {
@@ -8,17 +8,53 @@ final class Poller {
         let handler: @EventLoop (EventLoop.Readiness) -> Void
     }
 
+    /// A wait for descriptors, which belongs to the loop's thread: while it lasts, another thread may own the loop.
+    struct Wait {
+        fileprivate var entries: [Platform.PollEntry] = []
+        fileprivate(set) var milliseconds: Int32 = 0
+        private var hasFailed = false
+
+        /// Waits until a descriptor is ready or the time is over.
+        mutating func perform() {
+            do {
+                try Platform.wait(for: &entries, milliseconds: milliseconds)
+                hasFailed = false
+            } catch {
+                // `poll` fails for want of kernel memory only: try again in the next turn.
+                hasFailed = true
+            }
+        }
+
+        fileprivate var ready: some Sequence<Platform.PollEntry> {
+            entries.lazy.filter { [hasFailed] in !hasFailed && $0.isReady }
+        }
+    }
+
     /// One entry a descriptor; the first is the wake-up pipe, which has no registration.
-    private var entries: [Platform.PollEntry]
+    private var entries: [Platform.PollEntry] {
+        didSet { hasChangedEntries = true }
+    }
+    private var hasChangedEntries = true
     private var registrations: [Registration?] = [nil]
     private var indices: [Int32: Int] = [:]
     private var nextID: UInt64 = 0
-    var timers = DeadlineHeap<@EventLoop () -> Void>()
-    var endOfTurn: [@EventLoop () -> Void] = []
+    /// The first ID that no descriptor had before the last wait.
+    private var firstNewID: UInt64 = 0
+    private var timers = DeadlineHeap<LoopThread.Work>()
+    /// When the wait ends at the latest.
+    private var plannedEnd: MonotonicInstant?
+    var endOfTurn: [LoopThread.Work] = []
+    /// Tasks to wake once all that has arrived was read: together, so that a thread that wakes for the first finds the rest.
+    var wakeUps: [any LoopTask] = []
+    private var waking: [any LoopTask] = []
+    private var endingTurn: [LoopThread.Work] = []
+    private(set) var turnTime = MonotonicInstant.now
 
     nonisolated init(wakeUp descriptor: Int32) {
         entries = [Platform.PollEntry(descriptor)]
     }
+
+    // MARK: Descriptors
 
     func watch(_ descriptor: Int32, _ handler: @escaping @EventLoop (EventLoop.Readiness) -> Void) {
         unwatch(descriptor)
@@ -30,7 +66,8 @@ final class Poller {
 
     func setInterest(of descriptor: Int32, read: Bool, write: Bool) {
         guard let index = indices[descriptor] else { return }
-        entries[index].setInterest(read: read, write: write)
+        var entry = entries[index]
+        if entry.setInterest(read: read, write: write) { entries[index] = entry }
     }
 
     func unwatch(_ descriptor: Int32) {
@@ -45,47 +82,86 @@ final class Poller {
         registrations.removeLast()
     }
 
-    /// Waits for the descriptors and timers, if it may, and calls the handlers of the ready ones.
-    func poll(mayWait: Bool) {
-        do {
-            try Platform.wait(for: &entries, milliseconds: mayWait ? waitingTime() : 0)
-        } catch {
-            // `poll` fails for want of kernel memory only: try again in the next turn.
-            return
-        }
-        if entries[0].isReady { Platform.drain(entries[0].descriptor) }
-        // Handlers register and unregister descriptors, so go by a copy and look each one up again.
-        var ready: [(registration: Registration, entry: Platform.PollEntry)] = []
-        for (index, entry) in entries.enumerated() where entry.isReady {
-            guard let registration = registrations[index] else { continue }
-            ready.append((registration, entry))
-        }
-        for (registration, entry) in ready {
-            guard let index = indices[entry.descriptor], registrations[index]?.id == registration.id else { continue }
-            registration.handler(EventLoop.Readiness(canRead: entry.canRead, canWrite: entry.canWrite))
-        }
+    // MARK: Timers
+
+    func schedule(_ work: LoopThread.Work, at deadline: MonotonicInstant) -> EventLoop.Timer {
+        timers.insert(work, at: deadline)
     }
 
-    private func waitingTime() -> Int32 {
-        guard let deadline = timers.earliest else { return -1 }
-        let remaining = ContinuousClock.now.duration(to: deadline)
-        if remaining <= .zero { return 0 }
-        // Rounded up, so that the timer is due when the wait is over; capped, since `poll` takes 32 bits.
-        return Int32(clamping: min(remaining, .seconds(3600)).wholeMilliseconds)
+    func cancel(_ timer: EventLoop.Timer) {
+        timers.remove(timer)
     }
 
     func runDueTimers() {
-        guard timers.earliest != nil else { return }
-        let now = ContinuousClock.now
-        while let action = timers.popDue(at: now) { action() }
+        guard let earliest = timers.earliest, earliest <= turnTime else { return }
+        while let work = timers.popDue(at: turnTime) { EventLoop.shared.thread.run(work) }
+    }
+
+    // MARK: Turns
+
+    /// Describes the wait for the descriptors and timers, or only a look at them.
+    func prepare(_ wait: inout Wait, mayWait: Bool) {
+        if hasChangedEntries {
+            wait.entries = entries
+            hasChangedEntries = false
+            firstNewID = nextID + 1
+        }
+        wait.milliseconds = mayWait ? waitingTime() : 0
+    }
+
+    /// A change since ``prepare(_:mayWait:)`` asks for another wait.
+    var hasChangedWait: Bool {
+        if hasChangedEntries { return true }
+        guard let earliest = timers.earliest else { return false }
+        return plannedEnd.map { earliest < $0 } ?? true
+    }
+
+    func beginTurn() {
+        turnTime = .now
+    }
+
+    /// Calls the handlers of the descriptors that are ready.
+    func callHandlers(after wait: Wait) {
+        for entry in wait.ready {
+            // A handler may have unregistered other descriptors, whose numbers may have been used again.
+            guard let index = indices[entry.descriptor], let registration = registrations[index],
+                registration.id < firstNewID
+            else {
+                if entry.descriptor == entries[0].descriptor { Platform.drain(entry.descriptor) }
+                continue
+            }
+            registration.handler(EventLoop.Readiness(canRead: entry.canRead, canWrite: entry.canWrite))
+        }
+        wakeTasks()
+    }
+
+    private func wakeTasks() {
+        if wakeUps.isEmpty { return }
+        swap(&wakeUps, &waking)
+        for task in waking { task.run() }
+        waking.removeAll(keepingCapacity: true)
+    }
+
+    /// How long to wait for the next timer.
+    ///
+    /// The end of a wait is not put off while nothing is due: most timers are cancelled before their time, and a call that
+    /// borrows the loop with a later deadline need not wake the thread.
+    private func waitingTime() -> Int32 {
+        let (now, earliest) = (MonotonicInstant.now, timers.earliest)
+        let isPlanValid = plannedEnd.map { end in end > now && (earliest.map { end <= $0 } ?? true) } ?? false
+        if !isPlanValid { plannedEnd = earliest }
+        guard let plannedEnd else { return -1 }
+        // Rounded up, so that the timer is due when the wait is over; capped, since `poll` takes 32 bits.
+        return Int32(clamping: min(max(now.milliseconds(until: plannedEnd), 0), 3_600_000))
     }
 
     func runEndOfTurn() {
         while !endOfTurn.isEmpty {
-            let actions = endOfTurn
-            endOfTurn.removeAll(keepingCapacity: true)
-            for action in actions { action() }
+            swap(&endOfTurn, &endingTurn)
+            for work in endingTurn { EventLoop.shared.thread.run(work) }
+            endingTurn.removeAll(keepingCapacity: true)
         }
+        wakeTasks()
     }
 }
 

@@ -30,7 +30,7 @@ extension EtcdClient {
         from revision: Revision? = nil,
         options: WatchOptions = WatchOptions()
     ) -> WatchSequence {
-        WatchSequence(source: .cold(self, range, from: revision, options))
+        WatchSequence(source: .cold(WatchDescription(self, range, from: revision, options)))
     }
 
     /// Watches the keys in `range` while `body` runs, which starts when the server has confirmed the watch.
@@ -52,10 +52,9 @@ extension EtcdClient {
         options: WatchOptions = WatchOptions(),
         _ body: (WatchSequence) async throws -> Result
     ) async throws -> Result {
-        let handle = WatchHandle(self, range, options)
+        let handle = WatchHandle(WatchDescription(self, range, from: revision, options))
         defer { handle.stop() }
-        try await handle.start(from: revision)
-        try await handle.watcher?.waitUntilCreated(deadline: .now + timeout)
+        try await handle.begin()
         return try await body(WatchSequence(source: .running(handle)))
     }
 

@@ -44,12 +44,6 @@ public struct WatchEvent: Sendable, Hashable {
 
     /// The key did not exist before.
     public var isCreation: Bool { kind == .put && entry.createRevision == entry.modRevision }
-
-    /// What the event takes up in memory, about, in bytes.
-    var cost: Int {
-        256 + entry.key.bytes.count + entry.value.bytes.count
-            + (previous.map { $0.key.bytes.count + $0.value.bytes.count } ?? 0)
-    }
 }
 
 /// All changes of one revision that a watch has seen, or the news that there are none up to it.

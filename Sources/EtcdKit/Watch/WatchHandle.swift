@@ -7,34 +7,36 @@
 final class WatchHandle: Sendable {
     private struct State {
         var watcher: Watcher?
-        /// Nil for a watch that throws when history was compacted.
-        var known: KnownKeys?
+        /// The keys that the consumer knows, where the watch bridges compactions.
+        var known = KnownKeys()
+        /// The bridge over a compaction, for the consumer.
+        var bridge: Watcher.Chunk?
         /// What came before was read only to know what there is.
         var firstRevision: Revision = 0
         var isStopped = false
     }
 
-    private let client: EtcdClient
-    private let range: KeyRange
-    /// The range as etcd knows it, outside the client's namespace.
-    private let watchedRange: KeyRange
-    private let options: WatchOptions
+    let description: WatchDescription
     private let state = Lock(State())
 
-    init(_ client: EtcdClient, _ range: KeyRange, _ options: WatchOptions) {
-        self.client = client
-        self.range = range
-        watchedRange = range.entering(client.scope)
-        self.options = options
-    }
+    init(_ description: WatchDescription) { self.description = description }
 
     deinit { stop() }
 
     var watcher: Watcher? { state.withLock { $0.watcher } }
 
+    private var client: EtcdClient { description.client }
+    private var range: KeyRange { description.range }
+    private var options: WatchOptions { description.options }
+    private var bridgesCompactions: Bool { options.onCompaction == .resync }
+    /// The range as etcd knows it, outside the client's namespace.
+    private var watchedRange: KeyRange { range.entering(client.scope) }
+
     /// Starts the watch.
-    func start(from revision: Revision?) async throws(EtcdError) {
-        guard case .resync = options.onCompaction, !range.isEmpty, revision ?? 0 >= 0 else {
+    @inline(never)
+    func start() async throws(EtcdError) {
+        let revision = description.revision
+        guard bridgesCompactions, !range.isEmpty, revision ?? 0 >= 0 else {
             let watcher = await client.core.watchHub.start(watchedRange, from: revision, options: options)
             return state.withLock { $0.watcher = watcher }
         }
@@ -46,6 +48,13 @@ final class WatchHandle: Sendable {
         await watch(from: seed.next)
     }
 
+    /// Starts the watch, and waits until the server has confirmed it.
+    @inline(never)
+    func begin() async throws(EtcdError) {
+        try await start()
+        try await watcher?.waitUntilCreated(deadline: .now + client.timeout)
+    }
+
     func stop() {
         let watcher = state.withLock { state in
             state.isStopped = true
@@ -55,28 +64,66 @@ final class WatchHandle: Sendable {
         EventLoop.execute { [client] in client.core.watchHub.stop(watcher) }
     }
 
-    /// All that has come since the last call, waiting for something if there is nothing.
-    func next() async throws(EtcdError) -> [Watcher.Chunk] {
+    /// Takes all that has come since the last call; nil if it is to be waited for.
+    func take() throws(EtcdError) -> WatchMailbox.Portion? {
+        if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+        let (watcher, bridge) = state.withLock { ($0.watcher, $0.bridge.take()) }
         guard let watcher else { throw EtcdError(.cancelled, "the watch has not begun") }
-        switch await watcher.next() {
-        case .success(let answer):
-            let chunks = try client.scope.map { scope throws(EtcdError) in try answer.leaving(scope) } ?? answer
-            return state.withLock { state in
-                if state.known == nil { return chunks }
-                return chunks.compactMap { chunk in
-                    guard case .events(let events) = chunk else { return chunk }
-                    state.known?.note(events)
-                    let wanted = events.filter { isWanted($0, from: state.firstRevision) }
-                    return wanted.isEmpty ? nil : .events(wanted)
-                }
-            }
-        case .failure(let error):
-            guard error.code == .compacted, let known = state.withLock({ $0.known }) else { throw error }
-            return [try await client.persist { () throws(EtcdError) in try await self.resync(known) }]
+        if let bridge {
+            var portion = WatchMailbox.Portion()
+            portion.chunks = [bridge]
+            return portion
+        }
+        do throws(EtcdError) {
+            guard let portion = try watcher.take() else { return nil }
+            return bridgesCompactions ? try note(portion) : portion
+        } catch {
+            if bridgesCompactions && error.code == .compacted { return nil }
+            throw error
+        }
+    }
+
+    /// Waits until there is something to take, or the task is cancelled; may come back early.
+    func wait() async throws(EtcdError) {
+        guard let mailbox = watcher?.mailbox else { return }
+        if bridgesCompactions && mailbox.ending?.code == .compacted {
+            try await bridge()
+        } else {
+            await mailbox.wait()
         }
     }
 
     // MARK: Compaction
+
+    /// Takes note of what the consumer is told, and leaves out what it does not want.
+    private func note(_ portion: WatchMailbox.Portion) throws(EtcdError) -> WatchMailbox.Portion {
+        var noted = WatchMailbox.Portion()
+        for chunk in portion.chunks + [.events(portion.events)] {
+            guard case .events(var encoded) = chunk else {
+                noted.chunks.append(chunk)
+                continue
+            }
+            var events: [WatchEvent] = []
+            while var event = try encoded.popFirst() {
+                if let namespace = client.scope { try event.leave(namespace) }
+                events.append(event)
+            }
+            let wanted = state.withLock { state in
+                state.known.note(events)
+                return events.filter { isWanted($0, from: state.firstRevision) }
+            }
+            if !wanted.isEmpty { noted.chunks.append(.decoded(wanted)) }
+        }
+        return noted
+    }
+
+    /// Goes on after a compaction.
+    @inline(never)
+    private func bridge() async throws(EtcdError) {
+        let known = state.withLock { $0.known }
+        let chunk = try await client.persist { () throws(EtcdError) in try await self.resync(known) }
+        state.withLock { $0.bridge = chunk }
+    }
 
     private func isWanted(_ event: WatchEvent, from revision: Revision) -> Bool {
         event.revision >= revision && !(event.kind == .put ? options.ignoresPuts : options.ignoresDeletes)
@@ -158,18 +205,5 @@ final class WatchHandle: Sendable {
         options.revision = revision
         var entries = client.entries(in: range, options: options).makeAsyncIterator()
         while let entry = try await entries.next() { body(entry) }
-    }
-}
-
-extension [Watcher.Chunk] {
-    /// The chunks with keys as they are called within a namespace.
-    fileprivate func leaving(_ namespace: Namespace) throws(EtcdError) -> Self {
-        var result = self
-        for index in indices {
-            guard case .events(var events) = self[index] else { continue }
-            for position in events.indices { try events[position].leave(namespace) }
-            result[index] = .events(events)
-        }
-        return result
     }
 }

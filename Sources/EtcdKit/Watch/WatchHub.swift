@@ -14,6 +14,10 @@ final class WatchHub {
     private var waiting: [Watcher] = []
     /// Watches that have failed just now, and wait for the end of the pause.
     private var resting: [Watcher] = []
+    /// How many of them may have ended.
+    private var finishedCount = 0
+    /// Watches whose consumers are to be told of something.
+    private var watchersWithNews: [Watcher] = []
     private var pause: EventLoop.Timer?
     private var ticket: Channel.Ticket?
     private var isBerthRequested = false
@@ -51,15 +55,29 @@ final class WatchHub {
 
     func stop(_ watcher: Watcher) {
         watcher.end(EtcdError(.cancelled, "the watch was cancelled"))
-        waiting.removeAll { $0 === watcher }
-        resting.removeAll { $0 === watcher }
-        takeOffStream(watcher)
+        guard let stream = watcher.stream else { return forgetFinished() }
+        stream.cancel(watcher)
+        closeIfEmpty(stream)
     }
 
-    /// The consumer of a watch has taken what came in `byteCount` bytes.
-    func consumed(_ byteCount: Int, by watcher: Watcher) {
-        guard byteCount > 0, let id = watcher.watchID else { return }
-        streams.first { $0.watchers[id] === watcher }?.consume(byteCount)
+    /// Drops watches that have ended without a stream, when they are half of those that have none.
+    private func forgetFinished() {
+        finishedCount += 1
+        guard finishedCount * 2 >= waiting.count + resting.count else { return }
+        finishedCount = 0
+        waiting.removeAll(where: \.isFinished)
+        resting.removeAll(where: \.isFinished)
+    }
+
+    /// Wakes the consumer of a watch once all is looked at that has arrived with its news.
+    func announceNews(of watcher: Watcher) {
+        if watchersWithNews.isEmpty {
+            EventLoop.atEndOfTurn { [self] in
+                for watcher in watchersWithNews { watcher.wakeConsumer() }
+                watchersWithNews.removeAll(keepingCapacity: true)
+            }
+        }
+        watchersWithNews.append(watcher)
     }
 
     /// Asks the server on each stream how far its watches are.
@@ -145,7 +163,7 @@ final class WatchHub {
         let purpose = purpose(of: watcher)
         guard let token = channel.context.tokens.probableToken else { return nil }
         let present = streams.filter { $0.purpose == purpose && $0.token == token && !$0.isAvoided }
-        let limit = watcher.options.lane == .bulk ? Self.maximumBulkStreams : 1
+        let limit = purpose == .shared(.bulk, isolation: nil) ? Self.maximumBulkStreams : 1
         let emptiest = present.min { $0.watchers.count < $1.watchers.count }
         guard let emptiest, emptiest.watchers.count < Self.watchesPerStream || present.count >= limit else {
             return nil
@@ -164,43 +182,42 @@ final class WatchHub {
     // MARK: Answers
 
     func received(
-        _ response: Wire.WatchResponse,
+        _ answer: WatchAnswer,
         byteCount: Int,
         for watcher: Watcher?,
         on stream: WatchStream
     ) {
-        if !response.created && !response.canceled { failures = 0 }
+        if !answer.created && !answer.canceled { failures = 0 }
         guard let watcher else {
             // Progress of the whole stream, which only those hear of that asked for it. It does not move a watch:
             // before 3.4.25 and 3.5.8, etcd may send it ahead of the events it covers.
-            if response.watchID == -1, !response.created, !response.canceled, stream.takeProgressRequest() {
+            if answer.watchID == -1, !answer.created, !answer.canceled, stream.takeProgressRequest() {
                 for watcher in stream.watchers.values where watcher.options.reportsProgress {
-                    watcher.offer(.progress(response.header.revision), byteCount: 0)
+                    watcher.offer(.progress(answer.revision), byteCount: 0)
                 }
             }
             return stream.consume(byteCount)
         }
-        switch watcher.state.receive(response) {
+        switch watcher.state.receive(answer) {
         case .none:
             // Part of a revision that may be larger than the window: that must not wait for its end, but for what is unread.
-            if watcher.hasOwnStream && watcher.hasUnread {
-                watcher.withhold(byteCount)
-            } else {
-                stream.consume(byteCount)
-            }
+            if !watcher.withhold(byteCount) { stream.consume(byteCount) }
         case .created:
             let revision = watcher.state.nextRevision
             let isResumed = watcher.confirmed()
             if isResumed { channel.context.report(.watchResumed(watcher.range, from: revision, stream.endpoint)) }
             if watcher.options.reportsInterruptions {
                 // What the watch is to go on from was read before it was started.
-                let isDoubtful = stream.connectionOpened > watcher.started || response.header.revision.next < revision
-                if isResumed || isDoubtful { watcher.offer(.interruption(response.header.revision), byteCount: 0) }
+                let isDoubtful = stream.connectionOpened > watcher.started || answer.revision.next < revision
+                if isResumed || isDoubtful { watcher.offer(.interruption(answer.revision), byteCount: 0) }
             }
             stream.consume(byteCount)
+        case .deliverAll:
+            let isBehind = watcher.offer(byteCount: byteCount) { $0.append(answer.events) }
+            if isBehind && !watcher.hasOwnStream { moveToOwnStream(watcher, from: stream) }
         case .deliver(let events):
-            watcher.offer(.events(events), byteCount: byteCount)
-            if watcher.isBehind && !watcher.hasOwnStream { moveToOwnStream(watcher, from: stream) }
+            let isBehind = watcher.offer(byteCount: byteCount) { $0.append(events) }
+            if isBehind && !watcher.hasOwnStream { moveToOwnStream(watcher, from: stream) }
         case .progress(let revision):
             watcher.offer(.progress(revision), byteCount: byteCount)
         case .resume:
@@ -318,14 +335,6 @@ final class WatchHub {
             resting = []
             attachWaiting()
         }
-    }
-
-    private func takeOffStream(_ watcher: Watcher) {
-        guard let id = watcher.watchID, let stream = streams.first(where: { $0.watchers[id] === watcher }) else {
-            return
-        }
-        stream.cancel(watcher)
-        closeIfEmpty(stream)
     }
 
     private func closeIfEmpty(_ stream: WatchStream) {

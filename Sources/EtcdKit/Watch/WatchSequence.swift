@@ -18,7 +18,6 @@ public struct WatchSequence: AsyncSequence, Sendable {
     /// An iteration over the changes, with a watch of its own at the server, which ends when the iterator is dropped.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate var reader: WatchReader
-        private var events: ArraySlice<WatchEvent> = []
 
         fileprivate init(reader: WatchReader) { self.reader = reader }
 
@@ -37,11 +36,8 @@ public struct WatchSequence: AsyncSequence, Sendable {
         /// - Throws: ``EtcdError``, among its codes `compacted`, `cancelled` and `clientClosed`.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> WatchEvent? {
             while true {
-                if let event = events.popFirst() { return event }
-                switch try await reader.next() {
-                case .events(let next), .resync(let next, at: _): events = next[...]
-                case .progress, .interruption: break
-                }
+                if let event = try reader.popEvent() { return event }
+                try await reader.fill()
             }
         }
     }
@@ -62,7 +58,6 @@ public struct WatchBatches: AsyncSequence, Sendable {
     /// An iteration over the batches, with a watch of its own at the server, which ends when the iterator is dropped.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate var reader: WatchReader
-        private var events: ArraySlice<WatchEvent> = []
 
         fileprivate init(reader: WatchReader) { self.reader = reader }
 
@@ -81,20 +76,8 @@ public struct WatchBatches: AsyncSequence, Sendable {
         /// - Throws: ``EtcdError``, among its codes `compacted`, `cancelled` and `clientClosed`.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> WatchBatch? {
             while true {
-                if let revision = events.first?.revision {
-                    // A revision never stretches over two chunks.
-                    let batch = events.prefix { $0.revision == revision }
-                    events.removeFirst(batch.count)
-                    return WatchBatch(revision: revision, events: Array(batch))
-                }
-                switch try await reader.next() {
-                case .events(let next): events = next[...]
-                case .progress(let revision): return WatchBatch(revision: revision, events: [])
-                case .interruption(let revision):
-                    return WatchBatch(revision: revision, events: [], isInterruption: true)
-                case .resync(let events, at: let revision):
-                    return WatchBatch(revision: revision, events: events, isResync: true)
-                }
+                if let batch = try reader.popBatch() { return batch }
+                try await reader.fill()
             }
         }
     }

@@ -8,13 +8,17 @@ struct WatchState {
     /// Where the watch goes on; 0 as long as it is to start from now.
     private(set) var nextRevision: Revision
     /// Events of a revision of which more may come in the next fragment.
-    private var incomplete: [WatchEvent] = []
+    private var incomplete = EncodedEvents()
+    /// The revision of the last of them.
+    private var lastRevision: Revision = 0
 
     enum Action: Equatable {
         case none
         case created
-        /// These events are in order, new, and complete as to their revisions.
-        case deliver([WatchEvent])
+        /// All events of the answer are in order, new, and complete as to their revisions.
+        case deliverAll
+        /// These are, and no others.
+        case deliver(EncodedEvents)
         case progress(Revision)
         /// The server has ended the watch, and it can be taken up again.
         case resume
@@ -25,50 +29,55 @@ struct WatchState {
         nextRevision = revision ?? 0
     }
 
-    mutating func receive(_ response: Wire.WatchResponse) -> Action {
-        if response.canceled { return ended(response) }
-        if response.created {
-            if nextRevision == 0 { nextRevision = response.header.revision.next }
+    mutating func receive(_ answer: WatchAnswer) -> Action {
+        if answer.canceled { return ended(answer) }
+        if answer.created {
+            if nextRevision == 0 { nextRevision = answer.revision.next }
             return .created
         }
-        if response.events.isEmpty && !response.fragment && incomplete.isEmpty {
-            guard response.header.revision >= nextRevision else { return .none }
-            nextRevision = response.header.revision.next
-            return .progress(response.header.revision)
+        if answer.fragment || !incomplete.isEmpty { return part(answer) }
+        if answer.eventCount == 0 {
+            guard answer.revision >= nextRevision else { return .none }
+            nextRevision = answer.revision.next
+            return .progress(answer.revision)
         }
-        return events(response.events, mayContinue: response.fragment)
+        if answer.lowestRevision < nextRevision { return part(answer) }
+        nextRevision = answer.lastRevision.next
+        return .deliverAll
     }
 
     /// The connection is gone: what is not complete will come again.
     mutating func disconnected() {
-        incomplete = []
+        incomplete = EncodedEvents()
     }
 
-    private mutating func events(_ events: [WatchEvent], mayContinue: Bool) -> Action {
-        incomplete += events.filter { $0.revision >= nextRevision }
-        guard let last = incomplete.last?.revision else { return .none }
-        var complete = incomplete
-        if mayContinue {
-            complete = incomplete.filter { $0.revision < last }
-            incomplete.removeFirst(complete.count)
-        } else {
-            incomplete = []
+    /// Takes an answer whose events are not all to be delivered, or not alone.
+    private mutating func part(_ answer: WatchAnswer) -> Action {
+        let new = EncodedEvents(answer, from: nextRevision)
+        if !new.isEmpty { lastRevision = answer.lastRevision }
+        incomplete.append(new)
+        guard !incomplete.isEmpty else { return .none }
+        if answer.fragment {
+            guard let complete = incomplete.takeAll(before: lastRevision) else { return .none }
+            nextRevision = complete.lastRevision.next
+            return .deliver(complete.events)
         }
-        guard let delivered = complete.last?.revision else { return .none }
-        nextRevision = delivered.next
+        let complete = incomplete
+        incomplete = EncodedEvents()
+        nextRevision = lastRevision.next
         return .deliver(complete)
     }
 
-    private func ended(_ response: Wire.WatchResponse) -> Action {
-        if response.compactRevision != 0 {
-            let revision = Revision(rawValue: response.compactRevision)
+    private func ended(_ answer: WatchAnswer) -> Action {
+        if answer.compactRevision != 0 {
+            let revision = Revision(rawValue: answer.compactRevision)
             let text = "revision \(nextRevision) was compacted; the oldest that can be watched is \(revision)"
             return .end(.compacted, text, compactRevision: revision)
         }
-        if response.cancelReason.isEmpty {
+        if answer.cancelReason.isEmpty {
             return .end(.server, "the server has ended the watch without a reason", compactRevision: nil)
         }
-        let error = EtcdError(cancelReason: response.cancelReason)
+        let error = EtcdError(cancelReason: answer.cancelReason)
         return error.code.isTransient ? .resume : .end(error.code, error.message, compactRevision: nil)
     }
 }

@@ -23,11 +23,12 @@ final class WatchStream {
     var isAvoided = false
     private(set) var watchers: [Int64: Watcher] = [:]
     private var createdCount = 0
-    private weak var hub: WatchHub?
+    private let hub: WatchHub
     private let connection: HTTP2Connection
-    private var stream: GRPCStream<Wire.WatchRequest, Wire.WatchResponse>?
+    /// Holds this object until ``close()``.
+    private var stream: GRPCMessageStream?
     /// Watches that the server has not confirmed yet; it does so in this order.
-    private var unconfirmed: [Int64] = []
+    private var unconfirmed: ArraySlice<Int64> = []
     private var probe: WatchProbe
     private var timer: EventLoop.Timer?
     /// Questions for progress that users have asked, other than those of the probe.
@@ -44,17 +45,16 @@ final class WatchStream {
         token = berth.token
         tokenGranted = context.tokens.granted
         probe = WatchProbe(interval: configuration.watchProbeInterval, timeout: configuration.pingTimeout, at: .now)
-        stream = try GRPCStream(
-            Wire.watch,
+        stream = try GRPCMessageStream(
+            path: Wire.watch.path,
             metadata: context.metadata(for: endpoint, requiresLeader: true, token: berth.token),
             maximumMessageSize: configuration.maximumMessageSize,
             window: purpose == .single ? .manual : .automatic,
             on: connection
-        ) { [weak self] event in
-            switch event {
-            case .message(let response, let byteCount): self?.received(response, byteCount)
-            case .ended(let failure): self?.ended(failure)
-            }
+        ) { bytes in
+            WatchAnswer.read(bytes) { self.received($0, bytes.count + GRPCFraming.prefixLength) }
+        } onEnd: {
+            self.ended($0)
         }
         scheduleProbe()
     }
@@ -74,8 +74,7 @@ final class WatchStream {
 
     /// Asks the server for a watch.
     func create(_ watcher: Watcher, id: Int64) {
-        watcher.watchID = id
-        watcher.endpoint = endpoint
+        watcher.joined(self, id: id)
         watchers[id] = watcher
         createdCount += 1
         unconfirmed.append(id)
@@ -106,8 +105,8 @@ final class WatchStream {
     @discardableResult
     func remove(_ watcher: Watcher) -> Int64? {
         guard let id = watcher.watchID, watchers.removeValue(forKey: id) != nil else { return nil }
-        unconfirmed.removeAll { $0 == id }
-        watcher.watchID = nil
+        confirm(id)
+        watcher.left()
         watcher.fruitlessMoves = probe.fruitlessMoves
         return id
     }
@@ -123,7 +122,10 @@ final class WatchStream {
         timer = nil
         // In the order of their creation.
         let watchers = watchers.sorted { $0.key < $1.key }.map(\.value)
-        for watcher in watchers { watcher.fruitlessMoves = probe.fruitlessMoves }
+        for watcher in watchers {
+            watcher.left()
+            watcher.fruitlessMoves = probe.fruitlessMoves
+        }
         self.watchers = [:]
         return watchers
     }
@@ -146,30 +148,39 @@ final class WatchStream {
         return progressRequests > 0
     }
 
-    private func received(_ response: Wire.WatchResponse, _ byteCount: Int) {
+    private func received(_ answer: WatchAnswer, _ byteCount: Int) {
         isAvoided = false
-        probe.hear(at: .now, isConfirmation: response.created)
-        if purpose == .single, response.created, let watcher = watchers.values.first {
+        probe.hear(at: connection.lastReceived.instant, isConfirmation: answer.created)
+        if purpose == .single, answer.created, let watcher = watchers.values.first {
             stream?.setWindow(to: max(watcher.options.bufferSize, Self.minimumWindow))
         }
-        hub?.received(response, byteCount: byteCount, for: watcher(for: response), on: self)
+        hub.received(answer, byteCount: byteCount, for: watcher(for: answer), on: self)
     }
 
     private func ended(_ failure: GRPCFailure?) {
         let error =
             failure.map { EtcdError($0, at: endpoint) }
             ?? EtcdError(.unavailable, "the server ended the stream of watches [\(endpoint)]")
-        hub?.ended(self, with: close(), error)
+        hub.ended(self, with: close(), error)
     }
 
-    private func watcher(for response: Wire.WatchResponse) -> Watcher? {
-        var id = response.watchID
-        if response.created {
+    private func watcher(for answer: WatchAnswer) -> Watcher? {
+        var id = answer.watchID
+        if answer.created {
             // A watch that the server refuses outright is answered with -1 instead of its number.
             if id == -1, let oldest = unconfirmed.first { id = oldest }
-            unconfirmed.removeAll { $0 == id }
+            confirm(id)
         }
         return watchers[id]
+    }
+
+    private func confirm(_ id: Int64) {
+        // The numbers are in order, and mostly the first is confirmed.
+        if unconfirmed.first == id {
+            unconfirmed.removeFirst()
+        } else if let index = unconfirmed.firstIndex(of: id) {
+            unconfirmed.remove(at: index)
+        }
     }
 
     // MARK: Silence
@@ -184,7 +195,7 @@ final class WatchStream {
 
     private func runProbe() {
         // The server may send nothing before the consumer has taken what is here.
-        if purpose == .single, watchers.values.contains(where: \.hasUnread) { probe.hear(at: .now) }
+        if purpose == .single, watchers.values.contains(where: \.mailbox.hasUnread) { probe.hear(at: .now) }
         switch probe.check(at: .now) {
         case .wait: break
         case .ask: stream?.send(Wire.WatchRequest(progress: Wire.EmptyRequest()))
@@ -192,7 +203,7 @@ final class WatchStream {
             let moves = probe.fruitlessMoves + 1
             let watchers = close()
             for watcher in watchers { watcher.fruitlessMoves = moves }
-            hub?.fellSilent(self, with: watchers)
+            hub.fellSilent(self, with: watchers)
             return
         }
         scheduleProbe()

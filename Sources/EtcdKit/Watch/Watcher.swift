@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One watch: its position, and what it holds for its consumer.
+/// One watch: its position, its place at the server, and the mailbox of its consumer.
 @EventLoop
 final class Watcher {
     /// Changes, or news of progress, as they go to the consumer.
     enum Chunk: Sendable {
-        case events([WatchEvent])
+        case events(EncodedEvents)
+        /// Changes that were looked at already.
+        case decoded([WatchEvent])
         case progress(Revision)
         /// How what there is at the revision differs from what the consumer was told.
         case resync([WatchEvent], at: Revision)
@@ -16,16 +18,18 @@ final class Watcher {
     let range: KeyRange
     let options: WatchOptions
     var state: WatchState
+    /// The stream that the watch is on, if it is on one.
+    private(set) var stream: WatchStream?
     /// The number of the watch on its stream; nil while it is on none.
     ///
     /// A number is never used twice.
-    var watchID: Int64?
+    private(set) var watchID: Int64?
     /// The consumer is behind, so the watch has a stream of its own, whose window holds the server back.
     var hasOwnStream = false
     /// The group of watches that share streams with no others, since one of them gets answers that are too large.
     var isolation: Int?
     /// Where the watch is, or was last.
-    var endpoint: Endpoint?
+    private(set) var endpoint: Endpoint?
     let started = ContinuousClock.now
     /// When the watch began to wait for a stream.
     var attempt = ContinuousClock.now
@@ -36,16 +40,13 @@ final class Watcher {
     /// The watch had begun and was then cut off.
     private var isInterrupted = false
     private var isConfirmed = false
+    /// Something waits in the mailbox of which the consumer is to be told.
+    private var hasNews = false
 
+    nonisolated let mailbox = WatchMailbox()
     private let hub: WatchHub
-    private var buffer: [Chunk] = []
-    private var bufferCost = 0
-    /// Bytes in the buffer for which the server waits on the watch's own stream.
-    private var withheldCount = 0
-    private var ending: EtcdError?
-    private let created = Completion<Result<Void, EtcdError>>()
-    /// Tasks that wait for something to come; more than one if several iterate over one watch.
-    private var waiting: [Completion<Void>] = []
+    /// Told of the first confirmation, or the end, if somebody waits for it.
+    private var created: Completion<Result<Void, EtcdError>>?
 
     init(_ range: KeyRange, from revision: Revision?, options: WatchOptions, hub: WatchHub) {
         self.range = range
@@ -56,30 +57,19 @@ final class Watcher {
 
     // MARK: The consumer's side
 
-    /// All that has come since the last call, waiting for something if there is nothing.
-    func next() async -> Result<[Chunk], EtcdError> {
-        while true {
-            if Task.isCancelled { return .failure(EtcdError(.cancelled, "the task was cancelled")) }
-            if !buffer.isEmpty {
-                defer {
-                    buffer = []
-                    bufferCost = 0
-                    hub.consumed(withheldCount, by: self)
-                    withheldCount = 0
-                }
-                return .success(buffer)
-            }
-            if let ending { return .failure(ending) }
-            let waiting = Completion<Void>()
-            self.waiting.append(waiting)
-            await waiting.wait { waiting.complete(()) }
-            self.waiting.removeAll { $0 === waiting }
+    /// Takes all that has come since the last call; nil if there is nothing.
+    nonisolated func take() throws(EtcdError) -> WatchMailbox.Portion? {
+        try mailbox.take { credit in
+            EventLoop.execute { self.consumed(credit) }
         }
     }
 
     /// Waits until the server has confirmed the watch.
     func waitUntilCreated(deadline: ContinuousClock.Instant) async throws(EtcdError) {
-        let created = created
+        if isConfirmed { return }
+        if let ending = mailbox.ending { throw ending }
+        let created = created ?? Completion()
+        self.created = created
         let timer = EventLoop.schedule(at: deadline) { [hub] in created.complete(.failure(hub.unavailability)) }
         let result = await created.wait {
             created.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
@@ -90,6 +80,19 @@ final class Watcher {
 
     // MARK: The hub's side
 
+    /// The watch is asked for on a stream.
+    func joined(_ stream: WatchStream, id: Int64) {
+        self.stream = stream
+        watchID = id
+        endpoint = stream.endpoint
+    }
+
+    /// The watch is taken off its stream, to which it comes back under no number that it had.
+    func left() {
+        stream = nil
+        watchID = nil
+    }
+
     /// The server has confirmed the watch.
     ///
     /// - Returns: Whether the watch goes on after an interruption.
@@ -97,40 +100,57 @@ final class Watcher {
         defer { isInterrupted = false }
         admission = WatchAdmission()
         isConfirmed = true
-        created.complete(.success(()))
+        created?.complete(.success(()))
+        created = nil
         return isInterrupted
+    }
+
+    /// Buffers events for the consumer, which came in an answer of `byteCount` bytes.
+    ///
+    /// - Returns: Whether the consumer has left more than the options allow.
+    func offer(byteCount: Int, _ events: (inout EncodedEvents) -> Void) -> Bool {
+        announce()
+        return mailbox.add(events, credit(byteCount)) > options.bufferSize
     }
 
     /// Buffers a chunk for the consumer, which came in an answer of `byteCount` bytes.
     func offer(_ chunk: Chunk, byteCount: Int) {
-        if case .events(let events) = chunk { bufferCost += events.reduce(0) { $0 + $1.cost } }
-        if case .progress = chunk, case .progress? = buffer.last { buffer.removeLast() }
-        buffer.append(chunk)
-        if hasOwnStream { withhold(byteCount) }
-        wakeConsumers()
+        announce()
+        mailbox.add(chunk, credit(byteCount))
     }
 
-    /// The server waits with so many bytes until the consumer has taken what there is.
-    func withhold(_ byteCount: Int) { withheldCount += byteCount }
+    /// Has the server wait with so many bytes until the consumer has taken what there is.
+    ///
+    /// - Returns: False if the watch has no stream of its own, or there is nothing to take.
+    func withhold(_ byteCount: Int) -> Bool { credit(byteCount).map(mailbox.withhold) ?? false }
 
-    private func wakeConsumers() {
-        let waiting = waiting
-        self.waiting = []
-        for completion in waiting { completion.complete(()) }
+    private func credit(_ byteCount: Int) -> WatchMailbox.Credit? {
+        guard hasOwnStream, byteCount > 0, let watchID else { return nil }
+        return WatchMailbox.Credit(watchID: watchID, byteCount: byteCount)
     }
 
-    /// There is something that the consumer has not taken.
-    var hasUnread: Bool { !buffer.isEmpty }
+    private func consumed(_ credit: WatchMailbox.Credit) {
+        if credit.watchID == watchID { stream?.consume(credit.byteCount) }
+    }
 
-    /// The consumer has left more than the options allow.
-    var isBehind: Bool { bufferCost > options.bufferSize }
+    /// Tells the consumer, once all that has arrived together is in the mailbox.
+    private func announce() {
+        if hasNews { return }
+        hasNews = true
+        hub.announceNews(of: self)
+    }
+
+    func wakeConsumer() {
+        hasNews = false
+        mailbox.wake()
+    }
 
     /// The stream is gone, and with it its window.
     func disconnected() {
-        watchID = nil
+        left()
         hasOwnStream = false
         isolation = nil
-        withheldCount = 0
+        mailbox.forgetCredit()
         state.disconnected()
     }
 
@@ -142,9 +162,11 @@ final class Watcher {
 
     /// Ends the watch; what is buffered is still delivered.
     func end(_ error: EtcdError) {
+        if isFinished { return }
         isFinished = true
-        if ending == nil { ending = error }
-        created.complete(.failure(error))
-        wakeConsumers()
+        created?.complete(.failure(error))
+        created = nil
+        mailbox.end(error)
+        mailbox.wake()
     }
 }

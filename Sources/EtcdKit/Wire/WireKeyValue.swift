@@ -170,6 +170,8 @@ extension Wire.RangeRequest {
 }
 
 extension Wire.PutRequest {
+    var sizeHint: Int { key.count + value.count + 48 }
+
     /// Without a value, the present one is kept.
     init(_ key: Key, _ value: Value?, _ lease: Lease.ID?, _ keepsLease: Bool, _ returnsPrevious: Bool) {
         self.key = key.bytes

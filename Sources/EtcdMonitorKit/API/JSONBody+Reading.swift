@@ -55,6 +55,7 @@ extension JSONBody {
         switch type {
         case is String.Type: "a text"
         case is Bool.Type: "true or false"
+        case is Double.Type: "a number"
         case _ where "\(type)".hasPrefix("Array"): "a list"
         default: "an object"
         }

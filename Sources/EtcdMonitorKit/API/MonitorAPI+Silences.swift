@@ -36,7 +36,7 @@ extension MonitorAPI {
     }
 
     /// The author of a change, whose token was checked before.
-    private func actor(of request: HTTPRequest) -> String { token(of: request)?.name ?? "" }
+    func actor(of request: HTTPRequest) -> String { token(of: request)?.name ?? "" }
 
     private static func object(_ silence: Silence, at time: Date) -> JSONBody.Object {
         [

@@ -4,7 +4,8 @@
 ///
 /// The routes, their parameters and their answers are in `Docs/openapi.yaml`. Errors are problem details (RFC 9457).
 ///
-/// It looks only at what the monitors have seen already: no request of a client makes one to a cluster.
+/// It looks only at what the monitors have seen already: no request of a client makes one to a cluster, except that for a
+/// benchmark, which has to be allowed.
 ///
 /// A request that changes something always takes a token with the role `admin`, also where the API is open otherwise: a
 /// page of another site that the browser of an administrator shows could send it, too.
@@ -17,6 +18,9 @@ public struct MonitorAPI: Sendable {
         public var tokens: [APIToken] = []
         /// The origins, such as `https://ops.example.com`, whose pages may read the API; `*` for all.
         public var corsOrigins: [String] = []
+        /// Whether a token with the role `admin` can start benchmarks, which make load on a cluster: one at a time, bounded,
+        /// and only while the ``ClusterMonitor`` runs.
+        public var allowBenchmark = false
         /// Called after each request, before its body is sent.
         public var onRequest: (@Sendable (RequestRecord) -> Void)?
 

@@ -12,6 +12,8 @@ protocol MonitoredCluster: Sendable {
     var snapshots: AsyncStream<MonitorSnapshot> { get }
     /// The polls go on: the last one is not overdue.
     var isLive: Bool { get }
+    /// The benchmarks that were asked for through the API.
+    var benchmarks: any BenchmarkSource { get }
     /// The names of the metrics in the history.
     var historyMetrics: [String] { get }
 

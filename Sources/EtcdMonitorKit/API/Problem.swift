@@ -17,6 +17,10 @@ struct Problem: Error, Encodable {
         case unknownCluster = "unknown-cluster"
         case unknownMetric = "unknown-metric"
         case unknownSilence = "unknown-silence"
+        case unknownBenchmark = "unknown-benchmark"
+        case benchmarkNotAllowed = "benchmark-not-allowed"
+        case benchmarkRuns = "benchmark-runs"
+        case monitorNotRunning = "monitor-not-running"
         case alertsNotSetUp = "alerts-not-set-up"
         case methodNotAllowed = "method-not-allowed"
         case bodyTooLarge = "body-too-large"
@@ -27,12 +31,14 @@ struct Problem: Error, Encodable {
             switch self {
             case .unknownParameter, .missingParameter, .invalidParameter, .invalidBody: 400
             case .unauthorized: 401
-            case .forbidden, .noAdminToken: 403
-            case .notFound, .unknownCluster, .unknownMetric, .unknownSilence, .alertsNotSetUp: 404
+            case .forbidden, .noAdminToken, .benchmarkNotAllowed: 403
+            case .notFound, .unknownCluster, .unknownMetric, .unknownSilence, .unknownBenchmark, .alertsNotSetUp: 404
             case .methodNotAllowed: 405
+            case .benchmarkRuns: 409
             case .bodyTooLarge: 413
             case .wrongMediaType: 415
             case .internalError: 500
+            case .monitorNotRunning: 503
             }
         }
 
@@ -49,6 +55,10 @@ struct Problem: Error, Encodable {
             case .unknownCluster: "There is no such cluster"
             case .unknownMetric: "There is no such metric"
             case .unknownSilence: "There is no such silence"
+            case .unknownBenchmark: "There is no such benchmark"
+            case .benchmarkNotAllowed: "Benchmarks are not allowed"
+            case .benchmarkRuns: "Another benchmark runs"
+            case .monitorNotRunning: "The monitor does not run"
             case .alertsNotSetUp: "Alerts are not set up"
             case .methodNotAllowed: "The path does not take this method"
             case .bodyTooLarge: "The body is too large"

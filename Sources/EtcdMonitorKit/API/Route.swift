@@ -54,6 +54,10 @@ struct Route: Sendable {
         Route("POST", "/api/v1/silences", .admin, [], MonitorAPI.addSilence),
         Route("DELETE", "/api/v1/silences/{id}", .admin, [], MonitorAPI.endSilence),
         Route("GET", "/api/v1/channels", .read, [], MonitorAPI.channelList),
+        Route("GET", "/api/v1/performance/benchmark", .read, ["cluster"], MonitorAPI.benchmarkList),
+        Route("POST", "/api/v1/performance/benchmark", .admin, ["cluster"], MonitorAPI.startBenchmark),
+        Route("GET", "/api/v1/performance/benchmark/{id}", .read, [], MonitorAPI.benchmark),
+        Route("DELETE", "/api/v1/performance/benchmark/{id}", .admin, [], MonitorAPI.cancelBenchmark),
         Route("GET", "/api/v1/audit", .admin, [], MonitorAPI.audit),
     ]
 

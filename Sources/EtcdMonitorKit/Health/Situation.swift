@@ -141,12 +141,12 @@ struct Situation: Sendable {
         guard let silence = member.observation.silence else { return member.observation.isAlive ? .well : .opaque }
         if member.isDefragmenting { return .defragmenting }
         // Nothing listens there, so the way is not to blame; one that starts is heard by the others before it serves.
-        if silence == .refused { return .down }
+        if silence == .refused || member.trend.isStarting { return .down }
         // Timeouts everywhere may be the monitor's own trouble.
         if !isAnyAlive { return .unreachable }
         // In the first silent poll the bytes that have arrived may be those from before the fault.
         let isHeard = members.contains { $0.key != member.key && $0.hears(member.key) == true }
-        return member.trend.silentPolls >= 2 && isHeard ? .unreachable : .frozen
+        return member.trend.latePolls >= 2 && isHeard ? .unreachable : .frozen
     }
 
     private mutating func findLeader() {

@@ -120,6 +120,8 @@ struct MemberTrend: Sendable {
     private(set) var scrapes = 0
     /// The polls in a row, up to this one, in which it answered no call.
     private(set) var silentPolls = 0
+    /// Those of them that came after the last in which its address refused connections.
+    private(set) var latePolls = 0
     /// Whether reads with a majority were answered in the last polls, the newest last.
     private(set) var reads: [Bool] = []
     /// When it restarted, the oldest first.
@@ -154,7 +156,7 @@ struct MemberTrend: Sendable {
             scrapes = 0
         }
         restarts.removeAll { $0 < now - .threshold(thresholds.restartsWindowSeconds) }
-        silentPolls = member.silence == nil ? 0 : silentPolls + 1
+        noteSilence(member.silence)
         switch member.linearizableRead {
         case .answered: reads.append(true)
         case .failed: reads.append(false)
@@ -180,6 +182,15 @@ struct MemberTrend: Sendable {
         }
         sizes.removeAll { $0.uptime < now - window }
     }
+
+    private mutating func noteSilence(_ reason: ProbeFailure.Reason?) {
+        silentPolls = reason == nil ? 0 : silentPolls + 1
+        latePolls = reason == nil || reason == .refused ? 0 : latePolls + 1
+    }
+
+    /// Its address refused connections a moment ago, and it does not answer yet: for two polls, it is taken for one that
+    /// starts.
+    var isStarting: Bool { silentPolls > latePolls && (1...2).contains(latePolls) }
 }
 
 /// A revision that went back, which etcd never lets happen.

@@ -109,7 +109,7 @@ public struct Barrier: Sendable {
         let job = session.client.inBackground {
             let isNew = Compare.Target.createRevision(closed) > grant.fencingToken
             // Where this fails, the gate is broken, as if the closer had died.
-            _ = try? await session.settle(if: [grant.isCurrent, isNew], then: [.delete(closed)], until: deadline)
+            _ = try? await session.delete(closed, if: [grant.isCurrent, isNew], until: deadline)
             await grant.release()
         }
         await job.wait(Session.grace)

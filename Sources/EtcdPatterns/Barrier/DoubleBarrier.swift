@@ -113,7 +113,7 @@ public struct DoubleBarrier: Sendable {
             let candidacy = queue.candidacy(.shared, BarrierMember.value(count, .waiting))
             _ = try await session.orLeave([candidacy]) {
                 _ = try await queue.join(candidacy)
-                try await reach(.inside, candidacy.key, in: queue)
+                try await session.tenure.whileHeld { try await reach(.inside, candidacy.key, in: queue) }
                 return true
             }
             guard let revision = candidacy.createRevision else { return nil }

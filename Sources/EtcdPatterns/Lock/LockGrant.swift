@@ -19,7 +19,8 @@ public struct LockGrant: Sendable {
 
     /// The lock is held: compares the clock at each call.
     ///
-    /// For want of renewals, it turns false before the server can let go of the lock.
+    /// For want of renewals, it turns false before the server can let go of the lock. When somebody else has deleted the
+    /// key, it does so soon, at the earliest 250 ms after the acquisition.
     public var isHeld: Bool { hold.tenure.loss == nil }
 
     /// How long the lock is certainly held from now on, if its lease is not renewed; zero once it is lost.

@@ -6,10 +6,15 @@ import Foundation
 /// What all locks have in common: a name, a queue, and sessions for those who stand in it.
 struct QueuedLock: Sendable {
     let name: Key
-    var owner = Value("\(ProcessInfo.processInfo.processName) \(ProcessInfo.processInfo.processIdentifier)")
+    var owner = Self.process
     let source: SessionSource
     /// Copies of a lock have the same.
     let leftovers = Leftovers()
+
+    private static let process: Value = {
+        let process = ProcessInfo.processInfo
+        return Value("\(process.processName) \(process.processIdentifier)")
+    }()
 
     init(_ name: Key, _ source: SessionSource) throws(EtcdError) {
         try name.checkName(of: "lock")

@@ -13,16 +13,19 @@ final class Hold: Sendable {
     let slot: Int?
     let tenure: Tenure
     private let candidacy: Candidacy
-    private let role: Lock<KeyQueue.Role>
     /// The holder puts the key again at will, so that its changes say nothing of its role.
     private let rewritesKey: Bool
     /// The session is for this hold only.
     private let ownsSession: Bool
-    private let watching: Task<Void, Never>
-    private let handover = Lock<Handover?>(nil)
-    /// A scope gives the place up once its body has ended.
-    private let isScoped = Lock(false)
-    private let releasing = Lock<BackgroundJob?>(nil)
+    private let state: Lock<State>
+
+    private struct State {
+        var role: KeyQueue.Role
+        var handover: Handover?
+        /// A scope gives the place up once its body has ended.
+        var isScoped = false
+        var release: BackgroundJob?
+    }
 
     init(
         _ candidacy: Candidacy,
@@ -38,57 +41,30 @@ final class Hold: Sendable {
         self.createRevision = createRevision
         self.slot = slot
         self.ownsSession = ownsSession
-        key = candidacy.key
+        let (session, key) = (queue.session, candidacy.key)
+        self.key = key
         self.rewritesKey = rewritesKey
-        role = Lock(KeyQueue.Role(of: key))
-        let tenure = Tenure(within: queue.session.tenure, margin: drain)
-        self.tenure = tenure
-        let (client, session, key) = (queue.client, queue.session.tenure, candidacy.key)
-        tenure.observe { loss in
-            if rewritesKey || loss.reason == .released || session.loss != nil { return }
+        state = Lock(State(role: KeyQueue.Role(of: key)))
+        tenure = Tenure(within: session.tenure, margin: drain) { [client = session.client, of = session.tenure] loss in
+            if rewritesKey || loss.reason == .released || of.loss != nil { return }
             client.report(.holdLost(key, fencingToken: createRevision, reason: loss.reason.description))
         }
-        watching = Task { [session = queue.session, key] in
-            await withTaskGroup(of: Void.self) { group in
-                // Without a margin, the session sees to it.
-                if drain > .zero { group.addTask { await tenure.expireInTime() } }
-                await Self.watch(key, createRevision, session, tenure)
-            }
-        }
+        session.lookout.watch(key, createRevision, tenure)
+        // Without a margin, the session sees to it.
+        if drain > .zero { session.lookout.run(within: tenure) { [tenure] in await tenure.expireInTime() } }
     }
 
     deinit {
         tenure.end(CoordinationLoss(.released))
-        watching.cancel()
-        if releasing.withLock({ $0 != nil }) { return }
+        if state.withLock({ $0.release != nil }) { return }
         queue.session.leaveBehind(candidacy)
         if candidacy.hasLooseEnds { queue.session.sweep(key) } else { queue.session.sweepOnce(key) }
-    }
-
-    /// Ends the tenure when the key is deleted.
-    private static func watch(_ key: Key, _ createRevision: Revision, _ session: Session, _ tenure: Tenure) async {
-        var revision = createRevision
-        while tenure.loss == nil, !Task.isCancelled {
-            do throws(EtcdError) {
-                let client = session.client
-                let isDeleted = try await client.awaitChange(in: .key(key), after: revision) { $0.kind == .delete }
-                if isDeleted { return tenure.end(CoordinationLoss(.keyDeleted)) }
-                let response = try await session.read([.get(key)])
-                if response.results.first?.entries.first?.createRevision != createRevision {
-                    return tenure.end(CoordinationLoss(.keyDeleted))
-                }
-                revision = response.header.revision
-            } catch {
-                // The deadline is still looked after; who may not read the key hears of the rest from the server.
-                return
-            }
-        }
     }
 
     // MARK: The role
 
     /// The place is shared with others, or may be.
-    var isShared: Bool { role.withLock { $0 == .shared } }
+    var isShared: Bool { state.withLock { $0.role == .shared } }
 
     /// The condition that the place is held, in the role that it has now.
     ///
@@ -120,7 +96,7 @@ final class Hold: Sendable {
     func downgrade() async throws {
         if KeyQueue.Role(of: key) == .shared { return }
         // Whatever becomes of the request, others may be let in by it.
-        role.withLock { $0 = .shared }
+        state.withLock { $0.role = .shared }
         let isDone = try await tenure.whileHeld { [queue, candidacy, createRevision] in
             try await queue.downgrade(candidacy, at: createRevision)
         }
@@ -136,7 +112,7 @@ final class Hold: Sendable {
 
     /// Runs `body`, cancels it when the place is lost, and releases the place once it has ended.
     func whileHeld<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
-        isScoped.withLock { $0 = true }
+        state.withLock { $0.isScoped = true }
         do {
             let result = try await tenure.whileHeld(body)
             await release()
@@ -151,9 +127,12 @@ final class Hold: Sendable {
 
     /// Ends the tenure, and then releases the place, which is for the scope to do if there is one: work goes first.
     func stepDown(_ handover: Handover? = nil, timeout: Duration = Session.patience) async {
-        self.handover.withLock { $0 = $0 ?? handover }
+        let isScoped = state.withLock { state in
+            state.handover = state.handover ?? handover
+            return state.isScoped
+        }
         tenure.end(CoordinationLoss(.released))
-        if !isScoped.withLock({ $0 }) { await release(timeout: timeout) }
+        if !isScoped { await release(timeout: timeout) }
     }
 
     /// Gives the place up; only the first call does something, the others wait for it.
@@ -162,22 +141,32 @@ final class Hold: Sendable {
     func release(timeout: Duration = Session.patience) async {
         tenure.end(CoordinationLoss(.released))
         queue.session.leaveBehind(candidacy)
-        let job = releasing.withLock { job in
-            if let job { return job }
-            let new = queue.client.inBackground { await self.finish() }
-            job = new
-            return new
+        let job = BackgroundJob()
+        let (first, handover) = state.withLock { state in
+            if state.release == nil { state.release = job }
+            return (state.release ?? job, state.handover)
         }
-        await job.wait(tenure.loss?.reason == .released ? timeout : .zero)
+        let patience = tenure.loss?.reason == .released ? timeout : .zero
+        if first === job {
+            if handover == nil, !ownsSession, await queue.session.eraseInBatch(candidacy, within: patience) {
+                return job.finish()
+            }
+            queue.client.inBackground(job) { await self.finish() }
+        }
+        await first.wait(patience)
     }
 
     private func finish() async {
-        watching.cancel()
-        await watching.value
-        if let handover = handover.withLock({ $0 }) { await queue.run(handover) }
-        if !ownsSession { return await queue.leave(candidacy) }
+        let session = queue.session
+        if let handover = state.withLock({ $0.handover }) { await queue.run(handover) }
+        if !ownsSession {
+            // Only here can the key be another's: one that was put by hand where this one was deleted.
+            let isDoubtful = tenure.loss?.reason != .released
+            let isOwn = Compare.Target.createRevision(key) == createRevision
+            return await session.erase(candidacy, if: isDoubtful ? [isOwn] : [])
+        }
         // The end of the lease deletes the key, too.
-        await queue.session.close(timeout: queue.session.lease.timeToLive)
-        queue.session.leaveBehind(candidacy)
+        await session.close(timeout: session.lease.timeToLive)
+        session.leaveBehind(candidacy)
     }
 }

@@ -23,14 +23,25 @@ final class JoinGate: Sendable {
 
     private let places = Lock<[Key: Place]>([:])
 
-    /// Runs `body` once there is room for one more at the queue of `name`, a key of the whole store.
-    func pass<Result>(_ name: Key, _ body: () async throws -> Result) async throws -> Result {
-        try await enter(name)
+    /// Runs `body` once there is room for one more at the queue of `name`, a key of the whole store; throws the loss if
+    /// `tenure` ends before.
+    func pass<Result>(
+        _ name: Key,
+        within tenure: Tenure,
+        _ body: () async throws -> Result
+    ) async throws -> Result {
+        try await enter(name, within: tenure)
         defer { leave(name) }
         return try await body()
     }
 
-    private func enter(_ name: Key) async throws(EtcdError) {
+    private func enter(_ name: Key, within tenure: Tenure) async throws {
+        let hasRoom = places.withLock { places in
+            let hasRoom = places[name, default: Place()].inside < Self.width
+            if hasRoom { places[name, default: Place()].inside += 1 }
+            return hasRoom
+        }
+        if hasRoom { return }
         let (admissions, admission) = AsyncStream.makeStream(of: Void.self)
         let ticket = Ticket(admission)
         let isInside = places.withLock { places in
@@ -41,14 +52,18 @@ final class JoinGate: Sendable {
             return hasRoom
         }
         if isInside { return }
+        let number = tenure.observe { _ in admission.finish() }
+        defer { tenure.forget(number) }
         for await _ in admissions { break }
-        guard Task.isCancelled else { return }
+        let loss = tenure.loss
+        guard Task.isCancelled || loss != nil else { return }
         let isStillWaiting = places.withLock { places in
             guard let index = places[name]?.waiting.firstIndex(where: { $0 === ticket }) else { return false }
             places[name]?.waiting.remove(at: index)
             return true
         }
         if !isStillWaiting { leave(name) }
+        if let loss { throw loss }
         try checkCancellation()
     }
 

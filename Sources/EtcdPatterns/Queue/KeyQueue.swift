@@ -14,6 +14,9 @@ struct KeyQueue: Sendable {
     /// Is told how far an acquisition comes.
     var attempt = Attempt()
 
+    /// Keys whose values have no more bytes come into being together with others.
+    private static let smallValue = 4096
+
     var client: EtcdClient { session.client }
     var range: KeyRange { .prefix(name + "/") }
 
@@ -32,17 +35,26 @@ struct KeyQueue: Sendable {
                 try await deleteLeftovers()
                 return try await session.joinIfEmpty([(self, candidacy)])
             }
-            var before = try await join(candidacy)
-            while before.count > 0 {
-                let revision = try await look(candidacy, &before)
-                // Those that were known may be in the way no more, and there may be others before them.
-                if before.nearest.isEmpty { continue }
-                if !waits { return false }
-                try await approach(candidacy, &before, after: revision)
-            }
-            return true
+            let before = try await join(candidacy)
+            if before.count == 0 { return true }
+            return try await session.tenure.whileHeld { try await advance(candidacy, before, waits) }
         }
         return isItsTurn ? candidacy : nil
+    }
+
+    /// Waits until none of those before the key is left.
+    ///
+    /// - Returns: Whether it is its turn.
+    private func advance(_ candidacy: Candidacy, _ others: Predecessors, _ waits: Bool) async throws -> Bool {
+        var before = others
+        while before.count > 0 {
+            let revision = try await look(candidacy, &before)
+            // Those that were known may be in the way no more, and there may be others before them.
+            if before.nearest.isEmpty { continue }
+            if !waits { return false }
+            try await approach(candidacy, &before, after: revision)
+        }
+        return true
     }
 
     /// Puts the key, again and again until that has an outcome.
@@ -58,11 +70,13 @@ struct KeyQueue: Sendable {
         let counts = role.obstacles(in: name).map { TransactionOperation.range($0, options: options) }
         let old = leftovers?.batch ?? (keys: [], deletions: [])
         let gate = client.part { JoinGate() }
-        let response = try await gate.pass(client.namespace + name) {
+        let response = try await gate.pass(client.namespace + name, within: session.tenure) {
             try await session.settle(
                 if: [.isMissing(key)],
                 then: [.put(key, candidacy.value, lease: session.lease.id)] + old.deletions + counts,
-                else: [.get(key)] + counts,
+                // Its own key is there only if an attempt before has put it.
+                else: candidacy.mayExist ? [.get(key)] + counts : [],
+                joining: old.keys.isEmpty && candidacy.value.bytes.count <= Self.smallValue ? name : nil,
                 onUnknown: { candidacy.tried() },
                 onFailure: { attempt.hindered(by: $0) }
             )
@@ -73,6 +87,10 @@ struct KeyQueue: Sendable {
             leftovers?.remove(old.keys)
         } else if let own = response.results.first?.entries.first {
             candidacy.found(at: own.createRevision)
+        } else if !candidacy.mayExist {
+            // One of which nothing is known has put it, so there is something to find.
+            candidacy.tried()
+            return try await join(candidacy)
         }
         try await deleteLeftovers()
         guard let revision = candidacy.createRevision else { throw CoordinationLoss(.keyDeleted) }
@@ -91,9 +109,6 @@ struct KeyQueue: Sendable {
             leftovers?.remove(old.keys)
         }
     }
-
-    /// Deletes the key for good; see ``Session/leave(_:timeout:)``.
-    func leave(_ candidacy: Candidacy) async { await session.leave([candidacy]) }
 
     // MARK: Waiting
 

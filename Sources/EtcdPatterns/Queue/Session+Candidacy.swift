@@ -6,19 +6,21 @@ import EtcdKit
 extension Session {
     /// Runs `body`, which puts keys, and deletes them unless that ends with success.
     ///
+    /// `body` must end soon after the session is lost, as all does that goes through
+    /// ``settle(if:then:else:onUnknown:onFailure:)`` or is done under the session's tenure.
+    ///
     /// - Returns: What `body` returns: whether the keys are to stay.
-    func orLeave(
-        _ candidacies: [Candidacy],
-        _ body: @escaping @Sendable () async throws -> Bool
-    ) async throws -> Bool {
+    func orLeave(_ candidacies: [Candidacy], _ body: () async throws -> Bool) async throws -> Bool {
         do {
-            let isSuccess = try await tenure.whileHeld(body)
+            let isSuccess = try await body()
+            if let loss = tenure.loss { throw loss }
             // Whoever is cancelled does not expect to own anything.
             try checkCancellation()
             if isSuccess { return true }
         } catch {
+            let reason = tenure.loss?.overrunUntilNow ?? error
             await leave(candidacies, timeout: Self.grace)
-            throw error
+            throw reason
         }
         await leave(candidacies)
         return false
@@ -53,7 +55,7 @@ extension Session {
                 options.sort = .ascending(by: .createRevision)
                 options.limit = 1
                 let reads = places.map { TransactionOperation.range($0.queue.range, options: options) }
-                first = try await read(reads).results.map(\.entries.first)
+                first = try await tenure.whileHeld { try await self.read(reads).results.map(\.entries.first) }
                 for (name, entry) in zip(names, first) { heads.note(entry, of: name) }
             }
             for (place, entry) in zip(places, first) {
@@ -75,23 +77,41 @@ extension Session {
     }
 
     private func startLeaving(_ candidacy: Candidacy) -> BackgroundJob? {
-        let reason = tenure.loss?.reason
-        guard candidacy.mayExist, reason != .leaseEnded else { return nil }
+        guard candidacy.mayExist, tenure.loss?.reason != .leaseEnded else { return nil }
         // Another candidate of this process may join anew before the key is deleted here.
         leaveBehind(candidacy)
-        if reason == .abandoned { return nil }
-        let key = candidacy.key
-        let isOwn = candidacy.createRevision.map { [Compare.Target.createRevision(key) == $0] } ?? []
+        let isOwn = candidacy.createRevision.map { Compare.Target.createRevision(candidacy.key) == $0 }
+        return client.inBackground { await self.erase(candidacy, if: isOwn.map { [$0] } ?? []) }
+    }
+
+    /// Deletes a key for good with the first attempt, if there is time for one, together with what else is done on the
+    /// session.
+    ///
+    /// - Returns: Whether that is done.
+    func eraseInBatch(_ candidacy: Candidacy, within time: Duration) async -> Bool {
+        if time < attemptTimeout || !isAlive { return false }
+        let part = TransactionBatcher.Part(conditions: [], operations: [.delete(candidacy.key)])
+        guard case .done = await batcher.run(part, on: self, grace: nil) else { return false }
+        erased(candidacy)
+        return true
+    }
+
+    private func erased(_ candidacy: Candidacy) {
+        if candidacy.hasLooseEnds { sweep(candidacy.key) } else { witness.gaveUp(candidacy.key) }
+    }
+
+    /// Deletes a key for good, within the time that the lease lives.
+    func erase(_ candidacy: Candidacy, if conditions: [Compare]) async {
+        let reason = tenure.loss?.reason
+        if reason == .leaseEnded || reason == .abandoned { return }
         let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
-        return client.inBackground {
-            do {
-                // To delete it once more does no harm.
-                _ = try await self.settle(if: isOwn, then: [.delete(key)], until: deadline)
-                if candidacy.hasLooseEnds { self.sweep(key) } else { self.witness.gaveUp(key) }
-            } catch {
-                if self.isAlive { await self.abandon(error as? EtcdError) }
-                self.leaveBehind(candidacy)
-            }
+        do throws(EtcdError) {
+            // To delete it once more does no harm.
+            try await delete(candidacy.key, if: conditions, until: deadline)
+            erased(candidacy)
+        } catch {
+            if isAlive { await abandon(error) }
+            leaveBehind(candidacy)
         }
     }
 }

@@ -153,16 +153,18 @@ public struct Semaphore: Sendable {
             let turn = queue.candidacy(.exclusive, owner)
             let claimed = Lock<Candidacy?>(nil)
             do {
-                _ = try await session.orLeave([turn]) { [slots] in
-                    if !waits {
-                        try await queue.deleteLeftovers()
-                        // To stand in the queue for a look only would keep others out.
-                        guard try await slots.hasRoom(in: queue) else { return false }
+                _ = try await session.orLeave([turn]) {
+                    try await session.tenure.whileHeld { [slots] in
+                        if !waits {
+                            try await queue.deleteLeftovers()
+                            // To stand in the queue for a look only would keep others out.
+                            guard try await slots.hasRoom(in: queue) else { return false }
+                        }
+                        let others = try await queue.join(turn)
+                        let slot = try await slots.claim(for: turn, behind: others, in: queue, waits: waits)
+                        claimed.withLock { $0 = slot }
+                        return slot != nil
                     }
-                    let others = try await queue.join(turn)
-                    let slot = try await slots.claim(for: turn, behind: others, in: queue, waits: waits)
-                    claimed.withLock { $0 = slot }
-                    return slot != nil
                 }
             } catch {
                 if let slot = claimed.withLock({ $0 }) { await session.leave([slot], timeout: Session.grace) }

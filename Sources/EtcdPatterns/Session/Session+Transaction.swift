@@ -72,30 +72,29 @@ extension Session {
     /// It must be one that does no harm when it takes effect twice, or late, and whose answer shows what an attempt
     /// before has done. An attempt is not cancelled at once, since that would leave its outcome open.
     ///
-    /// With a `deadline` it gives up then, and it calls `onUnknown` for each attempt that may still take effect, and
-    /// `onFailure` for each that has failed. It throws ``EtcdError`` or ``CoordinationLoss``, and notices a cancellation
-    /// between two attempts.
+    /// It asks for `else` anew for each attempt, calls `onUnknown` for each that may still take effect, and `onFailure`
+    /// for each that has failed. It throws ``EtcdError`` or ``CoordinationLoss``, and notices a cancellation and the loss
+    /// of the session between two attempts. A first attempt that has nothing for `else` may be made with those of others,
+    /// if `queue` says where it puts a key.
     func settle(
         if conditions: [Compare],
         then: [TransactionOperation],
-        else: [TransactionOperation] = [],
-        until deadline: ContinuousClock.Instant? = nil,
+        else: @autoclosure () -> [TransactionOperation] = [],
+        joining queue: Key? = nil,
         onUnknown: () -> Void = {},
         onFailure: (EtcdError) -> Void = { _ in }
     ) async throws -> TransactionResponse {
         var failures = 0
         while true {
             try checkCancellation()
-            let timeout = deadline.map { min(attemptTimeout, $0 - .now) } ?? attemptTimeout
-            let outcome = await shielded(for: Self.grace) { () -> Result<TransactionResponse, EtcdError> in
-                do throws(EtcdError) {
-                    return .success(
-                        try await self.transaction(if: conditions, then: then, else: `else`, timeout: timeout)
-                    )
-                } catch {
-                    return .failure(error)
-                }
-            }
+            if let loss = tenure.loss { throw loss }
+            let otherwise = `else`()
+            let outcome = await attempt(
+                if: conditions,
+                then: then,
+                else: otherwise,
+                joining: failures == 0 ? queue : nil
+            )
             switch outcome {
             case .success(let response): return response
             case .failure(let error):
@@ -104,11 +103,57 @@ extension Session {
                 if error.code != .ambiguous, error.code != .cancelled, !error.code.isTransient {
                     throw tenure.loss ?? error
                 }
-                if let deadline, .now >= deadline { throw error }
             }
             failures += 1
             // A cancelled pause is noticed by the next attempt.
             try? await Task.sleep(for: client.retry.backoff.delay(afterFailures: failures))
+        }
+    }
+
+    private func attempt(
+        if conditions: [Compare],
+        then: [TransactionOperation],
+        else: [TransactionOperation],
+        joining queue: Key?
+    ) async -> Result<TransactionResponse, EtcdError> {
+        if let queue, `else`.isEmpty {
+            let part = TransactionBatcher.Part(conditions: conditions, operations: then, queue: queue)
+            switch await batcher.run(part, on: self, grace: Self.grace) {
+            case .done(let response): return .success(response)
+            case .failed(let error): return .failure(error)
+            case .alone: break
+            }
+        }
+        return await shielded(for: Self.grace, within: tenure) {
+            do throws(EtcdError) {
+                let timeout = self.attemptTimeout
+                return .success(try await self.transaction(if: conditions, then: then, else: `else`, timeout: timeout))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    /// Deletes a key, if all conditions hold, again and again until that has an outcome or the time is over; also when
+    /// the session is lost.
+    ///
+    /// - Returns: The header of the answer.
+    @discardableResult
+    func delete(
+        _ key: Key,
+        if conditions: [Compare],
+        until deadline: ContinuousClock.Instant
+    ) async throws(EtcdError) -> ResponseHeader {
+        try await client.insist(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
+            try await examining { () throws(EtcdError) in
+                let header =
+                    if conditions.isEmpty {
+                        try await client.delete(key).header
+                    } else {
+                        try await client.transaction(if: conditions, then: [.delete(key)]).header
+                    }
+                return (header, header)
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ public final class Session: Sendable {
     private let news = SessionNews()
     private let keeping: Task<Void, Never>
     private let sweeper: Sweeper
+    let lookout = Lookout()
+    let batcher = TransactionBatcher()
     private let ending = Lock<BackgroundJob?>(nil)
     private let revoked = Lock(false)
     let witness: StoreWitness
@@ -48,6 +50,8 @@ public final class Session: Sendable {
         self.witness = witness
         sweeper = Sweeper(client, witness)
         keeping = Task { [news] in await Self.keep(lease, client, tenure, witness, news) }
+        lookout.begin(for: self)
+        tenure.observe { [batcher] _ in batcher.end() }
     }
 
     deinit {
@@ -184,6 +188,7 @@ public final class Session: Sendable {
     private func finish() async {
         keeping.cancel()
         await keeping.value
+        await lookout.close()
         await sweeper.close()
         if tenure.loss?.reason == .leaseEnded { return }
         let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)

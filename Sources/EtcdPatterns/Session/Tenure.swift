@@ -13,21 +13,17 @@ final class Tenure: Sendable {
         var loss: CoordinationLoss?
         var observers: [Int: Observer] = [:]
         var lastObserver = 0
+        /// Under which numbers the parents have this one as an observer; nil until somebody observes it.
+        var places: [Int?]?
 
         /// Ends the tenure if it has not ended before.
         ///
-        /// - Returns: Who is to be told.
-        mutating func end(_ loss: CoordinationLoss) -> [Observer] {
-            if self.loss != nil { return [] }
+        /// - Returns: Who is to be told; nil if it has ended before.
+        mutating func end(_ loss: CoordinationLoss) -> [Observer]? {
+            if self.loss != nil { return nil }
             self.loss = loss
             defer { observers = [:] }
             return Array(observers.values)
-        }
-
-        /// Ends the tenure if its deadline has passed.
-        mutating func expire(at now: ContinuousClock.Instant) -> [Observer] {
-            guard let deadline, deadline <= now else { return [] }
-            return end(CoordinationLoss(.deadline, at: deadline))
         }
     }
 
@@ -35,14 +31,15 @@ final class Tenure: Sendable {
     private let parents: [Tenure]
     /// How long before the deadline of a parent it ends.
     private let margin: Duration
-    /// Under which numbers the parents have this one as an observer.
-    private let places = Lock<[Int?]>([])
+    /// Is told of the end, when this is first known.
+    private let onEnd: Observer?
 
     /// A tenure that lasts until it is ended.
     init() {
         state = Lock(State())
         parents = []
         margin = .zero
+        onEnd = nil
     }
 
     /// A tenure that lasts until a deadline, which can be put off.
@@ -50,24 +47,34 @@ final class Tenure: Sendable {
         state = Lock(State(deadline: deadline))
         parents = []
         margin = .zero
+        onEnd = nil
     }
 
     /// A tenure that ends with the first of `parents`, or so long before the deadline of that.
-    init(within parents: [Tenure], margin: Duration = .zero) {
+    ///
+    /// It hears of the end of a parent when it is asked, or at once if somebody observes it. Then it calls `onEnd`.
+    init(
+        within parents: [Tenure],
+        margin: Duration = .zero,
+        onEnd: (@Sendable (CoordinationLoss) -> Void)? = nil
+    ) {
         state = Lock(State())
         self.parents = parents
         self.margin = margin
-        let numbers = parents.map { parent in parent.observe { [weak self] loss in self?.end(loss) } }
-        places.withLock { $0 = numbers }
+        self.onEnd = onEnd
     }
 
     /// A tenure that ends with `parent`, or so long before its deadline.
-    convenience init(within parent: Tenure, margin: Duration = .zero) { self.init(within: [parent], margin: margin) }
+    convenience init(
+        within parent: Tenure,
+        margin: Duration = .zero,
+        onEnd: (@Sendable (CoordinationLoss) -> Void)? = nil
+    ) {
+        self.init(within: [parent], margin: margin, onEnd: onEnd)
+    }
 
     deinit {
-        for (parent, number) in zip(parents, places.withLock { $0 }) {
-            if let number { parent.forget(number) }
-        }
+        for (parent, number) in zip(parents, state.withLock { $0.places ?? [] }) { parent.forget(number) }
     }
 
     /// Why it has ended, judged by the clock now; nil while it is held.
@@ -78,7 +85,13 @@ final class Tenure: Sendable {
             if let loss = parent.loss(at: now) { end(loss) }
         }
         if margin > .zero, let limit, limit <= now { end(CoordinationLoss(.deadline, at: limit)) }
-        tell(state.withLock { $0.expire(at: now) })
+        let (loss, deadline) = state.withLock { ($0.loss, $0.deadline) }
+        guard loss == nil, let deadline, deadline <= now else { return loss }
+        let expiry = state.withLock { state in
+            // It may have been put off just now.
+            state.deadline == deadline ? state.end(CoordinationLoss(.deadline, at: deadline)) : nil
+        }
+        tell(expiry)
         return state.withLock { $0.loss }
     }
 
@@ -107,25 +120,33 @@ final class Tenure: Sendable {
         tell(state.withLock { $0.end(loss) })
     }
 
-    private func tell(_ observers: [Observer]) {
-        guard let loss = observers.isEmpty ? nil : state.withLock({ $0.loss }) else { return }
+    private func tell(_ observers: [Observer]?) {
+        guard let observers, onEnd != nil || !observers.isEmpty, let loss = state.withLock({ $0.loss }) else { return }
+        onEnd?(loss)
         for observer in observers { observer(loss) }
     }
 
     /// Calls `observer` once, at the loss, or now if that was before.
     @discardableResult
     func observe(_ observer: @escaping @Sendable (CoordinationLoss) -> Void) -> Int? {
-        let (number, loss) = state.withLock { state -> (Int?, CoordinationLoss?) in
-            if let loss = state.loss { return (nil, loss) }
+        let (number, loss, isFirst) = state.withLock { state -> (Int?, CoordinationLoss?, Bool) in
+            if let loss = state.loss { return (nil, loss, false) }
             state.lastObserver += 1
             state.observers[state.lastObserver] = observer
-            return (state.lastObserver, nil)
+            defer { state.places = state.places ?? [] }
+            return (state.lastObserver, nil, state.places == nil)
         }
         if let loss { observer(loss) }
+        if isFirst, !parents.isEmpty {
+            let places = parents.map { parent in parent.observe { [weak self] loss in self?.end(loss) } }
+            state.withLock { $0.places = places }
+        }
         return number
     }
 
-    private func forget(_ number: Int) {
+    /// Forgets an observer under the number that it was given.
+    func forget(_ number: Int?) {
+        guard let number else { return }
         state.withLock { $0.observers[number] = nil }
     }
 
@@ -137,7 +158,7 @@ final class Tenure: Sendable {
     func lost() async throws(EtcdError) -> CoordinationLoss {
         let (stream, continuation) = AsyncStream.makeStream(of: CoordinationLoss.self)
         let number = observe { continuation.yield($0) }
-        defer { if let number { forget(number) } }
+        defer { forget(number) }
         for await loss in stream { return loss }
         throw EtcdError(.cancelled, "the task was cancelled")
     }
@@ -150,35 +171,23 @@ final class Tenure: Sendable {
         }
     }
 
-    private enum Outcome<Result: Sendable>: Sendable {
-        case finished(Swift.Result<Result, any Error>)
-        case lost(CoordinationLoss?)
-    }
-
-    /// Runs `body` in a child task that is cancelled at the loss, and waits for it.
+    /// Runs `body` in a task that is cancelled at the loss, as with the caller's, and waits for it.
     ///
     /// - Throws: What `body` throws; ``CoordinationLoss`` when it was lost before `body` has ended.
     func whileHeld<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
         if let loss { throw loss }
-        return try await withThrowingTaskGroup(of: Outcome<Result>.self) { group in
-            group.addTask {
-                do { return .finished(.success(try await body())) } catch { return .finished(.failure(error)) }
-            }
-            group.addTask { .lost(try? await self.lost()) }
-            defer { group.cancelAll() }
-            while let outcome = try await group.next() {
-                switch outcome {
-                case .finished(let result):
-                    guard let loss else { return try result.get() }
-                    // Who has given it up has not lost it.
-                    if loss.reason == .released, case .success(let value) = result { return value }
-                    throw loss.overrunUntilNow
-                case .lost(let loss):
-                    // Without a loss, it is the caller that was cancelled, which is for `body` to answer.
-                    if loss != nil { group.cancelAll() }
-                }
-            }
-            throw EtcdError(.cancelled, "the task was cancelled")
+        // Not a child task, which could be cancelled by a second one only, that waits for the loss.
+        let task = Task(executorPreference: preferredExecutor) { try await body() }
+        let number = observe { _ in task.cancel() }
+        let result = await withTaskCancellationHandler {
+            await task.result
+        } onCancel: {
+            task.cancel()
         }
+        forget(number)
+        guard let loss else { return try result.get() }
+        // A hold that was given up is not lost.
+        if loss.reason == .released, case .success(let value) = result { return value }
+        throw loss.overrunUntilNow
     }
 }

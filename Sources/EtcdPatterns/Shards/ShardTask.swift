@@ -92,12 +92,12 @@ final class ShardTask: Sendable {
             let deadline = ContinuousClock.now + min(session.lease.timeToLive / 3, session.client.timeout)
             let isOwn = Compare.Target.createRevision(shard.key) == shard.fencingToken
             await shielded { [key = shard.key, end] in
-                do {
-                    let response = try await session.settle(if: [isOwn], then: [.delete(key)], until: deadline)
-                    end.withLock { $0 = response.header.revision }
+                do throws(EtcdError) {
+                    let header = try await session.delete(key, if: [isOwn], until: deadline)
+                    end.withLock { $0 = header.revision }
                 } catch {
                     // Nobody else can have the shard before the key is gone, so it has to go with the lease.
-                    session.tenure.end(CoordinationLoss(.abandoned, cause: error as? EtcdError))
+                    session.tenure.end(CoordinationLoss(.abandoned, cause: error))
                 }
             }
         }

@@ -96,8 +96,7 @@ struct DefaultsTests {
         expect(
             MirrorOptions(),
             [
-                "pageSize": "1000", "checkInterval": "5.0 seconds", "maximumPendingChanges": "1000",
-                "initialWait": "nil",
+                "checkInterval": "5.0 seconds", "maximumPendingChanges": "1000", "initialWait": "nil",
             ]
         )
     }

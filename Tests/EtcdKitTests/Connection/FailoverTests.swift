@@ -403,13 +403,17 @@ struct FailoverTests {
             let pause = Duration.milliseconds(20)
             let retry = RetryPolicy(backoff: Backoff(initial: pause, maximum: pause, jitter: 0))
             var codes: Set<EtcdError.Code?> = []
+            // The time of a call is not to pass while the client connects.
+            await expectError(.noLeader) { try await client.with(retry: .never).put("k", "v") }
             // In some, the pause ends just after the deadline, and in some an attempt is under way then.
             for margin in 1...60 {
                 let timeout = pause + .microseconds(100) * margin
+                let before = members.map(\.callCount)
                 let error = await failure { () throws(EtcdError) in
                     try await client.with(timeout: timeout).with(retry: retry).put("k", "v")
                 }
-                codes.insert(error?.code)
+                // On a busy machine, the time of a call may be over before it is made at all.
+                if members.map(\.callCount) != before { codes.insert(error?.code) }
             }
             #expect(codes.contains(.noLeader) && codes.isSubset(of: [.noLeader, .ambiguous]), "\(codes)")
         }

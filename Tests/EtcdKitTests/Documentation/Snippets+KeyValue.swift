@@ -41,7 +41,7 @@ extension Snippets {
     }
 
     static func entries(_ client: EtcdClient) async throws {
-        for try await user in client.entries(in: .prefix("users/"), pageSize: 500) {
+        for try await user in client.entries(in: .prefix("users/")) {
             print(user.key, user.value)
         }
     }

@@ -11,7 +11,7 @@ struct GRPCUnaryCallTests {
     private func call(
         on connection: HTTP2Connection,
         _ message: [UInt8] = [1, 2, 3],
-        deadline: ContinuousClock.Instant? = nil,
+        deadline: MonotonicInstant? = nil,
         maximumMessageSize: Int = 1 << 20
     ) async -> GRPCUnaryCall.Outcome {
         await GRPCUnaryCall.perform(

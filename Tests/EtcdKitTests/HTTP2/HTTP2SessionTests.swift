@@ -20,8 +20,8 @@ struct HTTP2SessionTests {
         _ = try pair.client.open(headers, body: body, endStream: true, window: .automatic)
         try pair.run()
         let exchange = try #require(pair.server.exchanges[1])
-        #expect(exchange.headers.fields.map(\.name) == fields.map { "\($0.0)" })
-        #expect(exchange.headers.fields.map(\.value) == fields.map(\.1))
+        #expect(exchange.headers.fields.count == fields.count)
+        for (name, value) in fields { #expect(exchange.headers["\(name)"] == value) }
         #expect(firstDifference(exchange.body, body) == nil)
         #expect(exchange.isComplete)
     }

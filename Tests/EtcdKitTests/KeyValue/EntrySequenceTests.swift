@@ -5,8 +5,11 @@ import Testing
 
 @Suite("Entries page by page", .timeLimit(.minutes(1)))
 struct EntrySequenceTests {
-    @Test("all entries are of the revision of the first page, whatever is written meanwhile", arguments: [1, 7, 1000])
-    func onePinnedRevision(pageSize: Int) async throws {
+    @Test(
+        "all entries are of the revision of the first page, whatever is written meanwhile",
+        arguments: [1, 7, 1000, nil]
+    )
+    func onePinnedRevision(pageSize: Int?) async throws {
         try await withLiveClient { client, prefix in
             try await fill(client, prefix, count: 2_500)
             let range = KeyRange.prefix(prefix)

@@ -8,7 +8,7 @@ import Testing
 @Suite("Entries that are streamed", .timeLimit(.minutes(1)))
 @EventLoop
 struct RangeStreamTests {
-    /// A store of the keys `k1000` and following, which answers ranges in parts of three.
+    /// A store of the keys `k1000` and following, if the first is not another, which answers ranges in parts of three.
     @EventLoop
     private final class Store {
         let entries: [KeyValue]
@@ -24,13 +24,8 @@ struct RangeStreamTests {
         var partSize: (Int) -> Int = { _ in 3 }
         private var server: FakeServer?
 
-        init(count: Int) throws {
-            entries = (0..<count).map { number in
-                var entry = KeyValue()
-                entry.key = Key("k\(1000 + number)")
-                entry.value = Value("\(number)")
-                return entry
-            }
+        init(count: Int, from first: Int = 1000, value: (Int) -> Value = { Value("\($0)") }) throws {
+            entries = (0..<count).map { KeyValue(Key("k\(first + $0)"), value($0), at: 1) }
             server = try FakeServer { [weak self] in self?.received($0) }
         }
 
@@ -225,6 +220,24 @@ struct RangeStreamTests {
             let read = try await collect(client.entries(in: .all, pageSize: 10, options: options))
             #expect(read == store.entries)
             #expect(store.pages.count == 3 && store.streams.isEmpty)
+        }
+    }
+
+    @Test("pages grow until they hold a megabyte or 10,000 entries")
+    func pagesGrow() async throws {
+        let small = try Store(count: 30_000, from: 100_000)
+        small.refusal = { _ in (.unimplemented, "unknown method RangeStream") }
+        try await small.with { client in
+            let read = try await collect(client.entries(in: .all))
+            #expect(read == small.entries)
+            #expect(small.pages.map(\.limit) == [1000, 2000, 4000, 8000, 10_000, 10_000])
+        }
+        let large = try Store(count: 1500) { _ in Value(bytes: [UInt8](repeating: 7, count: 9_995)) }
+        large.refusal = small.refusal
+        try await large.with { client in
+            let read = try await collect(client.entries(in: .all))
+            #expect(read == large.entries)
+            #expect(large.pages.map(\.limit) == [1000, 100, 100, 100, 100, 100])
         }
     }
 

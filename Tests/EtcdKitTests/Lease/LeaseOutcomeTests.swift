@@ -42,9 +42,12 @@ struct LeaseOutcomeTests {
             let lease = try result.get()
             #expect(lease.timeToLive == .seconds(60))
             #expect(try await direct.leases.list() == [lease.id])
-            #expect(lease.grantSent >= start && lease.grantSent <= .now)
+            #expect(lease.grantSent.instant >= start && lease.grantSent.instant <= .now)
             let remaining = try await direct.leases.timeToLive(of: lease.id).remainingTimeToLive
-            #expect(lease.grantSent + lease.timeToLive <= .now + remaining + .seconds(1), "from the first attempt")
+            #expect(
+                lease.grantSent.instant + lease.timeToLive <= .now + remaining + .seconds(1),
+                "from the first attempt"
+            )
         }
     }
 

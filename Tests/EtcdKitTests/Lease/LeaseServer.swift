@@ -20,6 +20,8 @@ final class LeaseServer {
 
     private(set) var renewals: [Renewal] = []
     private(set) var streams: [HTTP2ServerExchange] = []
+    /// How many renewals have come in each buffer.
+    private(set) var bursts: [Int] = []
     private(set) var tokens = 0
     private var server: FakeServer?
 
@@ -63,7 +65,9 @@ final class LeaseServer {
     }
 
     private func receive(_ stream: HTTP2ServerExchange, _ onRenewal: @EventLoop (Renewal) -> Void) {
-        for request in stream.takeMessages(Wire.LeaseRequest.self) {
+        let requests = stream.takeMessages(Wire.LeaseRequest.self)
+        bursts.append(requests.count)
+        for request in requests {
             let number = renewals.count { $0.id == request.id } + 1
             renewals.append(Renewal(id: request.id, number: number, stream: stream, streamNumber: streams.count))
             if let newest = renewals.last { onRenewal(newest) }

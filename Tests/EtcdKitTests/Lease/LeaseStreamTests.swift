@@ -104,6 +104,54 @@ struct LeaseStreamTests {
         await client.close()
     }
 
+    @Test("renewals that are due together leave in one buffer")
+    func batches() async throws {
+        let server = try LeaseServer { $0.answer(timeToLive: 2) }
+        defer { server.stop() }
+        let client = try server.client()
+        let ids = (1...100).map { Lease.ID(rawValue: $0) }
+        let subscriptions = ids.map { client.core.leaseKeeper.subscribe(to: $0, granted: nil) }
+        try await eventually("all are renewed twice") { server.renewals.count == 200 }
+        #expect(server.bursts.first == 100)
+        // Chance spreads the second ones over 67 ms, which are three slots at most.
+        #expect(server.bursts.count <= 4)
+        withExtendedLifetime(subscriptions) {}
+        await client.close()
+    }
+
+    @Test("answers that come in another order find their leases")
+    func reversedAnswers() async throws {
+        let server = try LeaseServer { _ in }
+        defer { server.stop() }
+        let client = try server.client { $0.retry.attemptTimeout = .seconds(30) }
+        let subscriptions = (1...20).map { client.core.leaseKeeper.subscribe(to: Lease.ID(rawValue: $0), granted: nil) }
+        try await eventually("all are on their way") { server.renewals.count == 20 }
+        for renewal in server.renewals.reversed() { renewal.answer(timeToLive: 60 + renewal.id) }
+        for subscription in subscriptions {
+            guard case .renewed(_, let timeToLive, _) = try await subscription.next() else {
+                Issue.record("\(subscription.id) is not renewed")
+                continue
+            }
+            #expect(timeToLive == .seconds(60 + subscription.id.rawValue))
+        }
+        await client.close()
+    }
+
+    @Test("when a stream ends in the midst of a batch, the next one renews those that were not answered, and no others")
+    func lostMidway() async throws {
+        let server = try LeaseServer { renewal in
+            if renewal.streamNumber > 1 || renewal.id <= 10 { renewal.answer(timeToLive: 60) }
+            if renewal.streamNumber == 1, renewal.id == 20 { renewal.stream.end(trailers: [("grpc-status", "14")]) }
+        }
+        defer { server.stop() }
+        let client = try server.client()
+        let subscriptions = (1...20).map { client.core.leaseKeeper.subscribe(to: Lease.ID(rawValue: $0), granted: nil) }
+        for subscription in subscriptions { _ = try await subscription.next() }
+        #expect(Set(server.renewals.filter { $0.streamNumber == 2 }.map(\.id)) == Set(11...20))
+        #expect(server.renewals.count == 30)
+        await client.close()
+    }
+
     @Test("an unanswered renewal is repeated every 500 ms")
     func repetition() async throws {
         let server = try LeaseServer { _ in }
@@ -181,15 +229,10 @@ struct LeaseStreamTests {
         let keeper = client.core.leaseKeeper
         let subscriptions = (1...50).map { keeper.subscribe(to: Lease.ID(rawValue: $0), granted: nil) }
         for subscription in subscriptions {
-            let result = await subscription.next()
             if denied.contains(subscription.id.rawValue) {
-                guard case .failure(let error) = result else {
-                    Issue.record("\(subscription.id) was not denied")
-                    continue
-                }
-                #expect(error.code == .permissionDenied)
+                await expectError(.permissionDenied) { try await subscription.next() }
             } else {
-                _ = try result.get()
+                _ = try await subscription.next()
             }
         }
         #expect(keeper.streams.count == 1, "those of the denied ones are gone")

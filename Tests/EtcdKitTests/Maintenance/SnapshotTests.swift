@@ -133,7 +133,7 @@ struct SnapshotTests {
                 let isOnLoop = Lock<Set<Bool>>([])
                 try await withTaskExecutorPreference(EtcdClient.executor) {
                     _ = try await client.maintenance.snapshot(from: endpoint, to: "\(folder)/s") { _ in
-                        _ = isOnLoop.withLock { $0.insert(EventLoop.shared.thread.isOnThread) }
+                        _ = isOnLoop.withLock { $0.insert(EventLoop.shared.thread.isOwner) }
                     }
                 }
                 #expect(isOnLoop.withLock { $0 } == [false])

@@ -12,9 +12,7 @@ struct MirrorTests {
         try await withLiveClient { client, prefix in
             for number in 1000..<3500 { try await client.put(prefix + Key("\(number)"), "old") }
             try await client.put("outside/" + prefix, "x")
-            var options = MirrorOptions()
-            options.pageSize = 1000
-            try await client.withMirror(of: .prefix(prefix), options: options) { mirror in
+            try await client.withMirror(of: .prefix(prefix)) { mirror in
                 let first = mirror.snapshot
                 #expect(first.count == 2500)
                 #expect(first[prefix + "2000"]?.value == "old")

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Deadline heap", .timeLimit(.minutes(1)))
 struct DeadlineHeapTests {
-    private let start = ContinuousClock.now
+    private let start = MonotonicInstant.now
 
     @Test("elements come out by their deadlines, and not before them")
     func order() {
@@ -67,7 +67,7 @@ struct DeadlineHeapTests {
     func model(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         var heap = DeadlineHeap<Int>()
-        var model: [(id: DeadlineHeap<Int>.ID, deadline: ContinuousClock.Instant, element: Int)] = []
+        var model: [(id: DeadlineHeap<Int>.ID, deadline: MonotonicInstant, element: Int)] = []
         var gone: [DeadlineHeap<Int>.ID] = []
         for element in 0..<2000 {
             switch Int.random(in: 0..<10, using: &random) {

@@ -12,7 +12,7 @@ struct PollTests {
         defer { Platform.close(reader) }
         func readiness(of descriptor: Int32) throws -> [Bool] {
             var entries = [Platform.PollEntry(descriptor)]
-            entries[0].setInterest(read: true, write: true)
+            _ = entries[0].setInterest(read: true, write: true)
             try Platform.wait(for: &entries, milliseconds: 0)
             return [entries[0].canRead, entries[0].canWrite]
         }

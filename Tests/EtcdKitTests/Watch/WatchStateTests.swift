@@ -167,3 +167,46 @@ struct WatchStateTests {
         #expect(seen == history)
     }
 }
+
+extension WatchState {
+    /// The next step, with the events themselves.
+    fileprivate enum Outcome: Equatable {
+        case none, created, resume
+        case deliver([WatchEvent])
+        case progress(Revision)
+        case end(EtcdError.Code, String, compactRevision: Revision?)
+    }
+
+    /// Takes an answer as it comes from the server.
+    fileprivate mutating func receive(_ response: Wire.WatchResponse) -> Outcome {
+        var outcome = Outcome.none
+        response.encoded.withUnsafeBytes { bytes in
+            let error = WatchAnswer.read(bytes) { answer in
+                switch receive(answer) {
+                case .none: break
+                case .created: outcome = .created
+                case .resume: outcome = .resume
+                case .deliverAll: outcome = .deliver(EncodedEvents(answer).all)
+                case .deliver(let events): outcome = .deliver(events.all)
+                case .progress(let revision): outcome = .progress(revision)
+                case .end(let code, let text, let revision): outcome = .end(code, text, compactRevision: revision)
+                }
+            }
+            #expect(error == nil)
+        }
+        return outcome
+    }
+}
+
+extension EncodedEvents {
+    /// All events; one that cannot be decoded is a failure of the test.
+    var all: [WatchEvent] {
+        var (rest, events) = (self, [WatchEvent]())
+        do {
+            while let event = try rest.popFirst() { events.append(event) }
+        } catch {
+            Issue.record(error)
+        }
+        return events
+    }
+}

@@ -9,6 +9,7 @@ import Testing
     private var guarded: MonitorAPI.Options {
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("look"), APIToken("change", role: .admin), APIToken("")]
+        options.allowBenchmark = true
         return options
     }
 

@@ -122,16 +122,24 @@ extension Route {
     /// A request that it answers well.
     func sample(_ authorization: String? = nil) -> HTTPRequest {
         let query = parameters.contains("metric") ? ["metric": "database_bytes"] : [:]
-        var request = HTTPRequest(method, path.replacing("{id}", with: Silence.sample.id), query: query)
+        let isOfBenchmarks = path.hasPrefix("/api/v1/performance/")
+        let id = isOfBenchmarks ? BenchmarkRuns.Run.sample.id : Silence.sample.id
+        var request = HTTPRequest(method, path.replacing("{id}", with: id), query: query)
         request.headers["Authorization"] = authorization
         if method == "POST" {
             request.headers["Content-Type"] = "application/json"
-            let body = #"{"matchers":[{"name":"alertname","value":"X"}],"duration":"2h","comment":"It is known."}"#
-            request.body = Array(body.utf8)
+            let silence = #"{"matchers":[{"name":"alertname","value":"X"}],"duration":"2h","comment":"It is known."}"#
+            request.body = Array((isOfBenchmarks ? #"{"type":"read"}"# : silence).utf8)
         }
         return request
     }
 
     /// The status of the answer to such a request.
-    var success: Int { ["POST": 201, "DELETE": 204][method] ?? 200 }
+    var success: Int {
+        switch method {
+        case "POST": path.hasPrefix("/api/v1/performance/") ? 202 : 201
+        case "DELETE": 204
+        default: 200
+        }
+    }
 }

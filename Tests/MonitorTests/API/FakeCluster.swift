@@ -11,6 +11,7 @@ struct FakeCluster: MonitoredCluster {
     var snapshot = MonitorSnapshot.sample()
     var snapshots = AsyncStream<MonitorSnapshot> { $0.finish() }
     var isLive = true
+    var benchmarks: any BenchmarkSource = FakeBenchmarks()
     var historyMetrics = ["member/1/keys", "database_bytes"]
 
     /// One point that says what was asked for.

@@ -12,6 +12,7 @@ import Testing
     private var options: MonitorAPI.Options {
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("change", role: .admin)]
+        options.allowBenchmark = true
         return options
     }
 
@@ -84,7 +85,7 @@ import Testing
             let isOfAlerts =
                 await MonitorAPI.over(FakeCluster(), options: options)
                 .respond(to: route.sample("Bearer change")).status == 404
-            let isExpected = isOfAlerts || route.parameters.contains("cluster")
+            let isExpected = isOfAlerts || route.parameters.contains("cluster") || route.path.hasSuffix("{id}")
             #expect(statuses.contains("404") == isExpected, "\(route.path)")
         }
     }
@@ -100,11 +101,16 @@ import Testing
         check(try await api.object("/nothing"), "Problem")
     }
 
-    @Test func `The body of a new silence has the fields that are described, and no others`() async throws {
+    @Test func `The body of a new silence or benchmark has the fields that are described, and no others`() async throws
+    {
         let api = MonitorAPI.over(FakeCluster(), alerts: FakeAlerts(), options: options)
-        for (body, schema) in [(#"{"wat":1}"#, "NewSilence"), (#"{"matchers":[{"wat":1}]}"#, "NewMatcher")] {
+        let (silences, benchmarks) = ("/api/v1/silences", "/api/v1/performance/benchmark")
+        for (path, body, schema) in [
+            (silences, #"{"wat":1}"#, "NewSilence"), (silences, #"{"matchers":[{"wat":1}]}"#, "NewMatcher"),
+            (benchmarks, #"{"wat":1}"#, "NewBenchmark"),
+        ] {
             let headers: HTTPHeaders = ["Authorization": "Bearer change", "Content-Type": "application/json"]
-            let request = HTTPRequest("POST", "/api/v1/silences", headers: headers, body: Array(body.utf8))
+            let request = HTTPRequest("POST", path, headers: headers, body: Array(body.utf8))
             let detail = try await api.object(request)["detail"] as? String
             let names = detail?.components(separatedBy: "there are ").last?.components(separatedBy: ", ") ?? []
             #expect(Set(names) == Set(blocks("components", "schemas", schema, "properties").map(\.name)))
@@ -123,6 +129,10 @@ import Testing
         #expect(described(["pending", "firing"]) && described(Alert.State.allCases.map(\.rawValue)))
         #expect(described(AlertSeverity.allCases.map(\.rawValue)))
         #expect(described(Silence.State.allCases.map(\.rawValue)))
+        #expect(described(BenchmarkRuns.State.allCases.map(\.rawValue)))
+        #expect(described(BenchmarkKind.allCases.map(\.rawValue)))
+        #expect(described(BenchmarkProgress.Phase.allCases.map(\.rawValue)))
+        #expect(described(BenchmarkOptions.KeyOrder.allCases.map(\.rawValue)))
         #expect(described(["alive", "silent", "unknown"]) && described(["server", "authority", "client"]))
     }
 
@@ -134,7 +144,8 @@ import Testing
         #expect(Set(object.keys).isSubset(of: described), "\(schema)")
         #expect(required.isSubset(of: object.keys) && required.isSubset(of: described), "\(schema)")
         // The sample has every field, but for the one of two in a probe's result, and what belongs to another state.
-        let isPartial = ["ProbeResult", "ReadinessCheck", "Alert", "Channel"].contains(schema)
+        let partial = ["ProbeResult", "ReadinessCheck", "Alert", "Channel", "Benchmark", "BenchmarkResult"]
+        let isPartial = partial.contains(schema)
         if !isPartial { #expect(Set(object.keys) == described, "\(schema)") }
         for property in properties {
             guard let inner = references(to: "schemas", in: property.lines).first else { continue }

@@ -19,6 +19,7 @@ final class StagedCluster: MonitoredCluster {
     var snapshot: MonitorSnapshot { news.newest ?? MonitorSnapshot() }
     var snapshots: AsyncStream<MonitorSnapshot> { news.listen() }
     var isLive: Bool { true }
+    var benchmarks: any BenchmarkSource { FakeBenchmarks([]) }
     var historyMetrics: [String] { [] }
 
     func history(of metric: String, from: Date, to: Date, step: Duration) -> [MetricsHistory.Point] { [] }

@@ -98,16 +98,20 @@ struct MonitoringPageTests {
 
     @Test("has each setting")
     func settings() throws {
-        let rows = Setting.all.compactMap { setting in
+        // Those of benchmarks have a page of their own.
+        let others = Setting.all.filter { setting in !Setting.benchmark.contains { $0.name == setting.name } }
+        let table = Self.table(of: others).replacing("| `cluster` |", with: "| see `clusters` below |")
+        try compare("settings", table)
+    }
+
+    /// The table of some settings.
+    static func table(of settings: [Setting]) -> String {
+        let rows = settings.compactMap { setting in
             setting.flag.map {
                 "| `\($0)` | `\(setting.isSecret ? setting.key + "File" : setting.key)` | \(setting.help) |"
             }
         }
-        let listed = rows.map { $0.replacing("| `cluster` |", with: "| see `clusters` below |") }
-        try compare(
-            "settings",
-            (["| flag | in the file | what it says |", "|---|---|---|"] + listed).joined(separator: "\n")
-        )
+        return (["| flag | in the file | what it says |", "|---|---|---|"] + rows).joined(separator: "\n")
     }
 
     @Test("has each route, and each link in it leads somewhere")
@@ -181,13 +185,16 @@ struct MonitoringPageTests {
     }
 
     /// Compares a part of the page with what it should be.
-    private func compare(_ name: String, _ expected: String) throws {
-        let page = try String(contentsOf: Self.path, encoding: .utf8)
+    private func compare(_ name: String, _ expected: String) throws { try Self.compare(name, expected, in: Self.path) }
+
+    /// Compares a part of a page with what it should be.
+    static func compare(_ name: String, _ expected: String, in path: URL) throws {
+        let page = try String(contentsOf: path, encoding: .utf8)
         let (begin, end) = ("<!-- begin \(name) -->\n", "\n<!-- end \(name) -->")
         let start = try #require(page.firstRange(of: begin)).upperBound
         let stop = try #require(page[start...].firstRange(of: end)).lowerBound
         if ProcessInfo.processInfo.environment["ETCD_KIT_WRITE_DOCS"] != nil {
-            try Data("\(page[..<start])\(expected)\(page[stop...])".utf8).write(to: Self.path)
+            try Data("\(page[..<start])\(expected)\(page[stop...])".utf8).write(to: path)
             return
         }
         let found = page[start..<stop]

@@ -330,6 +330,19 @@ import Testing
         #expect(assessment.leaderHistory == [])
     }
 
+    @Test func `A member that was down and does not answer yet starts, and is only then unreachable`() {
+        var cluster = SimulatedCluster()
+        cluster.poll(times: 5)
+        cluster[0xa2].trouble = .killed
+        cluster.poll(times: 5)
+        cluster[0xa2].trouble = .unreachable
+        for _ in 0..<2 { #expect(cluster.poll().raised == ["member-down:a2"]) }
+        var starting = cluster
+        starting.repair()
+        #expect(starting.poll(times: 2).raised == [])
+        #expect(cluster.poll(times: 5).raised == ["member-unreachable:a2"])
+    }
+
     @Test func `Alarms are read with any white space, and other errors are not alarms`() {
         let alarms = Alarm.read("memberID:10501334649042878790 alarm:NOSPACE memberID: 1  alarm:  CORRUPT ")
         #expect(alarms.map(\.memberID.rawValue) == [10_501_334_649_042_878_790, 1])

@@ -114,8 +114,10 @@ struct ClusterFaultTests {
             let other = try watched.followers()[0]
             try await watched.expect("leader cut off", [.memberIsolated]) {
                 await watched.cluster.isolate(leader)
-                // Until the others have elected, nobody works.
+                // Until the others have elected, nobody works; and it leads on until it has heard of nobody for a while.
                 try await other.waitUntilReady()
+                let hasSteppedDown = await eventually { (try? await leader.metric("etcd_server_has_leader")) == 0 }
+                #expect(hasSteppedDown)
             }
             try await watched.expect("healed", []) {
                 await watched.cluster.heal()
@@ -212,16 +214,7 @@ struct ClusterFaultTests {
                 }
             }
             let learner = try #require(watched.cluster.members.last)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    let start = ContinuousClock.now
-                    var count = 0
-                    while !Task.isCancelled {
-                        count += 1
-                        try? await Task.sleep(until: start + .milliseconds(5) * count)
-                        try await watched.client.put("load", "1")
-                    }
-                }
+            try await watched.whilePutting(every: .milliseconds(5)) {
                 try await watched.polls(3)
                 try await watched.expect("the control: writes, and a learner that keeps up", [])
                 // By then the lag is there.
@@ -231,7 +224,6 @@ struct ClusterFaultTests {
                 try await watched.expect("learner keeps up again", [], within: 4) {
                     await watched.cluster.delay(learner, by: .zero)
                 }
-                group.cancelAll()
             }
         }
     }
@@ -250,18 +242,21 @@ struct ClusterFaultTests {
     // MARK: Databases
 
     @Test func `A full database raises the alarm, and its size shows before`() async throws {
+        let quota = 64 << 20
         try await WatchedCluster.run { options, _ in
-            options.extraArguments = ["--quota-backend-bytes=\(16 << 20)"]
+            options.extraArguments = ["--quota-backend-bytes=\(quota)"]
         } _: { watched in
             // One key, so that a compaction frees nearly all of it.
             let value = Value(bytes: [UInt8](repeating: 7, count: 256 << 10))
             try await watched.expect("database near its quota", [.databaseNearQuota]) {
-                // 13 MiB; members say late how large they are.
-                for _ in 0..<52 { try await watched.client.put("large", value) }
+                // As far as the members say, for pages that are still in use take room too.
+                while try await watched.largestDatabase() < Int64(quota) * 7 / 10 {
+                    try await watched.client.put("large", value)
+                }
             }
             try await watched.expect("NOSPACE raised", [.databaseNearQuota, .alarmNoSpace]) {
                 do {
-                    for _ in 0..<100 { try await watched.client.put("large", value) }
+                    for _ in 0..<200 { try await watched.client.put("large", value) }
                 } catch EtcdError.Code.noSpace {}
             }
             #expect(watched.monitor.snapshot.verdict == .critical)
@@ -282,11 +277,13 @@ struct ClusterFaultTests {
         } _: { watched in
             let value = Value(bytes: [UInt8](repeating: 7, count: 1 << 20))
             for _ in 0..<20 { try await watched.client.put("large", value) }
-            try await watched.expect("fragmented", [.fragmentation]) {
-                let revision = try #require(try await watched.client.get("large")).modRevision
-                try await watched.client.compact(at: revision, physical: true)
-                // The pages are free after the next commits.
-                for _ in 0..<3 { try await watched.client.put("small", "1") }
+            // Each commit of a member frees the pages of an earlier one, and commits only come with writes.
+            try await watched.whilePutting(every: .milliseconds(50)) {
+                try await watched.expect("fragmented", [.fragmentation]) {
+                    let revision = try #require(try await watched.client.get("large")).modRevision
+                    try await watched.client.compact(at: revision, physical: true)
+                    try await Task.sleep(for: .seconds(1))
+                }
             }
             try await watched.expect("defragmented", []) {
                 try await watched.defragment()
@@ -357,6 +354,32 @@ extension WatchedCluster {
             repeat {
                 try await client.maintenance.defragment(endpoint)
             } while try await client.maintenance.status(of: endpoint).databaseSize > 4 << 20
+        }
+    }
+
+    /// The size of the largest database among the members, in bytes.
+    func largestDatabase() async throws -> Int64 {
+        var largest: Int64 = 0
+        for endpoint in await client.endpoints {
+            largest = max(largest, try await client.maintenance.status(of: endpoint).databaseSize)
+        }
+        return largest
+    }
+
+    /// Runs `body` while small values are put, one each `interval`.
+    func whilePutting(every interval: Duration, _ body: () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                let start = ContinuousClock.now
+                var count = 0
+                while !Task.isCancelled {
+                    count += 1
+                    try? await Task.sleep(until: start + interval * count)
+                    try await client.put("small", "1")
+                }
+            }
+            try await body()
+            group.cancelAll()
         }
     }
 

@@ -116,8 +116,11 @@ struct SettingsTests {
         arguments: [
             ([], "--endpoints is missing; --demo starts a private etcd to look at"),
             (["--demo", "--endpoints=a"], "--demo brings its own etcd, and takes no endpoints"),
-            (["--endpoints=a", "--json"], "--json needs --once or --doctor"),
-            (["--endpoints=a", "--once", "--doctor"], "--once, --doctor, --test-alert and --alive exclude each other"),
+            (["--endpoints=a", "--json"], "--json needs --once, --doctor, --run-benchmark or --fsync-probe"),
+            (
+                ["--endpoints=a", "--once", "--doctor"],
+                "--once, --doctor, --test-alert, --alive, --run-benchmark and --fsync-probe exclude each other"
+            ),
             (["--alive", "--api-port=0"], "--alive needs an --api-port"),
             (["--endpoints=a", "--endpoints=b"], "--endpoints is given twice"),
             (["--once", "--once"], "--once is given twice"),

@@ -268,6 +268,7 @@ struct StatusPageBrowserTests {
 private final class PageCluster: MonitoredCluster {
     let name: String
     let isLive = true
+    let benchmarks: any BenchmarkSource = FakeBenchmarks([])
     private let state: Lock<(newest: MonitorSnapshot, listeners: [AsyncStream<MonitorSnapshot>.Continuation])>
 
     init(_ name: String = "prod") {

@@ -95,7 +95,7 @@ struct ElectionRecoveryTests {
                 }
                 #expect(gone == candidacy.createRevision)
             }
-            await queue.leave(candidacy)
+            await queue.session.leave([candidacy])
             try await client.delete(.prefix(name))
             try await client.leases.revoke(lost.lease.id)
             await lost.close()

@@ -48,7 +48,8 @@ struct ManyWaitersTests {
                             try await eventually("the next has it") { granted.withLock { $0.count } == released + 1 }
                             try await Self.awaitQuiet(member)
                             let after = try await Figures(member)
-                            #expect(after.transactions - before.transactions == 2, "a deletion and a read")
+                            let transactions = after.transactions - before.transactions
+                            #expect((1...2).contains(transactions), "a read, and one once the hold is not young")
                             #expect(after.watchMessages - before.watchMessages <= 6)
                             #expect(granted.withLock { $0.count } == released + 1)
                         }

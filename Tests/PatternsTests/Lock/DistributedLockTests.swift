@@ -212,8 +212,8 @@ struct DistributedLockTests {
                     await first.release()
                     try await eventually("the next is in") { entered.withLock { $0 } == 1 }
                     try await Task.sleep(for: .milliseconds(300))
-                    // The release, and the look of the one that was woken.
-                    #expect(calls.withLock { $0 } - before == 2)
+                    // The release, the look of the one that was woken, and perhaps that at its hold once it is not young.
+                    #expect((2...3).contains(calls.withLock { $0 } - before))
                     mayGoOn.withLock { $0 = true }
                     for waiter in waiters { try await waiter.value }
                     #expect(entered.withLock { $0 } == 100)

@@ -165,10 +165,10 @@ struct GhostKeyTests {
             let session = try await Session(client)
             // etcd refuses to delete an empty key.
             let candidacy = Candidacy("", "")
-            await KeyQueue(session: session, name: name).leave(candidacy)
+            await session.leave([candidacy])
             #expect(session.isAlive, "the control: a key that was never put needs no deletion")
             candidacy.tried()
-            await KeyQueue(session: session, name: name).leave(candidacy)
+            await session.leave([candidacy])
             #expect(try await session.lost.reason == .abandoned)
             // The lease is revoked in the background.
             try await eventually("the lease has ended") {

@@ -18,7 +18,11 @@ enum MemberRules {
             figures["silentPolls"] = Double(member.trend.silentPolls)
             switch member.condition {
             case .down:
-                return Suspicion(.memberDown, of: member, verdict, "is down: its address refuses connections", figures)
+                let summary =
+                    member.trend.isStarting
+                    ? "is down, or starts: its address refused connections a moment ago, and it does not answer yet"
+                    : "is down: its address refuses connections"
+                return Suspicion(.memberDown, of: member, verdict, summary, figures)
             case .frozen:
                 let summary = "does not answer in time: its process is frozen, or its machine or network is gone"
                 return Suspicion(.memberFrozen, of: member, verdict, summary, figures)

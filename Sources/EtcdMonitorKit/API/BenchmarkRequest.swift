@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// A benchmark as a client asks for it; each part has a limit, so that nobody harms a cluster by a slip.
+struct BenchmarkRequest: Decodable {
+    /// The operations at most.
+    static let mostOperations = 100_000
+    /// The seconds at most.
+    static let mostSeconds = 60.0
+    /// The bytes that are written at most.
+    static let mostBytes = 256 << 20
+
+    private let type: String
+    private let operations: Double?
+    private let duration: String?
+    private let clients: Double?
+    private let connections: Double?
+    private let rate: Double?
+    private let keySize: Double?
+    private let valueSize: Double?
+    private let keyCount: Double?
+    private let keyOrder: String?
+    private let serializable: Bool?
+    private let readRatio: Double?
+    private let rangeLimit: Double?
+    private let seed: Double?
+
+    private enum CodingKeys: CodingKey, CaseIterable {
+        case type, operations, duration, clients, connections, rate, keySize, valueSize, keyCount, keyOrder
+        case serializable, readRatio, rangeLimit, seed
+    }
+
+    init(from decoder: any Decoder) throws {
+        let fields = try StrictFields<CodingKeys>(decoder)
+        type = try fields.required(.type)
+        operations = try fields.optional(.operations)
+        duration = try fields.optional(.duration)
+        clients = try fields.optional(.clients)
+        connections = try fields.optional(.connections)
+        rate = try fields.optional(.rate)
+        keySize = try fields.optional(.keySize)
+        valueSize = try fields.optional(.valueSize)
+        keyCount = try fields.optional(.keyCount)
+        keyOrder = try fields.optional(.keyOrder)
+        serializable = try fields.optional(.serializable)
+        readRatio = try fields.optional(.readRatio)
+        rangeLimit = try fields.optional(.rangeLimit)
+        seed = try fields.optional(.seed)
+    }
+
+    /// The benchmark that is asked for.
+    ///
+    /// - Returns: Its options.
+    /// - Throws: A problem that names the field that is wrong.
+    func options() throws(Problem) -> BenchmarkOptions {
+        var options = BenchmarkOptions(try Self.choice(type, "type"))
+        options.amount = try amount(of: options.kind)
+        options.callers = try Self.count(clients, "clients", 1...(options.kind.holds ? 10_000 : 256)) ?? options.callers
+        options.connections = try Self.count(connections, "connections", 1...16) ?? options.connections
+        options.rate = try checkedRate()
+        options.keySize = try Self.count(keySize, "keySize", 1...1024) ?? options.keySize
+        options.valueSize = try Self.count(valueSize, "valueSize", 0...65_536) ?? options.valueSize
+        options.keySpace = try Self.count(keyCount, "keyCount", 1...100_000) ?? options.keySpace
+        if let keyOrder { options.keyOrder = try Self.choice(keyOrder, "keyOrder") }
+        options.serializable = serializable ?? options.serializable
+        if let readRatio {
+            guard (0...1).contains(readRatio) else {
+                throw Problem(.invalidBody, "readRatio: it is a number from 0 to 1")
+            }
+            options.readRatio = readRatio
+        }
+        options.rangeLimit = try Self.count(rangeLimit, "rangeLimit", 1...1000) ?? options.rangeLimit
+        options.seed = UInt64(try Self.count(seed, "seed", 0...(1 << 53)) ?? Int(options.seed))
+        try checkSize(of: options)
+        do throws(EtcdError) {
+            return try options.checked()
+        } catch {
+            throw Problem(.invalidBody, error.message)
+        }
+    }
+
+    private func checkedRate() throws(Problem) -> Double? {
+        guard let rate else { return nil }
+        guard (0.1...100_000).contains(rate) else {
+            throw Problem(.invalidBody, "rate: it is a number of operations a second from 0.1 to 100000")
+        }
+        return rate
+    }
+
+    /// When it ends; the operations of one that writes for a while are bounded by its rate.
+    private func amount(of kind: BenchmarkKind) throws(Problem) -> BenchmarkOptions.Amount {
+        guard let duration else {
+            return .operations(try Self.count(operations, "operations", 1...Self.mostOperations) ?? 10_000)
+        }
+        if operations != nil { throw Problem(.invalidBody, "operations, duration: there is one of the two at most") }
+        guard let seconds = Parameters.seconds(duration), seconds <= Self.mostSeconds else {
+            throw Problem(.invalidBody, "duration: it is a time such as 10s, and 1m at most")
+        }
+        if kind.writes {
+            guard let rate else { throw Problem(.invalidBody, "rate: it is missing, because the benchmark writes") }
+            guard rate * seconds <= Double(Self.mostOperations) else {
+                throw Problem(.invalidBody, "rate, duration: they make more than \(Self.mostOperations) operations")
+            }
+        }
+        return .duration(.seconds(seconds))
+    }
+
+    private func checkSize(of options: BenchmarkOptions) throws(Problem) {
+        let count =
+            switch options.amount {
+            case .operations(let count): Double(count)
+            case .duration(let time): (options.rate ?? 0) * (time / .seconds(1))
+            }
+        let size = Double(options.keySize + options.valueSize)
+        let written = (options.kind.writes ? count : 0) + Double(options.needsEntries ? options.keyCount : 0)
+        guard written * size <= Double(Self.mostBytes) else {
+            throw Problem(.invalidBody, "valueSize: the benchmark would write more than \(Self.mostBytes >> 20) MiB")
+        }
+    }
+
+    private static func count(
+        _ number: Double?,
+        _ field: String,
+        _ range: ClosedRange<Int>
+    ) throws(Problem) -> Int? {
+        guard let number else { return nil }
+        guard let count = Int(exactly: number), range.contains(count) else {
+            let bounds = "\(range.lowerBound) to \(range.upperBound)"
+            throw Problem(.invalidBody, "\(field): it is a whole number from \(bounds)")
+        }
+        return count
+    }
+
+    private static func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ text: String,
+        _ field: String
+    ) throws(Problem) -> Choice {
+        guard let choice = Choice(rawValue: text) else {
+            let names = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Problem(.invalidBody, "\(field): it is one of \(names)")
+        }
+        return choice
+    }
+}
+
+extension BenchmarkKind {
+    /// Its operations put or delete keys.
+    fileprivate var writes: Bool {
+        switch self {
+        case .read, .range, .watches, .leases: false
+        case .write, .mixed, .delete, .txn, .lock, .watch: true
+        }
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+
+/// The only requests that make load on a cluster.
+extension MonitorAPI {
+    func startBenchmark(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+        guard options.allowBenchmark else {
+            let remedy = "a service sets options.allowBenchmark, the program has --allow-benchmark"
+            throw Problem(.benchmarkNotAllowed, "benchmarks make load, and have to be allowed: \(remedy)")
+        }
+        let cluster = try cluster(request)
+        let benchmark = try JSONBody.read(BenchmarkRequest.self, of: request).options()
+        // Two at once would measure each other.
+        for other in clusters {
+            if let run = other.benchmarks.runs.first, run.state == .running { throw Self.busy(other.name, run) }
+        }
+        let run: BenchmarkRuns.Run
+        do throws(BenchmarkRuns.Refusal) {
+            run = try cluster.benchmarks.start(benchmark, by: actor(of: request))
+        } catch {
+            switch error {
+            case .busy(let other): throw Self.busy(cluster.name, other)
+            case .notRunning: throw Problem(.monitorNotRunning, "the monitor of \(cluster.name) does not run")
+            }
+        }
+        let detail = "measures \(benchmark.kind.rawValue) on \(cluster.name): \(benchmark.amount.text)"
+        note("benchmark.start", run, detail, request)
+        var response = try JSONBody.response(Self.object(run, of: cluster.name, withResult: true), status: 202)
+        response.headers.add("Location", "\(Self.benchmarkPath)/\(run.id)")
+        return response
+    }
+
+    func benchmarkList(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+        let runs = try chosen(request).flatMap { cluster in cluster.benchmarks.runs.map { (cluster.name, $0) } }
+        let sorted = runs.sorted { $0.1.startedAt > $1.1.startedAt }
+        let objects = sorted.map { Self.object($0.1, of: $0.0, withResult: false) }
+        return try JSONBody.response(["benchmarks": objects] as JSONBody.Object)
+    }
+
+    func benchmark(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+        let (cluster, run) = try benchmarkRun(request)
+        return try JSONBody.response(Self.object(run, of: cluster.name, withResult: true))
+    }
+
+    func cancelBenchmark(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+        let (cluster, run) = try benchmarkRun(request)
+        // One that is over is as it should be.
+        if cluster.benchmarks.cancel(run.id) {
+            note("benchmark.cancel", run, "stops the benchmark of \(cluster.name)", request)
+        }
+        return HTTPResponse(204)
+    }
+
+    private static let benchmarkPath = "/api/v1/performance/benchmark"
+
+    private func benchmarkRun(
+        _ request: HTTPRequest
+    ) throws(Problem) -> (cluster: any MonitoredCluster, run: BenchmarkRuns.Run) {
+        let id = Route.parameter(of: request.path)
+        for cluster in clusters {
+            if let run = cluster.benchmarks.runs.first(where: { $0.id == id }) { return (cluster, run) }
+        }
+        throw Problem(.unknownBenchmark, "there is no benchmark \(Problem.escaped(id).prefix(100))")
+    }
+
+    private func note(_ action: String, _ run: BenchmarkRuns.Run, _ detail: String, _ request: HTTPRequest) {
+        alerts?.record(AuditRecord(actor: actor(of: request), action: action, subject: run.id, detail: detail))
+    }
+
+    private static func busy(_ cluster: String, _ run: BenchmarkRuns.Run) -> Problem {
+        Problem(.benchmarkRuns, "the benchmark \(run.id) of \(cluster) runs; DELETE stops it")
+    }
+
+    private static func object(
+        _ run: BenchmarkRuns.Run,
+        of cluster: String,
+        withResult: Bool
+    ) -> JSONBody.Object {
+        [
+            "id": run.id, "cluster": cluster, "type": run.options.kind, "state": run.state, "createdBy": run.actor,
+            "startedAt": run.startedAt, "endedAt": run.endedAt, "reason": run.reason,
+            "progress": run.state == .running ? run.progress.map(object) : nil,
+            "result": withResult ? run.result : nil,
+        ]
+    }
+
+    private static func object(_ progress: BenchmarkProgress) -> JSONBody.Object {
+        [
+            "phase": progress.phase.rawValue, "operations": progress.operations, "errors": progress.errors,
+            "elapsedSeconds": progress.elapsed / .seconds(1), "operationsPerSecond": progress.rate,
+            "fraction": progress.fraction, "p50Seconds": progress.p50.map { $0 / .seconds(1) },
+            "p99Seconds": progress.p99.map { $0 / .seconds(1) },
+        ]
+    }
+}
+
+extension BenchmarkOptions.Amount {
+    fileprivate var text: String {
+        switch self {
+        case .operations(let count): "\(count) operations"
+        case .duration(let time): "\(time.components.seconds) s"
+        }
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+
+/// Runs small transactions of a session that come at the same time as one: group commit.
+///
+/// For etcd, a transaction of thirty operations is hardly more work than one of two: it is one request, one entry of the
+/// log and one commit. The first ones go at once, each alone; those that come while ``maximumInFlight`` are under way leave
+/// together, as soon as one of these is answered.
+///
+/// The conditions of a batch are those of all its transactions. They are expected to hold: if one does not, none of the
+/// transactions has run, and each is to be run alone. So is each if etcd refuses the batch, for instance as one of the keys
+/// is not for this user.
+final class TransactionBatcher: Sendable {
+    /// A transaction that is expected to succeed.
+    struct Part: Sendable {
+        let conditions: [Compare]
+        let operations: [TransactionOperation]
+        /// The queue that it puts a key into: two of one queue must not come into being at the same revision.
+        var queue: Key?
+    }
+
+    enum Outcome: Sendable {
+        case done(TransactionResponse)
+        /// Nothing has happened; it is to be run alone.
+        case alone
+        case failed(EtcdError)
+    }
+
+    /// How many batches may be under way at once.
+    private static let maximumInFlight = 4
+
+    private struct Waiting {
+        let number: Int
+        let part: Part
+        let deadline: ContinuousClock.Instant
+    }
+
+    private struct State {
+        var waiting: [Waiting] = []
+        /// The queues of those that wait.
+        var queues: Set<Key> = []
+        var continuations: [Int: UnsafeContinuation<Outcome, Never>] = [:]
+        var lastNumber = 0
+        var inFlight = 0
+        /// How many operations, or conditions, a batch has at most: etcd allows 128 of each, unless it is told otherwise.
+        var maximumCount = 96
+    }
+
+    private let state = Lock(State())
+
+    /// Runs a transaction, with others that come at the same time, within the session's time for an attempt.
+    ///
+    /// - Parameters:
+    ///   - part: The transaction.
+    ///   - session: The session of the batcher.
+    ///   - grace: How long it goes on once the caller's task is cancelled; nil for as long as there is time.
+    /// - Returns: How it ended, for this transaction.
+    func run(_ part: Part, on session: Session, grace: Duration?) async -> Outcome {
+        guard let number = enter(part.queue) else { return .alone }
+        guard let grace else { return await wait(number, part, session) }
+        return await withTaskCancellationHandler {
+            await wait(number, part, session)
+        } onCancel: {
+            EventLoop.execute { _ = EventLoop.schedule(at: .after(grace)) { [weak self] in self?.giveUp(number) } }
+        }
+    }
+
+    /// - Returns: A number; nil if another of the same queue is waiting.
+    private func enter(_ queue: Key?) -> Int? {
+        state.withLock { state in
+            if let queue, !state.queues.insert(queue).inserted { return nil }
+            state.lastNumber += 1
+            return state.lastNumber
+        }
+    }
+
+    private func wait(_ number: Int, _ part: Part, _ session: Session) async -> Outcome {
+        let deadline = ContinuousClock.Instant.after(session.attemptTimeout)
+        return await withUnsafeContinuation { continuation in
+            let mayStart = state.withLock { state in
+                state.waiting.append(Waiting(number: number, part: part, deadline: deadline))
+                state.continuations[number] = continuation
+                if state.inFlight == Self.maximumInFlight { return false }
+                state.inFlight += 1
+                return true
+            }
+            if mayStart { _ = session.client.inBackground { await self.work(for: session) } }
+        }
+    }
+
+    /// Sends batches until nobody waits.
+    private func work(for session: Session) async {
+        while let batch = takeBatch() {
+            finish(batch, await send(batch, session))
+        }
+    }
+
+    private func takeBatch() -> [Waiting]? {
+        state.withLock { state in
+            if state.waiting.isEmpty {
+                state.inFlight -= 1
+                return nil
+            }
+            var count = 0
+            let fitting = state.waiting.prefix { waiting in
+                count += max(waiting.part.operations.count, waiting.part.conditions.count)
+                return count <= state.maximumCount
+            }
+            let batch = Array(state.waiting.prefix(max(1, fitting.count)))
+            state.waiting.removeFirst(batch.count)
+            for waiting in batch {
+                if let queue = waiting.part.queue { state.queues.remove(queue) }
+            }
+            return batch
+        }
+    }
+
+    private func send(_ batch: [Waiting], _ session: Session) async -> Result<TransactionResponse, EtcdError> {
+        let deadline = batch[0].deadline
+        do throws(EtcdError) {
+            return .success(
+                try await session.transaction(
+                    if: batch.flatMap(\.part.conditions),
+                    then: batch.flatMap(\.part.operations),
+                    timeout: max(.milliseconds(1), deadline - .now)
+                )
+            )
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func finish(_ batch: [Waiting], _ result: Result<TransactionResponse, EtcdError>) {
+        let continuations = state.withLock { state in
+            if case .failure(let error) = result, error.code == .tooManyOperations { state.maximumCount /= 2 }
+            return batch.map { state.continuations.removeValue(forKey: $0.number) }
+        }
+        var start = 0
+        for (waiting, continuation) in zip(batch, continuations) {
+            let range = start..<(start + waiting.part.operations.count)
+            start = range.upperBound
+            continuation?.resume(returning: outcome(result, range, isOnly: batch.count == 1))
+        }
+    }
+
+    private func outcome(
+        _ result: Result<TransactionResponse, EtcdError>,
+        _ range: Range<Int>,
+        isOnly: Bool
+    ) -> Outcome {
+        switch result {
+        case .success(let response):
+            guard response.succeeded else { return .alone }
+            return response.part(range).map { .done($0) }
+                ?? .failed(EtcdError(.ambiguous, "the answer to a transaction has too few results"))
+        case .failure(let error):
+            // It may be another one that etcd does not like.
+            return isOnly || error.code == .ambiguous || error.code.isTransient ? .failed(error) : .alone
+        }
+    }
+
+    private func giveUp(_ number: Int) {
+        let continuation = state.withLock { state in
+            if let index = state.waiting.firstIndex(where: { $0.number == number }) {
+                if let queue = state.waiting.remove(at: index).part.queue { state.queues.remove(queue) }
+            }
+            return state.continuations.removeValue(forKey: number)
+        }
+        continuation?.resume(returning: .failed(EtcdError(.cancelled, "the task was cancelled")))
+    }
+
+    /// Ends what is under way soon: the session is lost.
+    func end() {
+        EventLoop.execute {
+            _ = EventLoop.schedule(at: .after(Session.grace)) { [weak self] in
+                guard let self else { return }
+                for number in state.withLock({ Array($0.continuations.keys) }) { giveUp(number) }
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import Foundation
+import Testing
+
+@testable import EtcdMonitorKit
+
+@Suite("Benchmarks that the API owns", .timeLimit(.minutes(1)))
+struct BenchmarkRunsTests {
+    /// A benchmark that says that it runs, and then waits for its cancellation and cleans up.
+    private static func untilCancelled(_ cleaned: Lock<Int>) -> BenchmarkRuns.Measure {
+        { options, report throws(BenchmarkError) in
+            report(BenchmarkProgress(phase: .running, operations: 7, elapsed: .seconds(1)))
+            while !Task.isCancelled { await Task.pause(for: .milliseconds(1)) }
+            cleaned.withLock { $0 += 1 }
+            var error = BenchmarkError(.cancelled, "the benchmark was cancelled")
+            error.result = BenchmarkResult(options: options)
+            throw error
+        }
+    }
+
+    /// Lends benchmarks that are run to `body`.
+    private func running(_ runs: BenchmarkRuns, _ body: () async throws -> Void) async throws {
+        let owner = Task { await runs.run() }
+        #expect(await eventually { (try? runs.start(BenchmarkOptions(), by: "anna")) != nil })
+        try await body()
+        owner.cancel()
+        await owner.value
+    }
+
+    @Test("one that finishes has its result, and room for the next")
+    func finishes() async throws {
+        let runs = BenchmarkRuns { options, _ throws(BenchmarkError) in
+            if options.seed == 9 { throw BenchmarkError(.prefixNotEmpty, "there are\nkeys") }
+            return BenchmarkResult(options: options)
+        }
+        #expect(throws: BenchmarkRuns.Refusal.self, "nobody would run it") {
+            try runs.start(BenchmarkOptions(), by: "")
+        }
+        try await running(runs) {
+            #expect(await eventually { runs.runs.first?.state == .finished })
+            #expect(runs.runs.first?.result != nil && runs.runs.first?.endedAt != nil)
+            var options = BenchmarkOptions()
+            options.seed = 9
+            _ = try runs.start(options, by: "ben")
+            #expect(await eventually { runs.runs.first?.state == .failed })
+            #expect(runs.runs.first?.reason == "there are keys" && runs.runs.map(\.actor) == ["ben", "anna"])
+            for _ in 0..<30 {
+                _ = try runs.start(BenchmarkOptions(), by: "")
+                #expect(await eventually { runs.runs.first?.state == .finished })
+            }
+            #expect(runs.runs.count == BenchmarkRuns.memory)
+        }
+        #expect(throws: BenchmarkRuns.Refusal.self) { try runs.start(BenchmarkOptions(), by: "") }
+    }
+
+    @Test("one that runs keeps others out until it is stopped and has cleaned up")
+    func cancels() async throws {
+        let cleaned = Lock(0)
+        let runs = BenchmarkRuns(measure: Self.untilCancelled(cleaned))
+        try await running(runs) {
+            let id = try #require(runs.runs.first?.id)
+            #expect(await eventually { runs.runs.first?.progress?.operations == 7 })
+            #expect(throws: BenchmarkRuns.Refusal.self) { try runs.start(BenchmarkOptions(), by: "ben") }
+            #expect(!runs.cancel("other") && runs.runs.first?.state == .running)
+            #expect(runs.cancel(id))
+            #expect(await eventually { runs.runs.first?.state == .cancelled })
+            #expect(cleaned.withLock { $0 } == 1)
+            #expect(runs.runs.first?.reason == "somebody has cancelled it" && runs.runs.first?.result != nil)
+            #expect(!runs.cancel(id))
+            _ = try runs.start(BenchmarkOptions(), by: "ben")
+            #expect(await eventually { runs.runs.first?.progress != nil })
+        }
+        // The end of the owner stopped the second one.
+        #expect(cleaned.withLock { $0 } == 2 && runs.runs.first?.state == .cancelled)
+        #expect(runs.runs.first?.reason == "the monitor has ended")
+    }
+
+    @Test("one that takes too long is stopped")
+    func limit() async throws {
+        let cleaned = Lock(0)
+        let runs = BenchmarkRuns(limit: .milliseconds(50), measure: Self.untilCancelled(cleaned))
+        try await running(runs) {
+            #expect(await eventually { runs.runs.first?.state == .failed })
+            #expect(
+                cleaned.withLock { $0 } == 1 && runs.runs.first?.reason?.hasPrefix("it has taken more than") == true
+            )
+        }
+    }
+}
