@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds and runs all tests. The suites of each test target run in two processes, by the first letter of their names, and
-# these run side by side: most tests wait most of the time. In each process one test runs at a time, because tests measure
-# times and memory. The tests that count how soon a fault is found run after the others, four at a time. Arguments go to
-# `swift build` and `swift test`.
+# Builds and runs all tests. The suites of each test target run in two processes, by the first letter of their names. In
+# each process one test runs at a time, because tests measure times and memory. Most tests wait most of the time, so three
+# processes run side by side: with more, two processors are always busy, and tests see faults that nobody has made. The
+# tests that count how soon a fault is found run after the others, four at a time. Arguments go to `swift build` and
+# `swift test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,34 +13,27 @@ swift build --build-tests "$@"
 
 timed='^MonitorTests\.ClusterFaultTests'
 flags=("$@")
-groups=()
-names=()
 status=0
-set -m # Gives each process below a group of its own, which the trap ends as a whole.
-trap 'kill -INT "${groups[@]/#/-}" 2>/dev/null; exit 130' INT TERM
+set -m # Gives the processes of a run a group of their own, which the trap ends as a whole.
 
-# start NAME ARGUMENT...
-start() {
+# run COUNT PATTERN... -- ARGUMENT...: a process for the suites that each pattern names, COUNT of them at a time
+run() {
+    local count=$1 patterns=()
+    shift
+    while [ "$1" != -- ]; do patterns+=("$1") && shift; done
     # `swift test` locks the build folder, which is only read here. sed writes whole lines, so no two of them mix.
-    (swift test --skip-build --ignore-lock "${@:2}" "${flags[@]}" 2>&1 | sed -u '') &
-    groups+=("$!")
-    names+=("$1")
+    printf '%s\0' "${patterns[@]}" | xargs -0 -P "$count" -I PATTERN bash -o pipefail -c \
+        'swift test --skip-build --ignore-lock --filter "$@" 2>&1 | sed -u "" || { echo "error: $1 failed"; exit 1; }' \
+        test PATTERN "${@:2}" "${flags[@]}" &
+    trap "kill -- -$(jobs -p %%); exit 130" INT TERM
+    wait "$!" || status=1
 }
 
-finish() {
-    for index in "${!groups[@]}"; do
-        wait "${groups[$index]}" || { status=1; echo "error: ${names[$index]} failed" >&2; }
-    done
-    groups=() names=()
-}
-
+patterns=()
 for target in Tests/*Tests; do
-    for letters in A-L M-Z; do
-        start "$target ($letters)" --no-parallel --filter "^${target#Tests/}\.[$letters]" --skip "$timed"
-    done
+    for letters in A-L M-Z; do patterns+=("^${target#Tests/}\.[$letters]"); done
 done
-finish
+run 3 "${patterns[@]}" -- --no-parallel --skip "$timed"
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
-start "$timed" --parallel --filter "$timed"
-finish
+run 1 "$timed" -- --parallel
 exit "$status"

@@ -243,7 +243,7 @@ struct ByteStreamTests {
             try await client.shutdownWrites()
             server.close()
             // Ready for reading, and nobody reads. Other tests may keep the loop busy meanwhile, but not without a break.
-            try await eventually(within: .seconds(30), "the loop rests") {
+            try await eventually("the loop rests") {
                 let before = await loopTime()
                 try await Task.sleep(for: .milliseconds(200))
                 return await loopTime() - before < .milliseconds(10)

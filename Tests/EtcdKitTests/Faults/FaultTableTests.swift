@@ -67,7 +67,7 @@ struct FaultTableTests {
                     }
                 }
             }
-            try await eventually(within: .seconds(30), "the member is back") {
+            try await eventually("the member is back") {
                 await failure { () throws(EtcdError) in _ = try await control.get("key") } == nil
             }
             await control.close()
@@ -76,7 +76,7 @@ struct FaultTableTests {
 
     private func expectWatchAndLease(_ row: Row, _ trial: FaultTrial, _ marked: ContinuousClock.Instant) async throws {
         let name = Comment(rawValue: row.name)
-        try await eventually(within: .seconds(25), "the watch goes on: \(row.name)") {
+        try await eventually("the watch goes on: \(row.name)") {
             trial.hasSeen("marks/second") != nil
         }
         let delay = try #require(trial.hasSeen("marks/second")) - marked
@@ -98,12 +98,12 @@ struct FaultTableTests {
 
     private func expectCalls(_ row: Row, _ trial: FaultTrial, since start: ContinuousClock.Instant) async throws {
         if row.fault == .killed {
-            try await eventually(within: .seconds(20), "writes were left without an answer: \(row.name)") {
+            try await eventually("writes were left without an answer: \(row.name)") {
                 trial.writes.contains { $0.error != nil }
             }
         }
         let later = start + .seconds(row.isSilent ? 4 : 0)
-        try await eventually(within: .seconds(20), "reads go on: \(row.name)") {
+        try await eventually("reads go on: \(row.name)") {
             trial.reads.count { $0.start > later } > 100
         }
         let errors = trial.writes.compactMap(\.error)
@@ -170,10 +170,10 @@ struct FaultTableTests {
 
                 for member in others { try member.start() }
                 for member in cluster.members { try await member.waitUntilReady() }
-                try await eventually(within: .seconds(30), "a write works again") {
+                try await eventually("a write works again") {
                     await failure { () throws(EtcdError) in try await client.put("key", "4") } == nil
                 }
-                try await eventually(within: .seconds(30), "the watch goes on") { seen.withLock { $0.last } == "4" }
+                try await eventually("the watch goes on") { seen.withLock { $0.last } == "4" }
                 #expect(try await client.leases.timeToLive(of: long.id).remainingTimeToLive > .zero)
                 #expect(losses.withLock { $0.keys.map(\.self) } == [brief.id], "the other one was not lost")
                 group.cancelAll()
@@ -185,7 +185,7 @@ struct FaultTableTests {
     private func mark(_ key: Key, _ witness: EtcdClient) async throws -> ContinuousClock.Instant {
         var instant: ContinuousClock.Instant?
         // The loss of a leader may leave the outcome of the first one open.
-        try await eventually(within: .seconds(20), "the mark is put") {
+        try await eventually("the mark is put") {
             if await failure(of: { () throws(EtcdError) in try await witness.put(key, "") }) == nil { instant = .now }
             return instant != nil
         }

@@ -7,11 +7,11 @@ import Testing
 struct EntrySequenceTests {
     @Test(
         "all entries are of the revision of the first page, whatever is written meanwhile",
-        arguments: [1, 7, 1000, nil]
+        arguments: [(1, 250), (7, 1_000), (1000, 2_500), (nil, 2_500)]
     )
-    func onePinnedRevision(pageSize: Int?) async throws {
+    func onePinnedRevision(pageSize: Int?, count: Int) async throws {
         try await withLiveClient { client, prefix in
-            try await fill(client, prefix, count: 2_500)
+            try await fill(client, prefix, count: count)
             let range = KeyRange.prefix(prefix)
             let before = try await client.range(range).entries
 

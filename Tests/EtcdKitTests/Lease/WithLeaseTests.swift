@@ -136,7 +136,7 @@ struct WithLeaseTests {
             try await client.withLease(timeToLive: timeToLive) { lease in
                 try await client.put("kept", "1", lease: lease.id)
                 try await cluster.members[0].restart()
-                try await eventually(within: .seconds(30), "a lease that is left alone runs out") {
+                try await eventually("a lease that is left alone runs out") {
                     try await client.get("left") == nil
                 }
                 #expect(try await client.get("kept")?.lease == lease.id)

@@ -61,7 +61,7 @@ struct SlowConsumerTests {
                         // A stream begins with a window of 1 MiB, before it is said what it should be.
                         let window = max(bufferSize, 1 << 20)
                         try await put(window / 50_000 * 2 + 100)
-                        try await eventually(within: .seconds(30), "the window is full") {
+                        try await eventually("the window is full") {
                             await proxy.counters.bytesToClient > before + window / 2
                         }
                         try await Task.sleep(for: .milliseconds(bytesPerSecond == nil ? 300 : 1500))

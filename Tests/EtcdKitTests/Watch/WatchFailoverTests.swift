@@ -115,7 +115,7 @@ struct WatchFailoverTests {
                 for member in others { await member.freeze() }
                 // etcd ends the stream when its member has had no leader for three election timeouts.
                 let own = try Endpoint(setting.proxies[index].endpoint)
-                try await eventually(within: .seconds(20), "the member is avoided for want of a leader") {
+                try await eventually("the member is avoided for want of a leader") {
                     setting.log.events.contains { event in
                         if case .suspected(own, let error) = event { error.code == .noLeader } else { false }
                     }

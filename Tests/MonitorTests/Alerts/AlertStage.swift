@@ -143,7 +143,7 @@ func eventually(
     sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () throws -> Bool
 ) async throws {
-    let end = ContinuousClock.now + .seconds(20)
+    let end = ContinuousClock.now + .seconds(30)
     while try !condition() {
         if .now > end {
             Issue.record("never: \(text)", sourceLocation: sourceLocation)

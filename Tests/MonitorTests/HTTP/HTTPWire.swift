@@ -100,8 +100,8 @@ func withScript(_ script: @escaping @Sendable (HTTPWire) async throws -> Void, _
     }
 }
 
-/// Waits until a condition holds that has to come true; false after ten seconds.
-func eventually(within time: Duration = .seconds(10), _ condition: () async -> Bool) async -> Bool {
+/// Waits until a condition holds that has to come true; false after half a minute.
+func eventually(within time: Duration = .seconds(30), _ condition: () async -> Bool) async -> Bool {
     let deadline = ContinuousClock.Instant.now + time
     while ContinuousClock.now < deadline {
         if await condition() { return true }

@@ -45,7 +45,7 @@ struct AlertDeliveryTests {
         let member = try watched.followers()[0]
         let id = try watched.seen(member).id
         await member.kill()
-        #expect(await eventually(within: .seconds(30)) { receivers.lines.contains { $0.reason == "repeated" } })
+        #expect(await eventually { receivers.lines.contains { $0.reason == "repeated" } })
         #expect(center.membersDown == [id])
         #expect(center.channelReports.allSatisfy { $0.name == "broken" || $0.openAlerts == 1 })
         if let alertmanager = receivers.alertmanager {
@@ -57,7 +57,7 @@ struct AlertDeliveryTests {
         #expect(center.channelReports.contains { $0.name == "broken" && $0.failuresInARow > 1 })
 
         try await member.restart()
-        let isOver = await eventually(within: .seconds(30)) {
+        let isOver = await eventually {
             center.membersDown.isEmpty && center.isToldAll(but: "broken")
         }
         #expect(isOver)

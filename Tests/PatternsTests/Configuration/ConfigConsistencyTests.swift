@@ -60,7 +60,7 @@ struct ConfigConsistencyTests {
                 for round in 1...12 {
                     if round % 4 == 0 { try await snapshots.restore("zero") } else { try await fill(round) }
                     if round % 3 == 0 { await proxy.cut() }
-                    try await eventually(within: .seconds(30), "round \(round) has come") {
+                    try await eventually("round \(round) has come") {
                         config["k/0"] == (round % 4 == 0 ? "0" : Value("\(round)"))
                     }
                 }
@@ -96,7 +96,7 @@ struct ConfigConsistencyTests {
                     try files.removeItem(at: data)
                     try files.moveItem(at: copy, to: data)
                     try await member.restart()
-                    try await eventually(within: .seconds(30), "the old value is back") { config["a"] == "1" }
+                    try await eventually("the old value is back") { config["a"] == "1" }
                     #expect(config.snapshot.revision < before, "the control: revisions count anew")
                     try await config.set("a", 10)
                     #expect(try config.int("a") == 10)

@@ -36,7 +36,7 @@ struct ElectionRecoveryTests {
                 }
                 // A lease lives as long as ever from the start of etcd on.
                 try await member.restart()
-                try await eventually(within: .seconds(30), "it leads again") { terms.withLock { $0.count } == 2 }
+                try await eventually("it leads again") { terms.withLock { $0.count } == 2 }
                 let term = try #require(terms.withLock { $0.last })
                 var events: [WatchEvent] = []
                 for try await batch in client.watch(.prefix("e/"), from: lost.fencingToken).batches {

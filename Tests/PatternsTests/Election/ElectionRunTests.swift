@@ -145,7 +145,7 @@ struct ElectionRunTests {
                     spans.withLock { $0.append((begin, .now)) }
                 }
             }
-            try await eventually(within: .seconds(30), "four terms") { spans.withLock { $0.count } >= 4 }
+            try await eventually("four terms") { spans.withLock { $0.count } >= 4 }
             task.cancel()
             _ = await task.result
             let pauses = spans.withLock { spans in zip(spans, spans.dropFirst()).map { $1.begin - $0.end } }

@@ -39,7 +39,7 @@ struct ElectionFaultRunTests {
             return try await run.play {
                 guard let leader = field.leader else { return }
                 await leader.start(.cutOff)
-                try await eventually(within: .seconds(30), "another leads") {
+                try await eventually("another leads") {
                     field.leader.map { $0.number != leader.number } ?? false
                 }
                 // Time for the old one to hear nothing.
@@ -61,7 +61,7 @@ struct ElectionFaultRunTests {
                     guard let leader = field.leader else { return }
                     await leader.start(.cutOff)
                     // Now it asks for an answer that does not come.
-                    try await eventually(within: .seconds(30), "it has lost its term") { !leader.election.isLeader }
+                    try await eventually("it has lost its term") { !leader.election.isLeader }
                     throw Failure()
                 }
             }

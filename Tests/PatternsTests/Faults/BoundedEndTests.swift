@@ -32,7 +32,7 @@ struct BoundedEndTests {
             #expect(try await witness.range(.prefix("lock/")).count == 2, "the control: it could not be cleaned up")
             // The rest is done in the background, long before the lease ends.
             await proxy.resume()
-            try await eventually(within: .seconds(20), "its place is gone") {
+            try await eventually("its place is gone") {
                 try await witness.range(.prefix("lock/")).count == 1
             }
             await session.close()

@@ -110,7 +110,7 @@ struct ManyWaitersTests {
     private static func awaitQuiet(_ member: EtcdMember) async throws {
         var quiet = 0
         var last = try await Figures(member)
-        try await eventually(within: .seconds(30), "the member is quiet") {
+        try await eventually("the member is quiet") {
             let now = try await Figures(member)
             let isSame = now.transactions == last.transactions && now.watchMessages == last.watchMessages
             (quiet, last) = (isSame ? quiet + 1 : 0, now)

@@ -36,7 +36,7 @@ struct LeaderTaskRestorationTests {
             try await eventually("a runs") { log.runs.count == 1 }
             try await store.restore(growingBy: growth)
             // The run asks etcd nothing, so it would go on as long as the session lives.
-            try await eventually(within: .seconds(30), "the run has ended") { log.runs.first?.end != nil }
+            try await eventually("the run has ended") { log.runs.first?.end != nil }
             try await eventually("a has said why") { log.losses.count == 1 }
             #expect([.revisionRegressed, .keyDeleted].contains(try #require(log.losses.first)))
             isStuck.withLock { $0 = false }
@@ -44,7 +44,7 @@ struct LeaderTaskRestorationTests {
             let second = try node("b", next)
             second.start()
             // The backup knew nothing of the task.
-            try await eventually(within: .seconds(30), "b leads, and has begun") { try await second.status() != nil }
+            try await eventually("b leads, and has begun") { try await second.status() != nil }
             let known = log.runs.count
             for number in 1...10 {
                 let before = log.runs.count

@@ -103,7 +103,7 @@ struct MembershipTests {
                 #expect(try await group.view().members.count == 1, "it knew before the server")
                 try await eventually("the server knows") { try await group.view().members.isEmpty }
                 await proxy.resume()
-                try await eventually(within: .seconds(30), "it comes again") { membership.isActive }
+                try await eventually("it comes again") { membership.isActive }
                 #expect(try await group.view()["a"]?.token == membership.token)
                 await membership.leave()
                 await cut.close()
@@ -157,7 +157,7 @@ struct MembershipTests {
             #expect((membership.failure as? EtcdError)?.code.isTransient == true, "\(membership.failure as Any)")
             await proxy.resume()
             await proxy.cut()
-            try await eventually(within: .seconds(30), "it is a member") { membership.isActive }
+            try await eventually("it is a member") { membership.isActive }
             #expect(membership.failure == nil)
             #expect(try await MemberGroup("g", client: witness).view()["a"]?.token == membership.token)
             await membership.leave()
@@ -176,7 +176,7 @@ struct MembershipTests {
             #expect(ContinuousClock.now - start < .milliseconds(2500))
             #expect(try await group.view().members.count == 1, "the control: there was no way to leave")
             await proxy.resume()
-            try await eventually(within: .seconds(30), "it has left") { try await group.view().members.isEmpty }
+            try await eventually("it has left") { try await group.view().members.isEmpty }
             #expect(!membership.isActive)
             await membership.leave()
         }
@@ -198,7 +198,7 @@ struct MembershipTests {
             #expect(try await witness.get(key.key) != nil, "the control: its key is there")
             await proxy.resume()
             await proxy.cut()
-            try await eventually(within: .seconds(30), "it is a member again") { membership.token ?? 0 > token }
+            try await eventually("it is a member again") { membership.token ?? 0 > token }
             #expect(try await witness.leases.list().count == 1)
             await membership.leave()
         }

@@ -133,7 +133,7 @@ struct OfflineTests {
         try await withProxiedEtcd { proxy, client, witness in
             let registration = try await ServiceRegistry(client).register(instance, timeToLive: .seconds(2))
             await begin(.silent, proxy)
-            try await eventually(within: .seconds(30), "the lease is lost") {
+            try await eventually("the lease is lost") {
                 if case .degraded(let error) = registration.state { error is CoordinationLoss } else { false }
             }
             let start = ContinuousClock.now

@@ -72,7 +72,7 @@ struct RegistrationFaultTests {
             // Who discovers has it, too, in the new history.
             try await registration.update { $0.weight = 9 }
             // It looks for such a store from time to time.
-            try await eventually(within: .seconds(30), "the discovery goes on") {
+            try await eventually("the discovery goes on") {
                 discovery.instances.first?.weight == 9 && discovery.snapshot.suspects.isEmpty
             }
             await discovery.close()

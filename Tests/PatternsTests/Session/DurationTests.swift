@@ -269,11 +269,11 @@ extension DurationTests.User {
         let running = members.map { member in
             Task { try await member.run { _ in try await Task.sleep(for: .seconds(1000)) } }
         }
-        try await eventually(within: .seconds(30), "both have shards") { members.allSatisfy { !$0.owned.isEmpty } }
+        try await eventually("both have shards") { members.allSatisfy { !$0.owned.isEmpty } }
         running[0].cancel()
         try await running[0].value
         if duration <= .seconds(1) {
-            try await eventually(within: .seconds(30), "the other has all") { members[1].owned.count == 4 }
+            try await eventually("the other has all") { members[1].owned.count == 4 }
         }
         running[1].cancel()
         try await running[1].value

@@ -96,7 +96,7 @@ struct OwnDeadKeyTests {
             }
             let key = try await witness.range(.prefix("batch/")).entries.first?.key
             let first = Task { try await barrier.enter(timeout: .seconds(60)) }
-            try await eventually(within: .seconds(20), "it has come again, alone") {
+            try await eventually("it has come again, alone") {
                 let keys = try await witness.range(.prefix("batch/")).entries.map(\.key)
                 return keys.count == 1 && keys.first != key
             }

@@ -299,7 +299,7 @@ struct ShardCoordinatorTests {
         try await withLiveClient { client, name in
             let shards = try ShardCoordinator(name, shardCount: 500, memberID: "a", client: client)
             let task = Task { try await shards.run(Self.idle) }
-            try await eventually(within: .seconds(30), "all are owned") { shards.owned.count == 500 }
+            try await eventually("all are owned") { shards.owned.count == 500 }
             task.cancel()
             try await task.value
             #expect(try await client.range(.prefix(name)).count == 0)

@@ -25,10 +25,10 @@ struct ShardRestorationTests {
                     )
                 }
                 let first = Task { try await members[0].run(idle) }
-                try await eventually(within: .seconds(30), "a has all") { members[0].owned.count == 12 }
+                try await eventually("a has all") { members[0].owned.count == 12 }
                 try await store.save()
                 let second = Task { try await members[1].run(idle) }
-                try await eventually(within: .seconds(30), "both have their shares") { Self.areSettled(members) }
+                try await eventually("both have their shares") { Self.areSettled(members) }
                 let old = members.flatMap(\.owned)
                 #expect(logs.allSatisfy { $0.losses.isEmpty })
                 try await store.restore(growingBy: growth)

@@ -4,7 +4,7 @@ import Testing
 
 /// Waits until `condition` holds, and fails the test if it does not within the bound.
 func eventually(
-    within bound: Duration = .seconds(10),
+    within bound: Duration = .seconds(30),
     _ what: String,
     _ condition: () async throws -> Bool
 ) async throws {
