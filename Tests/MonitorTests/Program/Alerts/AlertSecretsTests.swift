@@ -104,7 +104,8 @@ struct AlertSecretsTests {
         let port = try await program.port()
         let channels = ["chat", "pager", "hook", "managers", "mail", "webhook"]
         let isFiring = await eventually {
-            (try? await RunningProgram.get("/api/v1/alerts", at: port, token: alice).text.contains("EtcdManyKeys")) ?? false
+            let alerts = try? await RunningProgram.get("/api/v1/alerts", at: port, token: alice).text
+            return alerts?.contains("EtcdManyKeys") == true
         }
         #expect(isFiring, "\(program.output)")
         let areTold = await eventually { channels.allSatisfy { program.output.contains("not told  \($0): ") } }
