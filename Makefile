@@ -19,7 +19,7 @@ monitor: dependencies ## Install what is missing, build the monitor, and watch a
 	swift build -c release --product etcd-monitor $(SWIFT_FLAGS)
 	.build/release/etcd-monitor --demo
 
-test: dependencies ## Install what is missing, run all tests, a process for each test target
+test: dependencies ## Install what is missing, run all tests, in three processes at a time
 	scripts/test.sh $(SWIFT_FLAGS)
 
 tsan: dependencies ## Run all tests under ThreadSanitizer
