@@ -3,7 +3,7 @@
 #
 # Builds and runs all tests. The suites of each test target run in four processes, by the first letter of their names. In
 # each process one test runs at a time, because tests measure times and memory. Most tests wait most of the time, so three
-# processes run side by side: with more, two processors are always busy, and tests see faults that nobody has made. The
+# processes run side by side: with six, two processors are hardly ever idle, and tests see faults that nobody made. The
 # tests that count how soon a fault is found run after the others, four at a time. Arguments go to `swift build` and
 # `swift test`.
 set -euo pipefail
