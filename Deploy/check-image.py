@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the steps of the Dockerfile without Docker, and tries what comes out. As root, on Debian bookworm, with Swift.
+"""Runs the steps of the Dockerfile without Docker, and tests the result. Needs root, Debian bookworm and Swift.
 
 usage: check-image.py [FOLDER]
 
-The build stage is a copy-on-write view of this machine's own file system, in place of the image of Swift. The last
-stage is a new Debian, made by debootstrap (a package of Debian). Each RUN and COPY is done in these as it stands in the
-Dockerfile. The program is then run in the last stage as its user, with nothing that can be written but its volume.
-A release build is a part of it: it takes minutes. FOLDER keeps the stages, for a second look.
+The build stage is a copy-on-write view of this machine's own file system, instead of the image of Swift. The last
+stage is a new Debian, made by debootstrap (a package of Debian). The script runs each RUN and COPY of the Dockerfile in
+these stages. Then it runs the program in the last stage as its user, with its volume as the only writable folder.
+It makes a release build, which takes minutes. FOLDER keeps the stages for inspection.
 """
 import contextlib
 import glob
@@ -31,13 +31,13 @@ DOCKERFILE = os.path.join(DEPLOY, "Dockerfile")
 
 
 def mirror():
-    """Where this machine has its packages from."""
+    """The package mirror of this machine."""
     for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")) + ["/etc/apt/sources.list"]:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 if match := re.search(r"^(?:URIs: |deb (?:\[.*?\] )?)(\S+)", file.read(), re.M):
                     return match.group(1)
-    sys.exit("no source of packages is known")
+    sys.exit("no package mirror found")
 
 
 def run(*command, **options):
@@ -45,7 +45,7 @@ def run(*command, **options):
 
 
 class Stage:
-    """A stage of the image: a root folder, and what the Dockerfile says of it."""
+    """A stage of the image: a root folder, and its settings from the Dockerfile."""
 
     def __init__(self, base, folder):
         self.root, self.folder, self.env, self.facts = os.path.join(folder, "root"), folder, {}, {}
@@ -63,7 +63,7 @@ class Stage:
             self.view, self.path = None, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     def command(self, command, user="0:0", writable=True, volumes=()):
-        """A command that runs in the stage: with mounts of its own, which end with it."""
+        """A command that runs in the stage, with mounts of its own, which end with it."""
         root = shlex.quote(self.root)
         mounts = []
         if self.view:
@@ -93,10 +93,10 @@ class Stage:
                                 stdout=subprocess.PIPE)
         script = 'mkdir -p "$(dirname "$1")" && cd "$(dirname "$1")" && tar -x --no-same-owner'
         if os.path.basename(source) != os.path.basename(target.rstrip("/")):
-            sys.exit(f"COPY to another name is not understood: {source} {target}")
+            sys.exit(f"COPY to another name is not supported: {source} {target}")
         self.run("sh", "-c", script, "sh", target.rstrip("/"), stdin=pack.stdout)
         if pack.wait():
-            sys.exit(f"{source} could not be packed")
+            sys.exit(f"{source} cannot be packed")
 
     def apply(self, word, text, stages, context):
         if word == "RUN":
@@ -120,15 +120,15 @@ class Stage:
         elif word in ("LABEL", "EXPOSE", "VOLUME", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"):
             self.facts[word] = text
         else:
-            sys.exit(f"{word} is not understood")
+            sys.exit(f"{word} is not supported")
 
     def lend(self, path):
-        """A path of this machine that has what is at a path of the stage."""
+        """The path on this machine of a path of the stage."""
         return (os.path.join(self.folder, "upper") if self.view else self.root) + path
 
 
 class Context:
-    """The build context: the files that git knows, without those that .dockerignore excludes."""
+    """The build context: the files in git, without those that .dockerignore excludes."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -198,7 +198,7 @@ def try_image(stage, folder):
     uid, gid = (int(number) for number in stage.user.split(":"))
     os.chown(state, uid, gid)
     port = free_port()
-    # The settings of the compose file, which are mounted as there.
+    # The settings of the compose file, mounted in the same way.
     settings, mounted = os.path.join(folder, "etcd-monitor.json"), "/etc/etcd-monitor/etcd-monitor.json"
     stage.run("sh", "-c", f"mkdir -p {os.path.dirname(mounted)} && touch {mounted}")
     options = {"user": stage.user, "writable": False, "volumes": [(state, volume), (settings, mounted)]}
@@ -208,13 +208,13 @@ def try_image(stage, folder):
     def output(*command):
         return subprocess.run(stage.command(command, **options), capture_output=True, text=True)
 
-    check("the user is not root, and its volume is its own", uid > 0 and os.stat(stage.root + volume).st_uid == uid)
-    check("the root of the file system is read-only", output("touch", "/x").returncode != 0)
-    check("the volume can be written to", output("touch", f"{volume}/x").returncode == 0)
+    check("the user is not root, and owns the volume", uid > 0 and os.stat(stage.root + volume).st_uid == uid)
+    check("the root file system is read-only", output("touch", "/x").returncode != 0)
+    check("the volume is writable", output("touch", f"{volume}/x").returncode == 0)
     linked = output("ldd", "/usr/local/bin/etcd-monitor").stdout
     check("the last stage has all libraries", "not found" not in linked)
     print("".join(f"    {line.strip()}\n" for line in linked.splitlines()), end="")
-    check("no library of Swift is needed", "swift" not in linked.lower() and "Foundation" not in linked)
+    check("no Swift library is needed", "swift" not in linked.lower() and "Foundation" not in linked)
     check("--version", output(*entrypoint, "--version").stdout.startswith("etcd-monitor "))
     check("--help", "USAGE" in output(*entrypoint, "--help").stdout)
     stage.env["ETCD_MONITOR_API_PORT"] = str(port)
@@ -231,12 +231,12 @@ def try_image(stage, folder):
             check("it becomes ready", eventually(lambda: answer(f"http://127.0.0.1:{port}/readyz") == 200))
             check("the health check passes", output(*health).returncode == 0, output(*health).stdout.strip())
             owner = os.stat(f"/proc/{process.pid}").st_uid
-            check("it runs as that user", owner == uid, f"uid {owner}")
+            check("it runs as the user", owner == uid, f"uid {owner}")
             for name in ("history.jsonl", "alerts.json"):
                 check(f"it keeps {name}", eventually(lambda: os.path.exists(f"{state}/{name}")))
             process.terminate()
             status = process.wait(timeout=30)
-            check("SIGTERM ends it with status 0", status == 0, process.stdout.read().strip().replace("\n", "; "))
+            check("SIGTERM stops it with status 0", status == 0, process.stdout.read().strip().replace("\n", "; "))
         finally:
             process.kill()
 

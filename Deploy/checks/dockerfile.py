@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Dockerfile, read and linted; check-image.py runs its steps."""
+"""Parses and lints the Dockerfile; check-image.py runs its steps."""
 import json
 import os
 import re
@@ -8,13 +8,13 @@ from .report import DEPLOY, ROOT, program, run, text
 
 
 def instructions():
-    """The instructions, as pairs of a word and its text."""
+    """The instructions, as pairs of a keyword and its text."""
     lines = "\n".join(line for line in text("Dockerfile").splitlines() if not line.lstrip().startswith("#"))
     return [tuple(line.split(maxsplit=1)) for line in lines.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 def facts():
-    """What the last stage says, by the words of its instructions."""
+    """The instructions of the last stage, by keyword."""
     found = {}
     for word, rest in instructions():
         if word == "FROM":
@@ -32,7 +32,7 @@ def version():
 def check(report):
     last = facts()
     bases = [rest.split()[0] for word, rest in instructions() if word == "FROM"]
-    report.check("each base has a tag of its own", all(":" in base and "latest" not in base for base in bases), bases)
+    report.check("each base image has a tag", all(":" in base and "latest" not in base for base in bases), bases)
     report.check("the last user is a number, and not root", re.fullmatch(r"[1-9]\d*:[1-9]\d*", last.get("USER", "")))
     report.check("SIGTERM stops it", last.get("STOPSIGNAL") == "SIGTERM")
     for word in ("ENTRYPOINT", "HEALTHCHECK"):
@@ -42,9 +42,9 @@ def check(report):
     patterns = text("Dockerfile.dockerignore").splitlines()
     copied = {rest.split()[0] for word, rest in instructions() if word == "COPY" and not rest.startswith("--from")}
     kept = {pattern[1:] for pattern in patterns if pattern.startswith("!")}
-    report.same("the builder is sent what is copied, and nothing else", ("*" in patterns, kept), (True, copied))
+    report.same("the build context contains exactly the copied files", ("*" in patterns, kept), (True, copied))
     if hadolint := program("hadolint"):
         status, output = run(hadolint, os.path.join(DEPLOY, "Dockerfile"))
-        report.check("hadolint finds nothing", status == 0, output)
+        report.check("hadolint reports no error", status == 0, output)
     else:
         report.skip("lint", "hadolint")

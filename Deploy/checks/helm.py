@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chart, as Helm itself renders it: installed into a server that only pretends to be Kubernetes."""
+"""The chart as Helm renders it, installed into a simulated Kubernetes API server."""
 import asyncio
 import contextlib
 import http.server
@@ -27,7 +27,7 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "etcd-monit
 
 
 class PretendedKubernetes(http.server.ThreadingHTTPServer):
-    """Knows the kinds of objects of the chart and one Secret, and keeps what it is sent."""
+    """Supports the kinds of objects of the chart and one Secret, and records the objects it receives."""
 
     daemon_threads = True
 
@@ -69,7 +69,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        # Helm's record of the release is in another format.
+        # Helm's record of the release has another format.
         if self.headers["Content-Type"] == "application/json":
             self.server.objects.append(json.loads(body))
         self.answer(201, self.headers["Content-Type"], body)
@@ -89,7 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def quiet():
-    """Keeps what Helm says of each link from the output; its errors are exceptions."""
+    """Suppresses Helm's messages about links; its errors are exceptions."""
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -102,13 +102,13 @@ def quiet():
 
 
 def plain_values():
-    """The values by which the chart is what the plain manifests are."""
+    """The values with which the chart equals the plain manifests."""
     return {"config": json.loads(text("kubernetes", "base", "etcd-monitor.json")),
             "etcdTLSSecretName": "etcd-monitor-tls"}
 
 
 def rendered(values, release="etcd-monitor"):
-    """The objects that Helm installs with these values, less what Helm adds to each."""
+    """The objects that Helm installs with these values, without the fields that Helm adds."""
     import helm_sdkpy
     server = PretendedKubernetes()
     try:
@@ -127,7 +127,7 @@ def rendered(values, release="etcd-monitor"):
 
 
 def comparable(objects):
-    """The objects by kind and name, less what differs by design: how a change of the settings replaces the pod."""
+    """The objects by kind and name, without intended differences: how a change of the settings replaces the pod."""
     found = {}
     for item in json.loads(json.dumps(objects)):
         if item["kind"] == "ConfigMap":
@@ -144,8 +144,8 @@ def comparable(objects):
 
 def check(report):
     chart = yaml.safe_load(text("helm", "etcd-monitor", "Chart.yaml"))
-    report.same("its version is the program's", {chart["version"], chart["appVersion"]}, {dockerfile.version()})
-    report.same("it is for the same versions of Kubernetes", chart["kubeVersion"], f">={kubernetes.OLDEST}.0-0")
+    report.same("its version is that of the program", {chart["version"], chart["appVersion"]}, {dockerfile.version()})
+    report.same("it supports the same versions of Kubernetes", chart["kubeVersion"], f">={kubernetes.OLDEST}.0-0")
     for file in kubernetes.RULES.values():
         link = os.path.join(CHART, "files", file)
         report.same(f"{file}: is a link to Docs/monitoring", os.path.realpath(link),
@@ -153,15 +153,15 @@ def check(report):
     try:
         import helm_sdkpy
     except ImportError:
-        return report.skip("what Helm renders", "helm-sdkpy")
+        return report.skip("the rendered chart", "helm-sdkpy")
     with tempfile.TemporaryDirectory() as home:
         os.environ["HELM_CACHE_HOME"] = os.environ["HELM_CONFIG_HOME"] = os.environ["HELM_DATA_HOME"] = home
         with quiet():
             configuration = helm_sdkpy.Configuration(kubeconfig=PretendedKubernetes().kubeconfig)
             result = asyncio.run(helm_sdkpy.Lint(configuration).run(CHART))
-        # 1 is for advice; a chart of one's own needs no icon.
+        # 1 is only advice; a private chart needs no icon.
         worst = [message for message in result["Messages"] or [] if message["Severity"] > 1]
-        report.check("Helm's linter finds nothing", not worst and not result["Errors"], result)
+        report.check("Helm's linter reports no error", not worst and not result["Errors"], result)
         check_rendered(report)
 
 
@@ -171,9 +171,9 @@ def check_rendered(report):
     kubernetes.check_objects(report.part("helm"), objects)
     if (plain := kubernetes.built()) is not None:
         mine, theirs = comparable(objects), comparable(plain)
-        report.same("the objects of the chart are the plain ones", sorted(mine), sorted(theirs))
+        report.same("the objects of the chart are those of the manifests", sorted(mine), sorted(theirs))
         for key in sorted(set(mine) & set(theirs)):
-            report.same(f"{key[0]} {key[1]}: is the plain one", mine[key], theirs[key])
+            report.same(f"{key[0]} {key[1]}: equals the manifest", mine[key], theirs[key])
     else:
         report.skip("the comparison with the plain manifests", "kubectl or kustomize")
     annotations = kubernetes.pod(objects)["metadata"]["annotations"]
@@ -181,7 +181,7 @@ def check_rendered(report):
     changed = rendered({"config": CLUSTER | {"apiPort": 9000}})
     report.check("changed settings replace the pod", annotations["checksum/config"]
                  != kubernetes.pod(changed)["metadata"]["annotations"]["checksum/config"])
-    report.check("Prometheus' objects are there only on demand",
+    report.check("the objects for Prometheus are optional",
                  not [item for item in changed if "coreos" in item["apiVersion"]])
     kubernetes.check_ports(report.part("helm with another port"), changed)
     everything = plain_values() | {
@@ -194,9 +194,9 @@ def check_rendered(report):
     kubernetes.check_objects(report.part("helm with all values"), objects)
     report.same("the name of the release is in all names", {item["metadata"]["name"] for item in objects},
                 {"other-etcd-monitor"})
-    report.check("a claim that exists is used", not kubernetes.of_kind(objects, "PersistentVolumeClaim"))
+    report.check("an existing claim is used", not kubernetes.of_kind(objects, "PersistentVolumeClaim"))
     small = rendered({"config": CLUSTER, "persistence": {"enabled": False}, "networkPolicy": {"enabled": False}})
-    report.check("without persistence, the state is the pod's",
+    report.check("without persistence, the state is in the pod",
                  {"name": "state", "emptyDir": {}} in kubernetes.pod(small)["spec"]["volumes"])
     report.check("without a NetworkPolicy, there is none", not kubernetes.of_kind(small, "NetworkPolicy"))
     refused = {
@@ -210,5 +210,5 @@ def check_rendered(report):
         try:
             rendered(values)
             report.check(f"{values} are refused", False)
-        except Exception as error:  # The library has many.
+        except Exception as error:  # The library raises several types.
             report.check(f"{values} are refused", reason in str(error), error)

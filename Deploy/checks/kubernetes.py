@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifests, as kustomize builds them: their schemas, and what they say of each other."""
+"""The manifests as kustomize builds them: their schemas, and their references to each other."""
 import json
 import os
 import re
@@ -11,12 +11,12 @@ from .report import DEPLOY, ROOT, program, run, text
 
 RULES = {"etcd-monitor-etcd-rules": "etcd-rules.yaml", "etcd-monitor-rules": "etcd-monitor-rules.yaml"}
 PLACE = ("kubernetes", "prometheus-operator")
-# The oldest version for which the manifests are; the chart says so, too.
+# The oldest supported version, as in the chart.
 OLDEST = "1.25"
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes texts of several lines line by line: kustomize adds empty lines to what is folded."""
+    """Writes multi-line texts in the literal style: kustomize adds empty lines to folded ones."""
 
     def represent_str(self, value):
         return self.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
@@ -31,7 +31,7 @@ def rules_of(file):
 
 
 def write_rules():
-    """Writes a PrometheusRule for each file of rules: kustomize reads no file outside of its folder."""
+    """Writes a PrometheusRule for each rule file, because kustomize reads no file outside its folder."""
     for name, file in RULES.items():
         labels = {"app.kubernetes.io/name": "etcd-monitor", "app.kubernetes.io/instance": "etcd-monitor"}
         manifest = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule",
@@ -43,7 +43,7 @@ def write_rules():
 
 
 def built():
-    """All objects, as kustomize builds them; None without a program for that."""
+    """All objects as kustomize builds them; None without kustomize."""
     folder = os.path.join(DEPLOY, *PLACE)
     if kustomize := program("kustomize"):
         status, output = run(kustomize, "build", folder)
@@ -66,7 +66,7 @@ def check(report):
                 [{"name": "etcd-monitor", "newTag": dockerfile.version()}])
     objects = built()
     if objects is None:
-        return report.skip("what kustomize builds", "kubectl or kustomize")
+        return report.skip("the built manifests", "kubectl or kustomize")
     check_objects(report, objects)
 
 
@@ -104,9 +104,9 @@ def check_schemas(report, objects):
         for item in known:
             try:
                 kubernetes_validate.validate(item, version, strict=True)
-                report.check(f"{item['kind']}: has the schema of Kubernetes {version}", True)
+                report.check(f"{item['kind']}: matches the schema of Kubernetes {version}", True)
             except kubernetes_validate.ValidationError as error:
-                report.check(f"{item['kind']}: has the schema of Kubernetes {version}", False, error.message)
+                report.check(f"{item['kind']}: matches the schema of Kubernetes {version}", False, error.message)
 
 
 def check_selectors(report, objects):
@@ -134,24 +134,24 @@ def check_ports(report, objects):
     probes = {name: container[name]["httpGet"] for name in ("livenessProbe", "readinessProbe")}
     used = [port["targetPort"] for port in service] + [probe["port"] for probe in probes.values()]
     used += [port["port"] for rule in policy.get("ingress", []) for port in rule["ports"]]
-    report.check("Service, probes and NetworkPolicy mean this port", set(used) == set(ports), used)
-    report.same("the probes ask whether it lives, and whether it is ready",
+    report.check("Service, probes and NetworkPolicy use this port", set(used) == set(ports), used)
+    report.same("the probes use /healthz and /readyz",
                 [probe["path"] for probe in probes.values()], ["/healthz", "/readyz"])
     scheme = "HTTPS" if "apiCert" in config else "HTTP"
-    report.same("the probes speak as the API does",
+    report.same("the probes use the scheme of the API",
                 {probe.get("scheme", "HTTP") for probe in probes.values()}, {scheme})
     for monitor in of_kind(objects, "ServiceMonitor"):
         endpoint = monitor["spec"]["endpoints"][0]
-        report.check("ServiceMonitor: means the Service's port, and the API's protocol",
+        report.check("ServiceMonitor: uses the port of the Service and the scheme of the API",
                      endpoint["port"] == service[0]["name"] and endpoint.get("scheme", "http") == scheme.lower())
         mounted = secret_files(objects)
         token = endpoint["authorization"]["credentials"]
-        report.same("ServiceMonitor: shows the token that the API asks for",
+        report.same("ServiceMonitor: sends the token of the API",
                     config["apiTokenFile"], f"{mounted[token['name']]}/{token['key']}")
 
 
 def secret_files(objects):
-    """Where each Secret is mounted."""
+    """The mount path of each Secret."""
     spec = pod(objects)["spec"]
     mounts = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
     return {volume["secret"]["secretName"]: mounts[volume["name"]] for volume in spec["volumes"] if "secret" in volume}
@@ -171,7 +171,7 @@ def check_files(report, objects):
     container = spec["containers"][0]
     mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
-    report.same("what is mounted is a volume, and the other way round",
+    report.same("the mounts and the volumes match",
                 {mount["name"] for mount in mounts.values()}, set(volumes))
     report.check("whole folders are mounted, so that they follow their sources",
                  not [mount for mount in mounts.values() if "subPath" in mount])
@@ -179,52 +179,52 @@ def check_files(report, objects):
              for kind in ("ConfigMap", "PersistentVolumeClaim", "ServiceAccount")}
     for volume in volumes.values():
         if "configMap" in volume:
-            report.check("the ConfigMap is there", volume["configMap"]["name"] in names["ConfigMap"])
+            report.check("the ConfigMap exists", volume["configMap"]["name"] in names["ConfigMap"])
         if "persistentVolumeClaim" in volume and names["PersistentVolumeClaim"]:
-            report.check("the claim is there",
+            report.check("the claim exists",
                          volume["persistentVolumeClaim"]["claimName"] in names["PersistentVolumeClaim"])
-    report.check("the ServiceAccount is there", spec["serviceAccountName"] in names["ServiceAccount"])
+    report.check("the ServiceAccount exists", spec["serviceAccountName"] in names["ServiceAccount"])
     folder, file = os.path.split(container["args"][0].partition("=")[2])
     key = list(of_kind(objects, "ConfigMap")[0]["data"])
-    report.check("the settings are where they are looked for",
+    report.check("the settings are at the expected path",
                  container["args"][0].startswith("--config=") and folder in mounts and key == [file])
     state = [path for path, mount in mounts.items() if not mount.get("readOnly")]
-    report.same("only the image's volume can be written to", state, json.loads(dockerfile.facts()["VOLUME"]))
+    report.same("only the image's volume is writable", state, json.loads(dockerfile.facts()["VOLUME"]))
     written = {config.get("historyFile"), config["alerts"].get("stateFile")} - {None}
-    report.check("it writes into that", all(path.startswith(state[0] + "/") for path in written), written)
+    report.check("it writes only to that volume", all(path.startswith(state[0] + "/") for path in written), written)
     secrets = secret_files(objects)
     read = set(paths(config)) - written
-    report.check("all else that it reads is in a Secret",
+    report.check("all other files that it reads are in a Secret",
                  all(os.path.dirname(path) in secrets.values() for path in read), read)
-    report.same("each Secret is of use", {os.path.dirname(path) for path in read}, set(secrets.values()))
+    report.same("each Secret is used", {os.path.dirname(path) for path in read}, set(secrets.values()))
     inline = re.findall(r'"(\w*(?:password|[tT]oken|[uU]rl|[kK]ey|[sS]ecret))": "(?!/)([^"]*)"', json.dumps(config))
-    report.check("the settings hold no secret", not inline, inline)
+    report.check("the settings contain no secret", not inline, inline)
 
 
 def check_security(report, objects):
     spec = pod(objects)["spec"]
     own = spec["containers"][0]["securityContext"]
     user, group = (int(number) for number in dockerfile.facts()["USER"].split(":"))
-    report.same("the pod is the image's user, with no more rights than it needs", spec["securityContext"], {
+    report.same("the pod has the image's user and no other rights", spec["securityContext"], {
         "runAsNonRoot": True, "runAsUser": user, "runAsGroup": group, "fsGroup": group,
         "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"}})
-    report.same("the container has no rights beyond that", own, {
+    report.same("the container has no further rights", own, {
         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}})
     mounts = [owner.get("automountServiceAccountToken") for owner in of_kind(objects, "ServiceAccount") + [spec]]
-    report.same("it has no token of Kubernetes", mounts, [False, False])
+    report.same("it has no Kubernetes token", mounts, [False, False])
     deployment = of_kind(objects, "Deployment")[0]["spec"]
-    report.check("there is one, and never two",
+    report.check("there is never more than one pod",
                  deployment["replicas"] == 1 and deployment["strategy"] == {"type": "Recreate"})
     # The server drains for ten seconds.
-    report.check("it has the time to end", spec.get("terminationGracePeriodSeconds", 0) > 10)
+    report.check("it has the time to drain", spec.get("terminationGracePeriodSeconds", 0) > 10)
     report.check("its memory has a limit", "memory" in spec["containers"][0]["resources"]["limits"])
 
 
 def check_traffic(report, objects):
     policy = of_kind(objects, "NetworkPolicy")[0]["spec"]
-    report.same("NetworkPolicy: is for both directions", sorted(policy["policyTypes"]), ["Egress", "Ingress"])
+    report.same("NetworkPolicy: restricts both directions", sorted(policy["policyTypes"]), ["Egress", "Ingress"])
     open_ports = {(port["port"], port["protocol"]) for rule in policy["egress"] for port in rule["ports"]}
-    report.check("NetworkPolicy: names can be looked up", {(53, "UDP"), (53, "TCP")} <= open_ports)
+    report.check("NetworkPolicy: DNS is allowed", {(53, "UDP"), (53, "TCP")} <= open_ports)
     config, needed = settings(objects), set()
     for cluster in config["clusters"].values():
         needed |= {int(endpoint.rsplit(":", 1)[1]) for endpoint in cluster["endpoints"]}

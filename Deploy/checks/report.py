@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the checks have found, and where the files and programs are that they need."""
+"""The results of the checks, and the files and programs that they need."""
 import os
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ def text(*path):
 
 
 def program(name):
-    """The path of a program, beside this Python or on the PATH; None without."""
+    """The path of a program, beside this Python or on the PATH; None if it is missing."""
     beside = os.path.join(os.path.dirname(sys.executable), name)
     return beside if os.access(beside, os.X_OK) else shutil.which(name)
 
@@ -28,7 +28,7 @@ def run(*command):
 
 
 class Report:
-    """Prints each check, and remembers whether one has failed."""
+    """Prints each check, and records whether one has failed."""
 
     def __init__(self, parent=None, name=""):
         self.parent, self.name, self.failed = parent, name, False
@@ -53,4 +53,4 @@ class Report:
         self.check(title, found == expected, f"{found!r} is not {expected!r}")
 
     def skip(self, title, missing):
-        print(f"skipped  {self.name}: {title}: there is no {missing}")
+        print(f"skipped  {self.name}: {title}: {missing} is missing")

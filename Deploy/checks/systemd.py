@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit of systemd; it is never installed or started."""
+"""The systemd unit, which is never installed or started."""
 import json
 import os
 import re
@@ -18,7 +18,7 @@ MAXIMUM_EXPOSURE = 15
 
 
 def entries():
-    """The settings of the unit, by their names."""
+    """The settings of the unit, by name."""
     found = {}
     for line in text(*UNIT).splitlines():
         if match := re.match(r"(\w+)=(.*)", line):
@@ -29,27 +29,27 @@ def entries():
 def check(report):
     unit, settings = entries(), text("systemd", "etcd-monitor.json")
     for name, value in HARDENING.items():
-        report.same(f"{name} is as it should be", unit.get(name), value)
-    report.same("failures start it again, but not settings that make no sense",
+        report.same(f"{name} has the expected value", unit.get(name), value)
+    report.same("it restarts after failures, but not with invalid settings",
                 (unit.get("Restart"), unit.get("RestartPreventExitStatus")), (["on-failure"], ["64"]))
     identity, folder = unit["LoadCredential"][0].split(":")
-    report.check("secrets are not in a place that others read", folder.startswith("/etc/etcd-monitor/"))
+    report.check("the secrets are in a protected folder", folder.startswith("/etc/etcd-monitor/"))
     names = re.findall(r'"\$\{CREDENTIALS_DIRECTORY\}/([^"]+)"', settings)
-    report.check("the settings name secrets as systemd does",
+    report.check("the settings use the paths of systemd credentials",
                  names and all(name.startswith(identity + "_") for name in names), names)
     state = f"/var/lib/{unit['StateDirectory'][0]}/"
     written = [json.loads(settings)["historyFile"], json.loads(settings)["alerts"]["stateFile"]]
-    report.check("it writes where it may", all(path.startswith(state) for path in written), written)
+    report.check("it writes only to its state folder", all(path.startswith(state) for path in written), written)
     analyze = program("systemd-analyze")
     if not analyze:
         return report.skip("systemd-analyze verify and security", "systemd-analyze")
     with tempfile.TemporaryDirectory() as temporary:
-        # The program is not installed here, so another takes its place.
+        # The program is not installed here, so another program replaces it.
         copy = os.path.join(temporary, UNIT[-1])
         with open(copy, "w", encoding="utf-8") as file:
             file.write(text(*UNIT).replace("/usr/local/bin/etcd-monitor", "/bin/true"))
         status, output = run(analyze, "verify", copy)
-        report.check("systemd-analyze verify finds nothing", status == 0 and not output, output)
+        report.check("systemd-analyze verify reports no error", status == 0 and not output, output)
         threshold = f"--threshold={MAXIMUM_EXPOSURE}"
         status, output = run(analyze, "security", "--no-pager", "--offline=yes", threshold, copy)
         report.check(f"its exposure is at most {MAXIMUM_EXPOSURE / 10}", status == 0, output.splitlines()[-1:])

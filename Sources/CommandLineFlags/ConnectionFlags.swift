@@ -3,13 +3,13 @@
 package import EtcdKit
 import Foundation
 
-/// The flags that say how etcd is reached, as etcdctl has them.
+/// The flags for the connection to etcd, named as in etcdctl.
 package struct ConnectionFlags: Sendable {
-    /// Where etcd is, if that was said.
+    /// The endpoints, if the flag was given.
     package var endpoints: [Endpoint]?
-    /// How to use TLS, if any of its flags was given.
+    /// The TLS settings, if one of their flags was given.
     package var tls: TLSConfiguration?
-    /// The user, and the password unless that is to be asked for.
+    /// The user, with a password unless the program should ask for it.
     package var user: (name: String, password: String?)?
     package var dialTimeout = Duration.seconds(2)
     package var commandTimeout = Duration.seconds(5)
@@ -25,9 +25,9 @@ package struct ConnectionFlags: Sendable {
         case commandTimeout = "command-timeout"
     }
 
-    /// Takes the reader's newest flag, if it is one of these.
+    /// Consumes the newest flag of the reader, if it is one of these.
     ///
-    /// - Returns: Whether it is.
+    /// - Returns: Whether it is one of these.
     package mutating func take(_ reader: inout FlagReader) throws(UsageError) -> Bool {
         guard let flag = Flag.allCases.first(where: { "--\($0.rawValue)" == reader.flag }) else { return false }
         let text = flag == .insecureSkipTLSVerify ? reader.switchValue : try reader.value()
@@ -35,7 +35,9 @@ package struct ConnectionFlags: Sendable {
         return true
     }
 
-    /// Sets what a flag says; the error does not name the flag.
+    /// Sets the value of a flag.
+    ///
+    /// The error does not name the flag.
     package mutating func set(_ flag: Flag, to text: String) throws(UsageError) {
         switch flag {
         case .endpoints: endpoints = try Self.endpoints(text)
@@ -51,25 +53,25 @@ package struct ConnectionFlags: Sendable {
         }
     }
 
-    /// Changes the settings of TLS, and switches it on.
+    /// Changes the TLS settings, and switches TLS on.
     package mutating func changeTLS(_ change: (inout TLSConfiguration) -> Void) {
         var configuration = tls ?? TLSConfiguration()
         change(&configuration)
         tls = configuration
     }
 
-    /// Refuses flags that make no sense together.
+    /// Refuses invalid combinations of flags.
     package func check() throws(UsageError) {
         if tls?.privateKey != nil && tls?.certificateChain == nil { throw UsageError("--key needs --cert") }
     }
 
-    /// The configuration of a client by these flags, with certificates that have been read and found to be good.
+    /// The configuration of a client from these flags, with certificates that have been read and checked.
     ///
-    /// Asks for the password at the terminal if there is a user without one.
+    /// If there is a user without a password, it asks for the password on the terminal.
     ///
-    /// - Parameter endpoints: Where etcd is.
+    /// - Parameter endpoints: The endpoints of etcd.
     /// - Returns: A client's configuration.
-    /// - Throws: ``UsageError`` without a terminal; `EtcdError` for files that cannot be used.
+    /// - Throws: ``UsageError`` without a terminal; `EtcdError` for invalid files.
     package func configuration(for endpoints: [Endpoint]) throws -> EtcdClient.Configuration {
         var configuration = EtcdClient.Configuration(endpoints: endpoints)
         configuration.connectTimeout = dialTimeout
@@ -86,8 +88,8 @@ package struct ConnectionFlags: Sendable {
         do {
             return try Endpoint.list(text)
         } catch {
-            // The message quotes the text, which has a password in it if it has a user.
-            if text.contains("@") { throw UsageError("an endpoint has no user and no password in it; see --user") }
+            // The message would quote the text, which contains a password if it has a user.
+            if text.contains("@") { throw UsageError("an endpoint must not contain a user or a password; see --user") }
             throw UsageError(error.message)
         }
     }
@@ -99,7 +101,7 @@ package struct ConnectionFlags: Sendable {
     }
 
     private static func askForPassword(of name: String) throws(UsageError) -> String {
-        guard let password = getpass("Password of \(name): ") else { throw UsageError("--user: there is no password") }
+        guard let password = getpass("Password of \(name): ") else { throw UsageError("--user: no password") }
         return String(cString: password)
     }
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads the arguments of a program, flag by flag.
+/// Parses the arguments of a program, flag by flag.
 ///
-/// `--flag value` and `--flag=value` mean the same.
+/// `--flag value` and `--flag=value` are equivalent.
 package struct FlagReader {
     /// The newest argument, as it was given.
     package private(set) var argument = ""
     /// The newest flag without its value, such as `--endpoints`.
     package private(set) var flag = ""
-    /// The text behind the flag's `=`.
+    /// The text after the flag's `=`.
     private var attachedValue: String?
     private var rest: ArraySlice<String>
 
@@ -16,7 +16,7 @@ package struct FlagReader {
         rest = Array(arguments)[...]
     }
 
-    /// Goes on to the next flag, and returns it; nil if there is none.
+    /// Moves to the next flag and returns it; nil if there is none.
     package mutating func next() -> String? {
         guard let argument = rest.popFirst() else { return nil }
         let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -26,17 +26,19 @@ package struct FlagReader {
         return flag
     }
 
-    /// The value of the newest flag: what is attached to it, or else the next argument.
+    /// The value of the newest flag: the attached text, or the next argument.
     package mutating func value() throws(UsageError) -> String {
         if let attachedValue { return attachedValue }
         guard let next = rest.popFirst() else { throw UsageError("\(flag) needs a value") }
         return next
     }
 
-    /// The value of a flag that may stand alone, which means `true`.
+    /// The value of a flag that may have no value, which means `true`.
     package var switchValue: String { attachedValue ?? "true" }
 
-    /// Says that the newest flag is none of the known ones; never with its value, which may be a secret.
+    /// The error for an unknown flag.
+    ///
+    /// It does not contain the value, which may be a secret.
     package func unknown(among known: [String]) -> UsageError {
         guard flag.hasPrefix("-") else { return UsageError("\"\(flag)\" is not a flag; see --help") }
         guard let nearest = flag.nearest(among: known) else { return UsageError("unknown flag \(flag); see --help") }
@@ -45,7 +47,7 @@ package struct FlagReader {
 }
 
 extension Bool {
-    /// Reads `true` or `false`.
+    /// Parses `true` or `false`.
     package init(text: String) throws(UsageError) {
         guard let value = Bool(text) else { throw UsageError("\"\(text)\" is neither true nor false") }
         self = value
@@ -53,7 +55,7 @@ extension Bool {
 }
 
 extension Duration {
-    /// Reads a time as etcdctl takes it: a number with `ms`, `s`, `m` or `h`.
+    /// Parses a duration in etcdctl's format: a number with `ms`, `s`, `m` or `h`.
     package init(text: String) throws(UsageError) {
         let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
         for (unit, seconds) in units where text.hasSuffix(unit) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension String {
-    /// The most similar of some known texts; nil if none is more than two slips away.
+    /// The most similar of the known texts; nil if each differs by more than two edits.
     package func nearest(among known: some Sequence<String>) -> String? {
         let nearest = known.map { (text: $0, distance: distance(to: $0)) }.min { $0.distance < $1.distance }
         return nearest.flatMap { $0.distance <= 2 ? $0.text : nil }
     }
 
-    /// How many characters have to be put in, left out or replaced to make one text of the other.
+    /// The number of characters to insert, delete or replace to turn one text into the other.
     private func distance(to other: String) -> Int {
         let other = Array(other)
         var row = Array(0...other.count)

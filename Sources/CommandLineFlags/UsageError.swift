@@ -2,14 +2,14 @@
 
 import EtcdKit
 
-/// Arguments that make no sense, and why.
+/// An error in the arguments.
 package struct UsageError: Error, CustomStringConvertible {
     package let description: String
 
     package init(_ description: String) { self.description = description }
 }
 
-/// Does something with what `place` says, and names that place in what is wrong with it.
+/// Runs a closure, and adds the name of a place to its errors.
 package func naming<Result>(_ place: String, _ body: () throws -> Result) throws(UsageError) -> Result {
     do {
         return try body()

@@ -3,7 +3,9 @@
 import CommandLineFlags
 import EtcdMonitorKit
 
-/// The fields of an object in the configuration file, which remembers what was asked for.
+/// The fields of an object in the configuration file.
+///
+/// It records which fields were read.
 struct ConfigurationFields {
     private let object: ConfigurationValue
     private let values: [String: JSONValue]
@@ -14,7 +16,7 @@ struct ConfigurationFields {
         self.values = values
     }
 
-    /// The value behind a key; nil if there is none.
+    /// The value of a key; nil if it is missing.
     subscript(key: String) -> ConfigurationValue? {
         mutating get {
             known.insert(key)
@@ -22,33 +24,33 @@ struct ConfigurationFields {
         }
     }
 
-    /// The value behind a key that the object must have.
+    /// The value of a required key.
     mutating func required(_ key: String) throws(UsageError) -> ConfigurationValue {
         guard let value = self[key] else { throw error("\"\(key)\" is missing") }
         return value
     }
 
-    /// The secret behind a key, or in the file that stands behind the key with `File`; nil if there is neither.
+    /// The secret of a key, or in the file that the key with `File` names; nil if both are missing.
     mutating func secret(_ key: String) throws(UsageError) -> Secret? {
         let (value, file) = (self[key], self["\(key)File"])
         if let file {
-            if value != nil { throw file.error("\"\(key)\" is given, too") }
+            if value != nil { throw file.error("\"\(key)\" is also given") }
             return .file(try file.text())
         }
         guard let value else { return nil }
         return Secret(try value.text())
     }
 
-    /// The secret behind a key, or in a file, that the object must have.
+    /// The required secret of a key, or in a file.
     mutating func requiredSecret(_ key: String) throws(UsageError) -> Secret {
         guard let secret = try secret(key) else { throw error("\"\(key)\" or \"\(key)File\" is missing") }
         return secret
     }
 
-    /// Says that something is wrong with the object.
+    /// An error about the object.
     func error(_ reason: String) -> UsageError { object.error(reason) }
 
-    /// Refuses a key that was not asked for.
+    /// Refuses keys that were not read.
     func refuseOthers() throws(UsageError) {
         guard let other = values.keys.filter({ !known.contains($0) }).min() else { return }
         throw object.child(other, .null).noSuchSetting(other, among: known)
@@ -56,9 +58,9 @@ struct ConfigurationFields {
 }
 
 extension ConfigurationValue {
-    /// Says that a key is none of the known ones.
+    /// The error for an unknown key.
     func noSuchSetting(_ key: String, among known: some Sequence<String>) -> UsageError {
-        guard let nearest = key.nearest(among: known) else { return error("there is no such setting") }
-        return error("there is no such setting; did you mean \"\(nearest)\"?")
+        guard let nearest = key.nearest(among: known) else { return error("unknown setting") }
+        return error("unknown setting; did you mean \"\(nearest)\"?")
     }
 }

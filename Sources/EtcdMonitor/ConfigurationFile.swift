@@ -4,14 +4,16 @@ import CommandLineFlags
 import EtcdMonitorKit
 import Foundation
 
-/// A configuration file: JSON with the settings' names in camel case.
+/// A JSON configuration file with the names of the settings in camel case.
 ///
-/// `${NAME}` in a text is the environment variable of that name, and `$${` stands for `${`.
+/// In a string, `${NAME}` stands for the environment variable of that name, and `$${` for `${`.
 struct ConfigurationFile: Sendable {
     let path: String
     let environment: [String: String]
 
-    /// Reads the file; all that it says has been found to be known, and is not judged yet.
+    /// Reads the file.
+    ///
+    /// All its keys are known then, but their values are not checked yet.
     func layer() throws(UsageError) -> SettingsLayer {
         var layer = SettingsLayer()
         let content = ConfigurationValue(json: .object(try content()), file: self, path: "")
@@ -48,7 +50,7 @@ struct ConfigurationFile: Sendable {
         }
     }
 
-    /// The reason why a text is no JSON, with the line.
+    /// The reason why a text is not JSON, with the line.
     private static func syntaxError(in data: Data) -> String? {
         do {
             _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
@@ -66,7 +68,7 @@ struct ConfigurationFile: Sendable {
 
     private func cluster(_ name: String, _ value: ConfigurationValue) throws(UsageError) -> [Assignment] {
         guard ClusterSettings.isName(name) else {
-            throw value.error("a name has letters, digits, \"-\", \"_\" and \".\" only")
+            throw value.error("a name must consist of letters, digits, \"-\", \"_\" and \".\"")
         }
         let settings = try value.entries()
         guard settings.contains(where: { $0.name == "endpoints" }) else {
@@ -79,11 +81,11 @@ struct ConfigurationFile: Sendable {
         return found
     }
 
-    /// The tokens of administrators, by their names.
+    /// The tokens of administrators, by name.
     private func adminTokens(_ value: ConfigurationValue) throws(UsageError) -> [String: Secret] {
         let tokens = try value.secrets()
         guard tokens.keys.allSatisfy(ClusterSettings.isName) else {
-            throw value.error("a name has letters, digits, \"-\", \"_\" and \".\" only")
+            throw value.error("a name must consist of letters, digits, \"-\", \"_\" and \".\"")
         }
         for (name, secret) in tokens.sorted(by: { $0.key < $1.key }) {
             try naming("\(path): \(value.path).\(name)") { _ = try Setting.token(secret.value()) }
@@ -91,7 +93,7 @@ struct ConfigurationFile: Sendable {
         return tokens
     }
 
-    /// The assignments of one key; `others` are keys that are no settings.
+    /// The assignments of one key; `others` are keys that are not settings.
     private func assignments(
         _ key: String,
         _ value: ConfigurationValue,

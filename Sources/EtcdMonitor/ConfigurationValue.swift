@@ -3,38 +3,38 @@
 import CommandLineFlags
 import EtcdMonitorKit
 
-/// A value of the configuration file, and its place.
+/// A value of the configuration file, with its place.
 ///
-/// Each way to read it refuses a value of another type, and names the place.
+/// Each accessor refuses a value of another type, and names the place.
 struct ConfigurationValue: Sendable {
     let json: JSONValue
     let file: ConfigurationFile
     /// The keys that lead to it, such as `alerts.channels.mail`; empty for the whole file.
     let path: String
 
-    /// Says that something is wrong here.
+    /// An error at this place.
     func error(_ reason: String) -> UsageError {
         UsageError(path.isEmpty ? "\(file.path): \(reason)" : "\(file.path): \(path): \(reason)")
     }
 
-    /// Says that a name in this place is none of the known ones.
+    /// The error for an unknown name at this place.
     func unknown(_ name: String, among known: some Collection<String>) -> UsageError {
-        if known.count <= 12 { return error("\"\(name)\" is none of \(known.sorted().joined(separator: ", "))") }
-        guard let nearest = name.nearest(among: known) else { return error("\"\(name)\" is not known") }
-        return error("\"\(name)\" is not known; did you mean \"\(nearest)\"?")
+        if known.count <= 12 { return error("\"\(name)\" is not one of \(known.sorted().joined(separator: ", "))") }
+        guard let nearest = name.nearest(among: known) else { return error("\"\(name)\" is unknown") }
+        return error("\"\(name)\" is unknown; did you mean \"\(nearest)\"?")
     }
 
     private func isNot(_ wanted: String) -> UsageError { error("it is \(json.kind), not \(wanted)") }
 
     // MARK: Texts
 
-    /// A single value as a flag would have it.
+    /// A single value, in the form of a flag's value.
     func flagText() throws(UsageError) -> String {
         guard let text = json.flagText else { throw isNot("a single value") }
         return try expanded(text)
     }
 
-    /// A text, with environment variables put in.
+    /// A text, with environment variables expanded.
     func anyText(_ wanted: String = "a text") throws(UsageError) -> String {
         guard case .text(let text) = json else { throw isNot(wanted) }
         return try expanded(text)
@@ -54,7 +54,7 @@ struct ConfigurationValue: Sendable {
         return texts
     }
 
-    /// One of some names, and what that stands for.
+    /// One of some names, converted to its value.
     func choice<Choice>(among choices: [String: Choice]) throws(UsageError) -> Choice {
         let name = try text()
         guard let choice = choices[name] else { throw unknown(name, among: choices.keys) }
@@ -70,7 +70,7 @@ struct ConfigurationValue: Sendable {
 
     // MARK: Other values
 
-    /// A time, such as `5s`; also `0s`, unless there is a least one.
+    /// A duration, such as `5s`; also `0s`, unless there is a minimum.
     func time(atLeast least: String? = nil) throws(UsageError) -> Duration {
         let text = try text("a time, such as \"5s\"")
         let isZero = text.wholeMatch(of: /0(ms|s|m|h)/) != nil
@@ -110,17 +110,17 @@ struct ConfigurationValue: Sendable {
         return values.enumerated().map { ConfigurationValue(json: $1, file: file, path: "\(path)[\($0)]") }
     }
 
-    /// The values of an object whose keys are names that the user has chosen, in their order.
+    /// The values of an object whose keys are user-defined names, in their order.
     func entries() throws(UsageError) -> [(name: String, value: ConfigurationValue)] {
         guard case .object(let values) = json else { throw isNot("an object") }
         return values.sorted { $0.key < $1.key }.map { ($0, child($0, $1)) }
     }
 
-    /// Secrets by name; the name of one that stands in a file ends with `File`.
+    /// Secrets by name; the name of a secret in a file ends with `File`.
     func secrets() throws(UsageError) -> [String: Secret] {
         var secrets: [String: Secret] = [:]
         for (key, value) in try entries() {
-            // The header `X-File` is no file of the header `X-`.
+            // The header `X-File` is not a file for the header `X-`.
             let isFile = key.hasSuffix("File") && !key.hasSuffix("-File") && key != "File"
             let name = isFile ? String(key.dropLast(4)) : key
             let text = try value.text()
@@ -131,7 +131,7 @@ struct ConfigurationValue: Sendable {
         return secrets
     }
 
-    /// Reads an object by its fields, and refuses those that were not asked for.
+    /// Reads the fields of an object, and refuses those that were not read.
     func object<Result>(
         _ read: (inout ConfigurationFields) throws(UsageError) -> Result
     ) throws(UsageError) -> Result {
@@ -142,14 +142,14 @@ struct ConfigurationValue: Sendable {
         return result
     }
 
-    /// The value behind a key.
+    /// The value of a key.
     func child(_ key: String, _ json: JSONValue) -> ConfigurationValue {
         ConfigurationValue(json: json, file: file, path: path.isEmpty ? key : "\(path).\(key)")
     }
 
     // MARK: The environment
 
-    /// Puts environment variables into a text.
+    /// Expands the environment variables in a text.
     private func expanded(_ text: String) throws(UsageError) -> String {
         var result = ""
         var rest = text[...]

@@ -3,22 +3,22 @@
 import EtcdKit
 import EtcdTesting
 
-/// A private etcd with a little work to do, for newcomers to look at.
+/// A private etcd with a light load, for new users.
 struct Demo: Sendable {
-    /// Where to tell how the members can be harmed; nil for nowhere, where there is no time for it.
+    /// Receives instructions for breaking the members; nil if there is no time for it.
     let terminal: Terminal?
-    /// Somebody works on it, and members that were killed are started again.
+    /// Whether there is a load, and killed members are started again.
     var isUnderLoad = true
 
-    /// Lends a cluster of three members to `body`, and removes it.
+    /// Runs `body` with a three-member cluster, and removes it.
     func run<Result: Sendable>(_ body: ([Endpoint]) async throws -> Result) async throws -> Result {
-        terminal?.show("Starting a private etcd of three members …")
+        terminal?.show("Starting a private three-member etcd cluster …")
         return try await withEtcdCluster(members: 3) { cluster in
             explain(cluster.members)
             terminal?.show(
                 """
-                To see what the monitor makes of it: "kill -STOP PROCESS" freezes a member, "kill -CONT PROCESS" thaws it, and
-                "kill -KILL PROCESS" ends it, until it is started again after 20 s. Ctrl-C ends and removes all of this.
+                To see how the monitor reacts: "kill -STOP PROCESS" freezes a member, "kill -CONT PROCESS" thaws it, and
+                "kill -KILL PROCESS" kills it; it starts again after 20 s. Ctrl-C ends and removes everything.
                 """
             )
             let endpoints = try Endpoint.list(cluster.endpoints.joined(separator: ","))
@@ -31,7 +31,7 @@ struct Demo: Sendable {
         }
     }
 
-    /// Says which process is which member.
+    /// Prints the process of each member.
     private func explain(_ members: [EtcdMember]) {
         for member in members {
             guard let process = member.processID else { continue }
@@ -39,7 +39,7 @@ struct Demo: Sendable {
         }
     }
 
-    /// Writes, reads and deletes a little, whatever happens to the members.
+    /// Writes, reads and deletes a little, regardless of failures.
     private func work(_ client: EtcdClient) async {
         var round = 0
         while !Task.isCancelled {
@@ -52,7 +52,7 @@ struct Demo: Sendable {
         }
     }
 
-    /// Starts members that were killed again, after a while in which it can be seen that they are gone.
+    /// Starts killed members again, after a while in which the failure is visible.
     private func care(for members: [EtcdMember]) async {
         var missing: [String: ContinuousClock.Instant] = [:]
         while !Task.isCancelled {
@@ -61,13 +61,13 @@ struct Demo: Sendable {
                 missing[member.name] = member.isRunning ? nil : missing[member.name] ?? .now
             }
             let due = members.filter { member in missing[member.name].map { .now - $0 >= .seconds(20) } ?? false }
-            // Side by side, since a member is ready only when a majority is.
+            // Concurrently, because a member is ready only when a majority is.
             await withTaskGroup(of: Void.self) { group in
                 for member in due {
                     group.addTask { [self] in
-                        // It is tried again if it fails.
+                        // If it fails, it is tried again.
                         guard (try? await member.restart()) != nil else { return }
-                        terminal?.show("\(member.name) was started again:")
+                        terminal?.show("\(member.name) was restarted:")
                         explain([member])
                     }
                 }

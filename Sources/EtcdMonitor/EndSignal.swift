@@ -3,9 +3,11 @@
 import Dispatch
 import Foundation
 
-/// The wish of the system or of the user that the program end.
+/// The signals that ask the program to stop.
 enum EndSignal {
-    /// Waits for SIGTERM or SIGINT; a second one then ends the program at once, as if nobody waited.
+    /// Waits for SIGTERM or SIGINT.
+    ///
+    /// A second one then stops the program at once.
     ///
     /// - Returns: The number of the signal; nil if the task was cancelled.
     @discardableResult

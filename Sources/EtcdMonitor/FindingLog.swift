@@ -3,10 +3,10 @@
 import EtcdMonitorKit
 import Foundation
 
-/// Tells what has changed between snapshots of one cluster, a line for each change.
+/// Logs the changes between snapshots of one cluster, one line each.
 struct FindingLog {
     let terminal: Terminal
-    /// Names the cluster in each line, since there are several.
+    /// Whether each line names the cluster, because there are several.
     let namesCluster: Bool
     private var known: [Finding.ID: Finding] = [:]
     private var isFirst = true
@@ -16,7 +16,9 @@ struct FindingLog {
         self.namesCluster = namesCluster
     }
 
-    /// The lines for what is new in a snapshot; figures that change are not.
+    /// The lines for the changes in a snapshot.
+    ///
+    /// Changed figures alone make no line.
     mutating func lines(for snapshot: MonitorSnapshot) -> [String] {
         defer { isFirst = false }
         func line(_ verdict: Verdict, _ text: String) -> String {
@@ -34,7 +36,7 @@ struct FindingLog {
         }
         for (id, finding) in known.sorted(by: { $0.key.description < $1.key.description }) where current[id] == nil {
             let seconds = Int(max(0, snapshot.time.timeIntervalSince(finding.since)).rounded())
-            lines.append(line(.ok, "\(id): over after \(seconds) s"))
+            lines.append(line(.ok, "\(id): ended after \(seconds) s"))
         }
         known = current
         return lines

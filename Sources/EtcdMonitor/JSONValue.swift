@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// Any JSON.
+/// Any JSON value.
 enum JSONValue: Sendable, Hashable, Codable {
     case null
     case bool(Bool)
@@ -52,7 +52,7 @@ enum JSONValue: Sendable, Hashable, Codable {
         }
     }
 
-    /// A single value as a flag would have it; nil for null, arrays and objects.
+    /// A single value, in the form of a flag's value; nil for null, arrays and objects.
     var flagText: String? {
         switch self {
         case .bool(let value): "\(value)"
@@ -62,7 +62,7 @@ enum JSONValue: Sendable, Hashable, Codable {
         }
     }
 
-    /// The reason why JSON could not be decoded, in one line, with the place; never its values.
+    /// The reason why JSON could not be decoded, in one line, with the place but without values.
     static func reason(of error: any Error) -> String {
         guard let error = error as? DecodingError else { return "it cannot be read" }
         func at(_ context: DecodingError.Context, _ problem: String) -> String {
@@ -76,7 +76,7 @@ enum JSONValue: Sendable, Hashable, Codable {
                 "it is not \(type == Double.self || type == Int.self ? "a number" : "of the right type")"
             )
         case .keyNotFound(let key, let context): return at(context, "\"\(key.stringValue)\" is missing")
-        // These texts are those of the thresholds, which name themselves.
+        // These texts are from the thresholds, which name themselves.
         case .dataCorrupted(let context): return context.debugDescription
         @unknown default: return "it cannot be read"
         }

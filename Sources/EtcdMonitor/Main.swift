@@ -8,7 +8,7 @@ import Foundation
 @main
 struct Main {
     static func main() async {
-        // The reader of the output may leave.
+        // The reader of the output may close it.
         signal(SIGPIPE, SIG_IGN)
         let environment = ProcessInfo.processInfo.environment
         do throws(any Error) {
@@ -29,7 +29,7 @@ struct Main {
         exit(status)
     }
 
-    /// Does what was asked for, and returns the exit status.
+    /// Runs the command, and returns the exit status.
     private static func run(_ settings: Settings, _ terminal: Terminal) async throws -> Int32 {
         switch settings.command {
         case .help: terminal.show(Settings.help)

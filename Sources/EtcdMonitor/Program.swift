@@ -5,12 +5,12 @@ import EtcdKit
 import EtcdMonitorKit
 import Foundation
 
-/// The program's work, once it is known what to do.
+/// Runs the commands of the program.
 struct Program: Sendable {
     let settings: Settings
     let terminal: Terminal
 
-    /// Does it, and returns the exit status.
+    /// Runs the command, and returns the exit status.
     func run() async throws -> Int32 {
         switch settings.command {
         case .serve:
@@ -38,7 +38,7 @@ struct Program: Sendable {
         }
     }
 
-    /// Asks the program that serves by these settings whether it works.
+    /// Checks whether the monitor that runs with these settings works.
     private func isAlive() async throws -> Bool {
         let certificate = settings.apiCertificate.map { chain in
             (chain: PEMSource.file(chain), key: settings.apiKey.map { PEMSource.file($0) })
@@ -49,7 +49,7 @@ struct Program: Sendable {
         return failure == nil
     }
 
-    /// Prints results as text, or as JSON: one alone, or an array of those of several clusters.
+    /// Prints results as text, or as JSON: a single object, or an array for several clusters.
     func show<Shown: Encodable>(_ results: [Shown], _ text: (Shown) -> String) throws {
         guard settings.isJSON else { return terminal.show(results.map(text).joined(separator: "\n\n")) }
         let bytes =
@@ -57,7 +57,7 @@ struct Program: Sendable {
         terminal.show(String(decoding: bytes, as: UTF8.self))
     }
 
-    /// Lends monitors, of which none has begun, to `body`; `change` has the last word on the options of each.
+    /// Runs `body` with monitors that are not running yet; `change` adjusts the options of each.
     private func withMonitors<Result>(
         _ change: (inout ClusterMonitor.Options) -> Void = { _ in },
         _ body: ([ClusterMonitor]) async throws -> Result
@@ -88,7 +88,7 @@ struct Program: Sendable {
 
     // MARK: Once
 
-    /// Looks at each cluster until there is enough to judge by, and returns what was seen.
+    /// Polls each cluster until there is enough to judge it, and returns the snapshots.
     func look() async throws -> [MonitorSnapshot] {
         let settle: @Sendable (inout ClusterMonitor.Options) -> Void = { options in
             options.interval = .seconds(1)
@@ -104,7 +104,7 @@ struct Program: Sendable {
                         return nil
                     }
                     group.addTask {
-                        // A finding takes two polls, and rates take two readings.
+                        // A finding needs two polls, and a rate needs two readings.
                         for await snapshot in monitor.snapshots where snapshot.poll >= 3 { return (index, snapshot) }
                         return nil
                     }
@@ -121,12 +121,12 @@ struct Program: Sendable {
 
     // MARK: Serving
 
-    /// Serves until the program is asked to end.
+    /// Serves until a signal stops the program.
     func serve() async throws {
         for name in settings.alerts.channels.keys.sorted() { try settings.alerts.check(name) }
         try await withMonitors { monitors in
             let center = try alertCenter(monitors)
-            // Made for each request, so that tokens can be replaced in their files while the program runs.
+            // Made for each request, so that token files can be replaced while the program runs.
             let server = HTTPServer(settings.serverOptions) { [settings] request in
                 await MonitorAPI(monitors, alerts: center, settings.apiOptions).respond(to: request)
             }
@@ -146,11 +146,11 @@ struct Program: Sendable {
                         try await server.run { port in announce(port) }
                     } catch {
                         let isTaken = error.message.hasSuffix("Address already in use")
-                        throw UsageHint(error.message + (isTaken ? "; name another port with --api-port" : ""))
+                        throw UsageHint(error.message + (isTaken ? "; choose another port with --api-port" : ""))
                     }
                 }
                 group.addTask { await EndSignal.wait() }
-                // The first to end ends all: the signal, or a failure.
+                // The signal or the first failure ends all tasks.
                 try await group.next()
                 group.cancelAll()
                 do {
@@ -163,11 +163,11 @@ struct Program: Sendable {
     private func announce(_ port: UInt16) {
         let scheme = settings.apiCertificate == nil ? "http" : "https"
         terminal.show("Serving at \(scheme)://\(Endpoint.authority(settings.apiHost, port))/")
-        if settings.isOpen { terminal.show("Everybody who reaches this address can read it: see --api-token-file") }
+        if settings.isOpen { terminal.show("Everyone who can reach this address can read it; see --api-token-file") }
     }
 }
 
-/// A failure, and the flags by which it may be avoided.
+/// A failure with a hint at the flags that may avoid it.
 struct UsageHint: Error, CustomStringConvertible {
     let description: String
 
@@ -175,7 +175,7 @@ struct UsageHint: Error, CustomStringConvertible {
 }
 
 extension Verdict {
-    /// As plug-ins of Nagios have it.
+    /// The exit status, as of Nagios plug-ins.
     fileprivate var exitStatus: Int32 {
         switch self {
         case .ok: 0
@@ -197,7 +197,7 @@ extension ReadinessReport.Outcome {
 }
 
 extension Settings {
-    /// The API is reached from other machines, and asks nobody who it is.
+    /// Whether other machines can reach the API without a token.
     fileprivate var isOpen: Bool {
         let isLocal = apiHost.hasPrefix("127.") || apiHost == "localhost" || apiHost == "::1"
         return !isLocal && apiToken == nil && apiAdminTokens.isEmpty && apiClientAuthorities == nil
@@ -206,7 +206,7 @@ extension Settings {
     fileprivate var apiOptions: MonitorAPI.Options {
         var options = MonitorAPI.Options()
         func add(_ name: String, _ secret: Secret, _ role: APIToken.Role) {
-            // An empty token opens nothing: one whose file is gone does not leave the API open.
+            // An empty token grants nothing: a missing file does not leave the API open.
             options.tokens.append(APIToken((try? secret.value()) ?? "", role: role, name: name))
         }
         if let apiToken { add("read", apiToken, .read) }

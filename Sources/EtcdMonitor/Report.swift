@@ -8,7 +8,7 @@ struct Report {
     let snapshot: MonitorSnapshot
     let terminal: Terminal
 
-    /// The text, without the end of its last line.
+    /// The text, without a line break at its end.
     var text: String {
         var parts = [heading, members]
         if !snapshot.findings.isEmpty { parts.append(snapshot.findings.map(text).joined(separator: "\n\n")) }
@@ -28,8 +28,8 @@ struct Report {
     private var tolerance: String {
         switch snapshot.quorum.faultTolerance {
         case ..<0: "too few for a majority"
-        case 0: "no more may fail"
-        case let count: "\(count) more may fail"
+        case 0: "no further failure tolerated"
+        case let count: "\(count) further failure\(count == 1 ? "" : "s") tolerated"
         }
     }
 
@@ -77,7 +77,7 @@ struct Report {
         return lines.joined(separator: "\n")
     }
 
-    /// How long a probe took, or why it has no answer.
+    /// The latency of a probe, or the reason why it has no answer.
     private static func time(_ result: ProbeResult?) -> String {
         if let failure = result?.failure { return failure.reason.rawValue }
         return result?.seconds.map { "\(number($0 * 1000)) ms" } ?? "-"
@@ -90,7 +90,7 @@ struct Report {
         return "\(number(value)) \(units[unit])"
     }
 
-    /// A number with three digits that count, and none that do not.
+    /// A number with three significant digits, without trailing zeros.
     static func number(_ value: Double) -> String {
         value.formatted(
             .number.precision(.significantDigits(1...(abs(value) >= 1000 ? 12 : 3))).grouping(.never)
@@ -100,7 +100,7 @@ struct Report {
 }
 
 extension Terminal {
-    /// A checklist as text for people, without the end of its last line.
+    /// A checklist as text, without a line break at its end.
     func text(of report: ReadinessReport) -> String {
         let heading = "\(strong(report.cluster)): \(mark(report.outcome)) for production, at \(report.time.inSeconds)"
         let lines = report.checks.map { check in

@@ -5,42 +5,44 @@ import EtcdKit
 import EtcdMonitorKit
 import Foundation
 
-/// How often a cluster is looked at, and what is too much.
+/// The polls of a cluster, and its limits.
 extension Setting {
     static let polls = [
-        time("health-check-interval", "between two polls (default: 5s)") { $0.interval = $1 },
-        time("metrics-interval", "between two readings of the members' metrics (default: with each poll)") {
+        time("health-check-interval", "time between two polls (default: 5s)") { $0.interval = $1 },
+        time("metrics-interval", "time between two readings of the members' metrics (default: with each poll)") {
             $0.metricsInterval = $1
         },
-        time("hash-interval", "compares the members' data so often; needs the rights of root (default: never)") {
+        time("hash-interval", "time between two comparisons of the members' data; needs root (default: never)") {
             $0.hashInterval = $1
         },
         Setting(
             "probe-key",
             .value("KEY"),
-            "the key that is read, which need not exist (default: etcd-monitor)",
+            "key that the probes read; it need not exist (default: etcd-monitor)",
             .cluster { $0.options.probeKey = Key(try filled($1)) }
         ),
-        place("member-endpoint", "reaches this member here, and not where it says") { $0.endpoints[$1] = $2 },
-        place("metrics-endpoint", "reads this member's metrics here, as with --listen-metrics-urls") {
+        place("member-endpoint", "reaches this member at this endpoint instead of the advertised one") {
+            $0.endpoints[$1] = $2
+        },
+        place("metrics-endpoint", "reads this member's metrics at this endpoint; see etcd's --listen-metrics-urls") {
             $0.metricsEndpoints[$1] = $2
         },
         Setting(
             "history-file",
             .value("FILE"),
-            "keeps the figures across restarts; with several clusters, each in FILE-NAME",
+            "file that keeps the figures over restarts; with several clusters, one FILE-NAME each",
             .cluster { $0.historyFile = try filled($1) }
         ),
         Setting(
             "history-postgres",
             .secret,
-            "keeps the history in the database of this connection string, through psql",
+            "stores the history in the PostgreSQL database of the connection string in this file",
             .clusterSecret { $0.historyPostgres = $1 }
         ),
         Setting(
             "history-retention",
             .value("TIME"),
-            "how long that database keeps it, such as 2160h (default: 720h, 30 days; 0 for ever)",
+            "how long the database keeps the history, such as 2160h (default: 720h, 30 days; 0: for ever)",
             .cluster { cluster, text in
                 cluster.historyRetention = text == "0" ? nil : try Duration(text: text)
             }
@@ -48,21 +50,21 @@ extension Setting {
     ]
 
     static let limits = [
-        limit("max-latency-ms", "for the time that a read takes, in milliseconds (default: 100)") {
+        limit("max-latency-ms", "highest latency of a read, in milliseconds (default: 100)") {
             $0.maximumReadSeconds = $1 / 1000
         },
-        limit("max-db-size-mb", "for the database of a member, in MiB (default: none, but see the quota)") {
+        limit("max-db-size-mb", "largest database of a member, in MiB (default: only the quota)") {
             $0.maximumDatabaseBytes = $1 * 1_048_576
         },
-        limit("min-available-nodes", "for the voters that work (default: none; a lost majority is found anyhow)") {
+        limit("min-available-nodes", "lowest number of working voters (default: only the majority)") {
             $0.minimumVoters = Int($1)
         },
-        limit("max-leader-changes", "for the changes of the leader in 15 minutes (default: 3, or as many as voters)") {
+        limit("max-leader-changes", "most leader changes in 15 minutes (default: 3, or the number of voters)") {
             $0.maximumLeaderChanges = Int($1)
         },
     ]
 
-    /// Limits that have no flag, by their names in ``Thresholds``.
+    /// Thresholds without a flag, by their names in ``Thresholds``.
     static let thresholds = Setting(
         "thresholds",
         .object,
@@ -92,7 +94,7 @@ extension Setting {
         return Setting(name, .value("TIME"), help, target)
     }
 
-    /// A place of one member.
+    /// An endpoint of one member.
     private static func place(
         _ name: String,
         _ help: String,

@@ -3,32 +3,32 @@
 import CommandLineFlags
 import EtcdMonitorKit
 
-/// Something that can be set: by a flag, by an environment variable, and in the configuration file.
+/// A setting: a flag, an environment variable, and a key of the configuration file.
 struct Setting: Sendable {
-    /// How a setting is written.
+    /// The kind of a setting's value.
     enum Kind: Sendable {
-        /// One value, which the help calls so.
+        /// One value, with its placeholder in the help.
         case value(String)
-        /// A value that may be given again, for more of it.
+        /// A value that may be given several times.
         case list(String)
-        /// True or false; the flag alone is true.
+        /// True or false; the flag without a value means true.
         case toggle
-        /// A value that is nobody else's business; the flag names a file that holds it.
+        /// A secret; the flag names a file that contains it.
         case secret
         /// A JSON object; only in the configuration file.
         case object
     }
 
-    /// Whom a setting is about, and what it changes.
+    /// The part of the settings that a setting changes.
     enum Target: Sendable {
         case program(@Sendable (inout Settings, String) throws -> Void)
-        /// A secret of the program, which may change in its file while the program runs.
+        /// A secret of the program, whose file may change while the program runs.
         case secret(@Sendable (inout Settings, Secret) throws -> Void)
-        /// Each cluster; the file can set it for all of them and for one.
+        /// Each cluster; the file can set it for all clusters and for one.
         case cluster(@Sendable (inout ClusterSettings, String) throws -> Void)
-        /// Each cluster, of a secret that is read again whenever it is used.
+        /// A secret of each cluster, which is read again each time it is used.
         case clusterSecret(@Sendable (inout ClusterSettings, Secret) -> Void)
-        /// Which clusters there are.
+        /// The list of clusters.
         case clusters
     }
 
@@ -78,8 +78,8 @@ struct Setting: Sendable {
     /// All settings, in groups, in the order of the help.
     static let groups: [(title: String, settings: [Setting])] = [
         ("CLUSTERS", clusters), ("CONNECTIONS", connections), ("POLLS", polls),
-        ("LIMITS, beyond which a finding is made", limits), ("API", api),
-        ("ALERTS, of which the file can say more", alerts),
+        ("LIMITS, beyond which there is a finding", limits), ("API", api),
+        ("ALERTS; the file has more settings", alerts),
         ("BENCHMARK, with --run-benchmark; see Docs/Benchmark.md", benchmark),
     ]
 
@@ -91,12 +91,12 @@ extension Setting {
     static let endpoints = connection(
         .endpoints,
         .value("LIST"),
-        "members of the cluster, separated by commas; the others are found"
+        "endpoints of the cluster, separated by commas; other members are discovered"
     )
     static let cluster = Setting(
         "cluster",
         .list("NAME=LIST"),
-        "one of several clusters, with a name; to be repeated",
+        "one of several clusters, with a name; may be repeated",
         .clusters
     )
 
@@ -108,56 +108,71 @@ extension Setting {
             .value("FILE"),
             "trusts the authorities in this file; this and the next flags switch TLS on"
         ),
-        connection(.cert, .value("FILE"), "presents this certificate …"),
-        connection(.key, .value("FILE"), "… whose key is in this file"),
+        connection(.cert, .value("FILE"), "presents the client certificate in this file"),
+        connection(.key, .value("FILE"), "key of the client certificate"),
         Setting(
             "key-passphrase",
             .secret,
-            "… and encrypted with what stands in this file",
+            "file with the passphrase of the key",
             .cluster { $0.passphrase = $1 }
         ),
         connection(
             .insecureSkipTLSVerify,
             .toggle,
-            "accepts any server, whatever its certificate: for experiments only"
+            "accepts any server certificate; for experiments only"
         ),
-        connection(.user, .value("NAME[:PASSWORD]"), "authenticates; without a password and a file of it, asks for it"),
-        Setting("password", .secret, "the password of the user stands in this file", .cluster { $0.password = $1 }),
-        connection(.dialTimeout, .value("TIME"), "for one attempt to connect, such as 500ms or 2s (default: 2s)"),
+        connection(
+            .user,
+            .value("NAME[:PASSWORD]"),
+            "user; asks for the password if neither it nor a file of it is given"
+        ),
+        Setting("password", .secret, "file with the password of the user", .cluster { $0.password = $1 }),
+        connection(
+            .dialTimeout,
+            .value("TIME"),
+            "timeout of one attempt to connect, such as 500ms or 2s (default: 2s)"
+        ),
         connection(
             .commandTimeout,
             .value("TIME"),
-            "for the answer to one probe (default: 2s), or to one operation of a benchmark (5s)"
+            "timeout of one probe (default: 2s), or of one operation of a benchmark (default: 5s)"
         ),
     ]
 
     private static let api = [
-        program("api-host", .value("ADDRESS"), "where the API listens (default: 127.0.0.1, so only this machine)") {
+        program("api-host", .value("ADDRESS"), "address of the API (default: 127.0.0.1, only for this machine)") {
             $0.apiHost = try filled($1)
         },
-        program("api-port", .value("PORT"), "… and its port (default: 8080; 0 for any that is free)") {
+        program("api-port", .value("PORT"), "port of the API (default: 8080; 0: any free port)") {
             guard let port = UInt16($1) else { throw UsageError("\"\($1)\" is not a port (0 to 65535)") }
             $0.apiPort = port
         },
-        program("api-cert", .value("FILE"), "serves by TLS with this certificate …") { $0.apiCertificate = $1 },
-        program("api-key", .value("FILE"), "… whose key is in this file") { $0.apiKey = $1 },
-        program("api-client-ca", .value("FILE"), "serves only clients with a certificate of these authorities") {
+        program("api-cert", .value("FILE"), "serves the API over TLS with the certificate in this file") {
+            $0.apiCertificate = $1
+        },
+        program("api-key", .value("FILE"), "key of the API's certificate") { $0.apiKey = $1 },
+        program(
+            "api-client-ca",
+            .value("FILE"),
+            "accepts only clients with a certificate of the authorities in this file"
+        ) {
             $0.apiClientAuthorities = $1
         },
-        secret("api-token", "serves only requests with the bearer token in this file, to read") {
+        secret("api-token", "file with a bearer token for reading; requests without a token are refused") {
             _ = try token($1.value())
             $0.apiToken = $1
         },
-        secret("api-admin-token", "… or with the one in this file, to read and to change") {
+        secret("api-admin-token", "file with a bearer token for reading and changes") {
             _ = try token($1.value())
             $0.apiAdminTokens["admin"] = $1
         },
         program(
             "cors-origin",
             .list("ORIGIN"),
-            "lets pages of this origin, such as https://ops.example, use the API; may be repeated"
+            "allows pages of this origin, such as https://ops.example; may be repeated"
         ) { $0.corsOrigins.append($1) },
-        program("allow-benchmark", .toggle, "lets administrators run benchmarks through the API; they make load") {
+        program("allow-benchmark", .toggle, "allows administrators to run benchmarks through the API; they create load")
+        {
             $0.allowsBenchmark = try Bool(text: $1)
         },
     ]
@@ -184,13 +199,13 @@ extension Setting {
         Setting(name, .secret, help, .secret(change))
     }
 
-    /// A text that is not empty.
+    /// A non-empty text.
     static func filled(_ text: String) throws -> String {
         if text.isEmpty { throw UsageError("it is empty") }
         return text
     }
 
-    /// The value of a flag that is not empty.
+    /// The non-empty value of a flag.
     static func filled(_ text: String, of flag: String) throws(UsageError) -> String {
         try naming(flag) { try filled(text) }
     }

@@ -4,30 +4,32 @@ import CommandLineFlags
 import EtcdKit
 import EtcdMonitorKit
 
-/// A value for a setting, and where it stands.
+/// A value of a setting, and its place.
 struct Assignment: Sendable {
     let setting: Setting
     let text: String
-    /// The file in which the text was found; nil if it was given itself.
+    /// The file that contains the text; nil if the text was given itself.
     let file: String?
     /// The name of the place in messages, such as `--api-port` or `monitor.json: apiPort`.
     let place: String
 
-    /// The text as a secret, which is read again from its file each time.
+    /// The text as a secret.
+    ///
+    /// If it is in a file, the file is read again each time.
     var secret: Secret { file.map { .file($0) } ?? Secret(text) }
 }
 
 /// The settings of one source.
 struct SettingsLayer: Sendable {
     var assignments: [Assignment] = []
-    /// The settings of single clusters, with their endpoints.
+    /// The settings of single clusters, including their endpoints.
     var clusters: [String: [Assignment]] = [:]
     /// The object `alerts`, which only the file has.
     var alerts: AlertsConfiguration?
-    /// The tokens of administrators, by their names; only the file has them.
+    /// The tokens of administrators by name, which only the file has.
     var adminTokens: [String: Secret] = [:]
 
-    /// The clusters that this source names, in the order of their names; none if it leaves that to others.
+    /// The clusters that this source names, in the order of their names; empty if it names none.
     fileprivate func endpoints() throws(UsageError) -> [(name: String, endpoints: [Endpoint])] {
         var found: [String: [Endpoint]] = [:]
         func add(_ name: String, _ list: String, _ place: String) throws(UsageError) {
@@ -58,12 +60,12 @@ struct SettingsLayer: Sendable {
 }
 
 extension Settings {
-    /// Takes all sources together: a flag wins over the environment, and that over the configuration file.
+    /// Combines all sources: a flag overrides the environment, and the environment overrides the configuration file.
     ///
     /// - Parameters:
     ///   - arguments: The arguments, without the name of the program.
     ///   - environment: The environment variables.
-    /// - Throws: ``UsageError``, which says what makes no sense, and where.
+    /// - Throws: ``UsageError``, which names the error and its place.
     init(_ arguments: some Sequence<String>, environment: [String: String]) throws(UsageError) {
         self.init()
         let (flags, file) = try readFlags(arguments)
@@ -76,7 +78,7 @@ extension Settings {
         try check()
     }
 
-    /// Reads the arguments, and sets what only they can say.
+    /// Parses the arguments, and sets the settings that only arguments have.
     private mutating func readFlags(
         _ arguments: some Sequence<String>
     ) throws(UsageError) -> (SettingsLayer, file: String?) {
@@ -114,7 +116,7 @@ extension Settings {
         let benchmark = layer.assignments.first { assignment in
             Setting.benchmark.contains { $0.name == assignment.setting.name }
         }
-        // The environment and the file may be those of other commands, too.
+        // The environment and the file may be for other commands, too.
         if let benchmark, command != .benchmark { throw UsageError("\(benchmark.place) needs --run-benchmark") }
         if seen.isSuperset(of: ["--benchmark-ops", "--benchmark-duration"]) {
             throw UsageError("--benchmark-ops and --benchmark-duration exclude each other")
@@ -135,7 +137,7 @@ extension Settings {
 
     /// Reads the environment.
     ///
-    /// Unknown variables are passed over: Kubernetes sets some of this prefix for a service of this name.
+    /// Unknown variables are ignored: Kubernetes sets some with this prefix for a service of this name.
     private static func layer(of environment: [String: String]) throws(UsageError) -> SettingsLayer {
         var layer = SettingsLayer()
         for setting in Setting.all {
@@ -151,7 +153,7 @@ extension Settings {
         return layer
     }
 
-    /// Makes an assignment, with the content of the file if `text` is the path of one.
+    /// Makes an assignment; if `text` is the path of a file, with the content of the file.
     static func assignment(
         of setting: Setting,
         _ text: String,
@@ -162,10 +164,10 @@ extension Settings {
         return Assignment(setting: setting, text: content, file: isFile ? text : nil, place: place)
     }
 
-    /// Sets everything, from the weakest source to the strongest.
+    /// Applies all sources, from the weakest to the strongest.
     private mutating func apply(_ layers: [SettingsLayer]) throws(UsageError) {
         for layer in layers {
-            // A list of a stronger source replaces the one before.
+            // A list of a stronger source replaces the previous one.
             if layer.assignments.contains(where: { $0.setting.name == "cors-origin" }) { corsOrigins = [] }
             if let alerts = layer.alerts { self.alerts = alerts }
             apiAdminTokens.merge(layer.adminTokens) { $1 }
@@ -182,7 +184,7 @@ extension Settings {
         var named: [(name: String, endpoints: [Endpoint])] = []
         for layer in layers.reversed() where named.isEmpty { named = try layer.endpoints() }
         if isDemo {
-            if !named.isEmpty { throw UsageError("--demo brings its own etcd, and takes no endpoints") }
+            if !named.isEmpty { throw UsageError("--demo starts its own etcd and cannot be combined with endpoints") }
             named = [("demo", [])]
         }
         for (name, endpoints) in named {
@@ -196,7 +198,9 @@ extension Settings {
 }
 
 extension ClusterSettings {
-    /// Sets everything, from the weakest source to the strongest; in a source, what is said of this cluster is stronger.
+    /// Applies all sources, from the weakest to the strongest.
+    ///
+    /// In a source, the settings of this cluster are stronger.
     mutating func apply(_ layers: [SettingsLayer]) throws(UsageError) {
         for assignment in layers.flatMap({ $0.assignments + ($0.clusters[options.name] ?? []) }) {
             switch assignment.setting.target {
@@ -207,7 +211,7 @@ extension ClusterSettings {
         }
     }
 
-    /// Whether a cluster can have this name, which stands in URLs and in names of files.
+    /// Whether a cluster can have this name, which appears in URLs and file names.
     static func isName(_ text: String) -> Bool {
         (1...63).contains(text.count) && text != "." && text != ".."
             && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) || "-_.".contains($0) }

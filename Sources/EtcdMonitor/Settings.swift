@@ -6,15 +6,15 @@ import EtcdMonitorKit
 
 /// The settings of the program, from all sources.
 struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
-    /// The task of the program.
+    /// The command of the program.
     enum Command: Sendable, Hashable {
         case serve, once, doctor, alive, benchmark, help, version
-        /// Tries a channel, by its name.
+        /// Tests a channel, by its name.
         case testAlert(String)
         /// Measures the disk of a folder.
         case probeDisk(String)
 
-        /// It prints a result once, for people or for programs.
+        /// Whether it prints one result, for people or for programs.
         var hasResult: Bool {
             switch self {
             case .once, .doctor, .benchmark, .probeDisk: true
@@ -24,9 +24,9 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     }
 
     var command = Command.serve
-    /// Starts a private etcd, and looks at that.
+    /// Whether to start a private etcd and monitor it.
     var isDemo = false
-    /// Prints JSON instead of text.
+    /// Whether to print JSON instead of text.
     var isJSON = false
     var clusters: [ClusterSettings] = []
 
@@ -36,10 +36,10 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     var apiKey: String?
     var apiClientAuthorities: String?
     var apiToken: Secret?
-    /// The tokens of administrators, by their names.
+    /// The tokens of administrators, by name.
     var apiAdminTokens: [String: Secret] = [:]
     var corsOrigins: [String] = []
-    /// Administrators may run benchmarks through the API.
+    /// Whether administrators may run benchmarks through the API.
     var allowsBenchmark = false
     var alerts = AlertsConfiguration()
     var benchmark = BenchmarkSettings()
@@ -48,14 +48,14 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     var description: String { "\(command) \(clusters) at \(Endpoint.authority(apiHost, apiPort))" }
     var customMirror: Mirror { Mirror(self, children: []) }
 
-    /// Refuses what makes no sense together.
+    /// Refuses invalid combinations.
     func check() throws(UsageError) {
         try alerts.checkNames()
         if case .testAlert(let name) = command { return try alerts.check(name) }
         if case .probeDisk = command { return }
         if command == .alive && apiPort == 0 { throw UsageError("--alive needs an --api-port") }
         if clusters.isEmpty && command != .alive {
-            throw UsageError("--endpoints is missing; --demo starts a private etcd to look at")
+            throw UsageError("--endpoints is missing; --demo starts a private etcd instead")
         }
         if isJSON && !command.hasResult {
             throw UsageError("--json needs --once, --doctor, --run-benchmark or --fsync-probe")
@@ -67,7 +67,7 @@ struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     }
 }
 
-/// How one cluster is looked at.
+/// The settings of one cluster.
 struct ClusterSettings: Sendable, CustomStringConvertible, CustomReflectable {
     var endpoints: [Endpoint]
     var connection = ConnectionFlags()
@@ -76,7 +76,7 @@ struct ClusterSettings: Sendable, CustomStringConvertible, CustomReflectable {
     var historyFile: String?
     var historyPostgres: Secret?
     var historyRetention = PostgresHistorySink.Options().retention
-    /// How the monitor looks at it.
+    /// The settings of its monitor.
     var options = ClusterMonitor.Options()
 
     init(name: String, endpoints: [Endpoint]) {
@@ -89,16 +89,16 @@ struct ClusterSettings: Sendable, CustomStringConvertible, CustomReflectable {
     var description: String { "\(options.name)=\(endpoints.map(\.description).joined(separator: ","))" }
     var customMirror: Mirror { Mirror(self, children: []) }
 
-    /// The sinks of the history besides its file.
+    /// The sinks of the history in addition to its file.
     var historySinks: [any HistorySink] {
         var options = PostgresHistorySink.Options()
         options.retention = historyRetention
         return historyPostgres.map { [PostgresHistorySink($0, options)] } ?? []
     }
 
-    /// The configuration of a client by these settings.
+    /// The configuration of a client from these settings.
     ///
-    /// - Throws: As ``ConnectionFlags/configuration(for:)``.
+    /// - Throws: The errors of ``ConnectionFlags/configuration(for:)``.
     func clientConfiguration() throws -> EtcdClient.Configuration {
         var connection = connection
         if let user = connection.user { connection.user?.password = user.password ?? password }

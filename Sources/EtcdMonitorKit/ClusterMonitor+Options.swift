@@ -3,43 +3,46 @@
 public import EtcdKit
 
 extension ClusterMonitor {
-    /// How a monitor looks at its cluster.
+    /// The settings of a monitor.
     public struct Options: Sendable {
         /// The name of the cluster, for people, the API and the exporter.
         public var name = "etcd"
-        /// How often the members are asked.
+        /// The time between two polls.
         public var interval: Duration = .seconds(5)
-        /// How often the members' metrics are fetched; at most as often as they are asked.
+        /// The time between two readings of the members' metrics; at least the polling interval.
         public var metricsInterval: Duration = .zero
-        /// How long one question may take.
+        /// The deadline of one probe.
         public var timeout: Duration = .seconds(2)
-        /// From which figures on something is a finding.
+        /// The limits beyond which figures become findings.
         public var thresholds = Thresholds()
-        /// How often the members' data are compared by a hash; nil for never.
+        /// The time between two comparisons of the members' data by hash; nil for never.
         ///
-        /// Each member reads its whole database for it, and the user `root` is needed where authentication is on.
+        /// Each member reads its whole database for a comparison. With authentication on, it needs the user `root`.
         public var hashInterval: Duration?
-        /// The key that is read, which need not exist; the monitor's user must be allowed to read it.
-        public var probeKey: Key = "etcd-monitor"
-        /// Where members are reached if not where they advertise themselves, by name or by ID in hexadecimal digits.
-        public var endpoints: [String: Endpoint] = [:]
-        /// Where members serve their metrics if not where they serve clients, by name or by ID in hexadecimal digits.
-        public var metricsEndpoints: [String: Endpoint] = [:]
-        /// How much history is kept in memory.
-        public var history = MetricsHistory.Options()
-        /// The path of a file that the history is appended to, and read from at the start; nil for none.
+        /// The key that the probes read.
         ///
-        /// It grows to 64 MiB and is then renamed, with `.1` at its end; three such files are kept.
+        /// It need not exist, but the monitor's user must be allowed to read it.
+        public var probeKey: Key = "etcd-monitor"
+        /// The endpoints of members that differ from the advertised ones, by name or by ID in hexadecimal digits.
+        public var endpoints: [String: Endpoint] = [:]
+        /// The metrics endpoints of members that differ from the client endpoints, by name or by ID in hexadecimal
+        /// digits.
+        public var metricsEndpoints: [String: Endpoint] = [:]
+        /// The limits of the history in memory.
+        public var history = MetricsHistory.Options()
+        /// The path of a file to which the history is appended and from which it is restored; nil for none.
+        ///
+        /// At 64 MiB, the file is renamed with the suffix `.1`. Three such files are kept.
         public var historyFile: String?
-        /// Where else the history is kept.
+        /// Further places that store the history.
         public var historySinks: [any HistorySink] = []
-        /// How many snapshots wait for each sink that fails or is slow, before the oldest are dropped.
+        /// The number of snapshots that wait for each failing or slow sink before the oldest are dropped.
         public var historyBuffer = 720
 
         /// Makes options with everything at its default.
         public init() {}
 
-        /// Refuses what cannot work.
+        /// Refuses invalid options.
         func checked() throws(EtcdError) -> Options {
             let times = [("interval", interval), ("timeout", timeout), ("hashInterval", hashInterval ?? .seconds(1))]
             for (name, time) in times where time <= .zero {

@@ -3,7 +3,7 @@
 public import EtcdKit
 public import Foundation
 
-/// Watches over a cluster from inside a service.
+/// Monitors a cluster from inside a service.
 ///
 /// ```swift
 /// let monitor = try ClusterMonitor(client)
@@ -13,30 +13,32 @@ public import Foundation
 /// }
 /// ```
 ///
-/// It asks each member over a connection of its own, with the TLS files and the user of the client, and changes nothing in
-/// the store, except for benchmarks that ``MonitorAPI/Options/allowBenchmark`` allows. Each poll makes a
+/// It probes each member over a connection of its own, with the TLS files and the user of the client. It changes
+/// nothing in the store, except for benchmarks that ``MonitorAPI/Options/allowBenchmark`` permits. Each poll produces a
 /// ``MonitorSnapshot``.
 public final class ClusterMonitor: Sendable {
-    /// How the monitor looks at its cluster.
+    /// The settings of the monitor.
     public let options: Options
     private let client: EtcdClient
-    private let news = News<MonitorSnapshot>()
+    private let news = LatestValue<MonitorSnapshot>()
     private let state: Lock<State>
     private let benchmarkRuns: BenchmarkRuns
 
     private struct State {
         var isRunning = false
-        /// When the newest poll ended, or the run began.
+        /// The time when the newest poll ended, or the run began.
         var lastSign: ContinuousClock.Instant?
         var history: MetricsHistory
     }
 
-    /// Makes a monitor, which looks at nothing before ``run()``.
+    /// Makes a monitor.
+    ///
+    /// It does nothing before ``run()``.
     ///
     /// - Parameters:
     ///   - client: A client of the cluster, for its endpoints, its TLS files and its user.
-    ///   - options: How to look at the cluster.
-    /// - Throws: `EtcdError.Code.invalidArgument` for options that cannot work.
+    ///   - options: The settings.
+    /// - Throws: `EtcdError.Code.invalidArgument` for invalid options.
     public init(_ client: EtcdClient, _ options: Options = Options()) throws(EtcdError) {
         self.options = try options.checked()
         self.client = client
@@ -55,16 +57,18 @@ public final class ClusterMonitor: Sendable {
     /// The name of the cluster.
     public var name: String { options.name }
 
-    /// Polls until the task is cancelled, and then gives the history's sinks up to five seconds to write what is left.
+    /// Polls until the task is cancelled.
     ///
-    /// - Throws: `EtcdError.Code.invalidArgument` if the monitor runs already.
+    /// Then the history sinks have up to five seconds to write the rest.
+    ///
+    /// - Throws: `EtcdError.Code.invalidArgument` if the monitor is already running.
     public func run() async throws(EtcdError) {
         let isFirst = state.withLock { state in
             defer { state.isRunning = true }
             state.lastSign = .now
             return !state.isRunning
         }
-        guard isFirst else { throw EtcdError(.invalidArgument, "the monitor of \(name) runs already") }
+        guard isFirst else { throw EtcdError(.invalidArgument, "the monitor of \(name) is already running") }
         defer { state.withLock { $0.isRunning = false } }
         let prober = ClusterProber(client, options)
         var builder = SnapshotBuilder(options)
@@ -72,13 +76,13 @@ public final class ClusterMonitor: Sendable {
         let sinks: [any HistorySink] = (file.map { [$0] } ?? []) + options.historySinks
         let recorder = HistoryRecorder(sinks, capacity: options.historyBuffer)
         if let file, let failure = await restore(from: file) { recorder.noteFirst(failure) }
-        // It ends with the polls.
+        // Ends with the polls.
         async let _: Void = benchmarkRuns.run()
         var next = ContinuousClock.now
         while !Task.isCancelled {
             let start = ContinuousClock.now
             let observation = await prober.poll()
-            // A poll that was cut short says nothing.
+            // A poll that was cancelled has no result.
             if Task.isCancelled { break }
             let snapshot = builder.snapshot(
                 of: observation,
@@ -92,7 +96,7 @@ public final class ClusterMonitor: Sendable {
             }
             news.send(snapshot)
             recorder.add(snapshot)
-            // A poll that took too long leaves out those that should have begun meanwhile.
+            // After a poll that took too long, the missed polls are skipped.
             while next <= .now { next += options.interval }
             try? await Task.sleep(until: next, clock: .continuous)
         }
@@ -100,7 +104,9 @@ public final class ClusterMonitor: Sendable {
         await recorder.end(within: .seconds(5))
     }
 
-    /// Reads what the file has; returns why that is impossible, or nil.
+    /// Restores the history from the file.
+    ///
+    /// Returns the reason if that fails, otherwise nil.
     private func restore(from file: HistoryFile) async -> String? {
         let empty = state.withLock { $0.history }
         let restored = await offload {
@@ -122,17 +128,19 @@ public final class ClusterMonitor: Sendable {
 
     /// The snapshot of the newest poll; empty before the first.
     ///
-    /// When polls do not end any more, it has the finding `monitor-stale`.
+    /// When polls no longer end, it contains the finding `monitor-stale`.
     public var snapshot: MonitorSnapshot {
         var snapshot = news.newest ?? SnapshotBuilder.empty(options)
         if let silence, silence > patience, snapshot.poll > 0 { snapshot.noteStaleness(silence / .seconds(1)) }
         return snapshot
     }
 
-    /// The newest snapshot, and each that follows; a consumer that is slow gets the newest only.
+    /// The newest snapshot, and each new one.
+    ///
+    /// A slow consumer gets only the newest.
     public var snapshots: AsyncStream<MonitorSnapshot> { news.listen() }
 
-    /// The figures that there is a history of, such as `cluster/database_bytes` or `member/8e9e05c52164694d/keys`.
+    /// The figures in the history, such as `cluster/database_bytes` or `member/8e9e05c52164694d/keys`.
     public var historyMetrics: [String] { state.withLock { $0.history.names } }
 
     /// The values of a figure over time.
@@ -141,16 +149,16 @@ public final class ClusterMonitor: Sendable {
     ///   - metric: The figure, one of ``historyMetrics``.
     ///   - from: The beginning.
     ///   - to: The end.
-    ///   - step: The distance between points; longer where there would be too many.
-    /// - Returns: The points, the oldest first; none for a figure that there is no history of.
+    ///   - step: The time between points; it is increased if there would be too many.
+    /// - Returns: The points, the oldest first; empty for a figure without a history.
     public func history(of metric: String, from: Date, to: Date, step: Duration) -> [MetricsHistory.Point] {
         state.withLock { $0.history.points(of: metric, from: from, to: to, step: step) }
     }
 
-    /// The benchmarks that were asked for through the API.
+    /// The benchmarks that were requested through the API.
     var benchmarks: any BenchmarkSource { benchmarkRuns }
 
-    /// The monitor runs, and its newest poll ended, or the run began, a short while ago.
+    /// Whether the monitor runs, and its newest poll ended, or the run began, a short while ago.
     var isLive: Bool { silence.map { $0 <= patience } ?? false }
 
     private var silence: Duration? {
@@ -161,12 +169,12 @@ public final class ClusterMonitor: Sendable {
 }
 
 extension MonitorSnapshot {
-    /// Adds that the snapshot is out of date.
+    /// Adds the finding that the snapshot is out of date.
     fileprivate mutating func noteStaleness(_ seconds: Double) {
         let finding = Finding(
             Finding.ID(.monitorStale),
             .unknown,
-            "The monitor has seen nothing for \(Int(seconds)) s",
+            "No poll of the monitor has finished for \(Int(seconds)) s",
             since: time,
             evidence: ["silence_seconds": seconds]
         )

@@ -2,39 +2,41 @@
 
 public import Foundation
 
-/// A cluster as the monitor sees it after a poll: plain data that does not change any more.
+/// The state of a cluster after a poll, as an immutable value.
 public struct MonitorSnapshot: Sendable, Hashable, Codable {
-    /// The name that the monitor has for the cluster.
+    /// The name of the cluster in the monitor.
     public var cluster = ""
     /// The number of the poll, from 1; 0 before the first has finished.
     public var poll = 0
-    /// When the poll began.
+    /// The time when the poll began.
     public var time = Date(timeIntervalSince1970: 0)
-    /// How long the poll took, in seconds.
+    /// The duration of the poll, in seconds.
     public var pollSeconds = 0.0
-    /// How long the monitor waits between polls, in seconds.
+    /// The time between polls, in seconds.
     public var intervalSeconds = 0.0
-    /// The worst of all findings; unknown before the first poll.
+    /// The worst verdict of all findings; unknown before the first poll.
     public var verdict = Verdict.unknown
-    /// etcd's number for the cluster in hexadecimal digits; nil if no member has said it.
+    /// etcd's ID of the cluster in hexadecimal digits; nil if no member has reported it.
     public var clusterID: String?
-    /// Whether the cluster can decide.
+    /// The state of the quorum.
     public var quorum = Quorum()
     /// The leader, as most members see it; nil for none.
     public var leader: Leader?
     /// The changes of the leader that the monitor has seen, the newest first; at most 50.
     public var leaderHistory: [LeaderChange] = []
-    /// The members, in the order of the cluster's list, and the endpoints that belong to no member.
+    /// The members, in the order of the cluster's list, and then the endpoints that belong to no member.
     public var members: [MemberSnapshot] = []
     /// The connections between members, as far as they can be judged.
     public var links: [PeerLink] = []
     /// The findings, the worst first.
     public var findings: [Finding] = []
-    /// The newest figures of the whole cluster; without those that no member says.
+    /// The newest figures of the whole cluster.
+    ///
+    /// Figures that no member reports are left out.
     public var metrics: [Figure: Double] = [:]
-    /// How long the monitor's own probes took.
+    /// The latency of the monitor's own probes.
     public var latency: [LatencySummary] = []
-    /// Users and roles are on; nil if no member has said it.
+    /// Whether authentication is on; nil if no member has reported it.
     public var isAuthEnabled: Bool?
 
     /// Makes an empty snapshot.
@@ -43,35 +45,35 @@ public struct MonitorSnapshot: Sendable, Hashable, Codable {
 
 /// Whether a majority of the voters works.
 public struct Quorum: Sendable, Hashable, Codable {
-    /// The state of the majority, as far as it is known.
+    /// The state of the quorum, as far as it is known.
     public enum State: String, Sendable, Hashable, Codable, CaseIterable {
         /// A linearizable read has been answered.
         case available
-        /// Voters answer, and none can serve a linearizable read.
+        /// Voters answer, but none can serve a linearizable read.
         case lost
-        /// No voter answers, which may be the monitor's own trouble.
+        /// No voter answers, which may be a fault of the monitor's own network.
         case unknown
     }
 
-    /// The state of the majority, as far as it is known.
+    /// The state of the quorum, as far as it is known.
     public var state = State.unknown
     /// The number of members with a vote.
     public var voters = 0
     /// The number of voters that work.
     public var healthyVoters = 0
-    /// How many more voters may fail before the majority is lost; negative if too many have.
+    /// The number of voters that may still fail before the quorum is lost; negative if too many have failed.
     public var faultTolerance: Int { healthyVoters - (voters / 2 + 1) }
 
-    /// Makes the state of a cluster of which nothing is known.
+    /// Makes the state of an unknown cluster.
     public init() {}
 }
 
 extension Quorum {
     private enum JSONKeys: CodingKey { case state, voters, healthyVoters, faultTolerance }
 
-    /// Writes the state with the fault tolerance, which readers without this library would have to work out.
+    /// Encodes the state with the fault tolerance, so that readers without this library need not compute it.
     ///
-    /// - Parameter encoder: Where to write it.
+    /// - Parameter encoder: The encoder.
     /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: JSONKeys.self)
@@ -84,22 +86,22 @@ extension Quorum {
 
 /// The member that leads.
 public struct Leader: Sendable, Hashable, Codable {
-    /// The member, in hexadecimal digits.
+    /// The ID of the member, in hexadecimal digits.
     public var memberID: String
-    /// Its name; empty if it is not known.
+    /// Its name; empty if it is unknown.
     public var name: String
     /// The term in which it leads.
     public var term: UInt64
-    /// When the monitor first saw it lead.
+    /// The time when the monitor first saw it lead.
     public var since: Date
 
     /// Makes a leader.
     ///
     /// - Parameters:
-    ///   - memberID: The member, in hexadecimal digits.
+    ///   - memberID: The ID of the member, in hexadecimal digits.
     ///   - name: Its name.
     ///   - term: The term in which it leads.
-    ///   - since: When the monitor first saw it lead.
+    ///   - since: The time when the monitor first saw it lead.
     public init(memberID: String, name: String, term: UInt64, since: Date) {
         self.memberID = memberID
         self.name = name
@@ -110,22 +112,22 @@ public struct Leader: Sendable, Hashable, Codable {
 
 /// A change of the leader.
 public struct LeaderChange: Sendable, Hashable, Codable {
-    /// When the monitor saw it.
+    /// The time when the monitor saw it.
     public var time: Date
-    /// The leader before, in hexadecimal digits; nil for none.
+    /// The ID of the previous leader, in hexadecimal digits; nil for none.
     public var from: String?
-    /// The leader after, in hexadecimal digits; nil for none.
+    /// The ID of the new leader, in hexadecimal digits; nil for none.
     public var to: String?
-    /// The term after.
+    /// The term of the new leader.
     public var term: UInt64
 
     /// Makes a change.
     ///
     /// - Parameters:
-    ///   - time: When the monitor saw it.
-    ///   - from: The leader before.
-    ///   - to: The leader after.
-    ///   - term: The term after.
+    ///   - time: The time when the monitor saw it.
+    ///   - from: The ID of the previous leader.
+    ///   - to: The ID of the new leader.
+    ///   - term: The term of the new leader.
     public init(time: Date, from: String?, to: String?, term: UInt64) {
         self.time = time
         self.from = from
@@ -134,21 +136,21 @@ public struct LeaderChange: Sendable, Hashable, Codable {
     }
 }
 
-/// A connection between members, seen from the end that receives.
+/// A connection from one member to another, as the receiving member reports it.
 public struct PeerLink: Sendable, Hashable, Codable {
     /// The state of a link, as far as it is known.
     public enum State: String, Sendable, Hashable, Codable {
         /// Bytes arrive.
         case alive
-        /// No bytes arrive that should.
+        /// No bytes arrive, although they should.
         case silent
-        /// It cannot be told.
+        /// The state is unknown.
         case unknown
     }
 
-    /// The member that sends, in hexadecimal digits.
+    /// The ID of the sending member, in hexadecimal digits.
     public var from: String
-    /// The member that receives, in hexadecimal digits.
+    /// The ID of the receiving member, in hexadecimal digits.
     public var to: String
     /// The state of the link.
     public var state: State
@@ -156,8 +158,8 @@ public struct PeerLink: Sendable, Hashable, Codable {
     /// Makes a link.
     ///
     /// - Parameters:
-    ///   - from: The member that sends.
-    ///   - to: The member that receives.
+    ///   - from: The ID of the sending member.
+    ///   - to: The ID of the receiving member.
     ///   - state: The state of the link.
     public init(from: String, to: String, state: State) {
         self.from = from
@@ -166,13 +168,13 @@ public struct PeerLink: Sendable, Hashable, Codable {
     }
 }
 
-/// A member as the monitor sees it.
+/// The state of a member after a poll.
 public struct MemberSnapshot: Sendable, Hashable, Codable, Identifiable {
-    /// The member in hexadecimal digits, or the endpoint if it has never said which member it is.
+    /// The ID of the member in hexadecimal digits, or the endpoint if it has never reported its ID.
     public var id = ""
     /// Its name; empty until it has started.
     public var name = ""
-    /// Where it is asked; nil if it cannot be.
+    /// The endpoint that the monitor probes; nil if it has none.
     public var endpoint: String?
     /// The role in the cluster.
     public var role = Role.unknown
@@ -182,25 +184,27 @@ public struct MemberSnapshot: Sendable, Hashable, Codable, Identifiable {
     public var probes: [String: ProbeResult] = [:]
     /// The version of etcd.
     public var version: String?
-    /// Its term of the Raft protocol.
+    /// Its Raft term.
     public var raftTerm: UInt64?
-    /// The newest entry of its Raft log.
+    /// The index of the newest entry of its Raft log.
     public var raftIndex: UInt64?
-    /// The newest entry that it has applied.
+    /// The index of the newest applied entry.
     public var raftAppliedIndex: UInt64?
     /// The revision of its store.
     public var revision: Int64?
     /// The revision up to which its store is compacted.
     public var compactRevision: Int64?
-    /// When the monitor last saw ``compactRevision`` move; nil if it has not yet.
+    /// The time when the monitor last saw ``compactRevision`` change; nil if it has not changed yet.
     public var compactedAt: Date?
-    /// The connection to it is protected by TLS; nil if there has been none.
+    /// Whether the connection to it uses TLS; nil if there has been none.
     public var usesTLS: Bool?
-    /// How far its clock is ahead of the monitor's, in seconds.
+    /// The offset of its clock from the monitor's, in seconds.
     public var clockOffsetSeconds: Double?
     /// The certificates in use.
     public var certificates: [CertificateReading] = []
-    /// Its newest figures; without those that it does not say.
+    /// Its newest figures.
+    ///
+    /// Figures that it does not report are left out.
     public var metrics: [Figure: Double] = [:]
 
     /// The role of a member in its cluster.
@@ -208,9 +212,9 @@ public struct MemberSnapshot: Sendable, Hashable, Codable, Identifiable {
         case leader, follower, learner
         /// It was added, and has never started.
         case unstarted
-        /// It answers, and is in no list of members.
+        /// It answers, but no list of members contains it.
         case foreign
-        /// It has never said which member it is.
+        /// It has never reported its ID.
         case unknown
     }
 
@@ -220,31 +224,31 @@ public struct MemberSnapshot: Sendable, Hashable, Codable, Identifiable {
 
 /// The result of one probe, without its answer.
 public struct ProbeResult: Sendable, Hashable, Codable {
-    /// How long the answer took, in seconds; nil if there is none.
+    /// The latency of the answer, in seconds; nil if there is none.
     public var seconds: Double?
-    /// Why there is no answer; nil if there is one.
+    /// The reason why there is no answer; nil if there is one.
     public var failure: ProbeFailure?
 
     /// Makes a result.
     ///
     /// - Parameters:
-    ///   - seconds: How long the answer took.
-    ///   - failure: Why there is no answer.
+    ///   - seconds: The latency of the answer, in seconds.
+    ///   - failure: The reason why there is no answer.
     public init(seconds: Double? = nil, failure: ProbeFailure? = nil) {
         self.seconds = seconds
         self.failure = failure
     }
 }
 
-/// How long one kind of probe took at one member, over the last minutes.
+/// The latency of one kind of probe at one member, over the last minutes.
 public struct LatencySummary: Sendable, Hashable, Codable {
-    /// The member in hexadecimal digits, or its endpoint.
+    /// The ID of the member in hexadecimal digits, or its endpoint.
     public var member: String
     /// The probe, as in ``MemberSnapshot/probes``.
     public var probe: String
     /// The number of answers behind the figures.
     public var count: Int
-    /// How many probes failed.
+    /// The number of failed probes.
     public var failures: Int
     /// The median in seconds; nil without an answer.
     public var p50Seconds: Double?
@@ -252,10 +256,10 @@ public struct LatencySummary: Sendable, Hashable, Codable {
     public var p95Seconds: Double?
     /// The 99th percentile in seconds; nil with fewer than 100 answers.
     public var p99Seconds: Double?
-    /// The slowest in seconds.
+    /// The slowest answer, in seconds.
     public var maximumSeconds: Double?
 
-    /// Makes a summary without an answer.
+    /// Makes a summary without answers.
     ///
     /// - Parameters:
     ///   - member: The member.

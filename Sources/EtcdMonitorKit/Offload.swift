@@ -2,9 +2,10 @@
 
 import EtcdKit
 
-/// Does work that may block on a thread of its own.
+/// Runs blocking work on a thread of its own.
 ///
-/// - Returns: The outcome; nil if the task is cancelled before, and the work goes on for nobody.
+/// - Returns: The result; nil if the task is cancelled before the work ends. The work then continues, and its result is
+///   dropped.
 func offload<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value? {
     let (values, value) = AsyncStream.makeStream(of: Value.self)
     do throws(SystemError) {

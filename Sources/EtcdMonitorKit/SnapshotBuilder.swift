@@ -3,16 +3,16 @@
 import EtcdKit
 import Foundation
 
-/// Makes a snapshot of each observation: what it means, in figures and findings.
+/// Builds a snapshot from each observation, with its figures and findings.
 struct SnapshotBuilder {
     private let options: ClusterMonitor.Options
     private var evaluator: HealthEvaluator
     private var polls = 0
-    /// How long probes took, by member and probe.
+    /// The latencies of the probes, by member and probe.
     private var latencies: [LatencyKey: SlidingHistogram] = [:]
     /// The newest figures of each member, for polls that do not fetch metrics.
     private var figures: [String: [Figure: Double]] = [:]
-    /// The compacted revision of each member, and when it was seen to move.
+    /// The compacted revision of each member, and the time when it last changed.
     private var compactions: [String: (revision: Int64, moved: Date?)] = [:]
 
     private struct LatencyKey: Hashable, Comparable {
@@ -139,7 +139,7 @@ struct SnapshotBuilder {
             summary.count = latencies.count
             summary.failures = failures
             summary.p50Seconds = latencies.quantile(0.5)
-            // A quantile of fewer answers would be one of the slowest few, and mean little.
+            // A percentile of fewer answers would only be one of the slowest answers.
             summary.p95Seconds = latencies.count >= 20 ? latencies.quantile(0.95) : nil
             summary.p99Seconds = latencies.count >= 100 ? latencies.quantile(0.99) : nil
             summary.maximumSeconds = latencies.maximum
@@ -157,7 +157,7 @@ extension MemberObservation {
         return leader?.memberID == id.description ? .leader : .follower
     }
 
-    /// The results of the probes; without those that were not made.
+    /// The results of the probes that were made.
     fileprivate var results: [String: ProbeResult] {
         var results: [String: ProbeResult] = [:]
         results["status"] = status.result
@@ -182,7 +182,7 @@ extension Probe {
 }
 
 extension MonitorSnapshot {
-    /// The figures of which a history is kept.
+    /// The figures that the history stores.
     var history: [String: Double] {
         var values: [String: Double] = [:]
         for (figure, value) in metrics { values["cluster/\(figure.rawValue)"] = value }

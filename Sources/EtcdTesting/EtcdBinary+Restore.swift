@@ -3,16 +3,16 @@
 import Foundation
 
 extension EtcdBinary {
-    /// Restores a snapshot into a new data folder, with the tool that comes with the etcd that is tested.
+    /// Restores a snapshot into a new data folder, with the tool of the tested etcd.
     ///
     /// - Parameters:
     ///   - snapshot: The file.
     ///   - data: The folder, which must not exist.
-    ///   - identity: Arguments that make it a member's that was there before; without them, it is a new one's.
-    /// - Throws: ``EtcdTestingError`` with what the tool says.
+    ///   - identity: Arguments that restore an existing member; without them, the data belong to a new member.
+    /// - Throws: ``EtcdTestingError`` with the output of the tool.
     static func restore(_ snapshot: String, to data: String, _ identity: [String] = []) async throws {
         let folder = URL(fileURLWithPath: try await locate(nil).path).deletingLastPathComponent().path
-        // Since 3.6, `etcdctl` cannot do it.
+        // Since 3.6, `etcdctl` cannot restore.
         let tools = ["etcdutl", "etcdctl"].map { "\(folder)/\($0)" }
         let tool = tools.first { FileManager.default.isExecutableFile(atPath: $0) }
         let output = Pipe()
@@ -28,7 +28,7 @@ extension EtcdBinary {
         }
         if status != 0 {
             let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            throw EtcdTestingError(code: .startFailed, message: "restoring has failed: \(text)")
+            throw EtcdTestingError(code: .startFailed, message: "the restore failed: \(text)")
         }
     }
 }

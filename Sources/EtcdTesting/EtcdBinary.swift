@@ -3,18 +3,18 @@
 import EtcdKit
 import Foundation
 
-/// An etcd server program, and what its version understands.
+/// An etcd server program, and the flags that its version supports.
 struct EtcdBinary: Sendable {
     let path: String
 
-    /// Whether it can be told not to wait for the disk (3.5 and later).
+    /// Whether fsync can be disabled (3.5 and later).
     let hasUnsafeNoFsync: Bool
 
     private static let known = Lock<[String: EtcdBinary]>([:])
 
-    /// Finds the program and asks it, once in a process, for its flags.
+    /// Finds the program and, once per process, reads its flags.
     ///
-    /// A `path` of nil stands for the one that `ETCD_BINARY` names, or else for the first on `PATH`.
+    /// A `path` of nil stands for the program that `ETCD_BINARY` names, or for the first one on `PATH`.
     static func locate(_ path: String?) async throws -> EtcdBinary {
         let path = try find(path)
         if let binary = known.withLock({ $0[path] }) { return binary }
@@ -23,10 +23,10 @@ struct EtcdBinary: Sendable {
         return binary
     }
 
-    /// The folder for the data of so many members.
+    /// The folder for the data of a number of members.
     ///
-    /// A version that waits for the disk is given a memory file system if there is one with room: a fresh member
-    /// allocates 123 MiB.
+    /// A version that always syncs gets a memory file system if there is one with enough space: a new member allocates
+    /// 123 MiB.
     func dataFolder(members: Int) -> String {
         let memory = "/dev/shm"
         let free = (try? FileManager.default.attributesOfFileSystem(forPath: memory))?[.systemFreeSize] as? NSNumber
@@ -43,7 +43,7 @@ struct EtcdBinary: Sendable {
         let isExecutable = FileManager.default.isExecutableFile(atPath:)
         if let chosen = path ?? environment["ETCD_BINARY"].flatMap({ $0.isEmpty ? nil : $0 }) {
             guard isExecutable(chosen) else {
-                let origin = path == nil ? "the etcd that ETCD_BINARY names" : "the etcd asked for"
+                let origin = path == nil ? "the etcd of ETCD_BINARY" : "the requested etcd"
                 throw EtcdTestingError(code: .binaryNotFound, message: "\(origin) is not a program: \(chosen)")
             }
             return chosen.hasPrefix("/") ? chosen : "\(FileManager.default.currentDirectoryPath)/\(chosen)"
@@ -71,7 +71,7 @@ struct EtcdBinary: Sendable {
         }
         await sandbox.close()
         guard text.contains("--data-dir") else {
-            let message = "\(path) is not an etcd server; it says: \(text.prefix(400))"
+            let message = "\(path) is not an etcd server; its output: \(text.prefix(400))"
             throw EtcdTestingError(code: .binaryNotFound, message: message)
         }
         return text

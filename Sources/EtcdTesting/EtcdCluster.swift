@@ -3,12 +3,10 @@
 public import EtcdKit
 import Foundation
 
-/// A real etcd of one or more members for the length of a test: on ports of its own, in a folder of its own, and
-/// removed afterwards.
+/// A real etcd cluster for the duration of a test, with its own ports and its own folder.
 ///
-/// It is removed by ``stop()``, when the last reference is dropped, and when the process that started it dies, even of
-/// SIGKILL. ``withEtcdCluster(members:_:)`` is the way to use it that cannot be forgotten:
-///
+/// It is removed by ``stop()``, when the last reference is dropped, and when the process that started it dies, even by
+/// SIGKILL. ``withEtcdCluster(members:_:)`` always removes it:
 /// ```swift
 /// try await withEtcdCluster(members: 3) { cluster in
 ///     let client = try EtcdClient(endpoints: cluster.endpoints)
@@ -17,45 +15,45 @@ import Foundation
 /// }
 /// ```
 ///
-/// Elections are quick (a heartbeat of 50 ms, an election timeout of 500 ms), and nothing waits for a disk where that
+/// Elections are fast (a heartbeat of 50 ms, an election timeout of 500 ms), and nothing waits for a disk where that
 /// can be avoided.
 public final class EtcdCluster: Sendable {
-    /// How to start a cluster.
+    /// The settings of a cluster.
     public struct Options: Sendable {
         /// The number of members.
         public var memberCount: Int
 
-        /// The etcd server program; nil for the one that the environment variable `ETCD_BINARY` names, or else the
-        /// first `etcd` on `PATH` and in the usual folders.
+        /// The etcd server program; nil for the one in the environment variable `ETCD_BINARY`, or the first `etcd` on
+        /// `PATH` and in the usual folders.
         public var binary: String?
 
-        /// More flags for every member.
+        /// Further flags for every member.
         ///
-        /// They win over the ones given by default.
+        /// They override the default flags.
         public var extraArguments: [String]
 
-        /// The files with which the members serve clients by TLS; nil for plaintext.
+        /// The TLS files of the members' client ports; nil for plaintext.
         public var tls: ServerTLS?
 
-        /// More URLs at which a member serves clients, such as `http://[::1]:12379` or `unix://name:1`.
+        /// Further URLs at which a member serves clients, such as `http://[::1]:12379` or `unix://name:1`.
         package var moreClientURLs: [String] = []
 
-        /// How long the cluster may take to become ready.
+        /// The time for the cluster to become ready.
         public var startTimeout: Duration
 
         /// Whether members can be cut off from each other, with ``EtcdCluster/isolate(_:)`` and
         /// ``EtcdCluster/cutLink(between:and:)``.
         ///
-        /// On Linux only.
+        /// Only on Linux.
         public var canIsolate = false
 
-        /// Options for a cluster.
+        /// Makes options for a cluster.
         ///
         /// - Parameters:
         ///   - memberCount: The number of members.
         ///   - binary: The etcd server program; nil for the installed one.
-        ///   - extraArguments: More flags for every member.
-        ///   - startTimeout: How long the cluster may take to become ready.
+        ///   - extraArguments: Further flags for every member.
+        ///   - startTimeout: The time for the cluster to become ready.
         public init(
             memberCount: Int = 1,
             binary: String? = nil,
@@ -70,13 +68,13 @@ public final class EtcdCluster: Sendable {
         }
     }
 
-    /// The members, running or not, in the order in which they have come.
+    /// The members, running or not, in the order in which they were added.
     public var members: [EtcdMember] { roster.withLock { $0.members } }
 
-    /// Where the members serve clients, as `127.0.0.1:PORT`, or `https://127.0.0.1:PORT` with TLS.
+    /// The client endpoints of the members, as `127.0.0.1:PORT`, or `https://127.0.0.1:PORT` with TLS.
     public var endpoints: [String] { members.map(\.endpoint) }
 
-    /// Where the cluster keeps its data and its logs.
+    /// The folder of the cluster's data and logs.
     package var folder: String { sandbox.folder }
 
     private struct Roster {
@@ -95,17 +93,17 @@ public final class EtcdCluster: Sendable {
     ///
     /// - Parameter members: The number of members.
     /// - Returns: The running cluster.
-    /// - Throws: As ``start(_:)``.
+    /// - Throws: The errors of ``start(_:)``.
     public static func start(members: Int = 1) async throws -> EtcdCluster {
         try await start(Options(memberCount: members))
     }
 
     /// Starts a cluster, and returns when every member answers and there is a leader.
     ///
-    /// - Parameter options: How to start it.
+    /// - Parameter options: The settings.
     /// - Returns: The running cluster.
     /// - Throws: ``EtcdTestingError``: `binaryNotFound`; `startFailed` or `notReady` with a member's log;
-    ///   `system`. Or `CancellationError`. Nothing is left running.
+    ///   `system`. Or `CancellationError`. No process is left running.
     public static func start(_ options: Options) async throws -> EtcdCluster {
         let binary = try await EtcdBinary.locate(options.binary)
         for retriesLeft in (0..<3).reversed() {
@@ -114,7 +112,7 @@ public final class EtcdCluster: Sendable {
             let network = options.canIsolate ? try await PeerNetwork.start(to: peerPorts) : nil
             let cluster = try EtcdCluster(binary, options, ports, network)
             await network?.serve(cluster.members)
-            // Should this system not let etcd share a port with us, the next attempt does without.
+            // If this system does not let etcd share a reserved port, the next attempt does not reserve it.
             if retriesLeft < 2 { cluster.releasePorts() }
             do {
                 try await cluster.run()
@@ -130,17 +128,17 @@ public final class EtcdCluster: Sendable {
 
     /// Kills all members and removes their data.
     ///
-    /// Can be called again, and from several tasks: each waits for the end.
+    /// It can be called several times and from several tasks; each call waits for the end.
     public func stop() async {
         await sandbox.close()
         await network?.stop()
         releasePorts()
     }
 
-    /// Cuts a member off from all others, without a word, while clients still reach it.
+    /// Cuts a member off from all others by dropping packets, while clients still reach it.
     ///
-    /// The connections stay open and new ones are accepted, but nothing passes. A member is isolated until ``heal(_:)``,
-    /// also when it is restarted. Several may be.
+    /// The connections stay open and new ones are accepted, but no data pass. A member is isolated until ``heal(_:)``,
+    /// even if it is restarted. Several members may be isolated.
     ///
     /// - Parameter member: The member, of a cluster started with ``Options/canIsolate``.
     public func isolate(_ member: EtcdMember) async {
@@ -148,7 +146,7 @@ public final class EtcdCluster: Sendable {
         await network?.cut(member)
     }
 
-    /// Cuts the link between two members, in both directions and without a word, while both still reach the others.
+    /// Cuts the link between two members in both directions by dropping packets, while both still reach the others.
     ///
     /// As with ``isolate(_:)``, it is cut until ``heal(_:)`` of one of them.
     ///
@@ -163,14 +161,14 @@ public final class EtcdCluster: Sendable {
 
     /// Lets members reach each other again.
     ///
-    /// What was sent meanwhile is lost.
+    /// Data that were sent meanwhile are lost.
     ///
-    /// - Parameter member: The member to be isolated no longer, and whose links are to be cut no longer; nil for all.
+    /// - Parameter member: The isolated member, or a member whose links are cut; nil for all.
     public func heal(_ member: EtcdMember? = nil) async {
         await network?.heal(member)
     }
 
-    /// Makes all that a member and the others send each other arrive later.
+    /// Delays all data between a member and the others.
     package func delay(_ member: EtcdMember, by duration: Duration) async {
         await network?.delay(member, by: duration)
     }
@@ -183,13 +181,13 @@ public final class EtcdCluster: Sendable {
     /// }
     /// ```
     ///
-    /// A learner is ready when it knows the leader; others, as in ``start(_:)``.
+    /// A learner is ready when it knows the leader; other members are ready as in ``start(_:)``.
     ///
     /// - Parameters:
-    ///   - timeout: How long to wait for it to become ready.
-    ///   - announce: Tells the cluster of the member with this peer URL, and returns all members.
-    /// - Returns: The running member, the last of ``members`` from now on.
-    /// - Throws: What `announce` throws. ``EtcdTestingError``: `startFailed`, `notReady`, `system`, or `stopped` after
+    ///   - timeout: The time for it to become ready.
+    ///   - announce: Adds the member with this peer URL to the cluster, and returns all members.
+    /// - Returns: The running member, which is then the last of ``members``.
+    /// - Throws: Any error of `announce`. ``EtcdTestingError``: `startFailed`, `notReady`, `system`, or `stopped` after
     ///   ``stop()``.
     public func addMember(
         timeout: Duration = .seconds(30),
@@ -228,7 +226,7 @@ public final class EtcdCluster: Sendable {
         self.network = network
         sandbox = try Sandbox(in: binary.dataFolder(members: count))
         roster = Lock(Roster(ports: [ports]))
-        // With TLS, members are asked for their state at ports of which their clients do not know.
+        // With TLS, the state of members is requested at ports that their clients do not know.
         let (peerPorts, clientPorts) = (ports.numbers.prefix(count), ports.numbers.dropFirst(count).prefix(count))
         let statePorts = ports.numbers.suffix(count)
         let peerURLs = (network?.endpoints ?? peerPorts.map { "127.0.0.1:\($0)" }).map { "http://\($0)" }
@@ -246,17 +244,17 @@ public final class EtcdCluster: Sendable {
         roster.withLock { $0.members = members }
     }
 
-    /// What is a member's own.
+    /// The ports and names of a member.
     private struct Place {
         let name: String
-        /// Where the other members reach it.
+        /// The URL at which the other members reach it.
         let peerURL: String
         let peerPort: UInt16
         let clientPort: UInt16
         let statePort: UInt16
     }
 
-    /// Makes a member of a cluster of `peers`, which is new with it or not.
+    /// Makes a member of a cluster of `peers`, which may be new.
     private func makeMember(_ place: Place, of peers: [(name: String, url: String)], isNew: Bool) -> EtcdMember {
         let client = options.clientURL(place.clientPort)
         var command = [
@@ -276,7 +274,7 @@ public final class EtcdCluster: Sendable {
             statePort: place.statePort,
             command: command,
             sandbox: sandbox,
-            // Who joins may have to do so under authentication, where nobody is told whose port it is.
+            // A member that joins may need authentication, where the identity of a port cannot be checked.
             isVerified: !isNew
         )
     }
@@ -292,13 +290,13 @@ public final class EtcdCluster: Sendable {
     }
 }
 
-/// Starts a cluster, lends it to `body`, and removes it, however `body` ends.
+/// Starts a cluster, runs `body` with it, and removes it, however `body` ends.
 ///
 /// - Parameters:
 ///   - members: The number of members.
-///   - body: What to do with the running cluster. It runs where the caller runs.
-/// - Returns: What `body` returns.
-/// - Throws: What ``EtcdCluster/start(_:)`` and `body` throw.
+///   - body: The work with the running cluster. It runs in the isolation of the caller.
+/// - Returns: The result of `body`.
+/// - Throws: The errors of ``EtcdCluster/start(_:)`` and `body`.
 @discardableResult
 public func withEtcdCluster<Result>(
     members: Int = 1,
@@ -307,13 +305,13 @@ public func withEtcdCluster<Result>(
     try await withEtcdCluster(EtcdCluster.Options(memberCount: members), body)
 }
 
-/// Starts a cluster, lends it to `body`, and removes it, however `body` ends.
+/// Starts a cluster, runs `body` with it, and removes it, however `body` ends.
 ///
 /// - Parameters:
-///   - options: How to start the cluster.
-///   - body: What to do with the running cluster. It runs where the caller runs.
-/// - Returns: What `body` returns.
-/// - Throws: What ``EtcdCluster/start(_:)`` and `body` throw.
+///   - options: The settings of the cluster.
+///   - body: The work with the running cluster. It runs in the isolation of the caller.
+/// - Returns: The result of `body`.
+/// - Throws: The errors of ``EtcdCluster/start(_:)`` and `body`.
 @discardableResult
 public func withEtcdCluster<Result>(
     _ options: EtcdCluster.Options,

@@ -3,17 +3,17 @@
 import EtcdKit
 import Foundation
 
-/// One etcd process of an ``EtcdCluster``, and the harm that a test can do to it.
+/// An etcd process of an ``EtcdCluster``, and the faults that a test can inject.
 ///
-/// Its data and its ports stay the same however often it is killed and restarted.
+/// Its data and its ports stay the same over restarts.
 public final class EtcdMember: Sendable {
-    /// The member's name in its cluster; no other cluster has a member of this name.
+    /// The member's name, which is unique over all clusters.
     public let name: String
 
-    /// Where it serves clients, as `127.0.0.1:PORT`, or `https://127.0.0.1:PORT` with TLS.
+    /// Its client endpoint, as `127.0.0.1:PORT`, or `https://127.0.0.1:PORT` with TLS.
     public let endpoint: String
 
-    /// Where it is asked for its state, without TLS.
+    /// The port for its state, without TLS.
     private let statePort: UInt16
     private let command: [String]
     private let sandbox: Sandbox
@@ -21,11 +21,11 @@ public final class EtcdMember: Sendable {
 
     private struct State {
         var process: pid_t?
-        /// Whether the process on the port has been seen to be ours, now or before a restart.
+        /// Whether the process on the port is known to be ours, now or before a restart.
         var isVerified: Bool
     }
 
-    /// Makes a member; with `isVerified`, nobody else is expected on its port.
+    /// Makes a member; with `isVerified`, no other process is expected on its port.
     init(
         name: String,
         endpoint: String,
@@ -42,7 +42,7 @@ public final class EtcdMember: Sendable {
         state = Lock(State(isVerified: isVerified))
     }
 
-    /// The number of its process, or nil if it has none.
+    /// The ID of its process; nil if it has none.
     package var processID: Int32? {
         state.withLock(\.process).flatMap { sandbox.isRunning($0) ? $0 : nil }
     }
@@ -58,13 +58,13 @@ public final class EtcdMember: Sendable {
         return excerpt.map { String($0.prefix(500)) }.joined(separator: "\n")
     }
 
-    /// Kills the process (SIGKILL), as a crash would, and waits for its end.
+    /// Kills the process (SIGKILL), like a crash, and waits for its end.
     public func kill() async {
         signal(SIGKILL)
         while isRunning { await pause(.milliseconds(2)) }
     }
 
-    /// Asks the process to end (SIGTERM), and waits for its end.
+    /// Terminates the process (SIGTERM), and waits for its end.
     ///
     /// After five seconds it is killed.
     public func stop() async {
@@ -77,9 +77,10 @@ public final class EtcdMember: Sendable {
 
     /// Starts the process again with its data and its ports, and waits until it is ready.
     ///
-    /// A running one is killed first. A member is ready when its cluster has a leader. To restart a majority, restart its members at the same time.
+    /// A running process is killed first. A member is ready when its cluster has a leader. To restart a majority,
+    /// restart its members concurrently.
     ///
-    /// - Parameter timeout: How long to wait for it to become ready.
+    /// - Parameter timeout: The time for it to become ready.
     /// - Throws: ``EtcdTestingError``: `startFailed`, `notReady`, or `stopped` after ``EtcdCluster/stop()``.
     public func restart(timeout: Duration = .seconds(30)) async throws {
         await kill()
@@ -87,25 +88,25 @@ public final class EtcdMember: Sendable {
         try await waitUntilReady(timeout: timeout)
     }
 
-    /// Stops the process in its tracks (SIGSTOP), and returns when it stands still.
+    /// Freezes the process (SIGSTOP), and returns when it has stopped.
     ///
-    /// Its connections stay open, and nothing answers.
+    /// Its connections stay open, but it does not answer.
     public func freeze() async {
         signal(SIGSTOP)
         let deadline = ContinuousClock.now + .seconds(5)
         while let process = processID, !sandbox.isFrozen(process), .now < deadline { await pause(.milliseconds(1)) }
     }
 
-    /// Lets a frozen process go on (SIGCONT).
+    /// Resumes a frozen process (SIGCONT).
     public func thaw() {
         signal(SIGCONT)
     }
 
     /// Waits until the member, and no other process on its port, answers, and its cluster has a leader.
     ///
-    /// - Parameter timeout: How long to wait.
-    /// - Throws: ``EtcdTestingError``: `startFailed` as soon as its process is gone, `notReady` when the time is up; or
-    ///   `CancellationError`.
+    /// - Parameter timeout: The longest time to wait.
+    /// - Throws: ``EtcdTestingError``: `startFailed` as soon as its process has ended, `notReady` when the time has
+    ///   passed; or `CancellationError`.
     public func waitUntilReady(timeout: Duration = .seconds(30)) async throws {
         let end = ContinuousClock.now + timeout
         var problem: String?
@@ -115,7 +116,7 @@ public final class EtcdMember: Sendable {
                 throw EtcdTestingError(code: .startFailed, message: "\(name) is not running; its log:\n\(logExcerpt)")
             }
             do {
-                // A question asked while a leader is being elected may wait for long: better ask again.
+                // A request during an election may wait for long, so the request is repeated.
                 let deadline = min(end, .now + .seconds(1))
                 guard let refusal = try await refusal(deadline) else { return }
                 problem = refusal
@@ -130,9 +131,9 @@ public final class EtcdMember: Sendable {
         }
     }
 
-    /// A figure of the member's own metrics, such as `etcd_debugging_mvcc_watcher_total`; nil if it has none.
+    /// A value of the member's own metrics, such as `etcd_debugging_mvcc_watcher_total`; nil if it has none.
     package func metric(_ name: String) async throws -> Double? {
-        // A machine that is busy with other tests may leave the member no time for seconds.
+        // A machine that is busy with other tests may leave the member no processor time for seconds.
         let page = try await LoopbackHTTP.request("/metrics", port: statePort, deadline: .now + .seconds(30)).text
         let line = page.split(separator: "\n").first { $0.hasPrefix("\(name) ") }
         return line.flatMap { Double($0.dropFirst(name.count + 1)) }
@@ -151,7 +152,7 @@ public final class EtcdMember: Sendable {
         if let process = state.withLock(\.process) { sandbox.signal(number, process) }
     }
 
-    /// Why the member is not ready, or nil when it is.
+    /// The reason why the member is not ready; nil when it is.
     private func refusal(_ deadline: ContinuousClock.Instant) async throws -> String? {
         let list = try await LoopbackHTTP.request(
             "/v3/cluster/member/list",
@@ -167,7 +168,7 @@ public final class EtcdMember: Sendable {
         } else if !(needsUser(list) && state.withLock(\.isVerified)) {
             return list.text
         }
-        // A linearizable read passes only when there is a leader, and is refused for want of a user only after that.
+        // A linearizable read needs a leader; the check of the user comes only after that.
         let read = try await LoopbackHTTP.request(
             "/v3/kv/range",
             posting: #"{"key":"AA=="}"#,
@@ -177,7 +178,7 @@ public final class EtcdMember: Sendable {
         return read.status == 200 || needsUser(read) ? nil : read.text
     }
 
-    /// Why a learner, which is asked for little else than its status, is not ready, or nil when it is.
+    /// The reason why a learner, which answers little more than its status, is not ready; nil when it is.
     private func refusalOfLearner(_ deadline: ContinuousClock.Instant) async throws -> String? {
         let status = try await LoopbackHTTP.request(
             "/v3/maintenance/status",
@@ -190,7 +191,7 @@ public final class EtcdMember: Sendable {
         return leader == nil ? status.text : nil
     }
 
-    /// Whether a test has switched authentication on.
+    /// Whether a test has enabled authentication.
     private func needsUser(_ response: LoopbackHTTP.Response) -> Bool {
         response.text.contains("user name is empty")
     }
@@ -215,7 +216,7 @@ private struct MemberList: Decodable {
     }
 }
 
-/// etcd's answer to `/v3/maintenance/status`, without a leader while it knows of none.
+/// etcd's answer to `/v3/maintenance/status`, which has no leader while it knows none.
 private struct MemberStatus: Decodable {
     let leader: String?
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a throwaway etcd could not do what a test asked of it.
+/// An error of a test cluster or a fault proxy.
 public struct EtcdTestingError: Error, Sendable, CustomStringConvertible {
     /// The kind of failure.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
@@ -10,15 +10,15 @@ public struct EtcdTestingError: Error, Sendable, CustomStringConvertible {
 
         private let kind: Kind
 
-        /// No etcd server program was found, or the one asked for cannot be run.
+        /// No etcd server program was found, or the requested one cannot be run.
         public static let binaryNotFound = Code(kind: .binaryNotFound)
-        /// etcd exited instead of starting; the message has its log.
+        /// etcd exited instead of starting; the message contains its log.
         public static let startFailed = Code(kind: .startFailed)
-        /// A member did not answer within the time allowed; the message has its log.
+        /// A member did not become ready in time; the message contains its log.
         public static let notReady = Code(kind: .notReady)
         /// The cluster has been stopped and removed.
         public static let stopped = Code(kind: .stopped)
-        /// The operating system refused something: a process, a socket, a folder.
+        /// The operating system refused a process, a socket or a folder.
         public static let system = Code(kind: .system)
 
         /// The code's name.
@@ -28,7 +28,7 @@ public struct EtcdTestingError: Error, Sendable, CustomStringConvertible {
     /// The kind of failure.
     public let code: Code
 
-    /// What happened, for people.
+    /// A description of the failure.
     public let message: String
 
     /// The code and the message.

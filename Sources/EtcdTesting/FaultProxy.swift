@@ -2,10 +2,10 @@
 
 import EtcdKit
 
-/// A TCP proxy in front of an etcd member, and the faults of a network that a test can put between the two.
+/// A TCP proxy in front of an etcd member that injects network faults.
 ///
-/// Point the client at ``endpoint`` instead of the member's. Until a fault is set, the proxy passes on what it gets,
-/// half-closed connections and resets included.
+/// Connect the client to ``endpoint`` instead of the member's endpoint. Without faults, the proxy passes on all data,
+/// half-closed connections and resets.
 ///
 /// ```swift
 /// try await withEtcdCluster { cluster in
@@ -19,23 +19,23 @@ import EtcdKit
 /// }
 /// ```
 ///
-/// | To test | Use | What becomes of the bytes |
+/// | To test | Use | Effect on the data |
 /// |---|---|---|
 /// | a slow or narrow network | ``delay(_:_:)``, ``limit(bytesPerSecond:_:)`` | all arrive, later |
-/// | a network that is away for a while | ``stall(_:)``, ``resume(_:)`` | all arrive, after `resume` |
-/// | a peer that has gone without a word | ``blackhole(_:)`` | they are lost, and the sender is not told |
-/// | a server that goes away | ``cut()``, ``cut(afterBytes:_:)``, ``reset()`` | those on the way are lost |
-/// | a server that is not there | ``refuseConnections()``, ``acceptConnections()`` | open connections go on |
+/// | a temporary network outage | ``stall(_:)``, ``resume(_:)`` | all arrive, after `resume` |
+/// | a peer that disappears silently | ``blackhole(_:)`` | they are lost, without a notice to the sender |
+/// | a server that closes connections | ``cut()``, ``cut(afterBytes:_:)``, ``reset()`` | data in flight are lost |
+/// | a server that is down | ``refuseConnections()``, ``acceptConnections()`` | open connections continue |
 ///
-/// A fault is in force when the method returns. The faults of a direction add up, and hold for the connections that are
-/// open and for those to come. The proxy keeps at most 256 KiB for each direction of a connection, and then lets the
-/// sender wait, so at `delay(d)` a connection passes at most 256 KiB in each `d`.
+/// A fault is active when the method returns. Faults of a direction combine, and apply to open and new connections. The
+/// proxy buffers at most 256 KiB per direction of a connection, and then makes the sender wait. So with `delay(d)`, a
+/// connection passes at most 256 KiB in each `d`.
 ///
-/// The proxy connects to the target anew for each connection that it accepts: the target may be killed and restarted
-/// behind it. A client whose connection cannot be passed on is reset. The proxy ends with ``stop()``, or when the last
-/// reference is dropped; ``withFaultProxy(to:_:)`` cannot be forgotten.
+/// The proxy opens a new connection to the target for each connection that it accepts, so the target may be killed and
+/// restarted behind it. If a connection to the target fails, the client's connection is reset. The proxy ends with
+/// ``stop()``, or when the last reference is dropped; ``withFaultProxy(to:_:)`` always stops it.
 public final class FaultProxy: Sendable {
-    /// Which way bytes go; `both` is the default everywhere.
+    /// The direction of data; `both` is the default everywhere.
     public struct Direction: OptionSet, Sendable, Hashable {
         /// The directions as bits.
         public let rawValue: Int
@@ -51,25 +51,25 @@ public final class FaultProxy: Sendable {
         public static let toServer = Direction(rawValue: 1)
         /// From the server to the client: responses and watch events.
         public static let toClient = Direction(rawValue: 2)
-        /// Both ways.
+        /// Both directions.
         public static let both: Direction = [.toServer, .toClient]
     }
 
-    /// What a proxy has done so far.
+    /// The activity of a proxy so far.
     public struct Counters: Sendable, Hashable {
-        /// The connections accepted since the start.
+        /// The number of accepted connections.
         public var acceptedConnections = 0
-        /// The connections that are open now.
+        /// The number of open connections.
         ///
-        /// One that ended inside a stall or a blackhole counts until its end has passed, or it is cut.
+        /// A connection that ended during a stall or a blackhole counts until its end has passed, or it is cut.
         public var openConnections = 0
-        /// The bytes that were passed on to the server; bytes lost in a blackhole do not count.
+        /// The bytes passed on to the server, without those lost in a blackhole.
         public var bytesToServer = 0
-        /// The bytes that were passed on to the client; bytes lost in a blackhole do not count.
+        /// The bytes passed on to the client, without those lost in a blackhole.
         public var bytesToClient = 0
     }
 
-    /// Where the proxy listens, as `127.0.0.1:PORT`.
+    /// The address on which the proxy listens, as `127.0.0.1:PORT`.
     public let endpoint: String
 
     private let relay: FaultProxyRelay
@@ -85,101 +85,103 @@ public final class FaultProxy: Sendable {
 
     /// Starts a proxy on a free port of 127.0.0.1.
     ///
-    /// - Parameter endpoint: Where to connect to, as `HOST:PORT`. Nobody needs to listen there yet.
+    /// - Parameter endpoint: The target, as `HOST:PORT`. It need not be running yet.
     /// - Returns: The running proxy.
     /// - Throws: `EtcdError` of code `invalidEndpoint`, or ``EtcdTestingError`` of code `system`.
     public static func start(to endpoint: String) async throws -> FaultProxy {
         try await FaultProxy(FaultProxyRelay.start(to: Endpoint(endpoint)))
     }
 
-    /// Cuts all connections, and stops listening; for good.
+    /// Closes all connections, and stops listening permanently.
     ///
-    /// Can be called again.
+    /// It can be called several times.
     public func stop() async {
         await relay.stop()
     }
 
-    /// What the proxy has done so far.
+    /// The activity of the proxy so far.
     public var counters: Counters {
         get async { await relay.counters }
     }
 
-    // MARK: Late bytes
+    // MARK: Delays
 
-    /// Holds each chunk of bytes for a time, and the end of a connection too.
+    /// Delays each chunk of data, and the end of a connection.
     ///
-    /// The order is kept. A new delay also applies to the bytes that are being held; zero ends it.
+    /// The order is kept. A new delay also applies to delayed data; zero ends it.
     ///
     /// - Parameters:
-    ///   - duration: How long a chunk is held.
-    ///   - direction: Which way.
+    ///   - duration: The delay.
+    ///   - direction: The direction.
     public func delay(_ duration: Duration, _ direction: Direction = .both) async {
         precondition(duration >= .zero, "a delay cannot be negative")
         await relay.set(direction) { $0.delay = duration }
     }
 
-    /// Passes on no more than so many bytes in a second, over all connections.
+    /// Limits the rate of all connections together.
     ///
     /// - Parameters:
     ///   - bytesPerSecond: The limit; nil for none.
-    ///   - direction: Which way; each has the limit for itself.
+    ///   - direction: The direction; each direction has its own limit.
     public func limit(bytesPerSecond: Int?, _ direction: Direction = .both) async {
         precondition(bytesPerSecond ?? 1 > 0, "a limit must let something pass")
         await relay.set(direction) { $0.bytesPerSecond = bytesPerSecond }
     }
 
-    /// Passes on nothing until ``resume(_:)``, as a network does that will be repaired.
+    /// Passes on nothing until ``resume(_:)``, like a temporary network outage.
     ///
-    /// Nothing is lost: the proxy stops reading, so that a sender comes to wait once the kernel's buffers are full. The
-    /// connections stay open, even those that one side has ended, since the end does not pass either. New connections
-    /// are accepted, and are as silent.
+    /// Nothing is lost: the proxy stops reading, so a sender must wait when the kernel's buffers are full. Connections
+    /// stay open, even if one side has ended them, because the end does not pass either. New connections are accepted,
+    /// and are stalled as well.
     ///
-    /// - Parameter direction: Which way.
+    /// - Parameter direction: The direction.
     public func stall(_ direction: Direction = .both) async {
         await relay.set(direction) { $0.passage = .stalled }
     }
 
-    /// Loses all bytes until ``resume(_:)``, as when the peer has gone without a word: a half-open connection.
+    /// Drops all data until ``resume(_:)``, like a peer that disappeared silently: a half-open connection.
     ///
-    /// The sender can go on sending for ever, and nobody learns of the end of a connection. A connection that has lost
-    /// bytes is never repaired, since a byte stream with a hole is nothing that TCP could make: in this direction it
-    /// loses the rest too. New connections are accepted, and are whole if they come after `resume`.
+    /// The sender can send forever, and neither side learns of the end of a connection. A connection that has lost data
+    /// is never repaired, because TCP cannot produce a stream with a gap: it loses the rest in this direction too. New
+    /// connections are accepted; those after `resume` work.
     ///
-    /// - Parameter direction: Which way.
+    /// - Parameter direction: The direction.
     public func blackhole(_ direction: Direction = .both) async {
         await relay.set(direction) { $0.passage = .lost }
     }
 
     /// Ends a ``stall(_:)`` or ``blackhole(_:)``.
     ///
-    /// - Parameter direction: Which way.
+    /// - Parameter direction: The direction.
     public func resume(_ direction: Direction = .both) async {
         await relay.set(direction) { $0.passage = .open }
     }
 
     // MARK: Broken connections
 
-    /// Ends all connections now, in both directions and in an orderly way (FIN).
+    /// Closes all connections now, in both directions, with a FIN.
     ///
-    /// New ones are accepted. The client sees it a moment later, so a call made at once may still take the old one.
+    /// New connections are accepted. The client notices a moment later, so an immediate call may still use the old
+    /// connection.
     public func cut() async {
         await relay.close(.orderly)
     }
 
-    /// Breaks all connections now, for both sides (RST).
+    /// Resets all connections now, on both sides (RST).
     ///
-    /// New ones are accepted. The client sees it a moment later, so a call made at once may still take the old one.
+    /// New connections are accepted. The client notices a moment later, so an immediate call may still use the old
+    /// connection.
     public func reset() async {
         await relay.close(.reset)
     }
 
-    /// Does a ``cut()`` once so many more bytes have passed, and no byte more: in the middle of a message, if you like.
+    /// Performs a ``cut()`` after exactly this many further bytes, for example in the middle of a message.
     ///
-    /// It cuts once. With several connections, bytes of all of them count.
+    /// It cuts once. With several connections, the bytes of all of them count.
     ///
     /// - Parameters:
-    ///   - count: The number of bytes that still pass; with 0, the next one cuts. Nil calls the cut off.
-    ///   - direction: Which way these bytes go; for `both`, each direction counts for itself.
+    ///   - count: The number of bytes that still pass; with 0, the next byte cuts. Nil cancels the cut.
+    ///   - direction: The direction of these bytes; for `both`, each direction counts separately.
     public func cut(afterBytes count: Int?, _ direction: Direction) async {
         precondition(count ?? 0 >= 0, "a number of bytes cannot be negative")
         await relay.set(direction) { $0.bytesBeforeCut = count }
@@ -187,29 +189,29 @@ public final class FaultProxy: Sendable {
 
     // MARK: New connections
 
-    /// Stops listening: whoever connects is refused.
+    /// Stops listening, so that new connections are refused.
     ///
-    /// Open connections go on.
+    /// Open connections continue.
     public func refuseConnections() async {
         await relay.stopListening()
     }
 
     /// Listens again after ``refuseConnections()``, on the same port.
     ///
-    /// - Throws: ``EtcdTestingError``: `stopped` after ``stop()``; `system` if somebody has taken the port, which cannot
-    ///   happen on Linux.
+    /// - Throws: ``EtcdTestingError``: `stopped` after ``stop()``; `system` if another process has taken the port,
+    ///   which cannot happen on Linux.
     public func acceptConnections() async throws {
         try await relay.listen()
     }
 }
 
-/// Starts a proxy, lends it to `body`, and stops it, however `body` ends.
+/// Starts a proxy, runs `body` with it, and stops it, however `body` ends.
 ///
 /// - Parameters:
-///   - endpoint: Where to connect to, as `HOST:PORT`.
-///   - body: What to do with the proxy. It runs where the caller runs.
-/// - Returns: What `body` returns.
-/// - Throws: What ``FaultProxy/start(to:)`` and `body` throw.
+///   - endpoint: The target, as `HOST:PORT`.
+///   - body: The work with the proxy. It runs in the isolation of the caller.
+/// - Returns: The result of `body`.
+/// - Throws: The errors of ``FaultProxy/start(to:)`` and `body`.
 @discardableResult
 public func withFaultProxy<Result>(
     to endpoint: String,

@@ -2,27 +2,29 @@
 
 import EtcdKit
 
-/// Finds the faults of the client of an accepted connection, and tells; nil refuses it.
+/// Finds the faults of the client of an accepted connection, and reports them; nil refuses the connection.
 typealias LaneChoice =
     @EventLoop (
         _ descriptor: Int32,
         _ take: @escaping @EventLoop (FaultProxyLanes?) -> Void
     ) -> Void
 
-/// One connection through a ``FaultProxy``: a socket to the client, one to the server, and a flow each way.
+/// A connection through a ``FaultProxy``: a socket to the client, a socket to the server, and a flow in each direction.
 @EventLoop
 final class FaultProxyConnection {
     private let client: FaultProxyPeer
     private let server = FaultProxyPeer()
     private var addresses: ArraySlice<SocketAddress>
     private let chooseLanes: LaneChoice
-    /// What passes, once the server is connected.
+    /// The flows, once the server is connected.
     private var flows: (toServer: FaultProxyFlow, toClient: FaultProxyFlow)?
     private weak var relay: FaultProxyRelay?
-    /// The faults that act on it, once the server is connected.
+    /// The faults that apply to it, once the server is connected.
     private(set) var lanes: FaultProxyLanes?
 
-    /// Makes a connection of a client whose faults `chooseLanes` gives; nil refuses it.
+    /// Makes a connection of a client.
+    ///
+    /// `chooseLanes` selects its faults; nil refuses it.
     init(
         from socket: consuming Socket,
         to addresses: [SocketAddress],
@@ -35,7 +37,9 @@ final class FaultProxyConnection {
         self.chooseLanes = chooseLanes
     }
 
-    /// Connects to the server; the client is not read before that.
+    /// Connects to the server.
+    ///
+    /// The client is not read before that.
     func connect() {
         guard let address = addresses.popFirst() else { return close(.reset) }
         do throws(SystemError) {
@@ -54,7 +58,7 @@ final class FaultProxyConnection {
             server.close(.reset)
             return connect()
         }
-        // While it waits, neither side is read.
+        // Neither side is read while it waits.
         server.setInterest(read: false, write: false)
         guard let descriptor = client.descriptor else { return }
         chooseLanes(descriptor) { [weak self] in self?.begin(on: $0) }
@@ -73,7 +77,7 @@ final class FaultProxyConnection {
         pump()
     }
 
-    /// Passes on what can be passed on now, and waits for the rest.
+    /// Passes on all data that can be passed on now, and waits for the rest.
     func pump() {
         guard let (toServer, toClient) = flows else { return }
         toServer.pump()
@@ -93,7 +97,7 @@ final class FaultProxyConnection {
         }
     }
 
-    /// Ends the connection for both sides.
+    /// Closes the connection on both sides.
     func close(_ ending: FaultProxyEnding) {
         flows?.toServer.cancel()
         flows?.toClient.cancel()
@@ -104,7 +108,7 @@ final class FaultProxyConnection {
     }
 }
 
-/// How one side of a connection ends it.
+/// The way in which one side closes a connection.
 enum FaultProxyEnding {
     /// With a FIN.
     case orderly
@@ -115,7 +119,7 @@ enum FaultProxyEnding {
 /// A socket of a ``FaultProxyConnection``.
 @EventLoop
 final class FaultProxyPeer {
-    /// Called when the socket is ready for what was asked for.
+    /// Called when the socket is ready.
     var onReady: (@EventLoop () -> Void)?
     private var socket: Socket?
     private var isWatched = false
@@ -131,10 +135,10 @@ final class FaultProxyPeer {
         self.socket = consume socket
     }
 
-    /// Says what to wait for.
+    /// Sets the events to wait for.
     ///
-    /// While there is nothing to wait for, the descriptor is not polled at all, since `poll` would report the end of the
-    /// connection over and over.
+    /// Without any, the descriptor is not polled at all, because `poll` would report the end of the connection again
+    /// and again.
     func setInterest(read: Bool, write: Bool) {
         guard let descriptor = socket?.descriptor else { return }
         let isWanted = read || write
@@ -156,7 +160,7 @@ final class FaultProxyPeer {
         try bytes.withUnsafeBytes { try socket?.send($0) ?? 0 }
     }
 
-    /// Tells the peer that nothing more will come.
+    /// Tells the peer that no more data will come.
     func shutdownWrites() {
         if let descriptor = socket?.descriptor { Platform.shutdownWrites(descriptor) }
     }
@@ -175,7 +179,7 @@ final class FaultProxyPeer {
         socket = nil
     }
 
-    /// Reads what is there: closing a socket with unread bytes would be a reset.
+    /// Reads the remaining data: to close a socket with unread data would cause a reset.
     private func drain() {
         withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { buffer in
             // Bounded, for a peer that sends as fast as this reads.

@@ -2,31 +2,31 @@
 
 import EtcdKit
 
-/// One direction of a ``FaultProxy``, which all connections share: its faults, and what has passed.
+/// A direction of a ``FaultProxy``, shared by all connections: its faults, and the passed data.
 @EventLoop
 final class FaultProxyLane {
     enum Passage {
-        /// Bytes pass.
+        /// Data pass.
         case open
-        /// Bytes wait.
+        /// Data wait.
         case stalled
-        /// Bytes vanish.
+        /// Data are dropped.
         case lost
     }
 
     var passage = Passage.open
     var delay = Duration.zero
-    /// How many bytes pass before all connections are cut; nil for no cut.
+    /// The number of bytes that pass before all connections are cut; nil for no cut.
     var bytesBeforeCut: Int?
-    /// How many bytes pass in a second; nil for any number.
+    /// The number of bytes that pass per second; nil for no limit.
     var bytesPerSecond: Int?
-    /// When the next bytes may pass.
+    /// The time when the next bytes may pass.
     private(set) var freeAt = ContinuousClock.now
     private(set) var bytesPassed = 0
 
-    /// How many bytes may pass at once.
+    /// The number of bytes that may pass at once.
     var allowance: Int {
-        // A hundredth of a second's worth, so that a narrow lane is not wide in bursts.
+        // The bytes of a hundredth of a second, so that a limited direction is not fast in bursts.
         min(bytesBeforeCut ?? .max, bytesPerSecond.map { max($0 / 100, 1) } ?? .max)
     }
 
@@ -44,10 +44,10 @@ final class FaultProxyLanes {
     let toClient = FaultProxyLane()
 }
 
-/// One direction of a ``FaultProxyConnection``.
+/// A direction of a ``FaultProxyConnection``.
 ///
-/// It reads from one peer, holds the bytes for as long as the faults ask, and writes them to the other. The end of the
-/// stream travels behind the bytes.
+/// It reads from one peer, holds the data as long as the faults require, and writes them to the other. The end of the
+/// stream follows the data.
 @EventLoop
 final class FaultProxyFlow {
     private struct Chunk {
@@ -55,20 +55,20 @@ final class FaultProxyFlow {
         var bytes: ArraySlice<UInt8>
     }
 
-    /// Bytes held before the sender has to wait.
+    /// The largest number of held bytes, before the sender must wait.
     private static let limit = 256 << 10
 
-    /// Called when bytes that were held have become due.
+    /// Called when held data become due.
     var onDue: (@EventLoop () -> Void)?
-    /// How the stream has ended for the destination, or would have, were it not lost.
+    /// The end of the stream for the destination, including a dropped one.
     private(set) var ending: FaultProxyEnding?
-    /// The destination takes no more bytes.
+    /// Whether the destination accepts no more data.
     private(set) var hasLostDestination = false
-    /// The bytes before a cut have passed.
+    /// Whether the bytes before a cut have passed.
     private(set) var isCut = false
-    /// More bytes should be read.
+    /// Whether more data should be read.
     var wantsToRead: Bool { sourceEnding == nil && lane.passage != .stalled && heldBytes < Self.limit }
-    /// The destination must become writable for the rest.
+    /// Whether the destination must become writable for the rest.
     private(set) var wantsToWrite = false
 
     private let source: FaultProxyPeer
@@ -78,7 +78,7 @@ final class FaultProxyFlow {
     private var heldBytes = 0
     private var sourceEnding: (kind: FaultProxyEnding, arrival: ContinuousClock.Instant)?
     private var hasBrokenSource = false
-    /// A byte was lost, so all that follow are.
+    /// Whether a byte was dropped, so that all following ones are.
     private var hasHole = false
     private var timer: EventLoop.Timer?
 
@@ -98,9 +98,9 @@ final class FaultProxyFlow {
         if hasHole { lose() }
     }
 
-    /// Notes that the source was found broken when it was written to.
+    /// Records that the source was broken when it was written to.
     ///
-    /// What it sent before can still be read. The system reports the break once, and an orderly end from then on.
+    /// Data that it sent before can still be read. The system reports the failure once, and then a normal end.
     func noteBrokenSource() {
         guard !hasBrokenSource else { return }
         hasBrokenSource = true
@@ -138,7 +138,7 @@ final class FaultProxyFlow {
     private func lose() {
         chunks = []
         heldBytes = 0
-        // Nobody is told, so that a reset is no different.
+        // Nothing is reported, so that a reset is no different.
         if sourceEnding != nil { ending = .orderly }
     }
 
@@ -170,7 +170,7 @@ final class FaultProxyFlow {
         ending = sourceEnding.kind
     }
 
-    /// Whether `instant` has come; if not, waits for it.
+    /// Whether `instant` has passed; if not, waits for it.
     private func isDue(_ instant: ContinuousClock.Instant) -> Bool {
         if instant <= .now { return true }
         timer = EventLoop.schedule(at: instant) { [weak self] in

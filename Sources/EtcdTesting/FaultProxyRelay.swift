@@ -2,14 +2,14 @@
 
 import EtcdKit
 
-/// The part of a ``FaultProxy`` that lives on the event loop: its listener, its connections, and its faults.
+/// The part of a ``FaultProxy`` on the event loop: its listener, its connections, and its faults.
 @EventLoop
 final class FaultProxyRelay {
     nonisolated let endpoint: String
-    /// Gives a new connection the faults of its client instead of those of all, sooner or later; nil refuses it.
+    /// Selects the faults of a new connection by its client, instead of the common ones; nil refuses the connection.
     ///
-    /// It is asked once the server has taken the connection: finding the client costs too much for each attempt to reach
-    /// a server that is not there.
+    /// It is called after the server has accepted the connection, because it costs too much to find the client for each
+    /// attempt to reach a server that is down.
     var chooseLanes: LaneChoice?
 
     private let address: SocketAddress
@@ -30,7 +30,7 @@ final class FaultProxyRelay {
             do {
                 try relay.listen()
             } catch {
-                // Should this system not let us listen on a port that is held, do without the hold.
+                // If this system does not let us listen on a reserved port, do not reserve it.
                 ports.release()
                 try relay.listen()
             }
@@ -58,7 +58,7 @@ final class FaultProxyRelay {
 
     // MARK: Faults
 
-    /// Changes the faults of a direction, and lets them act on the connections.
+    /// Changes the faults of a direction, and applies them to the connections.
     func set(
         _ direction: FaultProxy.Direction,
         on lanes: FaultProxyLanes? = nil,
@@ -70,7 +70,7 @@ final class FaultProxyRelay {
         for connection in connections.values { connection.pump() }
     }
 
-    /// Ends all connections, or those on `lanes`.
+    /// Closes all connections, or those on `lanes`.
     func close(_ ending: FaultProxyEnding, on lanes: FaultProxyLanes? = nil) {
         for connection in connections.values where lanes == nil || connection.lanes === lanes {
             connection.close(ending)
@@ -118,7 +118,7 @@ final class FaultProxyRelay {
                 connection.connect()
             }
         } catch {
-            // This process has no descriptor left: try again when others may have been closed.
+            // This process has no free descriptor: try again when others may have been closed.
             guard let descriptor = listener?.descriptor else { return }
             EventLoop.setInterest(of: descriptor, read: false, write: false)
             _ = EventLoop.schedule(at: .now + .milliseconds(50)) { [weak self] in

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// Just enough HTTP to ask an etcd of this machine a question through its JSON gateway.
+/// A minimal HTTP client for the JSON gateway of an etcd on this machine.
 enum LoopbackHTTP {
     struct Response {
         /// The body as text.
@@ -12,9 +12,9 @@ enum LoopbackHTTP {
         let body: Data
     }
 
-    /// Posts a JSON body to 127.0.0.1, or gets a page if there is none, without ever blocking a thread.
+    /// Posts a JSON body to 127.0.0.1, or gets a page without a body, without blocking a thread.
     ///
-    /// Throws `notReady` if there is no whole answer by the deadline, or `CancellationError`.
+    /// Throws `notReady` if there is no complete answer before the deadline, or `CancellationError`.
     static func request(
         _ path: String,
         posting json: String? = nil,
@@ -28,7 +28,7 @@ enum LoopbackHTTP {
         let connected = POSIX.withLoopbackAddress(port: port) { connect(socket, $0, $1) }.result
         guard connected == 0 || errno == EINPROGRESS else { throw noAnswer(errno) }
 
-        // HTTP/1.0: the server sends the body in one piece, and closes.
+        // HTTP/1.0: the server sends the body in one piece, and closes the connection.
         let length = json.map { "Content-Length: \($0.utf8.count)\r\n" } ?? ""
         let head = "\(json == nil ? "GET" : "POST") \(path) HTTP/1.0\r\nHost: 127.0.0.1:\(port)\r\n\(length)\r\n"
         var request = ArraySlice((head + (json ?? "")).utf8)

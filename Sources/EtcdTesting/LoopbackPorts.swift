@@ -3,12 +3,12 @@
 import EtcdKit
 import Foundation
 
-/// TCP ports of 127.0.0.1 that nobody else uses.
+/// Reserved TCP ports of 127.0.0.1.
 ///
-/// The system picks them. Where it allows a server to listen on a port that another socket is bound to (Linux), the
-/// sockets stay bound for as long as the reservation lives. A killed member's port then cannot be taken by somebody
-/// else before the restart, and a client that dials it is refused: dialing a port that is free *and* in the range of
-/// outgoing ports now and then connects a socket to itself.
+/// The system chooses them. Where it allows a server to listen on a port that another socket is bound to (Linux), the
+/// sockets stay bound while the reservation lives. So no other process can take the port of a killed member before its
+/// restart, and a client that connects to it is refused: a connection to a port that is free *and* in the range of
+/// outgoing ports can connect a socket to itself.
 final class LoopbackPorts: Sendable {
     let numbers: [UInt16]
     private let sockets: Lock<[CInt]>
@@ -28,7 +28,7 @@ final class LoopbackPorts: Sendable {
 
     deinit { release() }
 
-    /// Gives up the hold on the ports; their numbers remain known.
+    /// Releases the ports; their numbers remain known.
     func release() {
         for socket in sockets.withLock({ sockets in
             defer { sockets = [] }; return sockets
@@ -44,7 +44,7 @@ final class LoopbackPorts: Sendable {
             defer { close(socket) }
             throw EtcdTestingError.system("cannot bind a port of 127.0.0.1", errno)
         }
-        // Set after the bind: it lets etcd share the port, and does not let the system give it out twice.
+        // Set after the bind: it lets etcd share the port, but does not let the system assign it twice.
         var on: CInt = 1
         setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
         return (socket, bound.port)

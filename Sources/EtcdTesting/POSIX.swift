@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The operating system's calls that differ between Linux and macOS, or are awkward in Swift. No other file of this
-// target asks which platform it is on.
+// System calls that differ between Linux and macOS, or are awkward in Swift. No other file of this target checks the
+// platform.
 
 import EtcdKit
 import Foundation
@@ -25,10 +25,10 @@ enum POSIX {
 
     // MARK: Processes
 
-    /// Starts a program in a session of its own, with default signals and without any descriptor of ours but one.
+    /// Starts a program in a session of its own, with default signals and with only one of our descriptors.
     ///
-    /// `arguments` begin with the program's absolute path. The `descriptor` it inherits becomes its number 0 or 3;
-    /// standard input is `/dev/null` unless it is 0. Standard output and standard error are appended to `output`.
+    /// `arguments` begin with the program's absolute path. The inherited `descriptor` gets the number 0 or 3; standard
+    /// input is `/dev/null` unless it is 0. Standard output and standard error are appended to `output`.
     static func spawn(
         _ arguments: [String],
         environment: [String: String],
@@ -60,7 +60,7 @@ enum POSIX {
 
     /// Whether our child has exited.
     ///
-    /// It keeps its process number until `Platform.reap`.
+    /// Its process ID stays reserved until `Platform.reap`.
     static func hasExited(_ child: pid_t) -> Bool {
         var info = siginfo_t()
         guard waitid(P_PID, id_t(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 else { return errno == ECHILD }
@@ -96,7 +96,7 @@ enum POSIX {
         #endif
     }
 
-    /// Sends without ever raising SIGPIPE.
+    /// Sends without raising SIGPIPE.
     static func write(_ bytes: some Collection<UInt8>, to socket: CInt) -> Int {
         #if canImport(Darwin)
             return send(socket, Array(bytes), bytes.count, 0)
@@ -154,7 +154,7 @@ extension EtcdTestingError {
     }
 }
 
-/// Waits, also when the task is cancelled: what starts a process must be able to see its end.
+/// Waits, even if the task is cancelled: the code that starts a process must be able to observe its end.
 func pause(_ duration: Duration) async {
     let nanoseconds = duration.components.seconds * 1_000_000_000 + duration.components.attoseconds / 1_000_000_000
     await withCheckedContinuation { continuation in

@@ -2,20 +2,21 @@
 
 import EtcdKit
 
-/// The connections between the members of a cluster, and which of them are cut.
+/// The connections between the members of a cluster, and their cuts.
 ///
-/// Before each member stands a proxy that the others dial. A member also dials the others, and messages go both ways on
-/// either kind of connection. So a proxy has to know who dials: it asks the system which process holds the other end.
+/// Each member has a proxy to which the others connect. A member also connects to the others, and messages go both ways
+/// on either connection. So a proxy must know which member connects: it asks the system which process owns the other
+/// end.
 @EventLoop
 final class PeerNetwork {
     private nonisolated let relays: Lock<[FaultProxyRelay]>
     /// The faults of the connections to a member (first index) from another (second index).
     private var lanes: [[FaultProxyLanes]]
     private var members: [EtcdMember] = []
-    /// The cuts: one member from all others, or the link between two.
+    /// The cuts: one member from all others, or two members from each other.
     private var cuts: Set<Set<Int>> = []
 
-    /// Starts a proxy before each of these ports of 127.0.0.1.
+    /// Starts a proxy in front of each of these ports of 127.0.0.1.
     static func start(to ports: some Sequence<UInt16>) async throws -> PeerNetwork {
         guard SocketOwner.canBeFound else {
             throw EtcdTestingError(code: .system, message: "members can be cut off from each other on Linux only")
@@ -34,10 +35,10 @@ final class PeerNetwork {
         EventLoop.execute { [relays = relays.withLock(\.self)] in for relay in relays { relay.stop() } }
     }
 
-    /// Where the members reach each other, in their order.
+    /// The addresses at which the members reach each other, in their order.
     nonisolated var endpoints: [String] { relays.withLock { $0.map(\.endpoint) } }
 
-    /// Starts a proxy before the port of one more member, which is to be served with the others, and says where it is.
+    /// Starts a proxy in front of the port of a further member, and returns its address.
     func add(_ port: UInt16) async throws -> String {
         let relay = try await FaultProxyRelay.start(to: Endpoint("127.0.0.1:\(port)"))
         for index in lanes.indices { lanes[index].append(FaultProxyLanes()) }
@@ -46,7 +47,7 @@ final class PeerNetwork {
         return relay.endpoint
     }
 
-    /// Lets the connections of these members pass, and no others.
+    /// Passes on the connections of these members only.
     func serve(_ members: [EtcdMember]) {
         self.members = members
         let owners = SocketOwner { members.map(\.processID) }
@@ -57,12 +58,12 @@ final class PeerNetwork {
         }
     }
 
-    /// Cuts one member off from all others, or two from each other, without a word.
+    /// Cuts one member off from all others, or two members from each other, by dropping packets.
     func cut(_ members: EtcdMember...) {
         apply(cuts.union([Set(members.compactMap(index))]))
     }
 
-    /// Ends all cuts of a member, or of all: it reaches those again that are not cut off themselves.
+    /// Removes all cuts of a member, or of all members.
     func heal(_ member: EtcdMember?) {
         let healed = member.map { Set([$0].compactMap(index)) } ?? Set(members.indices)
         apply(cuts.filter { $0.isDisjoint(with: healed) })
@@ -80,13 +81,13 @@ final class PeerNetwork {
                 if wasApart == isApart { continue }
                 let lanes = lanes[target][source]
                 relay.set(.both, on: lanes) { $0.passage = isApart ? .stalled : .open }
-                // Bytes that waited are lost, and the members dial again at once instead of when they lose patience.
+                // Waiting data are lost, and the members reconnect at once instead of after a timeout.
                 if wasApart { relay.close(.reset, on: lanes) }
             }
         }
     }
 
-    /// Makes all that a member sends to others, or they to it, arrive later.
+    /// Delays all data between a member and the others.
     func delay(_ member: EtcdMember, by duration: Duration) {
         guard let slow = index(of: member) else { return }
         for (target, relay) in relays.withLock(\.self).enumerated() {

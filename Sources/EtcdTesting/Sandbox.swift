@@ -3,11 +3,11 @@
 import EtcdKit
 import Foundation
 
-/// A folder and the processes that work in it, all removed together: by ``close()``, when the last reference is
-/// dropped, and when this process dies, however it dies.
+/// A folder and the processes that work in it, which are removed together: by ``close()``, when the last reference is
+/// dropped, and when this process dies.
 ///
-/// There is one way of removal. A small shell process, the reaper, reads from a socket which processes there are. When
-/// this process closes the socket, or dies, the reaper kills what is left and removes the folder.
+/// There is one way of removal. A small shell process, the reaper, reads the process IDs from a socket. When this
+/// process closes the socket or dies, the reaper kills the remaining processes and removes the folder.
 final class Sandbox: Sendable {
     let folder: String
 
@@ -15,14 +15,14 @@ final class Sandbox: Sendable {
     private let state: Lock<State>
 
     private struct State {
-        /// Our end of the reaper's socket; nil once closed.
+        /// Our end of the reaper's socket; nil after it is closed.
         var channel: CInt?
         var reaperIsGone = false
-        /// Started by us, and not reaped yet: these numbers cannot belong to other processes.
+        /// The processes that were started and not yet reaped; their IDs cannot belong to other processes.
         var children: Set<pid_t> = []
     }
 
-    /// `+ PID` and `- PID` lines until the end of file; then the end of everything.
+    /// Reads `+ PID` and `- PID` lines until the end of file; then removes everything.
     private static let reaperScript = """
         PATH=/usr/bin:/bin:$PATH
         trap '' HUP INT TERM
@@ -44,7 +44,7 @@ final class Sandbox: Sendable {
         done
         """
 
-    /// A child tells the reaper of itself before it becomes the program, so there is no moment in between.
+    /// A child reports itself to the reaper before it executes the program, so there is no gap.
     private static let childScript = #"echo "+ $$" >&3 && exec "$@" 3>&-"#
 
     /// Makes an empty folder in `parent`.
@@ -74,19 +74,19 @@ final class Sandbox: Sendable {
             return (state.children, state.reaperIsGone)
         }
         guard !reaperIsGone else { return }
-        // The reaper ends them within moments; this only collects what the system keeps of them.
+        // The reaper ends them within moments; this only reaps them.
         DispatchQueue.global().async { [reaper] in
             Platform.reap(reaper)
             for child in children { Platform.reap(child) }
         }
     }
 
-    /// Starts a program, and returns the number by which the other methods know it.
+    /// Starts a program, and returns its process ID.
     ///
     /// `arguments` begin with the program's absolute path. Its output is appended to the file `log` in the folder.
     /// Throws `stopped` after ``close()``.
     func spawn(_ arguments: [String], log: String) throws -> pid_t {
-        // etcd takes ETCD_NAME and the like for its own flags.
+        // etcd would interpret ETCD_NAME and the like as its flags.
         let environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("ETCD") }
         return try state.withLock { state in
             guard let channel = state.channel else {
@@ -109,7 +109,7 @@ final class Sandbox: Sendable {
         state.withLock { isRunning(child, &$0) }
     }
 
-    /// Whether the process stands still, as after SIGSTOP.
+    /// Whether the process is stopped, as after SIGSTOP.
     func isFrozen(_ child: pid_t) -> Bool {
         state.withLock { $0.children.contains(child) && POSIX.isStopped(child) }
     }
@@ -123,14 +123,14 @@ final class Sandbox: Sendable {
 
     /// Kills all processes and removes the folder.
     ///
-    /// Can be called again; every call waits for the end.
+    /// It can be called several times; each call waits for the end.
     func close() async {
         state.withLock { state in
             if let channel = state.channel { Foundation.close(channel) }
             state.channel = nil
         }
         while !state.withLock({ collectReaper(&$0) }) { await pause(.milliseconds(2)) }
-        // A no-op, unless somebody has killed the reaper.
+        // A no-op, unless the reaper was killed.
         for child in state.withLock({ $0.children }) { signal(SIGKILL, child) }
         while state.withLock({ state in state.children.contains { isRunning($0, &state) } }) {
             await pause(.milliseconds(2))
@@ -140,7 +140,7 @@ final class Sandbox: Sendable {
     private func isRunning(_ child: pid_t, _ state: inout State) -> Bool {
         guard state.children.contains(child) else { return false }
         guard POSIX.hasExited(child) else { return true }
-        // The reaper must forget the number before the system can give it to another process.
+        // The reaper must drop the process ID before the system can assign it to another process.
         if let channel = state.channel {
             _ = POSIX.write("- \(child)\n".utf8, to: channel)
         } else if !state.reaperIsGone {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdCluster {
-    /// The files, in PEM form, with which members serve clients by TLS.
+    /// The TLS files, in PEM form, of the members' client ports.
     ///
-    /// etcd reads the certificate and its key again for each connection, and the authorities only when it starts.
+    /// etcd reads the certificate and its key again for each connection, but the authorities only at its start.
     public struct ServerTLS: Sendable {
         /// The certificate.
         public var certificateFile: String
@@ -11,15 +11,15 @@ extension EtcdCluster {
         /// Its key.
         public var keyFile: String
 
-        /// The authorities that vouch for clients, who must then have a certificate; nil if they need none.
+        /// The authorities of client certificates, which are then required; nil if clients need no certificate.
         public var clientAuthoritiesFile: String?
 
-        /// Files for TLS.
+        /// Makes the settings.
         ///
         /// - Parameters:
         ///   - certificateFile: The certificate.
         ///   - keyFile: Its key.
-        ///   - clientAuthoritiesFile: The authorities that vouch for clients; nil if clients need no certificate.
+        ///   - clientAuthoritiesFile: The authorities of client certificates; nil if clients need none.
         public init(certificateFile: String, keyFile: String, clientAuthoritiesFile: String? = nil) {
             self.certificateFile = certificateFile
             self.keyFile = keyFile
@@ -34,12 +34,12 @@ extension EtcdCluster {
 }
 
 extension EtcdCluster.Options {
-    /// For its peers, for clients and, where those use TLS, for us.
+    /// A port for peers, a port for clients and, with TLS, a port for this process.
     var portsPerMember: Int { tls == nil ? 2 : 3 }
 
     func clientURL(_ port: UInt16) -> String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(port)" }
 
-    /// All URLs a member listens at for clients, and for us.
+    /// All URLs on which a member listens for clients and for this process.
     func listeners(_ clientURL: String, _ statePort: UInt16) -> String {
         let stateURLs = tls == nil ? [] : ["http://127.0.0.1:\(statePort)"]
         return ([clientURL] + stateURLs + moreClientURLs).joined(separator: ",")

@@ -3,14 +3,15 @@
 import EtcdKit
 import Foundation
 
-/// Tells which process is at the other end of a connection within this machine, by Linux's `/proc`.
+/// Finds the process at the other end of a connection within this machine, through Linux's `/proc`.
 ///
-/// A look takes milliseconds, so it happens outside the event loop, and one look is for all that have asked meanwhile.
+/// A lookup takes milliseconds, so it runs outside the event loop, and one lookup answers all requests that have
+/// arrived meanwhile.
 @EventLoop
 final class SocketOwner {
     nonisolated static let canBeFound = FileManager.default.fileExists(atPath: "/proc/self/net/tcp")
 
-    /// A connection by its ports.
+    /// A connection, identified by its ports.
     private struct Connection: Hashable, Sendable {
         let source: UInt16
         let target: UInt16
@@ -23,7 +24,7 @@ final class SocketOwner {
 
     private static let queue = DispatchQueue(label: "SocketOwner")
 
-    /// The processes that may be told.
+    /// The processes to search.
     private let processes: @EventLoop () -> [pid_t?]
     private var questions: [Question] = []
     private var isLooking = false
@@ -32,7 +33,7 @@ final class SocketOwner {
         self.processes = processes
     }
 
-    /// Finds the place of the process that has connected to this accepted socket; nil if none of them has.
+    /// Finds the index of the process that opened this accepted connection; nil if none of them did.
     func find(ofPeer socket: CInt, _ answer: @escaping @EventLoop (_ place: Int?) -> Void) {
         guard let ports = POSIX.ports(of: socket) else { return answer(nil) }
         let connection = Connection(source: ports.peer, target: ports.own)
@@ -56,7 +57,7 @@ final class SocketOwner {
         }
     }
 
-    /// The inodes of the sockets of those who have dialed.
+    /// The inodes of the sockets that opened the connections.
     private nonisolated static func inodes(of connections: Set<Connection>) -> [Connection: Substring] {
         var inodes: [Connection: Substring] = [:]
         for line in table().split(separator: "\n").dropFirst() {
@@ -73,7 +74,7 @@ final class SocketOwner {
         address.split(separator: ":").last.flatMap { UInt16($0, radix: 16) }
     }
 
-    /// All connections over IPv4.
+    /// All IPv4 connections.
     ///
     /// Foundation takes the first short read of such a file for its end.
     private nonisolated static func table() -> String {
@@ -86,7 +87,7 @@ final class SocketOwner {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The places of the processes that hold the sockets with these inodes.
+    /// The indices of the processes that own the sockets with these inodes.
     private nonisolated static func places(of inodes: Set<Substring>, among processes: [pid_t?]) -> [Substring: Int] {
         let targets = Dictionary(uniqueKeysWithValues: inodes.map { ("socket:[\($0)]", $0) })
         var places: [Substring: Int] = [:]

@@ -3,7 +3,7 @@
 import COpenSSL
 import Foundation
 
-/// A certificate authority for tests, which nobody else trusts: issues certificates for servers and clients.
+/// A certificate authority for tests that issues certificates for servers and clients.
 ///
 /// ```swift
 /// let authority = try TestCertificateAuthority()
@@ -11,7 +11,7 @@ import Foundation
 /// try server.certificate.write(toFile: certificateFile, atomically: true, encoding: .utf8)
 /// ```
 public struct TestCertificateAuthority: Sendable {
-    /// When a certificate can be used.
+    /// The validity of a certificate.
     public enum Validity: Sendable, Hashable {
         /// From an hour ago until tomorrow.
         case current
@@ -19,7 +19,7 @@ public struct TestCertificateAuthority: Sendable {
         case expired
         /// From tomorrow on.
         case future
-        /// From an hour ago, and for so many days from now.
+        /// From an hour ago, for a number of days from now.
         case ending(inDays: Int)
 
         fileprivate var hours: (from: Int, until: Int) {
@@ -32,30 +32,30 @@ public struct TestCertificateAuthority: Sendable {
         }
     }
 
-    /// The authority's own certificate, in PEM form: what others are to trust.
+    /// The authority's own certificate in PEM form, to be trusted by peers.
     public let certificate: String
     private let key: String
 
     /// Makes an authority with a new key.
     ///
-    /// - Parameter name: What certificates call it; random digits are added.
-    /// - Throws: ``EtcdTestingError`` of code `system` if OpenSSL cannot do it.
+    /// - Parameter name: Its name in certificates; random digits are appended.
+    /// - Throws: ``EtcdTestingError`` of code `system` if OpenSSL fails.
     public init(_ name: String = "EtcdTesting authority") throws {
         let extensions = [(NID_basic_constraints, "critical,CA:TRUE"), (NID_key_usage, "critical,keyCertSign,cRLSign")]
         let made = try Self.make("\(name) \(randomHex())", .current, extensions, passphrase: nil, signer: nil)
         (certificate, key) = (made.certificate, made.key)
     }
 
-    /// Issues a certificate that a server and a client can use.
+    /// Issues a certificate for servers and clients.
     ///
     /// - Parameters:
-    ///   - name: The common name, which is the name of the user for an etcd with authentication.
-    ///   - hosts: The DNS names it is for.
-    ///   - addresses: The IP addresses it is for.
-    ///   - validity: When it can be used.
-    ///   - passphrase: What encrypts the key; nil for a plain one.
+    ///   - name: The common name, which is the name of the user if etcd has authentication.
+    ///   - hosts: The DNS names of the certificate.
+    ///   - addresses: The IP addresses of the certificate.
+    ///   - validity: The validity.
+    ///   - passphrase: The passphrase that encrypts the key; nil for a plain key.
     /// - Returns: The certificate and its key.
-    /// - Throws: ``EtcdTestingError`` of code `system` if OpenSSL cannot do it.
+    /// - Throws: ``EtcdTestingError`` of code `system` if OpenSSL fails.
     public func issue(
         _ name: String,
         hosts: [String] = ["localhost"],
@@ -126,7 +126,7 @@ public struct TestCertificateAuthority: Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// `MBSTRING_UTF8`, a macro that Swift does not see.
+    /// `MBSTRING_UTF8`, a macro that Swift cannot import.
     private static let utf8 = MBSTRING_FLAG
 
     private static func check(_ result: Int32) throws {
@@ -149,6 +149,6 @@ public struct TestCertificateAuthority: Sendable {
 public struct TestCertificate: Sendable {
     /// The certificate in PEM form.
     public let certificate: String
-    /// The key in PEM form, encrypted if it was issued so.
+    /// The key in PEM form, encrypted if a passphrase was given.
     public let key: String
 }

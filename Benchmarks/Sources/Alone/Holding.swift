@@ -2,12 +2,12 @@
 
 import EtcdKit
 
-/// Watches keys, puts each once all watches are there, and waits for the events.
+/// Watches keys, puts each key once all watches are open, and waits for the events.
 func holdWatches(_ client: EtcdClient, _ count: Int) async throws -> Figures {
     let start = ContinuousClock.now
     let (opened, opening) = AsyncStream.makeStream(of: Void.self)
     return try await withThrowingTaskGroup(of: Duration.self) { group in
-        // Swift looks through a group for a child that ends, so many children are in many groups.
+        // Swift searches all children of a group for one that ends, so many children are spread over many groups.
         for first in stride(from: 0, to: count, by: 100) {
             group.addTask {
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -37,14 +37,14 @@ func holdWatches(_ client: EtcdClient, _ count: Int) async throws -> Figures {
     }
 }
 
-/// Grants leases of ten seconds, keeps them for ten seconds, and makes sure that all are there.
+/// Grants leases of ten seconds, keeps them alive for ten seconds, and checks that all are alive.
 func holdLeases(_ client: EtcdClient, _ count: Int) async throws -> Figures {
     let start = ContinuousClock.now
     let granters = 64
     return try await withThrowingTaskGroup(of: Duration.self) { group in
         for granter in 0..<granters {
             group.addTask {
-                // An iterator keeps its lease, also while nobody waits for its next state.
+                // An iterator keeps its lease alive, even if no task waits for its next state.
                 var kept: [KeepAliveSequence.Iterator] = []
                 for _ in stride(from: granter, to: count, by: granters) {
                     let lease = try await client.leases.grant(timeToLive: .seconds(10))

@@ -8,9 +8,9 @@ import EtcdKit
     import Glibc
 #endif
 
-/// A program that has nothing but the client, so that its memory is the client's.
+/// A program with only the client, so that its memory is the client's.
 ///
-/// Prints one line of JSON. Made for `scripts/performance.py`.
+/// Prints one line of JSON for `scripts/performance.py`.
 @main
 struct Alone {
     static func main() async {

@@ -5,7 +5,7 @@ import EtcdKit
 private let prefix = "alone/"
 private let batch = 100
 
-/// Reads a range of many entries in pages, mirrors it, and waits until the mirror has each of a hundred changes.
+/// Reads a large range in pages, mirrors it, and waits until the mirror has each of a hundred changes.
 func mirror(_ client: EtcdClient, _ count: Int) async throws -> Figures {
     try await fill(client, count)
     var read = 0
@@ -16,7 +16,7 @@ func mirror(_ client: EtcdClient, _ count: Int) async throws -> Figures {
     let began = (time: ContinuousClock.now, processor: processorTime())
     return try await client.withMirror(of: .prefix(Key(prefix))) { mirror in
         let list = (time: ContinuousClock.now - began.time, processor: processorTime() - began.processor)
-        guard mirror.snapshot.count == count else { throw Incomplete() }
+        guard mirror.view.count == count else { throw Incomplete() }
         let change = try await measure {
             for number in 0..<batch {
                 let response = try await client.put(Key("\(prefix)\(number)"), "changed")
@@ -31,7 +31,7 @@ func mirror(_ client: EtcdClient, _ count: Int) async throws -> Figures {
     }
 }
 
-/// Puts all keys, with values of 16 bytes, by sixteen callers.
+/// Puts all keys, with values of 16 bytes, with sixteen callers.
 private func fill(_ client: EtcdClient, _ count: Int) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
         for start in stride(from: 0, to: count, by: batch) {
@@ -54,5 +54,5 @@ private func measure(_ body: () async throws -> Void) async throws -> (time: Dur
 }
 
 private struct Incomplete: Error, CustomStringConvertible {
-    let description = "other entries are there than were put"
+    let description = "the entries differ from those that were put"
 }

@@ -4,9 +4,9 @@ import EtcdKit
 import EtcdPatterns
 import EtcdTesting
 
-/// Measures what an evaluation of a feature flag takes, with 1000 flags in a private etcd.
+/// Measures the time to evaluate a feature flag, with 1000 flags in a private etcd.
 ///
-/// Rounds are short, and the best of many counts, so that other work on the machine does not.
+/// Rounds are short, and the best of many counts, to exclude other work on the machine.
 @main
 struct Flags {
     private static let (rounds, roundSize) = (1000, 1000)

@@ -2,7 +2,7 @@
 
 import EtcdPatterns
 
-/// Measures how many requests a second a load balancer can spread, from one task.
+/// Measures how many requests per second a load balancer can distribute from one task.
 @main
 struct Picks {
     static func main() async throws {
@@ -24,7 +24,7 @@ struct Picks {
                 let start = ContinuousClock.now
                 for _ in 0..<total { try await balancer.withInstance(for: "user-1234") { _ in } }
                 let seconds = (ContinuousClock.now - start) / .seconds(1)
-                print("\(name), \(count) instances: \(Int(Double(total) / seconds)) requests a second")
+                print("\(name), \(count) instances: \(Int(Double(total) / seconds)) requests per second")
             }
         }
     }

@@ -3,26 +3,26 @@
 import EtcdMonitorKit
 import Foundation
 
-/// Says what became of the messages to the channels, a line for each.
+/// Logs the deliveries of the channels, one line each.
 ///
 /// Findings have their own log.
 struct AlertLog: Sendable {
     let channels: [String: any AlertChannel]
 
-    /// The line for an event; nil for one that nobody needs to hear of.
+    /// The line of an event; nil if the event is not worth a line.
     func line(for event: AlertCenter.Event) -> String? {
         switch event {
         case .changed: nil
         case .delivered(let name, let notification, let answer):
-            isWorthALine(name, notification) ? "told      \(name): \(text(of: notification)) (\(answer))" : nil
+            isWorthALine(name, notification) ? "sent      \(name): \(text(of: notification)) (\(answer))" : nil
         case .failed(let name, let notification, let reason):
-            "not told  \(name): \(text(of: notification)) (\(reason))"
-        case .stateNotSaved(let reason): "failed    the states of alerts are not saved: \(reason)"
+            "not sent  \(name): \(text(of: notification)) (\(reason))"
+        case .stateNotSaved(let reason): "failed    the state of the alerts is not saved: \(reason)"
         case .audited(let record): "changed   \(record.action) \(record.subject) by \(record.actor): \(record.detail)"
         }
     }
 
-    /// Neither what was printed anyhow nor a sign of life, also of an alert that is over.
+    /// Whether a message is worth a line: it was not printed to the console, and is not only a periodic reminder.
     private func isWorthALine(_ name: String, _ notification: AlertNotification) -> Bool {
         guard let channel = channels[name] else { return true }
         if channel is ConsoleChannel { return false }
@@ -37,7 +37,7 @@ struct AlertLog: Sendable {
         }
     }
 
-    /// The alerts of a message, and why they are told, such as `prod: EtcdMemberDown fired`.
+    /// The alerts of a message with their reasons, such as `prod: EtcdMemberDown fired`.
     private func text(of notification: AlertNotification) -> String {
         let shown = notification.items.prefix(5).map { "\($0.alert.name) \($0.reason.rawValue)" }
         let others = notification.items.count - shown.count

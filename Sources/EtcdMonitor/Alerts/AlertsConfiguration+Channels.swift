@@ -6,7 +6,7 @@ import EtcdMonitorKit
 
 /// The channels, by their type.
 extension AlertsConfiguration {
-    /// Makes a channel of the fields of its type.
+    /// Makes a channel from the fields of its type.
     private typealias Maker = @Sendable (inout ConfigurationFields) throws(UsageError) -> any AlertChannel
 
     private static let makers: [String: Maker] = [
@@ -51,7 +51,7 @@ extension AlertsConfiguration {
     private static func alertmanager(_ fields: inout ConfigurationFields) throws(UsageError) -> any AlertChannel {
         let (url, urls) = (try fields.secret("url"), try fields["urls"]?.texts())
         guard (url == nil) != (urls == nil) else {
-            throw fields.error("it has either \"urls\", or \"url\", or \"urlFile\"")
+            throw fields.error("it needs exactly one of \"urls\", \"url\" and \"urlFile\"")
         }
         return AlertmanagerChannel(
             urls: urls?.map { Secret($0) } ?? [url].compactMap(\.self),
@@ -102,7 +102,7 @@ extension AlertsConfiguration {
         try fields["timeout"]?.time(atLeast: "100ms")
     }
 
-    /// How TLS is used; nil for the authorities that the system trusts.
+    /// The TLS settings; nil for the authorities that the system trusts.
     private static func tls(_ fields: inout ConfigurationFields) throws(UsageError) -> TLSConfiguration? {
         let files = (try fields["cacert"]?.text(), try fields["cert"]?.text(), try fields["key"]?.text())
         if files.2 != nil && files.1 == nil { throw fields.error("\"key\" needs \"cert\"") }

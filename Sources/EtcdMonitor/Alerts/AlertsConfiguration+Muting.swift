@@ -4,7 +4,7 @@ import CommandLineFlags
 import EtcdMonitorKit
 import Foundation
 
-/// The reasons why an alert is not told: its cause is, or it is the time of a maintenance.
+/// The reasons why alerts are muted: inhibitions and maintenance windows.
 extension AlertsConfiguration {
     static func inhibition(
         _ fields: inout ConfigurationFields,
@@ -21,7 +21,7 @@ extension AlertsConfiguration {
         return AlertInhibition(matchers.0, mutes: matchers.1, equal: try equal.texts())
     }
 
-    /// Reads a window: one for each pair of a cluster and a rule that it names.
+    /// Reads a window, once for each pair of a cluster and a rule that it names.
     static func windows(
         _ fields: inout ConfigurationFields,
         rules: Set<String>

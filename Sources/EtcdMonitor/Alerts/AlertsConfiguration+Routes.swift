@@ -6,7 +6,7 @@ import Foundation
 
 /// The routes, and the conditions on alerts.
 extension AlertsConfiguration {
-    /// Reads a route: one for each pair of a cluster and a rule that it names.
+    /// Reads a route, once for each pair of a cluster and a rule that it names.
     mutating func routes(_ value: ConfigurationValue, rules: Set<String>) throws(UsageError) -> [AlertRoute] {
         let (routes, channels) = try value.object { fields throws(UsageError) in
             var channels: [ConfigurationValue] = []
@@ -29,14 +29,14 @@ extension AlertsConfiguration {
         return routes
     }
 
-    /// Reads the channels of a route, in steps or all at once, and notes where each is named.
+    /// Reads the channels of a route, in steps or as one list, and records the place of each name.
     private static func steps(
         _ fields: inout ConfigurationFields,
         _ places: inout [ConfigurationValue]
     ) throws(UsageError) -> [AlertRoute.Step] {
         let (channels, steps) = (fields["channels"], fields["steps"])
         guard (channels == nil) != (steps == nil) else {
-            throw fields.error("it has either \"channels\" or \"steps\"")
+            throw fields.error("it needs either \"channels\" or \"steps\"")
         }
         if let channels {
             places = try channels.list()
@@ -55,7 +55,9 @@ extension AlertsConfiguration {
         return result
     }
 
-    /// The conditions that the fields `clusters`, `rules` and `labels` stand for: an alert fulfils all of one list.
+    /// The conditions of the fields `clusters`, `rules` and `labels`.
+    ///
+    /// An alert must meet all conditions of one list.
     static func conditions(
         _ fields: inout ConfigurationFields,
         rules: Set<String>
@@ -73,7 +75,7 @@ extension AlertsConfiguration {
     /// The labels that the program's alerts may have.
     static let labels = ["alertname", "channel", "cluster", "code", "member", "subject"]
 
-    /// The conditions of an object, whose keys are labels.
+    /// The conditions of an object whose keys are labels.
     static func matchers(_ value: ConfigurationValue, rules: Set<String>) throws(UsageError) -> [AlertMatcher] {
         try value.entries().map { label, value throws(UsageError) in
             let known = labels + ["severity"]
@@ -82,7 +84,9 @@ extension AlertsConfiguration {
         }
     }
 
-    /// A condition on one label; a pattern for names of rules has to match one, since otherwise it is a slip.
+    /// A condition on one label.
+    ///
+    /// A pattern for names of rules must match at least one; otherwise it is a mistake.
     private static func matcher(
         _ label: String,
         _ value: ConfigurationValue,

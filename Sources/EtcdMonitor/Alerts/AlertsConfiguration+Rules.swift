@@ -3,9 +3,11 @@
 import CommandLineFlags
 import EtcdMonitorKit
 
-/// The rules: changes of those for findings, and thresholds of one's own.
+/// The rules: changes of the rules for findings, and custom thresholds.
 extension AlertsConfiguration {
-    /// Reads rules, and returns the names of all, also of those that are switched off.
+    /// Reads rules.
+    ///
+    /// Returns the names of all rules, including disabled ones.
     mutating func readRules(_ values: [ConfigurationValue]) throws(UsageError) -> Set<String> {
         var changed: Set<String> = []
         var names = Set(options.rules.map(\.name) + [AlertRule.channelFailed.name])
@@ -31,10 +33,10 @@ extension AlertsConfiguration {
         if let code = try fields["finding"]?.choice(of: Finding.Code.self) {
             return (.finding(code, severity: severity, holdsFor: hold, keepsFiringFor: keep), true, isEnabled)
         }
-        guard let place = fields["name"] else { throw fields.error("it has neither \"finding\" nor \"name\"") }
+        guard let place = fields["name"] else { throw fields.error("it needs \"finding\" or \"name\"") }
         let name = try place.text()
         guard name.wholeMatch(of: /[A-Za-z][A-Za-z0-9_]*/) != nil else {
-            throw place.error("a name has letters, digits and \"_\" only, and begins with a letter")
+            throw place.error("a name must consist of letters, digits and \"_\", and start with a letter")
         }
         let rule = AlertRule.threshold(
             name,
@@ -54,7 +56,7 @@ extension AlertsConfiguration {
         switch (try fields["above"]?.number(), try fields["below"]?.number()) {
         case (let limit?, nil): return .above(limit)
         case (nil, let limit?): return .below(limit)
-        default: throw fields.error("it has either \"above\" or \"below\"")
+        default: throw fields.error("it needs either \"above\" or \"below\"")
         }
     }
 }

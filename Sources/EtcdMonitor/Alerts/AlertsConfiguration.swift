@@ -3,13 +3,13 @@
 import CommandLineFlags
 import EtcdMonitorKit
 
-/// Which alerts there are and who is told of them: the object `alerts` of the configuration file, and channels by flags.
+/// The configuration of alerts: the object `alerts` of the configuration file, and channels from flags.
 struct AlertsConfiguration: Sendable {
     var options = AlertCenter.Options()
     private(set) var channels: [String: any AlertChannel] = [:]
-    /// The channels that the file describes, and where.
+    /// The channels that the file defines, with their places.
     private var described: [String: ConfigurationValue] = [:]
-    /// The channels that routes name, and where.
+    /// The channels that routes name, with their places.
     var named: [(channel: String, place: ConfigurationValue)] = []
 
     init() {}
@@ -33,7 +33,7 @@ struct AlertsConfiguration: Sendable {
         if let time = try fields["restartGrace"]?.time() { options.restartGrace = time }
         for (name, value) in try fields["channels"]?.entries() ?? [] {
             guard ClusterSettings.isName(name) else {
-                throw value.error("a name has letters, digits, \"-\", \"_\" and \".\" only")
+                throw value.error("a name must consist of letters, digits, \"-\", \"_\" and \".\"")
             }
             channels[name] = try value.object(Self.channel)
             described[name] = value
@@ -57,27 +57,29 @@ struct AlertsConfiguration: Sendable {
         if try fields["watchdog"]?.flag() == false { options.rules.removeAll { $0.name == AlertRule.watchdog.name } }
     }
 
-    /// Adds a channel that a flag or the environment describes; it replaces one of a weaker source.
+    /// Adds a channel from a flag or the environment.
+    ///
+    /// It replaces one from a weaker source.
     mutating func add(_ name: String, _ channel: any AlertChannel) throws(UsageError) {
-        if described[name] != nil { throw UsageError("the file has a channel \"\(name)\", too") }
+        if described[name] != nil { throw UsageError("the file also has a channel \"\(name)\"") }
         channels[name] = channel
     }
 
     // MARK: Checks
 
-    /// Refuses routes to channels that do not exist, and channels to which no route leads.
+    /// Refuses routes to channels that do not exist, and channels without a route.
     func checkNames() throws(UsageError) {
         for (channel, place) in named where channels[channel] == nil {
             throw channels.isEmpty ? place.error("there is no channel") : place.unknown(channel, among: channels.keys)
         }
-        // Without routes, all channels are told.
+        // Without routes, all channels receive alerts.
         if options.routes != nil, let name = Set(channels.keys).subtracting(named.map(\.channel)).min() {
             throw described[name]?.error("no route leads to it")
                 ?? UsageError("no route leads to the channel \"\(name)\"")
         }
     }
 
-    /// Refuses a channel that does not exist, or cannot work.
+    /// Refuses a channel that does not exist or has invalid settings.
     func check(_ name: String) throws(UsageError) {
         guard let channel = channels[name] else {
             let names = channels.keys.sorted().joined(separator: ", ")
@@ -92,6 +94,8 @@ struct AlertsConfiguration: Sendable {
         }
     }
 
-    /// Alerts go to the standard output, and all else to the standard error.
+    /// Whether alerts go to the standard output.
+    ///
+    /// All other output then goes to the standard error.
     var ownsOutput: Bool { channels.values.contains { $0 is ConsoleChannel } }
 }

@@ -3,9 +3,11 @@
 import CommandLineFlags
 import Foundation
 
-/// A file that is written at the end of a run, and found out at its begin to be writable.
+/// A file that is written at the end of a run.
 ///
-/// A file that exists stays as it is until then.
+/// At the start, it is checked that it can be written.
+///
+/// An existing file stays unchanged until then.
 struct PageFile {
     private let path: String
     private let handle: FileHandle
@@ -37,7 +39,7 @@ struct PageFile {
         }
     }
 
-    /// Leaves no empty file behind.
+    /// Removes the file if it is new.
     func discard() {
         try? handle.close()
         if isNew { try? FileManager.default.removeItem(atPath: path) }

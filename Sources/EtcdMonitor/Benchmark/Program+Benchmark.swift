@@ -5,7 +5,9 @@ import EtcdKit
 import EtcdMonitorKit
 import Foundation
 
-/// The exit statuses of a benchmark besides those of every command; a signal's is 128 and its number.
+/// The exit statuses of a benchmark, in addition to those of every command.
+///
+/// For a signal, it is 128 plus its number.
 enum BenchmarkStatus {
     static let slowP99: Int32 = 10
     static let lowRate: Int32 = 11
@@ -22,7 +24,7 @@ extension Program {
     /// Runs a benchmark, prints its result, and returns the exit status.
     func benchmark() async throws -> Int32 {
         guard let cluster = settings.clusters.first else { throw UsageError("--endpoints is missing") }
-        // All that can be refused is refused before there is any load.
+        // Everything that can be refused is refused before there is any load.
         let options = try settings.benchmark.options()
         let baseline = try settings.benchmark.readBaseline(of: options.kind)
         let configuration = try cluster.clientConfiguration()
@@ -52,14 +54,14 @@ extension Program {
         try show([report]) { $0.text }
         try page?.write(report.html)
         let leftovers = failure?.cleanupFailure ?? result.cleanupFailure
-        // The error has said it already.
+        // The error has already said it.
         if let leftovers, failure == nil { say(leftovers) }
         if let signal { return BenchmarkStatus.signal(signal) }
         if failure != nil || !result.isComplete { return BenchmarkStatus.endedEarly }
         return status(of: report, own.check(result)) ?? (leftovers == nil ? 0 : 70)
     }
 
-    /// The status of the first limit that is missed, or of a comparison; nil if all is well.
+    /// The status of the first missed limit, or of a comparison; nil if there is no failure.
     private func status(of report: BenchmarkReport, _ own: [BenchmarkCheck]) -> Int32? {
         let statuses = [
             "p99_ms": BenchmarkStatus.slowP99, "ops_per_s": BenchmarkStatus.lowRate,
@@ -85,15 +87,15 @@ extension Program {
         }
     }
 
-    /// Does some work, which a signal cancels, and shows how far it is.
+    /// Runs work that a signal cancels, and shows its progress.
     ///
-    /// - Parameter work: The work, which is given where to say how far it is.
-    /// - Returns: Its outcome, and the number of the signal; nil if there was none.
+    /// - Parameter work: The work. It receives a function that reports progress.
+    /// - Returns: Its result, and the number of the signal; nil if there was none.
     private func untilSignal<Value: Sendable, Failure: Error>(
         _ work: @escaping @Sendable (_ report: @escaping @Sendable (String) -> Void) async throws(Failure) -> Value
     ) async -> (Result<Value, Failure>, Int32?) {
         let line = ProgressLine.standard()
-        // The terminal may stand still, and the work must not.
+        // The terminal may block, but must not block the work.
         let (texts, newest) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .bufferingNewest(1))
         async let _: Void = {
             for await text in texts { line?.show(text) }
@@ -116,7 +118,7 @@ extension Program {
         return (outcome, received.withLock { $0 })
     }
 
-    /// Tells people something beside the result.
+    /// Prints a message on the standard error.
     private func say(_ text: String) {
         try? FileHandle.standardError.write(contentsOf: Data("etcd-monitor: \(text)\n".utf8))
     }

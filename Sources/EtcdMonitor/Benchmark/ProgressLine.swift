@@ -3,14 +3,14 @@
 import EtcdMonitorKit
 import Foundation
 
-/// A line on the terminal that says how far a benchmark is, and that is overwritten by the next.
+/// A line on the terminal that shows the progress of a benchmark, and that the next one overwrites.
 struct ProgressLine: Sendable {
-    /// The line of the standard error; nil if that is no terminal.
+    /// A line of the standard error; nil if that is not a terminal.
     static func standard(environment: [String: String] = ProcessInfo.processInfo.environment) -> ProgressLine? {
         isatty(STDERR_FILENO) == 1 && environment["TERM"] != "dumb" ? ProgressLine() : nil
     }
 
-    /// Shows a text instead of the last one.
+    /// Replaces the text of the line.
     func show(_ text: String) { write("\r\u{1b}[K\(text)") }
 
     /// Removes the line.
@@ -18,7 +18,7 @@ struct ProgressLine: Sendable {
 
     private func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
-    /// How far a benchmark is, in fewer columns than a terminal has.
+    /// The progress of a benchmark, short enough for a terminal.
     static func text(of progress: BenchmarkProgress) -> String {
         let percent = progress.fraction.map { " \(Report.number((min(max($0, 0), 1) * 100).rounded())) %" } ?? ""
         var parts = ["\(progress.phase.rawValue)\(percent)"]

@@ -4,53 +4,59 @@ import CommandLineFlags
 import EtcdKit
 import EtcdMonitorKit
 
-/// The load of a benchmark, and what its result is held against.
+/// The load of a benchmark, its limits and its comparison.
 extension Setting {
     static let benchmark = load + judgement
 
     private static let load = [
         choice("benchmark-type", BenchmarkKind.self, "(default: mixed)") { $0.kind = $1 },
-        count("benchmark-ops", "how many operations (default: 10000)", in: 1...1_000_000_000) {
+        count("benchmark-ops", "number of operations (default: 10000)", in: 1...1_000_000_000) {
             $0.amount = .operations($1)
         },
-        benchmark("benchmark-duration", .value("TIME"), "… or how long, such as 30s") { text in
+        benchmark("benchmark-duration", .value("TIME"), "duration instead of a number of operations, such as 30s") {
+            text in
             let time = try Duration(text: text)
             return { $0.amount = .duration(time) }
         },
-        count("benchmark-clients", "callers at the same time, or watches or leases to hold (default: 64)") {
+        count("benchmark-clients", "number of concurrent callers, or of open watches or leases (default: 64)") {
             $0.callers = $1
         },
-        count("benchmark-connections", "connections that they share (default: 1)", in: 1...10_000) {
+        count("benchmark-connections", "number of connections that the callers share (default: 1)", in: 1...10_000) {
             $0.connections = $1
         },
-        benchmark("benchmark-rate", .value("N"), "operations a second, with latencies from their intended starts") {
+        benchmark("benchmark-rate", .value("N"), "operations per second, with latencies from their intended starts") {
             text in
             let rate = try number(text, in: 0.001...1e9)
             return { $0.rate = rate }
         },
-        count("benchmark-key-size", "bytes of a key behind the prefix (default: 8)", in: 1...32_768) {
+        count("benchmark-key-size", "size of a key after the prefix (default: 8)", in: 1...32_768) {
             $0.keySize = $1
         },
-        count("benchmark-value-size", "bytes of a value (default: 256)", in: 0...(64 << 20)) { $0.valueSize = $1 },
-        count("benchmark-keys", "how many keys there are (default: 1000)", in: 1...10_000_000) { $0.keySpace = $1 },
+        count("benchmark-value-size", "size of a value (default: 256)", in: 0...(64 << 20)) { $0.valueSize = $1 },
+        count("benchmark-keys", "number of keys (default: 1000)", in: 1...10_000_000) { $0.keySpace = $1 },
         choice("benchmark-key-order", BenchmarkOptions.KeyOrder.self, "(default: sequential)") { $0.keyOrder = $1 },
-        toggle("benchmark-serializable", "lets a member answer reads from its own copy") { $0.serializable = $1 },
+        toggle("benchmark-serializable", "makes reads serializable: a member answers from its own copy") {
+            $0.serializable = $1
+        },
         benchmark("benchmark-read-ratio", .value("N"), "share of reads of the type mixed, from 0 to 1 (default: 0.7)") {
             text in
             let ratio = try number(text, in: 0...1)
             return { $0.readRatio = ratio }
         },
-        count("benchmark-range-limit", "entries of one range (default: 100)", in: 1...1_000_000) { $0.rangeLimit = $1 },
+        count("benchmark-range-limit", "number of entries per range (default: 100)", in: 1...1_000_000) {
+            $0.rangeLimit = $1
+        },
         toggle("benchmark-on-loop", "runs the callers on the thread of the connections") { $0.onLoop = $1 },
-        count("benchmark-seed", "where random numbers begin (default: 1)", in: 0...Int.max) { $0.seed = UInt64($1) },
-        benchmark("benchmark-prefix", .value("KEY"), "keeps to keys with this prefix, of which there must be none") {
+        count("benchmark-seed", "seed of the random numbers (default: 1)", in: 0...Int.max) { $0.seed = UInt64($1) },
+        benchmark("benchmark-prefix", .value("KEY"), "uses only keys with this prefix, which must have no keys before")
+        {
             text in
             let prefix = Key(try filled(text))
             return { $0.prefix = prefix }
         },
         count(
             "benchmark-quota-mb",
-            "quota in MiB of members that do not say it (default: 2048; 0: none)",
+            "quota in MiB of members that do not report it (default: 2048; 0: none)",
             in: 0...(1 << 30)
         ) {
             $0.quota = Int64($1) << 20
@@ -61,29 +67,29 @@ extension Setting {
         program("benchmark-preset", .value("SIZE"), "load and limits of \"etcdctl check perf\": s, m, l or xl") {
             $0.benchmark.preset = try named($1)
         },
-        program("slo-p99-ms", .value("N"), "limit for the 99th percentile of the latencies, in milliseconds") {
+        program("slo-p99-ms", .value("N"), "highest 99th percentile of the latencies, in milliseconds") {
             $0.benchmark.limits.p99 = .milliseconds(try number($1, in: 0.001...1e9))
         },
-        program("slo-min-ops", .value("N"), "least number of operations a second") {
+        program("slo-min-ops", .value("N"), "lowest number of operations per second") {
             $0.benchmark.limits.minimumRate = try number($1, in: 0.001...1e9)
         },
-        program("slo-max-error-ratio", .value("N"), "largest share of operations that fail, from 0 to 1") {
+        program("slo-max-error-ratio", .value("N"), "highest share of failed operations, from 0 to 1") {
             $0.benchmark.limits.maximumErrorRatio = try number($1, in: 0...1)
         },
-        program("compare", .value("FILE"), "compares the result with this earlier one, which --json has printed …") {
+        program("compare", .value("FILE"), "compares the result with this earlier output of --json") {
             $0.benchmark.baseline = try filled($1)
         },
-        program("tolerance", .value("SHARE"), "… of which a figure may be worse by this share (default: 10%)") {
+        program("tolerance", .value("SHARE"), "share by which a figure may be worse than in --compare (default: 10%)") {
             $0.benchmark.tolerance = try share($1)
         },
-        program("html", .value("FILE"), "writes the result as a page with plots, which needs nothing else") {
+        program("html", .value("FILE"), "writes the result to this file, as a self-contained page with plots") {
             $0.benchmark.page = try filled($1)
         },
     ]
 
     // MARK: Kinds of settings
 
-    /// A part of the load; `read` makes a change of the options of its text.
+    /// A part of the load; `read` converts its text to a change of the options.
     private static func benchmark(
         _ name: String,
         _ kind: Kind,
@@ -137,7 +143,7 @@ extension Setting {
     private static func named<Choice: RawRepresentable<String> & CaseIterable>(_ text: String) throws -> Choice {
         guard let choice = Choice(rawValue: text) else {
             let names = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-            throw UsageError("\"\(text)\" is none of \(names)")
+            throw UsageError("\"\(text)\" is not one of \(names)")
         }
         return choice
     }
@@ -150,7 +156,7 @@ extension Setting {
         return number
     }
 
-    /// A share of one, or per cent.
+    /// A share from 0 to 1, or in per cent.
     private static func share(_ text: String) throws -> Double {
         let isPercent = text.hasSuffix("%")
         let number = Double(isPercent ? String(text.dropLast()) : text).map { isPercent ? $0 / 100 : $0 }

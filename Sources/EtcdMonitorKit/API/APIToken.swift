@@ -2,33 +2,33 @@
 
 import EtcdKit
 
-/// A secret that opens the API to those who send it, as `Authorization: Bearer SECRET`.
+/// A secret that grants access to the API, sent as `Authorization: Bearer SECRET`.
 ///
-/// Only a digest of the secret is kept, and the comparison takes the same time for every wrong secret.
+/// Only a digest of the secret is kept. The comparison takes the same time for every wrong secret.
 public struct APIToken: Sendable, CustomStringConvertible {
-    /// The rights at the API.
+    /// The rights that a token grants.
     public enum Role: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
-        /// To look.
+        /// Reads.
         case read
-        /// To look and to change something.
+        /// Reads and makes changes.
         case admin
 
-        /// Orders roles from the smaller to the larger.
+        /// Orders roles from fewer to more rights.
         public static func < (left: Role, right: Role) -> Bool { left == .read && right == .admin }
     }
 
     /// The rights of its holder.
     public let role: Role
-    /// The name of its holder, for the audit record; it is no secret.
+    /// The name of its holder, for the audit log; it is not secret.
     public let name: String
     private let digest: [UInt8]?
 
-    /// Makes a token of its secret.
+    /// Makes a token from its secret.
     ///
     /// - Parameters:
-    ///   - secret: The secret; an empty one opens nothing.
+    ///   - secret: The secret; an empty one grants nothing.
     ///   - role: The rights of its holder.
-    ///   - name: The name of its holder, for the audit record; nil for that of the role.
+    ///   - name: The name of its holder, for the audit log; nil for the name of the role.
     public init(_ secret: String, role: Role = .read, name: String? = nil) {
         self.role = role
         self.name = name ?? role.rawValue
@@ -38,11 +38,11 @@ public struct APIToken: Sendable, CustomStringConvertible {
     /// The role; never the secret.
     public var description: String { "\(role.rawValue) token" }
 
-    /// The token with this secret; of several, the first with the largest role.
+    /// The token with this secret; of several, the first with the most rights.
     static func holding(_ secret: Substring, among tokens: [APIToken]) -> APIToken? {
         guard let given = digest(of: secret) else { return nil }
         var found: APIToken?
-        // Every token is compared to its end, so that the time says nothing about how near a guess is.
+        // Every token is compared to its end, so the time does not reveal how close a guess is.
         for token in tokens {
             guard let digest = token.digest else { continue }
             let difference = zip(digest, given).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) }

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// Alerts as the API sees them; ``AlertCenter`` says what each member means.
+/// Alerts as the API sees them; ``AlertCenter`` documents the members.
 protocol AlertSource: Sendable {
     var alerts: [Alert] { get }
     var history: [Alert] { get }
@@ -13,6 +13,6 @@ protocol AlertSource: Sendable {
     func reasonForSilence(of alert: Alert) -> String?
     func add(_ silence: Silence, by actor: String) throws(EtcdError)
     func endSilence(_ id: Silence.ID, by actor: String) throws(EtcdError)
-    /// Notes something that no other member notes by itself.
+    /// Adds a record to the audit log. Changes through the other members are recorded already.
     func record(_ record: AuditRecord)
 }

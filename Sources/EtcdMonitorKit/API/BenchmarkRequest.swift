@@ -2,13 +2,15 @@
 
 import EtcdKit
 
-/// A benchmark as a client asks for it; each part has a limit, so that nobody harms a cluster by a slip.
+/// A client's request for a benchmark.
+///
+/// Each part has a limit, so that no mistake harms a cluster.
 struct BenchmarkRequest: Decodable {
-    /// The operations at most.
+    /// The largest number of operations.
     static let mostOperations = 100_000
-    /// The seconds at most.
+    /// The longest duration, in seconds.
     static let mostSeconds = 60.0
-    /// The bytes that are written at most.
+    /// The largest number of bytes to write.
     static let mostBytes = 256 << 20
 
     private let type: String
@@ -49,10 +51,8 @@ struct BenchmarkRequest: Decodable {
         seed = try fields.optional(.seed)
     }
 
-    /// The benchmark that is asked for.
-    ///
-    /// - Returns: Its options.
-    /// - Throws: A problem that names the field that is wrong.
+    /// The options of the requested benchmark.
+    /// - Throws: A problem that names the wrong field.
     func options() throws(Problem) -> BenchmarkOptions {
         var options = BenchmarkOptions(try Self.choice(type, "type"))
         options.amount = try amount(of: options.kind)
@@ -66,7 +66,7 @@ struct BenchmarkRequest: Decodable {
         options.serializable = serializable ?? options.serializable
         if let readRatio {
             guard (0...1).contains(readRatio) else {
-                throw Problem(.invalidBody, "readRatio: it is a number from 0 to 1")
+                throw Problem(.invalidBody, "readRatio: must be a number from 0 to 1")
             }
             options.readRatio = readRatio
         }
@@ -83,24 +83,26 @@ struct BenchmarkRequest: Decodable {
     private func checkedRate() throws(Problem) -> Double? {
         guard let rate else { return nil }
         guard (0.1...100_000).contains(rate) else {
-            throw Problem(.invalidBody, "rate: it is a number of operations a second from 0.1 to 100000")
+            throw Problem(.invalidBody, "rate: must be a number of operations per second from 0.1 to 100000")
         }
         return rate
     }
 
-    /// When it ends; the operations of one that writes for a while are bounded by its rate.
+    /// The end of the benchmark.
+    ///
+    /// If it writes for a duration, its rate bounds the number of operations.
     private func amount(of kind: BenchmarkKind) throws(Problem) -> BenchmarkOptions.Amount {
         guard let duration else {
             return .operations(try Self.count(operations, "operations", 1...Self.mostOperations) ?? 10_000)
         }
-        if operations != nil { throw Problem(.invalidBody, "operations, duration: there is one of the two at most") }
+        if operations != nil { throw Problem(.invalidBody, "operations, duration: at most one of them is allowed") }
         guard let seconds = Parameters.seconds(duration), seconds <= Self.mostSeconds else {
-            throw Problem(.invalidBody, "duration: it is a time such as 10s, and 1m at most")
+            throw Problem(.invalidBody, "duration: must be a time such as 10s, at most 1m")
         }
         if kind.writes {
-            guard let rate else { throw Problem(.invalidBody, "rate: it is missing, because the benchmark writes") }
+            guard let rate else { throw Problem(.invalidBody, "rate: missing, but a write benchmark needs it") }
             guard rate * seconds <= Double(Self.mostOperations) else {
-                throw Problem(.invalidBody, "rate, duration: they make more than \(Self.mostOperations) operations")
+                throw Problem(.invalidBody, "rate, duration: more than \(Self.mostOperations) operations")
             }
         }
         return .duration(.seconds(seconds))
@@ -127,7 +129,7 @@ struct BenchmarkRequest: Decodable {
         guard let number else { return nil }
         guard let count = Int(exactly: number), range.contains(count) else {
             let bounds = "\(range.lowerBound) to \(range.upperBound)"
-            throw Problem(.invalidBody, "\(field): it is a whole number from \(bounds)")
+            throw Problem(.invalidBody, "\(field): must be a whole number from \(bounds)")
         }
         return count
     }
@@ -138,14 +140,14 @@ struct BenchmarkRequest: Decodable {
     ) throws(Problem) -> Choice {
         guard let choice = Choice(rawValue: text) else {
             let names = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-            throw Problem(.invalidBody, "\(field): it is one of \(names)")
+            throw Problem(.invalidBody, "\(field): must be one of \(names)")
         }
         return choice
     }
 }
 
 extension BenchmarkKind {
-    /// Its operations put or delete keys.
+    /// Whether its operations put or delete keys.
     fileprivate var writes: Bool {
         switch self {
         case .read, .range, .watches, .leases: false

@@ -3,7 +3,7 @@
 import EtcdKit
 import Foundation
 
-/// Benchmarks of a cluster as the API sees them; ``BenchmarkRuns`` says what each member means.
+/// The benchmarks of a cluster as the API sees them; ``BenchmarkRuns`` documents the members.
 protocol BenchmarkSource: Sendable {
     var runs: [BenchmarkRuns.Run] { get }
 
@@ -11,47 +11,49 @@ protocol BenchmarkSource: Sendable {
     func cancel(_ id: String) -> Bool
 }
 
-/// The benchmarks of a cluster that were asked for through the API: one at a time, each a part of ``run()``.
+/// The benchmarks that clients requested through the API.
+///
+/// One runs at a time, as a part of ``run()``.
 final class BenchmarkRuns: BenchmarkSource {
     typealias Measure =
         @Sendable (BenchmarkOptions, @escaping @Sendable (BenchmarkProgress) -> Void) async throws(BenchmarkError) ->
         BenchmarkResult
 
-    /// The state of a benchmark, and its result.
+    /// The state of a benchmark.
     enum State: String, Sendable, CaseIterable, Encodable {
         case running, finished, failed, cancelled
     }
 
-    /// One benchmark.
+    /// A benchmark.
     struct Run: Sendable {
         var id = UUID().uuidString.lowercased()
         let options: BenchmarkOptions
-        /// The name of the token of whoever has asked for it.
+        /// The name of the token that requested it.
         let actor: String
         var startedAt = Date()
         var endedAt: Date?
         var state = State.running
         var progress: BenchmarkProgress?
-        /// The figures; those until it was stopped if it has not finished.
+        /// The figures; if it has not finished, those until it stopped.
         var result: BenchmarkResult?
-        /// Why it has not finished.
+        /// The reason why it has not finished.
         var reason: String?
     }
 
-    /// Why a benchmark does not start.
+    /// The reason why a benchmark does not start.
     enum Refusal: Error {
-        /// Another one runs.
+        /// Another benchmark is running.
         case busy(Run)
-        /// Nothing owns benchmarks: ``run()`` does not run.
+        /// ``run()`` is not running, so nothing can run a benchmark.
         case notRunning
     }
 
     fileprivate struct Core {
         /// The newest last.
         var runs: [Run] = []
-        /// Where those that are to be run go; nil while ``run()`` does not run.
+        /// Receives the benchmarks to run; nil while ``run()`` is not running.
         var orders: AsyncStream<Run>.Continuation?
-        /// Ends with the wish to stop the one that runs.
+        /// Receives the request to stop the running benchmark.
         var stop: AsyncStream<Void>.Continuation?
     }
 
@@ -62,19 +64,21 @@ final class BenchmarkRuns: BenchmarkSource {
         case ended
     }
 
-    private static let cancelled = "somebody has cancelled it"
-    /// How many benchmarks are remembered.
+    private static let cancelled = "it was cancelled"
+    /// The number of benchmarks that are kept.
     static let memory = 20
 
     private let core = Lock(Core())
     private let limit: Duration
     private let measure: Measure
 
-    /// Makes a place for benchmarks, in which none runs before ``run()``.
+    /// Makes a list of benchmarks.
+    ///
+    /// None runs before ``run()``.
     ///
     /// - Parameters:
-    ///   - limit: How long one may take with all that it prepares.
-    ///   - measure: Runs one.
+    ///   - limit: The longest time of a benchmark, including its preparation.
+    ///   - measure: Runs a benchmark.
     init(limit: Duration = .seconds(300), measure: @escaping Measure) {
         self.limit = limit
         self.measure = measure
@@ -95,27 +99,29 @@ final class BenchmarkRuns: BenchmarkSource {
         }
     }
 
-    /// Asks a benchmark to stop.
+    /// Requests that a benchmark stop.
     ///
     /// - Returns: Whether it was running.
     func cancel(_ id: String) -> Bool {
         core.withLock { core in
             guard let run = core.runs.last, run.id == id, run.state == .running else { return false }
-            // Without a stream it has not begun, and will not.
+            // A benchmark without a stream has not started, and will not start.
             core.stop?.finish()
             if core.stop == nil { core.end(id, .cancelled, Self.cancelled) }
             return true
         }
     }
 
-    /// Runs the benchmarks that are asked for, until the task is cancelled; the one that runs then cleans up first.
+    /// Runs the requested benchmarks until the task is cancelled.
+    ///
+    /// The running one then cleans up first.
     func run() async {
         let (orders, continuation) = AsyncStream.makeStream(of: Run.self)
         core.withLock { $0.orders = continuation }
         for await run in orders { await carryOut(run) }
         core.withLock { core in
             core.orders = nil
-            // One that was asked for meanwhile.
+            // A benchmark that was requested meanwhile.
             if let run = core.runs.last, run.state == .running { core.end(run.id, .cancelled, "the monitor has ended") }
         }
     }
@@ -139,7 +145,7 @@ final class BenchmarkRuns: BenchmarkSource {
             group.addTask { [limit] in
                 try? await Task.sleep(for: limit)
                 return Task.isCancelled
-                    ? .ended : .stopped(.failed, "it has taken more than \(limit.components.seconds) s")
+                    ? .ended : .stopped(.failed, "it took more than \(limit.components.seconds) s")
             }
             for await event in group {
                 switch event {

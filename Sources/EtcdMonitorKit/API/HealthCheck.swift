@@ -2,7 +2,7 @@
 
 package import EtcdKit
 
-/// Asks a monitor that serves on this machine whether its process works, as `/healthz` says.
+/// Checks through `/healthz` whether a monitor on this machine works.
 package struct HealthCheck: Sendable {
     private let endpoint: Endpoint
     private let tls: TLSConfiguration
@@ -10,24 +10,25 @@ package struct HealthCheck: Sendable {
     /// Makes a check.
     ///
     /// - Parameters:
-    ///   - host: The address on which the monitor listens; for all addresses, that of this machine is asked.
+    ///   - host: The address on which the monitor listens; an address of all interfaces stands for the loopback
+    ///     address.
     ///   - port: Its port.
-    ///   - certificate: The certificate and the key with which it serves by TLS; nil for plaintext.
-    /// - Throws: ``EtcdError`` if there can be no such address.
+    ///   - certificate: The certificate and the key of its TLS server; nil for plaintext.
+    /// - Throws: ``EtcdError`` if the address is invalid.
     package init(host: String, port: UInt16, certificate: (chain: PEMSource, key: PEMSource?)?) throws {
         let host = ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
         let scheme = certificate == nil ? "http" : "https"
         endpoint = try Endpoint("\(scheme)://\(Endpoint.authority(host, port))")
-        // A server that asks for a certificate is shown its own.
+        // If the server asks for a client certificate, the check presents the server's own.
         var tls = TLSConfiguration(certificateChain: certificate?.chain, privateKey: certificate?.key)
-        // Its certificate is for the name by which others reach it, and the question has no secret.
+        // The certificate is for another name, and the request contains no secret, so it is not verified.
         tls.dangerouslySkipsVerification = true
         self.tls = tls
     }
 
-    /// Asks.
+    /// Runs the check.
     ///
-    /// - Returns: Why the monitor does not work; nil if it does.
+    /// - Returns: The reason why the monitor does not work; nil if it does.
     package func failure() async -> String? {
         do throws(HTTPClientError) {
             let answer = try await HTTPClient(tls: tls)

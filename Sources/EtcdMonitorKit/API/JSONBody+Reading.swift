@@ -3,43 +3,45 @@
 import Foundation
 
 extension JSONBody {
-    /// The bytes that a request's body may have.
+    /// The largest size of a request's body, in bytes.
     static let sizeLimit = 64 << 10
 
-    /// Reads the body of a request.
+    /// Decodes the body of a request.
     ///
     /// - Parameters:
-    ///   - type: The type that it has to have.
+    ///   - type: The type to decode.
     ///   - request: The request.
     /// - Returns: The value.
-    /// - Throws: A problem that names what is wrong, and where.
+    /// - Throws: A problem that names the error and its place.
     static func read<Value: Decodable>(_ type: Value.Type, of request: HTTPRequest) throws(Problem) -> Value {
         let media = request.headers["Content-Type"]?.split(separator: ";").first ?? ""
-        // No form of another site's page has this type.
+        // A form of another site's page cannot send this type.
         guard media.trimmingCharacters(in: .whitespaces).lowercased() == "application/json" else {
-            throw Problem(.wrongMediaType, "the field Content-Type is application/json")
+            throw Problem(.wrongMediaType, "the field Content-Type must be application/json")
         }
         guard request.body.count <= sizeLimit else {
-            throw Problem(.bodyTooLarge, "it has \(request.body.count) bytes, and \(sizeLimit) are allowed")
+            throw Problem(.bodyTooLarge, "it has \(request.body.count) bytes, but the limit is \(sizeLimit)")
         }
         do {
             return try JSONDecoder().decode(type, from: Data(request.body))
         } catch let error as DecodingError {
             throw Problem(.invalidBody, detail(of: error))
         } catch {
-            throw Problem(.invalidBody, "it is no JSON")
+            throw Problem(.invalidBody, "it is not JSON")
         }
     }
 
-    /// The wrong place, and what belongs there, without anything that the client sent but the names of its keys.
+    /// The place of the error and the expected type.
+    ///
+    /// Of the client's text, it contains only the names of keys.
     private static func detail(of error: DecodingError) -> String {
         switch error {
-        case .keyNotFound(let key, let context): return "\(place(context.codingPath + [key])): it is missing"
+        case .keyNotFound(let key, let context): return "\(place(context.codingPath + [key])): missing"
         case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
-            return "\(place(context.codingPath)): it is not \(name(of: type))"
+            return "\(place(context.codingPath)): must be \(name(of: type))"
         case .dataCorrupted(let context) where !context.codingPath.isEmpty:
             return "\(place(context.codingPath)): \(context.debugDescription)"
-        default: return "it is no JSON"
+        default: return "it is not JSON"
         }
     }
 
@@ -62,7 +64,9 @@ extension JSONBody {
     }
 }
 
-/// The fields of a JSON object that may have no others; one that is there is not null.
+/// The fields of a JSON object that allows no other fields.
+///
+/// A present field is not null.
 struct StrictFields<Key: CodingKey & CaseIterable> {
     private struct Name: CodingKey {
         let stringValue: String
@@ -80,7 +84,7 @@ struct StrictFields<Key: CodingKey & CaseIterable> {
             throw DecodingError.dataCorruptedError(
                 forKey: Name(stringValue: other),
                 in: all,
-                debugDescription: "there is no such field; there are \(names.joined(separator: ", "))"
+                debugDescription: "unknown field; the fields are \(names.joined(separator: ", "))"
             )
         }
         container = try decoder.container(keyedBy: Key.self)

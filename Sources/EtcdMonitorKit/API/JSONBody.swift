@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// The JSON that the API writes: dates of ISO 8601 with milliseconds, in UTC, and keys in order.
+/// The JSON of the API: ISO 8601 dates in UTC with milliseconds, and sorted keys.
 package enum JSONBody {
     package static func bytes(of value: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
@@ -11,7 +11,7 @@ package enum JSONBody {
             var container = encoder.singleValueContainer()
             try container.encode(date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
         }
-        // One odd figure of a member must not take the whole answer away.
+        // One invalid figure of a member must not make the whole answer fail.
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "+Inf",
             negativeInfinity: "-Inf",
@@ -24,11 +24,11 @@ package enum JSONBody {
         do {
             return HTTPResponse(status, headers: ["Content-Type": "application/json"], .bytes(try bytes(of: value)))
         } catch {
-            throw Problem(.internalError, "the values do not make JSON: \(error)")
+            throw Problem(.internalError, "the values cannot be encoded as JSON: \(error)")
         }
     }
 
-    /// A JSON object that only one answer has; nil values are left out.
+    /// A JSON object of a single answer; nil values are left out.
     struct Object: Encodable, ExpressibleByDictionaryLiteral {
         typealias Value = (any Encodable)?
 

@@ -5,13 +5,13 @@ import Foundation
 extension MonitorAPI {
     /// The center of alerts.
     ///
-    /// - Throws: A problem without one: an empty list would say that all is well.
+    /// - Throws: A problem if there is none, because an empty list would mean that all is well.
     func center() throws(Problem) -> any AlertSource {
         guard let alerts else { throw Problem(.alertsNotSetUp, "this API was made without an AlertCenter") }
         return alerts
     }
 
-    /// The alerts that are pending or fire, the worst first.
+    /// The alerts that are pending or firing, the worst first.
     func alertList(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         let center = try center()
         let state = try Parameters.choice("state", among: [Alert.State.pending, .firing], of: request)
@@ -25,13 +25,13 @@ extension MonitorAPI {
         return try JSONBody.response(["time": Date(), "alerts": list] as JSONBody.Object)
     }
 
-    /// The alerts that are over and were there in a range of time, the newest first.
+    /// The resolved alerts in a range of time, the newest first.
     func alertHistory(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         let center = try center()
         let from = try Parameters.time("from", of: request) ?? .distantPast
         let to = try Parameters.time("to", of: request) ?? .distantFuture
         let limit = try Parameters.count("limit", in: 1...10_000, of: request) ?? 100
-        if from > to { throw Problem(.invalidParameter, "from: it is after the end of the range") }
+        if from > to { throw Problem(.invalidParameter, "from: must not be after the end of the range") }
         let clusters = try alertClusters(request)
         let alerts = center.history.lazy.filter { alert in
             clusters.contains(alert.cluster) && alert.activeSince <= to && alert.resolvedAt ?? .distantFuture >= from
@@ -39,17 +39,19 @@ extension MonitorAPI {
         return try JSONBody.response(["alerts": alerts.prefix(limit).map(Self.object)] as JSONBody.Object)
     }
 
-    /// The clusters whose alerts a request asks for; alerts about the monitor itself concern each of them.
+    /// The clusters whose alerts a request asks for.
+    ///
+    /// Alerts about the monitor itself belong to each cluster.
     private func alertClusters(_ request: HTTPRequest) throws(Problem) -> Set<String> {
         Set(try chosen(request).map(\.name)).union([AlertEngine.ownCluster])
     }
 
-    /// How the channels are.
+    /// The state of the channels.
     func channelList(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         try JSONBody.response(["channels": try center().channelReports] as JSONBody.Object)
     }
 
-    /// The changes that people have made, the newest first.
+    /// The changes that people made, the newest first.
     func audit(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         try JSONBody.response(["records": try center().auditRecords] as JSONBody.Object)
     }

@@ -3,16 +3,16 @@
 import EtcdKit
 import Foundation
 
-/// The only requests that make load on a cluster.
+/// The only requests that create load on a cluster.
 extension MonitorAPI {
     func startBenchmark(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         guard options.allowBenchmark else {
-            let remedy = "a service sets options.allowBenchmark, the program has --allow-benchmark"
-            throw Problem(.benchmarkNotAllowed, "benchmarks make load, and have to be allowed: \(remedy)")
+            let remedy = "set options.allowBenchmark in a service, or --allow-benchmark in the program"
+            throw Problem(.benchmarkNotAllowed, "benchmarks create load and must be allowed: \(remedy)")
         }
         let cluster = try cluster(request)
         let benchmark = try JSONBody.read(BenchmarkRequest.self, of: request).options()
-        // Two at once would measure each other.
+        // Two concurrent benchmarks would affect each other's figures.
         for other in clusters {
             if let run = other.benchmarks.runs.first, run.state == .running { throw Self.busy(other.name, run) }
         }
@@ -22,7 +22,7 @@ extension MonitorAPI {
         } catch {
             switch error {
             case .busy(let other): throw Self.busy(cluster.name, other)
-            case .notRunning: throw Problem(.monitorNotRunning, "the monitor of \(cluster.name) does not run")
+            case .notRunning: throw Problem(.monitorNotRunning, "the monitor of \(cluster.name) is not running")
             }
         }
         let detail = "measures \(benchmark.kind.rawValue) on \(cluster.name): \(benchmark.amount.text)"
@@ -46,7 +46,7 @@ extension MonitorAPI {
 
     func cancelBenchmark(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         let (cluster, run) = try benchmarkRun(request)
-        // One that is over is as it should be.
+        // Cancelling a benchmark that has ended succeeds.
         if cluster.benchmarks.cancel(run.id) {
             note("benchmark.cancel", run, "stops the benchmark of \(cluster.name)", request)
         }
@@ -62,7 +62,7 @@ extension MonitorAPI {
         for cluster in clusters {
             if let run = cluster.benchmarks.runs.first(where: { $0.id == id }) { return (cluster, run) }
         }
-        throw Problem(.unknownBenchmark, "there is no benchmark \(Problem.escaped(id).prefix(100))")
+        throw Problem(.unknownBenchmark, "no benchmark \(Problem.escaped(id).prefix(100))")
     }
 
     private func note(_ action: String, _ run: BenchmarkRuns.Run, _ detail: String, _ request: HTTPRequest) {
@@ -70,7 +70,7 @@ extension MonitorAPI {
     }
 
     private static func busy(_ cluster: String, _ run: BenchmarkRuns.Run) -> Problem {
-        Problem(.benchmarkRuns, "the benchmark \(run.id) of \(cluster) runs; DELETE stops it")
+        Problem(.benchmarkRuns, "the benchmark \(run.id) of \(cluster) is running; DELETE stops it")
     }
 
     private static func object(

@@ -3,7 +3,7 @@
 import Foundation
 
 extension MonitorAPI {
-    /// Clusters side by side.
+    /// An overview of all clusters.
     func clusterList(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         let list: [JSONBody.Object] = clusters.map { cluster in
             let snapshot = cluster.snapshot
@@ -53,7 +53,7 @@ extension MonitorAPI {
         try answer(request) { ["latency": $0.latency] }
     }
 
-    /// A part of the newest snapshot, with the cluster and the time that it is of.
+    /// A part of the newest snapshot, with its cluster and time.
     private func answer(
         _ request: HTTPRequest,
         _ part: (MonitorSnapshot) -> JSONBody.Object

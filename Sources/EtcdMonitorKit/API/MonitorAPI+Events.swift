@@ -3,17 +3,17 @@
 import EtcdKit
 
 extension MonitorAPI {
-    /// The snapshots as [server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html): the newest
-    /// at once, then each as it comes.
+    /// The snapshots as [server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html): first the
+    /// newest, then each new one.
     ///
-    /// A client that is slow misses snapshots, and gets the newest when it is back: at most one waits for it.
+    /// At most one snapshot waits for a slow client. It misses the others, and gets the newest when it reads again.
     func events(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         let cluster = try cluster(request)
         let headers: HTTPHeaders = ["Content-Type": "text/event-stream", "X-Accel-Buffering": "no"]
         if request.method == "HEAD" { return HTTPResponse(200, headers: headers) }
         let (frames, continuation) = AsyncStream.makeStream(of: [UInt8].self, bufferingPolicy: .bufferingNewest(1))
         let feed = EventFeed(continuation)
-        // The stream of polls is opened before the newest snapshot is read, so that none is lost in between.
+        // The stream is opened before the newest snapshot is read, so that no snapshot is lost in between.
         let snapshots = cluster.snapshots
         feed.send(cluster.snapshot)
         let work = Task { [heartbeat] in
@@ -24,7 +24,7 @@ extension MonitorAPI {
                 group.addTask {
                     while (try? await Task.sleep(for: heartbeat)) != nil { feed.sendSignOfLife() }
                 }
-                // The end of the polls ends the signs of life, and the client's end both.
+                // The end of the polls ends the heartbeats; a client that disconnects ends both.
                 await group.next()
                 group.cancelAll()
             }
@@ -35,10 +35,12 @@ extension MonitorAPI {
     }
 }
 
-/// The frames on their way to one client.
+/// The frames to be sent to one client.
 private final class EventFeed: Sendable {
     private let continuation: AsyncStream<[UInt8]>.Continuation
-    /// The number of the newest poll that was sent; the lock also keeps frames in their order.
+    /// The number of the newest poll that was sent.
+    ///
+    /// The lock also keeps the frames in order.
     private let newest = Lock<Int?>(nil)
 
     init(_ continuation: AsyncStream<[UInt8]>.Continuation) {
@@ -55,10 +57,10 @@ private final class EventFeed: Sendable {
         }
     }
 
-    /// Sends a comment, which clients do not see, so that a dead connection is found out.
+    /// Sends a comment, which clients ignore, to detect a dead connection.
     func sendSignOfLife() {
         newest.withLock { _ in
-            // A snapshot that still waits is worth more than the comment that took its place.
+            // A waiting snapshot is more important than the comment that replaced it.
             if case .dropped(let waiting) = continuation.yield(Array(": heartbeat\n\n".utf8)) {
                 continuation.yield(waiting)
             }

@@ -5,7 +5,7 @@ extension MonitorAPI {
         HTTPResponse(200, headers: StatusPage.headers, .bytes(Array(StatusPage.html.utf8)))
     }
 
-    /// The verdict, and the reasons why it is not ok, for those who only look at the status.
+    /// The verdict and its reasons, for clients that check only the status.
     func health(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         let isStrict = try Parameters.flag("strict", of: request)
         let results = try chosen(request).map { cluster in
@@ -26,15 +26,15 @@ extension MonitorAPI {
         )
     }
 
-    /// Why the snapshot of a cluster says nothing of now; nil if it does.
+    /// The reason why the snapshot of a cluster is not current; nil if it is.
     private static func gap(of cluster: any MonitoredCluster) -> String? {
         if cluster.snapshot.poll == 0 { return "the first poll has not finished" }
         return cluster.isLive ? nil : "the polls have stopped"
     }
 
-    /// The process works.
+    /// Whether the process works.
     ///
-    /// A sick cluster does not count: nobody should restart a service for that.
+    /// The state of the clusters does not count: it is no reason to restart the service.
     func alive(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         try checks(request) { $0.snapshot.poll > 0 ? Self.gap(of: $0) : nil }
     }
@@ -43,7 +43,7 @@ extension MonitorAPI {
         try checks(request) { $0.snapshot.poll == 0 ? "the first poll has not finished" : nil }
     }
 
-    /// A check of each cluster as text, in the form that etcd itself has for it.
+    /// A check of each cluster as text, in the format of etcd's own checks.
     private func checks(
         _ request: HTTPRequest,
         failure: (any MonitoredCluster) -> String?

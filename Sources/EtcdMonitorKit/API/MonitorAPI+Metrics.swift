@@ -19,20 +19,20 @@ extension MonitorAPI {
         )
     }
 
-    /// The history of a metric: the last hour, unless the request says something else.
+    /// The history of a metric; by default, the last hour.
     func history(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
         let cluster = try cluster(request)
         let to = try Parameters.time("to", of: request) ?? Date()
         let from = try Parameters.time("from", of: request) ?? to.addingTimeInterval(-3600)
         let step = try Parameters.seconds("step", of: request)
         guard let metric = request.query["metric"] else {
-            throw Problem(.missingParameter, "metric: /api/v1/metrics/names lists the names")
+            throw Problem(.missingParameter, "metric: missing; /api/v1/metrics/names lists the names")
         }
-        if from > to { throw Problem(.invalidParameter, "from: it is after the end of the range") }
+        if from > to { throw Problem(.invalidParameter, "from: must not be after the end of the range") }
         guard cluster.historyMetrics.contains(metric) else {
-            throw Problem(.unknownMetric, "\(metric): /api/v1/metrics/names lists the names")
+            throw Problem(.unknownMetric, "\(metric): unknown; /api/v1/metrics/names lists the names")
         }
-        // A step that would make more points than anybody can draw is made longer, and the answer says so.
+        // If a step would return too many points, a longer one is used, and the answer says so.
         let span = to.timeIntervalSince(from)
         let used = max(step ?? span / 500, span / 10_000, 1)
         return try JSONBody.response(

@@ -35,7 +35,9 @@ extension MonitorAPI {
         return HTTPResponse(204)
     }
 
-    /// The author of a change, whose token was checked before.
+    /// The author of a change.
+    ///
+    /// The token has been checked before.
     func actor(of request: HTTPRequest) -> String { token(of: request)?.name ?? "" }
 
     private static func object(_ silence: Silence, at time: Date) -> JSONBody.Object {

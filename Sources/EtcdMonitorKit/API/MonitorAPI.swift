@@ -1,34 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The monitor's HTTP API, as a function from requests to responses: it serves from any HTTP server.
+/// The monitor's HTTP API, as a function from requests to responses for any HTTP server.
 ///
-/// The routes, their parameters and their answers are in `Docs/openapi.yaml`. Errors are problem details (RFC 9457).
+/// `Docs/openapi.yaml` describes the routes, their parameters and their answers. Errors are problem details (RFC 9457).
 ///
-/// It looks only at what the monitors have seen already: no request of a client makes one to a cluster, except that for a
-/// benchmark, which has to be allowed.
+/// The API reads what the monitors have already observed. Only a request for a benchmark causes requests to a cluster,
+/// and benchmarks must be allowed.
 ///
-/// A request that changes something always takes a token with the role `admin`, also where the API is open otherwise: a
-/// page of another site that the browser of an administrator shows could send it, too.
+/// A request that changes something always needs a token with the role `admin`, even if reading needs none. Otherwise a
+/// page of another site in an administrator's browser could send it.
 public struct MonitorAPI: Sendable {
     /// Access to the API, and a hook for each request.
     public struct Options: Sendable {
-        /// The tokens that open the API; without any, everyone who reaches it can read it, and nobody can change anything.
+        /// The tokens that grant access.
         ///
-        /// The page itself, `/healthz` and `/readyz` are always open: they say nothing of a cluster.
+        /// Without any, every client can read the API, and no client can change anything.
+        ///
+        /// The page itself, `/healthz` and `/readyz` need no token: they reveal nothing about a cluster.
         public var tokens: [APIToken] = []
         /// The origins, such as `https://ops.example.com`, whose pages may read the API; `*` for all.
         public var corsOrigins: [String] = []
-        /// Whether a token with the role `admin` can start benchmarks, which make load on a cluster: one at a time, bounded,
-        /// and only while the ``ClusterMonitor`` runs.
+        /// Whether a token with the role `admin` may start benchmarks, which create load on a cluster.
+        ///
+        /// They are limited, run one at a time, and need a running ``ClusterMonitor``.
         public var allowBenchmark = false
         /// Called after each request, before its body is sent.
         public var onRequest: (@Sendable (RequestRecord) -> Void)?
 
-        /// Makes options for an API that everyone who reaches it can read, and no other origin.
+        /// Makes options of an API that every client can read, but no page of another origin.
         public init() {}
     }
 
-    /// A request that was answered, for logs and figures; it has no secret.
+    /// An answered request, for logs and metrics; it contains no secret.
     public struct RequestRecord: Sendable, Hashable {
         /// The method.
         public var method: String
@@ -36,7 +39,7 @@ public struct MonitorAPI: Sendable {
         public var path: String
         /// The status of the response.
         public var status: Int
-        /// How long the head of the response took, in seconds.
+        /// The time until the head of the response was ready, in seconds.
         public var seconds: Double
         /// The role of the token; nil without a valid one.
         public var role: APIToken.Role?
@@ -47,7 +50,7 @@ public struct MonitorAPI: Sendable {
     let clusters: [any MonitoredCluster]
     let alerts: (any AlertSource)?
     let options: Options
-    /// After how long without an event a stream of them has a sign of life.
+    /// The time without an event after which an event stream sends a heartbeat.
     var heartbeat = Duration.seconds(15)
 
     init(of clusters: [any MonitoredCluster], alerts: (any AlertSource)? = nil, _ options: Options) {
@@ -58,10 +61,10 @@ public struct MonitorAPI: Sendable {
 
     /// Answers a request.
     ///
-    /// A request of the method `HEAD` is answered as one of `GET`; the server leaves the body out.
+    /// A `HEAD` request is answered like `GET`; the server leaves out the body.
     ///
     /// - Parameter request: The request, with a decoded path and query.
-    /// - Returns: The response; that of `/api/v1/events` has a body without an end.
+    /// - Returns: The response; that of `/api/v1/events` has an endless body.
     public func respond(to request: HTTPRequest) async -> HTTPResponse {
         let start = ContinuousClock.now
         let token = token(of: request)
@@ -90,7 +93,7 @@ public struct MonitorAPI: Sendable {
 
     private func answer(_ request: HTTPRequest, _ token: APIToken?) async throws(Problem) -> HTTPResponse {
         let routes = Route.of(path: request.path)
-        if routes.isEmpty { throw Problem(.notFound, "\(request.path) is none of the API's paths") }
+        if routes.isEmpty { throw Problem(.notFound, "\(request.path) is not a path of the API") }
         let allow = Route.allow(routes)
         if request.method == "OPTIONS" { return HTTPResponse(204, headers: ["Allow": allow]) }
         let method = request.method == "HEAD" ? "GET" : request.method
@@ -100,13 +103,13 @@ public struct MonitorAPI: Sendable {
         try checkRole(of: token, for: route, request)
         if let name = request.query.keys.sorted().first(where: { !route.parameters.contains($0) }) {
             let known = route.parameters.sorted().joined(separator: ", ")
-            let detail = known.isEmpty ? "there are none here" : "there are \(known)"
+            let detail = known.isEmpty ? "this path has no parameters" : "the parameters are \(known)"
             throw Problem(.unknownParameter, "\(name): \(detail)")
         }
         return try await route.answer(self)(request)
     }
 
-    /// The cluster that a request names, or the first.
+    /// The cluster that a request names, or the first one.
     func cluster(_ request: HTTPRequest) throws(Problem) -> any MonitoredCluster {
         guard let cluster = try chosen(request).first else {
             throw Problem(.unknownCluster, "no cluster is monitored")
@@ -114,18 +117,18 @@ public struct MonitorAPI: Sendable {
         return cluster
     }
 
-    /// The cluster that a request names, or all.
+    /// The cluster that a request names, or all of them.
     func chosen(_ request: HTTPRequest) throws(Problem) -> [any MonitoredCluster] {
         guard let name = request.query["cluster"] else { return clusters }
         guard let cluster = clusters.first(where: { $0.name == name }) else {
-            throw Problem(.unknownCluster, "\(name) is none of \(clusters.map(\.name).joined(separator: ", "))")
+            throw Problem(.unknownCluster, "\(name): must be one of \(clusters.map(\.name).joined(separator: ", "))")
         }
         return [cluster]
     }
 
     // MARK: Access
 
-    /// The token that a request has; nil without a valid one.
+    /// The valid token of a request; nil if there is none.
     func token(of request: HTTPRequest) -> APIToken? {
         guard let field = request.headers["Authorization"] else { return nil }
         let parts = field.split(separator: " ", maxSplits: 1)
@@ -133,25 +136,25 @@ public struct MonitorAPI: Sendable {
         return APIToken.holding(parts[1], among: options.tokens)
     }
 
-    /// Changes are possible: there is a token for them.
+    /// Whether changes are possible, because there is an admin token.
     var takesChanges: Bool { options.tokens.contains { $0.role == .admin } }
 
     private func checkRole(of token: APIToken?, for route: Route, _ request: HTTPRequest) throws(Problem) {
         guard let needed = route.role, token.map({ $0.role < needed }) ?? true else { return }
         if needed == .read && options.tokens.isEmpty { return }
         let problem = refusal(of: token, needed, hasField: request.headers["Authorization"] != nil)
-        // Requests without a valid token leave no record: a flood of them would push the others out.
+        // Requests without a valid token leave no record: a flood of them would displace the other records.
         if let token, route.method != "GET" { record(problem, request, token) }
         throw problem
     }
 
     private func refusal(of token: APIToken?, _ needed: APIToken.Role, hasField: Bool) -> Problem {
         if needed == .admin && !takesChanges {
-            let remedy = "a service sets it in options.tokens, the program with --api-admin-token-file"
-            return Problem(.noAdminToken, "it always takes a token with the role admin: \(remedy)")
+            let remedy = "set it in options.tokens of a service, or with --api-admin-token-file of the program"
+            return Problem(.noAdminToken, "changes need a token with the role admin: \(remedy)")
         }
         if let token {
-            return Problem(.forbidden, "it takes the role \(needed.rawValue), and the token has \(token.role.rawValue)")
+            return Problem(.forbidden, "it needs the role \(needed.rawValue), but the token has \(token.role.rawValue)")
         }
         let challenge = "Bearer realm=\"etcd-monitor\"" + (hasField ? ", error=\"invalid_token\"" : "")
         return Problem(
@@ -161,7 +164,9 @@ public struct MonitorAPI: Sendable {
         )
     }
 
-    /// Notes that someone tried to change something without the right to; one record of several in a row is enough.
+    /// Records an attempt to change something without the right.
+    ///
+    /// Repeated attempts in a row leave one record.
     private func record(_ problem: Problem, _ request: HTTPRequest, _ token: APIToken) {
         let last = alerts?.auditRecords.first
         if last?.action == "refused" && last?.actor == token.name { return }
@@ -173,7 +178,7 @@ public struct MonitorAPI: Sendable {
     private func allowOrigin(of request: HTTPRequest, in response: inout HTTPResponse) {
         if options.corsOrigins.isEmpty { return }
         let isForAll = options.corsOrigins.contains("*")
-        // Caches must not give the answer for one origin to another.
+        // Caches must not return the answer for one origin to another.
         if !isForAll { response.headers.add("Vary", "Origin") }
         guard let origin = request.headers["Origin"], isForAll || options.corsOrigins.contains(origin) else { return }
         response.headers.add("Access-Control-Allow-Origin", isForAll ? "*" : origin)

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// Why a request has no other answer, as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) writes it.
+/// An error response, in the format of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457).
 struct Problem: Error, Encodable {
     /// A kind of problem.
     enum Kind: String, CaseIterable {
@@ -44,26 +44,26 @@ struct Problem: Error, Encodable {
 
         var title: String {
             switch self {
-            case .unknownParameter: "There is no such parameter"
-            case .missingParameter: "A parameter is missing"
-            case .invalidParameter: "A parameter has a wrong value"
-            case .invalidBody: "The body is not what it should be"
+            case .unknownParameter: "Unknown parameter"
+            case .missingParameter: "Missing parameter"
+            case .invalidParameter: "Invalid parameter"
+            case .invalidBody: "Invalid body"
             case .unauthorized: "A token is needed"
-            case .forbidden: "The token is not enough"
-            case .noAdminToken: "The API has no token for this"
-            case .notFound: "There is no such path"
-            case .unknownCluster: "There is no such cluster"
-            case .unknownMetric: "There is no such metric"
-            case .unknownSilence: "There is no such silence"
-            case .unknownBenchmark: "There is no such benchmark"
+            case .forbidden: "The token lacks the right"
+            case .noAdminToken: "No admin token is configured"
+            case .notFound: "Unknown path"
+            case .unknownCluster: "Unknown cluster"
+            case .unknownMetric: "Unknown metric"
+            case .unknownSilence: "Unknown silence"
+            case .unknownBenchmark: "Unknown benchmark"
             case .benchmarkNotAllowed: "Benchmarks are not allowed"
-            case .benchmarkRuns: "Another benchmark runs"
-            case .monitorNotRunning: "The monitor does not run"
+            case .benchmarkRuns: "Another benchmark is running"
+            case .monitorNotRunning: "The monitor is not running"
             case .alertsNotSetUp: "Alerts are not set up"
-            case .methodNotAllowed: "The path does not take this method"
+            case .methodNotAllowed: "The path does not allow this method"
             case .bodyTooLarge: "The body is too large"
-            case .wrongMediaType: "The body has a wrong type"
-            case .internalError: "The answer could not be made"
+            case .wrongMediaType: "The body has the wrong media type"
+            case .internalError: "The answer could not be built"
             }
         }
     }
@@ -73,7 +73,7 @@ struct Problem: Error, Encodable {
     let status: Int
     let detail: String
     var instance: String?
-    /// Fields that the answer has besides those of every answer.
+    /// Additional header fields of the response.
     let headers: HTTPHeaders
 
     init(_ kind: Kind, _ detail: String, headers: HTTPHeaders = [:]) {
@@ -86,7 +86,7 @@ struct Problem: Error, Encodable {
 
     private enum CodingKeys: CodingKey { case type, title, status, detail, instance }
 
-    /// The answer to a request to a path.
+    /// The response to a request for a path.
     func response(to path: String) -> HTTPResponse {
         var problem = self
         problem.instance = Self.escaped(path)
@@ -95,7 +95,7 @@ struct Problem: Error, Encodable {
         return HTTPResponse(status, headers: headers, .bytes((try? JSONBody.bytes(of: problem)) ?? []))
     }
 
-    /// A decoded path as it stands in a URL, without control characters.
+    /// A decoded path in the form of a URL, without control characters.
     static func escaped(_ path: String) -> String {
         path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? ""
     }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One thing that the API can be asked: the one list of them decides what is served, refused and described.
+/// A route of the API.
+///
+/// The list of all routes determines what the API serves, refuses and describes.
 struct Route: Sendable {
     let method: String
-    /// The path; a last part in braces stands for any text.
+    /// The path; a last part in braces matches any text.
     let path: String
-    /// The role that it takes: `read` only where tokens are set, `admin` always; nil if it is open to everyone.
+    /// The role it needs: `read` only where tokens are set, `admin` always; nil if it needs none.
     let role: APIToken.Role?
-    /// The parameters that its query may have.
+    /// The parameters that its query allows.
     let parameters: Set<String>
     let answer: @Sendable (MonitorAPI) -> (HTTPRequest) async throws(Problem) -> HTTPResponse
 
@@ -70,12 +72,12 @@ struct Route: Sendable {
         return path.hasPrefix(start) && path == start + Self.parameter(of: path) && path != start
     }
 
-    /// The text for which the braces in its path stand.
+    /// The text that matches the braces in its path.
     static func parameter(of path: String) -> String {
         path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? ""
     }
 
-    /// The methods that a path takes, as the field `Allow` has them.
+    /// The methods of a path, as the field `Allow` lists them.
     static func allow(_ routes: [Route]) -> String {
         let methods = routes.map(\.method)
         return (methods + (methods.contains("GET") ? ["HEAD"] : []) + ["OPTIONS"]).joined(separator: ", ")

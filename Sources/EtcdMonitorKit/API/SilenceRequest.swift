@@ -2,9 +2,11 @@
 
 import Foundation
 
-/// A silence as a client asks for it.
+/// A client's request for a silence.
 struct SilenceRequest: Decodable {
-    /// How far ahead the end of a silence is at most, in seconds: nobody remembers an older one.
+    /// The latest end of a silence, in seconds from now.
+    ///
+    /// Longer silences would be forgotten.
     static let longest = 366 * 86_400.0
 
     private let matchers: [Matcher]
@@ -41,16 +43,16 @@ struct SilenceRequest: Decodable {
         createdBy = try fields.optional(.createdBy)
     }
 
-    /// The silence that is asked for.
+    /// The requested silence.
     ///
     /// - Parameters:
     ///   - actor: The author, if the client names no other.
-    ///   - now: The time; a begin before it means now.
+    ///   - now: The current time; an earlier start means now.
     /// - Returns: The silence.
-    /// - Throws: A problem that names the field that is wrong.
+    /// - Throws: A problem that names the wrong field.
     func silence(by actor: String, at now: Date) throws(Problem) -> Silence {
         guard (1...20).contains(matchers.count) else {
-            throw Problem(.invalidBody, "matchers: there are 1 to 20 of them")
+            throw Problem(.invalidBody, "matchers: must have 1 to 20 elements")
         }
         for (index, matcher) in matchers.enumerated() {
             try Self.check(matcher.name, "matchers[\(index)].name", 1...128)
@@ -60,11 +62,11 @@ struct SilenceRequest: Decodable {
         if let createdBy { try Self.check(createdBy, "createdBy", 1...100) }
         let start = max(try Self.date(startsAt, "startsAt") ?? now, now)
         let end = try end(after: start)
-        guard end > start else { throw Problem(.invalidBody, "endsAt: it is not after the begin, or over already") }
+        guard end > start else { throw Problem(.invalidBody, "endsAt: must be after the start and in the future") }
         guard end.timeIntervalSince(now) <= Self.longest else {
             throw Problem(
                 .invalidBody,
-                "\(duration == nil ? "endsAt" : "duration"): the end is more than 366 days ahead"
+                "\(duration == nil ? "endsAt" : "duration"): the end must be within 366 days"
             )
         }
         return Silence(
@@ -81,25 +83,25 @@ struct SilenceRequest: Decodable {
         case (let end?, nil): return end
         case (nil, let duration?):
             guard let seconds = Parameters.seconds(duration) else {
-                throw Problem(.invalidBody, "duration: it is a time such as 30m, 2h or 1d")
+                throw Problem(.invalidBody, "duration: must be a time such as 30m, 2h or 1d")
             }
             return start.addingTimeInterval(seconds)
-        default: throw Problem(.invalidBody, "endsAt, duration: there has to be one of the two")
+        default: throw Problem(.invalidBody, "endsAt, duration: exactly one of them is needed")
         }
     }
 
     private static func date(_ text: String?, _ field: String) throws(Problem) -> Date? {
         guard let text else { return nil }
         guard let date = Parameters.date(text) else {
-            throw Problem(.invalidBody, "\(field): it is a time such as 2026-01-31T12:00:00Z")
+            throw Problem(.invalidBody, "\(field): must be a time such as 2026-01-31T12:00:00Z")
         }
         return date
     }
 
-    /// Refuses a text that is too short or too long, or that could break a line of a log.
+    /// Refuses a text that is too short or too long, or that could break a log line.
     private static func check(_ text: String, _ field: String, _ length: ClosedRange<Int>) throws(Problem) {
         guard length.contains(text.unicodeScalars.count) else {
-            throw Problem(.invalidBody, "\(field): it has \(length.lowerBound) to \(length.upperBound) characters")
+            throw Problem(.invalidBody, "\(field): must have \(length.lowerBound) to \(length.upperBound) characters")
         }
         let isBroken = text.unicodeScalars.contains { scalar in
             switch scalar.properties.generalCategory {
@@ -107,9 +109,9 @@ struct SilenceRequest: Decodable {
             default: false
             }
         }
-        if isBroken { throw Problem(.invalidBody, "\(field): it is one line, without control characters") }
+        if isBroken { throw Problem(.invalidBody, "\(field): must be one line without control characters") }
         if length.lowerBound > 0 && text.allSatisfy(\.isWhitespace) {
-            throw Problem(.invalidBody, "\(field): it is blank")
+            throw Problem(.invalidBody, "\(field): must not be blank")
         }
     }
 }

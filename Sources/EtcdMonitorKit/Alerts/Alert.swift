@@ -3,9 +3,9 @@
 import EtcdKit
 public import Foundation
 
-/// Something that people are told about: a rule that holds for a subject.
+/// A rule that holds for a subject, about which people are notified.
 public struct Alert: Sendable, Hashable, Codable, Identifiable {
-    /// How far an alert has come.
+    /// The state of an alert.
     public enum State: String, Sendable, Hashable, Codable, CaseIterable {
         /// Its rule holds, but not for long enough.
         case pending
@@ -17,44 +17,44 @@ public struct Alert: Sendable, Hashable, Codable, Identifiable {
 
     /// The identity: a digest of the labels, as 64 hexadecimal digits.
     ///
-    /// It is the same each time that this rule holds for this subject. Severity and figures are no part of it.
+    /// It is the same each time this rule holds for this subject. Severity and figures do not affect it.
     public var id: String { Self.id(of: labels) }
     /// The labels that identify the alert: `alertname`, `cluster`, and the subject, if there is one.
     public let labels: [String: String]
-    /// How urgent it is now.
+    /// Its current severity.
     public var severity: AlertSeverity
-    /// The severities that it has had since it began, without the one that it has now.
+    /// The previous severities since it began, without the current one.
     public var pastSeverities: Set<AlertSeverity> = []
     /// The alert in one sentence, with figures.
     public var summary: String
-    /// The meaning and advice.
+    /// The meaning, and the recommended action.
     public var description: String
-    /// Where the documentation says more.
+    /// The place of the rule in the documentation.
     public var runbook: String?
-    /// The figures behind it, by name; units are in the names.
+    /// The figures behind it, by name; the names include the units.
     public var figures: [String: Double]
-    /// How far it has come.
+    /// The state of the alert.
     public var state: State
-    /// When its rule began to hold.
+    /// The time when its rule began to hold.
     public var activeSince: Date
-    /// When it began to fire; nil while it is pending.
+    /// The time when it began to fire; nil while it is pending.
     public var firingSince: Date?
-    /// When it was resolved; nil before.
+    /// The time when it was resolved; nil before.
     public var resolvedAt: Date?
 
     /// The name of its rule, such as `EtcdMemberDown`.
     public var name: String { labels["alertname"] ?? "" }
-    /// The cluster that it is about, by the name of its monitor.
+    /// The cluster it is about, by the name of its monitor.
     public var cluster: String { labels["cluster"] ?? "" }
 
-    /// Makes an alert that is pending.
+    /// Makes a pending alert.
     ///
     /// - Parameters:
     ///   - name: The name of its rule.
     ///   - cluster: The name of the cluster's monitor.
-    ///   - match: The subject for which the rule holds, and the words about it.
-    ///   - severity: How urgent it is.
-    ///   - time: When the rule began to hold.
+    ///   - match: The subject for which the rule holds, and the texts about it.
+    ///   - severity: The severity.
+    ///   - time: The time when the rule began to hold.
     public init(_ name: String, cluster: String, _ match: AlertRule.Match, severity: AlertSeverity, since time: Date) {
         labels = match.labels.merging(["alertname": name, "cluster": cluster]) { $1 }
         self.severity = severity
@@ -66,14 +66,14 @@ public struct Alert: Sendable, Hashable, Codable, Identifiable {
         activeSince = time
     }
 
-    /// The labels with the severity, as other systems have them.
+    /// The labels including the severity, as other systems expect them.
     public var labelsWithSeverity: [String: String] { labels.merging(["severity": severity.rawValue]) { $1 } }
 
     /// The identity of an alert with these labels.
     static func id(of labels: [String: String]) -> String {
         let sum = SHA256()
         for (name, value) in labels.sorted(by: { $0.key < $1.key }) {
-            // With its length before each text, no two sets of labels make the same bytes.
+            // The length before each text makes the bytes unique for each set of labels.
             sum.update(Array("\(name.utf8.count) \(name)\(value.utf8.count) \(value)".utf8)[...])
         }
         return (sum.finish() ?? []).hexadecimal

@@ -3,7 +3,7 @@
 import EtcdKit
 
 extension AlertCenter.Options {
-    /// Refuses what cannot work, and bounds times.
+    /// Refuses invalid options, and bounds durations.
     func checked(clusters: [String], channels: [String: AlertDelivery]) throws(EtcdError) -> Self {
         try checkNames(clusters, of: "a cluster")
         try checkNames(rules.map(\.name) + [AlertEngine.channelRule.name], of: "an alert rule")
@@ -75,7 +75,7 @@ extension AlertCenter.Options {
             try check(step.delay, "a delay of \(name)")
             if step.channels.isEmpty { throw refusal("\(name) has a step without a channel") }
             for channel in step.channels where channels[channel] == nil {
-                throw refusal("\(name) names the channel \(channel), which there is not")
+                throw refusal("\(name) names the channel \(channel), which does not exist")
             }
         }
     }

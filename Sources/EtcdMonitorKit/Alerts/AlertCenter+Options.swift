@@ -1,60 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension AlertCenter {
-    /// Says what alerts there are, and who is told when.
+    /// The settings of a center: the alerts, the channels that receive them, and the times.
     public struct Options: Sendable {
-        /// The rules; no two may have one name.
+        /// The rules; their names must differ.
         public var rules: [AlertRule] = AlertRule.findings + [.watchdog]
-        /// The routes: an alert takes the first that matches, and further ones after a route that continues.
+        /// The routes.
         ///
-        /// Without any, all channels are told of warnings and worse.
+        /// An alert takes the first route that matches; if that route continues, it takes later ones as well.
+        ///
+        /// Without routes, all channels receive warnings and critical alerts.
         public var routes: [AlertRoute]?
-        /// The consequences that are not told while their cause fires.
+        /// The rules that mute the consequences of an alert while it fires.
         public var inhibitions: [AlertInhibition] = AlertInhibition.standard
-        /// The times of the week in which nothing is told.
+        /// The weekly times in which alerts are muted.
         public var maintenanceWindows: [MaintenanceWindow] = []
-        /// How often the rules are evaluated.
+        /// The time between two evaluations of the rules.
         public var interval: Duration = .seconds(5)
-        /// How long the first news of a cluster wait for others, to be told together.
+        /// How long the first alerts of a cluster wait for others, to share one message.
         public var groupWait: Duration = .seconds(15)
-        /// How often a channel is told news of one cluster, at most; what is new and critical does not wait for it.
+        /// The shortest time between two messages of a channel about one cluster.
+        ///
+        /// New critical alerts do not wait.
         public var groupInterval: Duration = .seconds(60)
-        /// How often people are reminded of an alert that goes on.
+        /// The time after which people are reminded of an alert that still fires.
         public var repeatInterval: Duration = .seconds(4 * 3600)
-        /// How long an alert from before a restart of the monitor goes on until it is seen again, or is resolved.
+        /// How long an alert from before a restart of the monitor keeps firing until it is found again or resolved.
         ///
         /// Some findings take a while to be found again.
         public var restartGrace: Duration = .seconds(120)
-        /// How long to wait after a channel's first failure, and how long at most.
+        /// The pause after a channel's first failure, and the longest pause.
         public var retry: ClosedRange<Duration> = .seconds(1)...(.seconds(300))
-        /// The path of a file that keeps all states over restarts; nil for none.
+        /// The path of a file that keeps the state over restarts; nil for none.
         ///
-        /// Two centers must not share it; the second one ends with an error.
+        /// Two centers must not share it: the second one throws an error.
         public var stateFile: String?
-        /// How many alerts that are over, and how many audit records, are kept.
+        /// The number of resolved alerts and of audit records that are kept.
         public var historyLimit = 1000
-        /// Where the monitor's page is, for links in messages.
+        /// The URL of the monitor's page, for links in messages.
         public var externalURL: String?
-        /// Where the runbooks of findings are, to which `#` and the code of the finding are added.
+        /// The address of the runbooks of findings; `#` and the code of the finding are appended.
         public var runbookBase = "Docs/Monitoring.md"
-        /// Called for each change of an alert, and each success and failure of a channel.
+        /// Called for each change of an alert, and for each success and failure of a channel.
         public var onEvent: (@Sendable (Event) -> Void)?
 
-        /// Makes options with everything at its default.
+        /// Makes options with the defaults.
         public init() {}
     }
 
-    /// Something that has happened, for logs; it has no secret.
+    /// An event for logs; it contains no secret.
     public enum Event: Sendable, Hashable {
         /// An alert became pending, began to fire, changed its severity, or was resolved.
         case changed(Alert)
-        /// A channel was told.
+        /// A channel received a notification.
         case delivered(channel: String, AlertNotification, answer: String)
-        /// A channel could not be told.
+        /// A delivery to a channel failed.
         case failed(channel: String, AlertNotification, reason: String)
         /// The state file could not be written.
         case stateNotSaved(reason: String)
-        /// Someone has changed something.
+        /// A person changed something.
         case audited(AuditRecord)
     }
 }

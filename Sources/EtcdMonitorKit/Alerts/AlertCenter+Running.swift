@@ -4,26 +4,26 @@ import EtcdKit
 import Foundation
 
 extension AlertCenter {
-    /// The part of the center that changes while it runs.
+    /// The mutable state of the center.
     struct Core: Sendable {
         var engine: AlertEngine
-        /// In the order of the channels' names.
+        /// In the order of the channel names.
         var reports: [ChannelReport]
         var isRunning = false
-        /// The state file, as long as the center runs.
+        /// The state file, while the center runs.
         var file: AlertStateFile?
     }
 
     /// The next step of a channel.
     struct Step: Sendable {
         var news: AlertNews?
-        /// How long nothing is to be told if nothing changes.
+        /// How long there is nothing to send if nothing changes.
         var wait: Duration
     }
 
     // MARK: Evaluation
 
-    func evaluateAgainAndAgain() async {
+    func evaluateRepeatedly() async {
         while !Task.isCancelled {
             await evaluate()
             await bell.wait(for: options.interval)
@@ -37,7 +37,7 @@ extension AlertCenter {
             snapshot.cluster = cluster.name
             return snapshot
         }
-        // Rules are the user's code, which runs outside of the lock.
+        // Rules are user code, so they run outside the lock.
         let sightings = AlertEngine.sightings(of: options.rules, in: snapshots)
         let now = now()
         let changes = core.withLock { core in
@@ -45,7 +45,7 @@ extension AlertCenter {
             return core.engine.evaluate(sightings + [failures], now: now)
         }
         for alert in changes { options.onEvent?(.changed(alert)) }
-        // A message gets the same identity after a restart only if its alerts were saved before it was sent.
+        // A message keeps its identity over a restart only if its alerts were saved before it was sent.
         await save()
         ringWorkers()
     }
@@ -56,16 +56,18 @@ extension AlertCenter {
 
     // MARK: Channels
 
-    /// The next step of a channel, after an attempt to tell it about a cluster; its news are noted as an attempt.
+    /// The next step of a channel after an attempt to deliver a message about a cluster.
+    ///
+    /// Its message is recorded as an attempt.
     func beginStep(of channel: String, after cluster: String?) -> Step {
         let now = now()
         let plan = core.withLock { $0.engine.planAttempt(for: channel, after: cluster, now: now) }
-        // The clock may be set; each evaluation rings anyway.
+        // The clock may be set; each evaluation wakes the worker anyway.
         let wait = plan.next.map { Duration.seconds(min(3600, max(0.001, $0.timeIntervalSince(now)))) }
         return Step(news: plan.news, wait: wait ?? .seconds(3600))
     }
 
-    /// Notes that an attempt was cut short.
+    /// Records that an attempt was cancelled.
     func noteEnd(of news: AlertNews, mayHaveArrived: Bool) {
         core.withLock { $0.engine.markFailure(news, mayHaveArrived: mayHaveArrived) }
     }
@@ -96,18 +98,18 @@ extension AlertCenter {
                 report.lastError = error.message
             }
         }
-        // After a restart, an attempt that is still in the file counts as one that may have arrived.
+        // After a restart, an attempt that is still in the file may have arrived.
         await save()
         options.onEvent?(.failed(channel: channel, news.notification, reason: error.message))
     }
 
-    /// A notification that says that it is a trial.
+    /// A test notification, which says that it is one.
     func trial(of channel: String) -> AlertNotification {
         let now = now()
         let cluster = clusters.first?.name ?? AlertEngine.ownCluster
         let match = AlertRule.Match(
-            summary: "This is a trial of the channel \(channel)",
-            description: "Nothing is wrong. Someone has asked the monitor to send this message."
+            summary: "This is a test of the channel \(channel)",
+            description: "Nothing is wrong. A person asked the monitor to send this message."
         )
         var alert = Alert("EtcdMonitorTrial", cluster: cluster, match, severity: .info, since: now)
         alert.state = .firing
@@ -141,14 +143,14 @@ extension AlertCenter {
         }
     }
 
-    /// Writes the state if it has changed since it was written, on a thread of its own, because a disk may be slow.
+    /// Writes the state if it has changed since the last write, on a thread of its own, because a disk may be slow.
     ///
-    /// It waits for the end of the write, also if the task is cancelled: another center may want the file then.
+    /// It waits for the end of the write even if the task is cancelled: another center may open the file then.
     func save() async {
         let isSaved = core.withLock { $0.file?.has($0.engine.revision) ?? true }
         if isSaved { return }
         let writing = Task { await offload { self.saveHere() } }
-        // Without a thread, it is written here.
+        // If no thread can be started, the caller's thread writes it.
         if await writing.value == nil { saveHere() }
     }
 
@@ -163,7 +165,7 @@ extension AlertCenter {
 }
 
 extension AlertCenter.Core {
-    /// The channels whose newest attempts have failed, and that still have something to tell.
+    /// The channels whose newest attempts failed and that still have something to deliver.
     fileprivate func failures(at now: Date) -> [AlertEngine.ChannelFailure] {
         reports.filter { $0.failuresInARow > 0 && engine.plan(for: $0.name, now: now).news != nil }.map { report in
             AlertEngine.ChannelFailure(

@@ -3,17 +3,18 @@
 public import EtcdKit
 import Foundation
 
-/// Tells people about alerts: once, again after a while, and when they are over.
+/// Notifies people of alerts: once, again after a while, and when they are resolved.
 ///
 /// ```swift
 /// let center = try AlertCenter([monitor], channels: ["ops": SlackChannel(url: .file("/run/secrets/slack"))])
 /// async let alerting: Void = center.run()
 /// ```
 ///
-/// With a state file, a center goes on after a restart where the last one ended. If it is killed between the delivery of
-/// a notification and the note of that, it sends the same news again, with the same ``AlertNotification/id`` as long as
-/// no others have joined them: so a receiver that looks at the identity takes it for one. A channel that may know of an
-/// alert is told its end, even if no attempt to tell it of the alert has succeeded.
+/// With a state file, a center continues after a restart where it ended. If it is killed after it has delivered a
+/// notification and before it has recorded that, it sends the notification again, with the same
+/// ``AlertNotification/id`` unless other changes have joined it. A receiver can use the identity to detect the
+/// repetition. A channel that may know of an alert receives its resolution, even if no attempt to deliver the alert has
+/// succeeded.
 public final class AlertCenter: Sendable {
     /// The settings.
     public let options: Options
@@ -21,16 +22,18 @@ public final class AlertCenter: Sendable {
     let workers: [ChannelWorker]
     let core: Lock<Core>
     let now: @Sendable () -> Date
-    /// Rings when the rules are to be evaluated.
+    /// Rings when the rules should be evaluated.
     let bell = Bell()
 
-    /// Makes a center, which does nothing before ``run()``.
+    /// Makes a center.
+    ///
+    /// It does nothing before ``run()``.
     ///
     /// - Parameters:
     ///   - monitors: The monitors of the clusters; their names differ.
     ///   - channels: The channels, by names that routes use.
     ///   - options: The rules, the routes and the times.
-    /// - Throws: `EtcdError.Code.invalidArgument` for options that cannot work.
+    /// - Throws: `EtcdError.Code.invalidArgument` for invalid options.
     public convenience init(
         _ monitors: [ClusterMonitor],
         channels: [String: any AlertChannel],
@@ -62,16 +65,16 @@ public final class AlertCenter: Sendable {
         )
     }
 
-    /// Evaluates the rules and tells the channels, until the task is cancelled.
+    /// Evaluates the rules and notifies the channels, until the task is cancelled.
     ///
-    /// - Throws: `EtcdError.Code.invalidArgument` if the center runs already, or if the state file belongs to another one
-    ///   or cannot be read.
+    /// - Throws: `EtcdError.Code.invalidArgument` if the center is already running, or if the state file is in use by
+    ///   another center or cannot be read.
     public func run() async throws(EtcdError) {
         let isFirst = core.withLock { core in
             defer { core.isRunning = true }
             return !core.isRunning
         }
-        guard isFirst else { throw EtcdError(.invalidArgument, "the alert center runs already") }
+        guard isFirst else { throw EtcdError(.invalidArgument, "the alert center is already running") }
         defer {
             core.withLock { core in
                 core.isRunning = false
@@ -80,7 +83,7 @@ public final class AlertCenter: Sendable {
         }
         try openStateFile()
         await withTaskGroup { group in
-            group.addTask { await self.evaluateAgainAndAgain() }
+            group.addTask { await self.evaluateRepeatedly() }
             for cluster in clusters {
                 let snapshots = cluster.snapshots
                 group.addTask {
@@ -96,13 +99,13 @@ public final class AlertCenter: Sendable {
 
     // MARK: Alerts and channels
 
-    /// The alerts that are pending or fire, the worst first.
+    /// The alerts that are pending or firing, the worst first.
     public var alerts: [Alert] { core.withLock { $0.engine.openAlerts } }
-    /// The alerts that are over, the newest first.
+    /// The resolved alerts, the newest first.
     public var history: [Alert] { core.withLock { $0.engine.history.reversed() } }
 
-    /// Why an alert is not told now, such as `silence 4f…`, `inhibited by EtcdQuorumLost` or `maintenance night`; nil if
-    /// it is told.
+    /// The reason why an alert is muted, such as `silence 4f…`, `inhibited by EtcdQuorumLost` or `maintenance night`;
+    /// nil if it is not.
     ///
     /// - Parameter alert: The alert.
     /// - Returns: The reason.
@@ -111,7 +114,7 @@ public final class AlertCenter: Sendable {
         return engine.reasonForSilence(of: alert, alert.id, engine.mutes(at: now()))
     }
 
-    /// How each channel is, in the order of their names.
+    /// The state of each channel, in the order of their names.
     public var channelReports: [ChannelReport] {
         let core = core.withLock { $0 }
         return core.reports.map { report in
@@ -122,23 +125,23 @@ public final class AlertCenter: Sendable {
         }
     }
 
-    /// The changes that people have made, the newest first.
+    /// The changes that people made, the newest first.
     public var auditRecords: [AuditRecord] { core.withLock { $0.engine.auditRecords.reversed() } }
 
-    /// Notes a change, or the attempt of one, that no other member notes by itself.
+    /// Records a change, or an attempted change, that no other member records.
     func record(_ record: AuditRecord) { noteAudit(core.withLock { $0.engine.audit(record) }) }
 
     // MARK: Silences
 
-    /// The silences, those that are over for a while too, the newest first.
+    /// The silences, including recently expired ones, the newest first.
     public var silences: [Silence] { core.withLock { $0.engine.silences.reversed() } }
 
     /// Adds a silence.
     ///
     /// - Parameters:
     ///   - silence: The silence.
-    ///   - actor: The author, for the audit record.
-    /// - Throws: `EtcdError.Code.invalidArgument` for a silence that matches everything, is over, or says no reason.
+    ///   - actor: The author, for the audit log.
+    /// - Throws: `EtcdError.Code.invalidArgument` for a silence that matches every alert, is expired, or has no reason.
     public func add(_ silence: Silence, by actor: String) throws(EtcdError) {
         let now = now()
         let record = try core.withLock { core throws(EtcdError) in
@@ -151,8 +154,8 @@ public final class AlertCenter: Sendable {
     ///
     /// - Parameters:
     ///   - id: The identity of the silence.
-    ///   - actor: The author, for the audit record.
-    /// - Throws: `EtcdError.Code.invalidArgument` if there is none that has not ended.
+    ///   - actor: The author, for the audit log.
+    /// - Throws: `EtcdError.Code.invalidArgument` if it does not exist or has ended.
     public func endSilence(_ id: Silence.ID, by actor: String) throws(EtcdError) {
         let now = now()
         let record = try core.withLock { core throws(EtcdError) in
@@ -161,13 +164,13 @@ public final class AlertCenter: Sendable {
         noteAudit(record)
     }
 
-    // MARK: Trials
+    // MARK: Tests of channels
 
-    /// Sends a trial notification, be the center running or not.
+    /// Sends a test notification, whether or not the center is running.
     ///
     /// - Parameter channel: The name of the channel.
-    /// - Returns: The answer of the other side.
-    /// - Throws: ``AlertChannelError``, also if there is no such channel.
+    /// - Returns: The answer of the receiver.
+    /// - Throws: ``AlertChannelError``, also if the channel does not exist.
     public func test(_ channel: String) async throws(AlertChannelError) -> String {
         guard let worker = workers.first(where: { $0.name == channel }) else {
             throw AlertChannelError("there is no channel \(channel.oneLine.cut(to: 100))", isPermanent: true)

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A way to tell people or other systems about alerts.
+/// A receiver of alerts: people or another system.
 ///
-/// The center sends one notification at a time to each channel, waits for it, and tries again after an error; a channel
-/// need neither queue nor retry. Its news are worked out anew for each attempt, so a channel that was
-/// down for an hour is told how things are now.
+/// The center sends one notification at a time to each channel, waits for the result, and tries again after an error. A
+/// channel needs neither a queue nor retries. The center builds a notification again for each attempt, so a channel
+/// that was down for an hour receives the current state.
 ///
-/// Descriptions and mirrors of a channel show its kind alone, so that none of its secrets gets into a log.
+/// Descriptions and mirrors of a channel show only its kind, so no secret appears in a log.
 public protocol AlertChannel: Sendable, CustomStringConvertible, CustomReflectable {
     /// The kind of channel, for people, such as `slack`.
     var kind: String { get }
-    /// How the channel wants to be told.
+    /// The settings of the delivery.
     var delivery: AlertDelivery { get }
 
-    /// Looks for mistakes in the settings that would make each delivery fail, without a connection.
+    /// Checks the settings for errors that would make each delivery fail, without a connection.
     ///
-    /// It waits for the file system, on the caller's thread. Unless a channel has its own, it finds nothing.
+    /// It accesses the file system on the caller's thread. The default implementation does nothing.
     ///
-    /// - Throws: The mistake.
+    /// - Throws: The error in the settings.
     func check() throws(AlertChannelError)
 
     /// Delivers a notification.
     ///
-    /// It has to end by itself within a bounded time, and when its task is cancelled.
+    /// It must end by itself within a bounded time, and when its task is cancelled.
     ///
-    /// - Parameter notification: The alerts, and why they are told.
-    /// - Returns: The answer of the other side, in one line, without secrets.
-    /// - Throws: Why it could not be delivered.
+    /// - Parameter notification: The alerts, and the reasons why they are sent.
+    /// - Returns: The answer of the receiver, in one line, without secrets.
+    /// - Throws: The reason why it could not be delivered.
     func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String
 }
 
 extension AlertChannel {
-    /// Finds nothing.
+    /// Does nothing.
     public func check() throws(AlertChannelError) {}
     /// The kind of channel.
     public var description: String { kind }
@@ -39,24 +39,25 @@ extension AlertChannel {
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// How a channel wants to be told.
+/// The delivery settings of a channel.
 public struct AlertDelivery: Sendable, Hashable {
-    /// Alerts of one cluster that come together are told together, and no more than once in the group interval.
+    /// Whether alerts of one cluster share messages, at most one per group interval.
     public var isGrouped: Bool
-    /// The channel is told when an alert is over.
+    /// Whether the channel is notified when an alert is resolved.
     public var sendsResolved: Bool
-    /// How often the channel has to hear that an alert goes on, whatever a route says; nil for as the route says.
+    /// How often the channel must be notified that an alert still fires, whatever a route says; nil to follow the
+    /// route.
     public var keepAlive: Duration?
-    /// For how long after its end a channel with ``keepAlive`` goes on hearing that an alert is over.
+    /// For how long a channel with ``keepAlive`` is notified of the resolution of an alert.
     public var resolvedKeepAlive: Duration
 
-    /// Makes a description of a channel that people read.
+    /// Makes the settings of a channel that people read.
     ///
     /// - Parameters:
-    ///   - isGrouped: Alerts of one cluster that come together are told together.
-    ///   - sendsResolved: The channel is told when an alert is over.
-    ///   - keepAlive: How often the channel has to hear that an alert goes on.
-    ///   - resolvedKeepAlive: For how long after its end it goes on hearing that an alert is over.
+    ///   - isGrouped: Whether alerts of one cluster share messages.
+    ///   - sendsResolved: Whether the channel is notified when an alert is resolved.
+    ///   - keepAlive: How often the channel must be notified that an alert still fires.
+    ///   - resolvedKeepAlive: For how long the channel is notified of the resolution of an alert.
     public init(
         isGrouped: Bool = true,
         sendsResolved: Bool = true,
@@ -70,27 +71,27 @@ public struct AlertDelivery: Sendable, Hashable {
     }
 }
 
-/// Why a channel could not be told.
+/// An error of a delivery.
 public struct AlertChannelError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The reason, in one line, without secrets.
     public var message: String
-    /// How long the other side asks to be left alone; nil if it does not say.
+    /// The time that the receiver asks to wait; nil if it does not say.
     public var retryAfter: Duration?
-    /// Only a change of the settings helps.
+    /// Whether only a change of the settings helps.
     ///
-    /// The same message would be refused again, so it is tried again, but seldom.
+    /// The same message would be refused again, so it is retried, but rarely.
     public var isPermanent: Bool
-    /// The message may have arrived nevertheless, as when the answer is lost.
+    /// Whether the message may have arrived nevertheless, for example because the answer was lost.
     ///
-    /// Then the channel is told the end of its alerts even if no later attempt succeeds before.
+    /// Then the channel receives the resolution of its alerts even if no later attempt succeeds before.
     public var mayHaveArrived = false
 
     /// Makes an error.
     ///
     /// - Parameters:
     ///   - message: The reason, in one line, without secrets.
-    ///   - retryAfter: How long the other side asks to be left alone.
-    ///   - isPermanent: The same message would be refused again.
+    ///   - retryAfter: The time that the receiver asks to wait.
+    ///   - isPermanent: Whether the same message would be refused again.
     public init(_ message: String, retryAfter: Duration? = nil, isPermanent: Bool = false) {
         self.message = message
         self.retryAfter = retryAfter

@@ -3,7 +3,7 @@
 import Foundation
 
 extension AlertEngine {
-    /// A channel that has something to tell, and whose newest attempts have all failed.
+    /// A channel that has something to deliver, and whose newest attempts have all failed.
     struct ChannelFailure: Sendable, Hashable {
         var channel: String
         var attempts: Int
@@ -13,20 +13,22 @@ extension AlertEngine {
     /// The label `cluster` of alerts about the monitor itself.
     static let ownCluster = "etcd-monitor"
 
-    /// The rule about channels that have failed for a while; its answers come from the center.
+    /// The rule about channels that have failed for a while.
+    ///
+    /// The center provides its matches.
     static let channelRule = AlertRule(
         "EtcdMonitorChannelFailed",
         severity: .warning,
         holdsFor: .seconds(300)
     ) { _ in nil }
 
-    /// The answer of ``channelRule``.
+    /// The matches of ``channelRule``.
     static func sighting(of failures: [ChannelFailure]) -> Sighting {
         let matches = failures.map { failure in
             AlertRule.Match(
                 labels: ["channel": failure.channel],
                 summary: "The channel \(failure.channel) fails: \(failure.reason)",
-                description: "People who rely on this channel are not told about alerts. The monitor goes on trying.",
+                description: "People who rely on this channel receive no alerts. The monitor keeps trying.",
                 runbook: "Docs/Monitoring.md#monitor-channel-failed",
                 figures: ["attempts": Double(failure.attempts)]
             )
@@ -34,7 +36,7 @@ extension AlertEngine {
         return Sighting(rule: channelRule.name, cluster: ownCluster, poll: .max, matches: matches)
     }
 
-    /// Whether an alert says that this very channel fails.
+    /// Whether an alert reports the failure of this channel.
     func isAboutItself(_ alert: Alert, _ channel: String) -> Bool {
         alert.name == Self.channelRule.name && alert.labels["channel"] == channel
     }

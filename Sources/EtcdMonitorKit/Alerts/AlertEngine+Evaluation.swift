@@ -3,7 +3,7 @@
 import Foundation
 
 extension AlertEngine {
-    /// The subjects for which a rule holds in one cluster; nil if that cannot be told.
+    /// The subjects for which a rule holds in one cluster; nil if that is unknown.
     struct Sighting: Sendable {
         var rule: String
         var cluster: String
@@ -12,16 +12,20 @@ extension AlertEngine {
         var matches: [AlertRule.Match]?
     }
 
-    /// The polls of a new monitor after which it knows as much as the one before: findings take a few.
+    /// The number of polls after which a new monitor knows as much as the previous one.
+    ///
+    /// Findings take a few polls.
     static let pollsOfGrace = 5
-    /// The alerts of one rule in one cluster, at most; the worst are kept.
+    /// The largest number of alerts of one rule in one cluster; the worst are kept.
     static let mostMatches = 1000
 
-    /// The scalars of a label and of another text, at most: members may call themselves anything.
+    /// The longest label and the longest other text, in Unicode scalars.
+    ///
+    /// Members may have names of any length.
     static let longestLabel = 1000
     static let longestText = 10_000
 
-    /// Asks the rules.
+    /// Evaluates the rules.
     static func sightings(of rules: [AlertRule], in snapshots: [MonitorSnapshot]) -> [Sighting] {
         snapshots.flatMap { snapshot in
             rules.map { rule in
@@ -35,10 +39,10 @@ extension AlertEngine {
         }
     }
 
-    /// Goes on by one evaluation.
+    /// Performs one evaluation.
     ///
     /// - Parameters:
-    ///   - sightings: The answers of all rules for all clusters; alerts of others are over.
+    ///   - sightings: The matches of all rules for all clusters. Alerts of other rules or clusters are resolved.
     ///   - now: The time.
     /// - Returns: The alerts that became pending, began to fire, changed their severity, or were resolved.
     mutating func evaluate(_ sightings: [Sighting], now: Date) -> [Alert] {
@@ -75,27 +79,27 @@ extension AlertEngine {
         var cluster: String
     }
 
-    /// The notes of one evaluation.
+    /// The state of one evaluation.
     private struct Round {
         let now: Date
-        /// Alerts from before a restart have had time enough to be seen again.
+        /// Whether alerts from before a restart have had enough time to be found again.
         let isGraceOver: Bool
-        /// The polls of the clusters that rules were asked about.
+        /// The polls of the clusters in which rules were evaluated.
         var polls: [Source: Int] = [:]
-        /// Where it could not be told whether the rule holds.
+        /// The rules and clusters for which the result is unknown.
         var unknown: Set<Source> = []
         var seen: Set<Alert.ID> = []
         var changes: [Alert] = []
     }
 
-    /// The matches by the labels of their alerts; of several for one subject, the worst.
+    /// The matches by the labels of their alerts; of several matches for one subject, the worst.
     private static func subjects(
         of matches: [AlertRule.Match],
         _ source: Source
     ) -> [(labels: [String: String], match: AlertRule.Match)] {
         var subjects: [(labels: [String: String], match: AlertRule.Match)] = []
         var places: [[String: String]: Int] = [:]
-        // The sort of the library keeps the order of equals.
+        // The standard library's sort keeps the order of equal elements.
         let matches =
             matches.count > mostMatches
             ? Array(matches.sorted { $0.severity > $1.severity }.prefix(mostMatches)) : matches
@@ -116,7 +120,7 @@ extension AlertEngine {
 
     // MARK: The states of one alert
 
-    /// A rule holds for a subject.
+    /// Handles a rule that holds for a subject.
     private mutating func see(
         _ match: AlertRule.Match,
         of rule: AlertRule,
@@ -164,7 +168,7 @@ extension AlertEngine {
         alerts[id] = tracked
     }
 
-    /// A rule does not hold for the subject of an alert, or that cannot be told.
+    /// Handles an alert whose rule does not hold, or for which the result is unknown.
     private mutating func miss(_ id: Alert.ID, _ round: inout Round) {
         guard var tracked = alerts[id] else { return }
         let source = Source(rule: tracked.alert.name, cluster: tracked.alert.cluster)
@@ -199,7 +203,7 @@ extension AlertEngine {
         alerts[id] = nil
         identities[tracked.alert.labels] = nil
         revision += 1
-        // One that was only pending vanishes without a trace.
+        // An alert that was only pending leaves no trace.
         if !tracked.isFiring { return }
         var alert = tracked.alert
         alert.state = .resolved
@@ -209,7 +213,7 @@ extension AlertEngine {
         round.changes.append(alert)
     }
 
-    /// Notes that a channel is to be told the end, if it knows of the alert or may know, and wants to be told.
+    /// Records that a channel must receive the resolution, if it knows or may know of the alert, and wants resolutions.
     private mutating func end(_ alert: Alert, _ id: Alert.ID, _ episode: Int, in channel: String) {
         let attempt = attempts[channel]?.removeValue(forKey: id).flatMap { $0.episode == episode ? $0 : nil }
         let old = told[channel]?[id]
@@ -219,7 +223,7 @@ extension AlertEngine {
             return
         }
         var entry = ToldAlert(episode: episode, severity: alert.severity, at: clock)
-        // An earlier beginning that was told is open in any case.
+        // An earlier episode that was sent is open in any case.
         entry.isUnconfirmed = old == nil && attempt?.isUncertain == false
         if let old, old.episode == episode { entry = old }
         entry.ended = alert
@@ -234,7 +238,7 @@ extension AlertEngine {
 }
 
 extension AlertCenter.Options {
-    /// Where the documentation of a finding is.
+    /// The address of the documentation of a finding.
     func runbook(_ place: String) -> String {
         let prefix = "Docs/Monitoring.md"
         return place.hasPrefix(prefix) ? runbookBase + place.dropFirst(prefix.count) : place

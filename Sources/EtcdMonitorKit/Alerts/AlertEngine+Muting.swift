@@ -3,7 +3,7 @@
 import Foundation
 
 extension AlertEngine {
-    /// The reasons for silence that hold at one time.
+    /// The silences and maintenance windows that are active at one time.
     struct Mutes {
         var silences: [Silence]
         var windows: [MaintenanceWindow]
@@ -16,14 +16,14 @@ extension AlertEngine {
         )
     }
 
-    /// Why an alert is not told; nil if it is.
+    /// The reason why an alert is muted; nil if it is not.
     func reasonForSilence(of alert: Alert, _ id: Alert.ID, _ mutes: Mutes) -> String? {
         if let silence = mutes.silences.first(where: { $0.matchers.match(alert) }) { return "silence \(silence.id)" }
         if let window = mutes.windows.first(where: { $0.matchers.match(alert) }) { return "maintenance \(window.name)" }
         return inhibitor(of: alert, id).map { "inhibited by \($0)" }
     }
 
-    /// Notes which alerts are muted, and when others ceased to be.
+    /// Updates which alerts are muted, and when others were unmuted.
     mutating func updateMutes(_ now: Date) {
         let mutes = mutes(at: now)
         for (id, tracked) in alerts where tracked.isFiring {
@@ -38,7 +38,7 @@ extension AlertEngine {
 
 // MARK: - Inhibition
 
-/// The inhibitions by the names of the causes, because only few causes fire at a time.
+/// An index of the inhibitions by the name of the cause, because only few causes fire at a time.
 struct InhibitionIndex: Sendable {
     let inhibitions: [AlertInhibition]
     private var byName: [String: [Int]] = [:]
@@ -52,24 +52,24 @@ struct InhibitionIndex: Sendable {
         }
     }
 
-    /// The places of the inhibitions of which an alert is a cause.
+    /// The positions of the inhibitions for which an alert is a cause.
     func places(of cause: Alert) -> [Int] {
         ((byName[cause.name] ?? []) + others).filter { inhibitions[$0].source.match(cause) }
     }
 }
 
-/// The alerts that fire and mute others.
+/// The firing alerts that mute others.
 struct ActiveCauses: Sendable {
-    /// The causes of each inhibition, by the values of the labels in which cause and consequence agree.
+    /// The causes of each inhibition, by the values of the labels that must be equal.
     var byPlace: [Int: [[String]: [Alert.ID]]] = [:]
-    /// The places in their order.
+    /// The positions in order.
     var places: [Int] = []
-    /// For each cause, the places of its inhibitions.
+    /// The positions of the inhibitions of each cause.
     var placesByID: [Alert.ID: [Int]] = [:]
 }
 
 extension AlertEngine {
-    /// Notes which alerts mute others.
+    /// Updates which alerts mute others.
     mutating func updateCauses() {
         var active = ActiveCauses()
         for (id, tracked) in alerts where tracked.isFiring {
@@ -85,7 +85,7 @@ extension AlertEngine {
         causes = active
     }
 
-    /// The name of the cause that mutes an alert.
+    /// The name of the alert that mutes an alert.
     private func inhibitor(of alert: Alert, _ id: Alert.ID) -> String? {
         for place in causes.places {
             let inhibition = inhibitions.inhibitions[place]
@@ -98,9 +98,11 @@ extension AlertEngine {
         return nil
     }
 
-    /// Whether an alert mutes its cause in turn, and goes before it: of two that mute each other, one has to be told.
+    /// Whether an alert mutes its cause in turn, and has precedence.
     ///
-    /// The one goes before whose inhibition stands first; within one inhibition, the one that fired first.
+    /// Of two alerts that mute each other, one must be sent.
+    ///
+    /// The alert with the earlier inhibition has precedence; within one inhibition, the alert that fired first.
     private func goesBefore(_ alert: Alert, _ id: Alert.ID, _ causeID: Alert.ID, by place: Int) -> Bool {
         guard let own = causes.placesByID[id], let cause = alerts[causeID], let tracked = alerts[id] else {
             return false

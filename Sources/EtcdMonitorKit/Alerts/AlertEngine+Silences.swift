@@ -4,29 +4,29 @@ import EtcdKit
 import Foundation
 
 extension AlertEngine {
-    /// The silences at most, with those that are over.
+    /// The largest number of silences, including expired ones.
     static let mostSilences = 1000
-    /// The conditions of a silence at most.
+    /// The largest number of conditions of a silence.
     static let mostMatchers = 50
-    /// The characters of each text that people write, at most.
+    /// The largest number of characters of each text that people write.
     static let mostCharacters = 1000
-    /// The seconds that a silence lasts at most.
+    /// The longest duration of a silence, in seconds.
     static let longestSilence: TimeInterval = 366 * 86_400
-    /// The seconds for which a silence that is over is shown.
+    /// How long an expired silence is shown, in seconds.
     static let retentionOfSilences: TimeInterval = 5 * 86_400
 
     /// Adds a silence.
     ///
-    /// - Throws: Why it cannot be.
+    /// - Throws: The reason why it is refused.
     mutating func add(_ silence: Silence, by actor: String, now: Date) throws(EtcdError) -> AuditRecord {
         if let problem = silence.problem(at: now) { throw EtcdError(.invalidArgument, "the silence \(problem)") }
         if silences.contains(where: { $0.id == silence.id }) {
-            throw EtcdError(.invalidArgument, "the silence \(silence.id) exists already")
+            throw EtcdError(.invalidArgument, "the silence \(silence.id) already exists")
         }
-        // Those that are over make room.
+        // Expired silences make room.
         while silences.count >= Self.mostSilences {
             guard let place = silences.firstIndex(where: { $0.state(at: now) == .expired }) else {
-                throw EtcdError(.invalidArgument, "there are \(Self.mostSilences) silences already: end some")
+                throw EtcdError(.invalidArgument, "there are already \(Self.mostSilences) silences: end some of them")
             }
             silences.remove(at: place)
         }
@@ -45,17 +45,17 @@ extension AlertEngine {
 
     /// Ends a silence.
     ///
-    /// - Throws: That there is none that has not ended.
+    /// - Throws: An error if it does not exist or has ended.
     mutating func endSilence(_ id: Silence.ID, by actor: String, now: Date) throws(EtcdError) -> AuditRecord {
         guard let place = silences.firstIndex(where: { $0.id == id && $0.state(at: now) != .expired }) else {
-            throw EtcdError(.invalidArgument, "there is no silence \(id.oneLine.cut(to: 100)) that has not ended")
+            throw EtcdError(.invalidArgument, "no active silence \(id.oneLine.cut(to: 100))")
         }
         silences[place].endsAt = now
         let detail = "ends the silence of \(silences[place].conditions)"
         return audit(AuditRecord(time: now, actor: actor, action: "silence.end", subject: id, detail: detail))
     }
 
-    /// Keeps a record, without what a name could do to a log.
+    /// Stores a record, without characters that could break a log.
     mutating func audit(_ record: AuditRecord) -> AuditRecord {
         var record = record
         record.actor = record.actor.oneLine.cut(to: 200)
@@ -66,7 +66,7 @@ extension AlertEngine {
         return record
     }
 
-    /// Forgets the silences that have been over for long.
+    /// Removes silences that expired long ago.
     mutating func pruneSilences(_ now: Date) {
         let count = silences.count
         silences.removeAll {
@@ -77,12 +77,12 @@ extension AlertEngine {
 }
 
 extension Silence {
-    /// The conditions, as people write them.
+    /// The conditions as text.
     fileprivate var conditions: String {
         matchers.map { "\($0.name)\($0.isEqual ? "=" : "!=")\($0.value)" }.joined(separator: ", ")
     }
 
-    /// Why it cannot be added; nil if it can.
+    /// The reason why it cannot be added; nil if it can.
     fileprivate func problem(at now: Date) -> String? {
         if matchers.isEmpty { return "has no matchers" }
         if matchers.count > AlertEngine.mostMatchers {
@@ -90,11 +90,11 @@ extension Silence {
         }
         if matchers.contains(where: \.name.isEmpty) { return "has a matcher without the name of a label" }
         if matchers.allSatisfy(\.matchesEverything) {
-            return "matches every alert: one matcher has to ask for a label with a certain value"
+            return "matches every alert: at least one matcher must require the value of a label"
         }
         // No comparison holds for a time that is not a number.
         guard endsAt > startsAt else { return "does not end after its start" }
-        guard endsAt > now else { return "is over" }
+        guard endsAt > now else { return "has already ended" }
         guard endsAt.timeIntervalSince(now) <= AlertEngine.longestSilence else { return "lasts longer than a year" }
         for (name, text) in [("author", createdBy), ("comment", comment)] {
             if text.allSatisfy(\.isWhitespace) { return "has no \(name)" }
@@ -108,7 +108,7 @@ extension Silence {
 }
 
 extension AlertMatcher {
-    /// Whether it holds for any alert, or for any that lacks the label, so that it alone does not say what is meant.
+    /// Whether it matches every alert, or every alert without the label, so that it alone does not restrict a silence.
     fileprivate var matchesEverything: Bool {
         if matches(label: "") { return true }
         return !isEqual && value.isEmpty && ["alertname", "cluster", "severity"].contains(name)

@@ -2,27 +2,27 @@
 
 import Foundation
 
-/// An alert that is pending or fires.
+/// An alert that is pending or firing.
 struct TrackedAlert: Sendable, Codable {
     var alert: Alert
-    /// The number of its beginning; 0 while it is pending.
+    /// The number of its current episode; 0 while it is pending.
     ///
-    /// Times do not serve for it, because the clock may be set back.
+    /// A time would not identify an episode, because the clock may be set back.
     var episode = 0
-    /// Since when its rule has not held any more.
+    /// The time since when its rule no longer holds.
     var goneSince: Date?
-    /// It was muted at the newest evaluation.
+    /// Whether it was muted at the newest evaluation.
     var isMuted = false
-    /// When it ceased to be muted.
+    /// The time when it was unmuted.
     var unmutedAt: Date?
 
-    // The following is not kept over restarts.
+    // The following properties are not saved.
 
-    /// Its rule has held since the start.
+    /// Whether its rule has held since the start.
     var isSeen = false
-    /// Whether its rule holds could not be told at the newest evaluation.
+    /// Whether the result of its rule was unknown at the newest evaluation.
     var isFrozen = false
-    /// The channels that are to be told, by the routes for its severity.
+    /// The channels that must be notified, by the routes for its severity.
     var targets: [String: AlertTarget] = [:]
 
     private enum CodingKeys: String, CodingKey { case alert, episode, goneSince, isMuted, unmutedAt }
@@ -39,30 +39,30 @@ struct TrackedAlert: Sendable, Codable {
     }
 }
 
-/// When a channel is to be told about an alert, by the routes.
+/// When a channel must be notified of an alert, by the routes.
 struct AlertTarget: Sendable, Hashable {
-    /// How long the alert has to fire before, in seconds.
+    /// How long the alert must fire before that, in seconds.
     var delay: TimeInterval
-    /// How often the channel is reminded, in seconds.
+    /// The time between reminders, in seconds.
     var repeatInterval: TimeInterval
 }
 
-/// An alert as a channel was told of it, until it is told the end.
+/// An alert as a channel knows it, until the channel receives its resolution.
 struct ToldAlert: Sendable, Codable {
-    /// The beginning of the alert that it has been told of.
+    /// The episode that the channel knows.
     var episode: Int
-    /// The severity that it was told last.
+    /// The last severity that was sent.
     var severity: AlertSeverity
-    /// All severities that it has been told.
+    /// All severities that were sent.
     var severities: Set<AlertSeverity> = []
     var lastTold: Date
-    /// How many messages it has got about this episode.
+    /// The number of messages about this episode.
     var count = 0
-    /// The alert as it was in the end; nil while it fires.
+    /// The alert as it was at its end; nil while it fires.
     var ended: Alert?
-    /// When it was told the end, for channels that go on hearing of it.
+    /// The time when the resolution was sent, for channels that receive it repeatedly.
     var endToldAt: Date?
-    /// It ended during the first attempt to tell it, of which it is not known yet whether it fails.
+    /// Whether it ended during the first attempt to send it, whose result is still unknown.
     var isUnconfirmed = false
 
     init(episode: Int, severity: AlertSeverity, at time: Date) {
@@ -78,20 +78,20 @@ struct ToldAlert: Sendable, Codable {
     }
 }
 
-/// An attempt to tell a channel of the beginning of an alert, or of its new severity.
+/// An attempt to notify a channel of a new alert or a new severity.
 ///
-/// It is saved before it is made: if the monitor is killed then, or the answer is lost, the other side may know of the
-/// alert, and has to be told its end.
+/// It is saved before it is made. If the monitor is killed during it, or the answer is lost, the receiver may know of
+/// the alert and must receive its resolution.
 struct Attempt: Sendable, Codable {
     var episode: Int
-    /// It is over, and may have arrived.
+    /// Whether it has ended and may have arrived.
     var isUncertain = false
 }
 
 // MARK: - Over restarts
 
 extension AlertEngine {
-    /// The state that is kept over restarts.
+    /// The state that is saved over restarts.
     struct Saved: Sendable, Codable {
         static let version = 1
 
@@ -107,7 +107,7 @@ extension AlertEngine {
         var auditRecords: [AuditRecord]
     }
 
-    /// The state that is to be kept over restarts.
+    /// The state to save.
     var saved: Saved {
         Saved(
             clock: clock,
@@ -122,7 +122,7 @@ extension AlertEngine {
         )
     }
 
-    /// Goes on with what was saved; silences and audit records from before the start stay.
+    /// Restores the saved state; silences and audit records from before the start are kept.
     mutating func restore(_ saved: Saved) {
         clock = saved.clock
         lastEpisode = saved.lastEpisode
@@ -139,7 +139,7 @@ extension AlertEngine {
             identities[tracked.alert.labels] = id
             alerts[id] = tracked
         }
-        // An alert that is neither open nor known to be over cannot be told any more.
+        // An alert that is neither open nor known to have ended can no longer be reported.
         told = saved.told.filter { channels[$0.key] != nil }
             .mapValues { $0.filter { alerts[$0.key]?.episode == $0.value.episode || $0.value.ended != nil } }
         attempts = saved.attempts.filter { channels[$0.key] != nil }.mapValues { entries in
@@ -152,7 +152,7 @@ extension AlertEngine {
         revision += 1
     }
 
-    /// Forgets what nobody needs any more, so that memory is bounded.
+    /// Removes data that are no longer needed, so that memory is bounded.
     mutating func prune(_ now: Date) {
         for (channel, entries) in told where entries.contains(where: { $0.value.ended != nil }) {
             let delivery = channels[channel] ?? AlertDelivery()
@@ -177,8 +177,8 @@ extension AlertEngine {
         revision += 1
     }
 
-    /// The seconds for which the end of an alert waits for a channel that is down.
+    /// How long a resolution waits for a channel that is down, in seconds.
     static let longestWaitOfAnEnd: TimeInterval = 7 * 86_400
-    /// The ends that wait for a channel that is down, at most.
+    /// The largest number of resolutions that wait for a channel that is down.
     static let mostWaitingEnds = 10_000
 }

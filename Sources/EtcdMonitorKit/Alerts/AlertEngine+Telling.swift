@@ -3,12 +3,14 @@
 import EtcdKit
 import Foundation
 
-/// A notification, and the beginnings of its alerts, by which the engine knows them again.
+/// A notification with the episodes of its alerts, by which the engine identifies them.
 struct AlertNews: Sendable, Hashable {
     var notification: AlertNotification
     var episodes: [Alert.ID: Int]
 
-    /// The alerts of which the channel learns something that it may know or not if the attempt fails.
+    /// The new or changed alerts of the message.
+    ///
+    /// If the attempt fails, the channel may or may not know of them.
     var uncertainties: [(id: Alert.ID, episode: Int)] {
         notification.items.filter { $0.reason == .fired || $0.reason == .changed }.compactMap { item in
             let id = item.alert.id
@@ -20,35 +22,35 @@ struct AlertNews: Sendable, Hashable {
 extension AlertEngine {
     /// The next steps of a channel.
     struct Plan: Sendable {
-        /// To be told now; nil for nothing.
+        /// The message to send now; nil for none.
         var news: AlertNews?
-        /// When there is something to tell if nothing changes; nil if nothing is known to come.
+        /// The time of the next message if nothing changes; nil if none is expected.
         var next: Date?
     }
 
-    /// Something that a channel may be told about an alert.
+    /// A part of a message about one alert.
     private struct Candidate {
         var id: Alert.ID
         var alert: Alert
         var reason: AlertNotification.Reason
         var episode: Int
-        /// How many messages the channel has got about this episode.
+        /// The number of messages about this episode.
         var count: Int
-        /// From then on it may be a part of a message.
+        /// The time from which it may be part of a message.
         var notBefore: Date
-        /// From then on it is worth a message.
+        /// The time from which it causes a message.
         var due: Date
-        /// It does not wait for the group interval.
+        /// Whether it ignores the group interval.
         var isUrgent = false
     }
 
-    /// Works out the next message to a channel.
+    /// Determines the next message to a channel.
     ///
     /// - Parameters:
     ///   - channel: The name of the channel.
-    ///   - cluster: The cluster of the newest attempt, after which the others have their turn.
+    ///   - cluster: The cluster of the newest attempt; the others come first.
     ///   - now: The time.
-    /// - Returns: The message, if there is one.
+    /// - Returns: The message, if there is one, and the time of the next one.
     func plan(for channel: String, after cluster: String? = nil, now: Date) -> Plan {
         guard let delivery = channels[channel] else { return Plan() }
         var groups: [String: (due: Date, candidates: [Candidate])] = [:]
@@ -62,7 +64,7 @@ extension AlertEngine {
             groups[name, default: (due, [])].due = earliest
             groups[name]?.candidates.append(candidate)
         }
-        // The clusters take turns, so that one whose messages are refused does not hold up the others.
+        // The clusters take turns, so that a cluster with refused messages does not delay the others.
         let ready = groups.filter { $0.value.due <= now }.keys.sorted()
         guard let turn = ready.first(where: { $0 > cluster ?? "" }) ?? ready.first, let group = groups[turn] else {
             return Plan(next: groups.values.map(\.due).min())
@@ -71,7 +73,7 @@ extension AlertEngine {
         return Plan(news: news(of: items, for: channel, turn, now), next: now)
     }
 
-    /// The number of alerts of which a channel has not been told what it should know.
+    /// The number of alerts whose current state a channel has not received.
     func waitingAlerts(for channel: String, now: Date) -> Int {
         guard let delivery = channels[channel] else { return 0 }
         let untold = candidates(for: channel, delivery, now).filter { candidate in
@@ -81,7 +83,7 @@ extension AlertEngine {
         return Set(untold.map(\.id)).count
     }
 
-    /// The number of alerts that a channel has been told of and that are not over.
+    /// The number of open alerts that a channel has received.
     func openAlerts(for channel: String) -> Int { (told[channel] ?? [:]).values.count { $0.ended == nil } }
 
     // MARK: Candidates
@@ -98,7 +100,7 @@ extension AlertEngine {
                     beginning(of: id, tracked, entries[id], for: channel, delivery)
                 }
             guard let candidate else { continue }
-            // A sign of life for another system is sent also while people are not told.
+            // The reminder of another system is sent even while people are not notified.
             if delivery.keepAlive == nil || candidate.reason == .fired, candidate.notBefore <= now {
                 let current = mutes ?? self.mutes(at: now)
                 mutes = current
@@ -107,7 +109,8 @@ extension AlertEngine {
             candidates.append(candidate)
         }
         for (id, entry) in entries {
-            // If the channel may know of a new beginning, the end of the old one would be taken for the end of that.
+            // If the channel may know of a new episode, it would take the end of the old one for the end of the new
+            // one.
             guard let alert = entry.ended, attempts[channel]?[id] == nil else { continue }
             var due = Date.distantPast
             if entry.endToldAt != nil {
@@ -129,7 +132,7 @@ extension AlertEngine {
         return candidates
     }
 
-    /// An alert that the channel has not been told of.
+    /// An alert that the channel does not know yet.
     private func beginning(
         of id: Alert.ID,
         _ tracked: TrackedAlert,
@@ -137,11 +140,11 @@ extension AlertEngine {
         for channel: String,
         _ delivery: AlertDelivery
     ) -> Candidate? {
-        // After a restart, nobody is told what may be over.
+        // After a restart, no alert is sent that may have ended.
         guard tracked.isSeen, !tracked.isMuted, let target = tracked.targets[channel] else { return nil }
         let wait = options.groupWait.boundedSeconds
         let time = (tracked.alert.firingSince ?? tracked.alert.activeSince) + target.delay
-        // Whether it outlasts its cause is not known at once.
+        // Wait, because it is not yet known whether the alert outlasts its cause.
         let notBefore = max(time, tracked.unmutedAt.map { $0 + wait } ?? time)
         return Candidate(
             id: id,
@@ -151,12 +154,12 @@ extension AlertEngine {
             count: 0,
             notBefore: notBefore,
             due: delivery.isGrouped ? max(notBefore, time + wait) : notBefore,
-            // One that comes again and again is not new.
+            // An alert that fires again and again is not urgent.
             isUrgent: tracked.alert.severity == .critical && old == nil
         )
     }
 
-    /// An alert that the channel has been told of.
+    /// An alert that the channel already knows.
     private func update(
         of id: Alert.ID,
         _ tracked: TrackedAlert,
@@ -181,7 +184,7 @@ extension AlertEngine {
         }
         candidate.reason = .repeated
         var interval = delivery.keepAlive?.boundedSeconds
-        // People are reminded only of what is known to go on.
+        // People are reminded only of alerts that certainly still fire.
         if interval == nil, tracked.isSeen, !tracked.isFrozen { interval = tracked.targets[channel]?.repeatInterval }
         guard let interval else { return nil }
         candidate.notBefore = entry.lastTold + interval
@@ -197,7 +200,7 @@ extension AlertEngine {
         _ cluster: String,
         _ now: Date
     ) -> AlertNews {
-        // Of an alert that has ended and fires again, the new beginning is told.
+        // If an alert has ended and fires again, only the new episode is sent.
         let fired = Set(candidates.lazy.filter { $0.reason == .fired }.map(\.id))
         let told = candidates.filter { $0.reason != .resolved || !fired.contains($0.id) }
             .sorted { first, second in
@@ -229,10 +232,10 @@ extension AlertEngine {
         )
     }
 
-    /// Works out the next message to a channel as ``plan(for:after:now:)`` does, and notes that it is about to be sent.
+    /// Determines the next message to a channel like ``plan(for:after:now:)``, and records that it is about to be sent.
     ///
-    /// Both are one step: an alert that ends during the attempt is told to be over only if the attempt was noted before.
-    /// The note has to be saved before the message is sent.
+    /// Both are one step: if an alert ends during the attempt, its resolution is sent only if the attempt was recorded
+    /// before. Save the state before you send the message.
     mutating func planAttempt(for channel: String, after cluster: String? = nil, now: Date) -> Plan {
         let plan = plan(for: channel, after: cluster, now: now)
         if let news = plan.news { markAttempt(news) }
@@ -246,7 +249,7 @@ extension AlertEngine {
         }
     }
 
-    /// Notes that a channel could not be told, or perhaps has been.
+    /// Records that an attempt failed, or may have arrived.
     mutating func markFailure(_ news: AlertNews, mayHaveArrived: Bool) {
         let channel = news.notification.channel
         revision += 1
@@ -261,7 +264,7 @@ extension AlertEngine {
         }
     }
 
-    /// Notes that a channel has been told.
+    /// Records that a message was delivered.
     mutating func markDelivered(_ news: AlertNews, now: Date) {
         let channel = news.notification.channel
         guard let delivery = channels[channel] else { return }
@@ -282,7 +285,7 @@ extension AlertEngine {
             entry.count &+= 1
             entry.isUnconfirmed = false
             if attempts[channel]?[id]?.episode == episode { attempts[channel]?[id] = nil }
-            // It may be over by now, for a channel that does not want to hear of it.
+            // The alert may have ended meanwhile, for a channel that wants no resolutions.
             let isKnown = entry.ended != nil || alerts[id]?.episode == episode
             told[channel, default: [:]][id] = isKnown ? entry : nil
         }
@@ -309,7 +312,7 @@ extension AlertEngine {
 
     // MARK: Routes
 
-    /// The channels that are to be told about an alert.
+    /// The channels that must be notified of an alert.
     func targets(of alert: Alert) -> [String: AlertTarget] {
         var targets: [String: AlertTarget] = [:]
         for route in routes where route.matches(alert) {

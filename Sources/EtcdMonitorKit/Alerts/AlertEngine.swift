@@ -3,44 +3,46 @@
 import EtcdKit
 import Foundation
 
-/// The alerts, the silences, and what each channel has been told: a plain value without a clock, a file or a task.
+/// The alerts, the silences, and the state that each channel knows: a plain value without a clock, a file or a task.
 ///
-/// There is no queue of messages. For each channel it works out how what the channel has been told differs from what it
-/// should know. So nothing that fires is lost, updates merge by themselves, and memory is bounded by the number of alerts.
+/// There is no queue of messages. For each channel, the engine compares the state that the channel knows with the
+/// current one. So no firing alert is lost, updates merge by themselves, and memory is bounded by the number of alerts.
 struct AlertEngine: Sendable {
     let options: AlertCenter.Options
-    /// How each channel wants to be told.
+    /// The delivery settings of each channel.
     let channels: [String: AlertDelivery]
     let rules: [String: AlertRule]
     let routes: [AlertRoute]
     let inhibitions: InhibitionIndex
 
-    /// The alerts that are pending or fire.
+    /// The alerts that are pending or firing.
     var alerts: [Alert.ID: TrackedAlert] = [:]
-    /// The alerts that each channel was told of, until it is told their end.
+    /// The alerts that each channel knows, until it receives their resolution.
     var told: [String: [Alert.ID: ToldAlert]] = [:]
-    /// The attempts to tell a channel of a beginning or a change of which it is not known whether they have arrived.
+    /// The attempts to notify a channel of a new or changed alert whose arrival is unknown.
     var attempts: [String: [Alert.ID: Attempt]] = [:]
-    /// When a channel was last told something of a cluster.
+    /// The time of the last message to a channel about a cluster.
     var lastTold: [String: [String: Date]] = [:]
-    /// The alerts that are over, the oldest first.
+    /// The resolved alerts, the oldest first.
     var history: [Alert] = []
     var silences: [Silence] = []
     /// The oldest first.
     var auditRecords: [AuditRecord] = []
-    /// The number of the newest beginning of an alert, which tells one from the next of the same alert.
+    /// The number of the newest episode of any alert, which distinguishes two episodes of the same alert.
     var lastEpisode = 0
-    /// The latest time of which it knows.
+    /// The latest known time.
     var clock = Date.distantPast
 
-    // The following is not kept over restarts.
+    // The following properties are not saved.
 
-    /// Counts the changes that are worth being saved.
+    /// Counts the changes that must be saved.
     var revision = 0
-    /// The identities of the alerts that are pending or fire: a digest for each evaluation would take long.
+    /// The identities of the alerts that are pending or firing.
+    ///
+    /// To compute a digest at each evaluation would take long.
     var identities: [[String: String]: Alert.ID] = [:]
     var causes = ActiveCauses()
-    /// When the first evaluation was.
+    /// The time of the first evaluation.
     var start: Date?
 
     init(_ options: AlertCenter.Options, channels: [String: AlertDelivery]) {
@@ -51,14 +53,16 @@ struct AlertEngine: Sendable {
         inhibitions = InhibitionIndex(options.inhibitions)
     }
 
-    /// The alerts that are pending or fire, the worst first.
+    /// The alerts that are pending or firing, the worst first.
     var openAlerts: [Alert] { alerts.values.map(\.alert).sorted { $0.isWorse(than: $1) } }
 }
 
 // MARK: - Time
 
 extension AlertEngine {
-    /// Notes the time; after the clock was set back, nothing lies in the future.
+    /// Records the time.
+    ///
+    /// After the clock was set back, no recorded time is in the future.
     mutating func note(_ now: Date) {
         defer { clock = now }
         if now >= clock { return }
@@ -73,17 +77,17 @@ extension AlertEngine {
 }
 
 extension Date {
-    /// The seconds that have gone by until `now`; 0 if the clock was set back since.
+    /// The seconds from this date to `now`; 0 if the clock has been set back since.
     func elapsed(until now: Date) -> TimeInterval { max(0, now.timeIntervalSince(self)) }
 }
 
 extension Duration {
-    /// The length in seconds, within 0 and a thousand years.
+    /// The duration in seconds, bounded to 0 through a thousand years.
     var boundedSeconds: TimeInterval { bounded / .seconds(1) }
 }
 
 extension Alert {
-    /// Those that fire stand before those that are pending, the severe ones first, then the old ones.
+    /// The order of alerts: firing ones before pending ones, then by severity, then by age.
     func isWorse(than other: Alert) -> Bool {
         if state != other.state { return state == .firing }
         if severity != other.severity { return severity > other.severity }

@@ -3,13 +3,13 @@
 extension AlertInhibition {
     /// The causes and consequences among findings.
     ///
-    /// - A lost quorum mutes what follows from it: no leader, members down, slow reads, proposals.
+    /// - A lost quorum mutes its consequences: no leader, members down, slow reads, proposals.
     /// - Endpoints of another cluster mute lags and differences of data.
-    /// - A defragmentation mutes the latency and the lag of its member, but not that it is down or frozen: a machine that
-    ///   dies during a defragmentation seems to go on with it.
-    /// - A member that is down, frozen or cut off mutes all else about it.
+    /// - A defragmentation mutes the latency and the lag of its member, but not that it is down or frozen: if a machine
+    ///   dies during a defragmentation, the defragmentation seems to continue.
+    /// - A member that is down, frozen or isolated mutes everything else about it.
     ///
-    /// Of two alerts that would mute each other, the one is told whose inhibition stands first.
+    /// Of two alerts that would mute each other, the one with the earlier inhibition is sent.
     public static let standard =
         all(
             of: [.quorumLost],

@@ -2,14 +2,13 @@
 
 /// A condition on one label of an alert.
 ///
-/// `*` in the pattern stands for any text. A label that an alert does not have is empty. The label `severity` can be
-/// matched, too.
+/// In the pattern, `*` stands for any text. A missing label is empty. The label `severity` can be matched, too.
 public struct AlertMatcher: Sendable, Hashable, Codable {
     /// The name of the label, such as `alertname`, `cluster`, `member` or `severity`.
     public var name: String
     /// The value, in which `*` stands for any text.
     public var value: String
-    /// The label has to match; otherwise it must not.
+    /// Whether the label must match, or must not match.
     public var isEqual: Bool
 
     /// Makes a condition.
@@ -17,7 +16,7 @@ public struct AlertMatcher: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - name: The name of the label.
     ///   - value: The value, in which `*` stands for any text.
-    ///   - isEqual: The label has to match; otherwise it must not.
+    ///   - isEqual: Whether the label must match, or must not match.
     public init(_ name: String, _ value: String, isEqual: Bool = true) {
         self.name = name
         self.value = value
@@ -34,17 +33,19 @@ public struct AlertMatcher: Sendable, Hashable, Codable {
 
     /// Whether a label with this value fulfils the condition.
     func matches(label: String) -> Bool {
-        // Most conditions have no star.
+        // Most conditions have no asterisk.
         if label == value { return isEqual }
         if !value.utf8.contains(UInt8(ascii: "*")) { return !isEqual }
         return Self.matches(Array(label.utf8), Array(value.utf8)) == isEqual
     }
 
-    /// Whether a text fits a pattern; takes no more steps than the product of their lengths.
+    /// Whether a text matches a pattern.
+    ///
+    /// The number of steps is at most the product of their lengths.
     private static func matches(_ text: [UInt8], _ pattern: [UInt8]) -> Bool {
         let star = UInt8(ascii: "*")
         var (position, index) = (0, 0)
-        // Where to go on if what follows the last star does not fit.
+        // Where to continue if the rest does not match after the last asterisk.
         var retry: (position: Int, index: Int)?
         while position < text.count {
             if index < pattern.count, pattern[index] == star {
@@ -65,7 +66,7 @@ public struct AlertMatcher: Sendable, Hashable, Codable {
 }
 
 extension Alert {
-    /// The value of a label, with the severity; empty for one that it does not have.
+    /// The value of a label, including the severity; empty for a missing label.
     subscript(label: String) -> String { label == "severity" ? severity.rawValue : labels[label] ?? "" }
 }
 

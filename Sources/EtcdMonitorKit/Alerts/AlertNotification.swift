@@ -2,53 +2,53 @@
 
 public import Foundation
 
-/// Something to tell a channel: the news about the alerts of one cluster.
+/// A message to a channel: the changes of the alerts of one cluster.
 public struct AlertNotification: Sendable, Hashable {
-    /// Why an alert is told.
+    /// The reason why an alert is part of a message.
     public enum Reason: String, Sendable, Hashable, Codable, CaseIterable {
-        /// It began to fire, or its time has come in an escalation.
+        /// It began to fire, or a step of an escalation was reached.
         case fired
         /// Its severity has changed.
         case changed
-        /// It goes on.
+        /// It still fires.
         case repeated
-        /// It is over.
+        /// It is resolved.
         case resolved
-        /// It is no alert, but a trial of the channel.
+        /// It is not an alert, but a test of the channel.
         case test
     }
 
-    /// An alert, and why it is told.
+    /// An alert in a message, with the reason.
     public struct Item: Sendable, Hashable {
         /// The alert.
         public var alert: Alert
-        /// Why it is told.
+        /// The reason.
         public var reason: Reason
 
         /// Makes an item.
         ///
         /// - Parameters:
         ///   - alert: The alert.
-        ///   - reason: Why it is told.
+        ///   - reason: The reason.
         public init(_ alert: Alert, _ reason: Reason) {
             self.alert = alert
             self.reason = reason
         }
     }
 
-    /// The identity of this message: the same in each attempt to deliver the same news, also after a restart.
+    /// The identity of this message: the same for each attempt at the same message, also after a restart.
     public var id: String
     /// The name of the channel.
     public var channel: String
     /// The cluster that it is about.
     public var cluster: String
-    /// The alerts, at least one: those that fire, the worst first, and then those that are over.
+    /// The alerts, at least one: firing alerts, the worst first, then resolved ones.
     public var items: [Item]
-    /// How many alerts of the cluster fire for this channel, with those of this message.
+    /// The number of alerts of the cluster that fire for this channel, including those of this message.
     public var openCount: Int
-    /// When it was made.
+    /// The time when it was made.
     public var time: Date
-    /// Where the monitor's page is; nil if that is not known.
+    /// The URL of the monitor's page; nil if it is unknown.
     public var externalURL: String?
 
     /// Makes a notification.
@@ -58,9 +58,9 @@ public struct AlertNotification: Sendable, Hashable {
     ///   - channel: The name of the channel.
     ///   - cluster: The cluster that it is about.
     ///   - items: The alerts, at least one.
-    ///   - openCount: How many alerts of the cluster fire for this channel.
-    ///   - time: When it was made.
-    ///   - externalURL: Where the monitor's page is.
+    ///   - openCount: The number of alerts of the cluster that fire for this channel.
+    ///   - time: The time when it was made.
+    ///   - externalURL: The URL of the monitor's page.
     public init(
         id: String,
         channel: String,
@@ -79,13 +79,13 @@ public struct AlertNotification: Sendable, Hashable {
         self.externalURL = externalURL
     }
 
-    /// The alerts that fire, the worst first.
+    /// The firing alerts, the worst first.
     public var firing: [Alert] { items.filter { $0.reason != .resolved }.map(\.alert) }
-    /// The alerts that are over.
+    /// The resolved alerts.
     public var resolved: [Alert] { items.filter { $0.reason == .resolved }.map(\.alert) }
-    /// It is a trial of the channel.
+    /// Whether it is a test of the channel.
     public var isTest: Bool { items.contains { $0.reason == .test } }
-    /// The worst severity of the alerts that fire, or of those that are over if none does.
+    /// The worst severity of the firing alerts, or of the resolved ones if none fires.
     public var severity: AlertSeverity {
         (firing.isEmpty ? resolved : firing).map(\.severity).max() ?? .info
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Says which channels are told about which alerts.
+/// Selects the channels that are notified of an alert.
 public struct AlertRoute: Sendable, Hashable {
-    /// Channels, and how long an alert fires before they are told: the later ones are told only if nobody has mended it.
+    /// A step of an escalation: channels, and how long an alert must fire before they are notified.
     public struct Step: Sendable, Hashable {
-        /// How long an alert has to fire before these channels are told.
+        /// How long an alert must fire before these channels are notified.
         public var delay: Duration
         /// The names of the channels.
         public var channels: [String]
@@ -13,32 +13,32 @@ public struct AlertRoute: Sendable, Hashable {
         ///
         /// - Parameters:
         ///   - channels: The names of the channels.
-        ///   - delay: How long an alert has to fire before they are told.
+        ///   - delay: How long an alert must fire before they are notified.
         public init(_ channels: [String], after delay: Duration = .zero) {
             self.delay = delay
             self.channels = channels
         }
     }
 
-    /// The conditions that an alert has to fulfil, all of them; none for every alert.
+    /// The conditions that an alert must meet, all of them; empty for every alert.
     public var matchers: [AlertMatcher]
-    /// The least severity.
+    /// The lowest severity.
     public var severity: AlertSeverity
     /// The channels, in steps.
     public var steps: [Step]
-    /// How often people are reminded of an alert that goes on; nil for the center's own interval.
+    /// The time between reminders of an alert that still fires; nil for the center's own interval.
     public var repeatInterval: Duration?
-    /// The routes after this one are followed, too.
+    /// Whether later routes apply as well.
     public var continues: Bool
 
     /// Makes a route.
     ///
     /// - Parameters:
     ///   - steps: The channels, in steps.
-    ///   - severity: The least severity.
-    ///   - matchers: The conditions that an alert has to fulfil, all of them.
-    ///   - repeatInterval: How often people are reminded; nil for the center's own interval.
-    ///   - continues: The routes after this one are followed, too.
+    ///   - severity: The lowest severity.
+    ///   - matchers: The conditions that an alert must meet, all of them.
+    ///   - repeatInterval: The time between reminders; nil for the center's own interval.
+    ///   - continues: Whether later routes apply as well.
     public init(
         to steps: [Step],
         severity: AlertSeverity = .warning,
@@ -53,15 +53,15 @@ public struct AlertRoute: Sendable, Hashable {
         self.continues = continues
     }
 
-    /// Makes a route to channels that are told at once.
+    /// Makes a route to channels that are notified at once.
     ///
     /// - Parameters:
     ///   - channels: The names of the channels.
-    ///   - severity: The least severity.
+    ///   - severity: The lowest severity.
     public init(to channels: String..., severity: AlertSeverity = .warning) {
         self.init(to: [Step(channels)], severity: severity)
     }
 
-    /// Whether it is for an alert.
+    /// Whether it applies to an alert.
     func matches(_ alert: Alert) -> Bool { alert.severity >= severity && matchers.match(alert) }
 }

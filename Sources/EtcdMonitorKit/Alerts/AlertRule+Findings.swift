@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension AlertRule {
-    /// A rule for each kind of finding; its alerts have the label `member` if the finding is about one.
+    /// A rule for each kind of finding.
     ///
-    /// They fire as soon as there is a finding, which has lasted by then.
+    /// Its alerts have the label `member` if the finding is about one.
+    ///
+    /// They fire as soon as there is a finding, because a finding has already lasted for some polls.
     public static let findings = Finding.Code.allCases.map { finding($0) }
 
     /// The rule for one kind of finding.
     ///
     /// - Parameters:
-    ///   - code: The kind of finding; the rule for `member-down` is called `EtcdMemberDown`.
+    ///   - code: The kind of finding; the rule for `member-down` is named `EtcdMemberDown`.
     ///   - severity: The severity; nil for that of the finding's verdict.
-    ///   - hold: How long there has to be a finding before an alert fires.
-    ///   - keepsFiringFor: How long an alert goes on firing after the finding is gone.
+    ///   - hold: How long the finding must last before an alert fires.
+    ///   - keepsFiringFor: How long an alert keeps firing after the finding has ended.
     /// - Returns: The rule.
     public static func finding(
         _ code: Finding.Code,
@@ -22,7 +24,7 @@ extension AlertRule {
     ) -> AlertRule {
         AlertRule(name(of: code), severity: severity, holdsFor: hold, keepsFiringFor: keepsFiringFor) { snapshot in
             if snapshot.poll == 0 { return nil }
-            // A monitor that sees nothing knows nothing new, but that.
+            // Without polls, the monitor knows nothing new except that.
             if snapshot.isStale && code != .monitorStale { return nil }
             return snapshot.findings.filter { $0.code == code }.map(Match.init)
         }
@@ -36,14 +38,16 @@ extension AlertRule {
         "Etcd" + code.rawValue.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
     }
 
-    /// Fires as long as the cluster is looked at: what expects it at regular times finds out when the monitor is dead.
+    /// Always fires while the monitor polls the cluster.
+    ///
+    /// A receiver that expects it at regular intervals detects a dead monitor.
     public static let watchdog = AlertRule("EtcdMonitorWatchdog", severity: .info) { snapshot in
         if snapshot.poll == 0 { return nil }
         if snapshot.isStale { return [] }
         return [
             Match(
-                summary: "The monitor looks at \(snapshot.cluster)",
-                description: "This alert always fires. When it does not come, the monitor or the way from it is down.",
+                summary: "The monitor polls \(snapshot.cluster)",
+                description: "This alert always fires. If it stops arriving, the monitor or the path from it is down.",
                 runbook: "Docs/Monitoring.md#monitor-watchdog"
             )
         ]
@@ -51,7 +55,7 @@ extension AlertRule {
 }
 
 extension MonitorSnapshot {
-    /// The monitor has seen nothing for a while.
+    /// Whether no poll has finished for a while.
     var isStale: Bool { findings.contains { $0.code == .monitorStale } }
 }
 

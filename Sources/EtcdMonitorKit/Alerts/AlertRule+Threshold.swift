@@ -3,19 +3,19 @@
 import Foundation
 
 extension AlertRule {
-    /// Whose figure is compared with a limit.
+    /// The scope of a figure.
     public enum Scope: String, Sendable, Hashable, Codable, CaseIterable {
         /// The figure of the whole cluster.
         case cluster
-        /// The figure of each member, for which there is an alert each.
+        /// The figure of each member. Each member has an alert of its own.
         case member
     }
 
     /// A limit of a figure.
     public enum Limit: Sendable, Hashable {
-        /// The figure should not be greater.
+        /// The largest normal value.
         case above(Double)
-        /// The figure should not be less.
+        /// The smallest normal value.
         case below(Double)
 
         fileprivate func isExceeded(by value: Double) -> Bool {
@@ -34,18 +34,20 @@ extension AlertRule {
         fileprivate var word: String { if case .above = self { "above" } else { "below" } }
     }
 
-    /// A rule that compares a figure with a limit; where the figure is not known, its alerts stay as they are.
+    /// Makes a rule that compares a figure with a limit.
+    ///
+    /// If the figure is unknown, its alerts keep their state.
     ///
     /// - Parameters:
-    ///   - name: The name of its alerts, in camel case; no other rule may have it.
+    ///   - name: The name of its alerts, in camel case; it must be unique.
     ///   - figure: The figure.
-    ///   - scope: Whose figure it is.
+    ///   - scope: The scope of the figure.
     ///   - limit: The limit.
     ///   - severity: The severity.
-    ///   - hold: How long the limit has to be exceeded before an alert fires.
-    ///   - keepsFiringFor: How long an alert goes on firing after that.
-    ///   - summary: The alert in a few words, to which the figure is added; nil for the figure's own name.
-    ///   - runbook: Where the documentation says more.
+    ///   - hold: How long the limit must be exceeded before an alert fires.
+    ///   - keepsFiringFor: How long an alert keeps firing after that.
+    ///   - summary: A short summary of the alert, to which the figure is added; nil for the name of the figure.
+    ///   - runbook: The place of the rule in the documentation.
     /// - Returns: The rule.
     public static func threshold(
         _ name: String,
@@ -86,7 +88,7 @@ extension AlertRule {
 }
 
 extension Double {
-    /// The number with at most four digits behind the point, and without a point if it is whole.
+    /// The number with at most four decimals, and without a decimal point if it is whole.
     fileprivate var formatted: String {
         formatted(.number.precision(.fractionLength(0...4)).locale(Locale(identifier: "en_US_POSIX")))
     }

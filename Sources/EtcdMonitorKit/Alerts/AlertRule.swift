@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A rule that makes alerts of what the monitor sees.
+/// A rule that raises alerts from the snapshots of a monitor.
 public struct AlertRule: Sendable {
-    /// A subject for which a rule holds, and the words about it.
+    /// A subject for which a rule holds, and the texts about it.
     public struct Match: Sendable, Hashable {
-        /// The labels that tell the subject from others, such as `member`; none for the whole cluster.
+        /// The labels that identify the subject, such as `member`; empty for the whole cluster.
         public var labels: [String: String]
-        /// How urgent it is, unless the rule has a severity of its own.
+        /// The severity, unless the rule has its own.
         public var severity: AlertSeverity
         /// The alert in one sentence.
         public var summary: String
-        /// The meaning and advice.
+        /// The meaning, and the recommended action.
         public var description: String
-        /// Where the documentation says more.
+        /// The place of the rule in the documentation.
         public var runbook: String?
-        /// The figures behind it, by name; units are in the names.
+        /// The figures behind it, by name; the names include the units.
         public var figures: [String: Double]
-        /// Whether the rule holds for this subject cannot be told, which leaves its alert as it is.
+        /// Whether it is unknown if the rule holds for this subject.
+        ///
+        /// Its alert then keeps its state.
         public var isUnknown = false
 
         /// Makes a match.
         ///
         /// - Parameters:
-        ///   - labels: The labels that tell the subject from others.
-        ///   - severity: How urgent it is.
+        ///   - labels: The labels that identify the subject.
+        ///   - severity: The severity.
         ///   - summary: The alert in one sentence.
-        ///   - description: The meaning and advice.
-        ///   - runbook: Where the documentation says more.
+        ///   - description: The meaning, and the recommended action.
+        ///   - runbook: The place of the rule in the documentation.
         ///   - figures: The figures behind it.
         public init(
             labels: [String: String] = [:],
@@ -44,9 +46,11 @@ public struct AlertRule: Sendable {
             self.figures = figures
         }
 
-        /// A subject of which it cannot be told whether the rule holds, which leaves its alert as it is.
+        /// Makes a match for a subject for which it is unknown if the rule holds.
         ///
-        /// - Parameter labels: The labels that tell the subject from others.
+        /// Its alert keeps its state.
+        ///
+        /// - Parameter labels: The labels that identify the subject.
         /// - Returns: The match.
         public static func unknown(_ labels: [String: String]) -> Match {
             var match = Match(labels: labels, summary: "")
@@ -59,21 +63,21 @@ public struct AlertRule: Sendable {
     public var name: String
     /// The severity of its alerts; nil for that of each match.
     public var severity: AlertSeverity?
-    /// How long it has to hold before an alert fires.
+    /// How long it must hold before an alert fires.
     public var holdsFor: Duration
-    /// How long an alert goes on firing after the rule has ceased to hold.
+    /// How long an alert keeps firing after the rule no longer holds.
     public var keepsFiringFor: Duration
-    /// The subjects for which the rule holds; nil if that cannot be told, which leaves its alerts as they are.
+    /// The subjects for which the rule holds; nil if that is unknown, in which case its alerts keep their state.
     public var matches: @Sendable (MonitorSnapshot) -> [Match]?
 
     /// Makes a rule.
     ///
     /// - Parameters:
-    ///   - name: The name of its alerts, in camel case; no other rule may have it.
+    ///   - name: The name of its alerts, in camel case; it must be unique.
     ///   - severity: The severity of its alerts; nil for that of each match.
-    ///   - hold: How long it has to hold before an alert fires.
-    ///   - keepsFiringFor: How long an alert goes on firing after the rule has ceased to hold.
-    ///   - matches: The subjects for which the rule holds in a snapshot; nil if that cannot be told.
+    ///   - hold: How long it must hold before an alert fires.
+    ///   - keepsFiringFor: How long an alert keeps firing after the rule no longer holds.
+    ///   - matches: The subjects for which the rule holds in a snapshot; nil if that is unknown.
     public init(
         _ name: String,
         severity: AlertSeverity? = nil,

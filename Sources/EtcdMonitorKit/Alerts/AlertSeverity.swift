@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How urgent an alert is.
+/// The severity of an alert.
 public enum AlertSeverity: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
-    /// It is worth knowing.
+    /// Information that needs no action.
     case info
     /// Someone should look at it soon.
     case warning
-    /// Someone has to act now.
+    /// Someone must act now.
     case critical
 
     /// Orders severities: info, warning, critical.
@@ -20,9 +20,9 @@ public enum AlertSeverity: String, Sendable, Hashable, Codable, CaseIterable, Co
         }
     }
 
-    /// The severity of an alert about a finding with a verdict.
+    /// Makes the severity of an alert about a finding.
     ///
-    /// - Parameter verdict: The verdict; `unknown` is a warning, because something may be wrong that nobody sees.
+    /// - Parameter verdict: The verdict; `unknown` is a warning, because it may hide a fault.
     public init(_ verdict: Verdict) {
         switch verdict {
         case .ok: self = .info

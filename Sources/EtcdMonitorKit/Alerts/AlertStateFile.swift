@@ -3,21 +3,25 @@
 import EtcdKit
 import Foundation
 
-/// The file that keeps the state of a center over restarts, which belongs to one center at a time.
+/// The file that keeps the state of a center over restarts.
 ///
-/// It is replaced as a whole, so that it is the old one or the new one whatever happens.
+/// It belongs to one center at a time.
+///
+/// It is replaced as a whole, so that it always contains either the old or the new state.
 final class AlertStateFile: Sendable {
     let path: String
-    /// Holds the lock as long as the file is in use.
+    /// Holds the lock while the file is in use.
     private let lock: FileHandle
-    /// The revision of the state that the file has; nil before the first write.
+    /// The revision of the saved state; nil before the first write.
     private let revision = Lock<Int?>(nil)
-    /// Why the newest write failed; locked during a write, so that writers wait for each other.
+    /// The reason why the newest write failed.
+    ///
+    /// It is locked during a write, so that writers wait for each other.
     private let problem = Lock<String?>(nil)
 
-    /// Takes the file.
+    /// Opens and locks the file.
     ///
-    /// - Throws: `EtcdError.Code.invalidArgument` if another center has it, or it cannot be locked.
+    /// - Throws: `EtcdError.Code.invalidArgument` if another center uses it, or it cannot be locked.
     init(_ path: String) throws(EtcdError) {
         self.path = path
         do {
@@ -33,7 +37,7 @@ final class AlertStateFile: Sendable {
 
     /// Reads the state; nil if there is no file yet.
     ///
-    /// - Throws: `EtcdError.Code.invalidArgument` for a damaged file: to begin anew would tell everything twice.
+    /// - Throws: `EtcdError.Code.invalidArgument` for a damaged file: to start anew would send every alert twice.
     func read() throws(EtcdError) -> AlertEngine.Saved? {
         do {
             let file: FileHandle
@@ -47,21 +51,23 @@ final class AlertStateFile: Sendable {
         } catch {
             throw EtcdError(
                 .invalidArgument,
-                "the state file \(path) cannot be read: \(Self.text(of: error)); restore it, or remove it to begin anew",
+                "the state file \(path) cannot be read: \(Self.text(of: error)); restore or remove it",
                 cause: error
             )
         }
     }
 
-    /// Whether the file has the state of this revision, which it says without waiting for a write.
+    /// Whether the file contains this revision of the state.
+    ///
+    /// Does not wait for a write.
     func has(_ revision: Int) -> Bool { self.revision.withLock { $0 == revision } }
 
-    /// Replaces the file if the state has changed since.
+    /// Replaces the file if the state has changed since the last write.
     ///
-    /// Writers wait for each other and ask for the state then, so that an old state never replaces a newer one.
+    /// Writers wait for each other and get the state afterwards, so that an old state never replaces a newer one.
     ///
-    /// - Parameter state: The state by now and its revision; nil if that is the revision that the file has.
-    /// - Returns: A new reason why the file cannot be written; nil if it was, or the reason is known.
+    /// - Parameter state: The current state and its revision; nil if the file has that revision.
+    /// - Returns: A new reason why the file cannot be written; nil if it was written, or the reason is known.
     func save(_ state: (_ written: Int?) -> (revision: Int, state: AlertEngine.Saved)?) -> String? {
         problem.withLock { problem in
             guard let next = state(revision.withLock { $0 }) else { return nil }
@@ -89,7 +95,7 @@ final class AlertStateFile: Sendable {
             try file.synchronize()
             try file.close()
             if rename(name, path) != 0 { throw Failure(reason: Self.systemError) }
-            // The new name has to outlast a crash of the machine, too.
+            // The rename must survive a crash of the machine, too.
             let folder = (path as NSString).deletingLastPathComponent
             try? Self.open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY).synchronize()
         } catch {
@@ -103,7 +109,7 @@ final class AlertStateFile: Sendable {
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
-    /// The bytes of the file for a state.
+    /// The encoded file for a state.
     static func data(of state: AlertEngine.Saved) throws -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -116,7 +122,7 @@ final class AlertStateFile: Sendable {
         return try encoder.encode(state)
     }
 
-    /// The state that the bytes of a file stand for.
+    /// The state in an encoded file.
     static func state(of data: Data) throws -> AlertEngine.Saved {
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .secondsSince1970
@@ -134,10 +140,10 @@ final class AlertStateFile: Sendable {
 
     private struct UnknownVersion: Error { var version: Int }
 
-    /// The file system says no.
+    /// An error of the file system.
     private struct Failure: Error {
         var reason: String
-        /// There is no such file.
+        /// Whether the file does not exist.
         var isAbsence = false
     }
 

@@ -2,11 +2,11 @@
 
 public import Foundation
 
-/// A change that someone has made.
+/// A change that a person made.
 public struct AuditRecord: Sendable, Hashable, Codable {
-    /// When.
+    /// The time of the change.
     public var time: Date
-    /// The name of the token, or of whoever else has made it.
+    /// The author: the name of the token, or another name.
     public var actor: String
     /// The change, such as `silence.add`.
     public var action: String
@@ -18,7 +18,7 @@ public struct AuditRecord: Sendable, Hashable, Codable {
     /// Makes a record.
     ///
     /// - Parameters:
-    ///   - time: When.
+    ///   - time: The time of the change.
     ///   - actor: The author.
     ///   - action: The change.
     ///   - subject: The object of the change.

@@ -2,7 +2,9 @@
 
 import EtcdKit
 
-/// Wakes the one task that waits for it; a ring while nobody waits ends the next wait at once.
+/// Wakes the task that waits for it.
+///
+/// A ring without a waiting task ends the next wait at once.
 final class Bell: Sendable {
     private struct State {
         var hasRung = false
@@ -18,7 +20,7 @@ final class Bell: Sendable {
         }
     }
 
-    /// Waits until it rings, the time is over, or the task is cancelled.
+    /// Waits until it rings, the time has passed, or the task is cancelled.
     func wait(for duration: Duration) async {
         let sleep = Task { await Task.pause(for: duration) }
         let hasRung = state.withLock { state in

@@ -2,28 +2,28 @@
 
 public import Foundation
 
-/// How a channel is.
+/// The state of a channel.
 public struct ChannelReport: Sendable, Hashable, Codable {
     /// Its name.
     public var name: String
     /// Its kind, such as `slack`.
     public var kind: String
-    /// How many alerts it has been told of that are not over.
+    /// The number of open alerts that were delivered to it.
     public var openAlerts = 0
-    /// How many alerts it has news of that it has not been told yet.
+    /// The number of alerts with changes that are still to be delivered.
     public var waitingAlerts = 0
-    /// How many notifications were delivered since the center began.
+    /// The number of delivered notifications since the center started.
     public var delivered = 0
-    /// How many attempts failed since the center began.
+    /// The number of failed attempts since the center started.
     public var failed = 0
-    /// How many attempts have failed in a row.
+    /// The number of failed attempts in a row.
     public var failuresInARow = 0
-    /// The newest success; nil for none.
+    /// The time of the newest success; nil for none.
     public var lastSuccess: Date?
-    /// The reason of the newest failure, if there was no success since; without secrets.
+    /// The reason of the newest failure, if there was no success since; it contains no secret.
     public var lastError: String?
 
-    /// Makes a report of a channel that was never used.
+    /// Makes a report of an unused channel.
     ///
     /// - Parameters:
     ///   - name: Its name.

@@ -3,21 +3,23 @@
 import EtcdKit
 import Foundation
 
-/// Tells one channel, one notification at a time, and waits longer from failure to failure.
+/// Delivers the notifications of one channel, one at a time, with growing pauses after failures.
 struct ChannelWorker: Sendable {
     let name: String
     let channel: any AlertChannel
-    /// How long to wait after a first failure, and how long at most.
+    /// The pause after a first failure, and the longest pause.
     let retry: ClosedRange<Duration>
-    /// How long an attempt may take.
+    /// The longest duration of an attempt.
     let limit: Duration
-    /// Rings when there may be news.
+    /// Rings when there may be a message.
     let bell = Bell()
 
-    /// How long the other side can ask to be left alone; one that asks for more has most likely erred.
+    /// The longest pause that a receiver can ask for.
+    ///
+    /// A longer one is most likely an error.
     static let longestWait = Duration.seconds(3600)
 
-    /// Tells until the task is cancelled.
+    /// Delivers notifications until the task is cancelled.
     func run(for center: AlertCenter) async {
         var failures = 0
         var cluster: String?
@@ -35,7 +37,7 @@ struct ChannelWorker: Sendable {
                 failures = 0
                 await center.noteDelivery(of: news, answer: answer)
             case .failure(let error):
-                // An attempt that was cut short says nothing about the channel.
+                // A cancelled attempt says nothing about the channel.
                 if Task.isCancelled { return center.noteEnd(of: news, mayHaveArrived: true) }
                 failures += 1
                 await center.noteFailure(of: news, error)
@@ -44,7 +46,7 @@ struct ChannelWorker: Sendable {
         }
     }
 
-    /// Makes one attempt, which is cancelled when its time is over.
+    /// Makes one attempt, and cancels it when its time has passed.
     func send(_ notification: AlertNotification) async -> Result<String, AlertChannelError> {
         await withTaskGroup(of: Result<String, AlertChannelError>?.self) { group in
             group.addTask {
@@ -63,7 +65,7 @@ struct ChannelWorker: Sendable {
             let first = await group.next() ?? nil
             group.cancelAll()
             if let first { return first }
-            // It may have come to its end in the last moment.
+            // The attempt may have ended at the last moment.
             if case .success(let answer)?? = await group.next() { return .success(answer) }
             var error = AlertChannelError("no answer within \(limit)")
             error.mayHaveArrived = true
@@ -71,12 +73,12 @@ struct ChannelWorker: Sendable {
         }
     }
 
-    /// How long to wait after some failures in a row.
+    /// The pause after some failures in a row.
     func delay(after error: AlertChannelError, _ failures: Int) -> Duration {
         let doubled = retry.lowerBound * (1 << min(max(failures, 1) - 1, 20))
-        // A refusal may pass too, such as the 404 of a proxy during a rollout.
+        // A refusal may be temporary too, such as the 404 of a proxy during a rollout.
         let delay = min(retry.upperBound, error.isPermanent ? doubled * 30 : doubled)
-        // Not all monitors at once.
+        // Jitter, so that not all monitors retry at once.
         let jittered = delay * Double.random(in: 0.75...1)
         return max(jittered, min(error.retryAfter?.bounded ?? .zero, Self.longestWait))
     }

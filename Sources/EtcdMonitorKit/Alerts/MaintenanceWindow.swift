@@ -2,9 +2,9 @@
 
 public import Foundation
 
-/// A time of the week in which people are not told about some alerts.
+/// A weekly time in which some alerts are muted.
 ///
-/// Alerts that fire when it ends are told then. A single window is a ``Silence`` that begins later.
+/// Alerts that fire when it ends are sent then. For a single window, use a ``Silence`` that starts later.
 public struct MaintenanceWindow: Sendable, Hashable {
     /// A day of the week.
     public enum Weekday: Int, Sendable, Hashable, CaseIterable {
@@ -13,29 +13,29 @@ public struct MaintenanceWindow: Sendable, Hashable {
 
     /// The name, for people.
     public var name: String
-    /// The days on which it begins.
+    /// The days on which it starts.
     public var days: Set<Weekday>
-    /// The hour at which it begins, from 0 to 23.
+    /// The hour at which it starts, from 0 to 23.
     public var hour: Int
-    /// The minute at which it begins, from 0 to 59.
+    /// The minute at which it starts, from 0 to 59.
     public var minute: Int
-    /// How long it lasts; at most a week.
+    /// Its duration; at most a week.
     public var duration: Duration
     /// The time zone of the hour and the days.
     public var timeZone: TimeZone
-    /// The conditions that an alert has to fulfil, all of them; none for every alert.
+    /// The conditions that an alert must meet, all of them; empty for every alert.
     public var matchers: [AlertMatcher]
 
     /// Makes a window.
     ///
     /// - Parameters:
     ///   - name: The name, for people.
-    ///   - days: The days on which it begins.
-    ///   - hour: The hour at which it begins, from 0 to 23.
-    ///   - minute: The minute at which it begins, from 0 to 59.
-    ///   - duration: How long it lasts; at most a week.
+    ///   - days: The days on which it starts.
+    ///   - hour: The hour at which it starts, from 0 to 23.
+    ///   - minute: The minute at which it starts, from 0 to 59.
+    ///   - duration: Its duration; at most a week.
     ///   - timeZone: The time zone of the hour and the days.
-    ///   - matchers: The conditions that an alert has to fulfil, all of them.
+    ///   - matchers: The conditions that an alert must meet, all of them.
     public init(
         _ name: String,
         on days: Set<Weekday> = Set(Weekday.allCases),
@@ -56,13 +56,13 @@ public struct MaintenanceWindow: Sendable, Hashable {
 
     /// Whether a time lies in the window.
     ///
-    /// It begins by the clock of its time zone, where an hour that does not exist is the one after it, and lasts its
-    /// duration, whether or not the clocks change meanwhile.
+    /// The window starts by the clock of its time zone. If that hour does not exist, it starts one hour later. Its
+    /// duration does not change when the clocks change meanwhile.
     func contains(_ time: Date) -> Bool {
         let seconds = min(duration.boundedSeconds, 7 * 86_400)
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = timeZone
-        // Days of 25 hours make one more of them necessary.
+        // Days of 25 hours need one more day.
         for age in 0...Int(seconds / 86_400) + 1 {
             guard let day = calendar.date(byAdding: .day, value: -age, to: time) else { continue }
             var parts = calendar.dateComponents([.era, .year, .month, .day, .weekday], from: day)

@@ -3,7 +3,7 @@
 import Foundation
 
 extension Unicode.Scalar {
-    /// A terminal or a log shows it, instead of obeying it.
+    /// Whether a terminal or a log shows it, instead of interpreting it.
     var isShown: Bool {
         switch properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator: false
@@ -13,7 +13,7 @@ extension Unicode.Scalar {
 }
 
 extension String {
-    /// The text in one line: one space for all that is between words, and nothing that is not shown.
+    /// The text in one line: white space becomes one space, and control characters are removed.
     var oneLine: String {
         var clean = String.UnicodeScalarView()
         for scalar in unicodeScalars {
@@ -25,15 +25,17 @@ extension String {
         return String(clean)
     }
 
-    /// The text, with an ellipsis instead of what is beyond a number of Unicode scalars.
+    /// The text, with an ellipsis in place of everything beyond a number of Unicode scalars.
     ///
-    /// One `Character` may have any length, so these are not counted.
+    /// A `Character` can have any length, so characters are not counted.
     func cut(to limit: Int) -> String {
         if unicodeScalars.count <= limit { return self }
         return String(unicodeScalars.prefix(max(limit - 1, 0))) + "…"
     }
 
-    /// It leads somewhere in a browser; one that is very long is none of ours.
+    /// Whether it is a URL for a browser.
+    ///
+    /// The monitor makes no very long ones.
     var isWebURL: Bool {
         (hasPrefix("https://") || hasPrefix("http://")) && utf8.count <= 2000
             && utf8.allSatisfy { $0.isVisible && !"<>\"\\^`{|}".utf8.contains($0) }
@@ -41,7 +43,7 @@ extension String {
 }
 
 extension Date {
-    /// The moment as in RFC 3339, in UTC with milliseconds; those before 1970 and after 9999 become the nearest.
+    /// The time in RFC 3339, in UTC with milliseconds, clamped to the years 1970 through 9999.
     var rfc3339: String {
         let seconds = timeIntervalSince1970
         let bounded = seconds.isNaN ? 0 : min(max(seconds, 0), 253_402_300_799)

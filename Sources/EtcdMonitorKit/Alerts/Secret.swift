@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// A secret, such as a password, that shows itself in no description.
+/// A secret, such as a password, that no description reveals.
 ///
-/// One that stands in a file is read each time that it is needed, so that it can be replaced while the monitor runs.
+/// A secret in a file is read each time it is needed, so that it can be replaced while the monitor runs.
 public struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     private enum Source: Hashable {
         case value(String)
@@ -13,23 +13,23 @@ public struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
 
     private let source: Source
 
-    /// Makes a secret of its value.
+    /// Makes a secret from its value.
     ///
     /// - Parameter value: The value.
     public init(_ value: String) { source = .value(value) }
 
     private init(source: Source) { self.source = source }
 
-    /// A secret that stands in a file, without the end of its line.
+    /// Makes a secret from a file, without the line break at its end.
     ///
     /// - Parameter path: The path of the file.
-    /// - Returns: The secret, which has not been read yet.
+    /// - Returns: The secret, which is not read yet.
     public static func file(_ path: String) -> Secret { Secret(source: .file(path)) }
 
     /// Reads the secret.
     ///
     /// - Returns: The value.
-    /// - Throws: Why it cannot be read; the file is named, the secret is not.
+    /// - Throws: An error that names the file, but not the secret, if it cannot be read.
     public func value() throws(AlertChannelError) -> String {
         switch source {
         case .value(let value): return value
@@ -43,7 +43,7 @@ public struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
         }
     }
 
-    /// The place of the secret; never the secret.
+    /// The place of the secret; never its value.
     public var description: String {
         switch source {
         case .value: "(secret)"

@@ -2,27 +2,27 @@
 
 public import Foundation
 
-/// A decision of a person not to be told about some alerts for a while.
+/// A decision of a person to mute some alerts for a while.
 ///
-/// An alert that people have been told of stays open while it is silenced; its end is still told.
+/// An alert that was sent before stays open while it is silenced; its resolution is still sent.
 public struct Silence: Sendable, Hashable, Codable, Identifiable {
-    /// How far a silence has come.
+    /// The state of a silence.
     public enum State: String, Sendable, Hashable, Codable, CaseIterable {
-        /// It begins later.
+        /// It starts later.
         case pending
-        /// It holds.
+        /// It mutes alerts now.
         case active
-        /// It is over.
+        /// It has ended.
         case expired
     }
 
     /// Its identity.
     public let id: String
-    /// The conditions that an alert has to fulfil, all of them.
+    /// The conditions that an alert must meet, all of them.
     public let matchers: [AlertMatcher]
-    /// When it begins.
+    /// The time when it starts.
     public let startsAt: Date
-    /// When it ends.
+    /// The time when it ends.
     public var endsAt: Date
     /// The author.
     public let createdBy: String
@@ -32,9 +32,9 @@ public struct Silence: Sendable, Hashable, Codable, Identifiable {
     /// Makes a silence.
     ///
     /// - Parameters:
-    ///   - matchers: The conditions that an alert has to fulfil, all of them; at least one.
-    ///   - startsAt: When it begins.
-    ///   - endsAt: When it ends.
+    ///   - matchers: The conditions that an alert must meet, all of them; at least one.
+    ///   - startsAt: The time when it starts.
+    ///   - endsAt: The time when it ends.
     ///   - createdBy: The author.
     ///   - comment: The reason.
     public init(
@@ -52,9 +52,9 @@ public struct Silence: Sendable, Hashable, Codable, Identifiable {
         self.comment = comment
     }
 
-    /// How far it has come.
+    /// The state at a time.
     ///
-    /// - Parameter time: The time to judge by.
+    /// - Parameter time: The time.
     /// - Returns: The state at that time.
     public func state(at time: Date) -> State {
         if time >= endsAt { return .expired }

@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-/// Measures how fast a cluster is, as this client sees it.
+/// Measures the speed of a cluster, as this client sees it.
 ///
 /// ```swift
 /// var options = BenchmarkOptions(.mixed)
@@ -11,21 +11,23 @@ public import EtcdKit
 /// print(result.operationsPerSecond, result.latency.quantile(0.99))
 /// ```
 ///
-/// It writes only beneath a prefix of its own, and deletes that afterwards, also when its task is cancelled. It makes
-/// load: a cluster that serves others serves them slower meanwhile, and it makes revisions, which a compaction drops.
+/// It writes only below a prefix of its own, and deletes the keys afterwards, even when its task is cancelled. It
+/// creates load, which slows other clients of the cluster down, and revisions, which a compaction removes.
 public struct Benchmark: Sendable {
-    /// The kind of operation that is measured.
+    /// The settings of the benchmark.
     public let options: BenchmarkOptions
     let configuration: EtcdClient.Configuration
     let allocationCount: (@Sendable () -> Int)?
 
-    /// Makes a benchmark, which does nothing before ``run(progressInterval:onProgress:)``.
+    /// Makes a benchmark.
+    ///
+    /// It does nothing before ``run(progressInterval:onProgress:)``.
     ///
     /// - Parameters:
-    ///   - configuration: Where the cluster is, and how to reach it.
-    ///   - options: What to measure.
-    ///   - allocationCount: How many allocations this process has made; nil if nobody counts them.
-    /// - Throws: `EtcdError.Code.invalidArgument` for options that cannot work.
+    ///   - configuration: The endpoints of the cluster, and the settings of its clients.
+    ///   - options: The settings of the benchmark.
+    ///   - allocationCount: Returns the number of allocations of this process; nil if they are not counted.
+    /// - Throws: `EtcdError.Code.invalidArgument` for invalid options.
     public init(
         _ configuration: EtcdClient.Configuration,
         _ options: BenchmarkOptions = BenchmarkOptions(),
@@ -38,13 +40,13 @@ public struct Benchmark: Sendable {
 
     /// Runs the benchmark once.
     ///
-    /// It ends before its time if no operation succeeds for two seconds longer than a call may take
-    /// (`EtcdClient.Configuration.callTimeout`); ``BenchmarkResult/isComplete`` tells. Cleaning up takes half a minute at
-    /// most, also when the task is cancelled.
+    /// It ends early if no operation succeeds for two seconds more than the call timeout
+    /// (`EtcdClient.Configuration.callTimeout`); then ``BenchmarkResult/isComplete`` is false. The cleanup takes half a
+    /// minute at most, also when the task is cancelled.
     ///
     /// - Parameters:
-    ///   - progressInterval: How often `onProgress` is called while a phase lasts, at least 10 ms.
-    ///   - onProgress: Gets the state of the run, also when a phase begins; it must not block.
+    ///   - progressInterval: The time between two calls of `onProgress` during a phase, at least 10 ms.
+    ///   - onProgress: Receives the state of the run, also when a phase begins; it must not block.
     /// - Returns: The figures.
     /// - Throws: ``BenchmarkError``.
     public func run(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The figures of a benchmark beside those of an earlier one.
+/// A comparison of a benchmark's figures with those of an earlier one.
 public struct BenchmarkComparison: Sendable, Hashable, Codable {
-    /// One figure of both.
+    /// A figure of both results.
     public struct Change: Sendable, Hashable, Codable {
         /// The key of the figure in a result's JSON, such as `ops_per_s`.
         public let figure: String
@@ -10,7 +10,7 @@ public struct BenchmarkComparison: Sendable, Hashable, Codable {
         public let baseline: Double
         /// The figure of the newer result, in the unit of its key.
         public let current: Double
-        /// By how much of the baseline the figure has grown, such as 0.1 for a tenth; nil if the baseline is zero.
+        /// The relative change of the figure, such as 0.1 for 10 %; nil if the baseline is zero.
         public let change: Double?
         /// Whether more of this figure is better.
         public let isHigherBetter: Bool
@@ -22,7 +22,9 @@ public struct BenchmarkComparison: Sendable, Hashable, Codable {
     public let tolerance: Double
     /// The figures that both results have, most important first.
     public let changes: [Change]
-    /// The parameters that differ, such as `callers: 64, now 128`; figures of different loads should not be compared.
+    /// The parameters that differ, such as `callers: 64, now 128`.
+    ///
+    /// Do not compare figures of different loads.
     public let differences: [String]
 
     /// Whether a figure is worse by more than the tolerance.
@@ -30,12 +32,12 @@ public struct BenchmarkComparison: Sendable, Hashable, Codable {
 
     /// Compares two results.
     ///
-    /// If the earlier result has no errors, any error is worse by more than the tolerance.
+    /// If the earlier result has no errors, any error exceeds the tolerance.
     ///
     /// - Parameters:
     ///   - baseline: The earlier result.
     ///   - current: The newer result.
-    ///   - tolerance: The largest share by which a figure may be worse, such as 0.1; less than zero counts as zero.
+    ///   - tolerance: The largest share by which a figure may be worse, such as 0.1; a negative value counts as zero.
     public init(baseline: BenchmarkResult, current: BenchmarkResult, tolerance: Double) {
         let tolerance = tolerance > 0 ? tolerance : 0
         self.tolerance = tolerance

@@ -2,21 +2,22 @@
 
 public import EtcdKit
 
-/// Why there are no figures, or only those until a benchmark was stopped.
+/// An error of a benchmark, with the figures until then.
 public struct BenchmarkError: Error, Sendable, CustomStringConvertible {
     /// The reason of an error.
     public enum Reason: String, Sendable, Hashable, CaseIterable {
-        /// No endpoint has answered.
+        /// No endpoint answered.
         case unreachable
-        /// There are keys beneath the prefix.
+        /// The prefix already has keys.
         case prefixNotEmpty
-        /// The user may not do this to keys beneath the prefix.
+        /// The user lacks a right on the keys below the prefix.
         case permissionDenied
         /// A member has raised the alarm that its database has reached its quota.
         case noSpace
         /// The database of a member is near its quota.
         case nearQuota
-        /// The keys that the benchmark needs could not be written, or a watch, a lease or a session not be made.
+        /// The keys that the benchmark needs could not be written, or a watch, a lease or a session could not be
+        /// opened.
         case preparationFailed
         /// The task was cancelled.
         case cancelled
@@ -24,16 +25,16 @@ public struct BenchmarkError: Error, Sendable, CustomStringConvertible {
 
     /// The reason.
     public let reason: Reason
-    /// The reason in words.
+    /// A description of the reason.
     public let message: String
-    /// The error of the client behind it, if there is one.
+    /// The underlying error of the client; nil if there is none.
     public let cause: EtcdError?
-    /// The figures until then; nil if no operation was measured.
+    /// The figures until the error; nil if no operation was measured.
     public internal(set) var result: BenchmarkResult?
-    /// Why keys or leases of the benchmark may be left in the cluster; nil if there are none.
+    /// The reason why keys or leases of the benchmark may be left in the cluster; nil if none are.
     public internal(set) var cleanupFailure: String?
 
-    /// The reason in words, and whether something is left in the cluster.
+    /// The reason, and whether something is left in the cluster.
     public var description: String { [message, cleanupFailure].compactMap(\.self).joined(separator: "; ") }
 
     init(_ reason: Reason, _ message: String, cause: EtcdError? = nil) {

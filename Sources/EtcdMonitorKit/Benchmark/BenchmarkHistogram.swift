@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How long operations took: counts of times in buckets whose width grows with the time.
+/// The latencies of operations, counted in buckets whose width grows with the time.
 ///
-/// A quantile is off by at most one part in 256. The memory does not depend on how many times were recorded. Times
-/// beyond an hour count as one hour, except for ``maximum`` and ``mean``.
+/// A quantile has an error of at most 1/256. The memory does not depend on the number of recorded times. Times beyond
+/// an hour count as one hour, except for ``maximum`` and ``mean``.
 public struct BenchmarkHistogram: Sendable, Hashable {
-    /// Times that are counted together.
+    /// A range of times that are counted together.
     public struct Bucket: Sendable, Hashable {
         /// The shortest time of the bucket.
         public let lowerBound: Duration
-        /// The time that is just too long for the bucket.
+        /// The exclusive upper bound of the bucket.
         public let upperBound: Duration
-        /// How many times are in the bucket.
+        /// The number of times in the bucket.
         public let count: Int
     }
 
-    /// Each power of two has as many buckets as this, to the power of two.
+    /// The number of buckets per power of two, as a power of two.
     private static let precision = 7
     /// The longest time that has a bucket, in nanoseconds: an hour.
     private static let longest: UInt64 = 3_600_000_000_000
 
-    /// How many times were recorded.
+    /// The number of recorded times.
     public private(set) var count = 0
     private var counts = [Int](repeating: 0, count: Self.index(of: Self.longest) + 1)
     /// The sum of all times in nanoseconds; a floating-point number cannot overflow.
@@ -33,7 +33,7 @@ public struct BenchmarkHistogram: Sendable, Hashable {
 
     /// Records one time.
     ///
-    /// - Parameter time: The time; less than zero counts as zero.
+    /// - Parameter time: The time; a negative time counts as zero.
     public mutating func record(_ time: Duration) { record(nanoseconds: time.nanoseconds) }
 
     /// Records one time in nanoseconds.
@@ -45,7 +45,7 @@ public struct BenchmarkHistogram: Sendable, Hashable {
         counts[Self.index(of: min(nanoseconds, Self.longest))] &+= 1
     }
 
-    /// Adds what another histogram has recorded.
+    /// Adds the times of another histogram.
     ///
     /// - Parameter other: The other histogram.
     public mutating func merge(_ other: BenchmarkHistogram) {
@@ -56,7 +56,7 @@ public struct BenchmarkHistogram: Sendable, Hashable {
         for index in counts.indices { counts[index] &+= other.counts[index] }
     }
 
-    /// Forgets all times, and keeps the memory.
+    /// Removes all times, and keeps the memory.
     mutating func removeAll() {
         count = 0
         sum = 0
@@ -67,13 +67,13 @@ public struct BenchmarkHistogram: Sendable, Hashable {
 
     // MARK: Buckets
 
-    /// The bucket of a time: exact below 256 ns, and from there on 128 buckets from each power of two to the next.
+    /// The bucket of a time: exact below 256 ns, and 128 buckets per power of two above.
     private static func index(of nanoseconds: UInt64) -> Int {
         let shift = max(0, UInt64.bitWidth - 1 - nanoseconds.leadingZeroBitCount - precision)
         return shift << precision + Int(truncatingIfNeeded: nanoseconds >> UInt64(shift))
     }
 
-    /// The first time of a bucket, in nanoseconds.
+    /// The smallest time of a bucket, in nanoseconds.
     private static func lowerBound(of index: Int) -> UInt64 {
         let shift = max(0, index >> precision - 1)
         return UInt64(index - shift << precision) << UInt64(shift)
@@ -104,7 +104,7 @@ public struct BenchmarkHistogram: Sendable, Hashable {
     /// The mean of the times; zero if there are none.
     public var mean: Duration { count == 0 ? .zero : .seconds(exactMean / 1e9) }
 
-    /// The mean in nanoseconds; a histogram that was read from elsewhere may claim any sum.
+    /// The mean in nanoseconds, clamped because a decoded histogram may contain any sum.
     private var exactMean: Double { min(max(sum / Double(count), Double(shortest)), Double(longest)) }
 
     /// The shortest time; zero if there are none.
@@ -147,9 +147,9 @@ extension BenchmarkHistogram: Codable {
         case buckets
     }
 
-    /// Reads a histogram.
+    /// Decodes a histogram.
     ///
-    /// - Parameter decoder: Where it is.
+    /// - Parameter decoder: The decoder.
     /// - Throws: `DecodingError`.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -174,10 +174,10 @@ extension BenchmarkHistogram: Codable {
         try check(shortest <= longest && sum >= 0, "the shortest time is longer than the longest")
     }
 
-    /// Writes the histogram.
+    /// Encodes the histogram.
     ///
-    /// - Parameter encoder: Where to write it.
-    /// - Throws: What the encoder throws.
+    /// - Parameter encoder: The encoder.
+    /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         if count > 0 {

@@ -2,17 +2,17 @@
 
 import EtcdKit
 
-/// The keys of one run, all beneath its prefix.
+/// The keys of a run, all below its prefix.
 struct BenchmarkKeys: Sendable {
     let prefix: Key
-    /// The number of each key in decimal digits, with zeros before it.
+    /// The numbered keys: decimal digits with leading zeros.
     let keys: [Key]
-    /// Says whose the prefix is; it comes before all other keys.
+    /// Marks the prefix as used by this run; it sorts before all other keys.
     let marker: Key
-    /// All keys of the prefix but the marker lie from here to ``end``.
+    /// All keys of the prefix except the marker lie from here to ``end``.
     let start: Key
     let end: Key
-    /// The keys with numbers.
+    /// The range of the numbered keys.
     let numbered: KeyRange
 
     /// Makes the keys of a prefix that ends in a slash.
@@ -34,7 +34,7 @@ struct BenchmarkKeys: Sendable {
 
     private static func bytes(_ prefix: Key, _ number: Int, size: Int, infix: [UInt8] = []) -> [UInt8] {
         let start = prefix.bytes.count + infix.count
-        // A lock's number may have more digits.
+        // The number of a lock may have more digits.
         let size = max(size, number < 100_000_000 ? 0 : 19)
         return [UInt8](unsafeUninitializedCapacity: start + size) { buffer, count in
             count = start + size
@@ -56,19 +56,19 @@ struct BenchmarkKeys: Sendable {
     }
 }
 
-/// A moment in the first bytes of a value, by which a watcher tells how old a change is.
+/// A time in the first bytes of a value, from which a watcher computes the latency of a change.
 enum TimeStamp {
-    /// The bytes of a moment.
+    /// The size of a time in bytes.
     static let size = 8
 
-    /// A value of at least ``size`` bytes that says when it should have been put, in nanoseconds.
+    /// A value of at least ``size`` bytes that contains its intended start, in nanoseconds.
     static func value(_ template: [UInt8], time: UInt64) -> Value {
         var bytes = template
         for index in 0..<size { bytes[index] = UInt8(truncatingIfNeeded: time >> UInt64(8 * index)) }
         return Value(bytes: bytes)
     }
 
-    /// The moment in a value; nil if there is none.
+    /// The time in a value; nil if there is none.
     static func time(of value: Value) -> UInt64? {
         guard value.bytes.count >= size else { return nil }
         return value.bytes[..<size].reversed().reduce(0) { $0 << 8 | UInt64($1) }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The figures that a benchmark's result must keep to.
+/// The limits for the figures of a benchmark.
 public struct BenchmarkLimits: Sendable, Hashable, Codable {
-    /// The 99th percentile of the latencies is at most this.
+    /// The highest allowed 99th percentile of the latencies.
     public var p99: Duration?
-    /// The longest latency is at most this.
+    /// The longest allowed latency.
     public var maximum: Duration?
-    /// The standard deviation of the latencies is at most this.
+    /// The highest allowed standard deviation of the latencies.
     public var standardDeviation: Duration?
-    /// The operations a second are at least so many.
+    /// The lowest allowed rate, in operations per second.
     public var minimumRate: Double?
-    /// The share of operations that fail is at most this, from 0 to 1.
+    /// The highest allowed share of failed operations, from 0 to 1.
     public var maximumErrorRatio: Double?
 
-    /// Makes limits that everything keeps to.
+    /// Makes limits that every result meets.
     public init() {}
 
-    /// Compares a result with each limit that there is.
+    /// Compares a result with each limit that is set.
     ///
-    /// A result that is not complete keeps to none of them, and one without latencies to none of those on latencies.
+    /// An incomplete result meets no limit. A result without latencies meets no limit on latencies.
     ///
     /// - Parameter result: The result.
     /// - Returns: One check for each limit, in the order of the properties.
@@ -60,8 +60,8 @@ public struct BenchmarkCheck: Sendable, Hashable, Codable {
     public let value: Double
     /// The limit, in the same unit.
     public let limit: Double
-    /// Whether the limit is the least that the figure may be, not the most.
+    /// Whether the limit is a minimum instead of a maximum.
     public let isMinimum: Bool
-    /// Whether the figure keeps to the limit.
+    /// Whether the figure meets the limit.
     public let isMet: Bool
 }

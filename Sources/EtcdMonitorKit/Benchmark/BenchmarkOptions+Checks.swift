@@ -3,15 +3,15 @@
 import EtcdKit
 
 extension BenchmarkOptions {
-    /// The most keys of a benchmark; all of them are in memory before it begins.
+    /// The largest number of keys of a benchmark; all of them are in memory before it begins.
     private static let largestKeySpace = 10_000_000
 
-    /// Refuses what cannot work.
+    /// Refuses invalid options.
     func checked() throws(EtcdError) -> BenchmarkOptions {
         var options = self
         switch amount {
         case .operations(let count):
-            if count < 1 { throw Self.invalid("\(count) operations; there must be one at least") }
+            if count < 1 { throw Self.invalid("\(count) operations; there must be at least one") }
         case .duration(let duration):
             if duration <= .zero { throw Self.invalid("a duration of \(duration); it must be longer than zero") }
             options.amount = .duration(duration.bounded)
@@ -23,7 +23,7 @@ extension BenchmarkOptions {
         try Self.check("keys", keyCount, 1...Self.largestKeySpace)
         try Self.check("the entries of a range", rangeLimit, 1...1_000_000)
         if keyCount.multipliedReportingOverflow(by: keySize).partialValue > 1 << 30 {
-            throw Self.invalid("\(keyCount) keys of \(keySize) bytes; all keys together are at most 1 GiB")
+            throw Self.invalid("\(keyCount) keys of \(keySize) bytes; all keys together must not exceed 1 GiB")
         }
         let digits = String(keyCount - 1).count
         if keySize < digits {
@@ -31,20 +31,20 @@ extension BenchmarkOptions {
         }
         if let rate {
             if !rate.isFinite || rate <= 0 { throw Self.invalid("a rate of \(rate); it must be more than zero") }
-            if kind.holds { throw Self.invalid("a rate; a benchmark of \(kind.rawValue) has none") }
+            if kind.holds { throw Self.invalid("a rate, which a benchmark of \(kind.rawValue) does not have") }
         }
-        if !(0...1).contains(readRatio) { throw Self.invalid("a share of reads of \(readRatio); it is from 0 to 1") }
+        if !(0...1).contains(readRatio) { throw Self.invalid("a read ratio of \(readRatio); it must be from 0 to 1") }
         if let prefix, prefix.bytes.isEmpty {
             throw Self.invalid("an empty prefix; the benchmark needs one of its own")
         }
-        if quota < 0 { throw Self.invalid("a quota of \(quota) bytes; 0 is for one that is not known") }
+        if quota < 0 { throw Self.invalid("a quota of \(quota) bytes; use 0 if it is unknown") }
         return options
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     var keyCount: Int {
         switch (kind, amount) {
-        // Each key can be deleted once.
+        // Each key can be deleted only once.
         case (.delete, .operations(let count)): count
         case (.watches, _): callers
         default: keySpace
@@ -56,7 +56,7 @@ extension BenchmarkOptions {
 
     private static func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(EtcdError) {
         if !range.contains(value) {
-            throw invalid("\(value) for \(name); it is from \(range.lowerBound) to \(range.upperBound)")
+            throw invalid("\(value) for \(name); it must be from \(range.lowerBound) to \(range.upperBound)")
         }
     }
 

@@ -2,9 +2,9 @@
 
 import EtcdKit
 
-/// In JSON, `kind`, `operations` or `duration_s`, `connections`, `callers`, `rate`, `key_size`, `value_size`, `key_space`,
-/// `key_order`, `serializable`, `read_ratio`, `range_limit`, `seed`, `on_loop`, `prefix` and `quota`; all but `kind` may
-/// be missing.
+/// In JSON, the keys are `kind`, `operations` or `duration_s`, `connections`, `callers`, `rate`, `key_size`,
+/// `value_size`, `key_space`, `key_order`, `serializable`, `read_ratio`, `range_limit`, `seed`, `on_loop`, `prefix` and
+/// `quota`. All except `kind` are optional.
 extension BenchmarkOptions: Codable {
     private enum CodingKeys: String, CodingKey {
         case kind
@@ -26,9 +26,9 @@ extension BenchmarkOptions: Codable {
         case quota
     }
 
-    /// Reads options.
+    /// Decodes options.
     ///
-    /// - Parameter decoder: Where they are.
+    /// - Parameter decoder: The decoder.
     /// - Throws: `DecodingError`.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -57,10 +57,10 @@ extension BenchmarkOptions: Codable {
         try read(.quota, into: &quota)
     }
 
-    /// Writes the options.
+    /// Encodes the options.
     ///
-    /// - Parameter encoder: Where to write them.
-    /// - Throws: What the encoder throws.
+    /// - Parameter encoder: The encoder.
+    /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(kind, forKey: .kind)

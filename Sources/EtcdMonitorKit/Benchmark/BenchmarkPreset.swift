@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A load with its limits, as `etcdctl check perf` has them.
+/// A load with its limits, as in `etcdctl check perf`.
 ///
-/// Unlike there, a run has at most 100,000 different keys, and each write counts from its intended start.
+/// Unlike etcdctl, a run uses at most 100,000 different keys, and the latency of each write counts from its intended
+/// start.
 public enum BenchmarkPreset: String, Sendable, Hashable, CaseIterable {
-    /// 150 writes a second by 50 clients for a minute.
+    /// 150 writes per second by 50 clients for a minute.
     case s
-    /// 1,000 writes a second by 200 clients for a minute.
+    /// 1,000 writes per second by 200 clients for a minute.
     case m
-    /// 8,000 writes a second by 500 clients for a minute.
+    /// 8,000 writes per second by 500 clients for a minute.
     case l
-    /// 15,000 writes a second by 1,000 clients for a minute.
+    /// 15,000 writes per second by 1,000 clients for a minute.
     case xl
 
-    /// How many clients there are, each with a connection and one operation at a time.
+    /// The number of clients, each with a connection and one operation at a time.
     public var clients: Int {
         switch self {
         case .s: 50
@@ -23,7 +24,7 @@ public enum BenchmarkPreset: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// How many writes a second begin.
+    /// The writes per second.
     public var rate: Double {
         switch self {
         case .s: 150
@@ -33,7 +34,7 @@ public enum BenchmarkPreset: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// The load: writes of random keys of 256 bytes and of values of 1 KiB.
+    /// The load: writes of random keys of 256 bytes and values of 1 KiB.
     public var options: BenchmarkOptions {
         var options = BenchmarkOptions(.write)
         options.amount = .duration(.seconds(60))
@@ -47,8 +48,8 @@ public enum BenchmarkPreset: String, Sendable, Hashable, CaseIterable {
         return options
     }
 
-    /// The limits that a cluster must keep to under this load: nine tenths of the rate, no errors, no write that takes
-    /// longer than 500 ms, and a standard deviation of at most 100 ms.
+    /// The limits for this load: 90 % of the rate, no errors, no write over 500 ms, and a standard deviation of at most
+    /// 100 ms.
     public var limits: BenchmarkLimits {
         var limits = BenchmarkLimits()
         limits.maximum = .milliseconds(500)

@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How far a benchmark is.
+/// The progress of a benchmark.
 public struct BenchmarkProgress: Sendable, Hashable {
-    /// The work that a benchmark is at.
+    /// A phase of a benchmark.
     public enum Phase: String, Sendable, Hashable, CaseIterable {
-        /// It looks at the cluster.
+        /// Checks the cluster.
         case checking
-        /// It writes the keys that it needs, or opens watches or leases.
+        /// Writes the keys that it needs, or opens watches or leases.
         case preparing
-        /// It measures.
+        /// Measures.
         case running
-        /// It deletes its keys, and revokes its leases.
+        /// Deletes its keys, and revokes its leases.
         case cleaning
     }
 
-    /// The work that the benchmark is at.
+    /// The current phase.
     public let phase: Phase
-    /// The operations of this phase that have succeeded: for ``BenchmarkKind/watch`` events while it measures, for
-    /// ``BenchmarkKind/leases`` renewals; and keys, watches or leases while it prepares.
+    /// The successful operations of this phase.
+    ///
+    /// During the measurement, they are events for ``BenchmarkKind/watch`` and renewals for ``BenchmarkKind/leases``;
+    /// during the preparation, they are keys, watches or leases.
     public let operations: Int
-    /// The operations that have failed.
+    /// The failed operations.
     public let errors: Int
     /// The time since the phase began.
     public let elapsed: Duration
-    /// The operations a second since the progress before.
+    /// The operations per second since the previous progress.
     public let rate: Double
-    /// How much of the phase is done, from 0 to 1; nil if nobody knows.
+    /// The completed part of the phase, from 0 to 1; nil if it is unknown.
     public let fraction: Double?
     /// The median of the latencies of the newest second; nil if there are none.
     public let p50: Duration?
@@ -35,12 +37,12 @@ public struct BenchmarkProgress: Sendable, Hashable {
     /// Makes a progress.
     ///
     /// - Parameters:
-    ///   - phase: What the benchmark is doing.
-    ///   - operations: The operations that have succeeded.
-    ///   - errors: The operations that have failed.
+    ///   - phase: The current phase.
+    ///   - operations: The successful operations.
+    ///   - errors: The failed operations.
     ///   - elapsed: The time since the phase began.
-    ///   - rate: The operations a second since the progress before.
-    ///   - fraction: How much of the phase is done, from 0 to 1.
+    ///   - rate: The operations per second since the previous progress.
+    ///   - fraction: The completed part of the phase, from 0 to 1.
     ///   - p50: The median of the newest latencies.
     ///   - p99: The 99th percentile of the newest latencies.
     public init(

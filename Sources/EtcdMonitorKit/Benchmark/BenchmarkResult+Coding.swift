@@ -3,7 +3,7 @@
 import EtcdKit
 import Foundation
 
-// In JSON, one object. Keys that can be computed from others are written for readers, and not read.
+// In JSON, one object. Derived keys are written for readers, and ignored when decoding.
 extension BenchmarkResult: Codable {
     enum CodingKeys: String, CodingKey {
         case kind = "op"
@@ -45,9 +45,9 @@ extension BenchmarkResult: Codable {
         case intervals
     }
 
-    /// Reads a result.
+    /// Decodes a result.
     ///
-    /// - Parameter decoder: Where it is.
+    /// - Parameter decoder: The decoder.
     /// - Throws: `DecodingError`.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -56,7 +56,7 @@ extension BenchmarkResult: Codable {
             throw DecodingError.dataCorruptedError(
                 forKey: .startTime,
                 in: container,
-                debugDescription: "\(start.debugDescription) is no time in the format of ISO 8601"
+                debugDescription: "\(start.debugDescription) is not a time in the ISO 8601 format"
             )
         }
         self.init(options: try container.decode(BenchmarkOptions.self, forKey: .options), startTime: startTime)
@@ -66,13 +66,13 @@ extension BenchmarkResult: Codable {
         operations = try container.decode(Int.self, forKey: .operations)
         duration = try container.decodeSeconds(forKey: .duration) ?? .zero
         errors = try container.decode([String: Int].self, forKey: .errors)
-        // Their sums must be numbers, too.
+        // Their sums must not overflow, either.
         let counts = [operations] + errors.values
         guard errors.count <= 1000, counts.allSatisfy({ (0...1 << 48).contains($0) }) else {
             throw DecodingError.dataCorruptedError(
                 forKey: .errors,
                 in: container,
-                debugDescription: "it counts more operations than there can be"
+                debugDescription: "it contains more operations than possible"
             )
         }
         latency = try container.decode(BenchmarkHistogram.self, forKey: .histogram)
@@ -88,10 +88,10 @@ extension BenchmarkResult: Codable {
         cleanupFailure = try container.decodeIfPresent(String.self, forKey: .cleanupFailure)
     }
 
-    /// Writes the result.
+    /// Encodes the result.
     ///
-    /// - Parameter encoder: Where to write it.
-    /// - Throws: What the encoder throws.
+    /// - Parameter encoder: The encoder.
+    /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(options.kind, forKey: .kind)
@@ -149,9 +149,9 @@ extension BenchmarkResult.Interval: Codable {
         case maximum = "max_ms"
     }
 
-    /// Reads an interval.
+    /// Decodes an interval.
     ///
-    /// - Parameter decoder: Where it is.
+    /// - Parameter decoder: The decoder.
     /// - Throws: `DecodingError`.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -164,10 +164,10 @@ extension BenchmarkResult.Interval: Codable {
         maximum = try container.decodeSeconds(forKey: .maximum, scale: 1000) ?? .zero
     }
 
-    /// Writes the interval.
+    /// Encodes the interval.
     ///
-    /// - Parameter encoder: Where to write it.
-    /// - Throws: What the encoder throws.
+    /// - Parameter encoder: The encoder.
+    /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(start.inSeconds, forKey: .start)
@@ -181,11 +181,11 @@ extension BenchmarkResult.Interval: Codable {
 }
 
 extension KeyedDecodingContainer {
-    /// A time that is written as a number of seconds, or of the `scale`th part of one; nil if it is missing.
+    /// A duration that is encoded in seconds, or in units of `scale` per second; nil if it is missing.
     fileprivate func decodeSeconds(forKey key: Key, scale: Double = 1) throws -> Duration? {
         guard let number = try decodeIfPresent(Double.self, forKey: key) else { return nil }
         guard number >= 0, number / scale <= 1e10 else {
-            let problem = "\(number) is no time of a benchmark"
+            let problem = "\(number) is not a valid time of a benchmark"
             throw DecodingError.dataCorruptedError(forKey: key, in: self, debugDescription: problem)
         }
         return .seconds(number / scale)

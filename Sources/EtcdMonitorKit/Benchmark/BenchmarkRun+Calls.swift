@@ -4,11 +4,11 @@ import EtcdKit
 import EtcdPatterns
 import Synchronization
 
-// Preparations, and operations that callers make one after the other.
+// The preparation, and the operations of callers.
 extension BenchmarkRun {
     // MARK: Preparations
 
-    /// Connects all clients, and writes the keys that are to be read or deleted.
+    /// Connects all clients, and writes the keys to read or delete.
     func prepare() async throws {
         let entries = options.needsEntries ? keys.keys.count : 0
         var phase = ProgressReporter.Phase(phase: .preparing, total: entries == 0 ? nil : entries)
@@ -36,7 +36,7 @@ extension BenchmarkRun {
         }
     }
 
-    /// Does something for each number below `count`, some of them at the same time.
+    /// Calls a closure for each number below `count`, some of them concurrently.
     func eachInParallel(
         _ count: Int,
         width: Int = 64,
@@ -70,10 +70,14 @@ extension BenchmarkRun {
         }
     }
 
-    /// How many tasks are in a group: Swift looks for one that ends among all of its group.
+    /// The number of tasks in a group.
+    ///
+    /// Swift searches all tasks of a group for one that ends.
     private static let groupSize = 128
 
-    /// Runs all callers at the same time; the first that throws ends the others.
+    /// Runs all callers concurrently.
+    ///
+    /// The first error ends the others.
     func eachCaller(_ body: @escaping @Sendable (Int) async throws -> Void) async throws {
         let count = options.callers
         try await withThrowingTaskGroup(of: Void.self) { groups in
@@ -91,7 +95,7 @@ extension BenchmarkRun {
         }
     }
 
-    /// Makes operations until there are no more.
+    /// Makes operations until the schedule is finished.
     private func call(
         _ caller: Int,
         _ measurement: Measurement,
@@ -123,7 +127,7 @@ extension BenchmarkRun {
                     _ = try await client.get(key, serializable: serializable)
                 case .delete: try await client.delete(key)
                 case .txn:
-                    // As in the benchmarks of others: the condition always holds.
+                    // The condition always holds, as in other benchmarks.
                     try await client.transaction(if: [.version(key) > -1], then: [.put(key, value)], else: [.get(key)])
                 default: try await client.put(key, value)
                 }
@@ -136,7 +140,7 @@ extension BenchmarkRun {
         }
     }
 
-    /// Counts an error, unless the run cannot go on with it.
+    /// Counts an error, or throws it if the run cannot continue.
     func record(_ error: any Error, _ measurement: Measurement) throws {
         if Task.isCancelled { throw CancellationError() }
         let code = (error as? EtcdError)?.code

@@ -5,16 +5,16 @@ import Synchronization
 
 // Watches and leases.
 extension BenchmarkRun {
-    /// How many writers put the keys that are watched.
+    /// The number of writers that put the watched keys.
     private static let writers = 32
 
-    /// How long watches or leases are held.
+    /// How long watches or leases stay open.
     var holdTime: Duration {
         if case .duration(let duration) = options.amount { return duration }
         return options.kind == .leases ? .seconds(10) : .zero
     }
 
-    /// Waits until each caller has said that it is ready.
+    /// Waits until every caller is ready.
     private func waitForCallers(_ ready: AsyncStream<Void>) async throws {
         var waiting = ready.makeAsyncIterator()
         for _ in 0..<options.callers { await waiting.next() }
@@ -38,7 +38,7 @@ extension BenchmarkRun {
         }
     }
 
-    /// Takes all changes until the one without a time.
+    /// Receives all changes until the one without a time.
     private func watchAll(
         _ watcher: Int,
         _ measurement: Measurement,
@@ -56,7 +56,7 @@ extension BenchmarkRun {
         }
     }
 
-    /// Makes all puts, and one without a time at last.
+    /// Makes all puts, and finally one without a time.
     private func putAll(_ measurement: Measurement) async throws {
         let schedule = OperationSchedule(options)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -107,7 +107,7 @@ extension BenchmarkRun {
         _ measurement: Measurement,
         _ readiness: AsyncStream<Void>.Continuation
     ) async throws {
-        // Opening very many may take longer than a call.
+        // The opening of very many watches may take longer than a call.
         try await clients[watcher % clients.count].withWatch(.key(keys.keys[watcher])) { changes in
             measurement.opened.wrappingAdd(1, ordering: .relaxed)
             readiness.yield()
@@ -122,7 +122,7 @@ extension BenchmarkRun {
 
     // MARK: Leases
 
-    /// How many leases are granted at a time.
+    /// The number of concurrent grants.
     private static let granters = 64
 
     func holdLeases(_ measurement: Measurement) async throws {
@@ -136,13 +136,13 @@ extension BenchmarkRun {
                 measurement.markOpened()
                 try await Task.sleep(for: self.holdTime)
             }
-            // The time is over, or a lease was not granted.
+            // The time has passed, or a lease was not granted.
             try await group.next()
             group.cancelAll()
         }
     }
 
-    /// Grants some of the leases one after the other, and keeps them until the task is cancelled.
+    /// Grants some of the leases one after the other, and keeps them alive until the task is cancelled.
     private func holdLeases(
         of granter: Int,
         _ measurement: Measurement,
@@ -180,7 +180,7 @@ extension BenchmarkRun {
                 if state.isActive { measurement.renewals.wrappingAdd(1, ordering: .relaxed) }
             }
         } catch {
-            // A lease that is lost is an error of the run, not its end.
+            // A lost lease is an error of the run, but does not end it.
             if !Task.isCancelled { measurement.recorder.recordFailure(error.code) }
         }
     }

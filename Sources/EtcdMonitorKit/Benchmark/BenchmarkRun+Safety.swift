@@ -3,21 +3,21 @@
 import EtcdKit
 import Foundation
 
-// The run keeps to its prefix, which was empty and is empty again, and does not fill the databases.
+// The run stays within its prefix, which is empty before and after it, and does not fill the databases.
 extension BenchmarkRun {
-    /// The findings from when the prefix was taken.
+    /// The state of the cluster when the prefix was claimed.
     struct Admission: Sendable {
         /// The newest revision before the run.
         let revision: Revision
         let servers: [BenchmarkResult.Server]
     }
 
-    /// The part of a quota that the run leaves free.
+    /// The share of a quota that the run leaves free.
     private static let reserve = 0.2
 
     // MARK: Before
 
-    /// Takes the prefix, unless there is anything beneath it.
+    /// Claims the prefix, unless it has keys.
     func admit() async throws -> Admission {
         progress.begin(ProgressReporter.Phase(phase: .checking))
         let answers = await statuses()
@@ -35,7 +35,7 @@ extension BenchmarkRun {
         }
         let response: TransactionResponse
         do throws(EtcdError) {
-            // One transaction, so that of two runs on one prefix only one begins.
+            // One transaction, so that only one of two runs on the same prefix begins.
             response = try await observer.transaction(
                 if: [.version(in: .prefix(keys.prefix)) == 0],
                 then: [.put(keys.marker, Value(id))],
@@ -52,19 +52,19 @@ extension BenchmarkRun {
             }
             throw BenchmarkError(
                 .prefixNotEmpty,
-                "there \(count == "a key" ? "is" : "are") \(count) beneath \(keys.prefix), of another run or of something else;"
+                "there \(count == "a key" ? "is" : "are") \(count) below \(keys.prefix), of another run or other data;"
                     + " choose another prefix, or delete them"
             )
         }
         return Admission(revision: response.header.revision.previous, servers: servers)
     }
 
-    /// Deletes the marker if it is ours, when nobody knows whether it was put.
+    /// Deletes the marker if it is ours, when it is unknown whether it was put.
     private func withdraw() async {
         _ = try? await observer.transaction(if: [.value(keys.marker) == Value(id)], then: [.delete(keys.marker)])
     }
 
-    /// The answer of a member about itself.
+    /// The status of a member.
     private struct Answer: Sendable {
         let endpoint: Endpoint
         let status: Result<MemberStatus, EtcdError>
@@ -89,9 +89,9 @@ extension BenchmarkRun {
         }
     }
 
-    // MARK: Meanwhile
+    // MARK: During the run
 
-    /// Looks at the databases every second until the task is cancelled.
+    /// Checks the databases every second until the task is cancelled.
     ///
     /// - Throws: ``BenchmarkError`` when one is nearly full.
     func guardDatabases() async throws(BenchmarkError) {
@@ -101,7 +101,7 @@ extension BenchmarkRun {
         }
     }
 
-    /// Members that do not answer, or not to this user, are not judged.
+    /// Members that do not answer, or not to this user, are skipped.
     private func check(_ answers: [Answer]) async throws(BenchmarkError) {
         for answer in answers {
             guard case .success(let status) = answer.status else { continue }
@@ -111,7 +111,7 @@ extension BenchmarkRun {
             throw BenchmarkError(
                 .nearQuota,
                 "the database of \(answer.endpoint) has \(status.databaseSize) bytes, \(share) % of its quota of \(quota);"
-                    + " compact and defragment it, or set the quota if this is not the member's"
+                    + " compact and defragment it, or set the quota if the member has another one"
             )
         }
         let alarms = (try? await observer.maintenance.alarms()) ?? []
@@ -120,19 +120,19 @@ extension BenchmarkRun {
 
     // MARK: After
 
-    /// The facts that are known after the run.
+    /// The state of the cluster after the run.
     struct Ending: Sendable {
         /// The newest revision.
         var revision: Revision?
         /// The largest database of a member, in bytes.
         var databaseSize: Int64?
-        /// The reason why something may be left.
+        /// The reason why keys or leases may be left.
         var failure: String?
     }
 
     /// Deletes all keys of the run, and revokes its leases.
     ///
-    /// Writes of a run that was cut short may be carried out later, so it looks again until there is nothing.
+    /// Writes of an interrupted run may be done later, so it checks again until there are no keys.
     func cleanUp(within limit: Duration, isCutShort: Bool) async -> Ending {
         progress.begin(ProgressReporter.Phase(phase: .cleaning))
         let deadline = ContinuousClock.now + limit
@@ -146,23 +146,23 @@ extension BenchmarkRun {
                     await Task.pause(for: .milliseconds(200))
                 } while try await deleteAll(in: all, until: deadline).hasFoundKeys
             }
-            // The marker goes last, so that nobody else takes the prefix before it is empty.
+            // The marker is deleted last, so that no other run claims the prefix before it is empty.
             ending.revision = try await deleteAll(in: .key(keys.marker), until: deadline).revision
         } catch {
-            ending.failure = "keys beneath \(keys.prefix) may be left: \(error.message)"
+            ending.failure = "keys below \(keys.prefix) may be left: \(error.message)"
         }
         ending.databaseSize = await statuses().compactMap { try? $0.status.get().databaseSize }.max()
         return ending
     }
 
-    /// Deletes in batches, since one deletion of a million keys makes a member wait.
+    /// Deletes in batches, because the deletion of a million keys at once blocks a member.
     private func deleteAll(
         in range: KeyRange,
         until deadline: ContinuousClock.Instant
     ) async throws(EtcdError) -> (revision: Revision, hasFoundKeys: Bool) {
         var options = RangeOptions()
         options.keysOnly = true
-        // The keys of a page take a megabyte at most.
+        // The keys of a page take at most a megabyte.
         options.limit = max(1, min(1000, (1 << 20) / (keys.prefix.bytes.count + self.options.keySize)))
         var hasFoundKeys = false
         while true {
@@ -177,7 +177,7 @@ extension BenchmarkRun {
         }
     }
 
-    /// Leases that are not revoked in time end by themselves.
+    /// Leases that are not revoked in time expire.
     private func revokeLeases(until deadline: ContinuousClock.Instant) async {
         let all = Array(leases.withLock { $0 })
         guard !all.isEmpty else { return }
@@ -204,31 +204,31 @@ extension BenchmarkRun {
         )
     }
 
-    /// The error of a benchmark for one of the client.
+    /// Converts an error of the client to an error of the benchmark.
     static func explain(_ error: any Error, isFirst: Bool = false) -> BenchmarkError {
         guard let error = error as? EtcdError else {
             if let error = error as? BenchmarkError { return error }
             if error is CancellationError { return BenchmarkError(.cancelled, "the benchmark was cancelled") }
-            if error is BenchmarkStalled { return BenchmarkError(.unreachable, "the cluster has ceased to answer") }
+            if error is BenchmarkStalled { return BenchmarkError(.unreachable, "the cluster no longer answers") }
             return BenchmarkError(.preparationFailed, "\(error)")
         }
         switch error.code {
         case .cancelled: return BenchmarkError(.cancelled, "the benchmark was cancelled", cause: error)
         case .permissionDenied:
-            let message = "the user may not write beneath the prefix: \(error.message)"
+            let message = "the user may not write below the prefix: \(error.message)"
             return BenchmarkError(.permissionDenied, message, cause: error)
         case .noSpace: return noSpace(error)
         case .unavailable, .deadlineExceeded, .ambiguous, .timedOut, .noLeader:
             return BenchmarkError(.unreachable, "the cluster does not answer: \(error.message)", cause: error)
         default:
-            let message = isFirst ? error.message : "the benchmark cannot go on: \(error.message)"
+            let message = isFirst ? error.message : "the benchmark cannot continue: \(error.message)"
             return BenchmarkError(isFirst ? .unreachable : .preparationFailed, message, cause: error)
         }
     }
 }
 
 extension RangeOptions {
-    /// Only how many entries there are.
+    /// Requests only the number of entries.
     fileprivate static var count: RangeOptions {
         var options = RangeOptions()
         options.countOnly = true

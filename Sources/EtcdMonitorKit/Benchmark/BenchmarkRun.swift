@@ -4,7 +4,7 @@ import EtcdKit
 import Foundation
 import Synchronization
 
-/// One run of a benchmark, from the first look at the cluster to the deletion of the last key.
+/// One run of a benchmark, from the first check of the cluster to the deletion of the last key.
 final class BenchmarkRun: Sendable {
     /// The options, with the prefix of this run.
     let options: BenchmarkOptions
@@ -12,14 +12,16 @@ final class BenchmarkRun: Sendable {
     let progress: ProgressReporter
     /// The measured clients, at least one.
     let clients: [EtcdClient]
-    /// Looks at the cluster, and cleans up; it does not wait for a connection that is refused.
+    /// Checks the cluster and cleans up.
+    ///
+    /// It does not wait when a connection is refused.
     let observer: EtcdClient
     let keys: BenchmarkKeys
     /// Distinguishes this run from all others.
     let id: String
     let value: Value
     let leases = Lock<Set<Lease.ID>>([])
-    /// The achievement of the phase before the measurement.
+    /// The progress of the phase before the measurement.
     let prepared = Atomic(0)
     private let allocationCount: (@Sendable () -> Int)?
 
@@ -134,7 +136,7 @@ final class BenchmarkRun: Sendable {
         }
     }
 
-    /// Does the work of a phase; tells of it meanwhile, and ends it when a database is nearly full.
+    /// Runs a phase, reports its progress, and ends it when a database is nearly full.
     func supervise(
         _ phase: ProgressReporter.Phase,
         _ figures: @escaping @Sendable () -> ProgressReporter.Figures,

@@ -4,49 +4,51 @@ import EtcdKit
 import Foundation
 import Synchronization
 
-/// Measures how fast a disk makes small writes durable, in the way in which etcd's log needs it.
+/// Measures how fast a disk makes small writes durable, in the pattern of etcd's log.
 ///
 /// ```swift
 /// let result = try await DiskProbe(folder: "/var/lib/etcd").run()
 /// print(result.isFastEnough, result.latency.quantile(0.99))
 /// ```
 public struct DiskProbe: Sendable {
-    /// The folder, on the disk that is measured.
+    /// The folder, on the measured disk.
     public let folder: String
-    /// How many writes are made at most.
+    /// The largest number of writes.
     public var writes = 10_000
-    /// How long the probe takes at most.
+    /// The longest duration of the probe.
     public var duration: Duration = .seconds(30)
-    /// The bytes of a write, by default those of etcd's advice for `fio`.
+    /// The size of a write in bytes; the default follows etcd's advice for `fio`.
     public var writeSize = 2300
 
-    /// The most bytes that all writes take together.
+    /// The largest size of the file, in bytes.
     private static let largestFile = 1 << 30
 
-    /// Makes a probe, which does nothing before ``run(onProgress:)``.
+    /// Makes a probe.
     ///
-    /// - Parameter folder: The folder, on the disk that is to be measured; a file is written there, and removed.
+    /// It does nothing before ``run(onProgress:)``.
+    ///
+    /// - Parameter folder: The folder, on the disk to measure. The probe writes a file there and removes it.
     public init(folder: String) { self.folder = folder }
 
     /// Measures once.
     ///
-    /// Each write is followed by `fdatasync`, on a thread of its own. The file is removed also when the probe fails or its
-    /// task is cancelled.
+    /// A thread of its own makes the writes, each followed by `fdatasync`. The file is removed even if the probe fails
+    /// or its task is cancelled.
     ///
-    /// - Parameter onProgress: Gets how much is done, from 0 to 1, a few times a second, on that thread.
+    /// - Parameter onProgress: Receives the completed part, from 0 to 1, a few times per second, on that thread.
     /// - Returns: The latencies of the writes.
     /// - Throws: ``DiskProbeError``.
     public func run(onProgress: (@Sendable (Double) -> Void)? = nil) async throws(DiskProbeError) -> DiskProbeResult {
         guard writes > 0, writeSize > 0, duration > .zero else {
-            throw DiskProbeError("the number and the size of writes and the duration must be more than zero")
+            throw DiskProbeError("the number and the size of writes and the duration must be greater than zero")
         }
         guard writes.multipliedReportingOverflow(by: writeSize).partialValue <= Self.largestFile, writes <= 10_000_000
         else {
-            throw DiskProbeError("\(writes) writes of \(writeSize) bytes take more room than the 1 GiB that is allowed")
+            throw DiskProbeError("\(writes) writes of \(writeSize) bytes exceed the limit of 1 GiB")
         }
         let stop = StopFlag()
         let outcome = await withTaskCancellationHandler {
-            // In a task that is not cancelled, so that the file is gone when this returns.
+            // In a task that is not cancelled, so that the file is removed when this returns.
             await Task { await offload { measure(stop, onProgress) } }.value
         } onCancel: {
             stop.raise()
@@ -104,7 +106,7 @@ public struct DiskProbe: Sendable {
     }
 }
 
-/// Tells a thread that nobody waits for it any more.
+/// Tells the thread to stop.
 private final class StopFlag: Sendable {
     private let flag = Atomic(false)
 

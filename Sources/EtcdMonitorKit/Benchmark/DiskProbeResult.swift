@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How fast a disk makes small writes durable.
+/// The speed at which a disk makes small writes durable.
 public struct DiskProbeResult: Sendable, Hashable {
-    /// The 99th percentile that etcd's documentation asks for: less than 10 ms.
+    /// The 99th percentile that etcd's documentation recommends: less than 10 ms.
     public static let limit: Duration = .milliseconds(10)
 
-    /// The folder that was measured.
+    /// The measured folder.
     public let folder: String
-    /// The bytes of a write.
+    /// The size of a write in bytes.
     public let writeSize: Int
-    /// How long the probe took.
+    /// The duration of the probe.
     public let duration: Duration
-    /// The latencies, each of a write and of `fdatasync`.
+    /// The latencies, each of a write with its `fdatasync`.
     public let latency: BenchmarkHistogram
 
     /// Makes a result.
     ///
     /// - Parameters:
-    ///   - folder: The folder that was measured.
-    ///   - writeSize: The bytes of a write.
-    ///   - duration: How long the probe took.
+    ///   - folder: The measured folder.
+    ///   - writeSize: The size of a write in bytes.
+    ///   - duration: The duration of the probe.
     ///   - latency: The latencies of the writes.
     public init(folder: String, writeSize: Int, duration: Duration, latency: BenchmarkHistogram) {
         self.folder = folder
@@ -28,7 +28,7 @@ public struct DiskProbeResult: Sendable, Hashable {
         self.latency = latency
     }
 
-    /// The writes a second.
+    /// The writes per second.
     public var writesPerSecond: Double { duration > .zero ? Double(latency.count) / duration.inSeconds : 0 }
     /// Whether the 99th percentile is below ``limit``.
     public var isFastEnough: Bool { latency.count > 0 && latency.quantile(0.99) < Self.limit }
@@ -53,10 +53,10 @@ extension DiskProbeResult: Encodable {
         case histogram
     }
 
-    /// Writes the result.
+    /// Encodes the result.
     ///
-    /// - Parameter encoder: Where to write it.
-    /// - Throws: What the encoder throws.
+    /// - Parameter encoder: The encoder.
+    /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(folder, forKey: .folder)
@@ -73,9 +73,9 @@ extension DiskProbeResult: Encodable {
     }
 }
 
-/// The reason why a disk could not be measured.
+/// An error of a disk probe.
 public struct DiskProbeError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The reason in words.
+    /// The reason.
     public let description: String
     /// Whether the task was cancelled.
     public let isCancelled: Bool

@@ -3,13 +3,13 @@
 import EtcdKit
 
 extension Duration {
-    /// The duration in whole nanoseconds, zero if it is negative, and three centuries at most.
+    /// The duration in whole nanoseconds, clamped to zero through three centuries.
     var nanoseconds: UInt64 {
         let (seconds, attoseconds) = min(max(self, .zero), .seconds(9_000_000_000)).components
         return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
     }
 
-    /// The duration of so many nanoseconds, three centuries at most.
+    /// Makes a duration of nanoseconds, at most three centuries.
     init(nanoseconds: UInt64) {
         self = .nanoseconds(Int64(clamping: nanoseconds))
     }

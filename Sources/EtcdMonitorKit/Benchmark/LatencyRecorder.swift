@@ -2,9 +2,11 @@
 
 import EtcdKit
 
-/// Collects the latencies and the errors of all callers, over the whole run and by intervals.
+/// Collects the latencies and errors of all callers, for the whole run and by interval.
 final class LatencyRecorder: Sendable {
-    /// How many intervals there are at most; before there are more, they are joined in pairs.
+    /// The largest number of intervals.
+    ///
+    /// Beyond it, intervals are joined in pairs.
     private static let intervalLimit = 600
 
     struct State {
@@ -25,7 +27,7 @@ final class LatencyRecorder: Sendable {
         state = Lock(State(start: start, currentStart: start))
     }
 
-    /// Forgets everything.
+    /// Removes all records.
     func restart(at start: UInt64) {
         let new = State(start: start, currentStart: start)
         state.withLock { $0 = new }
@@ -45,18 +47,18 @@ final class LatencyRecorder: Sendable {
         }
     }
 
-    /// How many operations have succeeded and failed until now.
+    /// The number of successful and failed operations so far.
     var counts: (operations: Int, errors: Int) {
         state.withLock { ($0.total.count + $0.current.count, $0.errorCount) }
     }
 
-    /// Ends the interval if it is old enough, or in any case.
+    /// Ends the interval if it is old enough, or always.
     ///
-    /// - Returns: The newest interval that has ended.
+    /// - Returns: The newest completed interval.
     @discardableResult
     func endInterval(at now: UInt64, always: Bool = false) -> BenchmarkResult.Interval? {
         state.withLock { state in
-            // A clock that rings a little early does not make an interval wait for the next ring.
+            // A timer that fires a little early must not delay an interval until the next firing.
             let isOver = now - state.currentStart >= state.intervalLength / 20 * 19
             guard isOver || always && (state.current.count > 0 || state.currentErrors > 0) else {
                 return state.intervals.last
@@ -86,7 +88,7 @@ final class LatencyRecorder: Sendable {
         }
     }
 
-    /// Everything, once all callers have ended.
+    /// All records, after all callers have ended.
     func finish(at now: UInt64) -> State {
         endInterval(at: now, always: true)
         return state.withLock { $0 }
@@ -101,7 +103,9 @@ final class LatencyRecorder: Sendable {
 }
 
 extension BenchmarkResult.Interval {
-    /// One interval of two that follow each other; its median lies between theirs, and its 99th percentile is the higher.
+    /// Joins two consecutive intervals.
+    ///
+    /// The median of the result lies between both medians; its 99th percentile is the higher one.
     func joined(with next: Self) -> Self {
         let all = operations + next.operations
         var joined = self
@@ -117,12 +121,12 @@ extension BenchmarkResult.Interval {
     }
 }
 
-/// Latencies of one caller that nobody else has seen yet.
+/// Latencies of one caller that are not yet recorded.
 ///
-/// They are handed over in batches, so that callers neither have a large histogram each nor wait for each other.
+/// They are recorded in batches, so that callers need neither a large histogram each nor a lock for each operation.
 struct LatencyBuffer {
     private static let capacity = 64
-    /// How long a latency waits for others, in nanoseconds.
+    /// How long a latency waits in the buffer, in nanoseconds.
     private static let patience: UInt64 = 100_000_000
 
     private let recorder: LatencyRecorder
@@ -135,7 +139,7 @@ struct LatencyBuffer {
         times.reserveCapacity(Self.capacity)
     }
 
-    /// Records the latency of an operation that has ended now.
+    /// Records the latency of an operation that ended now.
     mutating func record(_ latency: UInt64, now: UInt64) {
         times.append(latency)
         if times.count == Self.capacity || now &- flushed >= Self.patience {

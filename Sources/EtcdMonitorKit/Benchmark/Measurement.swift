@@ -4,9 +4,9 @@ import EtcdKit
 import Foundation
 import Synchronization
 
-/// Counts what the callers of one run do, and what it costs this process.
+/// Counts the operations of the callers, and their cost for this process.
 final class Measurement: Sendable {
-    /// The readings when the measurement began.
+    /// The readings at the start of the measurement.
     private struct Start {
         let date = Date()
         let time = Platform.nanoseconds
@@ -15,10 +15,10 @@ final class Measurement: Sendable {
     }
 
     let recorder = LatencyRecorder()
-    /// The puts of which watchers were told.
+    /// The puts that were delivered to watchers.
     let puts = Atomic(0)
     let renewals = Atomic(0)
-    /// The watches or leases that are held.
+    /// The open watches or leases.
     let opened = Atomic(0)
     private let options: BenchmarkOptions
     private let allocationCount: (@Sendable () -> Int)?
@@ -31,20 +31,20 @@ final class Measurement: Sendable {
         start = Lock(Start(allocations: allocationCount?()))
     }
 
-    /// Begins again: what was done until now does not count.
+    /// Starts again: earlier operations do not count.
     func restart() {
         let new = Start(allocations: allocationCount?())
         start.withLock { $0 = new }
         recorder.restart(at: new.time)
     }
 
-    /// Notes that all watches or leases are open now.
+    /// Records that all watches or leases are open.
     func markOpened() {
         let time = Duration(nanoseconds: Platform.nanoseconds - start.withLock { $0.time })
         openTime.withLock { $0 = time }
     }
 
-    /// The operations done until now, for progress.
+    /// The operations so far, for progress reports.
     var figures: @Sendable () -> ProgressReporter.Figures {
         { [self] in
             let newest = recorder.endInterval(at: Platform.nanoseconds)
@@ -59,7 +59,7 @@ final class Measurement: Sendable {
         }
     }
 
-    /// The figures, once all callers have ended.
+    /// The figures, after all callers have ended.
     func finish() -> BenchmarkResult {
         let start = start.withLock { $0 }
         let end = Start(allocations: allocationCount?())

@@ -3,20 +3,20 @@
 import EtcdKit
 import Synchronization
 
-/// Hands out the operations of a run to its callers, one after the other, each with its intended start.
+/// Assigns the operations of a run to its callers, one after the other, each with its intended start.
 final class OperationSchedule: Sendable {
     /// One operation.
     struct Turn {
-        /// The operations before it.
+        /// The number of operations before it.
         let number: Int
-        /// When it should begin, in nanoseconds of ``Platform/nanoseconds``.
+        /// Its intended start, in nanoseconds of ``Platform/nanoseconds``.
         let start: UInt64
     }
 
     private let numbers = NumberSequence()
     private let start: UInt64
     private let limit: Int
-    /// How long the run lasts, in nanoseconds.
+    /// The duration of the run, in nanoseconds.
     private let duration: UInt64
     /// The time from one start to the next, in nanoseconds; zero without a rate.
     private let spacing: Double
@@ -33,20 +33,20 @@ final class OperationSchedule: Sendable {
 
     /// Takes the next operation for a caller that is free since `now`.
     ///
-    /// - Returns: Nil when the run is over.
+    /// - Returns: The operation; nil when the run is over.
     func take(now: UInt64) -> Turn? {
-        // The clock may be read before the run begins on another thread.
+        // Another thread may read the clock before the run begins.
         if now > start, now - start >= duration { return nil }
         guard let number = numbers.next(below: limit) else { return nil }
         guard spacing > 0 else { return Turn(number: number, start: now) }
-        // The spacing may be infinite, and zero times that is no number.
+        // The spacing may be infinite, and infinity times zero is not a number.
         let offset = number == 0 ? 0 : Double(number) * spacing
         guard offset < min(Double(duration), 9e18) else { return nil }
         return Turn(number: number, start: start + UInt64(offset))
     }
 }
 
-/// Gives each number from zero on to one of many callers.
+/// Hands out consecutive numbers from zero, each to one caller.
 final class NumberSequence: Sendable {
     private let count = Atomic(0)
 

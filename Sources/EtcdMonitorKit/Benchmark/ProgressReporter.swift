@@ -3,13 +3,13 @@
 import EtcdKit
 import Synchronization
 
-/// Tells how far a benchmark is, and finds out when it gets no further.
+/// Reports the progress of a benchmark, and detects when it stalls.
 final class ProgressReporter: Sendable {
-    /// The achievement of a phase.
+    /// The progress of a phase.
     struct Figures {
         var operations = 0
         var errors = 0
-        /// Grows with everything that succeeds.
+        /// Grows with every success.
         var successes = 0
         var newest: BenchmarkResult.Interval?
     }
@@ -17,11 +17,11 @@ final class ProgressReporter: Sendable {
     /// One phase of a run.
     struct Phase {
         let phase: BenchmarkProgress.Phase
-        /// How many operations it takes, if that is known.
+        /// The number of operations, if it is known.
         var total: Int?
-        /// How long it takes, if that is known.
+        /// Its duration, if it is known.
         var duration: Duration?
-        /// How long it may achieve nothing; nil for as long as it likes.
+        /// How long it may make no progress; nil for no limit.
         var patience: Duration?
     }
 
@@ -33,14 +33,14 @@ final class ProgressReporter: Sendable {
         self.onProgress = onProgress
     }
 
-    /// Tells once that a phase has begun.
+    /// Reports once that a phase has begun.
     func begin(_ phase: Phase) {
         onProgress?(BenchmarkProgress(phase: phase.phase, operations: 0, elapsed: .zero))
     }
 
-    /// Tells of a phase until the task is cancelled.
+    /// Reports a phase until the task is cancelled.
     ///
-    /// - Throws: ``BenchmarkStalled`` when nothing has been achieved for too long.
+    /// - Throws: ``BenchmarkStalled`` when there was no progress for too long.
     func follow(_ phase: Phase, _ figures: @Sendable () -> Figures) async throws(BenchmarkStalled) {
         let start = ContinuousClock.now
         var next = start + interval
@@ -76,5 +76,5 @@ final class ProgressReporter: Sendable {
     }
 }
 
-/// Nothing has been achieved for longer than a call may take.
+/// There was no progress for longer than a call may take.
 struct BenchmarkStalled: Error {}

@@ -2,11 +2,11 @@
 
 import Foundation
 
-/// Figures of benchmarks as people read them.
+/// Formats figures of benchmarks for people.
 ///
-/// An earlier result comes from a file, so any number has to have a text.
+/// An earlier result comes from a file, so any number must have a text.
 enum BenchmarkFormat {
-    /// A number with three digits that count, or with all digits before its point, in groups.
+    /// A number with three significant digits, or with all digits before its decimal point, in groups.
     static func number(_ value: Double) -> String {
         if !value.isFinite || abs(value) >= 1e15 { return "\(value)" }
         if abs(value) >= 999.5 {
@@ -23,7 +23,7 @@ enum BenchmarkFormat {
     /// A time in milliseconds, such as `3.07 ms`.
     static func milliseconds(_ time: Duration) -> String { "\(number(time / .milliseconds(1))) ms" }
 
-    /// A time in the largest unit of which there is one, such as `1.5 s`.
+    /// A time in the largest fitting unit, such as `1.5 s`.
     static func time(_ time: Duration) -> String {
         let seconds = time / .seconds(1)
         switch seconds {
@@ -34,7 +34,7 @@ enum BenchmarkFormat {
         }
     }
 
-    /// A size in the largest unit of which there is one, such as `3.1 MiB`.
+    /// A size in the largest fitting unit, such as `3.1 MiB`.
     static func bytes(_ size: Double) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB"]
         var (value, unit) = (size, 0)
@@ -42,7 +42,7 @@ enum BenchmarkFormat {
         return "\(number(value)) \(units[unit])"
     }
 
-    /// A share, such as `12.3 %`.
+    /// A percentage, such as `12.3 %`.
     static func share(_ value: Double) -> String {
         let percent = value * 100
         if percent > 0, percent < 0.005 { return "<0.01 %" }
@@ -51,7 +51,7 @@ enum BenchmarkFormat {
         return "\(percent.formatted(.number.precision(digits).locale(Locale(identifier: "en_US")))) %"
     }
 
-    /// A change by a share, such as `+12.3 %`.
+    /// A relative change, such as `+12.3 %`.
     static func change(_ value: Double?) -> String {
         guard let value else { return "–" }
         return "\(value > 0 ? "+" : "")\(number(value * 100)) %"
@@ -77,7 +77,7 @@ extension BenchmarkKind {
 }
 
 extension BenchmarkResult {
-    /// The parameters that matter for its kind, in words.
+    /// The parameters that matter for its kind, as text.
     var parameters: [(name: String, value: String)] {
         var rows: [(String, String)] = []
         let options = options
@@ -96,7 +96,7 @@ extension BenchmarkResult {
         rows.append((callers, BenchmarkFormat.number(Double(options.callers))))
         rows.append(("connections", BenchmarkFormat.number(Double(options.connections))))
         if options.onLoop { rows.append(("callers run", "on the thread of the connections")) }
-        if let rate = options.rate { rows.append(("rate", "\(BenchmarkFormat.number(rate)) a second")) }
+        if let rate = options.rate { rows.append(("rate", "\(BenchmarkFormat.number(rate)) per second")) }
         if options.kind != .leases {
             rows.append(("key size", BenchmarkFormat.bytes(Double(options.keySize))))
             if options.kind != .lock { rows.append(("value size", BenchmarkFormat.bytes(Double(options.valueSize)))) }
@@ -112,21 +112,21 @@ extension BenchmarkResult {
         return rows
     }
 
-    /// The figures that are no latencies, in words.
+    /// The figures other than latencies, as text.
     var figures: [(name: String, value: String)] {
         typealias Format = BenchmarkFormat
         var rows: [(String, String)] = []
         if let events {
-            let rate = eventsPerSecond.map { ", \(Format.number($0)) a second" } ?? ""
+            let rate = eventsPerSecond.map { ", \(Format.number($0)) per second" } ?? ""
             rows.append(("events delivered", Format.number(Double(events)) + rate))
         }
         if let openTime { rows.append(("time to open them", Format.time(openTime))) }
         let perOperation = processorTimePerOperation.map { ", \(Format.time($0)) per \(options.kind.noun)" } ?? ""
-        // Each operation on watches that are held is an event.
+        // Each operation of open watches is an event.
         let perEvent =
             options.kind == .watches ? "" : processorTimePerEvent.map { ", \(Format.time($0)) per event" } ?? ""
         rows.append(("processor time of the client", Format.time(processorTime) + perOperation + perEvent))
-        rows.append(("most memory of the client", Format.bytes(Double(peakMemory))))
+        rows.append(("peak memory of the client", Format.bytes(Double(peakMemory))))
         if let allocations {
             let each = allocationsPerOperation.map { ", \(Format.number($0)) per \(options.kind.noun)" } ?? ""
             rows.append(("allocations of the client", Format.number(Double(allocations)) + each))

@@ -3,7 +3,7 @@
 import Foundation
 
 extension BenchmarkReport {
-    /// The report as a page that loads nothing and runs nothing, for light and dark, wide and narrow screens.
+    /// The report as a page that loads nothing and runs no script, for light and dark, wide and narrow screens.
     public var html: String {
         let title = "Benchmark: \(result.options.kind.rawValue)"
         let verdict = verdict
@@ -55,11 +55,11 @@ extension BenchmarkReport {
         }
     }
 
-    /// The figures that matter most, with their changes.
+    /// The most important figures, with their changes.
     private var tiles: String {
         let kind = result.options.kind
         func time(_ time: Duration) -> String { result.latency.count > 0 ? Format.milliseconds(time) : "–" }
-        var tiles = [("\(kind.noun)s a second", Format.number(result.operationsPerSecond), "ops_per_s")]
+        var tiles = [("\(kind.noun)s per second", Format.number(result.operationsPerSecond), "ops_per_s")]
         tiles += LatencyText.percentiles(of: result.latency).filter { $0.name != "p90" }.map { name, value in
             (name, time(value), "\(name.replacing(".", with: ""))_ms")
         }
@@ -84,7 +84,7 @@ extension BenchmarkReport {
         let rows = checks.map { check in
             let bound = "\(check.isMinimum ? "at least" : "at most") \(Format.number(check.limit))"
             let style = Self.style(check.isMet)
-            return ([check.figure, Format.number(check.value), bound, check.isMet ? "kept" : "missed"], style)
+            return ([check.figure, Format.number(check.value), bound, check.isMet ? "met" : "missed"], style)
         }
         return Self.section("Limits", Self.table(["Figure", "Value", "Limit", ""], rows))
     }
@@ -109,18 +109,18 @@ extension BenchmarkReport {
             )
         }
         let time = MailFigure.moment(baseline.startTime)
-        let title = "Compared with that of \(time), with a tolerance of \(Format.share(comparison.tolerance))"
+        let title = "Compared with the run of \(time), with a tolerance of \(Format.share(comparison.tolerance))"
         let differences = comparison.differences.map { "<li>\($0.oneLine.inHTML)</li>" }.joined()
         let note =
             differences.isEmpty
-            ? "" : "<p>These parameters differ, so the figures may, too:</p><ul>\(differences)</ul>"
+            ? "" : "<p>These parameters differ, so the figures may differ too:</p><ul>\(differences)</ul>"
         return Self.section(
             title,
             note + bars(comparison) + Self.table(["Figure", "Before", "Now", "Change", ""], rows)
         )
     }
 
-    /// A bar for each figure, from the middle to the right if it has become better.
+    /// A bar for each figure, from the middle to the right if it is better.
     private func bars(_ comparison: BenchmarkComparison) -> String {
         let changes = changes.filter { $0.change?.isFinite == true }
         let most = max(changes.map { abs($0.change ?? 0) }.max() ?? 0, comparison.tolerance, 0.001)
@@ -142,7 +142,7 @@ extension BenchmarkReport {
         "<section class=\"card\"><h2>\(title.inHTML)</h2>\(content)</section>"
     }
 
-    /// A table whose rows have a class each; with no heads, it has none.
+    /// A table with a class for each row; without heads, it has no heading.
     private static func table(_ heads: [String], _ rows: [(cells: [String], style: String)]) -> String {
         let head = heads.map { "<th scope=\"col\">\($0.inHTML)</th>" }.joined()
         let body = rows.map { row in

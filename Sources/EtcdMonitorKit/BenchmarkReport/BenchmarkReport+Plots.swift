@@ -2,12 +2,12 @@
 
 import Foundation
 
-/// The plots of the page. Those of an earlier benchmark are beneath, in another colour.
+/// The plots of the page. An earlier benchmark is drawn below, in another colour.
 extension BenchmarkReport {
     private typealias Format = BenchmarkFormat
     private typealias Interval = BenchmarkResult.Interval
 
-    /// The plots for which there are figures.
+    /// The plots that have figures.
     var plots: [Plot] {
         [latencyOverTime, rateOverTime, distribution, percentilePlot].compactMap(\.self)
     }
@@ -60,7 +60,7 @@ extension BenchmarkReport {
             drawn.insert(Plot.Series(name: "before", style: "before", lines: Self.steps(earlier, rate)), at: 0)
         }
         return Plot(
-            title: "\(result.options.kind.noun.capitalized)s a second",
+            title: "\(result.options.kind.noun.capitalized)s per second",
             x: timeAxis,
             y: PlotAxis(fromZeroTo: (intervals + earlier).map(rate) + intervals.map(errors)),
             xLabel: Self.seconds,
@@ -68,7 +68,7 @@ extension BenchmarkReport {
             series: drawn,
             notes: intervals.map { interval in
                 let failed = interval.errors > 0 ? ", \(Format.number(errors(interval))) failed" : ""
-                return Self.note(interval, "\(Format.number(rate(interval))) a second\(failed)")
+                return Self.note(interval, "\(Format.number(rate(interval))) per second\(failed)")
             }
         )
     }
@@ -78,7 +78,7 @@ extension BenchmarkReport {
         return PlotAxis(from: 0, to: min(ends.max() ?? 1, 1e9))
     }
 
-    /// The intervals without a last one that is too short to have a rate or a percentile.
+    /// The intervals, except a last one that is too short for a rate or a percentile.
     private static func shown(of result: BenchmarkResult) -> [Interval] {
         guard let first = result.intervals.first, let last = result.intervals.last, result.intervals.count > 1,
             last.duration < first.duration / 4
@@ -86,7 +86,7 @@ extension BenchmarkReport {
         return result.intervals.dropLast()
     }
 
-    /// A line with a level for each interval.
+    /// A line with one level per interval.
     private static func steps(_ intervals: [Interval], _ value: (Interval) -> Double) -> [[(x: Double, y: Double)]] {
         var lines: [[(x: Double, y: Double)]] = []
         var end: Double?
@@ -142,12 +142,12 @@ extension BenchmarkReport {
         )
     }
 
-    /// The latency that each share of the operations does not exceed, up to the share of which there is one operation.
+    /// The latency that each share of the operations does not exceed, up to the share of a single operation.
     private var percentilePlot: Plot? {
         let all = [result.latency] + (baseline.map { [$0.latency] } ?? [])
         let most = all.map(\.count).max() ?? 0
         guard result.latency.count > 0, most > 1 else { return nil }
-        // One in so many is slower.
+        // One operation in this many is slower.
         func curve(_ histogram: BenchmarkHistogram) -> [[(x: Double, y: Double)]] {
             guard histogram.count > 1 else { return [] }
             let end = log10(Double(histogram.count))
@@ -163,7 +163,7 @@ extension BenchmarkReport {
             drawn.insert(Plot.Series(name: "before", style: "before", lines: curve(baseline.latency)), at: 0)
         }
         var axis = PlotAxis(logarithmicOver: [1, Double(most)], isTight: true)
-        // More marks would not fit a telephone.
+        // More marks would not fit on a phone.
         let marks = [2, 10, 100, 1000, 10_000, 100_000, 1e6].filter { $0 <= Double(most) }
         axis = PlotAxis(axis, ticks: marks.suffix(5))
         let times = all.filter { $0.count > 0 }.flatMap { [$0.minimum, $0.maximum] }.map { $0 / .milliseconds(1) }
@@ -177,7 +177,7 @@ extension BenchmarkReport {
         )
     }
 
-    /// The per cent that are not among the slowest of so many.
+    /// The percentage of operations that are not among the slowest in this many.
     private static func percentile(_ rarity: Double) -> String {
         (100 - 100 / rarity).formatted(
             .number.precision(.fractionLength(0...4)).locale(Locale(identifier: "en_US"))

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension BenchmarkReport {
-    /// The style sheet of the page; every text has a contrast of 4.5 or more in both schemes.
+    /// The style sheet of the page.
+    ///
+    /// Every text has a contrast of at least 4.5 in both colour schemes.
     static let styleSheet = """
 
         :root {

@@ -3,7 +3,7 @@
 import Foundation
 
 extension BenchmarkReport {
-    /// The report as text of at most about a hundred columns, without the end of its last line.
+    /// The report as text of at most about a hundred columns, without a line break at its end.
     public var text: String {
         var parts = [heading]
         let reason = result.options.rate == nil ? "" : ", from the intended starts"
@@ -22,7 +22,7 @@ extension BenchmarkReport {
         let count = Format.count(result.operations, kind.noun)
         let rate = Format.number(result.operationsPerSecond)
         let failures = result.errorCount == 0 ? "no errors" : Format.count(result.errorCount, "error")
-        var lines = ["\(kind.rawValue): \(count) in \(Format.time(result.duration)), \(rate) a second, \(failures)"]
+        var lines = ["\(kind.rawValue): \(count) in \(Format.time(result.duration)), \(rate) per second, \(failures)"]
         if let endReason { lines.append("  ended early: \(endReason.oneLine)") }
         if let failure = result.cleanupFailure { lines.append("  not cleaned up: \(failure.oneLine)") }
         for server in result.servers {
@@ -43,7 +43,7 @@ extension BenchmarkReport {
 
     private var limits: String {
         let rows = checks.map { check in
-            "  \(check.isMet ? "kept  " : "missed")  \(check.figure) \(Format.number(check.value)), "
+            "  \(check.isMet ? "met   " : "missed")  \(check.figure) \(Format.number(check.value)), "
                 + "\(check.isMinimum ? "at least" : "at most") \(Format.number(check.limit))"
         }
         return (["LIMITS"] + rows).joined(separator: "\n")
@@ -61,7 +61,7 @@ extension BenchmarkReport {
             "  \(LatencyText.right(row[0], widths[0]))  \(LatencyText.left(row[1], widths[1])) → \(LatencyText.left(row[2], widths[2]))  "
                 + "\(LatencyText.left(row[3], widths[3]))  \(row[4])"
         }
-        let time = baseline.map { " with that of \(MailFigure.moment($0.startTime))" } ?? ""
+        let time = baseline.map { " with the run of \(MailFigure.moment($0.startTime))" } ?? ""
         let title = "COMPARED\(time), with a tolerance of \(Format.share(comparison.tolerance))"
         let differences = comparison.differences.map { "  other parameters: \($0.oneLine.cut(to: 100))" }
         return ([title] + rows.map(LatencyText.trimmed) + differences).joined(separator: "\n")

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A benchmark's result with all that it was held against, for people and for programs.
+/// A benchmark's result with its limits and its comparison, for people and for programs.
 ///
 /// ```swift
 /// let result = try await Benchmark(client.configuration, options).run()
 /// print(BenchmarkReport(result, checks: limits.check(result)).text)
 /// ```
 ///
-/// It encodes to one JSON object: that of its ``result``, with `limits`, `comparison` and `ended_early` where there are
-/// any. So it can be decoded as a ``BenchmarkResult`` and be the ``baseline`` of a later one.
+/// It encodes to one JSON object: that of its ``result``, with `limits`, `comparison` and `ended_early` where they
+/// apply. So it can be decoded as a ``BenchmarkResult``, and serve as the ``baseline`` of a later one.
 public struct BenchmarkReport: Sendable, Hashable {
     /// The figures.
     public let result: BenchmarkResult
@@ -16,19 +16,19 @@ public struct BenchmarkReport: Sendable, Hashable {
     public let checks: [BenchmarkCheck]
     /// The figures of an earlier benchmark.
     public let baseline: BenchmarkResult?
-    /// The figures beside those of the earlier benchmark.
+    /// The comparison with the earlier benchmark.
     public let comparison: BenchmarkComparison?
-    /// Why the benchmark has ended early; nil if it has not.
+    /// The reason why the benchmark ended early; nil if it did not.
     public let endReason: String?
 
     /// Makes a report.
     ///
     /// - Parameters:
     ///   - result: The figures.
-    ///   - checks: The figures compared with limits, as ``BenchmarkLimits/check(_:)`` does it.
+    ///   - checks: The figures compared with limits, from ``BenchmarkLimits/check(_:)``.
     ///   - baseline: The figures of an earlier benchmark of the same kind.
     ///   - tolerance: The largest share by which a figure may be worse than in the earlier benchmark, such as 0.1.
-    ///   - endReason: Why the benchmark has ended early, if an error says so.
+    ///   - endReason: The reason why the benchmark ended early, from an error.
     public init(
         _ result: BenchmarkResult,
         checks: [BenchmarkCheck] = [],
@@ -44,7 +44,7 @@ public struct BenchmarkReport: Sendable, Hashable {
         self.endReason = isStuck ? "no operation has succeeded for ten seconds" : endReason
     }
 
-    /// The changes that say something: not that both results are complete, or have no errors.
+    /// The meaningful changes: a figure that says only that both results are complete or have no errors is left out.
     var changes: [BenchmarkComparison.Change] {
         (comparison?.changes ?? []).filter { change in
             let isObvious = change.figure == BenchmarkResult.CodingKeys.isComplete.rawValue
@@ -52,13 +52,13 @@ public struct BenchmarkReport: Sendable, Hashable {
         }
     }
 
-    /// The judgement in a few words, and whether it is a good one.
+    /// A short judgement, and whether it is good.
     var verdict: (text: String, isGood: Bool) {
         if endReason != nil { return ("ended early", false) }
         let missed = checks.count { !$0.isMet }
         if missed > 0 { return ("\(missed) of \(checks.count) limits missed", false) }
         if comparison?.isRegression == true { return ("worse than before", false) }
-        let parts = [checks.isEmpty ? nil : "all limits kept", comparison == nil ? nil : "not worse than before"]
+        let parts = [checks.isEmpty ? nil : "all limits met", comparison == nil ? nil : "not worse than before"]
         return (parts.compactMap(\.self).joined(separator: ", "), true)
     }
 }
@@ -69,9 +69,9 @@ extension BenchmarkReport: Encodable {
         case endReason = "ended_early"
     }
 
-    /// Writes the report.
+    /// Encodes the report.
     ///
-    /// - Parameter encoder: Where it is written to.
+    /// - Parameter encoder: The encoder.
     /// - Throws: Any error of the encoder.
     public func encode(to encoder: any Encoder) throws {
         try result.encode(to: encoder)

@@ -10,11 +10,11 @@ enum LatencyText {
         return shares.map { ($0, latency.quantile($1)) }
     }
 
-    /// The text of a histogram that has times.
+    /// The text of a histogram that is not empty.
     ///
     /// - Parameters:
     ///   - latency: The histogram.
-    ///   - remark: What stands behind the number of times.
+    ///   - remark: A remark after the number of times.
     /// - Returns: The lines.
     static func of(_ latency: BenchmarkHistogram, _ remark: String = "") -> String {
         let cells = [("mean", latency.mean)] + percentiles(of: latency) + [("max", latency.maximum)]
@@ -41,7 +41,9 @@ enum LatencyText {
         }
     }
 
-    /// A bar in eighths of a column; one that stands for something is never empty.
+    /// A bar in eighths of a column.
+    ///
+    /// A bar of a positive share is never empty.
     private static func bar(_ share: Double, width: Int) -> String {
         guard share > 0 else { return "" }
         let eighths = max(1, Int((min(share, 1) * Double(width * 8)).rounded()))
@@ -51,16 +53,16 @@ enum LatencyText {
 
     // MARK: Columns
 
-    /// The text behind spaces up to a width.
+    /// The text, right-aligned to a width.
     static func left(_ text: String, _ width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.count)) + text
     }
 
-    /// The text before spaces up to a width.
+    /// The text, left-aligned to a width.
     static func right(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(0, width - text.count))
     }
 
-    /// The line without the spaces at its end.
+    /// The line without trailing spaces.
     static func trimmed(_ line: String) -> String { String(line.reversed().drop { $0 == " " }.reversed()) }
 }

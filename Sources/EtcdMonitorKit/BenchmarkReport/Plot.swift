@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A plot in HTML: its lines and areas are SVG that takes any size, and its texts stay as large as those around it.
+/// A plot in HTML.
+///
+/// Its lines and areas are SVG of any size; its texts keep the size of the surrounding text.
 struct Plot {
-    /// Something that is drawn.
+    /// A series that is drawn.
     struct Series {
         /// The name in the legend; nil for none.
         let name: String?
         /// The class of the style sheet.
         let style: String
-        /// Whether what is below it is filled.
+        /// Whether the area below it is filled.
         var isFilled = false
-        /// The corners of its lines, which may have gaps between them.
+        /// The points of its lines; there may be gaps between lines.
         let lines: [[(x: Double, y: Double)]]
     }
 
@@ -22,7 +24,7 @@ struct Plot {
     /// The text of a mark on the y axis.
     let yLabel: (Double) -> String
     let series: [Series]
-    /// Texts that are shown where one points between two values of x.
+    /// Texts that appear when the pointer is between two values of x.
     var notes: [(from: Double, to: Double, text: String)] = []
 
     /// The plot, with escaped texts.
@@ -78,6 +80,6 @@ struct Plot {
 
     private static func percent(_ share: Double) -> String { "\(digits(share * 100))%" }
 
-    /// A number between 0 and 1000 with one digit after its point.
+    /// A number between 0 and 1000 with one decimal.
     private static func digits(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
 }

@@ -2,18 +2,18 @@
 
 import Foundation
 
-/// The range of one axis of a plot, and the values that are marked on it.
+/// The range of an axis of a plot, and its marked values.
 struct PlotAxis {
-    /// The least value.
+    /// The smallest value.
     let low: Double
-    /// The greatest value.
+    /// The largest value.
     let high: Double
-    /// Equal distances are equal ratios.
+    /// Whether the axis is logarithmic.
     let isLogarithmic: Bool
     /// The marked values.
     let ticks: [Double]
 
-    /// An axis from zero up to some values.
+    /// Makes an axis from zero up to some values.
     init(fromZeroTo values: [Double]) {
         let greatest = Self.usable(values).max() ?? 0
         let most = greatest > 0 ? greatest : 1
@@ -23,14 +23,16 @@ struct PlotAxis {
         ticks = (0...Int(min(count, 10))).map { Double($0) * step }
     }
 
-    /// An axis between two values, in which the marks are round and the ends need not be.
+    /// Makes an axis between two values.
+    ///
+    /// The marks are round numbers; the ends need not be.
     init(from low: Double, to high: Double) {
         let step = Self.round(max(high - low, 1e-9) / 5)
         (self.low, self.high, isLogarithmic) = (low, max(high, low + 1e-9), false)
         ticks = (0...10).map { (low / step).rounded(.up) * step + Double($0) * step }.filter { $0 <= high * 1.000_001 }
     }
 
-    /// A logarithmic axis around some values, which are greater than zero.
+    /// Makes a logarithmic axis around some positive values.
     init(logarithmicOver values: [Double], isTight: Bool = false) {
         let positive = Self.usable(values).filter { $0 > 0 }
         let (least, greatest) = (positive.min() ?? 0.1, positive.max() ?? 1)
@@ -42,17 +44,17 @@ struct PlotAxis {
         isLogarithmic = true
         let (low, high) = (low, high)
         let inside = marks.filter { $0 >= low * 0.999_999 && $0 <= high * 1.000_001 }
-        // Where there are many, powers of ten are enough.
+        // If there are many, powers of ten suffice.
         ticks = inside.count <= 8 ? inside : inside.filter { abs(log10($0) - log10($0).rounded()) < 0.001 }
     }
 
-    /// Another axis with other marks.
+    /// Makes a copy of an axis with other marks.
     init(_ axis: PlotAxis, ticks: [Double]) {
         (low, high, isLogarithmic) = (axis.low, axis.high, axis.isLogarithmic)
         self.ticks = ticks
     }
 
-    /// The place of a value, from 0 at the low end to 1.
+    /// The position of a value, from 0 at the low end to 1.
     func position(_ value: Double) -> Double {
         let place =
             isLogarithmic
@@ -60,7 +62,7 @@ struct PlotAxis {
         return place.isNaN ? 0 : min(max(place, 0), 1)
     }
 
-    /// The step with one digit, such as 2 or 50, that is not less.
+    /// The smallest step with one significant digit, such as 2 or 50, that is not smaller.
     private static func round(_ step: Double) -> Double {
         let decade = pow(10, log10(step).rounded(.down))
         return ([1, 2, 5].first { $0 * decade >= step * 0.999_999 } ?? 10) * decade

@@ -3,19 +3,19 @@
 import EtcdKit
 import Foundation
 
-/// A server to which a channel posts its messages.
+/// A server that receives the messages of a channel by HTTP POST.
 struct AlertReceiver: Sendable {
-    /// An answer that says yes.
+    /// An answer with a status of success.
     struct Answer: Sendable {
         let status: Int
         let body: [UInt8]
-        /// The place and the answer, in one line without secrets.
+        /// The origin and the answer, in one line without secrets.
         let summary: String
     }
 
-    /// How many bytes an answer may have.
+    /// The largest size of an answer, in bytes.
     private static let maximumAnswer = 64 << 10
-    /// The fields that say how the message is sent, and are not for users to set.
+    /// The fields of the transport, which users must not set.
     private static let ownFields = ["connection", "content-length", "transfer-encoding", "expect", "upgrade", "te"]
 
     private let url: Secret
@@ -23,7 +23,9 @@ struct AlertReceiver: Sendable {
     private let options: HTTPChannelOptions
     private let client: HTTPClient
 
-    /// Makes a receiver; nothing is read before the first message.
+    /// Makes a receiver.
+    ///
+    /// It reads no setting before the first message.
     init(_ url: Secret, headers: [String: Secret] = [:], _ options: HTTPChannelOptions) {
         self.url = url
         self.headers = headers
@@ -31,7 +33,7 @@ struct AlertReceiver: Sendable {
         client = HTTPClient(tls: options.tls)
     }
 
-    /// Reads all settings and finds mistakes in them.
+    /// Reads all settings and checks them.
     func check() throws(AlertChannelError) {
         _ = try readURL()
         _ = try readHeaders()
@@ -46,12 +48,12 @@ struct AlertReceiver: Sendable {
     ///
     /// - Parameters:
     ///   - body: The message.
-    ///   - path: The text that is added to the path of the URL.
-    ///   - type: The type of the message.
-    ///   - fields: Further fields, which those of the settings replace.
-    ///   - secrets: The secrets within the message.
-    /// - Returns: The answer, of a status from 200 to 299.
-    /// - Throws: Why there is none.
+    ///   - path: A text that is appended to the path of the URL.
+    ///   - type: The media type of the message.
+    ///   - fields: Further fields; those of the settings override them.
+    ///   - secrets: The secrets in the message.
+    /// - Returns: The answer, with a status from 200 to 299.
+    /// - Throws: The reason why there is none.
     func post(
         _ body: [UInt8],
         to path: String = "",
@@ -91,7 +93,7 @@ struct AlertReceiver: Sendable {
         if (200..<300).contains(status) { return Answer(status: status, body: exchange.body, summary: summary) }
         let isTemporary = status >= 500 || [408, 425, 429].contains(status)
         var failure = AlertChannelError(summary, retryAfter: Self.retryAfter(exchange), isPermanent: !isTemporary)
-        // A gateway says that only the answer is missing.
+        // A gateway reports with this status that only the answer is missing.
         failure.mayHaveArrived = status == 502 || status == 504
         throw failure
     }
@@ -110,8 +112,8 @@ struct AlertReceiver: Sendable {
         do {
             return try JSONBody.bytes(of: message)
         } catch {
-            // The error may quote the message, and with it a secret.
-            throw AlertChannelError("the message does not make JSON", isPermanent: true)
+            // The error may quote the message, and thus a secret.
+            throw AlertChannelError("the message cannot be encoded as JSON", isPermanent: true)
         }
     }
 
@@ -134,26 +136,28 @@ struct AlertReceiver: Sendable {
         return values
     }
 
-    /// How long the receiver asks to be left alone (RFC 9110, section 10.2.3).
+    /// The time that the receiver asks to wait (RFC 9110, section 10.2.3).
     private static func retryAfter(_ exchange: HTTPClient.Exchange) -> Duration? {
         guard let text = exchange.response.headers["Retry-After"] else { return nil }
         let seconds: Double
         if !text.isEmpty, text.utf8.allSatisfy({ $0.digit != nil }) {
             seconds = Double(text) ?? .infinity
         } else if let end = HTTPDate.read(text) {
-            // By the receiver's own clock, if it shows that.
+            // By the receiver's own clock, if the answer contains its time.
             let now = exchange.response.headers["Date"].flatMap(HTTPDate.read) ?? exchange.received
             seconds = end.timeIntervalSince(now)
         } else {
             return nil
         }
-        // Longer ones are no durations; the worker decides how long it really waits.
+        // A longer number is not a duration. The worker decides how long it really waits.
         return .seconds(min(max(seconds, 0), 1e9))
     }
 }
 
 extension Secret {
-    /// Reads the secret; a failure is one of the settings, and says what was to be read.
+    /// Reads the secret.
+    ///
+    /// A failure is an error in the settings, and names the setting.
     func read(_ name: String) throws(AlertChannelError) -> String {
         do throws(AlertChannelError) {
             return try value()

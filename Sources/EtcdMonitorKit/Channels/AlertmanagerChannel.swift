@@ -2,13 +2,13 @@
 
 import Foundation
 
-/// Keeps alerts alive in Alertmanagers, by `/api/v2/alerts`, as Prometheus does.
+/// Keeps alerts alive in Alertmanagers through `/api/v2/alerts`, as Prometheus does.
 ///
-/// Each instance of a cluster of Alertmanagers is told, side by side. Alertmanager groups, silences and routes, so alerts
-/// are told at once, and again each minute. If the monitor dies, they end after four minutes.
+/// The channel sends to all instances of an Alertmanager cluster concurrently. Alertmanager groups, silences and
+/// routes, so alerts are sent at once, and again each minute. If the monitor dies, they end after four minutes.
 ///
-/// There the severity is a label and so a part of an alert's identity. When it changes, the alert with the old one is
-/// ended.
+/// In Alertmanager the severity is a label, and thus part of an alert's identity. When it changes, the channel ends the
+/// alert with the old severity.
 ///
 /// ```swift
 /// AlertmanagerChannel(urls: [Secret("http://am-0:9093"), Secret("http://am-1:9093")]) { item, notification in
@@ -24,7 +24,7 @@ public struct AlertmanagerChannel: AlertChannel {
         public var labels: [String: String]
         /// The texts.
         public var annotations: [String: String]
-        /// Where the alert comes from.
+        /// The URL of the source of the alert.
         public var generatorURL: String?
 
         /// Makes a content.
@@ -32,7 +32,7 @@ public struct AlertmanagerChannel: AlertChannel {
         /// - Parameters:
         ///   - labels: The labels: the identity of the alert.
         ///   - annotations: The texts.
-        ///   - generatorURL: Where the alert comes from.
+        ///   - generatorURL: The URL of the source of the alert.
         public init(labels: [String: String], annotations: [String: String] = [:], generatorURL: String? = nil) {
             self.labels = labels
             self.annotations = annotations
@@ -52,17 +52,17 @@ public struct AlertmanagerChannel: AlertChannel {
 
     private let receivers: [AlertReceiver]
     private let format: @Sendable (AlertNotification.Item, AlertNotification) -> Content
-    /// Alerts are told at once, and again each minute, also for a while after their end.
+    /// Alerts are sent at once, and again each minute, also for a while after their end.
     public let delivery: AlertDelivery
 
     /// Makes a channel.
     ///
     /// - Parameters:
     ///   - urls: The URLs of all instances, such as `http://am-0:9093`.
-    ///   - headers: Further headers, such as `Authorization`, by their names.
+    ///   - headers: Further headers by name, such as `Authorization`.
     ///   - options: The timeout and TLS.
     ///   - format: Makes the content of an alert of a notification; nil for ``content(of:in:)``. When the severity of an
-    ///     alert has changed, it is also called for the alert as it was, so that this can be ended.
+    ///     alert has changed, it is also called for the previous alert, so that the channel can end it.
     public init(
         urls: [Secret],
         headers: [String: Secret] = [:],
@@ -82,20 +82,20 @@ public struct AlertmanagerChannel: AlertChannel {
     /// `alertmanager`.
     public var kind: String { "alertmanager" }
 
-    /// Reads the secrets and the files for TLS, and looks for mistakes in them.
+    /// Reads the secrets and the TLS files, and checks them.
     ///
-    /// - Throws: The mistake, which is permanent.
+    /// - Throws: The error in the settings, which is permanent.
     public func check() throws(AlertChannelError) {
-        if receivers.isEmpty { throw AlertChannelError("there is no URL of an Alertmanager", isPermanent: true) }
+        if receivers.isEmpty { throw AlertChannelError("no URL of an Alertmanager is set", isPermanent: true) }
         for receiver in receivers { try receiver.check() }
     }
 
-    /// The content of a channel without a format of its own.
+    /// The default content of an alert.
     ///
     /// - Parameters:
-    ///   - item: The alert, and why it is told.
-    ///   - notification: The news to which it belongs.
-    /// - Returns: The labels with the severity, `summary`, `description` and `runbook_url`, and the monitor's page.
+    ///   - item: The alert, and the reason why it is sent.
+    ///   - notification: The notification it belongs to.
+    /// - Returns: The labels and the severity, `summary`, `description` and `runbook_url`, and the monitor's page.
     public static func content(of item: AlertNotification.Item, in notification: AlertNotification) -> Content {
         Content(
             labels: item.alert.labelsWithSeverity,
@@ -104,11 +104,13 @@ public struct AlertmanagerChannel: AlertChannel {
         )
     }
 
-    /// Posts the alerts to all instances, of which one has to take them.
+    /// Posts the alerts to all instances.
     ///
-    /// - Parameter notification: The alerts, and why they are told.
-    /// - Returns: The answer of each instance, and which were not told.
-    /// - Throws: Why it could not be delivered.
+    /// One of them must accept the alerts.
+    ///
+    /// - Parameter notification: The alerts, and the reasons why they are sent.
+    /// - Returns: The answer of each instance, and the failures of the others.
+    /// - Throws: The reason why it could not be delivered.
     public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
         let body = try AlertReceiver.json(notification.items.flatMap { alerts(for: $0, in: notification) })
         let results = await withTaskGroup(of: (Int, Result<String, AlertChannelError>).self) { group in
@@ -126,7 +128,7 @@ public struct AlertmanagerChannel: AlertChannel {
         return try Self.sum(of: results.sorted { $0.key < $1.key }.map(\.value))
     }
 
-    /// One that has taken the alerts is enough, because the instances of a cluster do not agree on alerts anyhow.
+    /// One instance that accepted the alerts is enough, because the instances of a cluster do not share alerts anyway.
     private static func sum(of results: [Result<String, AlertChannelError>]) throws(AlertChannelError) -> String {
         var (answers, errors): ([String], [AlertChannelError]) = ([], [])
         for result in results {
@@ -137,10 +139,10 @@ public struct AlertmanagerChannel: AlertChannel {
         }
         let complaints = errors.map(\.message)
         if !answers.isEmpty {
-            return (answers + complaints.map { "NOT TOLD: \($0)" }).joined(separator: "; ")
+            return (answers + complaints.map { "FAILED: \($0)" }).joined(separator: "; ")
         }
-        if errors.isEmpty { throw AlertChannelError("there is no URL of an Alertmanager", isPermanent: true) }
-        // One that does not ask to be left alone can be asked again sooner.
+        if errors.isEmpty { throw AlertChannelError("no URL of an Alertmanager is set", isPermanent: true) }
+        // An instance that does not ask to wait can be tried again sooner.
         let pauses = errors.compactMap(\.retryAfter)
         var failure = AlertChannelError(
             complaints.joined(separator: "; "),
@@ -160,7 +162,7 @@ public struct AlertmanagerChannel: AlertChannel {
         let isOver = item.reason == .resolved
         let end = alert.resolvedAt ?? notification.time
         let current = posted(item, notification, until: isOver ? end : now + 4 * (Self.keepAlive / .seconds(1)))
-        // An alert that goes on has ended its old label sets before.
+        // An alert that still fires has ended its old label sets before.
         if item.reason == .repeated { return [current] }
         let past = alert.pastSeverities.subtracting([alert.severity]).sorted().map { severity in
             var old = item
@@ -181,13 +183,14 @@ public struct AlertmanagerChannel: AlertChannel {
             labels: Self.named(content.labels),
             annotations: Self.named(content.annotations),
             startsAt: start.rfc3339,
-            // An alert that ends before it begins is refused, and with it all others.
+            // Alertmanager refuses an alert that ends before it starts, together with all others.
             endsAt: max(start, end).rfc3339,
             generatorURL: content.generatorURL
         )
     }
 
-    /// The texts by names that every Alertmanager takes: letters, digits and underscores, and no digit first.
+    /// The texts, with names that every Alertmanager accepts: letters, digits and underscores, not starting with a
+    /// digit.
     private static func named(_ texts: [String: String]) -> [String: String] {
         let pairs = texts.sorted { $0.key < $1.key }.map { name, text in
             let clean = String(decoding: name.utf8.map { $0.isLetterOrDigit ? $0 : UInt8(ascii: "_") }, as: UTF8.self)

@@ -3,23 +3,23 @@
 import EtcdKit
 import Foundation
 
-/// Writes a line for each alert, on standard output unless told otherwise.
+/// Writes a line for each alert, by default on the standard output.
 ///
-/// A character that a terminal or a log would obey, such as the end of a line in a name, is written as
-/// `\u000a`, in lines of any format.
+/// In every format, a character that a terminal or a log would interpret, such as a line break in a name, is written as
+/// `\u000a`.
 public struct ConsoleChannel: AlertChannel {
-    /// How an alert becomes a line.
+    /// Converts an alert to a line.
     ///
     /// ```swift
     /// ConsoleChannel(.init { item, notification in "ALERT " + ConsoleChannel.Format.text.line(item, notification) })
     /// ```
     public struct Format: Sendable {
-        /// Makes the line of an alert of a notification, without its end.
+        /// Makes the line of an alert of a notification, without a line break.
         public var line: @Sendable (AlertNotification.Item, AlertNotification) -> String
 
         /// Makes a format.
         ///
-        /// - Parameter line: Makes the line of an alert of a notification, without its end.
+        /// - Parameter line: Makes the line of an alert of a notification, without a line break.
         public init(line: @escaping @Sendable (AlertNotification.Item, AlertNotification) -> String) {
             self.line = line
         }
@@ -34,10 +34,10 @@ public struct ConsoleChannel: AlertChannel {
             return "\(head) \(names.joined(separator: " ")): \(alert.summary)\(runbook)"
         }
 
-        /// A JSON object, with times as in RFC 3339.
+        /// A JSON object, with times in RFC 3339.
         ///
         /// Its keys are `time`, `id`, `reason`, `severity`, `labels`, `summary`, `description`, `runbook`, `figures`,
-        /// `activeSince`, `firingSince` and `resolvedAt`; those without a value are left out.
+        /// `activeSince`, `firingSince` and `resolvedAt`; keys without a value are left out.
         public static let json = Format { item, notification in
             let alert = item.alert
             let object: JSONBody.Object = [
@@ -52,41 +52,41 @@ public struct ConsoleChannel: AlertChannel {
 
     private let format: Format
     private let write: @Sendable (String) -> Void
-    /// A write has not returned yet.
+    /// Whether a write has not returned yet.
     private let isWriting = Lock(false)
 
     /// Makes a channel.
     ///
     /// - Parameters:
-    ///   - format: How an alert becomes a line.
-    ///   - write: Writes a line, which comes without its end.
+    ///   - format: Converts an alert to a line.
+    ///   - write: Writes a line, which has no line break.
     public init(_ format: Format = .text, write: @escaping @Sendable (String) -> Void = Self.print) {
         self.format = format
         self.write = write
     }
 
-    /// Writes a line on standard output, at once.
+    /// Writes a line on the standard output, without buffering.
     ///
-    /// - Parameter line: The line without its end.
+    /// - Parameter line: The line, without a line break.
     @Sendable public static func print(_ line: String) {
-        // Not `print`, which keeps lines back when the output is no terminal.
+        // Unlike `print`, which buffers when the output is not a terminal.
         try? FileHandle.standardOutput.write(contentsOf: Data("\(line)\n".utf8))
     }
 
     /// `console`.
     public var kind: String { "console" }
-    /// News of a cluster are told together.
+    /// Changes of a cluster share a message.
     public var delivery: AlertDelivery { AlertDelivery() }
 
     /// Writes the lines.
     ///
-    /// - Parameter notification: The alerts, and why they are told.
-    /// - Returns: How many lines were written.
-    /// - Throws: That the output takes nothing, as a pipe whose reader stands still.
+    /// - Parameter notification: The alerts, and the reasons why they are sent.
+    /// - Returns: The number of written lines.
+    /// - Throws: An error if the output does not accept data, such as a pipe that is not read.
     public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
         let lines = notification.items.map { Self.escaped(format.line($0, notification)) }
-        // Each attempt would hold a thread until the output takes something again.
-        if isWriting.withLock({ $0 }) { throw AlertChannelError("the output takes nothing") }
+        // Each attempt would block a thread until the output accepts data again.
+        if isWriting.withLock({ $0 }) { throw AlertChannelError("the output accepts no data") }
         let isWritten = await offload { [write, isWriting] in
             isWriting.withLock { $0 = true }
             for line in lines { write(line) }
@@ -94,14 +94,14 @@ public struct ConsoleChannel: AlertChannel {
             return true
         }
         guard isWritten != nil else {
-            var failure = AlertChannelError("the output takes nothing")
+            var failure = AlertChannelError("the output accepts no data")
             failure.mayHaveArrived = true
             throw failure
         }
         return notification.items.count == 1 ? "1 line written" : "\(notification.items.count) lines written"
     }
 
-    /// The line with escapes of JSON for all that is not shown, which leaves JSON the same.
+    /// The line with JSON escapes for all invisible characters, which does not change JSON.
     private static func escaped(_ line: String) -> String {
         if line.unicodeScalars.allSatisfy(\.isShown) { return line }
         var result = ""

@@ -2,21 +2,21 @@
 
 public import EtcdKit
 
-/// The settings of a channel that posts by HTTP.
+/// The settings of a channel that uses HTTP POST.
 public struct HTTPChannelOptions: Sendable, Hashable {
-    /// How receivers that are reached by TLS are met; nil for the authorities that the system trusts.
+    /// The TLS settings for receivers; nil for the authorities that the system trusts.
     public var tls: TLSConfiguration?
-    /// How long one request may take, from the connection to the end of the answer.
+    /// The longest duration of a request, from the connection to the end of the answer.
     public var timeout: Duration
-    /// The channel is told when an alert is over.
+    /// Whether the channel is notified when an alert is resolved.
     public var sendsResolved: Bool
 
     /// Makes settings.
     ///
     /// - Parameters:
-    ///   - tls: How receivers that are reached by TLS are met; nil for the authorities that the system trusts.
-    ///   - timeout: How long one request may take.
-    ///   - sendsResolved: The channel is told when an alert is over.
+    ///   - tls: The TLS settings for receivers; nil for the authorities that the system trusts.
+    ///   - timeout: The longest duration of a request.
+    ///   - sendsResolved: Whether the channel is notified when an alert is resolved.
     public init(tls: TLSConfiguration? = nil, timeout: Duration = .seconds(10), sendsResolved: Bool = true) {
         self.tls = tls
         self.timeout = timeout

@@ -7,17 +7,17 @@ struct MailAddress: Sendable, Hashable {
     /// The address alone, such as `ops@example.com`.
     let address: String
 
-    /// The part behind the `@`.
+    /// The part after the `@`.
     var domain: String { String(address.split(separator: "@").last ?? "") }
-    /// It can only be used with servers that take UTF-8 in addresses.
+    /// Whether it needs a server that supports UTF-8 in addresses.
     var needsUTF8: Bool { !address.utf8.allSatisfy { $0 < 128 } }
 
-    /// Reads `Name <a@b>`, `"Name" <a@b>` or `a@b`.
+    /// Parses `Name <a@b>`, `"Name" <a@b>` or `a@b`.
     ///
     /// - Parameters:
     ///   - text: The address.
     ///   - setting: The name of the setting, for the error.
-    /// - Throws: Why it is no address, as a permanent error.
+    /// - Throws: The reason why it is not an address, as a permanent error.
     init(_ text: String, setting: String) throws(AlertChannelError) {
         do {
             (name, address) = try Self.parse(text)
@@ -28,7 +28,7 @@ struct MailAddress: Sendable, Hashable {
         }
     }
 
-    /// The address in a header, in parts between which the header can be folded.
+    /// The parts of the address in a header, which can be folded between them.
     var headerTokens: [String] {
         name.isEmpty ? [address] : MailHeader.phrase(name) + ["<\(address)>"]
     }
@@ -37,7 +37,7 @@ struct MailAddress: Sendable, Hashable {
 
     private static func parse(_ text: String) throws(Reason) -> (name: String, address: String) {
         if let bad = text.unicodeScalars.first(where: { !isPrintable($0) && $0 != " " }) {
-            throw Reason(text: "\(bad.debugDescription) does not belong here")
+            throw Reason(text: "\(bad.debugDescription) is not allowed here")
         }
         let text = text.trimmed
         guard text.hasSuffix(">") else { return ("", text) }
@@ -49,7 +49,7 @@ struct MailAddress: Sendable, Hashable {
     private static func name(of text: String) throws(Reason) -> String {
         guard text.hasPrefix("\"") else {
             if let bad = text.first(where: { "\"<>@,;:\\".contains($0) }) {
-                throw Reason(text: "a name with \(bad) has to stand in quotation marks")
+                throw Reason(text: "a name with \(bad) must be in quotation marks")
             }
             return text
         }
@@ -57,7 +57,7 @@ struct MailAddress: Sendable, Hashable {
         var isEscaped = false
         var isOpen = true
         for character in text.dropFirst() {
-            if !isOpen { throw Reason(text: "something follows the name's quotation mark") }
+            if !isOpen { throw Reason(text: "there is text after the closing quotation mark of the name") }
             if isEscaped || character != "\\" && character != "\"" {
                 name.append(character)
                 isEscaped = false
@@ -67,7 +67,7 @@ struct MailAddress: Sendable, Hashable {
                 isOpen = false
             }
         }
-        if isOpen { throw Reason(text: "the name's second quotation mark is missing") }
+        if isOpen { throw Reason(text: "the closing quotation mark of the name is missing") }
         return name.trimmed
     }
 
@@ -76,14 +76,14 @@ struct MailAddress: Sendable, Hashable {
         let (local, domain) = (address[..<at], address[address.index(after: at)...])
         if local.hasPrefix("\"") { throw Reason(text: "a quoted part before the \"@\" is not supported") }
         if domain.hasPrefix("[") { throw Reason(text: "an IP address is not supported as a domain") }
-        if local.isEmpty || local.utf8.count > 64 { throw Reason(text: "1 to 64 bytes have to stand before the \"@\"") }
+        if local.isEmpty || local.utf8.count > 64 { throw Reason(text: "there must be 1 to 64 bytes before the \"@\"") }
         for atom in local.split(separator: ".", omittingEmptySubsequences: false) {
-            if atom.isEmpty { throw Reason(text: "a dot stands at an end or beside another one") }
+            if atom.isEmpty { throw Reason(text: "a dot is at an end or next to another dot") }
             if let bad = atom.unicodeScalars.first(where: { !isAtomText($0) }) {
-                throw Reason(text: "\(bad.debugDescription) cannot stand before the \"@\"")
+                throw Reason(text: "\(bad.debugDescription) is not allowed before the \"@\"")
             }
         }
-        if domain.isEmpty || domain.utf8.count > 253 { throw Reason(text: "a domain has 1 to 253 bytes") }
+        if domain.isEmpty || domain.utf8.count > 253 { throw Reason(text: "a domain must have 1 to 253 bytes") }
         for label in domain.split(separator: ".", omittingEmptySubsequences: false) {
             let isFine = label.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || isLabelText($0) }
             if !isFine || label.isEmpty || label.utf8.count > 63 || label.hasPrefix("-") || label.hasSuffix("-") {
@@ -92,7 +92,7 @@ struct MailAddress: Sendable, Hashable {
         }
     }
 
-    /// The scalar may stand in an unquoted word of a header, or is no ASCII.
+    /// Whether the scalar is allowed in an unquoted word of a header, or is not ASCII.
     static func isAtomText(_ scalar: Unicode.Scalar) -> Bool {
         if !scalar.isASCII { return isPrintable(scalar) }
         return isLetterOrDigit(scalar) || "!#$%&'*+-/=?^_`{|}~".unicodeScalars.contains(scalar)

@@ -2,11 +2,11 @@
 
 /// The text of a mail.
 public struct MailContent: Sendable, Hashable {
-    /// The subject; line ends become spaces.
+    /// The subject; line breaks become spaces.
     public var subject: String
     /// The plain text.
     public var text: String
-    /// The same as a page in HTML; nil for a mail of plain text alone.
+    /// The same text as an HTML page; nil for a mail of plain text alone.
     public var html: String?
 
     /// Makes the text of a mail.
@@ -14,16 +14,16 @@ public struct MailContent: Sendable, Hashable {
     /// - Parameters:
     ///   - subject: The subject.
     ///   - text: The plain text.
-    ///   - html: The same as a page in HTML, in which all values from outside are escaped.
+    ///   - html: The same text as an HTML page, in which all external values are escaped.
     public init(subject: String, text: String, html: String? = nil) {
         self.subject = subject
         self.text = text
         self.html = html
     }
 
-    /// Makes the text that channels send unless they have another format.
+    /// Makes the default text.
     ///
-    /// - Parameter notification: The alerts, and why they are told.
+    /// - Parameter notification: The alerts, and the reasons why they are sent.
     public init(_ notification: AlertNotification) {
         let page = MailPage(notification)
         self.init(subject: Self.subject(notification), text: page.text, html: page.html)
@@ -31,7 +31,7 @@ public struct MailContent: Sendable, Hashable {
 
     /// A subject such as `[CRITICAL] prod-eu: Member etcd-1 is down (+2 more)`.
     ///
-    /// It is about the worst of the news. A mail without news is a reminder.
+    /// It is about the worst change. A mail without changes is a reminder.
     private static func subject(_ notification: AlertNotification) -> String {
         let items = notification.items
         let worst = { (reasons: Set<AlertNotification.Reason>) in

@@ -2,18 +2,20 @@
 
 import Foundation
 
-/// The fields of a mail's head: folded, and with encoded words (RFC 2047) where there is more than ASCII.
+/// Writes the fields of a mail's head: folded, and with encoded words (RFC 2047) for text beyond ASCII.
 enum MailHeader {
-    /// A line that has encoded words may not be longer.
+    /// The longest line that contains encoded words.
     private static let lineLimit = 76
-    /// A longer word is encoded, because an encoded one can be split.
+    /// The longest word that is not encoded.
+    ///
+    /// An encoded word can be split.
     private static let wordLimit = 60
-    /// The bytes of one encoded word, so that it fits into a line after the name of a field.
+    /// The bytes of one encoded word, which fits into a line after the name of a field.
     private static let encodedBytes = 39
 
-    /// A field in lines that end with CRLF, folded between its parts where a line would get too long.
+    /// A field in lines that end with CRLF, folded between its parts.
     ///
-    /// The parts have no line ends; those that come from outside went through ``text(_:)`` or ``phrase(_:)``.
+    /// The parts must have no line breaks; pass external text through ``text(_:)`` or ``phrase(_:)``.
     static func field(_ name: String, _ parts: [String]) -> String {
         var field = "\(name):"
         var column = field.utf8.count
@@ -28,13 +30,13 @@ enum MailHeader {
         return field + "\r\n"
     }
 
-    /// A text as the parts of a field without structure, such as the subject.
+    /// A text as the parts of an unstructured field, such as the subject.
     static func text(_ text: String) -> [String] {
         let line = text.oneLine.cut(to: 250)
         return isPlain(line) ? words(of: line) : encodedWords(line)
     }
 
-    /// A name as the parts of a phrase, which stands before an address.
+    /// A name as the parts of a phrase before an address.
     static func phrase(_ name: String) -> [String] {
         let line = name.oneLine.cut(to: 250)
         guard isPlain(line) else { return encodedWords(line) }

@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// A mail as it goes over the wire (RFC 5322): the head, and the text as plain text and HTML.
+/// A mail in the format of RFC 5322: the head, and the text as plain text and HTML.
 struct MailMessage: Sendable {
-    /// More alerts than these do not make the mail belong to further conversations.
+    /// The largest number of alerts whose conversations the mail joins.
     private static let referenceLimit = 40
 
     let from: MailAddress
@@ -25,7 +25,7 @@ struct MailMessage: Sendable {
         }
         head += "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
         guard let html = content.html else { return Array((head + Self.part("plain", content.text)).utf8) }
-        // No text in quoted-printable has this beginning, so that the boundary occurs in no part.
+        // No quoted-printable text starts like this, so the boundary occurs in no part.
         let boundary = "=_\(messageToken)"
         return Array(
             (head + "Content-Type: multipart/alternative;\r\n boundary=\"\(boundary)\"\r\n\r\n"
@@ -50,12 +50,12 @@ struct MailMessage: Sendable {
 
     // MARK: Identities
 
-    /// The conversations that the mail belongs to: one for each alert, from its beginning to its end.
+    /// The conversations that the mail belongs to: one for each alert, from its start to its end.
     ///
-    /// None of them is a mail. Each mail about an alert names its conversation, so mail programs put the first one, the
-    /// reminders and the end together, whichever of them were lost. Alerts that were once told together share a thread from
-    /// then on. The oldest comes first, and with it the order is the same in each mail. The next time that the same rule
-    /// holds for the same subject is another conversation.
+    /// None of them is a mail. Each mail about an alert names its conversation, so mail programs group the first mail,
+    /// the reminders and the resolution, even if some of them are lost. Alerts that were sent together once share a
+    /// thread from then on. The oldest conversation comes first, and the order is the same in each mail. The next time
+    /// that the same rule holds for the same subject is a new conversation.
     private var references: [String] {
         if notification.isTest { return [] }
         let alerts = notification.items.map(\.alert).map { alert in
@@ -68,11 +68,11 @@ struct MailMessage: Sendable {
     }
 
     private func identity(_ local: String) -> String {
-        // An identity is ASCII, also between servers that take UTF-8 in addresses.
+        // An identity is ASCII, even between servers that support UTF-8 in addresses.
         "<\(local)@\(from.needsUTF8 ? "etcd-monitor.invalid" : from.domain)>"
     }
 
-    /// The identity of the notification, or a digest of it if it has characters or a length that a mail's cannot have.
+    /// The identity of the notification, or a digest of it if a mail cannot have its characters or its length.
     private var messageToken: String {
         let id = notification.id
         let isFine = id.unicodeScalars.allSatisfy { MailAddress.isLetterOrDigit($0) || $0 == "-" || $0 == "_" }
@@ -82,9 +82,9 @@ struct MailMessage: Sendable {
 
 /// The text of a mail in quoted-printable (RFC 2045, section 6.7).
 enum MailBody {
-    /// Encodes a text, without a line end behind the last line.
+    /// Encodes a text, without a line break after the last line.
     ///
-    /// Line ends of any kind become CRLF. Other control characters become spaces.
+    /// Line breaks of any kind become CRLF. Other control characters become spaces.
     static func quotedPrintable(_ text: String) -> String {
         let bytes = Array(text.utf8)
         var output: [UInt8] = []

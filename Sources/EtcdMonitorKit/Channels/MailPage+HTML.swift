@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension MailPage {
-    /// The page in HTML: one column that fits a telephone, nothing from elsewhere, and colours for light and dark.
+    /// The page in HTML: one column that fits a phone, no external content, and colours for light and dark.
     ///
     /// A mail program that drops the style sheet still shows headings, paragraphs and tables.
     var html: String {
@@ -48,13 +48,15 @@ extension MailPage {
             """
     }
 
-    /// A link for an address on the web; other addresses, such as a file's, are shown as they are.
+    /// A link for a web address; other addresses, such as a file's, are shown as text.
     private static func link(_ address: String, _ text: String) -> String {
         guard address.isWebURL else { return "\(text.inHTML): \(address.inHTML)" }
         return "<a href=\"\(address.inHTML)\">\(text.inHTML)</a>"
     }
 
-    /// The style sheet; every text has a contrast of 4.5 or more in both schemes.
+    /// The style sheet.
+    ///
+    /// Every text has a contrast of at least 4.5 in both colour schemes.
     private static let style = """
         :root { color-scheme: light dark; }
         body { margin: 0; padding: 12px; background: #f4f5f7; color: #1c2128; overflow-wrap: anywhere;

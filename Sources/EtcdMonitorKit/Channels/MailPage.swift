@@ -2,16 +2,16 @@
 
 import Foundation
 
-/// The standard text of a mail, before it is put into plain text and HTML.
+/// The default text of a mail, from which the plain text and the HTML are made.
 struct MailPage {
-    /// More alerts are only counted.
+    /// The largest number of alerts that are shown; the others are only counted.
     private static let sectionLimit = 30
 
-    /// One alert.
+    /// An alert.
     struct Section {
-        /// Its severity and why it is told, such as `Critical, still firing`.
+        /// Its severity and the reason, such as `Critical, still firing`.
         let mark: String
-        /// The severity, or `resolved`: the style.
+        /// The style: the severity, or `resolved`.
         let style: String
         let summary: String
         let time: String
@@ -29,7 +29,7 @@ struct MailPage {
 
     init(_ notification: AlertNotification) {
         cluster = notification.cluster.oneLine.cut(to: 200)
-        introduction = notification.isTest ? "This is a trial of the channel. Nothing has happened." : nil
+        introduction = notification.isTest ? "This is a test of the channel. Nothing has happened." : nil
         sections = notification.items.prefix(Self.sectionLimit).map { Section($0, at: notification.time) }
         var closing: [String] = []
         let left = notification.items.count - sections.count
@@ -57,7 +57,7 @@ struct MailPage {
             blocks.append(lines.joined(separator: "\n"))
         }
         let end = closing + (monitor.map { ["Monitor: \($0)"] } ?? [])
-        // Mail programs show what follows these dashes as less important.
+        // Mail programs show the text after these dashes as less important.
         return blocks.joined(separator: "\n\n\n") + "\n\n-- \n" + end.joined(separator: "\n") + "\n"
     }
 }
@@ -81,13 +81,13 @@ extension MailPage.Section {
         let length = seconds >= 1 && seconds.isFinite ? " (\(MailFigure.seconds(seconds.rounded())))" : ""
         let start = MailFigure.moment(alert.activeSince)
         time = isOver ? "From \(start) until \(MailFigure.moment(end))\(length)" : "Since \(start)\(length)"
-        // Advice for what is over would only alarm.
+        // A resolved alert needs no advice.
         description = isOver ? "" : alert.description.oneLine.cut(to: 2000)
         facts = Self.facts(alert)
         runbook = alert.runbook?.oneLine.cut(to: 2000)
     }
 
-    /// The name, the labels that tell it from others, and the figures, of each no more than 20.
+    /// The name, the labels that identify it, and the figures; at most 20 of each.
     private static func facts(_ alert: Alert) -> [(name: String, value: String)] {
         let hidden: Set = ["alertname", "cluster", "code"]
         let labels = alert.labels.filter { !hidden.contains($0.key) }.sorted { $0.key < $1.key }.prefix(20)

@@ -3,7 +3,7 @@
 import Foundation
 
 extension String {
-    /// The text in one line, for HTML: between tags or in an attribute with double quotes.
+    /// The text in one line, escaped for HTML: between tags or in an attribute with double quotes.
     var inHTML: String {
         var html = ""
         for scalar in oneLine.cut(to: 2000).unicodeScalars {
@@ -20,9 +20,9 @@ extension String {
     }
 }
 
-/// Figures, moments and lengths of time, as people read them.
+/// Figures, times and durations for people.
 enum MailFigure {
-    /// A figure whose unit is at the end of its name: `silentSeconds` becomes `silent`, with `1.5 min` for 90.
+    /// A figure whose name ends with its unit: `silentSeconds` becomes `silent`, with `1.5 min` for 90.
     static func text(_ name: String, _ value: Double) -> (name: String, value: String) {
         let words = words(name)
         for (unit, format) in units {
@@ -56,14 +56,14 @@ enum MailFigure {
         }
     }
 
-    /// The number with one digit behind the point from 10 on, and with three below.
+    /// The number with one decimal from 10 on, and with three below.
     private static func number(_ value: Double) -> String {
         if !value.isFinite || abs(value) >= 1e15 { return "\(value)" }
         let digits = abs(value) < 10 ? 0...3 : 0...1
         return value.formatted(.number.precision(.fractionLength(digits)).locale(Locale(identifier: "en_US_POSIX")))
     }
 
-    /// A name in words: `free bytes` for `freeBytes` and `free_bytes`.
+    /// A name as words: `free bytes` for `freeBytes` and `free_bytes`.
     private static func words(_ name: String) -> String {
         var words = ""
         var last: Character = "_"
@@ -75,7 +75,7 @@ enum MailFigure {
         return words
     }
 
-    /// A moment such as `29 Nov 2026, 18:36 UTC`.
+    /// A time such as `29 Nov 2026, 18:36 UTC`.
     static func moment(_ date: Date) -> String {
         let parts = HTTPDate.text(date.orFirst).split(separator: " ")
         guard parts.count == 6 else { return "" }
@@ -84,6 +84,6 @@ enum MailFigure {
 }
 
 extension Date {
-    /// The date, or that of 1970 for one that is no number.
+    /// The date, or that of 1970 if it is not a number.
     var orFirst: Date { timeIntervalSince1970.isNaN ? Date(timeIntervalSince1970: 0) : self }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension PagerDutyChannel {
-    /// The event of a channel without a format of its own.
+    /// The default event of an alert.
     ///
     /// - Parameters:
-    ///   - item: The alert, and why it is told.
-    ///   - notification: The news to which it belongs.
+    ///   - item: The alert, and the reason why it is sent.
+    ///   - notification: The notification it belongs to.
     /// - Returns: An event that triggers or resolves the incident with the alert's identity.
     public static func event(for item: AlertNotification.Item, in notification: AlertNotification) -> Event {
         let alert = item.alert
@@ -44,7 +44,9 @@ extension PagerDutyChannel {
         }
     }
 
-    /// The address, if it leads somewhere in a browser; one that is very long is none of ours.
+    /// The address, if it is a URL for a browser.
+    ///
+    /// The monitor makes no very long ones.
     private static func link(_ address: String) -> String? {
         address.isWebURL ? address : nil
     }

@@ -5,31 +5,31 @@ extension PagerDutyChannel {
     public struct Event: Sendable, Hashable {
         /// The change of the incident.
         public enum Action: String, Sendable, Hashable, Encodable, CaseIterable {
-            /// It is opened, or what is known of it is renewed.
+            /// Opens or updates it.
             case trigger
-            /// Someone is at it.
+            /// A person is working on it.
             case acknowledge
-            /// It is over.
+            /// Resolves it.
             case resolve
         }
 
-        /// How urgent it is.
+        /// The severity of an incident.
         public enum Severity: String, Sendable, Hashable, Encodable, CaseIterable {
             case critical, error, warning, info
         }
 
         /// A link of the incident.
         public struct Link: Sendable, Hashable, Encodable {
-            /// Where it leads.
+            /// Its URL.
             public var href: String
-            /// The text that is shown.
+            /// The text of the link.
             public var text: String
 
             /// Makes a link.
             ///
             /// - Parameters:
-            ///   - href: Where it leads.
-            ///   - text: The text that is shown.
+            ///   - href: Its URL.
+            ///   - text: The text of the link.
             public init(href: String, text: String) {
                 self.href = href
                 self.text = text
@@ -40,13 +40,13 @@ extension PagerDutyChannel {
         public var action: Action
         /// The identity of the incident, of at most 255 characters.
         public var dedupKey: String
-        /// The incident; only what triggers one needs it.
+        /// The incident; needed only to trigger one.
         public var payload: Payload?
         /// The links of the incident.
         public var links: [Link]
         /// The name of the sender.
         public var client: String?
-        /// Where the sender is.
+        /// The URL of the sender.
         public var clientURL: String?
 
         /// Makes an event.
@@ -57,7 +57,7 @@ extension PagerDutyChannel {
         ///   - payload: The incident.
         ///   - links: The links of the incident.
         ///   - client: The name of the sender.
-        ///   - clientURL: Where the sender is.
+        ///   - clientURL: The URL of the sender.
         public init(
             _ action: Action,
             dedupKey: String,
@@ -79,21 +79,21 @@ extension PagerDutyChannel {
 extension PagerDutyChannel.Event {
     /// The description of the incident in an event.
     public struct Payload: Sendable, Hashable, Encodable {
-        /// The incident in one sentence; the channel cuts what is beyond 1024 characters.
+        /// The incident in one sentence; the channel cuts it after 1024 characters.
         public var summary: String
-        /// The place of the trouble.
+        /// The place of the fault.
         public var source: String
-        /// How urgent it is.
+        /// The severity.
         public var severity: Severity
-        /// When it began, as in RFC 3339.
+        /// The time when it began, in RFC 3339.
         public var timestamp: String?
-        /// The part of the source that is meant.
+        /// The affected part of the source.
         public var component: String?
         /// The group of the source.
         public var group: String?
-        /// The kind of trouble; `class` in JSON.
+        /// The kind of fault; `class` in JSON.
         public var eventClass: String?
-        /// Further figures and texts; the channel leaves them out of an event that would be too large.
+        /// Further figures and texts; the channel leaves them out if the event would be too large.
         public var customDetails: [String: String]
 
         private enum CodingKeys: String, CodingKey {
@@ -106,12 +106,12 @@ extension PagerDutyChannel.Event {
         ///
         /// - Parameters:
         ///   - summary: The incident in one sentence.
-        ///   - source: The place of the trouble.
-        ///   - severity: How urgent it is.
-        ///   - timestamp: When it began, as in RFC 3339.
-        ///   - component: The part of the source that is meant.
+        ///   - source: The place of the fault.
+        ///   - severity: The severity.
+        ///   - timestamp: The time when it began, in RFC 3339.
+        ///   - component: The affected part of the source.
         ///   - group: The group of the source.
-        ///   - eventClass: The kind of trouble.
+        ///   - eventClass: The kind of fault.
         ///   - customDetails: Further figures and texts.
         public init(
             summary: String,
@@ -134,7 +134,7 @@ extension PagerDutyChannel.Event {
         }
     }
 
-    /// An event as it is sent, within PagerDuty's limits.
+    /// An event as it is sent, within the limits of PagerDuty.
     struct Envelope: Encodable {
         private static let maximumBody = 512_000
 

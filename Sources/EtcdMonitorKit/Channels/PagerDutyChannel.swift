@@ -3,10 +3,10 @@
 import EtcdKit
 import Foundation
 
-/// Opens and resolves incidents of PagerDuty, by its Events API v2.
+/// Opens and resolves incidents of PagerDuty through its Events API v2.
 ///
-/// Each alert is an event, and its identity is the event's `dedup_key`, so that an attempt that is made twice opens no
-/// second incident. A trial opens an incident and resolves it at once.
+/// Each alert is an event, and its identity is the `dedup_key` of the event, so that a repeated attempt opens no second
+/// incident. A test opens an incident and resolves it at once.
 ///
 /// ```swift
 /// PagerDutyChannel(routingKey: .file("/run/secrets/pagerduty")) { item, notification in
@@ -16,11 +16,11 @@ import Foundation
 /// }
 /// ```
 public struct PagerDutyChannel: AlertChannel {
-    /// The newest event about an alert that PagerDuty took.
+    /// The newest event about an alert that PagerDuty accepted.
     private struct Outcome: Sendable, Hashable {
         let action: Event.Action
         let severity: Event.Severity?
-        /// The beginning of the alert, which tells it from the next one of the same identity.
+        /// The start of the alert, which distinguishes it from the next one with the same identity.
         let start: Date?
 
         init(_ event: Event, of alert: Alert) {
@@ -31,18 +31,19 @@ public struct PagerDutyChannel: AlertChannel {
     private let routingKey: Secret
     private let receiver: AlertReceiver
     private let format: @Sendable (AlertNotification.Item, AlertNotification) -> Event
-    /// The events that were taken of notifications that were not taken as a whole, by cluster and `dedup_key`.
+    /// The accepted events of partly accepted notifications, by cluster and `dedup_key`.
     ///
-    /// PagerDuty limits the events of a minute: a long notification would never end if it began anew each time.
+    /// PagerDuty limits the events per minute. If a long notification started again each time, it would never be
+    /// complete.
     private let taken = Lock<[String: [String: Outcome]]>([:])
-    /// News of a cluster are told together.
+    /// Changes of a cluster share a message.
     public let delivery: AlertDelivery
 
     /// Makes a channel.
     ///
     /// - Parameters:
     ///   - routingKey: The integration key of the service.
-    ///   - endpoint: Where the Events API is, such as `https://events.eu.pagerduty.com`.
+    ///   - endpoint: The URL of the Events API, such as `https://events.eu.pagerduty.com`.
     ///   - options: The timeout and TLS.
     ///   - format: Makes the event of an alert of a notification; nil for ``event(for:in:)``.
     public init(
@@ -60,9 +61,9 @@ public struct PagerDutyChannel: AlertChannel {
     /// `pagerduty`.
     public var kind: String { "pagerduty" }
 
-    /// Reads the secrets and the files for TLS, and looks for mistakes in them.
+    /// Reads the secrets and the TLS files, and checks them.
     ///
-    /// - Throws: The mistake, which is permanent.
+    /// - Throws: The error in the settings, which is permanent.
     public func check() throws(AlertChannelError) {
         _ = try readRoutingKey()
         try receiver.check()
@@ -70,9 +71,9 @@ public struct PagerDutyChannel: AlertChannel {
 
     /// Posts an event for each alert.
     ///
-    /// - Parameter notification: The alerts, and why they are told.
+    /// - Parameter notification: The alerts, and the reasons why they are sent.
     /// - Returns: The answer to the last event.
-    /// - Throws: Why it could not be delivered.
+    /// - Throws: The reason why it could not be delivered.
     public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
         let key = try readRoutingKey()
         let events = notification.items.flatMap { item -> [(event: Event, outcome: Outcome)] in
@@ -94,7 +95,7 @@ public struct PagerDutyChannel: AlertChannel {
                 var error = error
                 error.mayHaveArrived = error.mayHaveArrived || !done.isEmpty
                 if !error.isPermanent { throw error }
-                // One event that is refused must not keep the others back.
+                // A refused event must not block the others.
                 refusals.append(error)
             }
         }
@@ -113,7 +114,7 @@ public struct PagerDutyChannel: AlertChannel {
     private func post(_ event: Event, _ key: String) async throws(AlertChannelError) -> String {
         let body = try Event.Envelope(event, routingKey: key).body()
         let answer = try await receiver.post(body, to: "/v2/enqueue", hiding: [key])
-        // A portal on the way may say 200.
+        // A portal in between may return 200.
         if answer.status == 202 { return answer.summary }
         throw AlertChannelError("\(answer.summary) (expected 202)")
     }
@@ -121,7 +122,7 @@ public struct PagerDutyChannel: AlertChannel {
     private func readRoutingKey() throws(AlertChannelError) -> String {
         let key = try routingKey.read("the routing key")
         guard !key.isEmpty, key.utf8.allSatisfy(\.isVisible) else {
-            throw AlertChannelError("the routing key is empty or has a character that no key has", isPermanent: true)
+            throw AlertChannelError("the routing key is empty or has an invalid character", isPermanent: true)
         }
         return key
     }

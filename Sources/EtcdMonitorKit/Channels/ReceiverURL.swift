@@ -5,17 +5,17 @@ import Foundation
 
 /// The parts of a URL to which messages are posted.
 ///
-/// The URL is a secret, so errors quote nothing of it.
+/// The URL is a secret, so errors never quote it.
 struct ReceiverURL: Sendable {
     /// The server.
     let endpoint: Endpoint
-    /// The scheme, the host and the port, unless it is the scheme's own: all that people are shown.
+    /// The scheme, the host and the port, unless it is the default port: the only parts that people see.
     let origin: String
-    /// The value of the `Host` field.
+    /// The value of the field `Host`.
     let host: String
-    /// The value of the `Authorization` field, of a URL with a user and a password.
+    /// The value of the field `Authorization`, if the URL has a user and a password.
     let authorization: String?
-    /// The URL and its parts, as an answer might repeat them.
+    /// The URL and its parts, in the forms in which an answer might repeat them.
     let secrets: [String]
     private let path: String
     private let query: String
@@ -26,10 +26,10 @@ struct ReceiverURL: Sendable {
         }
         let schemes = [("https", "443"), ("http", "80")]
         guard let (scheme, ownPort) = schemes.first(where: { text.lowercased().hasPrefix("\($0.0)://") }) else {
-            throw invalid("it begins with neither https:// nor http://")
+            throw invalid("it must begin with https:// or http://")
         }
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
-            throw invalid("it has a blank or a control character")
+            throw invalid("it contains white space or a control character")
         }
         // The part after `#` is never sent.
         let rest = text.dropFirst(scheme.count + 3).prefix { $0 != "#" }
@@ -52,7 +52,7 @@ struct ReceiverURL: Sendable {
         var secrets = [text, String(rest), String(target), path, query]
         if let userInfo {
             guard let decoded = userInfo.removingPercentEncoding else {
-                throw invalid("the user or the password has a wrong percent escape")
+                throw invalid("the user or the password has an invalid percent escape")
             }
             let encoded = Data((decoded.contains(":") ? decoded : "\(decoded):").utf8).base64EncodedString()
             authorization = "Basic \(encoded)"
@@ -65,16 +65,16 @@ struct ReceiverURL: Sendable {
         self.secrets = secrets.filter { $0.utf8.count > 3 }
     }
 
-    /// The path and the query as they stand in the start line.
+    /// The path and the query for the start line.
     ///
-    /// - Parameter more: The text that is added to the path.
+    /// - Parameter more: A text that is appended to the path.
     /// - Returns: The target.
     func target(adding more: String) -> String {
         let base = path.hasSuffix("/") && (!more.isEmpty) ? String(path.dropLast()) : path
         return (base + more).isEmpty ? "/\(query)" : base + more + query
     }
 
-    /// Takes `host:port` or `[address]:port` apart.
+    /// Splits `host:port` or `[address]:port`.
     private static func hostAndPort(_ text: Substring) -> (host: String, port: String?)? {
         let end = text.hasPrefix("[") ? text.firstIndex(of: "]").map(text.index(after:)) : text.firstIndex(of: ":")
         guard let end = end ?? (text.hasPrefix("[") ? nil : text.endIndex) else { return nil }

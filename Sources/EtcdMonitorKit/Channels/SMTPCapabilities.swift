@@ -2,13 +2,13 @@
 
 /// The extensions that a server offers in its answer to `EHLO`.
 struct SMTPCapabilities: Sendable, Hashable {
-    /// The parameters of each extension, in capitals as its name.
+    /// The parameters of each extension, in capitals like its name.
     private var extensions: [String: [String]] = [:]
 
-    /// No extensions, as a server has them that knows only `HELO`.
+    /// No extensions, as of a server that supports only `HELO`.
     init() {}
 
-    /// The extensions of an answer, whose first line is a greeting.
+    /// The extensions in a reply, whose first line is a greeting.
     init(_ reply: SMTPReply) {
         for line in reply.lines.dropFirst() {
             // Some old servers write `AUTH=`.
@@ -19,10 +19,10 @@ struct SMTPCapabilities: Sendable, Hashable {
 
     var offersStartTLS: Bool { extensions["STARTTLS"] != nil }
     var offersUTF8: Bool { extensions["SMTPUTF8"] != nil }
-    /// `MAIL FROM` may say how long the mail is.
+    /// Whether `MAIL FROM` may contain the size of the mail.
     var takesSize: Bool { extensions["SIZE"] != nil }
-    /// The most bytes of a mail; nil if the server does not say.
+    /// The largest size of a mail in bytes; nil if the server does not report it.
     var sizeLimit: Int? { extensions["SIZE"]?.first.flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil } }
-    /// The ways to log in; nil if there is no login.
+    /// The login mechanisms; nil if there is no login.
     var mechanisms: [String]? { extensions["AUTH"] }
 }

@@ -3,16 +3,16 @@
 public import EtcdKit
 
 extension SMTPChannel {
-    /// How the way to the server is protected.
+    /// The protection of the connection to the server.
     public enum Security: String, Sendable, Hashable, Codable, CaseIterable {
-        /// The connection begins without TLS and changes to it at once. A server that does not offer it is refused.
+        /// The connection begins without TLS and switches to it at once. A server that does not offer TLS is refused.
         case startTLS
         /// The connection begins with TLS.
         case implicitTLS
-        /// There is no protection: anyone on the way can read and change the mails.
+        /// No protection: anyone in between can read and change the mails.
         case none
 
-        /// The usual port.
+        /// The default port.
         var port: UInt16 {
             switch self {
             case .startTLS: 587
@@ -22,13 +22,13 @@ extension SMTPChannel {
         }
     }
 
-    /// How the channel logs in.
+    /// The login mechanism.
     public enum Authentication: String, Sendable, Hashable, Codable, CaseIterable {
-        /// By `PLAIN` if the server offers it, or else by `LOGIN`.
+        /// `PLAIN` if the server offers it, otherwise `LOGIN`.
         case automatic
-        /// By `PLAIN`.
+        /// `PLAIN`.
         case plain
-        /// By `LOGIN`.
+        /// `LOGIN`.
         case login
     }
 
@@ -36,9 +36,9 @@ extension SMTPChannel {
     public struct Options: Sendable, Hashable {
         /// The server's name or IP address.
         public var host: String
-        /// The server's port; nil for 587, 465 or 25, as ``security`` has it.
+        /// The server's port; nil for 587, 465 or 25, depending on ``security``.
         public var port: UInt16?
-        /// How the way to the server is protected.
+        /// The protection of the connection to the server.
         public var security: Security
         /// The user; nil for no login.
         public var user: String?
@@ -48,35 +48,35 @@ extension SMTPChannel {
         public var from: String
         /// The recipients, one address each.
         public var to: [String]
-        /// The authorities that may vouch for the server, and more; nil for those that the system trusts.
+        /// The trusted authorities and other TLS settings; nil for the authorities that the system trusts.
         public var tls: TLSConfiguration?
-        /// How long a mail may take in all.
+        /// The longest duration of the delivery of a mail.
         public var timeout: Duration
-        /// How the channel logs in.
+        /// The login mechanism.
         public var authentication: Authentication
-        /// The password may be sent without TLS, but only to this machine.
+        /// Whether the password may be sent without TLS to a server on this machine.
         public var allowsPlaintextLogin: Bool
-        /// The name by which the channel greets the server; nil for the name of this machine.
+        /// The name in the greeting to the server; nil for the name of this machine.
         public var heloName: String?
-        /// People are told when an alert is over.
+        /// Whether people are notified when an alert is resolved.
         public var sendsResolved: Bool
 
         /// Makes options.
         ///
         /// - Parameters:
         ///   - host: The server's name or IP address.
-        ///   - port: The server's port; nil for the usual one.
-        ///   - security: How the way to the server is protected.
+        ///   - port: The server's port; nil for the default port.
+        ///   - security: The protection of the connection to the server.
         ///   - user: The user; nil for no login.
         ///   - password: The password.
         ///   - from: The sender.
         ///   - to: The recipients, one address each.
-        ///   - tls: The authorities that may vouch for the server, and more.
-        ///   - timeout: How long a mail may take in all.
-        ///   - authentication: How the channel logs in.
-        ///   - allowsPlaintextLogin: The password may be sent without TLS, but only to this machine.
-        ///   - heloName: The name by which the channel greets the server.
-        ///   - sendsResolved: People are told when an alert is over.
+        ///   - tls: The trusted authorities and other TLS settings.
+        ///   - timeout: The longest duration of the delivery of a mail.
+        ///   - authentication: The login mechanism.
+        ///   - allowsPlaintextLogin: Whether the password may be sent without TLS to a server on this machine.
+        ///   - heloName: The name in the greeting to the server.
+        ///   - sendsResolved: Whether people are notified when an alert is resolved.
         public init(
             host: String,
             port: UInt16? = nil,

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// Tells people about alerts by mail.
+/// Sends alerts by mail.
 ///
 /// ```swift
 /// let mail = SMTPChannel(
@@ -16,14 +16,14 @@ import EtcdKit
 /// )
 /// ```
 ///
-/// All mails about one alert, from its beginning to its end, are one conversation in a mail program. A mail that was
-/// sent twice, because the server's answer was lost, has the same `Message-ID` both times.
+/// All mails about one alert, from its start to its end, form one conversation in a mail program. A mail that was sent
+/// twice, because the server's answer was lost, has the same `Message-ID` both times.
 public struct SMTPChannel: AlertChannel {
     /// The settings.
     public let options: Options
     /// Makes the text of a mail.
     public let format: @Sendable (AlertNotification) -> MailContent
-    /// By cluster, because clusters take turns, the notification that some recipients have and others do not.
+    /// By cluster, because clusters take turns: the notification that only some recipients have received.
     private let unfinished = Lock<[String: SMTPProgress]>([:])
 
     /// Makes a channel.
@@ -41,23 +41,23 @@ public struct SMTPChannel: AlertChannel {
     /// Mails are grouped.
     public var delivery: AlertDelivery { AlertDelivery(sendsResolved: options.sendsResolved) }
 
-    /// Finds settings that cannot work: addresses, a login without protection, files that cannot be read.
+    /// Checks the settings: addresses, a login without protection, unreadable files.
     ///
     /// It does not connect.
     ///
-    /// - Throws: The first thing that is wrong.
+    /// - Throws: The first error.
     public func check() throws(AlertChannelError) { _ = try SMTPSettings(options) }
 
-    /// Sends a mail to all recipients that do not have it from an earlier attempt.
+    /// Sends a mail to all recipients that did not receive it in an earlier attempt.
     ///
-    /// A recipient that the server refuses does not keep the mail from the others. One that it puts off, as by
-    /// greylisting or because a mailbox is full, is an error, so that there is another attempt, for that recipient
-    /// alone. After five attempts, or one for a trial, the mail counts as delivered. The answer names those that do not
-    /// have it.
+    /// A recipient that the server refuses does not block the others. A recipient that the server defers, for example
+    /// by greylisting or because a mailbox is full, causes an error, so that there is another attempt for that
+    /// recipient only. After five attempts, or one for a test, the mail counts as delivered. The answer names the
+    /// recipients that did not receive it.
     ///
-    /// - Parameter notification: The alerts, and why they are told.
+    /// - Parameter notification: The alerts, and the reasons why they are sent.
     /// - Returns: The server's answer to the mail, and its refusals.
-    /// - Throws: Why the mail went to nobody, or which recipients are to get it in another attempt.
+    /// - Throws: The reason why no recipient received the mail, or the recipients that need another attempt.
     public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
         let settings = try SMTPSettings(options)
         let message = MailMessage(

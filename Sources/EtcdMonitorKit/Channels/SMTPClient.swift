@@ -4,7 +4,7 @@ import EtcdKit
 
 /// Delivers one mail by SMTP (RFC 5321).
 struct SMTPClient {
-    /// How long a server that has taken the mail, or refused it, gets for the farewell.
+    /// How long the server has to answer `QUIT`, after it has accepted or refused the mail.
     private static let farewellTimeout = Duration.seconds(2)
 
     private let settings: SMTPSettings
@@ -16,9 +16,9 @@ struct SMTPClient {
     /// - Parameters:
     ///   - message: The mail, in lines that end with CRLF.
     ///   - settings: The server, the login and the addresses.
-    ///   - served: The addresses of recipients that have the mail.
-    /// - Returns: The recipients that get the mail, and those that the server refuses.
-    /// - Throws: Why nobody has the mail, or why the attempt has failed.
+    ///   - served: The addresses of recipients that already have the mail.
+    /// - Returns: The recipients that receive the mail, and those that the server refuses.
+    /// - Throws: The reason why no recipient has the mail, or why the attempt failed.
     static func deliver(
         _ message: [UInt8],
         _ settings: SMTPSettings,
@@ -40,24 +40,24 @@ struct SMTPClient {
 
     // MARK: Beginning
 
-    /// Gets to the point at which the connection is as safe as it has to be, and knows what the server can do.
+    /// Establishes the required protection, and learns the server's capabilities.
     private mutating func open() async throws(AlertChannelError) {
         let greeting = try await connection.reply(to: "the connection")
         if greeting.code != 220 { throw refusal(greeting, "does not serve this machine") }
         try await greet()
         if settings.security != .startTLS { return }
         guard capabilities.offersStartTLS else {
-            let hint = "it offers no STARTTLS; a server that begins with TLS usually does so at port 465"
+            let hint = "it offers no STARTTLS; servers that begin with TLS usually use port 465"
             throw AlertChannelError("\(connection.peer) cannot be used: \(hint)", isPermanent: true)
         }
         let reply = try await ask("STARTTLS")
         if reply.code != 220 { throw refusal(reply, "refuses STARTTLS") }
-        // Someone on the way can put them there, and they would count as said within TLS.
+        // An attacker in between could insert them, and they would count as sent within TLS.
         if connection.hasUnread {
-            throw AlertChannelError("\(connection.peer) cannot be used: it sends more after STARTTLS, but before TLS")
+            throw AlertChannelError("\(connection.peer) cannot be used: it sent data between STARTTLS and TLS")
         }
         try await connection.secure(settings)
-        // Nothing that was said before counts.
+        // Everything the server said before TLS is void.
         capabilities = SMTPCapabilities()
         try await greet()
     }
@@ -77,15 +77,15 @@ struct SMTPClient {
 
     private mutating func logIn(_ login: SMTPLogin) async throws(AlertChannelError) {
         if settings.security == .none && !SMTPLogin.isThisMachine(connection.peerAddress) {
-            let reason = "cannot be used: the password is not sent without TLS, and the server is another machine"
+            let reason = "cannot be used: the password is not sent without TLS to another machine"
             throw AlertChannelError("\(connection.peer) \(reason)", isPermanent: true)
         }
         let offered = capabilities.mechanisms ?? []
         guard let mechanism = login.mechanisms.first(where: { offered.contains($0.rawValue) }) else {
             let wanted = login.mechanisms.map(\.rawValue).joined(separator: " or ")
             let others = SMTPReply.quote(offered.joined(separator: ", "), without: connection.secrets)
-            let offer = offered.isEmpty ? "no login" : "for the login only \(others)"
-            let reason = "cannot be used: it has to offer AUTH \(wanted), but offers \(offer)"
+            let offer = offered.isEmpty ? "no login" : "only \(others)"
+            let reason = "cannot be used: it must offer AUTH \(wanted), but offers \(offer)"
             throw AlertChannelError("\(connection.peer) \(reason)", isPermanent: true)
         }
         var reply: SMTPReply
@@ -102,10 +102,10 @@ struct SMTPClient {
 
     private static func hint(_ code: Int) -> String {
         switch code {
-        case 535: "check user and password; some services want a password for this program alone"
-        case 530, 538: "the server wants TLS first"
-        case 534: "the server wants a stronger way to log in"
-        case 500...599: "check user, password and the way to log in"
+        case 535: "check user and password; some services need an app password"
+        case 530, 538: "the server requires TLS"
+        case 534: "the server requires a stronger login mechanism"
+        case 500...599: "check user, password and login mechanism"
         default: ""
         }
     }
@@ -120,7 +120,7 @@ struct SMTPClient {
         let reply = try await ask("MAIL", "FROM:<\(settings.from.address)>\(sender)")
         if reply.code != 250 {
             let hint =
-                reply.code == 530 && settings.login == nil ? "the server wants a login: set user and password" : ""
+                reply.code == 530 && settings.login == nil ? "the server requires a login: set user and password" : ""
             throw refusal(reply, "refuses the sender \(settings.from.address)", hint)
         }
         var delivery = try await nameRecipients(except: served)
@@ -143,14 +143,14 @@ struct SMTPClient {
     private func mailParameters(_ size: Int) throws(AlertChannelError) -> String {
         var parameters = ""
         if let limit = capabilities.sizeLimit, size > limit {
-            let reason = "takes no mail of \(size) bytes, but at most \(limit)"
+            let reason = "accepts mails of at most \(limit) bytes, not \(size)"
             throw AlertChannelError("\(connection.peer) \(reason)", isPermanent: true)
         }
         if capabilities.takesSize { parameters += " SIZE=\(size)" }
         if let address = ([settings.from] + settings.to).first(where: \.needsUTF8) {
             guard capabilities.offersUTF8 else {
-                let hint = "a domain can be written in its ASCII form, which begins with xn--"
-                let reason = "takes no address that is not ASCII, such as \(address.address); \(hint)"
+                let hint = "write the domain in its ASCII form, which begins with xn--"
+                let reason = "accepts only ASCII addresses, not \(address.address); \(hint)"
                 throw AlertChannelError("\(connection.peer) \(reason)", isPermanent: true)
             }
             parameters += " SMTPUTF8"
@@ -158,15 +158,15 @@ struct SMTPClient {
         return parameters
     }
 
-    /// Names the recipients that do not have the mail.
+    /// Sends the recipients that do not have the mail yet.
     ///
     /// - Returns: The replies about the recipients, without an answer to the mail.
-    /// - Throws: The last refusal if nobody has the mail or may get it, as a temporary one if one of them was.
+    /// - Throws: The last refusal if no recipient has the mail or may get it; it is temporary if one of them was.
     private mutating func nameRecipients(
         except served: Set<String>
     ) async throws(AlertChannelError) -> SMTPDelivery {
         var delivery = SMTPDelivery()
-        var last = AlertChannelError("to: there is no recipient", isPermanent: true)
+        var last = AlertChannelError("to: no recipient is set", isPermanent: true)
         var seen = served
         for address in settings.to.map(\.address) where seen.insert(address).inserted {
             let reply = try await ask("RCPT", "TO:<\(address)>")
@@ -175,7 +175,7 @@ struct SMTPClient {
                 continue
             }
             let error = refusal(reply, "refuses the recipient \(address)")
-            // The server has hung up.
+            // The server has closed the connection.
             if reply.code == 421 { throw error }
             let text = "\(address) (\(reply.quoted(without: connection.secrets)))"
             if error.isPermanent { delivery.refused.append(text) } else { delivery.putOff.append(text) }
@@ -185,7 +185,7 @@ struct SMTPClient {
         return delivery
     }
 
-    /// The mail with a second dot before each that begins a line, and with the line that ends it.
+    /// The mail with a second dot before each dot at the start of a line, and with the final line.
     private static func stuffed(_ message: [UInt8]) -> [UInt8] {
         let (dot, newline) = (UInt8(ascii: "."), UInt8(ascii: "\n"))
         var output: [UInt8] = []
@@ -199,7 +199,9 @@ struct SMTPClient {
         return output + Array((last == newline ? ".\r\n" : "\r\n.\r\n").utf8)
     }
 
-    /// Says goodbye, after the mail is delivered, so that a failure does not matter.
+    /// Ends the session.
+    ///
+    /// The mail is delivered already, so a failure does not matter.
     private mutating func quit() async {
         let deadline = min(connection.deadline, .after(Self.farewellTimeout))
         guard (try? await connection.stream.write(Array("QUIT\r\n".utf8), deadline: deadline)) != nil else { return }
@@ -214,7 +216,7 @@ struct SMTPClient {
         return try await connection.exchange(Array(line.utf8), command)
     }
 
-    /// The error for a reply that is not the one that was hoped for.
+    /// The error for an unexpected reply.
     private func refusal(_ reply: SMTPReply, _ text: String, _ hint: String = "") -> AlertChannelError {
         let quote = reply.quoted(without: connection.secrets)
         let reason = reply.code == 421 ? "closes the connection" : text

@@ -2,17 +2,17 @@
 
 import EtcdKit
 
-/// A connection to a server: sends commands and receives replies until a deadline.
+/// A connection to a server that sends commands and receives replies until a deadline.
 struct SMTPConnection {
     /// The server, for messages.
     let peer: String
     let deadline: ContinuousClock.Instant
-    /// Texts that appear in no message.
+    /// The texts that must appear in no message.
     let secrets: [String]
     let stream: ByteStream
     private var unread: [UInt8] = []
 
-    /// Connects, and shakes hands if the connection begins with TLS.
+    /// Connects, and makes the TLS handshake if the connection begins with TLS.
     init(_ settings: SMTPSettings) async throws(AlertChannelError) {
         peer = settings.endpoint.description
         deadline = .after(settings.timeout)
@@ -28,7 +28,7 @@ struct SMTPConnection {
         }
     }
 
-    /// Bytes have come that nobody has asked for.
+    /// Whether there are unexpected bytes.
     var hasUnread: Bool { !unread.isEmpty }
 
     /// The server's IP address.
@@ -41,15 +41,15 @@ struct SMTPConnection {
     /// Sends a command, or the lines of a mail, and receives the reply.
     ///
     /// - Parameters:
-    ///   - text: The bytes, with their line ends.
-    ///   - step: The step in a word, for errors.
-    /// - Returns: The reply, whatever it says.
-    /// - Throws: Why there is none.
+    ///   - text: The bytes, with their line breaks.
+    ///   - step: A short name of the step, for errors.
+    /// - Returns: The reply, even if it is a refusal.
+    /// - Throws: The reason why there is none.
     mutating func exchange(_ text: [UInt8], _ step: String) async throws(AlertChannelError) -> SMTPReply {
         do throws(ByteStreamError) {
             try await stream.write(text, deadline: deadline)
         } catch {
-            // The server may have said why, before it hung up.
+            // The server may have sent the reason before it closed the connection.
             if error.reason == .reset, let reply = try? await reply(to: step), reply.code >= 400 { return reply }
             throw Self.failure(peer, "gives no answer to \(step)", error)
         }
@@ -77,16 +77,16 @@ struct SMTPConnection {
         } catch {
             throw Self.failure(peer, "gives no answer to \(step)", error)
         }
-        if bytes.isEmpty { throw AlertChannelError("\(peer) gives no answer to \(step): it has hung up") }
+        if bytes.isEmpty { throw AlertChannelError("\(peer) gives no answer to \(step): it closed the connection") }
         return bytes
     }
 
-    /// Changes to TLS.
+    /// Switches to TLS.
     mutating func secure(_ settings: SMTPSettings) async throws(AlertChannelError) {
         do throws(ByteStreamError) {
             try await stream.secure(with: settings.tls, serverName: settings.endpoint.host, deadline: deadline)
         } catch {
-            throw Self.failure(peer, "does not get TLS to work", error)
+            throw Self.failure(peer, "cannot establish TLS", error)
         }
     }
 

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// A user, the password, and the ways to log in that may be used.
+/// A user, the password, and the allowed login mechanisms.
 struct SMTPLogin: Sendable {
     enum Mechanism: String, CaseIterable {
         case plain = "PLAIN"
@@ -11,27 +11,27 @@ struct SMTPLogin: Sendable {
 
     let user: String
     let password: String
-    /// The ways that may be used, the preferred one first.
+    /// The allowed mechanisms, the preferred one first.
     let mechanisms: [Mechanism]
 
-    /// The login of a channel; nil if it has none.
+    /// Makes the login of a channel; nil if it has none.
     ///
-    /// - Throws: The reason why it cannot be used. The password is no part of it.
+    /// - Throws: The reason why it cannot be used, without the password.
     init?(_ options: SMTPChannel.Options) throws(AlertChannelError) {
         func wrong(_ reason: String) -> AlertChannelError { AlertChannelError(reason, isPermanent: true) }
         guard let user = options.user else {
-            if options.password != nil { throw wrong("password: there is no user for it") }
+            if options.password != nil { throw wrong("password: user is not set") }
             return nil
         }
-        guard let secret = options.password else { throw wrong("user: there is no password for it") }
+        guard let secret = options.password else { throw wrong("user: password is not set") }
         if options.security == .none && !(options.allowsPlaintextLogin && Self.isThisMachine(options.host)) {
             let hint = "use TLS, or allow it for a server on this machine"
             throw wrong("the password is not sent without TLS; \(hint)")
         }
         password = try secret.value()
         self.user = user
-        if user.isEmpty || user.utf8.contains(0) { throw wrong("user: it is empty or has a NUL") }
-        if password.isEmpty || password.utf8.contains(0) { throw wrong("password: it is empty or has a NUL") }
+        if user.isEmpty || user.utf8.contains(0) { throw wrong("user: it is empty or contains a NUL") }
+        if password.isEmpty || password.utf8.contains(0) { throw wrong("password: it is empty or contains a NUL") }
         if user.utf8.count + password.utf8.count > 4096 { throw wrong("user and password are too long") }
         switch options.authentication {
         case .automatic: mechanisms = Mechanism.allCases
@@ -40,7 +40,7 @@ struct SMTPLogin: Sendable {
         }
     }
 
-    /// The texts that stand for user and password in the protocol.
+    /// The encoded user and password of the protocol.
     var plainToken: String { Self.base64("\u{0}\(user)\u{0}\(password)") }
     var userToken: String { Self.base64(user) }
     var passwordToken: String { Self.base64(password) }
@@ -48,7 +48,7 @@ struct SMTPLogin: Sendable {
     /// All forms of the password that are sent.
     var secrets: [String] { [plainToken, passwordToken, password] }
 
-    /// The name or the address, with or without a port, is one of this machine itself.
+    /// Whether the name or the address, with or without a port, is this machine.
     static func isThisMachine(_ host: String) -> Bool {
         if host.lowercased() == "localhost" || host == "::1" { return true }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)

@@ -2,39 +2,43 @@
 
 /// The outcome of one attempt to deliver a mail.
 struct SMTPDelivery: Sendable {
-    /// The server's answer to the mail; nil if it took none of the recipients.
+    /// The server's answer to the mail; nil if it accepted no recipient.
     var answer: String?
-    /// The addresses that the mail went to.
+    /// The addresses that received the mail.
     var taken: Set<String> = []
-    /// The recipients that the server refuses for good, each with its reply.
+    /// The recipients that the server refuses permanently, each with its reply.
     var refused: [String] = []
-    /// The recipients that the server refuses for now, each with its reply.
+    /// The recipients that the server defers, each with its reply.
     var putOff: [String] = []
 }
 
-/// Which recipients have a notification, from attempt to attempt.
+/// The recipients that have received a notification, over several attempts.
 struct SMTPProgress: Sendable {
-    /// A mailbox that stays full must not hold up the channel.
+    /// The largest number of attempts.
+    ///
+    /// A full mailbox must not block the channel.
     private static let attemptLimit = 5
-    /// Most servers that put off an unknown sender do so for five minutes, which the attempts have to outlast.
+    /// The pause between attempts.
+    ///
+    /// Most servers with greylisting defer an unknown sender for five minutes.
     private static let pause = Duration.seconds(90)
 
     /// The identity of the notification.
     let id: String
-    /// The addresses of those that have it.
+    /// The addresses that have received it.
     private(set) var taken: Set<String> = []
     private var attempts = 0
 
     init(id: String) { self.id = id }
 
-    /// Notes an attempt.
+    /// Records an attempt.
     ///
     /// - Parameters:
     ///   - delivery: The outcome of the attempt.
     ///   - peer: The server, for messages.
-    ///   - isLast: There is no further attempt.
-    /// - Returns: The server's answer, and those that do not get the mail.
-    /// - Throws: Which recipients are put off, if they are to be tried again.
+    ///   - isLast: Whether there is no further attempt.
+    /// - Returns: The server's answer, and the recipients that do not receive the mail.
+    /// - Throws: The deferred recipients, if they need another attempt.
     mutating func note(
         _ delivery: SMTPDelivery,
         from peer: String,
@@ -44,9 +48,9 @@ struct SMTPProgress: Sendable {
         attempts += 1
         let putOff = delivery.putOff.joined(separator: ", ")
         if !putOff.isEmpty && !isLast && attempts < Self.attemptLimit {
-            throw AlertChannelError("\(peer) puts off some recipients: \(putOff)", retryAfter: Self.pause)
+            throw AlertChannelError("\(peer) defers some recipients: \(putOff)", retryAfter: Self.pause)
         }
-        var parts = [delivery.answer ?? "taken in an earlier attempt"]
+        var parts = [delivery.answer ?? "accepted in an earlier attempt"]
         if !delivery.refused.isEmpty { parts.append("refused: \(delivery.refused.joined(separator: ", "))") }
         if !putOff.isEmpty { parts.append("not delivered to: \(putOff)") }
         return parts.joined(separator: "; ")

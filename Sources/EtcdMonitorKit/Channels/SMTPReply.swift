@@ -4,13 +4,13 @@
 struct SMTPReply: Sendable, Hashable {
     /// The three digits.
     let code: Int
-    /// The texts behind the digits, at least one.
+    /// The texts after the digits, at least one.
     let lines: [String]
 
     /// The reply in one line, with the enhanced status code (RFC 3463) once.
     ///
-    /// - Parameter secrets: Texts to leave out, in case that the server repeats what it was sent.
-    /// - Returns: The line, cut to a length.
+    /// - Parameter secrets: Texts to leave out, in case the server repeats what it received.
+    /// - Returns: The line, cut to a maximum length.
     func quoted(without secrets: [String]) -> String {
         var texts = lines
         if let status = lines.first.flatMap(Self.enhancedStatus) {
@@ -26,7 +26,7 @@ struct SMTPReply: Sendable, Hashable {
         Redaction(secrets)(text)
     }
 
-    /// The status in front of a text, such as `5.7.8`.
+    /// The status at the start of a text, such as `5.7.8`.
     private static func enhancedStatus(_ text: String) -> String? {
         guard let first = text.split(separator: " ").first, text.hasPrefix(first) else { return nil }
         let numbers = first.split(separator: ".", omittingEmptySubsequences: false)
@@ -36,23 +36,23 @@ struct SMTPReply: Sendable, Hashable {
     }
 }
 
-/// Reads a reply out of bytes that come in any pieces.
+/// Parses replies from bytes that arrive in pieces of any size.
 struct SMTPReplyParser: Sendable {
-    /// The reason why something is no reply.
+    /// The reason why bytes are not a reply.
     struct Malformed: Error {
         let reason: String
         /// The line, for people.
         var line = ""
     }
 
-    /// Far more than the standard allows, in bytes.
+    /// The limits of a line and of a reply, in bytes: far more than the standard allows.
     static let (lineLimit, totalLimit) = (4096, 32 << 10)
 
     private var code: Int?
     private var lines: [String] = []
     private var total = 0
 
-    /// Takes the lines of one reply from `unread`; nil if it goes on.
+    /// Takes the lines of one reply from `unread`; nil if the reply is incomplete.
     mutating func next(_ unread: inout [UInt8]) throws(Malformed) -> SMTPReply? {
         var start = unread.startIndex
         defer { unread.removeFirst(start) }
@@ -76,7 +76,7 @@ struct SMTPReplyParser: Sendable {
             throw Malformed(reason: "it does not speak SMTP", line: text)
         }
         let code = digits.reduce(0) { $0 * 10 + $1 }
-        if self.code ?? code != code { throw Malformed(reason: "the lines of its reply do not agree", line: text) }
+        if self.code ?? code != code { throw Malformed(reason: "its reply has different codes", line: text) }
         self.code = code
         lines.append(String(decoding: line.dropFirst(4), as: UTF8.self))
         return separator == UInt8(ascii: "-") ? nil : SMTPReply(code: code, lines: lines)

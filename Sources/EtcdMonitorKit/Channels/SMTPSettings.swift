@@ -3,7 +3,7 @@
 import EtcdKit
 import Foundation
 
-/// The options of a channel, read and found fit for use.
+/// The checked options of a channel.
 struct SMTPSettings: Sendable {
     let endpoint: Endpoint
     let security: SMTPChannel.Security
@@ -14,15 +14,15 @@ struct SMTPSettings: Sendable {
     let heloName: String
     let timeout: Duration
 
-    /// Reads the options.
+    /// Reads the options and checks them.
     ///
-    /// - Throws: The first thing that is wrong, as a permanent error.
+    /// - Throws: The first error, as a permanent error.
     init(_ options: SMTPChannel.Options) throws(AlertChannelError) {
         security = options.security
         tls = options.tls ?? TLSConfiguration()
         timeout = options.timeout
         if options.host.contains(":"), !options.host.allSatisfy({ $0.isHexDigit || ":.%".contains($0) }) {
-            let reason = "host: \"\(options.host.oneLine.cut(to: 200))\" is no host; the port has a setting of its own"
+            let reason = "host: \"\(options.host.oneLine.cut(to: 200))\" is not a host; the port is a separate setting"
             throw AlertChannelError(reason, isPermanent: true)
         }
         do throws(EtcdError) {
@@ -34,13 +34,13 @@ struct SMTPSettings: Sendable {
         from = try MailAddress(options.from, setting: "from")
         var recipients: [MailAddress] = []
         for text in options.to { recipients.append(try MailAddress(text, setting: "to")) }
-        if recipients.isEmpty { throw AlertChannelError("to: there is no recipient", isPermanent: true) }
+        if recipients.isEmpty { throw AlertChannelError("to: no recipient is set", isPermanent: true) }
         to = recipients
         heloName = try Self.heloName(options.heloName)
         login = try SMTPLogin(options)
     }
 
-    /// The given name, or that of this machine if it is one that servers take.
+    /// The given name, or that of this machine if servers accept it.
     private static func heloName(_ given: String?) throws(AlertChannelError) -> String {
         guard let given else {
             let name = machineName

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension SlackChannel {
-    /// How many alerts one message describes; Slack refuses some messages of more than 11,000 characters in all.
+    /// The largest number of alerts in a message.
+    ///
+    /// Slack refuses some messages of more than 11,000 characters in total.
     private static let maximumAlerts = 10
 
-    /// The message of a channel without a format of its own.
+    /// The default message.
     ///
-    /// - Parameter notification: The news.
-    /// - Returns: A message with a header, a section for each of the first ten alerts, and how many more there are.
+    /// - Parameter notification: The notification.
+    /// - Returns: A message with a header, a section for each of the first ten alerts, and the number of others.
     public static func message(for notification: AlertNotification) -> Message {
         let title = title(of: notification)
         let shown = notification.items.prefix(maximumAlerts)
@@ -25,10 +27,10 @@ extension SlackChannel {
     }
 
     private static func title(of notification: AlertNotification) -> String {
-        if notification.isTest { return "\(notification.cluster): trial of the channel \(notification.channel)" }
+        if notification.isTest { return "\(notification.cluster): test of the channel \(notification.channel)" }
         let (firing, resolved) = (notification.firing.count, notification.resolved.count)
         let parts = [firing > 0 ? "\(firing) firing" : nil, resolved > 0 ? "\(resolved) resolved" : nil]
-        // The counts first, so that a long name cannot push them out.
+        // The counts first, so that a long name cannot displace them.
         return "\(parts.compactMap(\.self).joined(separator: ", ")): \(notification.cluster)"
     }
 
@@ -48,10 +50,10 @@ extension SlackChannel {
     private static func words(for reason: AlertNotification.Reason) -> String {
         switch reason {
         case .fired: "fires"
-        case .changed: "has another severity"
+        case .changed: "has a new severity"
         case .repeated: "still fires"
-        case .resolved: "is over"
-        case .test: "is a trial"
+        case .resolved: "is resolved"
+        case .test: "is a test"
         }
     }
 
@@ -68,7 +70,7 @@ extension SlackChannel {
         }
     }
 
-    /// A link, if the address leads somewhere in a browser, and is not too long to be whole.
+    /// A link, if the address is a URL for a browser and not too long.
     private static func link(to address: String, _ text: String) -> String? {
         guard address.isWebURL, address.utf16.count < 200 else { return nil }
         return "<\(escaped(address))|\(text)>"

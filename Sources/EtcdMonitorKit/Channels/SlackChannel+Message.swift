@@ -3,7 +3,7 @@
 extension SlackChannel {
     /// A message of Slack.
     public struct Message: Sendable, Hashable, Encodable {
-        /// The text, which is shown where blocks are not: in notifications and by screen readers.
+        /// The text for places that do not show blocks: notifications and screen readers.
         public var text: String
         /// The blocks; at most 50.
         public var blocks: [Block]
@@ -11,7 +11,7 @@ extension SlackChannel {
         /// Makes a message.
         ///
         /// - Parameters:
-        ///   - text: The text, which is shown where blocks are not.
+        ///   - text: The text for places that do not show blocks.
         ///   - blocks: The blocks; at most 50.
         public init(text: String, blocks: [Block] = []) {
             self.text = text
@@ -22,7 +22,7 @@ extension SlackChannel {
             case text, blocks
         }
 
-        /// Writes the message as Slack takes it.
+        /// Encodes the message in Slack's format.
         ///
         /// - Parameter encoder: The encoder.
         /// - Throws: The error of the encoder.
@@ -33,7 +33,9 @@ extension SlackChannel {
         }
     }
 
-    /// A part of a message; its texts are Slack's markup, except that of a header.
+    /// A part of a message.
+    ///
+    /// Its texts are Slack's markup, except for the header.
     public enum Block: Sendable, Hashable, Encodable {
         /// A line in large letters; at most 150 characters.
         case header(String)
@@ -41,7 +43,7 @@ extension SlackChannel {
         case section(String, fields: [String] = [])
         /// Small texts; at most ten.
         case context([String])
-        /// A line across.
+        /// A horizontal line.
         case divider
 
         private enum CodingKeys: CodingKey {
@@ -51,7 +53,7 @@ extension SlackChannel {
         private struct Text: Encodable {
             let type: String
             let text: String
-            /// Names in it are not made links.
+            /// Whether names in it are not turned into links.
             let verbatim: Bool?
 
             init(plain text: String) { (type, self.text, verbatim) = ("plain_text", text, nil) }
@@ -59,7 +61,7 @@ extension SlackChannel {
             init(markup text: String) { (type, self.text, verbatim) = ("mrkdwn", text, true) }
         }
 
-        /// Writes the block as Slack takes it.
+        /// Encodes the block in Slack's format.
         ///
         /// - Parameter encoder: The encoder.
         /// - Throws: The error of the encoder.
@@ -82,11 +84,11 @@ extension SlackChannel {
         }
     }
 
-    /// A text in which nothing is markup: with `&`, `<` and `>` as Slack wants them.
+    /// Escapes a text so that nothing in it is markup: Slack requires it for `&`, `<` and `>`.
     ///
     /// - Parameters:
     ///   - text: The text.
-    ///   - limit: How many characters the result may have; the end of a longer one becomes an ellipsis.
+    ///   - limit: The largest number of characters of the result; a longer one is cut and ends with an ellipsis.
     /// - Returns: The text for a message.
     public static func escaped(_ text: String, limit: Int = 3000) -> String {
         var result = ""
@@ -99,7 +101,7 @@ extension SlackChannel {
                 case ">": "&gt;"
                 default: String(scalar)
                 }
-            // Slack does not say what it counts; there are no more characters than units of UTF-16.
+            // Slack does not document what it counts. There are never more characters than UTF-16 code units.
             count += piece.utf16.count
             if count >= limit { return result + "…" }
             result += piece

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Posts a message to a channel of Slack for each notification, by an incoming webhook.
+/// Posts a message to a Slack channel for each notification, through an incoming webhook.
 ///
 /// ```swift
 /// SlackChannel(url: .file("/run/secrets/slack")) { notification in
@@ -10,11 +10,11 @@
 /// }
 /// ```
 ///
-/// Slack's webhooks cannot change a message, so each repeat and each end is a message of its own.
+/// Slack's webhooks cannot change a message, so each reminder and each resolution is a new message.
 public struct SlackChannel: AlertChannel {
     private let receiver: AlertReceiver
     private let format: @Sendable (AlertNotification) -> Message
-    /// News of a cluster are told together.
+    /// Changes of a cluster share a message.
     public let delivery: AlertDelivery
 
     /// Makes a channel.
@@ -36,19 +36,19 @@ public struct SlackChannel: AlertChannel {
     /// `slack`.
     public var kind: String { "slack" }
 
-    /// Reads the secrets and the files for TLS, and looks for mistakes in them.
+    /// Reads the secrets and the TLS files, and checks them.
     ///
-    /// - Throws: The mistake, which is permanent.
+    /// - Throws: The error in the settings, which is permanent.
     public func check() throws(AlertChannelError) { try receiver.check() }
 
     /// Posts the message.
     ///
-    /// - Parameter notification: The alerts, and why they are told.
+    /// - Parameter notification: The alerts, and the reasons why they are sent.
     /// - Returns: The answer of Slack.
-    /// - Throws: Why it could not be delivered.
+    /// - Throws: The reason why it could not be delivered.
     public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
         let answer = try await receiver.post(json: format(notification))
-        // A portal on the way may say 200, too.
+        // A portal in between may return 200, too.
         guard answer.status == 200, answer.body.elementsEqual("ok".utf8) else {
             throw AlertChannelError("\(answer.summary) (expected 200: ok)")
         }

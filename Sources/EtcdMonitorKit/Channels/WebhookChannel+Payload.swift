@@ -3,36 +3,36 @@
 extension WebhookChannel {
     /// The payload of Alertmanager's webhooks, version 4.
     ///
-    /// The alerts of a cluster are one group. A message has the alerts of which there is news, so that
-    /// ``truncatedAlerts`` counts those that fire, too.
+    /// The alerts of a cluster are one group. A message contains only changed alerts, so ``truncatedAlerts`` includes
+    /// the unchanged firing ones.
     public struct Payload: Sendable, Hashable, Codable {
-        /// Whether an alert fires.
+        /// The status of an alert.
         public enum Status: String, Sendable, Hashable, Codable, CaseIterable {
             case firing, resolved
         }
 
         /// An alert.
         public struct Alert: Sendable, Hashable, Codable {
-            /// Whether it fires.
+            /// Its status.
             public var status: Status
-            /// The labels, with the severity.
+            /// The labels, including the severity.
             public var labels: [String: String]
             /// The texts: `summary`, `description` and `runbook_url`, if there are any.
             public var annotations: [String: String]
-            /// When it began to fire, as in RFC 3339.
+            /// The time when it began to fire, in RFC 3339.
             public var startsAt: String
-            /// When it was over, as in RFC 3339; `0001-01-01T00:00:00Z` for one that fires.
+            /// The time when it ended, in RFC 3339; `0001-01-01T00:00:00Z` while it fires.
             public var endsAt: String
-            /// Where the monitor's page is; empty if that is not known.
+            /// The URL of the monitor's page; empty if it is unknown.
             public var generatorURL: String
-            /// The identity of the alert, of which the severity is no part.
+            /// The identity of the alert, which does not include the severity.
             public var fingerprint: String
 
             /// Makes the alert of an item.
             ///
             /// - Parameters:
-            ///   - item: The alert, and why it is told.
-            ///   - notification: The news to which it belongs.
+            ///   - item: The alert, and the reason why it is sent.
+            ///   - notification: The notification it belongs to.
             public init(_ item: AlertNotification.Item, in notification: AlertNotification) {
                 let alert = item.alert
                 let isOver = item.reason == .resolved
@@ -46,30 +46,30 @@ extension WebhookChannel {
             }
         }
 
-        /// The version of this form.
+        /// The version of this format.
         public var version = "4"
         /// The identity of the group.
         public var groupKey: String
-        /// How many alerts of the group fire of which this message does not tell.
+        /// The number of firing alerts of the group that are not in this message.
         public var truncatedAlerts: Int
-        /// Whether any alert of the group fires.
+        /// Firing if any alert of the group fires.
         public var status: Status
         /// The name of the channel.
         public var receiver: String
         /// The labels of the group: the cluster.
         public var groupLabels: [String: String]
-        /// The labels that all alerts of the message have.
+        /// The labels that all alerts of the message share.
         public var commonLabels: [String: String]
-        /// The annotations that all alerts of the message have.
+        /// The annotations that all alerts of the message share.
         public var commonAnnotations: [String: String]
-        /// Where the monitor's page is; empty if that is not known.
+        /// The URL of the monitor's page; empty if it is unknown.
         public var externalURL: String
         /// The alerts.
         public var alerts: [Alert]
 
         /// Makes the payload of a notification.
         ///
-        /// - Parameter notification: The news.
+        /// - Parameter notification: The notification.
         public init(_ notification: AlertNotification) {
             let name = notification.cluster
             groupKey = "{}:{cluster=\"\(name.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\"}"
@@ -90,7 +90,7 @@ extension WebhookChannel {
 }
 
 extension Alert {
-    /// The texts, by the names that they have in Prometheus.
+    /// The texts, by their names in Prometheus.
     var annotations: [String: String] {
         var texts = ["summary": summary]
         texts["description"] = description.isEmpty ? nil : description

@@ -3,17 +3,17 @@
 import EtcdKit
 import Foundation
 
-/// Posts each notification to a URL, in the form of Alertmanager's webhooks (version 4).
+/// Posts each notification to a URL, in the format of Alertmanager's webhooks (version 4).
 ///
-/// The header `Idempotency-Key` has the identity of the notification: it is the same when an attempt is made again.
+/// The header `Idempotency-Key` contains the identity of the notification. It is the same for a repeated attempt.
 ///
-/// With a signing secret, the header `X-Etcd-Monitor-Signature` proves who has sent the message, and when:
+/// With a signing secret, the header `X-Etcd-Monitor-Signature` proves the sender and the time of the message:
 ///
 ///     X-Etcd-Monitor-Signature: t=1735689600,v1=5257a869e7ec…
 ///
-/// `t` is the time in seconds since 1970, and `v1` is the HMAC (RFC 2104) with SHA-256, in hexadecimal digits, of the
-/// bytes of `t`, a point and the body, with the bytes of the secret as key. A receiver makes it anew, compares all of
-/// it, and refuses a time that is long ago.
+/// `t` is the time in seconds since 1970. `v1` is the HMAC (RFC 2104) with SHA-256, in hexadecimal digits, of the bytes
+/// of `t`, a dot and the body; the key is the bytes of the secret. A receiver computes it again, compares all of it,
+/// and refuses an old time.
 ///
 /// ```swift
 /// WebhookChannel(url: .file("/run/secrets/hook")) { notification in
@@ -25,7 +25,7 @@ import Foundation
 public struct WebhookChannel: AlertChannel {
     /// The message of a webhook.
     public struct Message: Sendable, Hashable {
-        /// The type of the body, such as `application/json`.
+        /// The media type of the body, such as `application/json`.
         public var contentType: String
         /// The body.
         public var body: [UInt8]
@@ -33,17 +33,16 @@ public struct WebhookChannel: AlertChannel {
         /// Makes a message.
         ///
         /// - Parameters:
-        ///   - contentType: The type of the body.
+        ///   - contentType: The media type of the body.
         ///   - body: The body.
         public init(contentType: String, body: [UInt8]) {
             self.contentType = contentType
             self.body = body
         }
 
-        /// Makes a message of JSON.
+        /// Makes a JSON message.
         ///
-        /// - Parameter value: The value, whose dates are written as in RFC 3339; one that cannot be encoded makes an
-        ///   empty body.
+        /// - Parameter value: The value; its dates are encoded in RFC 3339. If it cannot be encoded, the body is empty.
         public init(json value: some Encodable) {
             self.init(contentType: "application/json", body: (try? JSONBody.bytes(of: value)) ?? [])
         }
@@ -52,14 +51,14 @@ public struct WebhookChannel: AlertChannel {
     private let receiver: AlertReceiver
     private let signingSecret: Secret?
     private let format: @Sendable (AlertNotification) -> Message
-    /// News of a cluster are told together.
+    /// Changes of a cluster share a message.
     public let delivery: AlertDelivery
 
     /// Makes a channel.
     ///
     /// - Parameters:
     ///   - url: The URL.
-    ///   - headers: Further headers, such as `Authorization`, by their names.
+    ///   - headers: Further headers by name, such as `Authorization`.
     ///   - signingSecret: The secret that signs each message; nil for no signature.
     ///   - options: The timeout and TLS.
     ///   - format: Makes the message; nil for the JSON of a ``Payload``.
@@ -79,9 +78,9 @@ public struct WebhookChannel: AlertChannel {
     /// `webhook`.
     public var kind: String { "webhook" }
 
-    /// Reads the secrets and the files for TLS, and looks for mistakes in them.
+    /// Reads the secrets and the TLS files, and checks them.
     ///
-    /// - Throws: The mistake, which is permanent.
+    /// - Throws: The error in the settings, which is permanent.
     public func check() throws(AlertChannelError) {
         try receiver.check()
         _ = try readSigningSecret()
@@ -89,9 +88,9 @@ public struct WebhookChannel: AlertChannel {
 
     /// Posts the message.
     ///
-    /// - Parameter notification: The alerts, and why they are told.
+    /// - Parameter notification: The alerts, and the reasons why they are sent.
     /// - Returns: The answer of the receiver.
-    /// - Throws: Why it could not be delivered.
+    /// - Throws: The reason why it could not be delivered.
     public func send(_ notification: AlertNotification) async throws(AlertChannelError) -> String {
         let message = format(notification)
         if message.body.isEmpty { throw AlertChannelError("the message is empty", isPermanent: true) }

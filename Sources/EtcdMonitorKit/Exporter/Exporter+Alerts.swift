@@ -12,7 +12,7 @@ extension Exporter {
         )
         for (key, count) in counts.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
             let labels = Dictionary(zip(["etcd_cluster", "alertname", "severity", "state"], key)) { $1 }
-            page.add("alerts", "The alerts that are pending or fire.", labels, Double(count))
+            page.add("alerts", "The alerts that are pending or firing.", labels, Double(count))
         }
         for channel in source.channelReports { addChannel(channel, to: &page) }
         let now = Date()
@@ -27,13 +27,13 @@ extension Exporter {
         let labels = ["channel": report.name, "kind": report.kind]
         let (delivered, failed) = (Double(report.delivered), Double(report.failed))
         page.add("channel_delivered", .counter, "The notifications that were delivered.", labels, delivered)
-        page.add("channel_failed", .counter, "The attempts to deliver one that failed.", labels, failed)
+        page.add("channel_failed", .counter, "The attempts to deliver a notification that failed.", labels, failed)
         let failures = Double(report.failuresInARow)
         page.add("channel_failures_in_a_row", "The attempts that failed since the last success.", labels, failures)
         let (open, waiting) = (Double(report.openAlerts), Double(report.waitingAlerts))
         page.add("channel_open_alerts", "The alerts that are open in the channel.", labels, open)
-        page.add("channel_waiting_alerts", "The alerts with news that is still to be delivered.", labels, waiting)
+        page.add("channel_waiting_alerts", "The alerts with changes that are still to be delivered.", labels, waiting)
         let success = report.lastSuccess?.timeIntervalSince1970
-        page.add("channel_last_success_timestamp_seconds", "When it was last told something.", labels, success)
+        page.add("channel_last_success_timestamp_seconds", "The time of the last delivery.", labels, success)
     }
 }

@@ -3,12 +3,12 @@
 extension Exporter {
     /// A text format of metrics.
     enum Format: Sendable {
-        /// Prometheus's own, version 0.0.4.
+        /// The format of Prometheus, version 0.0.4.
         case text
         /// OpenMetrics 1.0.
         case openMetrics
 
-        /// The format that a client likes best; Prometheus's own if it says nothing that is served.
+        /// The format that a client prefers; that of Prometheus if it accepts none of the served formats.
         ///
         /// - Parameter accept: The values of the field `Accept`.
         init(accepting accept: [String]) {
@@ -43,7 +43,7 @@ extension Exporter {
     /// Writes families as a page.
     ///
     /// - Parameters:
-    ///   - families: The families; their counters' names do not end with `_total`, and their samples' do.
+    ///   - families: The families. The name of a counter's family has no suffix `_total`; its samples have one.
     ///   - format: The format.
     /// - Returns: The text.
     static func text(of families: [Exposition.Family], _ format: Format) -> String {

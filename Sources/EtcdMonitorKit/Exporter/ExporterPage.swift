@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The families of a page, in the order in which they first came.
+/// The families of a page, in the order of their first sample.
 struct ExporterPage {
     private(set) var families: [Exposition.Family] = []
     private var places: [String: Int] = [:]
@@ -10,7 +10,9 @@ struct ExporterPage {
         add(name, .gauge, help, labels, value)
     }
 
-    /// Adds a sample; of those of one name and the same labels, the first counts, as a scraper takes no second.
+    /// Adds a sample.
+    ///
+    /// A second sample with the same name and labels is dropped, because scrapers refuse it.
     mutating func add(
         _ name: String,
         _ kind: Exposition.Kind,
@@ -28,7 +30,7 @@ struct ExporterPage {
         families[place].samples.append(Exposition.Sample(kind == .counter ? "\(name)_total" : name, labels, value))
     }
 
-    /// Adds a sample for each state there may be: 1 for the one that holds, 0 for the others.
+    /// Adds a sample for each possible state: 1 for the current one, 0 for the others.
     mutating func addOneOf<State: CaseIterable & RawRepresentable<String> & Equatable>(
         _ name: String,
         _ help: String,

@@ -3,25 +3,24 @@
 import EtcdKit
 import Foundation
 
-/// A client of HTTP/1.1 with one connection for each request, and without redirects and compression.
+/// An HTTP/1.1 client with one connection per request, without redirects and compression.
 struct HTTPClient: Sendable {
-    /// A response, and what was seen on the way.
+    /// A response, and observations of the exchange.
     struct Exchange: Sendable {
         /// The response; its body is ``body``.
         let response: HTTPResponse
         let body: [UInt8]
-        /// The certificates that the server has shown.
+        /// The certificates that the server presented.
         let certificates: [CertificateReading]
-        /// The seconds from sending the request to the end of the response's head.
+        /// The time from sending the request to the end of the response's head, in seconds.
         let seconds: Double
-        /// This machine's clock, before the request was sent and after the response's head had come.
+        /// The clock of this machine before the request was sent, and after the response's head had arrived.
         let sent: Date, received: Date
 
-        /// How far the server's clock is ahead of this machine's, in seconds, at least and at most; nil without a `Date`
-        /// field.
+        /// The bounds of the offset of the server's clock from this machine's, in seconds; nil without a `Date` field.
         var clockOffset: ClosedRange<Double>? {
             guard let date = response.headers["Date"].flatMap(HTTPDate.read) else { return nil }
-            // The field leaves out the fraction of the second.
+            // The field omits the fraction of the second.
             let (least, most) = (date.timeIntervalSince(received), date.timeIntervalSince(sent) + 1)
             return least <= most ? least...most : nil
         }
@@ -31,10 +30,10 @@ struct HTTPClient: Sendable {
 
     /// Makes a client.
     ///
-    /// - Parameter tls: How servers that ask for TLS are met; nil for the authorities that the system trusts.
+    /// - Parameter tls: The TLS settings for servers; nil for the authorities that the system trusts.
     init(tls: TLSConfiguration? = nil) { self.tls = TLSContextSource(forStreams: tls) }
 
-    /// Gets a page, as ``send(_:_:headers:body:at:timeout:maximumBody:)`` does.
+    /// Gets a page; see ``send(_:_:headers:body:at:timeout:maximumBody:)``.
     func get(
         _ path: String,
         headers: HTTPHeaders = [:],
@@ -49,14 +48,14 @@ struct HTTPClient: Sendable {
     ///
     /// - Parameters:
     ///   - method: The method.
-    ///   - path: The path with the query, as they stand in a URL.
-    ///   - headers: Fields besides those that the client adds.
+    ///   - path: The path with the query, encoded as in a URL.
+    ///   - headers: Fields in addition to those that the client adds.
     ///   - body: The body of the request.
     ///   - endpoint: The server.
-    ///   - timeout: How long all of it may take.
-    ///   - maximumBody: How many bytes the body of the response may have.
+    ///   - timeout: The longest duration of the exchange.
+    ///   - maximumBody: The largest body of the response, in bytes.
     /// - Returns: The response, whatever its status.
-    /// - Throws: Why there is none.
+    /// - Throws: The reason why there is none.
     func send(
         _ method: String,
         _ path: String,
@@ -86,8 +85,8 @@ struct HTTPClient: Sendable {
                 switch error {
                 case let error as ByteStreamError: HTTPClientError(error)
                 case let error as HTTPRefusal where error != .cutOff:
-                    HTTPClientError(.malformed, "the response is not understood: \(error.message)")
-                default: HTTPClientError(.refused, "the server hung up before the end of its response")
+                    HTTPClientError(.malformed, "the response is malformed: \(error.message)")
+                default: HTTPClientError(.refused, "the server closed the connection before the end of its response")
                 }
             failure.mayHaveArrived = true
             throw failure
@@ -105,11 +104,11 @@ struct HTTPClient: Sendable {
         var parser = responses
         while case .head(let head) = try await parser.next(from: stream, until: deadline) {
             guard case .response(let status) = head.startLine, status != 101 else {
-                throw HTTPRefusal(501, "The server changes to another protocol.")
+                throw HTTPRefusal(501, "The server switches to another protocol.")
             }
             let (seconds, received) = ((ContinuousClock.now - start) / .seconds(1), Date())
             guard case .body(let body) = try await parser.next(from: stream, until: deadline) else { break }
-            // Those below only say that the response will come.
+            // The statuses below only announce the final response.
             if status < 200 { continue }
             return Exchange(
                 response: HTTPResponse(status, headers: head.headers, .bytes(body)),
@@ -135,11 +134,11 @@ struct HTTPClient: Sendable {
     }
 }
 
-/// Why there is no response.
+/// The reason why there is no response.
 struct HTTPClientError: Error, Sendable, Hashable, CustomStringConvertible {
     let reason: ProbeFailure.Reason
     let message: String
-    /// The server may have got the request.
+    /// Whether the server may have received the request.
     var mayHaveArrived = false
 
     init(_ reason: ProbeFailure.Reason, _ message: String) {

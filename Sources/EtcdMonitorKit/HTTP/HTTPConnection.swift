@@ -3,11 +3,11 @@
 import EtcdKit
 import Foundation
 
-/// One connection of a server.
+/// A connection of a server.
 struct HTTPConnection: Sendable {
-    /// The bytes of a response that are written at once.
+    /// The largest piece of a response that is written at once, in bytes.
     private static let pieceSize = 64 << 10
-    /// How much of what a refused client still sends is read, so that it gets to read the refusal, and for how long.
+    /// How many further bytes of a refused client are read, and for how long, so that the client can read the refusal.
     private static let (lingerSize, lingerTimeout) = (1 << 20, Duration.seconds(2))
 
     let stream: ByteStream
@@ -34,11 +34,13 @@ struct HTTPConnection: Sendable {
         } catch let refusal as HTTPRefusal {
             await refuse(refusal)
         } catch {
-            // The client is gone, or too slow to be told anything.
+            // The client has disconnected, or is too slow for a response.
         }
     }
 
-    /// Receives a request and answers it; false if the connection ends.
+    /// Receives a request and answers it.
+    ///
+    /// Returns false if the connection ends.
     private func serveRequest(_ parser: inout HTTPParser, _ patience: Duration) async throws -> Bool {
         let first = await connections.interruptible(stream) { try? await stream.read(deadline: .after(patience)) }
         guard let bytes = first ?? nil, !bytes.isEmpty else { return false }
@@ -60,23 +62,25 @@ struct HTTPConnection: Sendable {
         do {
             return try await parser.next(from: stream, until: .after(timeout))
         } catch let error as ByteStreamError where error.reason == .timedOut {
-            throw HTTPRefusal(408, "The request takes too long.")
+            throw HTTPRefusal(408, "The request took too long.")
         }
     }
 
-    /// Tells a client that waits for it to send the body.
+    /// Tells a client that waits for permission to send the body.
     private func meetExpectation(_ head: HTTPHead, _ parser: HTTPParser) async throws {
         let expectations = head.headers.elements(of: "Expect")
         if expectations.isEmpty || head.minorVersion == 0 { return }
         guard expectations == ["100-continue"] else {
-            throw HTTPRefusal(417, "There is an expectation other than 100-continue.")
+            throw HTTPRefusal(417, "The request has an expectation other than 100-continue.")
         }
         if !parser.hasUnread && parser.expectsBody { try await write(HTTPWriter.response(100, [:])) }
     }
 
     // MARK: Responses
 
-    /// Sends a response; false if the connection ends after it.
+    /// Sends a response.
+    ///
+    /// Returns false if the connection ends after it.
     private func send(
         _ response: HTTPResponse,
         to method: String,
@@ -107,7 +111,7 @@ struct HTTPConnection: Sendable {
         }
     }
 
-    /// Sends the parts of a body until there are no more, or the client is gone.
+    /// Sends the parts of a body until there are no more, or the client has disconnected.
     private func send(_ parts: AsyncStream<[UInt8]>, isChunked: Bool) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { while let bytes = try? await stream.read(), !bytes.isEmpty {} }
@@ -115,7 +119,7 @@ struct HTTPConnection: Sendable {
                 for await part in parts {
                     guard (try? await write(isChunked ? HTTPWriter.chunk(part) : part)) != nil else { return }
                 }
-                // A cancelled task cannot write, so a body that was cut off does not look whole.
+                // A cancelled task cannot write, so an incomplete body does not look complete.
                 if isChunked { try? await write(HTTPWriter.lastChunk) }
             }
             await group.next()
@@ -130,16 +134,18 @@ struct HTTPConnection: Sendable {
         }
     }
 
-    /// Answers what is no request.
+    /// Sends a refusal for an invalid request.
     private func refuse(_ refusal: HTTPRefusal) async {
-        // One that is refused because there are too many may not even have shaken hands.
+        // A connection that is refused because there are too many may not have finished its TLS handshake.
         guard (try? await stream.handshake(deadline: .after(Self.lingerTimeout))) != nil,
             (try? await send(refusal.response, to: "", minorVersion: 1, isLast: true)) != nil
         else { return }
         await linger()
     }
 
-    /// Waits until the client has hung up: bytes that nobody has read when a connection is closed destroy the response.
+    /// Waits until the client has closed the connection.
+    ///
+    /// Unread bytes at the close of a connection would destroy the response.
     private func linger() async {
         let deadline = ContinuousClock.Instant.after(Self.lingerTimeout)
         try? await stream.shutdownWrites(deadline: deadline)

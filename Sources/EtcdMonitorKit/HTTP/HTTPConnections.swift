@@ -2,24 +2,24 @@
 
 import EtcdKit
 
-/// The connections of a server: counts them, and knows those that a stop may end at once.
+/// Counts the connections of a server, and keeps track of those that a stop may close at once.
 final class HTTPConnections: Sendable {
     enum Admission {
         case served
-        /// There are too many; it is told so.
+        /// There are too many; the client gets a refusal.
         case refused
-        /// There are too many even of those that are told so.
+        /// There are too many even for a refusal.
         case dropped
     }
 
     private struct State {
         var isStopping = false
         var count = 0
-        /// Those that wait for a request, or send a stream.
+        /// The connections that wait for a request, or send a stream.
         var interruptible: [ObjectIdentifier: ByteStream] = [:]
     }
 
-    /// How many connections may be refused at a time.
+    /// The largest number of connections that are refused at the same time.
     private static let maximumRefused = 256
 
     private let maximum: Int
@@ -29,7 +29,9 @@ final class HTTPConnections: Sendable {
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    /// Counts a connection, which must ``leave()`` in any case.
+    /// Counts a connection.
+    ///
+    /// Call ``leave()`` in any case.
     func enter() -> Admission {
         state.withLock { state in
             state.count += 1
@@ -40,7 +42,9 @@ final class HTTPConnections: Sendable {
 
     func leave() { state.withLock { $0.count -= 1 } }
 
-    /// Runs `body`, during which a stop closes the stream; nil if the server is stopping already.
+    /// Runs `body`; a stop closes the stream meanwhile.
+    ///
+    /// Returns nil if the server is already stopping.
     func interruptible<Result: Sendable>(_ stream: ByteStream, _ body: () async -> Result) async -> Result? {
         let isRunning = state.withLock { state in
             if !state.isStopping { state.interruptible[ObjectIdentifier(stream)] = stream }

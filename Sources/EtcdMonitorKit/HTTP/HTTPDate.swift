@@ -2,16 +2,16 @@
 
 import Foundation
 
-/// Moments as HTTP writes them, such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+/// Dates in the format of HTTP, such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
 enum HTTPDate {
     private static let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-    /// Writes a moment from 1970 to 9999; others become the nearest of these.
+    /// Formats a date, clamped to the years 1970 through 9999.
     static func text(_ date: Date) -> String {
         let seconds = Int(min(max(date.timeIntervalSince1970, 0), 253_402_300_799))
         let (days, time) = seconds.quotientAndRemainder(dividingBy: 86400)
-        // Years are counted from March, so that the leap day comes last; 719,468 days lie between 0000-03-01 and 1970.
+        // Years start in March, so that the leap day comes last; there are 719,468 days between 0000-03-01 and 1970.
         let era = (days + 719_468) / 146_097
         let dayOfEra = (days + 719_468) % 146_097
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
@@ -28,7 +28,7 @@ enum HTTPDate {
         return "\(weekdays[days % 7]), \(padded(day)) \(months[month]) \(padded(year, 4)) \(clock) GMT"
     }
 
-    /// Reads a moment in the form that ``text(_:)`` writes; nil for all else.
+    /// Parses a date in the format of ``text(_:)``; nil for other texts.
     static func read(_ text: String) -> Date? {
         let bytes = Array(text.utf8)
         guard bytes.count == 29 else { return nil }
@@ -46,7 +46,7 @@ enum HTTPDate {
         let date = Date(
             timeIntervalSince1970: Double((days + dayOfYear - 719_468) * 86400 + hour * 3600 + minute * 60 + second)
         )
-        // A text that is written back differently was another form, or no date at all.
+        // If formatting gives a different text, the text had another format, or was not a date.
         return self.text(date) == text ? date : nil
     }
 }

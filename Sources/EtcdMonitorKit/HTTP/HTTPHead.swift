@@ -7,7 +7,7 @@ struct HTTPHead: Sendable, Hashable {
         case response(status: Int)
     }
 
-    /// How long the body is.
+    /// The length of the body.
     enum Framing: Sendable, Hashable {
         case length(Int)
         case chunked
@@ -20,12 +20,12 @@ struct HTTPHead: Sendable, Hashable {
     let minorVersion: Int
     var headers: HTTPHeaders = [:]
 
-    /// The peer can take another message on the connection.
+    /// Whether the connection can be used for another message.
     ///
-    /// HTTP/1.0 is closed always, as its keep-alive is an extension with pitfalls of its own.
+    /// HTTP/1.0 connections are always closed, because their keep-alive is an unreliable extension.
     var keepsAlive: Bool { minorVersion == 1 && !headers.elements(of: "Connection").contains("close") }
 
-    /// Reads `METHOD target HTTP/1.x`.
+    /// Parses `METHOD target HTTP/1.x`.
     static func request(_ line: ArraySlice<UInt8>) throws(HTTPRefusal) -> HTTPHead {
         let parts = line.split(separator: 0x20, omittingEmptySubsequences: false)
         guard parts.count == 3 else {
@@ -40,7 +40,7 @@ struct HTTPHead: Sendable, Hashable {
         return HTTPHead(startLine: .request(method: method, target), minorVersion: minorVersion)
     }
 
-    /// Reads `HTTP/1.x 200 reason`.
+    /// Parses `HTTP/1.x 200 reason`.
     static func response(_ line: ArraySlice<UInt8>) throws(HTTPRefusal) -> HTTPHead {
         let parts = line.split(separator: 0x20, maxSplits: 2, omittingEmptySubsequences: false)
         let minorVersion = try minorVersion(of: parts.first ?? [])
@@ -61,9 +61,9 @@ struct HTTPHead: Sendable, Hashable {
         throw HTTPRefusal(505, "The version is neither HTTP/1.1 nor HTTP/1.0.")
     }
 
-    /// Reads `Name: value`.
+    /// Parses `Name: value`.
     static func field(_ line: ArraySlice<UInt8>) throws(HTTPRefusal) -> HTTPHeaders.Field {
-        if line.first?.isBlank == true { throw HTTPRefusal(400, "A field goes on in a second line.") }
+        if line.first?.isBlank == true { throw HTTPRefusal(400, "A field continues on a second line.") }
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
             throw HTTPRefusal(400, "A field has no colon.")
         }
@@ -76,7 +76,9 @@ struct HTTPHead: Sendable, Hashable {
         )
     }
 
-    /// Checks the fields of a request that every one has, and lets the host in the target replace the field.
+    /// Checks the `Host` field of a request.
+    ///
+    /// The host in the target replaces it.
     mutating func checkHost() throws(HTTPRefusal) {
         guard case .request(_, let target) = startLine else { return }
         let hosts = headers.values(of: "Host")
@@ -88,11 +90,12 @@ struct HTTPHead: Sendable, Hashable {
         if let authority = target.authority { headers["Host"] = authority }
     }
 
-    /// How long the body is (RFC 9112, section 6.3); everything that two readers could understand differently is
-    /// refused.
+    /// The length of the body (RFC 9112, section 6.3).
     ///
-    /// - Parameter answersHead: It is the response to a HEAD request.
-    /// - Returns: Where the body ends.
+    /// Anything that two parsers could interpret differently is refused.
+    ///
+    /// - Parameter answersHead: Whether it is the response to a HEAD request.
+    /// - Returns: The end of the body.
     /// - Throws: A refusal with status 400, or 501 for a transfer coding other than chunked.
     func framing(answersHead: Bool) throws(HTTPRefusal) -> Framing {
         let lengths = headers.values(of: "Content-Length")
@@ -117,7 +120,7 @@ struct HTTPHead: Sendable, Hashable {
             guard !digits.isEmpty, digits.count == length.utf8.count else {
                 throw HTTPRefusal(400, "Content-Length is not a number.")
             }
-            // A number that is too large for Int is too large for every limit.
+            // A number that exceeds Int exceeds every limit.
             return .length(Int(length) ?? .max)
         }
         if case .response = startLine { return .untilEnd }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The fields of a message's head, in their order.
+/// The header fields of a message, in their order.
 public struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     /// A field.
     public struct Field: Sendable, Hashable {
-        /// The name, whose case does not matter.
+        /// The name, which is case-insensitive.
         public var name: String
         /// The value.
         public var value: String
@@ -16,7 +16,7 @@ public struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     /// Makes headers without fields.
     public init() {}
 
-    /// Makes headers of a dictionary literal.
+    /// Makes headers from a dictionary literal.
     ///
     /// - Parameter elements: The fields.
     public init(dictionaryLiteral elements: (String, String)...) {
@@ -58,14 +58,14 @@ public struct HTTPRequest: Sendable, Hashable {
     public var method: String
     /// The path without the query, decoded, such as `/api/v1/findings`.
     public var path: String
-    /// The query, decoded; of a name that occurs twice, the last value.
+    /// The query, decoded; if a name occurs twice, the last value counts.
     public var query: [String: String]
     /// The fields of the head.
     public var headers: HTTPHeaders
     /// The body.
     public var body: [UInt8]
 
-    /// Makes a request of its parts.
+    /// Makes a request from its parts.
     ///
     /// - Parameters:
     ///   - method: The method.
@@ -87,12 +87,12 @@ public struct HTTPRequest: Sendable, Hashable {
         self.body = body
     }
 
-    /// Makes a request of what another server has received; nil if the target is malformed, which is to be answered with
-    /// the status 400.
+    /// Makes a request from the request of another server; nil if the target is malformed, which should be answered
+    /// with status 400.
     ///
     /// - Parameters:
     ///   - method: The method.
-    ///   - target: The path and the query as they stand in the start line, such as `/api/v1/findings?cluster=prod%20eu`.
+    ///   - target: The path and the query as in the start line, such as `/api/v1/findings?cluster=prod%20eu`.
     ///   - headers: The fields of the head.
     ///   - body: The body.
     public init?(_ method: String = "GET", target: String, headers: HTTPHeaders = [:], body: [UInt8] = []) {
@@ -103,27 +103,27 @@ public struct HTTPRequest: Sendable, Hashable {
 
 /// A response, as a plain value.
 public struct HTTPResponse: Sendable {
-    /// The body, which follows the head.
+    /// The body of a response.
     public enum Body: Sendable {
-        /// All of it.
+        /// The complete body.
         case bytes([UInt8])
-        /// Parts, as they come; the response ends with the stream.
+        /// Parts, as they become available; the response ends with the stream.
         case stream(AsyncStream<[UInt8]>)
     }
 
     /// The status, such as 200.
     public var status: Int
-    /// The fields of the head; the server adds those of the length and the connection.
+    /// The fields of the head; the server adds the fields of the length and the connection.
     public var headers: HTTPHeaders
-    /// The body, which follows the head.
+    /// The body.
     public var body: Body
 
-    /// Makes a response of its parts.
+    /// Makes a response from its parts.
     ///
     /// - Parameters:
     ///   - status: The status.
     ///   - headers: The fields of the head.
-    ///   - body: The body, which follows the head.
+    ///   - body: The body.
     public init(_ status: Int, headers: HTTPHeaders = [:], _ body: Body = .bytes([])) {
         self.status = status
         self.headers = headers

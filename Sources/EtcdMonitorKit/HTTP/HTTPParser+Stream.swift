@@ -3,11 +3,11 @@
 import EtcdKit
 
 extension HTTPParser {
-    /// Reads from a stream until the next part of a message has come; nil if the stream ends between messages.
+    /// Reads from a stream until the next part of a message is complete; nil if the stream ends between messages.
     ///
     /// - Parameters:
     ///   - stream: The stream.
-    ///   - deadline: Until when to wait.
+    ///   - deadline: The deadline.
     /// - Returns: The part.
     /// - Throws: An `HTTPRefusal` or a `ByteStreamError`.
     mutating func next(

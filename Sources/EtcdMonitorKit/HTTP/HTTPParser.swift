@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads messages of HTTP/1.1 (RFC 9112) from bytes as they come, without input and output of its own.
+/// Parses HTTP/1.1 messages (RFC 9112) from bytes in pieces of any size, without input and output.
 ///
-/// It is strict: all that another reader could understand differently is refused. How the bytes are cut does not matter.
+/// It is strict: it refuses anything that another parser could interpret differently.
 struct HTTPParser {
     enum Role: Sendable, Hashable {
         case requests
@@ -11,7 +11,7 @@ struct HTTPParser {
     }
 
     enum Event: Sendable, Hashable {
-        /// A head; a body follows, which may be empty.
+        /// A head. A body follows, which may be empty.
         case head(HTTPHead)
         /// The body, which ends the message.
         case body([UInt8])
@@ -28,7 +28,7 @@ struct HTTPParser {
         case untilEnd
     }
 
-    /// The bytes of a line that gives the size of a chunk.
+    /// The longest line with the size of a chunk, in bytes.
     private static let chunkLineLimit = 128
 
     private let role: Role
@@ -36,9 +36,9 @@ struct HTTPParser {
     private var state = State.startLine
     private var refusal: HTTPRefusal?
     private var buffer: [UInt8] = []
-    /// The first byte in the buffer that belongs to no line or body yet.
+    /// The first unparsed byte in the buffer.
     private var start = 0
-    /// The first byte in the buffer that no search for the end of a line has seen.
+    /// The first byte in the buffer that was not yet searched for the end of a line.
     private var scanned = 0
     private var fieldBytes = 0
     private var fieldCount = 0
@@ -50,10 +50,10 @@ struct HTTPParser {
         self.limits = limits
     }
 
-    /// There are bytes that belong to no finished message.
+    /// Whether there are bytes of an incomplete message.
     var hasUnread: Bool { start < buffer.count }
 
-    /// The head of a message with a body has come, but not the end of the body.
+    /// Whether the head of a message has arrived, but not the end of its body.
     var expectsBody: Bool {
         switch state {
         case .startLine, .fields, .fixed(0): false
@@ -61,7 +61,7 @@ struct HTTPParser {
         }
     }
 
-    /// Takes bytes that have come.
+    /// Adds received bytes.
     mutating func append(_ bytes: some Collection<UInt8>) {
         buffer.removeFirst(start)
         scanned -= start
@@ -69,9 +69,9 @@ struct HTTPParser {
         buffer.append(contentsOf: bytes)
     }
 
-    /// The next part of a message; nil until more bytes come.
+    /// The next part of a message; nil if more bytes are needed.
     ///
-    /// - Throws: Why the bytes are no message, from then on at each call.
+    /// - Throws: The reason why the bytes are not a message. Later calls throw it again.
     mutating func next() throws(HTTPRefusal) -> Event? {
         if let refusal { throw refusal }
         do {
@@ -84,7 +84,7 @@ struct HTTPParser {
 
     /// The last part of a message, after the last byte of the stream; nil if there is no message.
     ///
-    /// - Throws: ``HTTPRefusal/cutOff`` if there is a part of one.
+    /// - Throws: ``HTTPRefusal/cutOff`` if there is an incomplete message.
     mutating func finish() throws(HTTPRefusal) -> Event? {
         if let event = try next() { return event }
         switch state {
@@ -101,7 +101,7 @@ struct HTTPParser {
                 let tooLong = HTTPRefusal(414, "The start line is longer than \(limits.startLine) bytes.")
                 guard let line = try nextLine(limit: limits.startLine, else: tooLong) else { return nil }
                 if line.isEmpty && emptyLines == 0 && role == .requests {
-                    // An old habit of clients after a body; the RFC wants it to be overlooked.
+                    // Some old clients send an empty line after a body; the RFC requires to ignore it.
                     emptyLines += 1
                 } else {
                     let head = role == .requests ? try HTTPHead.request(line) : try HTTPHead.response(line)
@@ -135,7 +135,7 @@ struct HTTPParser {
             case .trailers:
                 guard let line = try nextFieldLine() else { return nil }
                 if line.isEmpty { return endMessage() }
-                // Checked and dropped: nothing here has a use for them.
+                // Trailers are checked and dropped, because nothing uses them.
                 _ = try HTTPHead.field(line)
             case .untilEnd:
                 try checkBody(adding: buffer.count - start)
@@ -174,7 +174,7 @@ struct HTTPParser {
     }
 
     private static func chunkSize(_ line: ArraySlice<UInt8>) throws(HTTPRefusal) -> Int {
-        // An extension, from the semicolon on, has no meaning here.
+        // An extension after the semicolon is ignored.
         let digits = line.prefix { $0 != UInt8(ascii: ";") }
         guard !digits.isEmpty, let size = Int(String(decoding: digits, as: UTF8.self), radix: 16),
             digits.allSatisfy({ $0.hexadecimalDigit != nil })
@@ -182,7 +182,9 @@ struct HTTPParser {
         return size
     }
 
-    /// Moves up to `count` bytes to the body; returns how many are missing.
+    /// Moves up to `count` bytes to the body.
+    ///
+    /// Returns how many are missing.
     private mutating func take(_ count: Int) -> Int {
         let taken = min(count, buffer.count - start)
         body.append(contentsOf: buffer[start..<start + taken])
@@ -202,10 +204,9 @@ struct HTTPParser {
         return line
     }
 
-    /// The next line without its end; nil until it is whole.
+    /// The next line without its end; nil if it is incomplete.
     ///
-    /// Each byte is judged in turn, whether the line is whole or not, so that the outcome is the same however the bytes
-    /// are cut.
+    /// It checks each byte in turn, even of an incomplete line, so that the outcome does not depend on the pieces.
     private mutating func nextLine(limit: Int, else tooLong: HTTPRefusal) throws(HTTPRefusal) -> ArraySlice<UInt8>? {
         let (carriageReturn, lineFeed) = (UInt8(ascii: "\r"), UInt8(ascii: "\n"))
         while scanned < buffer.count {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a message is not accepted.
+/// The reason why a message is refused.
 struct HTTPRefusal: Error, Hashable {
-    /// The status with which a server says so.
+    /// The status of the response.
     let status: Int
-    /// The reason, in a sentence without anything that the peer sent.
+    /// The reason, in a sentence without data from the peer.
     let message: String
 
-    static let cutOff = HTTPRefusal(400, "The message is cut off.")
+    static let cutOff = HTTPRefusal(400, "The message is incomplete.")
 
     init(_ status: Int, _ message: String) {
         self.status = status
@@ -22,19 +22,19 @@ struct HTTPRefusal: Error, Hashable {
     }
 }
 
-/// How large the parts of a message may be.
+/// The size limits of a message.
 public struct HTTPLimits: Sendable, Hashable {
-    /// The bytes of the start line.
+    /// The largest start line, in bytes.
     public var startLine = 8 << 10
-    /// The bytes of all fields, those after a chunked body included.
+    /// The largest size of all fields, including those after a chunked body, in bytes.
     public var headers = 32 << 10
-    /// The fields, those after a chunked body included.
+    /// The largest number of fields, including those after a chunked body.
     public var fields = 100
-    /// The bytes of the body.
+    /// The largest body, in bytes.
     public var body: Int
 
-    /// Makes the limits that suit a small server.
+    /// Makes limits for a small server.
     ///
-    /// - Parameter body: The bytes of the body.
+    /// - Parameter body: The largest body, in bytes.
     public init(body: Int = 1 << 20) { self.body = body }
 }

@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-/// A small server of HTTP/1.1, for the API where no other server is at hand.
+/// A small HTTP/1.1 server for the API, for programs without a server of their own.
 ///
 /// ```swift
 /// let server = HTTPServer(HTTPServer.Options()) { request in
@@ -11,34 +11,36 @@ public import EtcdKit
 /// try await server.run()
 /// ```
 ///
-/// It refuses all that two readers could understand differently, and everything has a limit: sizes, connections, and the
-/// time for each step. A client that sends a second request before the first is answered gets that one answer, and the
-/// connection ends. The response to a HEAD request is sent without its body.
+/// It refuses any request that two parsers could interpret differently. Everything has a limit: sizes, connections, and
+/// the time for each step. If a client sends a second request before the first is answered, it gets only the first
+/// answer, and the connection ends. The response to a HEAD request has no body.
 public struct HTTPServer: Sendable {
-    /// Where a server listens, and its limits.
+    /// The address and the limits of a server.
     public struct Options: Sendable {
-        /// The name or address on which it listens; other machines reach it only if this is changed.
+        /// The host name or address to listen on.
+        ///
+        /// With the default, only this machine can connect.
         public var host = "127.0.0.1"
-        /// The port; 0 for any that is free.
+        /// The port; 0 for any free port.
         public var port: UInt16 = 0
-        /// The certificate with which it shows itself; nil for plaintext.
+        /// The certificate; nil for plaintext.
         public var tls: TLSServerConfiguration?
-        /// How large requests may be.
+        /// The size limits of requests.
         public var limits = HTTPLimits()
-        /// The connections at a time; a further one is answered with status 503.
+        /// The largest number of connections; further ones get status 503.
         public var maximumConnections = 256
-        /// How long a client may take for the first byte on a new connection, and then for the head of each request.
+        /// The time for the first byte on a new connection, and for the head of each request.
         public var headerTimeout = Duration.seconds(10)
-        /// How long a client may take for the body of a request.
+        /// The time for the body of a request.
         public var bodyTimeout = Duration.seconds(30)
-        /// How long a connection may stay without another request.
+        /// The time that a connection may be idle.
         public var idleTimeout = Duration.seconds(60)
-        /// How long a client may take to accept a part of a response, of 64 KiB at most.
+        /// The time for a client to accept a part of a response, of at most 64 KiB.
         public var writeTimeout = Duration.seconds(30)
-        /// How long requests may still run once the server is to stop.
+        /// The time for running requests to finish when the server stops.
         public var drainTimeout = Duration.seconds(10)
 
-        /// Makes options with their defaults.
+        /// Makes options with the defaults.
         public init() {}
     }
 
@@ -48,8 +50,8 @@ public struct HTTPServer: Sendable {
     /// Makes a server.
     ///
     /// - Parameters:
-    ///   - options: Where it listens, and its limits.
-    ///   - respond: Answers a request; requests of different connections are answered side by side.
+    ///   - options: The address and the limits.
+    ///   - respond: Answers a request. Requests of different connections are answered concurrently.
     public init(_ options: Options = Options(), respond: @escaping @Sendable (HTTPRequest) async -> HTTPResponse) {
         self.options = options
         self.respond = respond
@@ -57,11 +59,11 @@ public struct HTTPServer: Sendable {
 
     /// Serves until the task is cancelled.
     ///
-    /// From then on nobody can connect, idle connections and streams end, and requests that run have
-    /// ``Options/drainTimeout``; those that take longer are cancelled.
+    /// Then no client can connect, idle connections and streams end, and running requests have ``Options/drainTimeout``
+    /// to finish; after that they are cancelled.
     ///
-    /// - Parameter onListening: Called with the port, once clients can connect.
-    /// - Throws: ``HTTPServerError`` if the server cannot listen there.
+    /// - Parameter onListening: Called with the port, as soon as clients can connect.
+    /// - Throws: ``HTTPServerError`` if the server cannot listen.
     public func run(onListening: @Sendable (UInt16) -> Void = { _ in }) async throws(HTTPServerError) {
         let listener: ByteListener
         do throws(ByteStreamError) {
@@ -75,7 +77,7 @@ public struct HTTPServer: Sendable {
         onListening(listener.port)
         let connections = HTTPConnections(maximum: options.maximumConnections)
         let (stopped, stop) = AsyncStream<Never>.makeStream()
-        // Child tasks would be cancelled together with this one, and could not finish what they do.
+        // Child tasks would be cancelled together with this one, and could not finish their requests.
         let serving = Task { await serve(listener, connections, until: stopped) }
         await withTaskCancellationHandler {
             await serving.value
@@ -112,7 +114,7 @@ public struct HTTPServer: Sendable {
     }
 }
 
-/// Why a server cannot serve.
+/// The reason why a server cannot serve.
 public struct HTTPServerError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The reason, with the host and the port.
     public let message: String

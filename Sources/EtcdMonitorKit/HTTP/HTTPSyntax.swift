@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The grammar of RFC 9110 and 9112 that heads and targets share. All of it looks at bytes: characters of a `String`
-// may be equal although their bytes differ, and one of them may hide a delimiter.
+// The grammar of RFC 9110 and 9112 that heads and targets share. All functions look at bytes: characters of a `String`
+// can be equal although their bytes differ, and a character can hide a delimiter.
 
 extension UInt8 {
-    /// It may stand in the name of a field or a method.
+    /// Whether it is allowed in the name of a field or a method.
     var isToken: Bool { isLetterOrDigit || "!#$%&'*+-.^_`|~".utf8.contains(self) }
 
-    /// It may stand in a host with a port.
+    /// Whether it is allowed in a host with a port.
     var isHost: Bool { isLetterOrDigit || "-._~%!$&'()*+,;=:[]".utf8.contains(self) }
 
     var isLetterOrDigit: Bool { (0x61...0x7a).contains(lowercased) || digit != nil }
 
-    /// A character that people see, of ASCII.
+    /// Whether it is a visible ASCII character.
     var isVisible: Bool { (0x21...0x7e).contains(self) }
 
-    /// A space or a tab.
+    /// Whether it is a space or a tab.
     var isBlank: Bool { self == 0x20 || self == 0x09 }
 
-    /// A control character that stands nowhere in a head.
+    /// Whether it is a control character that is not allowed in a head.
     var isControl: Bool { self < 0x20 && self != 0x09 || self == 0x7f }
 
-    /// The letter in lower case, if it is one of ASCII.
+    /// The lower-case letter, if it is an ASCII letter.
     var lowercased: UInt8 { (0x41...0x5a).contains(self) ? self | 0x20 : self }
 
     /// The value of a decimal digit.
@@ -35,7 +35,7 @@ extension UInt8 {
 }
 
 extension BidirectionalCollection<UInt8> where SubSequence: BidirectionalCollection {
-    /// The bytes without blanks at their ends.
+    /// The bytes without blanks at the ends.
     var trimmed: SubSequence {
         let start = firstIndex { !$0.isBlank } ?? endIndex
         let end = lastIndex { !$0.isBlank }.map { index(after: $0) } ?? start

@@ -4,12 +4,12 @@
 struct HTTPTarget: Sendable, Hashable {
     /// The path without the query, or `*`.
     let path: String
-    /// The query; of a name that occurs twice, the last value.
+    /// The query; if a name occurs twice, the last value counts.
     let query: [String: String]
-    /// The host of a target that names one, which counts more than the `Host` field.
+    /// The host in the target, which overrides the `Host` field.
     let authority: String?
 
-    /// Reads a target as it stands in the start line.
+    /// Parses the target of a start line.
     ///
     /// - Parameters:
     ///   - text: The bytes between the method and the version.
@@ -17,11 +17,11 @@ struct HTTPTarget: Sendable, Hashable {
     /// - Throws: A refusal with status 400, or 501 for a tunnel.
     init(_ text: ArraySlice<UInt8>, method: String) throws(HTTPRefusal) {
         guard text.allSatisfy({ $0.isVisible && $0 != UInt8(ascii: "#") }) else {
-            throw HTTPRefusal(400, "The target has a character that does not belong there.")
+            throw HTTPRefusal(400, "The target has an invalid character.")
         }
-        if method == "CONNECT" { throw HTTPRefusal(501, "This server makes no tunnels.") }
+        if method == "CONNECT" { throw HTTPRefusal(501, "This server does not support tunnels.") }
         if text.elementsEqual("*".utf8) {
-            guard method == "OPTIONS" else { throw HTTPRefusal(400, "The target * is for OPTIONS alone.") }
+            guard method == "OPTIONS" else { throw HTTPRefusal(400, "The target * is only for OPTIONS.") }
             (path, query, authority) = ("*", [:], nil)
             return
         }
@@ -42,7 +42,7 @@ struct HTTPTarget: Sendable, Hashable {
             rest = rest[end...]
         }
 
-        // The target is taken apart before it is decoded, so that an encoded delimiter never delimits.
+        // The target is split before it is decoded, so that an encoded delimiter never delimits.
         let mark = rest.firstIndex(of: UInt8(ascii: "?")) ?? rest.endIndex
         let path = try Self.decode(rest[..<mark], isQuery: false)
         self.path = path.isEmpty ? "/" : path
@@ -55,7 +55,7 @@ struct HTTPTarget: Sendable, Hashable {
         self.query = query
     }
 
-    /// Decodes percent escapes, and in a query the plus sign, which stands for a space as in forms.
+    /// Decodes percent escapes and, in a query, the plus sign, which stands for a space.
     private static func decode(_ text: ArraySlice<UInt8>, isQuery: Bool) throws(HTTPRefusal) -> String {
         var bytes: [UInt8] = []
         var rest = text
@@ -69,7 +69,7 @@ struct HTTPTarget: Sendable, Hashable {
             }
             let decoded = UInt8(high << 4 | low)
             if decoded == 0 { throw HTTPRefusal(400, "The target has an encoded NUL.") }
-            // Decoded, it could not be told from one that separates segments.
+            // After decoding, it could not be distinguished from a separator of segments.
             if decoded == UInt8(ascii: "/") && !isQuery { throw HTTPRefusal(400, "The path has an encoded slash.") }
             bytes.append(decoded)
         }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Writes messages of HTTP/1.1.
+/// Encodes HTTP/1.1 messages.
 enum HTTPWriter {
     /// The chunk that ends a body.
     static let lastChunk = Array("0\r\n\r\n".utf8)
 
-    /// The head of a request, of a path with its query as they stand in a URL.
+    /// The head of a request.
+    ///
+    /// The path and the query are encoded as in a URL.
     static func request(_ method: String, _ path: String, _ headers: HTTPHeaders) -> [UInt8] {
         var target = path.hasPrefix("/") ? "" : "/"
         for byte in path.utf8 {
-            // Bytes that would break the line are escaped; all else is the caller's.
+            // Bytes that would break the line are escaped; the rest is up to the caller.
             target += byte.isVisible ? String(UnicodeScalar(byte)) : "%" + hexadecimal(byte, width: 2)
         }
         return head("\(method) \(target) HTTP/1.1", headers)
@@ -20,18 +22,18 @@ enum HTTPWriter {
         head("HTTP/1.1 \(status) \(reason(of: status))", headers)
     }
 
-    /// A part of a chunked body; nothing for an empty one, which would end the body.
+    /// A chunk of a body; empty for no bytes, which would end the body.
     static func chunk(_ bytes: [UInt8]) -> [UInt8] {
         if bytes.isEmpty { return [] }
         return Array("\(hexadecimal(bytes.count))\r\n".utf8) + bytes + Array("\r\n".utf8)
     }
 
-    /// The words that go with a status.
+    /// The reason phrase of a status.
     static func reason(of status: Int) -> String { reasons[status] ?? "Status" }
 
     private static func head(_ startLine: String, _ headers: HTTPHeaders) -> [UInt8] {
         var bytes = Array("\(startLine)\r\n".utf8)
-        // A name that is no token is left out, and a control character becomes a space: neither can end a field.
+        // An invalid name is left out, and a control character becomes a space: neither can end a field.
         for field in headers.fields where !field.name.isEmpty && field.name.utf8.allSatisfy(\.isToken) {
             bytes += Array("\(field.name): ".utf8) + field.value.utf8.map { $0.isControl ? 0x20 : $0 }
             bytes += Array("\r\n".utf8)

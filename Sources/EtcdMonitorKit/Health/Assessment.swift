@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The meaning of one poll, in the light of those before it.
+/// The result of one poll, judged with the polls before it.
 struct Assessment: Sendable {
     /// The findings, the worst first.
     var findings: [Finding] = []
-    /// etcd's number for the cluster in hexadecimal digits; nil if no member has said it.
+    /// etcd's ID of the cluster in hexadecimal digits; nil if no member has reported it.
     var clusterID: String?
-    /// Whether the cluster can decide.
+    /// The state of the quorum.
     var quorum = Quorum()
     /// The leader, as most voters see it; nil for none.
     var leader: Leader?
@@ -14,8 +14,9 @@ struct Assessment: Sendable {
     var leaderHistory: [LeaderChange] = []
     /// The connections between members, as far as they can be judged.
     var links: [PeerLink] = []
-    /// The worst finding about each member, by ``MemberObservation/key``; unknown if nothing can be said of it.
+    /// The worst finding about each member, by ``MemberObservation/key``; unknown if the monitor cannot judge the
+    /// member.
     var memberVerdicts: [String: Verdict] = [:]
-    /// The members' counters, by the same keys.
+    /// The counters of the members, by the same keys.
     var counters: [String: CounterLog] = [:]
 }

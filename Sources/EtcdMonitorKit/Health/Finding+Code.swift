@@ -3,7 +3,7 @@
 extension Finding {
     /// A kind of finding.
     public enum Code: String, Sendable, Hashable, Codable, CaseIterable {
-        // The cluster's ability to decide.
+        // Quorum and elections.
         case quorumLost = "quorum-lost"
         case tooFewVoters = "too-few-voters"
         case noLeader = "no-leader"
@@ -11,18 +11,18 @@ extension Finding {
         case failedElections = "failed-elections"
         case rivalLeaders = "rival-leaders"
         case staleLeader = "stale-leader"
-        // Its identity and its data.
+        // Identity and data.
         case foreignCluster = "foreign-cluster"
         case membershipDiverged = "membership-diverged"
         case revisionRegression = "revision-regression"
         case corruption = "corruption"
         case hashInconclusive = "hash-inconclusive"
         case alarmCorrupt = "alarm-corrupt"
-        // Its network.
+        // Network.
         case memberIsolated = "member-isolated"
         case linkDown = "link-down"
         case memberUnreachable = "member-unreachable"
-        // Its members.
+        // Members.
         case memberDown = "member-down"
         case memberFrozen = "member-frozen"
         case consensusHung = "consensus-hung"
@@ -35,7 +35,7 @@ extension Finding {
         case versionSkew = "version-skew"
         case clockSpread = "clock-spread"
         case certificateExpiry = "certificate-expiry"
-        // Their databases and disks.
+        // Databases and disks.
         case alarmNoSpace = "alarm-no-space"
         case databaseNearQuota = "database-near-quota"
         case databaseLarge = "database-large"
@@ -44,7 +44,7 @@ extension Finding {
         case slowFsync = "slow-fsync"
         case slowCommit = "slow-commit"
         case defragmenting = "defragmenting"
-        // Their load.
+        // Load.
         case slowReads = "slow-reads"
         case pendingProposals = "pending-proposals"
         case failedProposals = "failed-proposals"
@@ -53,7 +53,7 @@ extension Finding {
         case fileDescriptors = "file-descriptors"
         case memory
         case cpu
-        // Limits of the monitor's own sight.
+        // Limits of the monitor itself.
         case notAuthorized = "not-authorized"
         case tlsFailure = "tls-failure"
         case metricsUnavailable = "metrics-unavailable"

@@ -3,7 +3,7 @@
 public import EtcdKit
 public import Foundation
 
-/// Something that the monitor has found out about a cluster.
+/// A problem or a fact that the monitor has found in a cluster.
 public struct Finding: Sendable, Hashable, Codable, Identifiable {
     /// The identity of a finding: its kind and its subject, never a figure.
     public struct ID: Sendable, Hashable, Codable, CustomStringConvertible {
@@ -28,19 +28,19 @@ public struct Finding: Sendable, Hashable, Codable, Identifiable {
 
     /// The identity of the finding.
     public var id: ID
-    /// How bad it is now.
+    /// Its current severity.
     public var verdict: Verdict
     /// The finding, in one sentence.
     public var summary: String
-    /// The member that it is about, in hexadecimal digits; nil for the whole cluster.
+    /// The ID of the member it is about, in hexadecimal digits; nil for the whole cluster.
     public var memberID: String?
-    /// When the monitor first saw it.
+    /// The time when the monitor first saw it.
     public var since: Date
-    /// The figures behind it, by name; units are in the names.
+    /// The figures behind it, by name; the names include the units.
     public var evidence: [String: Double]
-    /// Advice for people.
+    /// The recommended action.
     public var advice: String { code.advice }
-    /// Where the documentation says more.
+    /// The place of the finding in the documentation.
     public var runbook: String { "Docs/Monitoring.md#\(code.rawValue)" }
     /// The kind of the finding.
     public var code: Code { id.code }
@@ -49,10 +49,10 @@ public struct Finding: Sendable, Hashable, Codable, Identifiable {
     ///
     /// - Parameters:
     ///   - id: The identity of the finding.
-    ///   - verdict: How bad it is.
+    ///   - verdict: Its severity.
     ///   - summary: The finding, in one sentence.
-    ///   - memberID: The member that it is about.
-    ///   - since: When the monitor first saw it.
+    ///   - memberID: The ID of the member it is about.
+    ///   - since: The time when the monitor first saw it.
     ///   - evidence: The figures behind it, by name.
     public init(
         _ id: ID,
@@ -76,7 +76,7 @@ extension Finding {
         case id, verdict, summary, memberID, since, evidence
     }
 
-    /// Fields that follow from the code, for readers without the table; they are not read back.
+    /// Fields that follow from the code, written for readers without the table; decoding ignores them.
     private enum DerivedKeys: String, CodingKey {
         case advice, runbook
     }

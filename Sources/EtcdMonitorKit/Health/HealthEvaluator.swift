@@ -2,17 +2,17 @@
 
 import EtcdKit
 
-/// Judges a cluster by what one poll after another has seen of it.
+/// Judges a cluster by its polls, one after the other.
 ///
-/// A poll becomes a ``Situation``: which members there are, how each is, who leads, whether there is a quorum. The rules
-/// turn that and the ``Trends`` into suspicions, and ``Hysteresis`` makes findings of those that last. Times are those of
-/// a clock that cannot be set, but for the ends of certificates and for what people read.
+/// A poll becomes a ``Situation``: the members and the condition of each, the leader, the quorum. The rules turn it and
+/// the ``Trends`` into suspicions, and ``Hysteresis`` turns suspicions that last into findings. Times are those of a
+/// monotonic clock, except the expiry dates of certificates and the times that people read.
 struct HealthEvaluator: Sendable {
     private let thresholds: Thresholds
     private var trends: Trends
     private var hysteresis: Hysteresis
 
-    /// Makes an evaluator that has seen nothing.
+    /// Makes an evaluator without a history.
     ///
     /// - Parameter thresholds: The limits of normal figures.
     init(_ thresholds: Thresholds) {
@@ -21,14 +21,16 @@ struct HealthEvaluator: Sendable {
         hysteresis = Hysteresis(thresholds)
     }
 
-    /// Judges a poll; each poll counts once, in the order of time.
+    /// Judges a poll.
+    ///
+    /// Evaluate each poll once, in the order of time.
     ///
     /// - Parameter observation: The answers of the members.
-    /// - Returns: The findings, and all else that follows from the answers.
+    /// - Returns: The findings and the other results of the poll.
     mutating func evaluate(_ observation: ClusterObservation) -> Assessment {
         let known = trends.clusterID
         if known != nil, observation.clusterID(preferring: known) != known {
-            // Another cluster lives at these endpoints now: nothing that was seen before is about it.
+            // The endpoints now belong to another cluster, so the history does not apply to it.
             self = HealthEvaluator(thresholds)
         }
         trends.note(observation)

@@ -2,14 +2,14 @@
 
 import Foundation
 
-/// Turns suspicions, which come and go with each poll, into findings, which do not.
+/// Turns suspicions, which may change with each poll, into stable findings.
 ///
-/// A finding is raised when enough of the last polls agree and it has lasted long enough, and ends after as many polls in a
-/// row without it, so that a suspicion in every second poll never makes it come and go. A new verdict of an open finding
-/// has to last as long. A poll without data counts neither way for a finding that is open.
+/// A finding is raised when enough of the last polls agree and the suspicion has lasted long enough. It ends after as
+/// many polls in a row without it, so a suspicion in every second poll does not make it flap. A new verdict of an open
+/// finding must last as long. A poll without data does not change an open finding.
 struct Hysteresis: Sendable {
     private struct Entry: Sendable {
-        /// The verdicts of the last polls, the newest last; nil for nothing suspected.
+        /// The verdicts of the last polls, the newest last; nil for no suspicion.
         var history: [Verdict?] = []
         let since: Date
         let sinceUptime: Duration
@@ -30,14 +30,14 @@ struct Hysteresis: Sendable {
     /// The findings that are open.
     var openFindings: Set<Finding.ID> { Set(entries.filter { $1.verdict != nil }.keys) }
 
-    /// Takes in a poll.
+    /// Records a poll.
     ///
     /// - Parameters:
     ///   - suspicions: The suspicions of the poll.
-    ///   - time: When the poll began, for people.
-    ///   - uptime: When the poll began.
-    ///   - isGone: Whether the subject of a finding is no longer there.
-    ///   - isJudgeable: Whether the poll had the data that a finding is judged by.
+    ///   - time: The wall-clock time when the poll began.
+    ///   - uptime: The time of the monotonic clock when the poll began.
+    ///   - isGone: Whether the subject of a finding no longer exists.
+    ///   - isJudgeable: Whether the poll had the data that the finding needs.
     /// - Returns: The open findings, the worst first.
     mutating func update(
         _ suspicions: [Suspicion],
@@ -46,7 +46,7 @@ struct Hysteresis: Sendable {
         isGone: (Suspicion) -> Bool,
         isJudgeable: (Suspicion) -> Bool
     ) -> [Finding] {
-        // Of two suspicions of the same thing the worse one counts.
+        // Of two suspicions about the same thing, the worse one counts.
         let suspected = Dictionary(suspicions.map { ($0.id, $0) }) { $0.verdict < $1.verdict ? $1 : $0 }
         for (id, suspicion) in suspected {
             var entry = entries[id] ?? Entry(since: time, sinceUptime: uptime, latest: suspicion)
@@ -62,12 +62,12 @@ struct Hysteresis: Sendable {
             entries[id] = entry
         }
         for (id, var entry) in entries where suspected[id] == nil {
-            // A suspicion that has to last is over at the first poll without it, until it has lasted.
+            // A suspicion that has not lasted long enough ends at the first poll without it.
             if isGone(entry.latest) || entry.verdict == nil && entry.latest.holdFor > 0 {
                 entries[id] = nil
             } else if entry.verdict == nil || isJudgeable(entry.latest) {
                 note(nil, in: &entry)
-                // Hashes are compared hours apart: one good comparison ends what one bad comparison raised.
+                // Hashes are compared hours apart: one good comparison ends the finding of one bad comparison.
                 let isOver = newest(id.code.source == .hash ? 1 : needed, of: entry, are: nil)
                 entries[id] = isOver ? nil : entry
             }
@@ -99,7 +99,7 @@ struct Hysteresis: Sendable {
 }
 
 extension Finding {
-    /// The order in which findings are shown: by verdict, by kind as in ``Code``, and by what they are about.
+    /// The order in which findings are shown: by verdict, by kind in the order of ``Code``, and by subject.
     static func isWorse(_ left: Finding, _ right: Finding) -> Bool {
         if left.verdict != right.verdict { return left.verdict > right.verdict }
         if left.code != right.code { return left.code.position < right.code.position }

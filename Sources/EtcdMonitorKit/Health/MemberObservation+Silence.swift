@@ -3,12 +3,12 @@
 import EtcdKit
 
 extension MemberObservation {
-    /// Names the member: its ID in hexadecimal digits, or its endpoint while the ID is not known.
+    /// Identifies the member: its ID in hexadecimal digits, or its endpoint while the ID is unknown.
     var key: String { id?.description ?? endpoint?.description ?? name }
 
-    /// Why no call was answered; nil if one was, or if the failures are not the member's.
+    /// The reason why the member answered no call; nil if it answered one, or if the failures are not the member's.
     ///
-    /// That the connection is refused proves that the process is gone; that no answer comes in time does not.
+    /// A refused connection proves that the process is not running; a timeout does not.
     var silence: ProbeFailure.Reason? {
         guard !hasAnswered else { return nil }
         let reasons = callFailures.map(\.reason)
@@ -16,13 +16,13 @@ extension MemberObservation {
         return reasons.contains(.timedOut) ? .timedOut : .refused
     }
 
-    /// It has answered a call, be it with an error of its own.
+    /// Whether it answered a call, even with an error.
     var isAlive: Bool {
         hasAnswered
             || callFailures.contains { [.noLeader, .serverError, .unauthorized, .unsupported].contains($0.reason) }
     }
 
-    /// Why calls failed.
+    /// The failures of the calls.
     var callFailures: [ProbeFailure] {
         [status.failure, serializableRead.failure, linearizableRead.failure, memberList.failure].compactMap { $0 }
     }
@@ -34,8 +34,8 @@ extension MemberObservation {
 }
 
 extension ClusterObservation {
-    /// The cluster that is meant: the one that was before, as long as an endpoint belongs to it, or else the one that
-    /// most endpoints belong to.
+    /// The ID of the monitored cluster: the known one as long as an endpoint belongs to it, or else that of most
+    /// endpoints.
     func clusterID(preferring known: UInt64?) -> UInt64? {
         let answers = members.compactMap { $0.status.answer?.header.clusterID }
         if answers.isEmpty { return known }

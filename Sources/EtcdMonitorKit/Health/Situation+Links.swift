@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Situation {
-    /// Says whether each member receives something from each other one.
+    /// The links between members, with whether each receives data from the other.
     ///
     /// - Parameter patience: How long a link on which heartbeats should arrive may be silent.
     /// - Returns: The links between members that have started.
@@ -20,7 +20,7 @@ extension Situation {
         case true?: return .alive
         case nil: return .unknown
         case false?:
-            // Two followers have nothing to say to each other that is counted by sender.
+            // Two followers exchange no messages that etcd counts by sender.
             guard leaderView?.key == sender.key || leaderView?.key == receiver.key else { return .unknown }
             return uptime - (receiver.silent(from: sender.key) ?? uptime) >= patience ? .silent : .alive
         }

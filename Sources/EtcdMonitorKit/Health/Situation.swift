@@ -3,26 +3,28 @@
 import EtcdKit
 import Foundation
 
-/// How a member is, before the rules are asked: a rule must know which members are to blame for what it sees.
+/// The condition of a member.
+///
+/// It is determined before the rules run, which must know the members that cause a fault.
 enum MemberCondition: Sendable {
-    /// It answers, or at least nothing speaks against it.
+    /// It answers, or nothing indicates a fault.
     case well
     /// It was added, and has never started.
     case unstarted
-    /// Nothing listens at its address.
+    /// Its address refuses connections.
     case down
-    /// It takes connections, or its network drops them, and nothing is answered.
+    /// It accepts connections, or its network drops them, and no call is answered.
     case frozen
-    /// It does not answer the monitor, and the other members hear it, or no member answers the monitor.
+    /// It does not answer the monitor, but the other members hear it; or no member answers the monitor.
     case unreachable
-    /// It answers, and takes no part in the majority that works.
+    /// It answers, but does not belong to the working majority.
     case isolated
-    /// It answers late or not at all, as it defragments its database.
+    /// It answers late or not at all, because it defragments its database.
     case defragmenting
-    /// The monitor may not ask it, or does not understand it.
+    /// The monitor lacks the rights, or does not understand its answers.
     case opaque
 
-    /// Others may notice: elections, failed calls and lagging members are its consequence.
+    /// Whether it may affect others: elections, failed calls and lagging members can be its consequences.
     var isAilment: Bool {
         switch self {
         case .down, .frozen, .isolated, .defragmenting: true
@@ -30,7 +32,7 @@ enum MemberCondition: Sendable {
         }
     }
 
-    /// Its own figures can be believed.
+    /// Whether its own figures are reliable.
     var isWell: Bool { self == .well }
 }
 
@@ -42,22 +44,22 @@ struct MemberView: Sendable {
 
     var id: Member.ID? { observation.id }
     var key: String { observation.key }
-    /// How it is called in a sentence.
+    /// Its name in a sentence.
     var label: String { observation.name.isEmpty ? key : observation.name }
     var status: MemberStatus? { observation.status.answer }
     var page: Exposition? { observation.metrics.answer }
-    /// Its term, by the newest source there is: that of its status is the term of the entry applied last.
+    /// Its term, from the newest source: the term in its status is that of the last applied entry.
     var term: UInt64 { max(observation.raft.answer?.term ?? 0, status?.raftTerm ?? 0) }
-    /// It knows a leader; nil if it does not say.
+    /// Whether it knows a leader; nil if it does not report it.
     var hasLeader: Bool? {
         guard let status else { return page?["etcd_server_has_leader"].map { $0 > 0 } }
         return status.leader != nil && !status.errors.contains { $0.contains("no leader") }
     }
 
-    /// Whether bytes from another member have arrived since the poll before; nil if that is not known.
+    /// Whether bytes from another member have arrived since the previous poll; nil if that is unknown.
     ///
-    /// Heartbeats make these bytes grow between a leader and each follower. etcd's own word for a link, `active_peers`,
-    /// stays 1 for minutes on a dead link since etcd 3.5.
+    /// Heartbeats make these bytes grow between a leader and each follower. etcd's own metric of a link,
+    /// `active_peers`, stays 1 for minutes on a dead link since etcd 3.5.
     func hears(_ sender: String) -> Bool? {
         let isCounted = page?.samples(of: "etcd_network_peer_received_bytes_total").contains {
             $0.labels["From"] == sender && $0.value > 0
@@ -66,29 +68,31 @@ struct MemberView: Sendable {
         return silent(from: sender) == nil
     }
 
-    /// Since when no bytes have arrived from another member; nil if some have since the poll before.
+    /// The time since when no bytes have arrived from another member; nil if some have arrived since the previous poll.
     func silent(from sender: String) -> Duration? {
         trend.log.flatSince(of: "etcd_network_peer_received_bytes_total") { $0["From"] == sender }
     }
 
-    /// etcd says that the link to another member is down; it is to be believed only if it says so.
+    /// Whether etcd reports the link to another member as down.
+    ///
+    /// Only a report of a lost link is reliable.
     func hasLost(_ peer: String) -> Bool {
         page?.samples(of: "etcd_network_active_peers").contains { $0.labels["Remote"] == peer && $0.value == 0 }
             ?? false
     }
 }
 
-/// A poll's view of the cluster as a whole.
+/// The state of the whole cluster in a poll.
 struct Situation: Sendable {
     let time: Date
     let uptime: Duration
     /// The members of the cluster.
     private(set) var members: [MemberView] = []
-    /// The endpoints that answer and belong to another cluster, or to no list of members.
+    /// The endpoints that answer, but belong to another cluster or to no list of members.
     private(set) var strangers: [MemberObservation] = []
     /// The leader, as most voters see it.
     private(set) var leader: Member.ID?
-    /// A voter said whether there is one.
+    /// Whether a voter reported if there is a leader.
     private(set) var isLeaderKnown = false
     /// The term in which it leads.
     private(set) var leaderTerm: UInt64 = 0
@@ -97,7 +101,7 @@ struct Situation: Sendable {
     private(set) var quorum = Quorum()
     /// The voters that answer the monitor.
     private(set) var answeringVoters = 0
-    /// The alarms, which every member knows.
+    /// The alarms, which every member reports.
     private(set) var alarms: [Alarm] = []
 
     init(_ observation: ClusterObservation, _ trends: Trends, _ thresholds: Thresholds) {
@@ -106,7 +110,7 @@ struct Situation: Sendable {
         for member in observation.members {
             let clusterID = member.status.answer?.header.clusterID
             let isForeign = clusterID != nil && clusterID != trends.clusterID
-            // An endpoint that has never said who it is counts as a voter only as long as none has.
+            // An endpoint that has never reported its ID counts as a voter only while no endpoint has.
             if member.isListed && !isForeign && (member.id != nil || !isAnyKnown) {
                 let trend = trends.members[member.key] ?? MemberTrend(thresholds)
                 members.append(MemberView(observation: member, trend: trend))
@@ -128,7 +132,7 @@ struct Situation: Sendable {
             .sorted { $0.memberID.rawValue < $1.memberID.rawValue }
     }
 
-    /// Enough voters answer the monitor to be a majority.
+    /// Whether enough voters answer the monitor to form a majority.
     var hasMajority: Bool { answeringVoters >= quorum.voters / 2 + 1 }
 
     var voters: [MemberView] { members.filter { !$0.observation.isLearner } }
@@ -140,11 +144,11 @@ struct Situation: Sendable {
         if !member.observation.isStarted { return .unstarted }
         guard let silence = member.observation.silence else { return member.observation.isAlive ? .well : .opaque }
         if member.isDefragmenting { return .defragmenting }
-        // Nothing listens there, so the way is not to blame; one that starts is heard by the others before it serves.
+        // The address refuses connections, so the network works; the others hear a starting member before it serves.
         if silence == .refused || member.trend.isStarting { return .down }
-        // Timeouts everywhere may be the monitor's own trouble.
+        // Timeouts of all members may be caused by the monitor's own network.
         if !isAnyAlive { return .unreachable }
-        // In the first silent poll the bytes that have arrived may be those from before the fault.
+        // In the first silent poll, the bytes that have arrived may be from before the fault.
         let isHeard = members.contains { $0.key != member.key && $0.hears(member.key) == true }
         return member.trend.latePolls >= 2 && isHeard ? .unreachable : .frozen
     }
@@ -158,7 +162,7 @@ struct Situation: Sendable {
             votes[named] = (count + 1, max(term, voter.status?.raftTerm ?? 0))
         }
         isLeaderKnown = voters.contains { $0.hasLeader != nil }
-        // Of two that are named as often, the one of the newer term leads.
+        // Of two members with equal votes, the one of the newer term leads.
         let ranked = votes.map { ($0.value.count, $0.value.term, $0.key.rawValue) }
         guard let (_, term, number) = ranked.max(by: { $0 < $1 }) else { return }
         (leader, leaderTerm) = (Member.ID(rawValue: number), term)
@@ -175,21 +179,22 @@ struct Situation: Sendable {
         if reads.contains(where: { $0.answer != nil }) {
             quorum.state = .available
         } else if voters.count - gone < majority && gone > 0 {
-            // Refused connections prove that processes are gone, even if no member is left to say so.
+            // Refused connections prove that processes have ended, even if no member is left to report it.
             quorum.state = .lost
         } else if answeringVoters > 0, !failures.isEmpty, failures.allSatisfy(\.countsAgainstMember) {
             quorum.state = .lost
         }
     }
 
-    /// The member answers, and has no part in the majority that others have.
+    /// Whether the member answers, but does not belong to the majority.
     private func isIsolated(_ member: MemberView) -> Bool {
         guard member.condition.isWell else { return false }
         if member.hasLeader == false { return true }
         guard let failure = member.observation.linearizableRead.failure, failure.reason == .timedOut else {
             return false
         }
-        // In its first poll a cut shows only by a read that hangs; later the links tell it from a read that is slow.
+        // In its first poll, only a hanging read reveals the isolation; later, the links distinguish it from a slow
+        // read.
         if !member.trend.reads.dropLast().contains(false) { return true }
         guard let leader = leaderView, leader.key != member.key else { return false }
         return member.hears(leader.key) == false || leader.hears(member.key) == false
@@ -197,8 +202,9 @@ struct Situation: Sendable {
 }
 
 extension Alarm {
-    /// Reads the alarms in an error of a status, such as `memberID:10501334649042878790 alarm:NOSPACE `; the white space
-    /// differs between versions.
+    /// Parses the alarms in an error of a status, such as `memberID:10501334649042878790 alarm:NOSPACE `.
+    ///
+    /// The white space differs between versions.
     static func read(_ error: String) -> [Alarm] {
         var alarms: [Alarm] = []
         var rest = error[...]

@@ -10,12 +10,12 @@ struct Suspicion: Sendable {
     let summary: String
     let memberID: Member.ID?
     let evidence: [String: Double]
-    /// How long it must last, beyond the polls that must agree, in seconds.
+    /// How long it must last after enough polls agree, in seconds.
     let holdFor: Double
-    /// It is certain at first sight, and nothing to wait with.
+    /// Whether one poll is enough, because the evidence is certain.
     let isImmediate: Bool
 
-    /// A suspicion about the cluster, or about something in it that is no member.
+    /// Makes a suspicion about the cluster, or about a subject that is not a member.
     init(
         _ code: Finding.Code,
         about subject: String = "",
@@ -35,7 +35,9 @@ struct Suspicion: Sendable {
         self.isImmediate = isImmediate
     }
 
-    /// A suspicion about a member; the summary goes on after its name.
+    /// Makes a suspicion about a member.
+    ///
+    /// The summary continues a sentence that begins with its name.
     init(
         _ code: Finding.Code,
         of member: MemberView,
@@ -58,7 +60,7 @@ struct Suspicion: Sendable {
     }
 }
 
-/// The input of the rules: a poll, and the memory of those before it.
+/// The input of the rules: a poll, and the memory of previous polls.
 struct Evidence: Sendable {
     let situation: Situation
     let trends: Trends
@@ -66,7 +68,7 @@ struct Evidence: Sendable {
     /// The findings that were open before this poll.
     let openFindings: Set<Finding.ID>
 
-    /// A rule: a pure function from what is known to what is suspected.
+    /// A rule: a pure function from evidence to suspicions.
     typealias Rule = @Sendable (Evidence) -> [Suspicion]
 
     /// All rules.
@@ -78,17 +80,17 @@ struct Evidence: Sendable {
 
     var members: [MemberView] { situation.members }
     var quorum: Quorum { situation.quorum }
-    /// The members whose own figures can be believed.
+    /// The members whose own figures are reliable.
     var wellMembers: [MemberView] { members.filter(\.condition.isWell) }
 
-    /// The share of a window that lies after a moment and the time that its effects take; nil if nothing of it does.
+    /// The part of a window after a fault and its effects; nil if nothing of the window remains.
     func window(_ seconds: Double, after trouble: Duration?) -> Duration? {
         guard let trouble else { return .threshold(seconds) }
         let calm = situation.uptime - trouble - .threshold(thresholds.settlingSeconds)
         return calm > .zero ? min(calm, .threshold(seconds)) : nil
     }
 
-    /// Whether a finding can be judged in this poll: without data it stays as it is.
+    /// Whether the poll has the data to judge a finding; without them the finding stays as it is.
     func isJudgeable(_ finding: Suspicion) -> Bool {
         let member = members.first { $0.key == finding.id.subject }
         switch finding.id.code.source {
@@ -104,9 +106,9 @@ struct Evidence: Sendable {
 }
 
 extension Finding.Code {
-    /// The data that a finding is judged by.
+    /// The data that a finding needs.
     enum Source {
-        /// The memory of earlier polls, or whether there was any answer.
+        /// The memory of earlier polls, or the presence of any answer.
         case memory
         case quorum, status, metrics, hash, certificates
         /// Proof that the monitor reaches the cluster.
@@ -131,5 +133,7 @@ extension Finding.Code {
     }
 }
 
-/// A figure without its fraction, for texts; servers may send any figure.
+/// A figure without its fraction, for texts.
+///
+/// Servers may report any number.
 func whole(_ figure: Double) -> Int { Int(exactly: figure.rounded(.towardZero)) ?? (figure > 0 ? .max : .min) }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Thresholds: Codable {
-    /// A limit by its kind, which says what values make sense.
+    /// A limit and its kind, which determines the valid values.
     private enum Limit: Sendable {
         typealias Path<Value> = any WritableKeyPath<Thresholds, Value> & Sendable
 
@@ -96,25 +96,25 @@ extension Thresholds: Codable {
         init?(intValue: Int) { nil }
     }
 
-    /// Reads limits; those that are left out have their defaults.
+    /// Decodes limits; those that are left out have their defaults.
     ///
     /// - Parameter decoder: The decoder.
-    /// - Throws: A `DecodingError` that names the limit that is unknown or makes no sense.
+    /// - Throws: A `DecodingError` that names the unknown or invalid limit.
     public init(from decoder: any Decoder) throws {
         self.init()
         let container = try decoder.container(keyedBy: Key.self)
         let names = Set(Self.limits.map(\.name))
         if let unknown = container.allKeys.map(\.stringValue).sorted().first(where: { !names.contains($0) }) {
-            throw Self.invalid(unknown, "there is no threshold \"\(unknown)\"", in: container)
+            throw Self.invalid(unknown, "unknown threshold \"\(unknown)\"", in: container)
         }
         for (name, limit) in Self.limits where container.contains(Key(stringValue: name)) {
             func value<Value: Decodable & Comparable>(_ range: ClosedRange<Value>) throws -> Value {
                 guard let value = try? container.decode(Value.self, forKey: Key(stringValue: name)) else {
                     let kind = Value.self == Int.self ? "whole number" : "number"
-                    throw Self.invalid(name, "\(name) is no \(kind)", in: container)
+                    throw Self.invalid(name, "\(name) is not a \(kind)", in: container)
                 }
                 if range.contains(value) { return value }
-                let reason = "\(name) is \(value), and should be from \(range.lowerBound) to \(range.upperBound)"
+                let reason = "\(name) is \(value), but must be from \(range.lowerBound) to \(range.upperBound)"
                 throw Self.invalid(name, reason, in: container)
             }
             let isNil = try container.decodeNil(forKey: Key(stringValue: name))
@@ -127,7 +127,7 @@ extension Thresholds: Codable {
             }
         }
         if pollsNeeded > pollsConsidered {
-            let reason = "pollsNeeded is \(pollsNeeded), and should be at most pollsConsidered, \(pollsConsidered)"
+            let reason = "pollsNeeded is \(pollsNeeded), but must be at most pollsConsidered, \(pollsConsidered)"
             throw Self.invalid("pollsNeeded", reason, in: container)
         }
     }
@@ -141,7 +141,7 @@ extension Thresholds: Codable {
         return .dataCorrupted(DecodingError.Context(codingPath: path, debugDescription: reason))
     }
 
-    /// Writes all limits; `null` stands for no limit.
+    /// Encodes all limits; `null` stands for no limit.
     ///
     /// - Parameter encoder: The encoder.
     /// - Throws: Any error of the encoder.

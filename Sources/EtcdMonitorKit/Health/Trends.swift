@@ -3,38 +3,39 @@
 import EtcdKit
 import Foundation
 
-/// The memory between polls; bounded by windows and by the number of members.
+/// The memory of previous polls, bounded by windows and by the number of members.
 struct Trends: Sendable {
     /// The members, by ``MemberObservation/key``.
     private(set) var members: [String: MemberTrend] = [:]
-    /// The cluster that is watched: the one that most endpoints belong to, and the same for as long as one does.
+    /// The monitored cluster: the cluster of most endpoints, which stays the same as long as one endpoint belongs to
+    /// it.
     private(set) var clusterID: UInt64?
-    /// The leader, as most voters saw it at last.
+    /// The last leader that most voters saw.
     private(set) var leader: Leader?
     /// The changes of the leader, the newest first.
     private(set) var leaderHistory: [LeaderChange] = []
-    /// When a leader took over from another one, the oldest first.
+    /// The times when a leader took over from another one, the oldest first.
     private(set) var takeovers: [Duration] = []
     /// The newest term at each poll at which it grew, the oldest first.
     private(set) var terms: [(uptime: Duration, term: UInt64)] = []
-    /// Since when a majority has answered without being able to decide; nil if it can, or if there is no majority.
+    /// Since when a majority has answered without a working consensus; nil if it works, or if there is no majority.
     private(set) var leaderlessSince: Duration?
-    /// The last poll in which a member was down, frozen, cut off or restarted.
+    /// The last poll in which a member was down, frozen, isolated or restarted.
     private(set) var lastAilment: Duration?
-    /// The last poll in which there was such a member, no leader, a new one, or an alarm.
+    /// The last poll with such a member, without a leader, with a new leader, or with an alarm.
     private(set) var lastTrouble: Duration?
     /// Since when members run different versions; nil if they do not.
     private(set) var skewSince: Duration?
-    /// The newest revision that a read with a majority has returned.
+    /// The newest revision that a linearizable read has returned.
     private(set) var highestRead: Revision = 0
-    /// When such a read returned an older one, and which.
+    /// The time when a linearizable read returned an older revision, and the revision.
     private(set) var readDrop: RevisionDrop?
 
     private let thresholds: Thresholds
 
     init(_ thresholds: Thresholds) { self.thresholds = thresholds }
 
-    /// Remembers what each member said.
+    /// Records the answers of each member.
     mutating func note(_ observation: ClusterObservation) {
         clusterID = observation.clusterID(preferring: clusterID)
         let statuses = observation.members.compactMap(\.status.answer).filter { $0.header.clusterID == clusterID }
@@ -52,19 +53,19 @@ struct Trends: Sendable {
         for gone in members.keys where !present.contains(gone) { members[gone] = nil }
     }
 
-    /// Remembers what the poll means for the cluster as a whole.
+    /// Records the state of the whole cluster.
     mutating func note(_ situation: Situation) {
         let now = situation.uptime
         let takeover = noteLeader(of: situation)
 
         let term = max(situation.term, terms.last?.term ?? 0)
         if terms.last?.term != term { terms.append((now, term)) }
-        // The newest of those that are older than the window says where the window began.
+        // The newest entry older than the window marks the start of the window.
         let horizon = now - .threshold(thresholds.failedElectionsWindowSeconds)
         while terms.count > 1, terms[1].uptime < horizon { terms.removeFirst() }
         takeovers.removeAll { $0 < now - .threshold(thresholds.leaderChangesWindowSeconds) }
 
-        // Reads that hang are one state with elections, whoever leads at the moment of a poll.
+        // Hanging reads count as one state with elections, whichever member leads at the moment of a poll.
         let isLeaderless = situation.quorum.state == .lost && situation.hasMajority
         leaderlessSince = isLeaderless ? leaderlessSince ?? now : nil
         let isAiling = situation.members.contains { $0.condition.isAilment || $0.trend.restarts.last == now }
@@ -86,7 +87,9 @@ struct Trends: Sendable {
         }
     }
 
-    /// Remembers the leader, and tells whether it has taken over from another one.
+    /// Records the leader.
+    ///
+    /// Returns whether it has taken over from another one.
     private mutating func noteLeader(of situation: Situation) -> Bool {
         if !situation.isLeaderKnown { return false }
         let id = situation.leader?.description
@@ -116,25 +119,25 @@ struct Trends: Sendable {
 struct MemberTrend: Sendable {
     /// Its counters.
     private(set) var log: CounterLog
-    /// The polls in a row, up to this one, in which its metrics were read.
+    /// The number of polls in a row, up to this one, in which its metrics were read.
     private(set) var scrapes = 0
-    /// The polls in a row, up to this one, in which it answered no call.
+    /// The number of polls in a row, up to this one, in which it answered no call.
     private(set) var silentPolls = 0
-    /// Those of them that came after the last in which its address refused connections.
+    /// The number of these polls since its address last refused connections.
     private(set) var latePolls = 0
-    /// Whether reads with a majority were answered in the last polls, the newest last.
+    /// Whether linearizable reads were answered in the last polls, the newest last.
     private(set) var reads: [Bool] = []
-    /// When it restarted, the oldest first.
+    /// The times of its restarts, the oldest first.
     private(set) var restarts: [Duration] = []
-    /// Since when it has been seen as a learner; nil if it is none.
+    /// Since when it has been seen as a learner; nil if it is not one.
     private(set) var learnerSince: Duration?
-    /// The entries that it lacked in this poll and in the one before.
+    /// The number of entries that it lacked in this poll and in the previous one.
     private(set) var lag: (now: UInt64?, before: UInt64?)
-    /// The revision that it had in this poll, if it said so.
+    /// The revision that it reported in this poll.
     private(set) var revision: Revision?
     /// When its revision went back, and how far.
     private(set) var revisionDrop: RevisionDrop?
-    /// The size of its database, at some 240 moments of the window, the oldest first.
+    /// The size of its database at about 240 moments of the window, the oldest first.
     private(set) var sizes: [(uptime: Duration, bytes: Double)] = []
 
     init(_ thresholds: Thresholds) {
@@ -188,12 +191,13 @@ struct MemberTrend: Sendable {
         latePolls = reason == nil || reason == .refused ? 0 : latePolls + 1
     }
 
-    /// Its address refused connections a moment ago, and it does not answer yet: for two polls, it is taken for one that
-    /// starts.
+    /// Whether its address refused connections a moment ago and it does not answer yet.
+    ///
+    /// For two polls, such a member counts as starting.
     var isStarting: Bool { silentPolls > latePolls && (1...2).contains(latePolls) }
 }
 
-/// A revision that went back, which etcd never lets happen.
+/// A revision that went back, which never happens in a correct store.
 struct RevisionDrop: Sendable {
     var uptime: Duration
     var from: Revision
@@ -201,7 +205,7 @@ struct RevisionDrop: Sendable {
 }
 
 extension Duration {
-    /// A length of time of the thresholds, which may be any number.
+    /// A duration from the thresholds, which may be any number.
     static func threshold(_ seconds: Double) -> Duration { .seconds(seconds > 0 ? min(seconds, 1e12) : 0) }
 
     /// The duration in seconds.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How bad something is.
+/// The severity of a state.
 public enum Verdict: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
-    /// All is well, or it is worth knowing but needs nobody.
+    /// No problem, or a notice that needs no action.
     case ok
     /// The monitor cannot tell, and says why.
     case unknown

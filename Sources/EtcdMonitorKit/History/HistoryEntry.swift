@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// The figures of one poll, as a line of a ``HistoryFile`` has them.
+/// The figures of one poll, as a line of a ``HistoryFile``.
 struct HistoryEntry: Codable {
     /// In seconds since 1970.
     var time: Double
@@ -15,10 +15,10 @@ extension HistoryEntry {
         self.init(time: time.timeIntervalSince1970, values: values.filter(\.value.isFinite))
     }
 
-    /// Reads a line; nil if it is damaged.
+    /// Parses a line; nil if it is damaged.
     ///
-    /// A line as it was written is read in a fraction of the time that Foundation takes, as there can be a hundred thousand
-    /// of them when a monitor starts.
+    /// A line in the written form is parsed much faster than with Foundation, because a monitor may read a hundred
+    /// thousand lines at its start.
     init?(line: [UInt8]) {
         var reader = Reader(bytes: line[...])
         guard let entry = reader.entry() ?? (try? JSONDecoder().decode(HistoryEntry.self, from: Data(line))) else {
@@ -49,7 +49,7 @@ extension HistoryEntry {
             return true
         }
 
-        /// The text before the next quote; nil with escapes in it.
+        /// The text before the next quote; nil if it contains escapes.
         private mutating func string() -> String? {
             guard let end = bytes.firstIndex(of: UInt8(ascii: "\"")) else { return nil }
             defer { bytes = bytes[end...] }

@@ -3,18 +3,18 @@
 import EtcdKit
 import Foundation
 
-/// The snapshots that wait for one sink, and what hands them over.
+/// The queue of snapshots for one sink, with the loop that delivers them.
 ///
-/// It has no timer: each new snapshot is the occasion to write those that have waited long enough, or to try again.
+/// It has no timer: each new snapshot triggers the write of snapshots that have waited long enough, or a retry.
 final class HistoryFeed: Sendable {
-    /// No more snapshots are written together.
+    /// The largest number of snapshots in one write.
     static let maximumBatch = 60
 
     private struct State {
         var waiting: [MonitorSnapshot] = []
-        /// When the first of them came.
+        /// The time when the first of them arrived.
         var gatheringSince: ContinuousClock.Instant?
-        /// Not to be tried again before.
+        /// The time of the next attempt.
         var retry: ContinuousClock.Instant?
         var attempts = 0
         var error: String?
@@ -36,8 +36,8 @@ final class HistoryFeed: Sendable {
     ///
     /// - Parameters:
     ///   - sink: The sink.
-    ///   - capacity: How many snapshots wait at most.
-    ///   - backoff: How long to wait after failures.
+    ///   - capacity: The largest number of waiting snapshots.
+    ///   - backoff: The pauses after failures.
     init(
         _ sink: any HistorySink,
         capacity: Int,
@@ -51,7 +51,7 @@ final class HistoryFeed: Sendable {
         (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
-    /// Why the sink does not have what it should; nil if it has.
+    /// The reason why the sink is behind; nil if it is not.
     var failure: HistoryFailure? {
         state.withLock { state in
             guard let since = state.failingSince else { return nil }
@@ -65,7 +65,7 @@ final class HistoryFeed: Sendable {
         }
     }
 
-    /// Adds a snapshot, and drops the oldest if there are too many; never waits.
+    /// Adds a snapshot without waiting, and drops the oldest if there are too many.
     func add(_ snapshot: MonitorSnapshot) {
         state.withLock { state in
             state.waiting.append(snapshot)
@@ -75,7 +75,7 @@ final class HistoryFeed: Sendable {
         signal.yield()
     }
 
-    /// Notes a failure that came before the first write.
+    /// Records a failure from before the first write.
     func note(_ error: String) {
         state.withLock { state in
             state.error = error
@@ -83,7 +83,7 @@ final class HistoryFeed: Sendable {
         }
     }
 
-    /// Lets ``run()`` return, after one more attempt to write what waits.
+    /// Makes ``run()`` return after one more attempt to write the waiting snapshots.
     func end() {
         state.withLock { state in
             state.isEnding = true
@@ -121,7 +121,7 @@ final class HistoryFeed: Sendable {
                 state.retry = nil
                 state.attempts = 0
                 state.error = nil
-                // A sink that is always behind is too slow, though nothing fails.
+                // A sink that is always behind is too slow, even if nothing fails.
                 guard state.dropped == 0 || state.waiting.isEmpty else { return }
                 state.dropped = 0
                 state.failingSince = nil

@@ -3,12 +3,14 @@
 import EtcdKit
 import Foundation
 
-/// A history on disk: a line of JSON for each poll, `{"time":1790000000.25,"values":{…}}`.
+/// A history on disk, with a line of JSON for each poll: `{"time":1790000000.25,"values":{…}}`.
 ///
-/// A file that would become too large is renamed to `PATH.1`, which becomes `PATH.2`, and so on. Nothing is kept open in
-/// between, so that an error of the disk lasts no longer than its cause.
+/// A file that would become too large is renamed to `PATH.1`, which becomes `PATH.2`, and so on. The file is not kept
+/// open between writes, so a disk error lasts no longer than its cause.
 struct HistoryFile: HistorySink {
-    /// Longer lines are not ours: of them, no more than this and a chunk is held in memory.
+    /// The longest line.
+    ///
+    /// Of longer lines, at most this much and a chunk is in memory.
     static let maximumLineLength = 1 << 20
 
     let name = "file"
@@ -17,19 +19,19 @@ struct HistoryFile: HistorySink {
     let maximumBytes: Int
     let maximumFiles: Int
 
-    /// Names the file.
+    /// Makes a history at a path.
     ///
     /// - Parameters:
-    ///   - path: Its path; its folder has to be there.
-    ///   - maximumBytes: The size of a file at most, unless one line is longer.
-    ///   - maximumFiles: The number of files at most, with the one that is written.
+    ///   - path: Its path; the folder must exist.
+    ///   - maximumBytes: The largest size of a file, unless one line is longer.
+    ///   - maximumFiles: The largest number of files, including the current one.
     init(path: String, maximumBytes: Int = 64 << 20, maximumFiles: Int = 4) {
         self.path = path
         self.maximumBytes = maximumBytes
         self.maximumFiles = max(1, maximumFiles)
     }
 
-    /// Appends the figures of polls, on a thread that the disk may hold up.
+    /// Appends the figures of polls, on a thread that may block.
     func write(_ snapshots: [MonitorSnapshot]) async throws(HistorySinkError) {
         let entries = snapshots.map { HistoryEntry($0.history, at: $0.time) }
         let outcome = await offload {
@@ -55,7 +57,7 @@ struct HistoryFile: HistorySink {
                 file = try open(O_RDWR | O_CREAT | O_APPEND)
                 size = 0
             }
-            // A disk that was full may have left half a line.
+            // A write to a full disk may have left an incomplete line.
             if size > 0 {
                 try file.seek(toOffset: size - 1)
                 if try file.read(upToCount: 1) != Data("\n".utf8) { try file.write(contentsOf: Data("\n".utf8)) }
@@ -67,9 +69,9 @@ struct HistoryFile: HistorySink {
         }
     }
 
-    /// Adds to a history what the files have within its time.
+    /// Restores the entries of the files that are recent enough for a history.
     ///
-    /// - Returns: The number of lines that were skipped because they are damaged.
+    /// - Returns: The number of damaged lines, which were skipped.
     func restore(into history: inout MetricsHistory, now: Date) throws(HistorySinkError) -> Int {
         let oldest = now.timeIntervalSince1970 - history.retentionSeconds
         var damaged = 0
@@ -83,7 +85,7 @@ struct HistoryFile: HistorySink {
                         damaged += 1
                         return
                     }
-                    // An entry that was written in part is written again.
+                    // A partly written entry was written again.
                     if entry.time == last { return }
                     last = entry.time
                     if entry.time >= oldest { history.add(entry.values, at: Date(timeIntervalSince1970: entry.time)) }
@@ -95,7 +97,7 @@ struct HistoryFile: HistorySink {
         return damaged
     }
 
-    /// Goes through the lines of a file; nil stands for one that is too long.
+    /// Reads the lines of a file; nil stands for a line that is too long.
     private func forEachLine(of name: String, _ body: ([UInt8]?) -> Void) throws {
         let file = try open(O_RDONLY, name)
         var line: [UInt8] = []

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// The part of a snapshot that a database keeps: a line of JSON, which holds any text without an escape of its own.
+/// The part of a snapshot that a database stores, as a line of JSON, which can contain any text.
 struct HistoryRecord: Encodable {
     private struct Found: Encodable {
         let code, subject, verdict, summary: String
@@ -22,12 +22,12 @@ struct HistoryRecord: Encodable {
     private let voters, healthyVoters: Int
     private let leader: String?
     private let term: UInt64?
-    /// By member, empty for the whole cluster, and figure.
+    /// By member, which is empty for the whole cluster, and by figure.
     private let figures: [String: [String: Double]]
     private let findings: [Found]
     private let leaderChanges: [Change]
 
-    /// Takes what is kept; nil for a snapshot without a usable time.
+    /// Makes a record; nil for a snapshot without a usable time.
     init?(_ snapshot: MonitorSnapshot) {
         guard let time = snapshot.time.stored else { return nil }
         self.time = time
@@ -58,7 +58,7 @@ struct HistoryRecord: Encodable {
         }
     }
 
-    /// The records as data of `COPY`, a line each.
+    /// The records as data for `COPY`, one per line.
     static func lines(of records: [HistoryRecord]) throws(HistorySinkError) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -72,7 +72,7 @@ struct HistoryRecord: Encodable {
 }
 
 extension String {
-    /// As PostgreSQL can keep it: it has no NUL, and the key of an index is short.
+    /// The text as PostgreSQL can store it: without NUL characters, and short enough for an index.
     fileprivate var stored: String {
         var text = String.UnicodeScalarView()
         text.append(contentsOf: unicodeScalars.lazy.filter { $0 != "\0" }.prefix(200))
@@ -81,7 +81,7 @@ extension String {
 }
 
 extension Date {
-    /// In seconds since 1970; nil for a time that no clock shows.
+    /// The seconds since 1970; nil for an impossible time.
     fileprivate var stored: Double? {
         let seconds = timeIntervalSince1970
         return (0...253_402_300_799).contains(seconds) ? seconds : nil

@@ -2,14 +2,16 @@
 
 import EtcdKit
 
-/// Hands a monitor's snapshots to its sinks, each at its own pace.
+/// Delivers a monitor's snapshots to its sinks, each at its own speed.
 struct HistoryRecorder: Sendable {
     private let feeds: [HistoryFeed]
     private let work: Task<Void, Never>
 
-    /// Starts to write; ``end(within:)`` has to be called.
+    /// Starts to write.
     ///
-    /// The work is no child of the monitor's task, whose cancellation is the moment to write what is left.
+    /// Call ``end(within:)`` afterwards.
+    ///
+    /// The work is not a child of the monitor's task, because it must write the rest when that task is cancelled.
     init(_ sinks: [any HistorySink], capacity: Int) {
         let feeds = sinks.map { HistoryFeed($0, capacity: capacity) }
         self.feeds = feeds
@@ -20,18 +22,18 @@ struct HistoryRecorder: Sendable {
         }
     }
 
-    /// The sinks that do not have what they should.
+    /// The sinks that are behind.
     var failures: [HistoryFailure] { feeds.compactMap(\.failure) }
 
-    /// Adds a snapshot; never waits.
+    /// Adds a snapshot without waiting.
     func add(_ snapshot: MonitorSnapshot) {
         for feed in feeds { feed.add(snapshot) }
     }
 
-    /// Notes that the first sink could not be read.
+    /// Records that the first sink could not be read.
     func noteFirst(_ error: String) { feeds.first?.note(error) }
 
-    /// Writes what is left, and gives up after a while.
+    /// Writes the rest, and gives up after a while.
     func end(within grace: Duration) async {
         for feed in feeds { feed.end() }
         let timer = await EventLoop.schedule(at: .after(grace)) { [work] in work.cancel() }

@@ -2,27 +2,27 @@
 
 import Foundation
 
-/// A place where the history is kept for longer than in memory.
+/// A place that stores the history for longer than the memory does.
 ///
-/// A monitor hands its snapshots to each of its sinks in their order, and again after a failure: a sink gets each of them
-/// at least once, and has to keep it once. Sinks neither queue nor try again, and wait for no other. Snapshots
-/// that a sink cannot take are kept for it up to a bound, beyond which the oldest are dropped.
+/// A monitor passes its snapshots to each of its sinks in order, and again after a failure: a sink receives each
+/// snapshot at least once, and must store it once. Sinks neither queue nor retry, and do not wait for each other. The
+/// monitor keeps the snapshots that a sink cannot accept, up to a limit, beyond which it drops the oldest.
 public protocol HistorySink: Sendable {
-    /// The name of the sink, for people and as the subject of the finding `monitor-history-failed`.
+    /// The name of the sink, which is the subject of the finding `monitor-history-failed`.
     var name: String { get }
-    /// How long snapshots are gathered before they are written together.
+    /// How long snapshots are collected before they are written together.
     var flushInterval: Duration { get }
 
-    /// Writes some snapshots, the oldest first.
+    /// Writes snapshots, the oldest first.
     ///
-    /// It has to end by itself within a bounded time, and when its task is cancelled.
+    /// It must end by itself within a bounded time, and when its task is cancelled.
     ///
-    /// - Parameter snapshots: The snapshots, of which the sink takes what it keeps.
-    /// - Throws: Why not all of them could be written.
+    /// - Parameter snapshots: The snapshots. The sink chooses the parts that it stores.
+    /// - Throws: The reason why not all of them could be written.
     func write(_ snapshots: [MonitorSnapshot]) async throws(HistorySinkError)
 }
 
-/// Why a history could not be written.
+/// An error of a history sink.
 public struct HistorySinkError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The reason, in one line, without secrets.
     public var message: String
@@ -36,14 +36,14 @@ public struct HistorySinkError: Error, Sendable, Hashable, CustomStringConvertib
     public var description: String { message }
 }
 
-/// A sink that does not take what it should.
+/// The state of a sink that is behind.
 struct HistoryFailure: Sendable {
     let sink: String
     let reason: String
     let since: Date
-    /// The snapshots that wait.
+    /// The number of waiting snapshots.
     let waiting: Int
-    /// The snapshots that were dropped since then.
+    /// The number of snapshots that were dropped since then.
     let dropped: Int
 
     /// The failure as a finding.

@@ -2,15 +2,15 @@
 
 import Foundation
 
-/// Where a database is, from a connection string of PostgreSQL: a URI, or `host=… user=…`.
+/// A connection string of PostgreSQL: a URI, or `host=… user=…`.
 ///
-/// It goes to `psql` in environment variables, since everybody on a machine can read the arguments of a process. No error
-/// quotes anything of the string: a character that should have been encoded makes a part of the password look like
-/// something else.
+/// It is passed to `psql` in environment variables, because every user of a machine can read the arguments of a
+/// process. No error quotes any part of the string: an unencoded character can make a part of the password look like
+/// another part.
 struct PostgresConnection {
     /// The environment variables of PostgreSQL's client library.
     private(set) var environment: [String: String] = [:]
-    /// The texts that must stand in no message.
+    /// The texts that must not appear in messages.
     var secrets: [String] { [environment["PGPASSWORD"]].compactMap(\.self).filter { !$0.isEmpty } }
 
     private static let variables = [
@@ -25,7 +25,7 @@ struct PostgresConnection {
         "load_balance_hosts": "PGLOADBALANCEHOSTS",
     ]
 
-    /// Reads a connection string.
+    /// Parses a connection string.
     init(_ text: String) throws(HistorySinkError) {
         let text = text.trimmingCharacters(in: .whitespacesAndNewlines)
         if let scheme = ["postgresql://", "postgres://"].first(where: text.hasPrefix) {
@@ -38,7 +38,7 @@ struct PostgresConnection {
     private mutating func set(_ keyword: some StringProtocol, _ value: String) throws(HistorySinkError) {
         guard let variable = Self.variables[String(keyword)] else {
             let known = Self.variables.keys.sorted().joined(separator: ", ")
-            throw Self.error("it has a keyword that is unknown; known are \(known)")
+            throw Self.error("it has an unknown keyword; the known ones are \(known)")
         }
         if value.unicodeScalars.contains("\0") { throw Self.error("it has a NUL character") }
         environment[variable] = value
@@ -64,7 +64,7 @@ struct PostgresConnection {
         try readHosts(hosts)
         if path.count > 1, let database = path.last, !database.isEmpty {
             if database.contains("@") || database.contains("/") {
-                throw Self.error("\"@\" or \"/\" in a password has to be percent-encoded")
+                throw Self.error("\"@\" or \"/\" in a password must be percent-encoded")
             }
             try set("dbname", Self.decoded(database))
         }
@@ -76,7 +76,7 @@ struct PostgresConnection {
     }
 
     private mutating func readHosts(_ text: Substring) throws(HistorySinkError) {
-        if text.contains("@") { throw Self.error("\"@\" in a password has to be percent-encoded") }
+        if text.contains("@") { throw Self.error("\"@\" in a password must be percent-encoded") }
         var hosts: [String] = []
         var ports: [String] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -111,7 +111,7 @@ struct PostgresConnection {
         var rest = text[...]
         while !rest.isEmpty {
             guard let end = rest.firstIndex(of: "=") else {
-                throw Self.error("it is neither a URI of postgresql:// nor a list of KEYWORD=VALUE")
+                throw Self.error("it is neither a postgresql:// URI nor a list of KEYWORD=VALUE")
             }
             let keyword = rest[..<end].filter { !$0.isWhitespace }
             rest = rest[end...].dropFirst().drop(while: \.isWhitespace)

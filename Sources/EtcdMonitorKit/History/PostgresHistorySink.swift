@@ -2,33 +2,34 @@
 
 import EtcdKit
 
-/// Keeps the history in a database of PostgreSQL, through its client program `psql`.
+/// Stores the history in a PostgreSQL database, through its client program `psql`.
 ///
 /// ```swift
 /// options.historySinks = [PostgresHistorySink(.file("/run/secrets/history-database"))]
 /// ```
 ///
-/// It makes its tables itself. The secret is a connection string, as `postgresql://USER:PASSWORD@HOST/DATABASE` or as
-/// `host=HOST user=USER …`; it goes to `psql` in its environment, and to nobody else.
+/// It creates its tables itself. The secret is a connection string, as `postgresql://USER:PASSWORD@HOST/DATABASE` or as
+/// `host=HOST user=USER …`. Only `psql` receives it, in its environment.
 public final class PostgresHistorySink: HistorySink {
-    /// How the history is kept.
+    /// The settings of the sink.
     public struct Options: Sendable, Hashable {
         /// The name of the sink.
         public var name = "postgres"
         /// The schema of the tables: lowercase letters, digits and `_`.
         public var schema = "etcd_monitor"
-        /// How long polls are gathered before they are written together.
+        /// How long polls are collected before they are written together.
         public var flushInterval: Duration = .seconds(10)
         /// How long the history is kept; nil for ever.
         public var retention: Duration? = .seconds(30 * 86_400)
-        /// How long one write may take.
+        /// The longest duration of a write.
         public var timeout: Duration = .seconds(30)
-        /// Makes the samples a hypertable of TimescaleDB, if the database has that extension when the tables are made.
+        /// Whether the samples become a TimescaleDB hypertable, if the database has that extension when the tables are
+        /// created.
         public var usesTimescale = true
-        /// The program, by its path or by a name to look for in `PATH`.
+        /// The program, by its path or by a name in `PATH`.
         public var program = "psql"
 
-        /// Makes the default options.
+        /// Makes options with the defaults.
         public init() {}
     }
 
@@ -43,11 +44,13 @@ public final class PostgresHistorySink: HistorySink {
     private let options: Options
     private let state = Lock(State())
 
-    /// Makes a sink, which connects at its first write.
+    /// Makes a sink.
+    ///
+    /// It connects at its first write.
     ///
     /// - Parameters:
-    ///   - connection: The connection string; one in a file is read again for each write.
-    ///   - options: How the history is kept.
+    ///   - connection: The connection string; a file is read again for each write.
+    ///   - options: The settings.
     public init(_ connection: Secret, _ options: Options = Options()) {
         self.connection = connection
         self.options = options
@@ -55,12 +58,12 @@ public final class PostgresHistorySink: HistorySink {
 
     /// The name of the sink.
     public var name: String { options.name }
-    /// How long polls are gathered.
+    /// How long polls are collected.
     public var flushInterval: Duration { options.flushInterval }
 
     /// Writes snapshots in one transaction.
     ///
-    /// - Parameter snapshots: The snapshots; those that are there already change nothing.
+    /// - Parameter snapshots: The snapshots; existing ones are not changed.
     /// - Throws: The error of the database or of `psql`, without secrets.
     public func write(_ snapshots: [MonitorSnapshot]) async throws(HistorySinkError) {
         let schema = try schema()
@@ -75,18 +78,18 @@ public final class PostgresHistorySink: HistorySink {
         do throws(HistorySinkError) {
             try await psql.run(schema.insertion(snapshots.compactMap { HistoryRecord($0) }))
         } catch {
-            // Somebody may have removed the tables.
+            // The tables may have been removed.
             state.withLock { $0.hasSchema = false }
             throw error
         }
     }
 
-    /// The time for one script, within what PostgreSQL can count.
+    /// The timeout of a script, within the limits of PostgreSQL.
     private var timeout: Duration { min(options.timeout.bounded, .seconds(86_400)) }
 
     private func schema() throws(HistorySinkError) -> PostgresSchema {
         guard options.schema.wholeMatch(of: /[a-z_][a-z0-9_]{0,62}/) != nil else {
-            throw HistorySinkError("the name of the schema may have lowercase letters, digits and \"_\" only")
+            throw HistorySinkError("the name of the schema must consist of lowercase letters, digits and \"_\"")
         }
         return PostgresSchema(
             name: options.schema,
@@ -101,7 +104,9 @@ public final class PostgresHistorySink: HistorySink {
         return try PostgresConnection(text)
     }
 
-    /// Whether the last cleaning was long ago; it counts as done, lest one that fails keep the polls from being written.
+    /// Whether the last cleanup was long ago.
+    ///
+    /// A started cleanup counts as done, so that a failing one does not block the polls.
     private func isTimeToClean() -> Bool {
         state.withLock { state in
             if let next = state.nextCleaning, next > .now { return false }

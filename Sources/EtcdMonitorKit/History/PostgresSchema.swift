@@ -2,20 +2,21 @@
 
 import EtcdKit
 
-/// The tables of the history in PostgreSQL, and the scripts for `psql` that make, fill and clean them.
+/// The tables of the history in PostgreSQL, and the `psql` scripts that create, fill and clean them.
 struct PostgresSchema: Sendable {
     /// The name of the schema, which is an SQL identifier.
     let name: String
-    /// How long one statement may take.
+    /// The longest duration of a statement.
     let statementTimeout: Duration
-    /// Makes use of TimescaleDB where the database has it.
+    /// Whether to use TimescaleDB where the database has it.
     let usesTimescale: Bool
 
-    /// Of each version, what it adds to the one before.
+    /// The statements of each version, in addition to the previous one.
     private var versions: [String] { [firstVersion] }
 
-    /// The settings of each transaction; the planner knows too little of a temporary table to judge whether compiling a
-    /// statement pays, which it never does here.
+    /// The settings of each transaction.
+    ///
+    /// JIT is off, because it never pays here, and the planner knows too little about a temporary table to decide that.
     private var limits: String {
         """
         SET LOCAL client_min_messages = warning;
@@ -26,9 +27,11 @@ struct PostgresSchema: Sendable {
 
     // MARK: Making
 
-    /// Makes what is missing; with the newest version in place, it changes nothing and needs no right to.
+    /// Creates the missing tables.
     ///
-    /// Several monitors may run it at once: the others wait for the first, and find its work done.
+    /// If the newest version exists, it changes nothing and needs no right to.
+    ///
+    /// Several monitors may run it at once: the others wait for the first, and then change nothing.
     var creation: String {
         var script = """
             BEGIN;
@@ -67,7 +70,7 @@ struct PostgresSchema: Sendable {
             """
     }
 
-    /// The samples have no foreign key: checking it would lock, and so write, a row of `series` for each of them.
+    /// The samples have no foreign key: to check it would lock, and thus write, a row of `series` for each sample.
     private var firstVersion: String {
         """
         CREATE TYPE \(name).verdict AS ENUM ('ok', 'unknown', 'degraded', 'critical');
@@ -122,7 +125,7 @@ struct PostgresSchema: Sendable {
         """
     }
 
-    /// The edition of TimescaleDB under the Apache licence has no compression: `psql` then goes on without.
+    /// The Apache-licensed edition of TimescaleDB has no compression; `psql` then continues without it.
     private var hypertable: String {
         """
         \(timescaleQuestion)
@@ -147,7 +150,9 @@ struct PostgresSchema: Sendable {
 
     // MARK: Filling
 
-    /// Adds polls, and changes nothing if they are there already.
+    /// Adds polls.
+    ///
+    /// Existing ones are not changed.
     func insertion(_ records: [HistoryRecord]) throws(HistorySinkError) -> String {
         let lines = try HistoryRecord.lines(of: records)
         return """
@@ -217,7 +222,7 @@ struct PostgresSchema: Sendable {
 
     // MARK: Cleaning
 
-    /// Deletes what is older, in portions that are short transactions of their own.
+    /// Deletes older rows in portions, each in a short transaction of its own.
     func cleaning(olderThan retention: Duration) -> String {
         let cutoff = "now() - interval '\(Int(retention.bounded / .seconds(1))) seconds'"
         let samples = String(

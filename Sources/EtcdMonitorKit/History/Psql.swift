@@ -3,12 +3,12 @@
 import EtcdKit
 import Foundation
 
-/// Runs scripts through `psql`, a process for each.
+/// Runs scripts through `psql`, each in a process of its own.
 ///
-/// A process for each script needs no care for a session that has died unnoticed, and always has the newest password; it
-/// costs about as much as a connection, some hundredths of a second.
+/// A process per script never has a broken session, and always uses the newest password. It costs about as much as a
+/// connection, some hundredths of a second.
 struct Psql: Sendable {
-    /// The variables of this process that it shares: enough to find programs, certificates and tickets.
+    /// The environment variables that are passed on: enough to find programs, certificates and tickets.
     private static let shared = [
         "PATH", "HOME", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "KRB5_CONFIG", "KRB5CCNAME",
     ]
@@ -50,12 +50,12 @@ struct Psql: Sendable {
         }
         if outcome.status == 0 { return }
         if outcome.isLate { throw HistorySinkError("the database did not answer within \(timeout)") }
-        if Task.isCancelled { throw HistorySinkError("the write was given up, as the monitor ends") }
+        if Task.isCancelled { throw HistorySinkError("the write was cancelled because the monitor stops") }
         throw HistorySinkError(message(of: outcome))
     }
 
     private func message(of outcome: ChildProcess.Outcome) -> String {
-        let ending = outcome.status.map { $0 < 0 ? "signal \(-$0)" : "status \($0)" } ?? "a status that is not known"
+        let ending = outcome.status.map { $0 < 0 ? "signal \(-$0)" : "status \($0)" } ?? "an unknown status"
         let text = String(decoding: outcome.errors, as: UTF8.self)
         let lines = text.split(whereSeparator: \.isNewline).map {
             $0.trimmingPrefix("psql: error: ").trimmingPrefix("ERROR:").trimmingCharacters(in: .whitespaces)

@@ -2,38 +2,40 @@
 
 import EtcdKit
 
-/// The counters and histograms of one member over the last minutes, as if its process had never been restarted.
+/// The counters and histograms of one member over the last minutes, corrected for restarts of its process.
 ///
-/// Readings are kept more densely the newer they are: the distance between two is at most a tenth of their age, unless
-/// they came further apart. That is enough for windows of every length, and it bounds their number. A counter has room
-/// in a reading only if it has ever grown.
+/// Newer readings are kept more densely: the distance between two readings is at most a tenth of their age, unless they
+/// arrived further apart. That suffices for windows of every length, and bounds their number. A counter uses space in a
+/// reading only if it has ever grown.
 struct CounterLog: Sendable {
-    /// A page has fewer, unless somebody means harm; what is beyond is not kept.
+    /// The largest number of series.
+    ///
+    /// An honest page has fewer; the rest is dropped.
     static let maximumSeries = 4096
 
-    /// When a restart of the process was seen, within the window.
+    /// The times within the window when a restart of the process was seen.
     private(set) var restarts: [Duration] = []
 
-    /// The series that are kept, and those of them that have ever grown.
+    /// The number of series, and of those that have ever grown.
     private(set) var seriesCount = 0, columnCount = 0
 
     private struct Series {
-        /// The value on the newest page; 0 if it is not there.
+        /// The value on the newest page; 0 if it is missing.
         var raw: Double
-        /// The value with what was counted before restarts.
+        /// The value including the counts from before restarts.
         var corrected: Double
-        /// The value in all readings in which it has no place.
+        /// The value in all readings without a column for it.
         var initial: Double
-        /// Its place in the readings; nil until it grows.
+        /// Its column in the readings; nil until it grows.
         var column: Int?
-        /// When it last grew, or was first seen.
+        /// The time when it last grew, or was first seen.
         var lastGrowth: Duration
         var lastSeen: Duration
     }
 
     private struct Reading {
         let uptime: Duration
-        /// By column; NaN where the column has had no series yet.
+        /// By column; NaN where the column had no series yet.
         var values: [Double]
 
         func value(of series: Series) -> Double {
@@ -46,23 +48,23 @@ struct CounterLog: Sendable {
     private var families: [String: [[String: String]: Series]] = [:]
     private var freeColumns: [Int] = []
     private var readings: [Reading] = []
-    /// When the process began by its own word, and since when it says so.
+    /// The start time that the process reports, and since when it reports it.
     private var start: (time: Double, since: Duration)?
 
-    /// When the newest page came.
+    /// The time of the newest page.
     var newest: Duration? { readings.last?.uptime }
-    /// The readings that are kept.
+    /// The number of readings.
     var readingCount: Int { readings.count }
 
-    /// Makes a log without a reading.
+    /// Makes an empty log.
     init(window: Duration) {
         self.window = window.bounded
     }
 
-    /// Adds a page, which should be whole: what is not on it counts as gone.
+    /// Adds a page, which must be complete: a missing series counts as gone.
     ///
-    /// Of the page, ``MetricsCatalogue/counters`` and ``MetricsCatalogue/histograms`` are kept. A page that is not newer
-    /// than the one before is ignored.
+    /// Of the page, ``MetricsCatalogue/counters`` and ``MetricsCatalogue/histograms`` are kept. A page that is not
+    /// newer than the previous one is ignored.
     mutating func add(_ page: Exposition, at uptime: Duration) {
         if let last = readings.last, uptime <= last.uptime { return }
         if isRestart(page, at: uptime) {
@@ -90,9 +92,9 @@ struct CounterLog: Sendable {
 
     // MARK: Answers
 
-    /// How much a counter has grown within the window that ends with the newest reading, in all series that pass.
+    /// The growth of a counter within the window that ends with the newest reading, in all series that pass the filter.
     ///
-    /// Returns nil if the window has fewer than two readings, or if no page of late has had the counter.
+    /// Nil if the window has fewer than two readings, or if no recent page has the counter.
     func increase(
         of name: String,
         over window: Duration,
@@ -106,13 +108,13 @@ struct CounterLog: Sendable {
         return (amount, (last.uptime - first.uptime) / .seconds(1))
     }
 
-    /// How much each series of a counter has grown within the window that ends with the newest reading.
+    /// The growth of each series of a counter within the window that ends with the newest reading.
     func increases(of name: String, over window: Duration) -> [(labels: [String: String], amount: Double)] {
         guard let (first, last) = ends(of: window) else { return [] }
         return families[name, default: [:]].map { ($0.key, last.value(of: $0.value) - first.value(of: $0.value)) }
     }
 
-    /// The observations of the window that ends with the newest reading, in all histograms that have these labels.
+    /// The observations within the window that ends with the newest reading, in all histograms with these labels.
     func histogram(
         _ name: String,
         over window: Duration,
@@ -129,9 +131,9 @@ struct CounterLog: Sendable {
         return sums.reading
     }
 
-    /// The uptime since which the sum of the series that pass has not grown.
+    /// The uptime since which the sum of the series that pass the filter has not grown.
     ///
-    /// Returns nil if it grew at the newest reading, or if the newest page has no such series.
+    /// Nil if it grew at the newest reading, or if the newest page has no such series.
     func flatSince(of name: String, where isIncluded: ([String: String]) -> Bool) -> Duration? {
         guard let now = readings.last?.uptime else { return nil }
         let growth = families[name, default: [:]]
@@ -156,11 +158,12 @@ struct CounterLog: Sendable {
         MetricsCatalogue.counters.union(MetricsCatalogue.histograms).lazy.map { page.samples(of: $0) }
     }
 
-    /// Tells whether the page comes from another process than the one before.
+    /// Whether the page comes from another process than the previous page.
     ///
-    /// The time at which the process began is not enough: it is computed from the machine's clock, and moves when the
-    /// clock is set. Another process is told by a counter that fell. Where none has, as with two processes of short lives,
-    /// the new one has begun after the old one was seen last, and has not used more processor time than there was.
+    /// The start time of the process is not enough: it is computed from the machine's clock, and moves when the clock
+    /// is set. A counter that fell proves another process. If none fell, as with two short-lived processes, it is
+    /// another process if it started after the old one was last seen, and has not used more processor time than
+    /// possible.
     private func isRestart(_ page: Exposition, at uptime: Duration) -> Bool {
         guard let last = readings.last?.uptime else { return false }
         let newStart = page["process_start_time_seconds"]
@@ -198,7 +201,7 @@ struct CounterLog: Sendable {
         families[sample.name]?[sample.labels] = series
     }
 
-    /// A series that comes later than the first page has counted from 0, and so does one that has not counted at all.
+    /// A series that appears after the first page has counted from 0, and so has one that has not counted at all.
     private mutating func addSeries(_ sample: Exposition.Sample, at uptime: Duration) {
         if families[sample.name] == nil { families[sample.name] = [:] }
         // Most counters of calls never count; the empty buckets of a histogram are needed.
@@ -223,7 +226,7 @@ struct CounterLog: Sendable {
         return columnCount - 1
     }
 
-    /// Forgets series that no page of the window has had, and has those that the newest one lacks begin at 0.
+    /// Removes series that no page of the window has, and resets those that the newest page lacks to 0.
     private mutating func forget(_ page: Exposition, at uptime: Duration) {
         restarts.removeAll { uptime - $0 > window }
         for (name, family) in families {

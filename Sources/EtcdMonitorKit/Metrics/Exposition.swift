@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A page of metrics in Prometheus's text format, parsed.
+/// A parsed page of metrics in Prometheus's text format.
 ///
 /// Follows the [exposition formats](https://prometheus.io/docs/instrumenting/exposition_formats/), version 0.0.4.
 struct Exposition: Sendable, Hashable {
@@ -9,7 +9,7 @@ struct Exposition: Sendable, Hashable {
         case counter, gauge, histogram, summary, untyped
     }
 
-    /// One line of the page.
+    /// A line of the page.
     struct Sample: Sendable, Hashable {
         /// The name with its suffix, such as `http_requests_total` or `request_seconds_bucket`.
         var name: String
@@ -62,7 +62,7 @@ struct Exposition: Sendable, Hashable {
 
     /// Makes a page of families.
     ///
-    /// - Parameter families: The families; of those of one name, the last counts.
+    /// - Parameter families: The families; of several with one name, the last one is kept.
     init(_ families: some Sequence<Family>) {
         for family in families { self.families[family.name] = family }
     }
@@ -77,7 +77,7 @@ struct Exposition: Sendable, Hashable {
     /// The samples of a counter, gauge or untyped metric.
     ///
     /// - Parameter name: The name of the family.
-    /// - Returns: The samples; none if there is no such family.
+    /// - Returns: The samples; empty if there is no such family.
     func samples(of name: String) -> [Sample] {
         families[name]?.samples ?? []
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One line of a page of metrics, and how far it has been read.
+/// A line of a page of metrics, with the position of the parser.
 struct ExpositionLine {
     private let page: [UInt8]
     private var number = 0
@@ -12,7 +12,9 @@ struct ExpositionLine {
         self.page = page
     }
 
-    /// Goes to the next line, and returns whether there is one.
+    /// Moves to the next line.
+    ///
+    /// Returns whether there is one.
     mutating func advance() throws(ExpositionError) -> Bool {
         guard nextLine < page.count else { return false }
         number += 1
@@ -40,7 +42,7 @@ struct ExpositionLine {
         }
     }
 
-    /// Goes past the next byte if it is this one.
+    /// Consumes the next byte if it is this one.
     mutating func take(_ character: Unicode.Scalar) -> Bool {
         guard peek == UInt8(ascii: character) else { return false }
         position += 1
@@ -66,7 +68,7 @@ struct ExpositionLine {
                 position += 1
                 continue
             case UInt8(ascii: "0")...UInt8(ascii: "9"):
-                guard position > start else { throw error("a name begins with a digit") }
+                guard position > start else { throw error("a name starts with a digit") }
                 position += 1
                 continue
             default: break
@@ -76,9 +78,9 @@ struct ExpositionLine {
         return start == position ? nil : page[start..<position]
     }
 
-    /// The text in quotes, with `\\`, `\"` and `\n` replaced.
+    /// The text in quotes, with `\\`, `\"` and `\n` unescaped.
     mutating func quoted() throws(ExpositionError) -> String {
-        guard take("\"") else { throw error("a quote is missing") }
+        guard take("\"") else { throw error("missing quote") }
         let start = position
         var isEscaped = false
         while position < end, page[position] != UInt8(ascii: "\"") {
@@ -93,12 +95,12 @@ struct ExpositionLine {
         return text(start..<position, isEscaped: isEscaped, quoteIsEscaped: true)
     }
 
-    /// The rest of the line, with `\\` and `\n` replaced.
+    /// The rest of the line, with `\\` and `\n` unescaped.
     func help() -> String {
         text(position..<end, isEscaped: true, quoteIsEscaped: false)
     }
 
-    /// Another escape than the known ones stands for itself.
+    /// An unknown escape stands for itself.
     private func text(_ range: Range<Int>, isEscaped: Bool, quoteIsEscaped: Bool) -> String {
         guard isEscaped else { return String(decoding: page[range], as: UTF8.self) }
         var bytes: [UInt8] = []

@@ -3,13 +3,13 @@
 extension Exposition {
     /// Parses a page in the text format.
     ///
-    /// Lines that are valid only in OpenMetrics are read as well: exemplars are skipped, and the types that the text
-    /// format does not have are taken for the nearest that it has. Bytes that are not UTF-8 are replaced.
+    /// OpenMetrics lines are accepted as well: exemplars are skipped, and types that the text format does not have
+    /// become the closest type. Bytes that are not UTF-8 are replaced.
     ///
     /// - Parameters:
     ///   - text: The page.
-    ///   - keeping: Tells by a family's name whether it is kept. Of the samples of others, nothing but the name is read.
-    /// - Throws: ``ExpositionError`` at the first line that is not valid, is longer than 64 KiB, is the 200,001st sample
+    ///   - keeping: Whether a family with this name is kept. Of other families, only the names are parsed.
+    /// - Throws: ``ExpositionError`` at the first line that is invalid, is longer than 64 KiB, is the 200,001st sample
     ///   or has more than 64 labels.
     init(
         parsing text: some Collection<UInt8>,
@@ -20,7 +20,7 @@ extension Exposition {
     }
 }
 
-/// Reads a page line by line.
+/// Parses a page line by line.
 struct ExpositionParser {
     static let maximumLineLength = 65_536
     static let maximumSamples = 200_000
@@ -42,10 +42,12 @@ struct ExpositionParser {
     private var line: ExpositionLine
     private var groups: [Group] = []
     private var places: [String: Int] = [:]
-    /// The group of the line before, which nearly always is that of the next one too.
+    /// The group of the previous line, which is nearly always the group of the next one too.
     private var current: Int?
     private var sampleCount = 0
-    /// The name of the sample before: most samples of a family have the same one, which need not be made anew.
+    /// The name of the previous sample.
+    ///
+    /// Most samples of a family share it, so it is reused.
     private var name = (bytes: [] as [UInt8], text: "")
 
     init(page: [UInt8]) {
@@ -118,14 +120,14 @@ struct ExpositionParser {
         groups[place].family.samples.append(Exposition.Sample(self.name.text, labels ?? [:], value))
     }
 
-    /// A name within the braces, as names have it that are not made of letters, digits, `_` and `:`.
+    /// A quoted name within the braces, for names with other characters than letters, digits, `_` and `:`.
     private mutating func quotedName() throws(ExpositionError) -> (ArraySlice<UInt8>?, [String: String]) {
-        guard line.take("{") else { throw line.error("a name or a brace is missing") }
+        guard line.take("{") else { throw line.error("missing name or brace") }
         line.skipBlanks()
         guard line.peek == UInt8(ascii: "\"") else { throw line.error("a sample without a name") }
         let name = Array(try line.quoted().utf8)[...]
         line.skipBlanks()
-        guard line.take(",") || line.peek == UInt8(ascii: "}") else { throw line.error("a comma is missing") }
+        guard line.take(",") || line.peek == UInt8(ascii: "}") else { throw line.error("missing comma") }
         return (name.isEmpty ? nil : name, try restOfLabels())
     }
 
@@ -148,20 +150,22 @@ struct ExpositionParser {
             } else if let bytes = try line.name() {
                 name = String(decoding: bytes, as: UTF8.self)
             } else {
-                throw line.error("the name of a label is missing")
+                throw line.error("missing name of a label")
             }
             line.skipBlanks()
             guard line.take("=") else { throw line.error("label \(name) has no value") }
             line.skipBlanks()
             guard labels.updateValue(try line.quoted(), forKey: name) == nil else {
-                throw line.error("label \(name) stands there twice")
+                throw line.error("duplicate label \(name)")
             }
             line.skipBlanks()
-            guard line.take(",") || line.peek == UInt8(ascii: "}") else { throw line.error("a comma is missing") }
+            guard line.take(",") || line.peek == UInt8(ascii: "}") else { throw line.error("missing comma") }
         }
     }
 
-    /// The value; the timestamp and the exemplar behind it are skipped.
+    /// The value.
+    ///
+    /// The timestamp and the exemplar after it are skipped.
     private mutating func value() throws(ExpositionError) -> Double {
         line.skipBlanks()
         let value = try number("value")
@@ -169,19 +173,19 @@ struct ExpositionParser {
         guard let next = line.peek, next != UInt8(ascii: "#") else { return value }
         _ = try number("timestamp")
         line.skipBlanks()
-        guard line.peek == nil || line.peek == UInt8(ascii: "#") else { throw line.error("too much on the line") }
+        guard line.peek == nil || line.peek == UInt8(ascii: "#") else { throw line.error("unexpected text") }
         return value
     }
 
     private mutating func number(_ purpose: String) throws(ExpositionError) -> Double {
         let token = line.token()
         guard let number = Self.number(token) else {
-            throw line.error("the \(purpose) is no number: \(String(decoding: token.prefix(40), as: UTF8.self))")
+            throw line.error("the \(purpose) is not a number: \(String(decoding: token.prefix(40), as: UTF8.self))")
         }
         return number
     }
 
-    /// A number as Go writes it: decimal, with or without an exponent, `NaN` or `+Inf`.
+    /// A number in Go's notation: decimal, with or without an exponent, `NaN` or `+Inf`.
     static func number(_ bytes: ArraySlice<UInt8>) -> Double? {
         let text = String(decoding: bytes, as: UTF8.self)
         let isDecimal = bytes.allSatisfy { byte in

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension FigureReader {
-    /// The figures of a cluster, made of those of its members.
+    /// The figures of a cluster, combined from those of its members.
     ///
-    /// Left out are those that say something of one process only.
+    /// Figures that concern a single process are left out.
     static func combine(_ members: [[Figure: Double]]) -> [Figure: Double] {
         var cluster: [Figure: Double] = [:]
         for figure in Figure.allCases {
@@ -11,16 +11,16 @@ extension FigureReader {
             guard !values.isEmpty else { continue }
             cluster[figure] =
                 switch figure {
-                // Each member has, or applies, the same.
+                // All members have, or apply, the same.
                 case .databaseBytes, .databaseInUseBytes, .quotaUsedRatio, .keys, .proposalsCommittedPerSecond,
                     .proposalsAppliedPerSecond, .putsPerSecond, .deletesPerSecond, .transactionsPerSecond,
                     .leaderChanges:
                     values.max()
-                // The slowest counts.
+                // The slowest member counts.
                 case .fsyncP99Seconds, .commitP99Seconds, .peerRoundTripP99Seconds, .requestP99Seconds,
                     .serializableReadSeconds, .linearizableReadSeconds:
                     values.max()
-                // The first member that is full stops the writes of all.
+                // The first full member stops the writes of all.
                 case .databaseQuotaBytes: values.min()
                 // Each member does its own part.
                 case .proposalsFailedPerSecond, .proposalsPending, .rangesPerSecond, .requestsPerSecond, .cpuCores,
@@ -34,7 +34,7 @@ extension FigureReader {
         return cluster
     }
 
-    /// The ratio of all calls, of which each member has had its own number.
+    /// The error ratio of all calls, weighted by the number of calls of each member.
     private static func errorRatio(_ members: [[Figure: Double]]) -> Double? {
         var (calls, errors) = (0.0, 0.0)
         for figures in members {

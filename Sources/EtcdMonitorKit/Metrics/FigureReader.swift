@@ -3,20 +3,22 @@
 import EtcdKit
 import Foundation
 
-/// Makes figures of what a member has said.
+/// Computes the figures of a member from its metrics.
 enum FigureReader {
     static let rateWindow = Duration.seconds(60)
     static let quantileWindow = Duration.seconds(300)
 
-    /// The gRPC codes of calls that failed by the server's fault.
+    /// The gRPC codes of calls that failed because of the server.
     static let serverErrors: Set<String> = [
         "Unknown", "FailedPrecondition", "ResourceExhausted", "Internal", "Unavailable", "DataLoss", "DeadlineExceeded",
     ]
 
-    /// The figures of a member; those are left out that it does not say.
+    /// The figures of a member.
     ///
-    /// The log has had the page already; rates of a log without a page in the last minute are left out. The times of
-    /// reads are not among the figures: they are no answers of the member.
+    /// Figures that it does not report are left out.
+    ///
+    /// The log must already contain the page. Rates of a log without a page in the last minute are left out. The
+    /// latencies of reads are not included, because the member does not report them.
     static func figures(
         page: Exposition?,
         status: MemberStatus?,
@@ -44,15 +46,15 @@ enum FigureReader {
         return figures.filter(\.value.isFinite)
     }
 
-    /// Tells whether a gRPC call is a unary one.
+    /// Whether a gRPC call is unary.
     ///
-    /// Watches and keepalives end with an error whenever their client goes away.
+    /// Watches and keepalives end with an error whenever their client disconnects.
     static func isUnary(_ labels: [String: String]) -> Bool {
         guard let method = labels["grpc_method"] else { return false }
         return labels["grpc_type"] == "unary" && method != "Watch" && method != "LeaseKeepAlive"
     }
 
-    /// Tells whether a unary call failed by the server's fault.
+    /// Whether a unary call failed because of the server.
     static func isFailedUnary(_ labels: [String: String]) -> Bool {
         isUnary(labels) && serverErrors.contains(labels["grpc_code"] ?? "")
     }
@@ -73,7 +75,7 @@ enum FigureReader {
         for (figure, names) in names {
             figures[figure] = names.lazy.compactMap { page[$0] }.first
         }
-        // A quota of less than 0 is none.
+        // A negative quota means no quota.
         if let quota = page["etcd_server_quota_backend_bytes"], quota > 0 { figures[.databaseQuotaBytes] = quota }
         if let start = page["process_start_time_seconds"] {
             figures[.processAgeSeconds] = max(0, now.timeIntervalSince1970 - start)

@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A histogram of Prometheus at one moment, or what came to it in a window.
+/// A Prometheus histogram at one moment, or its growth within a window.
 struct HistogramReading: Sendable, Hashable {
-    /// How many observations are not above a bound.
+    /// The number of observations up to a bound.
     struct Bucket: Sendable, Hashable {
         var bound: Double
         var count: Double
     }
 
-    /// The buckets by ascending bounds, each with the counts of those below.
+    /// The buckets by ascending bounds, with cumulative counts.
     var buckets: [Bucket]
     /// The sum of the observations.
     var sum: Double
     /// The number of observations.
     var count: Double
 
-    /// Makes a reading of buckets by bound, in any order.
+    /// Makes a reading from buckets by bound, in any order.
     init(_ buckets: [Double: Double], sum: Double, count: Double?) {
         self.buckets = buckets.map { Bucket(bound: $0.key, count: $0.value) }.sorted { $0.bound < $1.bound }
         self.sum = sum
         self.count = count ?? self.buckets.last?.count ?? 0
     }
 
-    /// The value below which this share of the observations lies, by Prometheus's interpolation within a bucket.
+    /// The quantile of the observations, interpolated within a bucket as Prometheus does.
     ///
-    /// Returns nil if there is no observation, or no bucket with an end.
+    /// Nil if there is no observation, or no bucket with a finite bound.
     func quantile(_ q: Double) -> Double? {
         guard buckets.count >= 2, let last = buckets.last, last.bound == .infinity else { return nil }
         var total = 0.0
-        // Buckets are read one after the other while they grow, so that a lower one can be ahead of a higher one.
+        // Buckets are read one after the other while they grow, so a lower one can be ahead of a higher one.
         let counts = buckets.map { bucket in
             total = max(total, bucket.count)
             return total
@@ -59,7 +59,7 @@ extension Exposition {
     }
 }
 
-/// Adds up the series of histograms of one name.
+/// Adds up the series of the histograms of one name.
 struct HistogramSums {
     /// The names of the three kinds of series.
     let bucketName, sumName, countName: String
@@ -82,7 +82,7 @@ struct HistogramSums {
         }
     }
 
-    /// The sum of what was added; nil without a bucket.
+    /// The sum; nil without a bucket.
     var reading: HistogramReading? {
         buckets.isEmpty ? nil : HistogramReading(buckets, sum: sum, count: count)
     }

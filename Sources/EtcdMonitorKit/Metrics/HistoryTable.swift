@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A point of one series in a history.
+/// A cell of one series in a history.
 protocol HistoryCell: Sendable {
-    /// Stands where a series has nothing.
+    /// The cell of a series without a value.
     static var absent: Self { get }
-    /// The values in it; nil if it is absent.
+    /// The values of the cell; nil if it is absent.
     var summary: HistorySummary? { get }
 }
 
-/// One value, and nothing else.
+/// A single value.
 extension Float: HistoryCell {
     static var absent: Float { .nan }
     var summary: HistorySummary? { isNaN ? nil : HistorySummary(Double(self)) }
 }
 
-/// The values of a step, in little room.
+/// The values of a step, in a compact form.
 struct CoarseCell: HistoryCell {
     static let absent = CoarseCell(mean: 0, minimum: 0, maximum: 0, count: 0)
 
@@ -42,11 +42,11 @@ extension CoarseCell {
     }
 }
 
-/// Some values, as far as a chart needs them.
+/// A summary of values for charts.
 struct HistorySummary: Sendable {
     var sum, count, minimum, maximum: Double
 
-    /// Within the bounds, whatever rounding did.
+    /// The mean, clamped because of rounding.
     var mean: Double { min(max(sum / count, minimum), maximum) }
 
     mutating func merge(_ other: HistorySummary) {
@@ -63,17 +63,19 @@ extension HistorySummary {
     }
 }
 
-/// Rows in the order of their times, each with a cell for some series.
+/// Rows in order of time, each with cells for some series.
 ///
-/// They lie in blocks, so that the oldest are dropped without moving the others, and a series takes room only in the
-/// blocks in which it has something.
+/// The rows are stored in blocks, so that the oldest can be dropped without moving the others, and a series uses space
+/// only in blocks in which it has values.
 struct HistoryTable<Cell: HistoryCell>: Sendable {
     static var rowsPerBlock: Int { 128 }
 
     private struct Block {
         /// In seconds since 1970.
         var times: [Double] = []
-        /// By series; one that is shorter than the times has nothing in the last rows.
+        /// By series.
+        ///
+        /// A column that is shorter than the times has no values in the last rows.
         var columns: [Int: [Cell]] = [:]
     }
 
@@ -81,14 +83,16 @@ struct HistoryTable<Cell: HistoryCell>: Sendable {
 
     /// The number of rows.
     var rowCount: Int { blocks.reduce(0) { $0 + $1.times.count } }
-    /// The number of cells that take room.
+    /// The number of stored cells.
     var cellCount: Int { blocks.reduce(0) { $0 + $1.columns.values.reduce(0) { $0 + $1.count } } }
     /// The time of the first row.
     var oldest: Double? { blocks.first?.times.first }
-    /// The series that have something.
+    /// The series with values.
     var series: Set<Int> { blocks.reduce(into: []) { $0.formUnion($1.columns.keys) } }
 
-    /// Adds a row; its time is not before that of the last one.
+    /// Adds a row.
+    ///
+    /// Its time must not be before that of the last row.
     mutating func append(_ cells: some Sequence<(series: Int, cell: Cell)>, at time: Double) {
         if blocks.last.map({ $0.times.count >= Self.rowsPerBlock }) ?? true { blocks.append(Block()) }
         let block = blocks.count - 1
@@ -99,9 +103,9 @@ struct HistoryTable<Cell: HistoryCell>: Sendable {
         }
     }
 
-    /// Drops whole blocks: those with nothing from this time on, and the oldest of too many rows.
+    /// Drops whole blocks: those entirely before a time, and the oldest if there are too many rows.
     ///
-    /// Returns the time of the newest row that was dropped; nil if none was.
+    /// Returns the time of the newest dropped row; nil if none was dropped.
     mutating func drop(before time: Double, maximumRows: Int) -> Double? {
         var dropped: Double?
         while let first = blocks.first, let newest = first.times.last,
@@ -127,7 +131,7 @@ struct HistoryTable<Cell: HistoryCell>: Sendable {
         }
     }
 
-    /// Goes through what a series has within a range of times.
+    /// Calls a closure with each value of a series in a range of times.
     func forEach(of series: Int, from: Double, to: Double, _ body: (Double, HistorySummary) -> Void) {
         for block in blocks {
             guard let first = block.times.first, let last = block.times.last, first <= to, last >= from else {
@@ -141,7 +145,7 @@ struct HistoryTable<Cell: HistoryCell>: Sendable {
 }
 
 extension Array where Element: HistoryCell {
-    /// Appends a cell for a row, with nothing for the rows before it.
+    /// Appends a cell for a row, with absent cells for the rows before it.
     fileprivate mutating func append(_ cell: Element, at row: Int) {
         if isEmpty { reserveCapacity(HistoryTable<Element>.rowsPerBlock) }
         while count < row { append(.absent) }

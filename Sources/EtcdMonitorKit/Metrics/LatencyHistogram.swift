@@ -2,12 +2,14 @@
 
 import Foundation
 
-/// A distribution of times that takes little room however many they are.
+/// A distribution of times in constant space.
 ///
-/// Times between a microsecond and a thousand seconds are told apart as long as they differ by more than two percent;
-/// what is beyond counts as the nearest of them.
+/// Times between a microsecond and a thousand seconds are distinguished if they differ by more than two percent. Times
+/// outside this range are clamped.
 struct LatencyHistogram: Sendable, Hashable {
-    /// A bucket's bounds are in this ratio, so that its middle is at most one percent from each.
+    /// The ratio of a bucket's bounds.
+    ///
+    /// Its middle is at most one percent from each.
     private static let ratio = 1.02
     private static let smallest = 1e-6
     /// The bucket of a thousand seconds.
@@ -19,15 +21,15 @@ struct LatencyHistogram: Sendable, Hashable {
     private(set) var sum = 0.0
     /// The longest time, in seconds; nil without a time.
     private(set) var maximum: Double?
-    /// How many times each bucket has; only of those that have any.
+    /// The number of times in each non-empty bucket.
     private var buckets: [Int: Int] = [:]
 
-    /// Makes a distribution of no times.
+    /// Makes an empty distribution.
     init() {}
 
     /// Adds a time.
     ///
-    /// - Parameter seconds: The time in seconds; one that is negative counts as 0, and one that is no number not at all.
+    /// - Parameter seconds: The time in seconds; a negative time counts as 0, and a NaN is ignored.
     mutating func record(_ seconds: Double) {
         guard seconds.isFinite else { return }
         let seconds = max(0, seconds)
@@ -47,10 +49,10 @@ struct LatencyHistogram: Sendable, Hashable {
         buckets.merge(other.buckets, uniquingKeysWith: +)
     }
 
-    /// The time that this share of all times does not exceed.
+    /// A quantile of the times.
     ///
-    /// - Parameter q: The share, from 0 to 1.
-    /// - Returns: The time in seconds, within one percent; nil without a time.
+    /// - Parameter q: The share of the times, from 0 to 1.
+    /// - Returns: The time in seconds, accurate to one percent; nil without a time.
     func quantile(_ q: Double) -> Double? {
         guard let maximum, !q.isNaN else { return nil }
         let rank = max(1, (min(max(q, 0), 1) * Double(count)).rounded(.up))
@@ -62,9 +64,9 @@ struct LatencyHistogram: Sendable, Hashable {
         return maximum
     }
 
-    /// Counts the times that do not exceed a bound.
+    /// Counts the times up to a bound.
     ///
-    /// - Parameter bound: The bound in seconds, within one percent.
+    /// - Parameter bound: The bound in seconds, accurate to one percent.
     /// - Returns: The number of times.
     func count(upTo bound: Double) -> Int {
         if let maximum, bound >= maximum { return count }
@@ -86,16 +88,16 @@ extension LatencyHistogram: Codable {
         case sum, maximum, buckets
     }
 
-    /// Reads a distribution.
+    /// Decodes a distribution.
     ///
-    /// - Parameter decoder: Where it is read from.
-    /// - Throws: `DecodingError`, also if there is no such distribution.
+    /// - Parameter decoder: The decoder.
+    /// - Throws: `DecodingError`, also for an impossible distribution.
     init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         sum = try container.decode(Double.self, forKey: .sum)
         maximum = try container.decodeIfPresent(Double.self, forKey: .maximum)
         buckets = try container.decode([Int: Int].self, forKey: .buckets)
-        // Two distributions of this size can be merged, and so can many.
+        // Many distributions of this size can be merged without an overflow.
         let limit = 1 << 48
         for (bucket, number) in buckets {
             guard (0...Self.lastBucket).contains(bucket), (1...limit).contains(number), count <= limit else {
@@ -105,14 +107,14 @@ extension LatencyHistogram: Codable {
             count += number
         }
         guard (maximum == nil) == (count == 0) else {
-            let message = "a maximum belongs to times"
+            let message = "there is a maximum without times"
             throw DecodingError.dataCorruptedError(forKey: .maximum, in: container, debugDescription: message)
         }
     }
 
-    /// Writes the distribution.
+    /// Encodes the distribution.
     ///
-    /// - Parameter encoder: Where it is written to.
+    /// - Parameter encoder: The encoder.
     /// - Throws: Any error of the encoder.
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)

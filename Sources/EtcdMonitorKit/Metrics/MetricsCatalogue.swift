@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The metrics of etcd that the monitor uses; the rest of a page is not kept.
+/// The metrics of etcd that the monitor uses; it drops the rest of a page.
 ///
 /// No version has all of them.
 enum MetricsCatalogue {
-    /// Metrics of which the newest value counts.
+    /// Metrics whose newest value is used.
     static let gauges: Set<String> = [
         "etcd_server_has_leader",
         "etcd_server_is_leader",
@@ -34,7 +34,7 @@ enum MetricsCatalogue {
         "process_max_fds",
     ]
 
-    /// Metrics of which the growth counts.
+    /// Metrics whose growth is used.
     static let counters: Set<String> = positions.union([
         "etcd_server_leader_changes_seen_total",
         "etcd_server_heartbeat_send_failures_total",
@@ -60,13 +60,13 @@ enum MetricsCatalogue {
         "process_cpu_seconds_total",
     ])
 
-    /// Metrics that say how far a member has come: gauges to etcd, and no new count after a restart.
+    /// Metrics of a member's position: etcd exports them as gauges, and they do not restart at 0.
     static let positions: Set<String> = [
         "etcd_server_proposals_committed_total",
         "etcd_server_proposals_applied_total",
     ]
 
-    /// Histograms, of which the observations of a window count.
+    /// Histograms, whose observations within a window are used.
     static let histograms: Set<String> = [
         "etcd_disk_wal_fsync_duration_seconds",
         "etcd_disk_backend_commit_duration_seconds",
@@ -74,7 +74,7 @@ enum MetricsCatalogue {
         "grpc_server_handling_seconds",
     ]
 
-    /// Tells whether the monitor uses a family of metrics.
+    /// Whether the monitor uses a family of metrics.
     ///
     /// - Parameter family: The name of the family.
     /// - Returns: Whether it does.

@@ -3,32 +3,32 @@
 import EtcdKit
 public import Foundation
 
-/// The figures of the past, by name: all of them for a while, and after that one point for each step of some minutes.
+/// The past figures by name: all values for a while, and then one point per step of some minutes.
 ///
-/// It takes a bounded amount of memory, by default at most about 45 kB for a series, of which there are 500 at most. A
-/// series that has had no value for the whole time is forgotten.
+/// The memory is bounded, by default to about 45 kB per series and 500 series. A series without values in the whole
+/// time is removed.
 ///
-/// Times go forward: a point that is older than the newest one is skipped. If a hundred in a row are, the clock was
-/// ahead before, and the points of that time are given up.
+/// A point that is older than the newest one is skipped. After a hundred skipped points in a row, the clock must have
+/// been ahead before, and the points of that time are dropped.
 public struct MetricsHistory: Sendable {
-    /// How much is kept.
+    /// The limits of a history.
     public struct Options: Sendable, Hashable {
-        /// How long all points are kept; they are as many as there are seconds at most.
+        /// How long all points are kept; at most one per second.
         public var fullResolution = Duration.seconds(3600)
-        /// The distance of points after that.
+        /// The distance of the points after that.
         public var coarseStep = Duration.seconds(300)
-        /// How long these are kept.
+        /// How long these points are kept.
         public var coarseResolution = Duration.seconds(7 * 86_400)
-        /// The number of series; further ones are not kept.
+        /// The largest number of series; further ones are dropped.
         public var maximumSeries = 500
 
-        /// Makes the default options.
+        /// Makes options with the defaults.
         public init() {}
     }
 
-    /// The values of a step of time.
+    /// The values of a step.
     public struct Point: Sendable, Hashable, Codable {
-        /// When the step begins.
+        /// The start of the step.
         public var time: Date
         /// The mean of its values.
         public var mean: Double
@@ -40,7 +40,7 @@ public struct MetricsHistory: Sendable {
         /// Makes a point.
         ///
         /// - Parameters:
-        ///   - time: When the step begins.
+        ///   - time: The start of the step.
         ///   - mean: The mean of its values.
         ///   - minimum: The smallest of its values.
         ///   - maximum: The largest of its values.
@@ -52,11 +52,11 @@ public struct MetricsHistory: Sendable {
         }
     }
 
-    /// No query returns more.
+    /// The largest number of points of a query.
     static let maximumPoints = 11_000
     private static let skipsBeforeTrust = 100
 
-    /// How many series of the newest poll were not kept, as there are too many.
+    /// The number of series of the newest poll that were dropped because there are too many.
     public private(set) var droppedSeries = 0
     /// The names of the series, in alphabetical order.
     public var names: [String] { numbers.keys.sorted() }
@@ -67,16 +67,16 @@ public struct MetricsHistory: Sendable {
     private var nextNumber = 0
     private var fine = HistoryTable<Float>()
     private var coarse = HistoryTable<CoarseCell>()
-    /// The step that is not over yet.
+    /// The current step.
     private var step = (start: -Double.infinity, summaries: [Int: HistorySummary]())
-    /// The newest row that is in the coarse table only; nil if all are in the fine one.
+    /// The newest row that only the coarse table has; nil if the fine table has all rows.
     private var newestDropped: Double?
     private var newest = -Double.infinity
     private var skips = 0
 
     /// Makes an empty history.
     ///
-    /// - Parameter options: How much is kept.
+    /// - Parameter options: The limits.
     public init(_ options: Options = Options()) {
         stepSeconds = max(1, options.coarseStep.bounded / .seconds(1))
         fullSeconds = max(1, options.fullResolution.bounded / .seconds(1))
@@ -87,14 +87,14 @@ public struct MetricsHistory: Sendable {
 
     /// How far back the history goes, in seconds.
     var retentionSeconds: Double { coarseSeconds }
-    /// The number of figures that take room.
+    /// The number of stored values.
     var cellCount: Int { fine.cellCount + coarse.cellCount + step.summaries.count }
 
     /// Adds the figures of a poll; values that are not finite are left out.
     ///
     /// - Parameters:
     ///   - values: The figures by name.
-    ///   - time: When they were read.
+    ///   - time: The time when they were read.
     public mutating func add(_ values: [String: Double], at time: Date) {
         let time = time.timeIntervalSince1970
         guard time.isFinite, accepts(time) else { return }
@@ -120,16 +120,17 @@ public struct MetricsHistory: Sendable {
         dropOld()
     }
 
-    /// The points of a series, each for a step of time in which it has values.
+    /// The points of a series, one for each step that has values.
     ///
-    /// Steps begin at multiples of their length since 1970, and are longer than asked for if there were more than 11,000.
+    /// Steps begin at multiples of their length since 1970. They are longer than requested if there would be more than
+    /// 11,000.
     ///
     /// - Parameters:
     ///   - name: The name of the series.
     ///   - from: The time of the oldest value.
     ///   - to: The time of the newest value.
     ///   - step: The length of a step.
-    /// - Returns: The points in the order of their times; none if there is no such series.
+    /// - Returns: The points in the order of their times; empty if there is no such series.
     public func points(of name: String, from: Date, to: Date, step: Duration) -> [Point] {
         let (from, to) = (from.timeIntervalSince1970, min(to.timeIntervalSince1970, newest))
         guard let number = numbers[name], from <= to else { return [] }
@@ -159,7 +160,7 @@ public struct MetricsHistory: Sendable {
                 merged = (start, summary)
             }
         }
-        // Of a step of which the fine table has lost a part, the whole is taken from the coarse one.
+        // If the fine table has lost a part of a step, the whole step is taken from the coarse table.
         let cut = newestDropped.map { (($0 / stepSeconds).rounded(.down) + 1) * stepSeconds } ?? -.infinity
         coarse.forEach(of: number, from: oldest, to: min(to, cut.nextDown), add)
         if let summary = self.step.summaries[number], self.step.start < cut, (oldest...to).contains(self.step.start) {

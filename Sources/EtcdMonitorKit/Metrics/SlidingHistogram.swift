@@ -4,7 +4,7 @@ import EtcdKit
 
 /// The times and the failures of the last minutes.
 ///
-/// It goes by uptimes, and forgets a tenth of the window at a time.
+/// It uses the uptime, and removes a tenth of the window at a time.
 struct SlidingHistogram: Sendable {
     private struct Slice {
         let number: Int64
@@ -17,7 +17,7 @@ struct SlidingHistogram: Sendable {
     private let sliceSeconds: Double
     private var slices: [Slice] = []
 
-    /// Makes an empty one that remembers between nine tenths of the window and all of it.
+    /// Makes an empty histogram that covers between 90 % and 100 % of the window.
     init(window: Duration) {
         sliceSeconds = max(window.bounded / .seconds(1), 0.001) / Double(Self.sliceCount)
     }

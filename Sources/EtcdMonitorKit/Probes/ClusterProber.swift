@@ -3,19 +3,19 @@
 import EtcdKit
 import Foundation
 
-/// Knows the members of a cluster and asks all of them side by side, so that one that is frozen delays no other.
+/// Keeps track of the members of a cluster and probes them concurrently, so that a frozen member delays no other.
 actor ClusterProber {
     private let configuration: EtcdClient.Configuration
     private let options: ClusterMonitor.Options
     private let client: EtcdClient
-    /// One for all members, since it keeps the certificates that it has read.
+    /// One client for all members, because it caches the certificates.
     private let http: HTTPClient
     private let start = ContinuousClock.now
     private var connections: [Endpoint: MemberConnection] = [:]
-    /// The members, from the last list that was seen.
+    /// The members of the last known list.
     private var members: [Member] = []
     private var clusterID: UInt64?
-    /// Which member has answered at an endpoint.
+    /// The ID of the member at each endpoint.
     private var identities: [Endpoint: Member.ID] = [:]
     private var metricsDue = ContinuousClock.now
     private var hashDue: ContinuousClock.Instant?
@@ -29,10 +29,10 @@ actor ClusterProber {
         hashDue = options.hashInterval.map { _ in .now }
     }
 
-    /// Asks all members once.
+    /// Probes all members once.
     func poll() async -> ClusterObservation {
         var observation = await askAll()
-        // A member that was just found is asked at once.
+        // A member that was just discovered is probed at once.
         if learn(from: observation) {
             observation = await askAll()
             learn(from: observation)
@@ -67,7 +67,7 @@ actor ClusterProber {
                         (index, await connection.observe(target, asksMetrics: asksMetrics, options))
                     }
                 } catch {
-                    // Files of certificates that cannot be read are read again at the next poll.
+                    // Certificate files that cannot be read are read again at the next poll.
                     observed[index].status = .failed(ProbeFailure(error, isLate: false))
                 }
             }
@@ -77,7 +77,7 @@ actor ClusterProber {
         return ClusterObservation(time: time, uptime: uptime, members: observed)
     }
 
-    /// The members and endpoints to ask: each member once, and each endpoint that belongs to none.
+    /// The members and endpoints to probe: each member once, and each endpoint that belongs to none.
     private func targets() -> [MemberObservation] {
         var endpoints = configuration.endpoints
         var targets: [MemberObservation] = []
@@ -121,7 +121,9 @@ actor ClusterProber {
         return connection
     }
 
-    /// The certificates with which the monitor connects; a file that cannot be read shows in the probes.
+    /// The monitor's own certificates.
+    ///
+    /// A file that cannot be read shows as a failure of the probes.
     private var ownCertificates: [CertificateReading] {
         let certificates = try? configuration.tls?.certificates()
         return (certificates ?? []).map { certificate in
@@ -138,7 +140,9 @@ actor ClusterProber {
         }
     }
 
-    /// Asks one member whether users and roles are on, once a minute.
+    /// Whether authentication is on.
+    ///
+    /// One member is asked once a minute.
     private func isAuthEnabled(_ observation: ClusterObservation) async -> Bool? {
         if let authStatus, authStatus.until > .now { return authStatus.isEnabled }
         let answering = observation.members.first { $0.isListed && $0.serializableRead.answer != nil }
@@ -146,14 +150,16 @@ actor ClusterProber {
         authStatus = await connection?.isAuthEnabled().map { ($0, .now + .seconds(60)) }
         if let authStatus { return authStatus.isEnabled }
         if observation.members.contains(where: { $0.serializableRead.failure?.reason == .unauthorized }) { return true }
-        // etcd before 3.5 does not say it, but it serves nobody without a name when they are on.
+        // etcd before 3.5 does not report it, but it refuses clients without a user when authentication is on.
         let isNameless = configuration.credentials == nil && configuration.tls?.certificateChain == nil
         return answering != nil && isNameless ? false : nil
     }
 
     // MARK: Members
 
-    /// Notes who is who; returns whether there are members that have not been asked.
+    /// Records the IDs of the members.
+    ///
+    /// Returns whether there are members that have not been probed.
     @discardableResult
     private func learn(from observation: ClusterObservation) -> Bool {
         for member in observation.members {
@@ -171,13 +177,13 @@ actor ClusterProber {
         return list.contains { $0.isStarted && !asked.contains($0.id) && !client.endpoints(of: $0).isEmpty }
     }
 
-    /// The most frequent value; of several, the one that comes first.
+    /// The most frequent value; of several, the first one.
     private static func mostFrequent<Value: Hashable>(_ values: [Value]) -> Value? {
         let counts = values.reduce(into: [:]) { $0[$1, default: 0] += 1 }
         return values.max { left, right in counts[left, default: 0] < counts[right, default: 0] }
     }
 
-    /// Says what is known by now of each member, and leaves out members that were removed and are gone.
+    /// Completes the observation of each member, and drops members that were removed and no longer answer.
     private func settle(_ observation: inout ClusterObservation) {
         let list = members
         let seen = Set(observation.members.compactMap { $0.status.answer?.header.memberID ?? $0.id })
@@ -199,7 +205,7 @@ actor ClusterProber {
 
     // MARK: Hashes
 
-    /// Asks all voters for the hash at one revision that all of them have.
+    /// Requests the hash at one revision that all voters have.
     private func compareHashes(in observation: inout ClusterObservation) async {
         guard let due = hashDue, due <= .now, let interval = options.hashInterval else { return }
         hashDue = .now + interval
@@ -227,7 +233,7 @@ actor ClusterProber {
                     }
                 }
             }
-            // The revision was compacted away meanwhile: again, at a newer one.
+            // The revision was compacted meanwhile, so try again at a newer one.
             guard isBehind, attempt < 3 else { return }
             for index in voters {
                 guard let connection = observation.members[index].endpoint.flatMap({ connections[$0] }) else {
@@ -240,7 +246,7 @@ actor ClusterProber {
 }
 
 extension MemberConnection {
-    /// Asks everything side by side.
+    /// Makes all probes concurrently.
     fileprivate func observe(
         _ target: MemberObservation,
         asksMetrics: Bool,

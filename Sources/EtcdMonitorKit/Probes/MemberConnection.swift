@@ -3,7 +3,9 @@
 import EtcdKit
 import Foundation
 
-/// The monitor's own way to one member: everything goes to this member, and nothing is asked twice.
+/// The monitor's own connection to one member.
+///
+/// It does not repeat a probe.
 final class MemberConnection: Sendable {
     let endpoint: Endpoint
     private let metricsEndpoint: Endpoint
@@ -12,7 +14,9 @@ final class MemberConnection: Sendable {
     private let timeout: Duration
     private let mismatch = Lock(false)
 
-    /// Prepares the way to `endpoint`, with the settings of `configuration`; metrics are fetched at another place if need be.
+    /// Makes a connection to `endpoint` with the settings of `configuration`.
+    ///
+    /// Metrics may have another endpoint.
     init(
         _ endpoint: Endpoint,
         metricsEndpoint: Endpoint?,
@@ -27,7 +31,7 @@ final class MemberConnection: Sendable {
         pinned.connectTimeout = timeout
         pinned.callTimeout = timeout
         pinned.pingTimeout = max(timeout, .seconds(2))
-        // A member that comes back is to be seen at the next poll.
+        // A member that returns must be visible at the next poll.
         pinned.backoff = Backoff(initial: .milliseconds(50), maximum: .milliseconds(200))
         // The second attempt is for a connection that turns out to be broken.
         pinned.retry = RetryPolicy(maximumAttempts: 2)
@@ -41,7 +45,7 @@ final class MemberConnection: Sendable {
 
     func close() async { await client.close() }
 
-    /// Another cluster answers there than before, which the client refuses from now on.
+    /// Whether another cluster now answers at the endpoint, which the client refuses from then on.
     var leadsToAnotherCluster: Bool { mismatch.withLock(\.self) }
 
     // MARK: gRPC
@@ -54,7 +58,7 @@ final class MemberConnection: Sendable {
         await ask { () async throws(EtcdError) in try await client.cluster.list(linearizable: false) }
     }
 
-    /// Reads a key, which need not exist, and returns the store's revision.
+    /// Reads a key, which need not exist, and returns the revision of the store.
     func read(_ key: Key, serializable: Bool) async -> Probe<Revision> {
         await ask { () async throws(EtcdError) in
             var options = RangeOptions()
@@ -64,12 +68,12 @@ final class MemberConnection: Sendable {
         }
     }
 
-    /// Whether users and roles are on; nil where etcd does not say, as before 3.5.
+    /// Whether authentication is on; nil where etcd does not report it, as before 3.5.
     func isAuthEnabled() async -> Bool? { try? await client.auth.status().isEnabled }
 
     func hash(at revision: Revision) async -> Result<Probe<KeyValueHash>, EtcdError> {
         let start = ContinuousClock.now
-        // Hashing reads the whole database.
+        // A hash reads the whole database.
         let client = client.with(timeout: max(timeout, .seconds(30)))
         do throws(EtcdError) {
             let hash = try await client.maintenance.keyValueHash(of: endpoint, at: revision)
@@ -93,7 +97,7 @@ final class MemberConnection: Sendable {
 
     // MARK: HTTP
 
-    /// The facts that come with a page of metrics besides the metrics.
+    /// The metrics of a member, with the clock and the certificates that the response reveals.
     struct MetricsVisit: Sendable {
         var page: Probe<Exposition>
         var clockOffset: ClosedRange<Double>?
@@ -123,7 +127,7 @@ final class MemberConnection: Sendable {
         case .failure(let failure): return .failed(failure)
         case .success(let exchange):
             guard let state = RaftState(variables: exchange.body) else {
-                return .failed(ProbeFailure(.unsupported, "/debug/vars says nothing of Raft"))
+                return .failed(ProbeFailure(.unsupported, "/debug/vars contains no Raft status"))
             }
             return .answered(state, latency: .seconds(exchange.seconds))
         }
@@ -140,9 +144,9 @@ final class MemberConnection: Sendable {
             )
             switch exchange.response.status {
             case 200: return .success(exchange)
-            case 404: return .failure(ProbeFailure(.unsupported, "there is no \(path) at \(metricsEndpoint)"))
-            case 401, 403: return .failure(ProbeFailure(.unauthorized, "\(path) is refused at \(metricsEndpoint)"))
-            case let status: return .failure(ProbeFailure(.serverError, "\(path) is answered with \(status)"))
+            case 404: return .failure(ProbeFailure(.unsupported, "\(metricsEndpoint) has no \(path)"))
+            case 401, 403: return .failure(ProbeFailure(.unauthorized, "\(metricsEndpoint) refuses \(path)"))
+            case let status: return .failure(ProbeFailure(.serverError, "\(path) returned the status \(status)"))
             }
         } catch {
             return .failure(ProbeFailure(error.reason, error.message))
@@ -151,7 +155,9 @@ final class MemberConnection: Sendable {
 }
 
 extension ProbeFailure {
-    /// Makes a failure of a call's error; one that came when the time was over is no refusal.
+    /// Makes a failure from the error of a call.
+    ///
+    /// An error after the deadline is not a refusal.
     init(_ error: EtcdError, isLate: Bool) {
         let reason: Reason =
             switch error.code {
@@ -171,7 +177,9 @@ extension ProbeFailure {
 }
 
 extension RaftState {
-    /// The part of `/debug/vars` that etcd publishes of its Raft; its numbers for members are hexadecimal.
+    /// The part of `/debug/vars` in which etcd publishes its Raft state.
+    ///
+    /// It contains member IDs in hexadecimal digits.
     private struct Variables: Decodable {
         struct Status: Decodable {
             struct Progress: Decodable { let match: UInt64 }
@@ -186,7 +194,7 @@ extension RaftState {
         enum CodingKeys: String, CodingKey { case status = "raft.status" }
     }
 
-    /// Reads the JSON of `/debug/vars`; nil if it is something else.
+    /// Parses the JSON of `/debug/vars`; nil for other content.
     init?(variables bytes: [UInt8]) {
         guard let status = try? JSONDecoder().decode(Variables.self, from: Data(bytes)).status else { return nil }
         self.init(

@@ -3,54 +3,54 @@
 import EtcdKit
 public import Foundation
 
-/// The answers of a cluster to one poll: raw, without a judgement.
+/// The answers of a cluster to one poll, without a judgement.
 struct ClusterObservation: Sendable {
-    /// When the poll began, on the clock of this machine; for people only.
+    /// The wall-clock time when the poll began; for people only.
     var time: Date
-    /// When the poll began, on a clock that nobody can turn back; for all windows and rates.
+    /// The time of the monotonic clock when the poll began; for all windows and rates.
     var uptime: Duration
-    /// The members in the order of their list, and each endpoint that belongs to none.
+    /// The members in the order of their list, and then each endpoint that belongs to none.
     var members: [MemberObservation]
-    /// Users and roles are on; nil if no member has said it.
+    /// Whether authentication is on; nil if no member has reported it.
     var isAuthEnabled: Bool?
 }
 
 /// The answers of one member to one poll.
 struct MemberObservation: Sendable {
-    /// The member; nil for an endpoint that has never said which member it is.
+    /// The ID of the member; nil for an endpoint that has never reported one.
     var id: Member.ID?
-    /// The member's name; empty while it is not known.
+    /// The member's name; empty while it is unknown.
     var name = ""
-    /// Where it was asked; nil if it cannot be asked, as it has not started.
+    /// The probed endpoint; nil if the member has none, because it has not started.
     var endpoint: Endpoint?
-    /// It is in the list of members that most members have.
+    /// Whether most members list it.
     var isListed = true
-    /// It has started at least once since it was added.
+    /// Whether it has started at least once since it was added.
     var isStarted = true
-    /// It has no vote.
+    /// Whether it has no vote.
     var isLearner = false
-    /// It is asked by way of TLS.
+    /// Whether it is probed over TLS.
     var isSecure = false
     /// The member's own status.
     var status: Probe<MemberStatus> = .skipped
-    /// The store's revision, from a read that the member answers from its own copy.
+    /// The revision of the store, from a serializable read.
     var serializableRead: Probe<Revision> = .skipped
-    /// The store's revision, from a read that needs a majority.
+    /// The revision of the store, from a linearizable read.
     var linearizableRead: Probe<Revision> = .skipped
-    /// The members that it knows.
+    /// Its list of members.
     var memberList: Probe<[Member]> = .skipped
-    /// Its metrics, as far as ``MetricsCatalogue`` uses them.
+    /// Its metrics that are in ``MetricsCatalogue``.
     var metrics: Probe<Exposition> = .skipped
     /// The state of its Raft, from `/debug/vars`.
     var raft: Probe<RaftState> = .skipped
-    /// The hash of its keys and values, if that is compared in this poll.
+    /// The hash of its keys and values, if this poll compares them.
     var hash: Probe<KeyValueHash> = .skipped
-    /// How far its clock is ahead of this machine's, in seconds, at least and at most; nil if it is not known.
+    /// The bounds of the offset of its clock from this machine's, in seconds; nil if it is unknown.
     var clockOffset: ClosedRange<Double>?
-    /// The certificates that it has shown, and those that the monitor shows it.
+    /// The certificates that it presented, and those that the monitor presents to it.
     var certificates: [CertificateReading] = []
 
-    /// Makes an observation in which nothing was asked.
+    /// Makes an observation without answers.
     init(id: Member.ID?, name: String = "", endpoint: Endpoint?) {
         self.id = id
         self.name = name
@@ -58,41 +58,44 @@ struct MemberObservation: Sendable {
     }
 }
 
-/// The state of a member's Raft, as `/debug/vars` has it.
+/// The state of a member's Raft, from `/debug/vars`.
 struct RaftState: Sendable, Hashable, Codable {
-    /// The term, which is newer than that of ``MemberStatus/raftTerm`` during elections.
+    /// The term.
+    ///
+    /// During elections, it is newer than ``MemberStatus/raftTerm``.
     var term: UInt64
     /// `StateLeader`, `StateFollower`, `StateCandidate` or `StatePreCandidate`.
     var state: String
-    /// The newest entry of each member by the leader's view, by ID in hexadecimal digits; empty elsewhere.
+    /// The index of the newest entry of each member as the leader sees it, by ID in hexadecimal digits; empty
+    /// elsewhere.
     var matches: [String: UInt64] = [:]
 }
 
-/// A certificate in use, and when it ends.
+/// A certificate in use, and its expiry.
 public struct CertificateReading: Sendable, Hashable, Codable {
-    /// Whose certificate it is.
+    /// The holder of a certificate.
     public enum Role: String, Sendable, Hashable, Codable {
-        /// The member's own.
+        /// The member.
         case server
-        /// That of an authority between the member's own and the one that is trusted.
+        /// An authority between the member's certificate and the trusted one.
         case authority
-        /// The one with which the monitor connects.
+        /// The monitor, as a client.
         case client
     }
 
-    /// Whom it is about, such as `CN=etcd-0`.
+    /// The subject, such as `CN=etcd-0`.
     public var subject: String
-    /// Whose it is.
+    /// The holder.
     public var role: Role
-    /// When it ends.
+    /// The time when it expires.
     public var notAfter: Date
 
     /// Makes a reading.
     ///
     /// - Parameters:
-    ///   - subject: Whom it is about.
-    ///   - role: Whose it is.
-    ///   - notAfter: When it ends.
+    ///   - subject: The subject.
+    ///   - role: The holder.
+    ///   - notAfter: The time when it expires.
     public init(subject: String, role: Role, notAfter: Date) {
         self.subject = subject
         self.role = role

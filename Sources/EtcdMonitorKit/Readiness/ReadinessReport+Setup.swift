@@ -2,23 +2,23 @@
 
 import Foundation
 
-/// How the cluster is made up, and how it is protected.
+/// Checks of the membership and the security of the cluster.
 extension ReadinessReport.Item {
     static let setup = [
         Self(
             id: "voter-count",
             title: "The number of voters is odd, from 3 to 7",
             advice:
-                "Run 3 voters, or 5 to survive two failures; an even number survives no more than the odd one below it."
+                "Run 3 voters, or 5 to survive two failures; an even number adds no fault tolerance."
         ) { snapshot in
             let voters = snapshot.quorum.voters
-            if voters == 0 { return (.unknown, "No member says who votes.") }
+            if voters == 0 { return (.unknown, "No member reports the voters.") }
             return (voters < 3 ? .fail : voters.isMultiple(of: 2) || voters > 7 ? .warn : .pass, "\(voters) voters")
         },
         Self(
             id: "endpoints-reachable",
             title: "Every member answers the monitor",
-            advice: "See whether the member runs, and whether a firewall stands between."
+            advice: "Check whether the member runs, and whether a firewall blocks the connection."
         ) { snapshot in
             let away = snapshot.startedMembers.compactMap { member in
                 member.probes["status"]?.failure.map { (text: "\(member.label): \($0.message)", failure: $0) }
@@ -30,17 +30,17 @@ extension ReadinessReport.Item {
         },
         Self(
             id: "one-version",
-            title: "All members run one version",
-            advice: "Finish the upgrade: a cluster works at the level of its oldest member."
+            title: "All members run the same version",
+            advice: "Finish the upgrade: a cluster works at the version of its oldest member."
         ) { snapshot in
             let versions = Set(snapshot.startedMembers.compactMap(\.version)).sorted()
-            if versions.isEmpty { return (.unknown, "No member says its version.") }
+            if versions.isEmpty { return (.unknown, "No member reports its version.") }
             return (versions.count == 1 ? .pass : .warn, versions.joined(separator: ", "))
         },
         Self(
             id: "no-leftovers",
-            title: "No learner is left over, and no member that has not started",
-            advice: "Promote learners that have caught up; remove members that nobody is going to start."
+            title: "There are no leftover learners and no members that have not started",
+            advice: "Promote learners that have caught up; remove members that will not be started."
         ) { snapshot in
             let leftovers = snapshot.members.filter { $0.role == .learner || $0.role == .unstarted }
             if snapshot.members.isEmpty { return (.unknown, "No member is known.") }
@@ -50,7 +50,7 @@ extension ReadinessReport.Item {
         Self(
             id: "clock-spread",
             title: "The members' clocks agree within 2 s",
-            advice: "Set the clocks by NTP: certificates and logs depend on them, and etcd warns from 1 s on."
+            advice: "Synchronise the clocks with NTP: certificates and logs depend on them, and etcd warns from 1 s on."
         ) { snapshot in
             let offsets = snapshot.startedMembers.compactMap(\.clockOffsetSeconds)
             guard let first = offsets.min(), let last = offsets.max() else { return (.unknown, "No clock is known.") }
@@ -61,9 +61,9 @@ extension ReadinessReport.Item {
     static let security = [
         Self(
             id: "tls",
-            title: "Clients connect by TLS",
+            title: "Clients connect with TLS",
             advice:
-                "Serve clients with --cert-file and --key-file, and ask for their certificates with --client-cert-auth."
+                "Serve clients with --cert-file and --key-file; require client certificates with --client-cert-auth."
         ) { snapshot in
             let members = snapshot.startedMembers
             let open = members.filter { $0.usesTLS == false }
@@ -73,7 +73,7 @@ extension ReadinessReport.Item {
         },
         Self(
             id: "certificate-expiry",
-            title: "No certificate ends within 30 days",
+            title: "No certificate expires within 30 days",
             advice: "Renew it in time. etcd reads a renewed certificate at the next connection, without a restart."
         ) { snapshot in
             let ends = snapshot.members.flatMap { member in
@@ -81,7 +81,7 @@ extension ReadinessReport.Item {
             }
             guard let first = ends.min(by: { $0.time < $1.time }) else {
                 let isPlain = snapshot.startedMembers.contains { $0.usesTLS == false }
-                return isPlain ? (.pass, "There is none without TLS.") : (.unknown, "No certificate was seen.")
+                return isPlain ? (.pass, "There are none without TLS.") : (.unknown, "No certificate was seen.")
             }
             let days = first.time.timeIntervalSince(snapshot.time) / 86_400
             let evidence = String(format: "%.0f days left for the first of %d, ", days, ends.count) + first.label
@@ -89,16 +89,17 @@ extension ReadinessReport.Item {
         },
         Self(
             id: "auth",
-            title: "Users and roles are on",
+            title: "Authentication is on",
             advice:
-                "Give each service a user with a role for its own keys, and turn auth on: without, each may change all keys."
+                "Give each service a user with a role for its own keys, and enable authentication. Without it, every "
+                + "client may change all keys."
         ) { snapshot in
-            guard let isOn = snapshot.isAuthEnabled else { return (.unknown, "etcd says it from 3.5 on.") }
+            guard let isOn = snapshot.isAuthEnabled else { return (.unknown, "etcd reports it from 3.5 on.") }
             return isOn ? (.pass, "on") : (.warn, "off")
         },
         Self(
             id: "monitor-rights",
-            title: "The monitor itself may ask what it has to",
+            title: "The monitor has the rights that it needs",
             advice: "Give the monitor a user with the role root, or a certificate that the members accept."
         ) { snapshot in
             let refused = snapshot.startedMembers.flatMap { member in

@@ -2,17 +2,17 @@
 
 public import Foundation
 
-/// Whether a cluster is fit for production: a checklist, made of one snapshot.
+/// A checklist of whether a cluster is fit for production, made from one snapshot.
 ///
-/// It judges how the cluster is set up and what it runs on. The findings of the snapshot say what is wrong now.
+/// It judges the setup and the environment of the cluster. The findings of the snapshot report current faults.
 public struct ReadinessReport: Sendable, Hashable, Codable {
     /// The outcome of a check.
     public enum Outcome: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
-        /// It is as it should be.
+        /// The check passed.
         case pass
         /// The monitor cannot tell; the evidence says why.
         case unknown
-        /// It works, and should be changed.
+        /// It works, but should be changed.
         case warn
         /// It must be changed before production.
         case fail
@@ -30,23 +30,23 @@ public struct ReadinessReport: Sendable, Hashable, Codable {
         }
     }
 
-    /// One line of the list.
+    /// A line of the checklist.
     public struct Check: Sendable, Hashable, Codable, Identifiable {
         /// A stable name, such as `voter-count`.
         public let id: String
         /// The claim that is checked.
         public let title: String
-        /// Whether it is.
+        /// The outcome.
         public let outcome: Outcome
         /// The facts behind the outcome.
         public let evidence: String
-        /// Advice for people; nil if all is well.
+        /// The recommended action; nil if the check passed.
         public let advice: String?
     }
 
-    /// The name that the monitor has for the cluster.
+    /// The name of the cluster in the monitor.
     public let cluster: String
-    /// When the poll began of which the report is made.
+    /// The start of the poll that the report is made from.
     public let time: Date
     /// The worst outcome.
     public let outcome: Outcome
@@ -55,7 +55,7 @@ public struct ReadinessReport: Sendable, Hashable, Codable {
 
     /// Makes the report of a snapshot.
     ///
-    /// - Parameter snapshot: The cluster after a poll.
+    /// - Parameter snapshot: The snapshot.
     public init(_ snapshot: MonitorSnapshot) {
         cluster = snapshot.cluster
         time = snapshot.time
@@ -86,11 +86,11 @@ public struct ReadinessReport: Sendable, Hashable, Codable {
             { snapshot in
                 let members = snapshot.startedMembers
                 let values = members.compactMap { member in figure(member).map { (label: member.label, value: $0) } }
-                guard let worst = values.map(\.value).max() else { return (.unknown, "No member says it.") }
+                guard let worst = values.map(\.value).max() else { return (.unknown, "No member reports it.") }
                 let silent = members.count - values.count
                 let evidence =
                     values.map { "\($0.label) \(shown($0.value))" }.joined(separator: ", ")
-                    + (silent > 0 ? "; \(silent) of \(members.count) members do not say it" : "")
+                    + (silent > 0 ? "; \(silent) of \(members.count) members do not report it" : "")
                 return (worst > fail ? .fail : worst > warn ? .warn : silent > 0 ? .unknown : .pass, evidence)
             }
         }
@@ -103,6 +103,6 @@ extension MonitorSnapshot {
 }
 
 extension MemberSnapshot {
-    /// The name for people.
+    /// Its name in a text.
     var label: String { name.isEmpty ? id : name }
 }

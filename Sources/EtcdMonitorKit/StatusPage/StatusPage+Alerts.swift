@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension StatusPage {
-    /// The dialogs in which an administrator makes and ends silences.
+    /// The dialogs in which an administrator creates and ends silences.
     static let alertDialogs = """
         <dialog id="silence" aria-labelledby="silence-title">
           <form id="silence-form">
             <h2 id="silence-title">Silence alerts</h2>
             <fieldset>
-              <legend class="aside">Nobody is told of alerts that fulfil all of these conditions; * stands for any
+              <legend class="aside">Alerts that meet all of these conditions are muted; * stands for any
                 text.</legend>
               <div id="conditions"></div>
             </fieldset>
@@ -22,7 +22,7 @@ extension StatusPage {
             </label>
             <label id="silence-end" hidden>Until <input id="silence-until" type="datetime-local"></label>
             <label>Reason <input id="silence-comment" type="text" required maxlength="1000" autocomplete="off"></label>
-            <label>Your name, if it is not that of the token
+            <label>Your name, if it is not the name of the token
               <input id="silence-author" type="text" maxlength="100" autocomplete="name">
             </label>
             <p class="wrong" id="silence-note" role="alert"></p>
@@ -39,7 +39,7 @@ extension StatusPage {
         </dialog>
         """
 
-    /// The part of the script about alerts: reads them after each snapshot, and sends what an administrator changes.
+    /// The part of the script about alerts: it reads them after each snapshot, and sends an administrator's changes.
     static let alerts = #"""
 
 
@@ -87,25 +87,25 @@ extension StatusPage {
               moment(endsAt), createdBy, comment,
               ...buttons.map(() => action('End', conditions(matchers), { 'data-silence': id })),
             ])));
-          show('past', told.past.length === 0 ? el('p', { class: 'aside' }, 'No alert is over yet.')
+          show('past', told.past.length === 0 ? el('p', { class: 'aside' }, 'No alert has been resolved yet.')
             : table(['Alert', 'Severity', 'Began', 'Lasted'], told.past.map(alert => {
               const begin = alert.firingSince ?? alert.activeSince;
               return [titleOf(alert), severity(alert.severity), moment(begin),
                 age((Date.parse(alert.resolvedAt) - Date.parse(begin)) / 1000)];
             })));
           show('channels', told.channels.length === 0
-            ? el('p', { class: 'aside' }, 'There is no channel, so nobody is told of alerts.')
+            ? el('p', { class: 'aside' }, 'There are no channels, so no alerts are sent.')
             : table(['Channel', 'State', 'Alerts', 'Delivered', 'Last success'], told.channels.map(channel => [
               [channel.name, small(channel.kind)],
               channel.failuresInARow > 0 ? [badge('degraded', 'fails'), small(channel.lastError)]
                 : channel.lastSuccess ? badge('ok', 'works') : badge('note', 'not used yet'),
-              [`${number(channel.openAlerts)} open`, small(`${number(channel.waitingAlerts)} to be told`)],
+              [`${number(channel.openAlerts)} open`, small(`${number(channel.waitingAlerts)} to be delivered`)],
               [number(channel.delivered), small(`${count(channel.failed, 'attempt')} failed`)],
               channel.lastSuccess ? moment(channel.lastSuccess) : '–',
             ])));
         }
 
-        // Reads the alerts, once at a time.
+        // Reads the alerts; only one read runs at a time.
         function followAlerts() {
           reading ??= readAlerts().finally(() => { reading = null; });
           return reading;
@@ -131,7 +131,7 @@ extension StatusPage {
           }
         }
 
-        // Sends a change; asks for another token if the one that reads is not enough.
+        // Sends a change. Asks for another token if the current one lacks the right.
         async function send(method, path, body) {
           const fields = body ? { 'Content-Type': 'application/json' } : {};
           for (let mine = token;;) {
@@ -144,13 +144,13 @@ extension StatusPage {
               throw new Error(detail ?? `The monitor answered with status ${response.status}.`);
             }
             const given = await ask(response.status === 401 ? 'The token was not accepted.'
-              : 'This takes a token with the role admin.');
-            if (given === null) throw new Error('Nothing was changed: it takes a token with the role admin.');
+              : 'This needs a token with the role admin.');
+            if (given === null) throw new Error('Nothing was changed: the change needs a token with the role admin.');
             mine = given;
           }
         }
 
-        // Sends what a dialog asks for, and closes it if that was accepted.
+        // Sends the change of a dialog, and closes it if the change was accepted.
         async function submit(name, said, ...change) {
           if (isSending) return;
           isSending = true;
@@ -191,7 +191,7 @@ extension StatusPage {
           const matchers = rows.map(row => row.querySelector('[data-name]'))
             .map(input => ({ name: input.dataset.name, value: input.value }));
           const duration = $('silence-for').value, author = $('silence-author').value.trim();
-          submit('silence', 'The silence was made.', 'POST', 'silences', {
+          submit('silence', 'The silence was created.', 'POST', 'silences', {
             matchers, comment: $('silence-comment').value,
             ...(duration ? { duration } : { endsAt: new Date($('silence-until').value).toISOString() }),
             ...(author ? { createdBy: author } : {}),

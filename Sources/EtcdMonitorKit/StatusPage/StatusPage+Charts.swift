@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension StatusPage {
-    /// The second part of the script: keeps the history of the shown cluster, draws it, and starts everything.
+    /// The part of the script that keeps the history of the shown cluster, draws it, and starts the page.
     static let charts = #"""
 
 
@@ -17,7 +17,7 @@ extension StatusPage {
         const period = () => 1000 * Math.max(step(), snapshot.intervalSeconds + snapshot.pollSeconds);
         const seriesName = (member, figureName) => `member/${member.id}/${figureName}`;
 
-        // Adds a live value to its step, which has the mean, the least and the greatest of its values.
+        // Adds a live value to its step, which has the mean, the minimum and the maximum of its values.
         function keep(name, time, value) {
           const points = history.get(name) ?? [], last = points.at(-1);
           history.set(name, points);
@@ -31,7 +31,7 @@ extension StatusPage {
           while (points[0].time < time - range[0] * 1000) points.shift();
         }
 
-        // Reads the history when there is another one to show, and adds each snapshot to it from then on.
+        // Reads the history when another one must be shown, and then adds each snapshot to it.
         function followHistory() {
           const wanted = JSON.stringify([cluster, range[0], connection, snapshot.members.map(member => member.id)]);
           const time = Date.parse(snapshot.time);
@@ -64,7 +64,7 @@ extension StatusPage {
               history.set(metric, [...old, ...live.filter(point => point.time > (old.at(-1)?.time ?? 0))]);
             }));
             drawCharts();
-          } catch { /* the charts show the live values; the stream of events tells of a lost connection */ }
+          } catch { /* the charts show the live values; the event stream reports a lost connection */ }
         }
 
         // The runs of points without a gap.
@@ -76,7 +76,7 @@ extension StatusPage {
           });
           return result;
         }
-        // The least round number that is not below a value; a quarter of it is round as well.
+        // The smallest round number that is not below a value; a quarter of it is round as well.
         function roundUp(value) {
           const power = 10 ** Math.floor(Math.log10(value));
           return power * [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10].find(n => n * power >= value * .9999);
@@ -139,7 +139,7 @@ extension StatusPage {
           if (snapshot?.poll) CHARTS.forEach(drawChart);
         }
 
-        // All charts have one cursor, so that what happened at one moment can be compared.
+        // All charts share one cursor, so that they can be compared at one moment.
         function point(time) {
           const end = Date.parse(snapshot.time);
           cursor = time === null ? null : Math.min(end, Math.max(end - range[0] * 1000, time));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension StatusPage {
-    /// The script: follows the events of one cluster and shows each snapshot.
+    /// The script, which follows the events of one cluster and shows each snapshot.
     static let script = #"""
 
         const $ = id => document.getElementById(id);
@@ -22,7 +22,7 @@ extension StatusPage {
           return node;
         }
 
-        // Changes a tree in place, so that the focus and the place of a screen reader survive an update.
+        // Updates a tree in place, so that the focus and the position of a screen reader survive.
         function morph(from, to) {
           if (from.nodeName !== to.nodeName) return from.replaceWith(to);
           if (from.nodeType === Node.TEXT_NODE) { if (from.data !== to.data) from.data = to.data; return; }
@@ -54,7 +54,7 @@ extension StatusPage {
         const badge = (kind, text = WORDS[kind]) => el('span', { class: `verdict ${kind}` }, icon(kind), text);
         const small = (...parts) => el('span', { class: 'small' }, ...parts);
 
-        // A table; a header cell begins each row, and every other cell carries its column's name for narrow screens.
+        // A table. Each row starts with a header cell; other cells contain the name of their column for narrow screens.
         const table = (columns, rows) => el('table', { role: 'table' },
           el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' },
             columns.map(name => el('th', { scope: 'col', role: 'columnheader' }, name)))),
@@ -102,8 +102,8 @@ extension StatusPage {
           const worst = snapshot?.findings[0], verdict = known(snapshot?.verdict);
           const sentence = !snapshot ? 'No snapshot has arrived yet.'
             : snapshot.poll === 0 ? 'The first poll has not finished yet.'
-            : verdict === 'ok' ? 'Nothing that the monitor checks is wrong.'
-            : worst?.summary ?? 'The cause is not known.';
+            : verdict === 'ok' ? 'All checks of the monitor pass.'
+            : worst?.summary ?? 'The cause is unknown.';
           show('verdict', [icon(verdict), el('div', null, el('strong', null, WORDS[verdict]),
             cluster ? `${cluster}: ${sentence}` : sentence)], `card ${verdict}`);
           document.title = snapshot ? `${WORDS[verdict]} – ${cluster} – etcd monitor` : 'etcd monitor';
@@ -129,11 +129,11 @@ extension StatusPage {
             tile('Requests', figure('requests_per_second', metrics.requests_per_second),
               metrics.keys == null ? 'keys not known' : count(metrics.keys, 'key')),
             tile('Database', figure('database_bytes', metrics.database_bytes), metrics.quota_used_ratio == null
-              ? 'quota not known' : `${figure('ratio', metrics.quota_used_ratio)} of the quota`),
+              ? 'quota unknown' : `${figure('ratio', metrics.quota_used_ratio)} of the quota`),
           ]);
         }
 
-        // Only an address of the web becomes a link; the place in the project's documents is shown as it is.
+        // Only web addresses become links; a place in the project's documents is shown as text.
         const runbook = place => /^https?:\/\//.test(place)
           ? el('a', { href: place, target: '_blank', rel: 'noopener noreferrer' }, 'Runbook')
           : el('span', { class: 'aside' }, `Runbook: ${place}`);
@@ -201,7 +201,7 @@ extension StatusPage {
             const link = snapshot.links.find(link => link.from === from && link.to === to);
             return link ? badge(kinds[link.state] ?? 'unknown', link.state) : '–';
           };
-          show('links', ids.length === 0 ? el('p', { class: 'aside' }, 'Nothing is known of the links.')
+          show('links', ids.length === 0 ? el('p', { class: 'aside' }, 'The state of the links is unknown.')
             : table(['From', ...ids.map(id => `to ${nameOf(id)}`)],
               ids.map(from => [nameOf(from), ...ids.map(to => cell(from, to))])));
         }
@@ -210,7 +210,7 @@ extension StatusPage {
           const rows = snapshot.leaderHistory.slice(0, 10).map(({ time, from, to, term }) =>
             [moment(time), from ? nameOf(from) : 'none', to ? nameOf(to) : 'none', String(term)]);
           show('leaders', rows.length ? table(['Time', 'From', 'To', 'Term'], rows)
-            : el('p', { class: 'aside' }, 'The monitor has seen no change of the leader.'));
+            : el('p', { class: 'aside' }, 'The monitor has not observed a leader change.'));
         }
 
         function showComparison() {
@@ -243,12 +243,12 @@ extension StatusPage {
             + (snapshot.clusterID ? ` Cluster ID ${snapshot.clusterID}.` : ''));
         }
 
-        // Says every second how old the data is.
+        // Shows the age of the data every second.
         function tick() {
           const old = (performance.now() - arrived) / 1000;
           const limit = snapshot ? 3 * snapshot.intervalSeconds + snapshot.pollSeconds : 15;
           let text = trouble;
-          if (!text && old > limit) text = 'The monitor is connected, and sends no new data.';
+          if (!text && old > limit) text = 'The monitor is connected, but sends no new data.';
           const stale = Boolean(text) && snapshot !== null;
           if (stale) text += ` The figures are from ${new Date(snapshot.time).toLocaleTimeString()}.`;
           const wait = Math.ceil((nextAttempt - performance.now()) / 1000);
@@ -296,7 +296,7 @@ extension StatusPage {
           const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
           for (let rest = '';;) {
             const { value, done } = await reader.read();
-            if (done) throw new Error('The monitor has ended the connection.');
+            if (done) throw new Error('The monitor closed the connection.');
             heard = performance.now();
             const events = (rest + value).split('\n\n');
             rest = events.pop();
@@ -328,7 +328,7 @@ extension StatusPage {
                 const given = await ask(token ? 'The token was not accepted.' : '');
                 if (given !== null) { useToken(given); continue; }
               }
-              nextAttempt = error.isRefusal ? 0  // It is asked for again when it is wanted.
+              nextAttempt = error.isRefusal ? 0  // It is requested again when it is needed.
                 : performance.now() + 1000 * Math.min(30, 2 ** failures++) * (.75 + Math.random() / 2);
             }
             tick();
@@ -339,7 +339,7 @@ extension StatusPage {
           }
         }
 
-        // Asks for a token, which may be wrong; null if none is given. There is one question at a time.
+        // Asks for a token, which may be wrong; null if none is given. Only one dialog is open at a time.
         function ask(note) {
           asking ??= new Promise(resolve => {
             $('login-note').textContent = note;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension StatusPage {
-    /// The style sheet; every text has a contrast of 4.5 or more in both schemes, also when it is stale.
+    /// The style sheet.
+    ///
+    /// Every text has a contrast of at least 4.5 in both colour schemes, also when it is stale.
     static let style = #"""
 
         :root {

@@ -3,12 +3,12 @@
 import EtcdKit
 import Foundation
 
-/// The page for people: one document that brings its style and its script along and loads nothing else but the API.
+/// The status page: one document with its style and its script, which loads nothing but the API.
 ///
-/// All that it shows comes from members and may be hostile, so the script makes text nodes only, and the policy in
-/// ``headers`` lets nothing run but this script.
+/// Its data come from members and may be hostile. So the script creates text nodes only, and the policy in ``headers``
+/// allows no other script.
 enum StatusPage {
-    /// The fields with which the page is served.
+    /// The header fields of the page.
     static let headers: HTTPHeaders = [
         "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": policy,
@@ -93,7 +93,7 @@ enum StatusPage {
             </div>
             <section id="told" hidden>
               <section aria-labelledby="past-title">
-                <h2 id="past-title">Alerts that are over</h2>
+                <h2 id="past-title">Resolved alerts</h2>
                 <div class="scroll card stack" id="past" tabindex="0" role="region" aria-labelledby="past-title"></div>
               </section>
               <section aria-labelledby="channels-title">
@@ -122,7 +122,7 @@ enum StatusPage {
         </html>
         """
 
-    /// Allows this script, this style and the API beside them; nothing else.
+    /// A policy that allows only this script, this style and the API.
     private static let policy = [
         "default-src 'none'", "script-src \(source(of: script + alerts + charts))", "style-src \(source(of: style))",
         "connect-src 'self'", "img-src data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",

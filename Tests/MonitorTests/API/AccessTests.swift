@@ -70,7 +70,7 @@ import Testing
         #expect(records.map(\.subject) == ["/api/v1/silences/a%0Ab", "/api/v1/silences"])
         #expect(
             records.first?.detail
-                == "DELETE /api/v1/silences/a%0Ab: it takes the role admin, and the token has read"
+                == "DELETE /api/v1/silences/a%0Ab: it needs the role admin, but the token has read"
         )
         #expect(alerts.silences.isEmpty)
     }

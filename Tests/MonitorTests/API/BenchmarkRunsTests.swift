@@ -67,7 +67,7 @@ struct BenchmarkRunsTests {
             #expect(runs.cancel(id))
             #expect(await eventually { runs.runs.first?.state == .cancelled })
             #expect(cleaned.withLock { $0 } == 1)
-            #expect(runs.runs.first?.reason == "somebody has cancelled it" && runs.runs.first?.result != nil)
+            #expect(runs.runs.first?.reason == "it was cancelled" && runs.runs.first?.result != nil)
             #expect(!runs.cancel(id))
             _ = try runs.start(BenchmarkOptions(), by: "ben")
             #expect(await eventually { runs.runs.first?.progress != nil })
@@ -84,7 +84,7 @@ struct BenchmarkRunsTests {
         try await running(runs) {
             #expect(await eventually { runs.runs.first?.state == .failed })
             #expect(
-                cleaned.withLock { $0 } == 1 && runs.runs.first?.reason?.hasPrefix("it has taken more than") == true
+                cleaned.withLock { $0 } == 1 && runs.runs.first?.reason?.hasPrefix("it took more than") == true
             )
         }
     }

@@ -112,7 +112,7 @@ import Testing
             let headers: HTTPHeaders = ["Authorization": "Bearer change", "Content-Type": "application/json"]
             let request = HTTPRequest("POST", path, headers: headers, body: Array(body.utf8))
             let detail = try await api.object(request)["detail"] as? String
-            let names = detail?.components(separatedBy: "there are ").last?.components(separatedBy: ", ") ?? []
+            let names = detail?.components(separatedBy: "the fields are ").last?.components(separatedBy: ", ") ?? []
             #expect(Set(names) == Set(blocks("components", "schemas", schema, "properties").map(\.name)))
         }
         #expect(required(by: "NewSilence") == ["matchers", "comment"])

@@ -136,6 +136,6 @@ import Testing
         snapshot.members[1].metrics[.fsyncP99Seconds] = nil
         snapshot.members[2].name = ""
         let check = ReadinessReport(snapshot).checks.first { $0.id == "fsync" }
-        #expect(check?.evidence == "etcd-1 1.2 s, 3 2.0 ms; 1 of 3 members do not say it")
+        #expect(check?.evidence == "etcd-1 1.2 s, 3 2.0 ms; 1 of 3 members do not report it")
     }
 }

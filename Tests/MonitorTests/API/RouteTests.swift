@@ -49,7 +49,7 @@ import Testing
         #expect(problem["type"] as? String == "urn:etcd-monitor:problem:not-found")
         #expect(problem["status"] as? Int == 404)
         #expect(problem["instance"] as? String == "/api/v1/a%20b")
-        #expect(problem["title"] as? String == "There is no such path")
+        #expect(problem["title"] as? String == "Unknown path")
         #expect((problem["detail"] as? String)?.contains("/api/v1/a b") == true)
         for method in ["POST", "DELETE", "get", "TRACE"] {
             let refused = await api.text(HTTPRequest(method, "/health"))

@@ -124,7 +124,7 @@ import Testing
             cluster.set([1])
             try await eventually("it runs") { !center.alerts.isEmpty }
             let error = await #expect(throws: EtcdError.self) { try await center.run() }
-            #expect(error?.message == "the alert center runs already")
+            #expect(error?.message == "the alert center is already running")
             cluster.set([])
             try await eventually("it still runs") { center.alerts.isEmpty }
         }

@@ -27,7 +27,7 @@ import Testing
         Row(message: "keepsFiringFor of the alert rule X is -1.0 seconds, but must not be negative") {
             $0.rules = [AlertRule("X", keepsFiringFor: .seconds(-1)) { _ in nil }]
         },
-        Row(message: "route 2 names the channel opps, which there is not") {
+        Row(message: "route 2 names the channel opps, which does not exist") {
             $0.routes = [AlertRoute(to: "ops"), AlertRoute(to: "opps")]
         },
         Row(message: "route 1 names no channel") { $0.routes = [AlertRoute(to: [])] },

@@ -9,7 +9,7 @@ import Testing
 /// A cluster whose findings the test sets.
 final class StagedCluster: MonitoredCluster {
     let name: String
-    private let news = News<MonitorSnapshot>()
+    private let news = LatestValue<MonitorSnapshot>()
 
     init(_ name: String = "main") {
         self.name = name

@@ -42,7 +42,7 @@ struct BenchmarkPageTests {
         let titles = Self.report("x").plots.map(\.title)
         #expect(
             titles.map { $0.split(separator: ",").first.map(String.init) } == [
-                "Latency over time", "Writes a second", "Distribution of the latencies: share of all in per cent",
+                "Latency over time", "Writes per second", "Distribution of the latencies: share of all in per cent",
                 "Latency by percentile",
             ]
         )
@@ -58,7 +58,7 @@ struct BenchmarkPageTests {
     @Test("draws each interval at its time and its height")
     func places() throws {
         let plot = try #require(
-            BenchmarkReport(.sample([[1], [1, 1, 1, 1]])).plots.first { $0.title == "Writes a second" }
+            BenchmarkReport(.sample([[1], [1, 1, 1, 1]])).plots.first { $0.title == "Writes per second" }
         )
         let line = try #require(plot.html.firstMatch(of: /class="line" d="M([^"]+)"/)).output.1
         #expect(plot.y.high == 4)
@@ -69,7 +69,7 @@ struct BenchmarkPageTests {
     func lastInterval() throws {
         var result = BenchmarkResult.sample([[1], [1], [1]])
         result.intervals[2].duration = .milliseconds(3)
-        let plot = try #require(BenchmarkReport(result).plots.first { $0.title == "Writes a second" })
+        let plot = try #require(BenchmarkReport(result).plots.first { $0.title == "Writes per second" })
         #expect(plot.notes.count == 2 && plot.y.high == 1)
     }
 

@@ -20,7 +20,7 @@ struct BenchmarkReportTests {
         var result = BenchmarkResult.sample([Array(repeating: 2, count: 30) + Array(repeating: 8, count: 10)])
         result.errors = ["unavailable": 3]
         let text = BenchmarkReport(result).text
-        #expect(text.hasPrefix("write: 40 writes in 1 s, 40 a second, 3 errors\n  etcd 3.5.16 at 10.0.0.1:2379\n"))
+        #expect(text.hasPrefix("write: 40 writes in 1 s, 40 per second, 3 errors\n  etcd 3.5.16 at 10.0.0.1:2379\n"))
         #expect(
             text.contains(
                 "  amount 40 writes, callers 64, connections 1, key size 8 B, value size 256 B, keys 1,000,\n"
@@ -41,9 +41,9 @@ struct BenchmarkReportTests {
     func judgement() {
         let (good, bad) = (BenchmarkResult.sample([[1, 2, 3, 4]]), BenchmarkResult.sample([[1, 2, 3, 100]]))
         let kept = BenchmarkReport(good, checks: Self.limits.check(good), baseline: good)
-        #expect(kept.text.contains("\nLIMITS\n  kept    p99_ms 4, at most 50\n  kept    ops_per_s 4, at least 2\n"))
-        #expect(kept.verdict.isGood && kept.verdict.text == "all limits kept, not worse than before")
-        #expect(kept.text.contains("COMPARED with that of 21 Sep 2026, 14:13 UTC, with a tolerance of 10 %\n"))
+        #expect(kept.text.contains("\nLIMITS\n  met     p99_ms 4, at most 50\n  met     ops_per_s 4, at least 2\n"))
+        #expect(kept.verdict.isGood && kept.verdict.text == "all limits met, not worse than before")
+        #expect(kept.text.contains("COMPARED with the run of 21 Sep 2026, 14:13 UTC, with a tolerance of 10 %\n"))
         #expect(!kept.text.contains("worse\n") && !kept.text.contains("complete") && !kept.text.contains("error_ratio"))
         let missed = BenchmarkReport(bad, checks: Self.limits.check(bad), baseline: good)
         #expect(missed.text.contains("\n  missed  p99_ms 99.9, at most 50\n"))
@@ -90,7 +90,7 @@ struct BenchmarkReportTests {
         result.errors = ["unavailable": 9]
         result.isComplete = false
         let text = BenchmarkReport(result, baseline: result).text
-        #expect(text.hasPrefix("\(kind.rawValue): 0 \(kind.noun)s in 0 µs, 0 a second, 9 errors\n"), "\(text)")
+        #expect(text.hasPrefix("\(kind.rawValue): 0 \(kind.noun)s in 0 µs, 0 per second, 9 errors\n"), "\(text)")
         #expect(!text.contains("LATENCY"))
         #expect(text.contains("  ended early: no operation has succeeded for ten seconds\n"))
     }
@@ -104,11 +104,11 @@ struct BenchmarkReportTests {
         }
         let (fast, slow) = (result(.milliseconds(2)).text, result(.milliseconds(20)).text)
         #expect(
-            fast.hasPrefix("fsync: 100 writes of 2.25 KiB in 2 s, 50 a second, in /var/lib/etcd\n\nLATENCY of 100\n")
+            fast.hasPrefix("fsync: 100 writes of 2.25 KiB in 2 s, 50 per second, in /var/lib/etcd\n\nLATENCY of 100\n")
         )
         #expect(fast.hasSuffix("  fast enough for etcd: the 99th percentile is 2 ms, below 10 ms"))
         #expect(
-            slow.hasSuffix("  too slow for etcd: the 99th percentile is 20 ms, and should be below 10 ms"),
+            slow.hasSuffix("  too slow for etcd: the 99th percentile is 20 ms, but should be below 10 ms"),
             "\(slow)"
         )
     }

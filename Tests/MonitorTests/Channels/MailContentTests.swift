@@ -83,7 +83,7 @@ struct MailContentTests {
         #expect(MailContent(MailSamples.notification([(worse, .changed)])).text.hasPrefix("CRITICAL, WAS WARNING · "))
         #expect(MailContent(MailSamples.notification([(down, .repeated)])).text.hasPrefix("CRITICAL, STILL FIRING · "))
         let test = MailContent(MailSamples.notification([(hint, .test)], externalURL: nil)).text
-        #expect(test.hasPrefix("This is a trial of the channel. Nothing has happened.\n") && !test.contains("firing"))
+        #expect(test.hasPrefix("This is a test of the channel. Nothing has happened.\n") && !test.contains("firing"))
     }
 
     @Test func `HTML has the same words, and links only to the web`() throws {

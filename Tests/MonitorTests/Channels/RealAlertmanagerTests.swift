@@ -83,7 +83,7 @@ struct RealAlertmanagerTests {
             let channel = AlertmanagerChannel(urls: [Secret("http://127.0.0.1:1"), alertmanager.url])
             let answer = try await channel.send(.hostile)
             #expect(answer.hasPrefix("http://127.0.0.1:\(alertmanager.port) answered 200"))
-            #expect(answer.contains("NOT TOLD: http://127.0.0.1:1: "))
+            #expect(answer.contains("FAILED: http://127.0.0.1:1: "))
             #expect(try await alertmanager.alerts().count == 200)
             // Control: it refuses what it does not like.
             let bad = AlertmanagerChannel(urls: [alertmanager.url]) { _, _ in .init(labels: [:]) }

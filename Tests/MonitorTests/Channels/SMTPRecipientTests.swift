@@ -38,7 +38,7 @@ struct SMTPRecipientTests {
         #expect(outcomes.map(\.named) == [["a", "b", "c"], ["b"], ["a", "b", "c"]])
         let error = try #require(outcomes[0].error)
         #expect(!error.isPermanent && error.mayHaveArrived && error.retryAfter != nil)
-        #expect(error.message.hasSuffix(" puts off some recipients: b@example.com (450 4.2.0 Greylisted)"))
+        #expect(error.message.hasSuffix(" defers some recipients: b@example.com (450 4.2.0 Greylisted)"))
         #expect(outcomes[1].answer == "250 2.0.0 queued")
         for outcome in outcomes {
             #expect(outcome.mail?.contains("To: a@example.com, b@example.com, c@example.com\r\n") == true)
@@ -94,7 +94,7 @@ struct SMTPRecipientTests {
         #expect(outcomes.prefix(4).allSatisfy { $0.error?.mayHaveArrived == true && $0.error?.isPermanent == false })
         let refused = "refused: c@example.com (550 5.1.1 No such user)"
         let missing = "not delivered to: b@example.com (452 4.2.2 Mailbox full)"
-        #expect(outcomes[4].answer == "taken in an earlier attempt; \(refused); \(missing)")
+        #expect(outcomes[4].answer == "accepted in an earlier attempt; \(refused); \(missing)")
     }
 
     @Test func `A mail that nobody has is tried without end`() async throws {
@@ -108,7 +108,7 @@ struct SMTPRecipientTests {
         let refuses = SMTPScript.with("RCPT", "550 5.1.1 No such user")
         let outcomes = try await putsOff.deliver([news, news], options("a", "b"), scripts: [1: refuses])
         #expect(
-            outcomes[1].answer == "taken in an earlier attempt; refused: b@example.com (550 5.1.1 No such user)"
+            outcomes[1].answer == "accepted in an earlier attempt; refused: b@example.com (550 5.1.1 No such user)"
         )
     }
 

@@ -60,7 +60,7 @@ struct SMTPServerTests {
         let error = await #expect(throws: AlertChannelError.self) {
             try await SMTPChannel(options).send(MailSamples.notification())
         }
-        #expect(error?.isPermanent == true && error?.message.hasSuffix("for the login only \(other)") == true)
+        #expect(error?.isPermanent == true && error?.message.hasSuffix("but offers only \(other)") == true)
         options.authentication = .automatic
         _ = try await SMTPChannel(options).send(MailSamples.notification())
         #expect(try server.messages.count == 1)

@@ -35,7 +35,7 @@ import Testing
         #expect(first.hasPrefix("🔴 *EtcdMemberDown* (fires)\netcd-1 is down\nIt does not answer."))
         #expect(first.hasSuffix("\n<https://docs.example/Monitoring.md#member-down|Runbook>"))
         let second = try #require(blocks[2]["text"]["text"].text)
-        #expect(second.hasPrefix("✅ *EtcdSlowDisk* (is over)\na &amp; b &lt;c&gt;\n"))
+        #expect(second.hasPrefix("✅ *EtcdSlowDisk* (is resolved)\na &amp; b &lt;c&gt;\n"))
         #expect(blocks[2]["fields"].elements.count == 3 && blocks[2]["fields"][0]["text"].text == "*Severity*\nwarning")
         let footer = blocks[3]["elements"].elements.map(\.["text"].text)
         #expect(footer == ["2 others fire still", "<https://monitor.example/|Monitor>"])
@@ -44,14 +44,14 @@ import Testing
     @Test(
         "says why it speaks again",
         arguments: [
-            (AlertNotification.Reason.changed, "has another severity"), (.repeated, "still fires"),
-            (.test, "is a trial"),
+            (AlertNotification.Reason.changed, "has a new severity"), (.repeated, "still fires"),
+            (.test, "is a test"),
         ]
     )
     func reasons(reason: AlertNotification.Reason, words: String) async throws {
         let message = try await Self.sent(.sample(.sample(severity: .info), reason))
         #expect(message["blocks"][1]["text"]["text"].text?.hasPrefix("🔵 *EtcdMemberDown* (\(words))") == true)
-        let title = reason == .test ? "prod: trial of the channel ops: " : "1 firing: prod: "
+        let title = reason == .test ? "prod: test of the channel ops: " : "1 firing: prod: "
         #expect(message["text"].text?.hasPrefix(title) == true)
     }
 

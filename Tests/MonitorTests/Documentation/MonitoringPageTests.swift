@@ -57,7 +57,7 @@ struct MonitoringPageTests {
         var comment: [String] = []
         for line in source.split(separator: "\n").map({ $0.trimmingCharacters(in: .whitespaces) }) {
             if line.hasPrefix("///") {
-                comment.append(String(line.dropFirst(4)))
+                if line.count > 3 { comment.append(String(line.dropFirst(4))) }
             } else if let match = line.firstMatch(of: /^public var (\w+)(?:: [\w?]+)?(?: = (.+))?$/) {
                 let value = match.output.2.map { $0.replacing("_", with: "").replacing(/\.0$/, with: "") } ?? "none"
                 let text = comment.joined(separator: " ").replacing("``", with: "`")

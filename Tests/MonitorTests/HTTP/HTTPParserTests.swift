@@ -33,7 +33,7 @@ import Testing
         #expect(ParserOutcome(.responses(to: "GET"), HTTPSamples.responses[4]).bodies == ["", ""])
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
         #expect(ParserOutcome(.responses(to: "HEAD"), head).bodies == [""])
-        #expect(ParserOutcome(.responses(to: "GET"), head).refusal?.message == "The message is cut off.")
+        #expect(ParserOutcome(.responses(to: "GET"), head).refusal?.message == "The message is incomplete.")
     }
 
     @Test func `HTTP 1.0 and Connection close end the connection`() {

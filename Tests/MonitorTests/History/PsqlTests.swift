@@ -120,7 +120,7 @@ struct PsqlTests {
             let id = try #require(Int32(try text("\(folder)/id").trimmingCharacters(in: .whitespacesAndNewlines)))
             #expect(kill(id, 0) == 0, "control")
             work.cancel()
-            #expect(await work.value == "the write was given up, as the monitor ends")
+            #expect(await work.value == "the write was cancelled because the monitor stops")
             #expect(kill(id, 0) == -1)
         }
     }

@@ -102,14 +102,14 @@ struct ConfigurationFileTests {
     @Test(
         "what makes no sense is refused, with its place",
         arguments: [
-            (#"{"endpoints": "a", "apiPrt": 1}"#, "apiPrt: there is no such setting; did you mean \"apiPort\"?"),
-            (#"{"endpoints": "a", "demo": true}"#, "demo: there is no such setting"),
-            (#"{"endpoints": "a", "cluster": "a=b"}"#, "cluster: there is no such setting; did you mean \"clusters\"?"),
-            (#"{"clusters": {"a": {"endpoints": "a", "apiPort": 1}}}"#, "clusters.a.apiPort: there is no such setting"),
+            (#"{"endpoints": "a", "apiPrt": 1}"#, "apiPrt: unknown setting; did you mean \"apiPort\"?"),
+            (#"{"endpoints": "a", "demo": true}"#, "demo: unknown setting"),
+            (#"{"endpoints": "a", "cluster": "a=b"}"#, "cluster: unknown setting; did you mean \"clusters\"?"),
+            (#"{"clusters": {"a": {"endpoints": "a", "apiPort": 1}}}"#, "clusters.a.apiPort: unknown setting"),
             (#"{"clusters": {"a": {"user": "u"}}}"#, "clusters.a: \"endpoints\" is missing"),
             (
                 #"{"clusters": {"a/b": {"endpoints": "a"}}}"#,
-                "clusters.a/b: a name has letters, digits, \"-\", \"_\" and \".\" only"
+                "clusters.a/b: a name must consist of letters, digits, \"-\", \"_\" and \".\""
             ),
             (#"{"clusters": ["a"]}"#, "clusters: it is an array, not an object"),
             (#"{"clusters": {"a": "b"}}"#, "clusters.a: it is a text, not an object"),
@@ -126,9 +126,9 @@ struct ConfigurationFileTests {
             (#"{"endpoints": "a", "thresholds": 1}"#, "thresholds: it is a number, not an object"),
             (
                 #"{"endpoints": "a", "thresholds": {"restrats": 1}}"#,
-                "thresholds: there is no threshold \"restrats\""
+                "thresholds: unknown threshold \"restrats\""
             ),
-            (#"{"endpoints": "a", "thresholds": {"restarts": "x"}}"#, "thresholds: restarts is no whole number"),
+            (#"{"endpoints": "a", "thresholds": {"restarts": "x"}}"#, "thresholds: restarts is not a whole number"),
             (
                 #"{"endpoints": "a", "healthCheckInterval": 5}"#,
                 "healthCheckInterval: \"5\" is not a time; write for example 500ms, 5s or 1m"

@@ -114,7 +114,7 @@ struct FlagTests {
             ("--endpoints=", "--endpoints: \"\" is not a list of endpoints: it is empty"),
             (
                 "--endpoints=https://u:secret@a",
-                "--endpoints: an endpoint has no user and no password in it; see --user"
+                "--endpoints: an endpoint must not contain a user or a password; see --user"
             ),
             ("--user=:secret", "--user: the name is empty"),
             ("--insecure-skip-tls-verify=maybe", "--insecure-skip-tls-verify: \"maybe\" is neither true nor false"),

@@ -48,7 +48,7 @@ struct ProgramTests {
             let endpoints = cluster.endpoints.joined(separator: ",")
             let healthy = try await RunningProgram(["--once", "--endpoints=\(endpoints)"]).outcome()
             #expect(healthy.status == 0, "\(healthy)")
-            #expect(healthy.output.contains("available: 3 of 3 voters work, 1 more may fail"))
+            #expect(healthy.output.contains("available: 3 of 3 voters work, 1 further failure tolerated"))
             #expect(!healthy.output.contains("\u{1b}"))
             for member in cluster.members { #expect(healthy.output.contains("  \(member.name)  ")) }
 
@@ -102,12 +102,12 @@ struct ProgramTests {
             let second = try await RunningProgram(["--endpoints=\(list)", "--api-port=\(port)"]).outcome()
             #expect(second.status == 70)
             #expect(second.errors.contains("127.0.0.1:\(port)"))
-            #expect(second.errors.hasSuffix("; name another port with --api-port\n"))
+            #expect(second.errors.hasSuffix("; choose another port with --api-port\n"))
 
             await cluster.members[0].kill()
             _ = try await program.printed(/degraded\ \ (a: member-down:\S+): M/)
             try await cluster.members[0].restart()
-            _ = try await program.printed(/ok        (a: member-down:\S+): over after \d+ s\n/)
+            _ = try await program.printed(/ok        (a: member-down:\S+): ended after \d+ s\n/)
             program.signal(SIGTERM)
             let outcome = try await program.outcome()
             #expect(outcome.status == 0)

@@ -66,7 +66,7 @@ struct ReportTests {
         #expect(
             text == """
                 prod: degraded at 2026-09-21T14:14:20Z
-                  quorum  available: 2 of 3 voters work, no more may fail
+                  quorum  available: 2 of 3 voters work, no further failure tolerated
                   leader  etcd-0 (8e9e05c52164694d) in term 7, since 2026-09-21T14:13:20Z at the latest
 
                   MEMBER  ROLE      VERDICT   VERSION  DATABASE  READ     MAJORITY READ  ENDPOINT
@@ -137,7 +137,7 @@ struct ReportTests {
         snapshot.time += 5
         #expect(
             log.lines(for: snapshot) == [
-                "2026-09-21T14:14:30Z  ok        member-down:8e9e05c521646942: over after 20 s"
+                "2026-09-21T14:14:30Z  ok        member-down:8e9e05c521646942: ended after 20 s"
             ]
         )
         #expect(log.lines(for: snapshot) == [])

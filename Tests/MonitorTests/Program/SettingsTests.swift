@@ -114,8 +114,8 @@ struct SettingsTests {
     @Test(
         "arguments that make no sense are refused, with the reason",
         arguments: [
-            ([], "--endpoints is missing; --demo starts a private etcd to look at"),
-            (["--demo", "--endpoints=a"], "--demo brings its own etcd, and takes no endpoints"),
+            ([], "--endpoints is missing; --demo starts a private etcd instead"),
+            (["--demo", "--endpoints=a"], "--demo starts its own etcd and cannot be combined with endpoints"),
             (["--endpoints=a", "--json"], "--json needs --once, --doctor, --run-benchmark or --fsync-probe"),
             (
                 ["--endpoints=a", "--once", "--doctor"],

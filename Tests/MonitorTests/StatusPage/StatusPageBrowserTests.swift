@@ -115,7 +115,7 @@ struct StatusPageBrowserTests {
             #expect(try await browser.sees("document.querySelectorAll('#open-alerts tbody tr').length === 3"))
             var text = try await browser.text()
             #expect(text.contains("EtcdMemberDown · etcd-1") && text.contains("maintenance night"))
-            #expect(text.contains("Alerts that are over") && text.contains("Something is wrong: EtcdSlowFsync."))
+            #expect(text.contains("Resolved alerts") && text.contains("Something is wrong: EtcdSlowFsync."))
             #expect(text.contains("fails\nstatus 500") && text.contains("4 attempts failed"))
             #expect(!text.contains("Silences"))
 
@@ -134,7 +134,7 @@ struct StatusPageBrowserTests {
 
             // The reader's token is not enough, and a wrong one is asked for again.
             #expect(try await browser.sees("document.getElementById('login').open"))
-            #expect(try await browser.text().contains("This takes a token with the role admin."))
+            #expect(try await browser.text().contains("This needs a token with the role admin."))
             #expect(alerts.silences.isEmpty)
             try await Self.giveToken("wrong", browser)
             #expect(try await browser.sees("\(Self.note("login")).includes('not accepted')"))
@@ -179,7 +179,7 @@ struct StatusPageBrowserTests {
             try await Self.fill("silence-comment", "Later.", browser)
             try await Self.fill("silence-author", "Anna", browser)
             try await browser.value(of: "document.getElementById('silence-form').requestSubmit()")
-            #expect(try await browser.sees("\(Self.note("silence")).includes('endsAt: it is not after the begin')"))
+            #expect(try await browser.sees("\(Self.note("silence")).includes('endsAt: must be after the start')"))
             #expect(try await browser.value(of: "document.getElementById('silence-comment').value") == "Later.")
             let tomorrow =
                 "new Date(Date.now() + 864e5 - new Date().getTimezoneOffset() * 6e4).toISOString().slice(0, 16)"

@@ -1,12 +1,12 @@
 {{/* SPDX-License-Identifier: Apache-2.0 */}}
 
-{{/* The name of all objects: that of the release, with the chart's if it is not in it. */}}
+{{/* The name of all objects: the name of the release, with the name of the chart unless it contains it. */}}
 {{- define "etcd-monitor.name" -}}
 {{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
 {{- $name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The labels by which the pod is found. */}}
+{{/* The labels that select the pod. */}}
 {{- define "etcd-monitor.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -20,7 +20,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* The file of settings: that of the values, with the certificate of the API if there is one. */}}
+{{/* The file of settings from the values, with the certificate of the API if there is one. */}}
 {{- define "etcd-monitor.config" -}}
 {{- if not (or .Values.config.clusters .Values.config.endpoints) -}}
 {{- fail "config.clusters names no cluster" -}}

@@ -2,13 +2,15 @@
 
 import EtcdKit
 
-/// Whether the cluster can decide, and how often its leader changes.
+/// Rules about the quorum, the leader and elections.
 enum ConsensusRules {
     static let all: [Evidence.Rule] = [
         quorum, tooFewVoters, leaderFlapping, failedElections, rivalLeaders, staleLeader,
     ]
 
-    /// A majority that is missing is lost at once; one that runs may be in an election, which takes a while.
+    /// A missing majority is reported at once.
+    ///
+    /// A majority that runs may be in an election, which takes a while.
     static func quorum(_ evidence: Evidence) -> [Suspicion] {
         let quorum = evidence.quorum
         guard quorum.state == .lost else { return [] }
@@ -17,23 +19,23 @@ enum ConsensusRules {
         if !evidence.situation.hasMajority {
             let majority = quorum.voters / 2 + 1
             let count = answering == 0 ? "none" : "only \(answering)"
-            let summary = "The quorum is lost: \(count) of \(quorum.voters) voters answers, and \(majority) must agree"
+            let summary = "The quorum is lost: \(count) of \(quorum.voters) voters answers, and \(majority) are needed"
             return [Suspicion(.quorumLost, .critical, summary, figures)]
         }
         let lost = evidence.situation.uptime - (evidence.trends.leaderlessSince ?? evidence.situation.uptime)
         guard lost >= .threshold(evidence.thresholds.leaderlessSeconds) else { return [] }
         if evidence.situation.leader == nil && evidence.situation.isLeaderKnown {
-            let summary = "No voter knows a leader, though \(answering) of \(quorum.voters) answer"
+            let summary = "No voter knows a leader, although \(answering) of \(quorum.voters) answer"
             return [Suspicion(.noLeader, .critical, summary, figures)]
         }
-        let summary = "No voter answers a read that needs a majority, though \(answering) of \(quorum.voters) run"
+        let summary = "No voter answers a linearizable read, although \(answering) of \(quorum.voters) run"
         return [Suspicion(.quorumLost, .critical, summary, figures)]
     }
 
     static func tooFewVoters(_ evidence: Evidence) -> [Suspicion] {
         let healthy = evidence.quorum.healthyVoters
         guard let minimum = evidence.thresholds.minimumVoters, healthy < minimum else { return [] }
-        let summary = "\(healthy) voters work, and there should be \(minimum)"
+        let summary = "\(healthy) voters work, but there should be \(minimum)"
         return [Suspicion(.tooFewVoters, .degraded, summary, evidence.voterFigures)]
     }
 
@@ -47,9 +49,9 @@ enum ConsensusRules {
         ]
     }
 
-    /// Terms without a leader.
+    /// Finds terms without a leader.
     ///
-    /// A member that is cut off lets the term grow until it is back, which is no finding.
+    /// An isolated member lets the term grow until it is back, which is not a finding.
     static func failedElections(_ evidence: Evidence) -> [Suspicion] {
         let seconds = evidence.thresholds.failedElectionsWindowSeconds
         guard let window = evidence.window(seconds, after: evidence.trends.lastAilment) else { return [] }
@@ -73,7 +75,7 @@ enum ConsensusRules {
         }
     }
 
-    /// An old leader learns of the new one, or gives up, within two election timeouts.
+    /// An old leader learns of the new one, or steps down, within two election timeouts.
     static func staleLeader(_ evidence: Evidence) -> [Suspicion] {
         let newest = evidence.claimants.map(\.term).max() ?? 0
         return evidence.claimants.filter { $0.condition.isWell && $0.term < newest }.map { member in
@@ -81,7 +83,7 @@ enum ConsensusRules {
                 .staleLeader,
                 of: member,
                 .degraded,
-                "takes itself for the leader of term \(member.term), and there is one of term \(newest)",
+                "considers itself the leader of term \(member.term), but there is one of term \(newest)",
                 ["term": Double(member.term), "newestTerm": Double(newest)],
                 holdFor: evidence.thresholds.staleLeaderSeconds
             )
@@ -90,7 +92,7 @@ enum ConsensusRules {
 }
 
 extension Evidence {
-    /// How far the cluster is from losing its quorum.
+    /// How close the cluster is to losing its quorum.
     var voterFigures: [String: Double] {
         [
             "voters": Double(quorum.voters), "healthyVoters": Double(quorum.healthyVoters),
@@ -98,12 +100,12 @@ extension Evidence {
         ]
     }
 
-    /// The members that say they lead.
+    /// The members that claim to lead.
     fileprivate var claimants: [MemberView] { members.filter { $0.status?.isLeader ?? false } }
 
-    /// The changes of the leader over a window: those that polls saw, or more if a majority of the voters counted more.
+    /// The changes of the leader in a window, as the polls saw them, or more if a majority of the voters counted more.
     ///
-    /// Elections that a minority counts may be its own way back into the cluster.
+    /// Elections that only a minority counts may be its own return to the cluster.
     fileprivate func leaderChanges(over window: Duration) -> Int {
         let seen = trends.takeovers.count { $0 >= situation.uptime - window }
         let counts = situation.voters.compactMap { voter in

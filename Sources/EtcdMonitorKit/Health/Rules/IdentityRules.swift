@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// Whether it is one cluster with one set of data.
+/// Rules about the identity of the cluster and the consistency of its data.
 enum IdentityRules {
     static let all: [Evidence.Rule] = [foreignCluster, membershipDiverged, revisionRegression, hashes, corruptAlarm]
 
@@ -14,14 +14,14 @@ enum IdentityRules {
             members.map { $0.endpoint?.description ?? $0.key }.joined(separator: ", ")
         }
         if !foreign.isEmpty {
-            let summary = "\(names(foreign)) belongs to another cluster than the other endpoints"
+            let summary = "\(names(foreign)) belongs to a different cluster than the other endpoints"
             let clusters = Set(foreign.compactMap { $0.status.answer?.header.clusterID }).count + 1
             let figures = ["clusters": Double(clusters), "foreignEndpoints": Double(foreign.count)]
             return [Suspicion(.foreignCluster, .critical, summary, figures, isImmediate: true)]
         }
         if strangers.isEmpty { return [] }
-        // A member that was removed stops by itself, a moment later.
-        let summary = "\(names(strangers)) belongs to this cluster, and is in no list of its members"
+        // A removed member stops by itself, a moment later.
+        let summary = "\(names(strangers)) belongs to this cluster, but no member lists it"
         let figures = ["foreignEndpoints": Double(strangers.count)]
         let hold = evidence.thresholds.strangerSeconds
         return [Suspicion(.foreignCluster, .critical, summary, figures, holdFor: hold)]
@@ -30,7 +30,7 @@ enum IdentityRules {
     static func membershipDiverged(_ evidence: Evidence) -> [Suspicion] {
         let lists = evidence.wellMembers.compactMap { $0.observation.memberList.answer.map { Set($0.map(\.id)) } }
         guard Set(lists).count > 1 else { return [] }
-        let summary = "Members disagree about which members there are: there are \(Set(lists).count) different lists"
+        let summary = "Members disagree about the membership: there are \(Set(lists).count) different lists"
         let hold = evidence.thresholds.membershipDivergedSeconds
         let figures = ["lists": Double(Set(lists).count)]
         return [Suspicion(.membershipDiverged, .critical, summary, figures, holdFor: hold)]
@@ -52,7 +52,9 @@ enum IdentityRules {
         }
     }
 
-    /// Hashes are comparable where they cover the same revisions; a comparison that fails is no good news.
+    /// Hashes are comparable only for the same revisions.
+    ///
+    /// A failed comparison does not clear a finding.
     static func hashes(_ evidence: Evidence) -> [Suspicion] {
         struct Range: Hashable {
             let from: Revision
@@ -69,16 +71,16 @@ enum IdentityRules {
             let figures = ["members": Double(group.count), "hashes": Double(byHash.count)]
             let majority = byHash.values.first { $0.count >= evidence.quorum.voters / 2 + 1 }
             guard let good = majority?.first?.hash.hash else {
-                let summary = "The data of members differ, and no majority says which are right"
+                let summary = "The data of members differ, and no majority agrees"
                 return [Suspicion(.corruption, .critical, summary, figures, isImmediate: true)]
             }
             suspicions += group.filter { $0.hash.hash != good }.map { bad in
-                let summary = "has other data than the majority"
+                let summary = "has different data than the majority"
                 return Suspicion(.corruption, of: bad.member, .critical, summary, figures, isImmediate: true)
             }
         }
         if (groups.values.map(\.count).max() ?? 0) < 2 {
-            let summary = "The data could not be compared: \(answers.count) of \(asked.count) members gave a hash"
+            let summary = "The data could not be compared: \(answers.count) of \(asked.count) members returned a hash"
             let figures = ["asked": Double(asked.count), "answered": Double(answers.count)]
             suspicions.append(Suspicion(.hashInconclusive, .unknown, summary, figures, isImmediate: true))
         }
@@ -87,7 +89,7 @@ enum IdentityRules {
 
     static func corruptAlarm(_ evidence: Evidence) -> [Suspicion] {
         evidence.alarms(.corrupt).map { id, name in
-            let summary = "\(name) raised the alarm that its data are corrupt"
+            let summary = "\(name) raised the alarm CORRUPT: its data are corrupt"
             let subject = id?.description ?? ""
             return Suspicion(.alarmCorrupt, about: subject, .critical, summary, member: id, isImmediate: true)
         }
@@ -95,7 +97,7 @@ enum IdentityRules {
 }
 
 extension Evidence {
-    /// The members with an alarm of a kind, and how they are called; nil for one that concerns the whole cluster.
+    /// The members with an alarm of a kind, and their names in a sentence; the ID is nil for the whole cluster.
     func alarms(_ kind: Alarm.Kind) -> [(id: Member.ID?, name: String)] {
         situation.alarms.filter { $0.kind == kind }.map { alarm in
             if alarm.memberID.rawValue == 0 { return (nil, "The cluster") }

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// The members' work, and what they need for it.
+/// Rules about the load and the resources of the members.
 enum LoadRules {
     static let all: [Evidence.Rule] = [
         slowReads, pendingProposals, failedProposals, requestErrors, slowWatchers, fileDescriptors, memory, cpu,
@@ -29,13 +29,13 @@ enum LoadRules {
             guard let pending = member.page?["etcd_server_proposals_pending"], pending > limits.pendingProposals else {
                 return nil
             }
-            let summary = "has \(whole(pending)) proposals that wait"
+            let summary = "has \(whole(pending)) pending proposals"
             let hold = limits.pendingProposalsSeconds
             return Suspicion(.pendingProposals, of: member, .degraded, summary, ["pending": pending], holdFor: hold)
         }
     }
 
-    /// Proposals fail while there is no leader; those are the fault's own, and do not count.
+    /// Failures while there is no leader are a consequence of another fault, and do not count.
     static func failedProposals(_ evidence: Evidence) -> [Suspicion] {
         let limits = evidence.thresholds
         let window = evidence.window(limits.failedProposalsWindowSeconds, after: evidence.trends.lastTrouble)
@@ -44,15 +44,15 @@ enum LoadRules {
             guard let failed = member.trend.log.increase(of: "etcd_server_proposals_failed_total", over: window),
                 failed.amount > limits.failedProposals
             else { return nil }
-            let summary = "has had \(whole(failed.amount)) proposals fail in \(whole(failed.seconds)) seconds"
+            let summary = "had \(whole(failed.amount)) failed proposals in \(whole(failed.seconds)) seconds"
             let figures = ["failed": failed.amount, "windowSeconds": failed.seconds]
             return Suspicion(.failedProposals, of: member, .degraded, summary, figures)
         }
     }
 
-    /// The share of unary calls that failed by the server's fault.
+    /// The share of unary calls that failed because of the server.
     ///
-    /// Streams end with errors as a matter of course.
+    /// Streams do not count: they normally end with an error.
     static func requestErrors(_ evidence: Evidence) -> [Suspicion] {
         let limits = evidence.thresholds
         let window = evidence.window(limits.requestErrorWindowSeconds, after: evidence.trends.lastTrouble)
@@ -103,7 +103,7 @@ enum LoadRules {
         return evidence.wellMembers.compactMap { member in
             guard let used = member.page?["process_resident_memory_bytes"], used > limit else { return nil }
             let figures = ["memoryBytes": used, "limitBytes": limit]
-            return Suspicion(.memory, of: member, .degraded, "holds more memory than the limit", figures)
+            return Suspicion(.memory, of: member, .degraded, "uses more memory than the limit", figures)
         }
     }
 

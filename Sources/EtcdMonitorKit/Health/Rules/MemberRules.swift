@@ -3,7 +3,7 @@
 import EtcdKit
 import Foundation
 
-/// Each member as a process that keeps up with the others.
+/// Rules about single members: whether they run and keep up with the others.
 enum MemberRules {
     static let all: [Evidence.Rule] = [
         lost, consensusHung, memberNotStarted, applyLag, replicationLag, learners, restartLoop, versionSkew,
@@ -20,11 +20,11 @@ enum MemberRules {
             case .down:
                 let summary =
                     member.trend.isStarting
-                    ? "is down, or starts: its address refused connections a moment ago, and it does not answer yet"
+                    ? "is down or starting: its address refused connections a moment ago, and it does not answer yet"
                     : "is down: its address refuses connections"
                 return Suspicion(.memberDown, of: member, verdict, summary, figures)
             case .frozen:
-                let summary = "does not answer in time: its process is frozen, or its machine or network is gone"
+                let summary = "does not answer in time: its process is frozen, or its machine or network is down"
                 return Suspicion(.memberFrozen, of: member, verdict, summary, figures)
             default:
                 return nil
@@ -39,22 +39,22 @@ enum MemberRules {
                 let failure = member.observation.linearizableRead.failure,
                 failure.reason == .timedOut || failure.reason == .noLeader
             else { return nil }
-            let summary = "answers from its own copy, and not to reads that need a majority: \(failure.message)"
+            let summary = "answers serializable reads, but no linearizable reads: \(failure.message)"
             let hold = evidence.thresholds.consensusHungSeconds
             return Suspicion(.consensusHung, of: member, .critical, summary, holdFor: hold)
         }
     }
 
-    /// A voter counts for the majority from the moment that it is added; a learner takes its time to start.
+    /// A voter counts for the majority as soon as it is added; a learner needs time to start.
     static func memberNotStarted(_ evidence: Evidence) -> [Suspicion] {
         evidence.members.filter { $0.condition == .unstarted }.map { member in
             let isLearner = member.observation.isLearner
-            let effect = isLearner ? "it is a learner" : "it counts for the majority all the same"
+            let effect = isLearner ? "it is a learner" : "it counts for the majority nevertheless"
             return Suspicion(
                 .memberNotStarted,
                 of: member,
                 .degraded,
-                "was added to the cluster and has not started; \(effect)",
+                "was added to the cluster, but has not started; \(effect)",
                 evidence.voterFigures,
                 holdFor: isLearner ? evidence.thresholds.settlingSeconds : 0
             )
@@ -72,7 +72,7 @@ enum MemberRules {
                 critical: limits.applyLagCriticalEntries
             )
             guard let verdict else { return nil }
-            let summary = "has yet to apply \(whole(lag)) entries of its log"
+            let summary = "has not applied \(whole(lag)) entries of its log"
             return Suspicion(
                 .applyLag,
                 of: member,
@@ -90,15 +90,15 @@ enum MemberRules {
             let lag = Double(member.trend.lag.now ?? 0)
             let (degraded, critical) = (limits.replicationLagDegradedEntries, limits.replicationLagCriticalEntries)
             guard let verdict = Verdict(lag, degraded: degraded, critical: critical) else { return nil }
-            let summary = "has yet to receive \(whole(lag)) entries"
+            let summary = "has not received \(whole(lag)) entries"
             let hold = limits.replicationLagSeconds
             return Suspicion(.replicationLag, of: member, verdict, summary, ["lagEntries": lag], holdFor: hold)
         }
     }
 
-    /// A fresh learner lags and catches up, which is what it is for.
+    /// A new learner lags at first and then catches up.
     ///
-    /// One that did not catch up is found until it has, as its lag varies with the load.
+    /// If it did not catch up in time, the finding lasts until it has, because its lag varies with the load.
     static func learners(_ evidence: Evidence) -> [Suspicion] {
         let limits = evidence.thresholds
         var suspicions: [Suspicion] = []
@@ -138,7 +138,7 @@ enum MemberRules {
         }
     }
 
-    /// A rolling upgrade has two versions for a while, which is worth knowing and not more.
+    /// A rolling upgrade has two versions for a while, which is only a notice.
     static func versionSkew(_ evidence: Evidence) -> [Suspicion] {
         let versions = Set(evidence.members.compactMap { $0.status?.version }.filter { !$0.isEmpty })
         guard versions.count > 1 else { return [] }
@@ -149,7 +149,7 @@ enum MemberRules {
         return [Suspicion(.versionSkew, verdict, summary, figures)]
     }
 
-    /// The offsets are known within bounds; what counts is how far apart the clocks are at the least.
+    /// The offsets are known within bounds; the rule uses the smallest possible difference.
     static func clockSpread(_ evidence: Evidence) -> [Suspicion] {
         let offsets = evidence.members.compactMap(\.observation.clockOffset)
         guard let ahead = offsets.map(\.lowerBound).max(), let behind = offsets.map(\.upperBound).min() else {
@@ -169,7 +169,7 @@ enum MemberRules {
                 let days = certificate.notAfter.timeIntervalSince(evidence.situation.time) / 86_400
                 let degraded =
                     certificate.role == .authority ? limits.authorityDegradedDays : limits.certificateDegradedDays
-                // Below a limit is worse, so both sides change their sign.
+                // A smaller figure is worse, so both sides change their sign.
                 guard let verdict = Verdict(-days, degraded: -degraded, critical: -limits.certificateCriticalDays)
                 else {
                     return nil

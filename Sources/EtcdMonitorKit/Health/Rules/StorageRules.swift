@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// The members' databases and disks.
+/// Rules about the databases and disks of the members.
 enum StorageRules {
     static let all: [Evidence.Rule] = [
         noSpaceAlarm, nearQuota, databaseLarge, growth, fragmentation, slowFsync, slowCommit, defragmenting,
@@ -10,7 +10,7 @@ enum StorageRules {
 
     static func noSpaceAlarm(_ evidence: Evidence) -> [Suspicion] {
         evidence.alarms(.noSpace).map { id, name in
-            let summary = "\(name) raised the alarm that its database is full: the cluster takes no more puts"
+            let summary = "\(name) raised the alarm NOSPACE: its database is full, and the cluster accepts no puts"
             return Suspicion(.alarmNoSpace, about: id?.description ?? "", .critical, summary, member: id)
         }
     }
@@ -27,7 +27,7 @@ enum StorageRules {
                 critical: limits.quotaCriticalRatio
             )
             guard let verdict else { return nil }
-            let summary = "has a database of \(whole(used * 100)) % of its quota"
+            let summary = "uses \(whole(used * 100)) % of the quota of its database"
             let figures = [
                 "databaseBytes": Double(status.databaseSize), "inUseBytes": Double(status.databaseSizeInUse),
                 "quotaBytes": quota, "usedRatio": used,
@@ -45,7 +45,9 @@ enum StorageRules {
         }
     }
 
-    /// A straight line through the sizes; growth of a small database says nothing.
+    /// Fits a straight line to the sizes.
+    ///
+    /// The growth of a small database is ignored.
     static func growth(_ evidence: Evidence) -> [Suspicion] {
         let limits = evidence.thresholds
         return evidence.members.compactMap { member in
@@ -62,7 +64,7 @@ enum StorageRules {
             let left = (quota - Double(status.databaseSize)) / slope
             guard slope > 0, left > 0, left < limits.growthNoticeSeconds else { return nil }
             let verdict = left < limits.growthDegradedSeconds ? Verdict.degraded : .ok
-            let summary = "has a database that reaches its quota in \(whole(left / 60)) minutes if it grows as now"
+            let summary = "has a database that will reach its quota in \(whole(left / 60)) minutes at the current rate"
             let figures = ["bytesPerSecond": slope, "secondsLeft": left, "quotaBytes": quota]
             return Suspicion(.databaseGrowth, of: member, verdict, summary, figures)
         }
@@ -78,7 +80,7 @@ enum StorageRules {
             guard free / size >= limits.fragmentationRatio, size >= limits.fragmentationMinimumBytes, matters else {
                 return nil
             }
-            let summary = "has a database of which \(whole(free / size * 100)) % are free"
+            let summary = "has a database of which \(whole(free / size * 100)) % is free"
             let figures = ["databaseBytes": size, "freeBytes": free, "freeRatio": free / size]
             return Suspicion(.fragmentation, of: member, .ok, summary, figures, holdFor: limits.fragmentationSeconds)
         }
@@ -117,7 +119,7 @@ enum StorageRules {
     ) -> [Suspicion] {
         let limits = evidence.thresholds
         return evidence.wellMembers.compactMap { member in
-            // A defragmentation, which blocks the database, is its own explanation.
+            // A defragmentation blocks the database, which explains slow commits.
             guard !member.isDefragmenting,
                 let writes = member.trend.log.histogram(metric, over: .threshold(limits.diskWindowSeconds)),
                 writes.count >= limits.diskMinimumWrites, let p99 = writes.quantile(0.99), let verdict = judge(p99)
@@ -130,15 +132,15 @@ enum StorageRules {
 
     static func defragmenting(_ evidence: Evidence) -> [Suspicion] {
         evidence.members.filter { $0.isDefragmenting }.map { member in
-            Suspicion(.defragmenting, of: member, .ok, "defragments its database, and answers late until it is done")
+            Suspicion(.defragmenting, of: member, .ok, "defragments its database, and answers late meanwhile")
         }
     }
 }
 
 extension MemberView {
-    /// The size at which its database takes no more writes, in bytes; nil if it has no limit.
+    /// The size at which its database accepts no more writes, in bytes; nil if it has no limit.
     ///
-    /// etcd says it in its status since 3.6, and in its metrics before; both say 0 or nothing for the default.
+    /// etcd reports it in its status since 3.6, and in its metrics before; both report 0 or nothing for the default.
     var quota: Double? {
         if let quota = status?.databaseQuota, quota > 0 { return Double(quota) }
         let metric = page?["etcd_server_quota_backend_bytes"] ?? 0

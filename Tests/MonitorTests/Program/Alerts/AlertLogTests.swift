@@ -31,16 +31,16 @@ struct AlertLogTests {
         let news = notification(.fired, .resolved)
         #expect(
             Self.log.line(for: .delivered(channel: "hook", news, answer: "200"))
-                == "told      hook: prod: Etcd0 fired, Etcd1 resolved (200)"
+                == "sent      hook: prod: Etcd0 fired, Etcd1 resolved (200)"
         )
         #expect(
             Self.log.line(for: .failed(channel: "managers", news, reason: "500"))
-                == "not told  managers: prod: Etcd0 fired, Etcd1 resolved (500)"
+                == "not sent  managers: prod: Etcd0 fired, Etcd1 resolved (500)"
         )
         let many = notification(.fired, .fired, .fired, .fired, .fired, .fired, .repeated)
         #expect(
             Self.log.line(for: .delivered(channel: "hook", many, answer: "200"))
-                == "told      hook: prod: Etcd0 fired, Etcd1 fired, Etcd2 fired, Etcd3 fired, Etcd4 fired and 2 more (200)"
+                == "sent      hook: prod: Etcd0 fired, Etcd1 fired, Etcd2 fired, Etcd3 fired, Etcd4 fired and 2 more (200)"
         )
     }
 
@@ -50,7 +50,7 @@ struct AlertLogTests {
         #expect(Self.log.line(for: .audited(record)) == "changed   silence.add 1 by alice: Until noon.")
         #expect(
             Self.log.line(for: .stateNotSaved(reason: "The disk is full."))
-                == "failed    the states of alerts are not saved: The disk is full."
+                == "failed    the state of the alerts is not saved: The disk is full."
         )
     }
 

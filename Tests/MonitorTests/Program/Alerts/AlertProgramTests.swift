@@ -59,7 +59,7 @@ struct AlertProgramTests {
             try await kill(program)
 
             (program, port) = try await start(configuration, folder)
-            _ = try await program.printed(/told      (hook: etcd: EtcdManyKeys fired)\ /)
+            _ = try await program.printed(/sent      (hook: etcd: EtcdManyKeys fired)\ /)
             #expect(receiver.alerts == ["EtcdManyKeys firing"])
             try await kill(program)
 
@@ -71,7 +71,7 @@ struct AlertProgramTests {
 
             try await AlertingProgram.setKeys(0, client)
             (program, port) = try await start(configuration, folder)
-            _ = try await program.printed(/told      (hook: etcd: EtcdManyKeys resolved)\ /)
+            _ = try await program.printed(/sent      (hook: etcd: EtcdManyKeys resolved)\ /)
             #expect(receiver.alerts == ["EtcdManyKeys firing", "EtcdManyKeys resolved"])
             try await kill(program)
 
@@ -92,7 +92,7 @@ struct AlertProgramTests {
             try await AlertingProgram.setKeys(11, client)
             for _ in 1...2 {
                 let (program, _) = try await start(configuration, folder)
-                _ = try await program.printed(/told      (hook: etcd: EtcdManyKeys fired)\ /)
+                _ = try await program.printed(/sent      (hook: etcd: EtcdManyKeys fired)\ /)
                 try await kill(program)
             }
             #expect(receiver.alerts == ["EtcdManyKeys firing", "EtcdManyKeys firing"])
@@ -114,11 +114,11 @@ struct AlertProgramTests {
             )
             try await AlertingProgram.setKeys(11, client)
             var (program, _) = try await start(configuration, folder)
-            _ = try await program.printed(/not told  (hook: etcd: EtcdManyKeys fired) \(\S+ answered 500\)/)
+            _ = try await program.printed(/not sent  (hook: etcd: EtcdManyKeys fired) \(\S+ answered 500\)/)
             try await kill(program)
             isWell.withLock { $0 = true }
             (program, _) = try await start(configuration, folder)
-            _ = try await program.printed(/told      (hook: etcd: EtcdManyKeys fired)\ /)
+            _ = try await program.printed(/sent      (hook: etcd: EtcdManyKeys fired)\ /)
             let keys = receiver.requests.map { $0.headers["Idempotency-Key"] }
             #expect(keys.count >= 2 && Set(keys).count == 1, "\(keys)")
             program.signal(SIGTERM)
@@ -167,7 +167,7 @@ struct AlertProgramTests {
                     .replacing("\"channels\": [\"hook\"]", with: "\"channels\": [\"slow\", \"hook\"]")
                 try await AlertingProgram.setKeys(11, client)
                 let (program, _) = try await start(configuration, folder)
-                _ = try await program.printed(/told      (hook: etcd: EtcdManyKeys fired)\ /)
+                _ = try await program.printed(/sent      (hook: etcd: EtcdManyKeys fired)\ /)
                 program.signal(SIGTERM)
                 let outcome = try await program.outcome(within: .seconds(20))
                 #expect(outcome.status == 0)
@@ -193,7 +193,7 @@ struct AlertProgramTests {
                 #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(line.utf8)) }
             }
             #expect(outcome.errors.contains("Serving at ") && outcome.errors.contains("1 members"))
-            #expect(!outcome.errors.contains("told "))
+            #expect(!outcome.errors.contains("sent "))
         }
     }
 }

@@ -108,7 +108,7 @@ struct AlertSecretsTests {
             return alerts?.contains("EtcdManyKeys") == true
         }
         #expect(isFiring, "\(program.output)")
-        let areTold = await eventually { channels.allSatisfy { program.output.contains("not told  \($0): ") } }
+        let areTold = await eventually { channels.allSatisfy { program.output.contains("not sent  \($0): ") } }
         #expect(areTold, "\(program.output)")
         for route in Route.all where route.method == "GET" && !["/", "/api/v1/events"].contains(route.path) {
             for token in [alice, bob, read, "wrong"] {

@@ -191,7 +191,7 @@ struct AlertsConfigurationTests {
                 message {
                     try Settings(["--endpoints=a", "--alertmanager-urls-file=\(folder)/blank"], environment: [:])
                 }
-                    == "--alertmanager-urls-file: there is no URL"
+                    == "--alertmanager-urls-file: it contains no URL"
             )
             #expect(
                 message { try Settings(["--endpoints=a", "--slack-url-file=/none"], environment: [:]) }
@@ -208,7 +208,7 @@ struct AlertsConfigurationTests {
         let twice = #"{"channels": {"slack": {"type": "console"}}}"#
         #expect(
             message { try alertsConfiguration(twice, environment: environment) }
-                == "ETCD_MONITOR_SLACK_URL: the file has a channel \"slack\", too"
+                == "ETCD_MONITOR_SLACK_URL: the file also has a channel \"slack\""
         )
     }
 

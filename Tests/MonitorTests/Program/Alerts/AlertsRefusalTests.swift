@@ -19,8 +19,8 @@ struct AlertsRefusalTests {
         "of the object itself",
         arguments: [
             ("1", "it is a number, not an object"),
-            (#"{"chanels": {}}"#, "chanels: there is no such setting; did you mean \"channels\"?"),
-            (#"{"colour": {}}"#, "colour: there is no such setting"),
+            (#"{"chanels": {}}"#, "chanels: unknown setting; did you mean \"channels\"?"),
+            (#"{"colour": {}}"#, "colour: unknown setting"),
             (#"{"stateFile": 1}"#, "stateFile: it is a number, not a text"),
             (#"{"stateFile": ""}"#, "stateFile: it is empty"),
             (#"{"stateFile": "${NONE}"}"#, "stateFile: there is no environment variable \"NONE\""),
@@ -42,18 +42,18 @@ struct AlertsRefusalTests {
             (#"{}"#, "\"type\" is missing"),
             (
                 #"{"type": "email"}"#,
-                "type: \"email\" is none of alertmanager, console, pagerduty, slack, smtp, webhook"
+                "type: \"email\" is not one of alertmanager, console, pagerduty, slack, smtp, webhook"
             ),
-            (#"{"type": "console", "format": "xml"}"#, "format: \"xml\" is none of json, text"),
-            (#"{"type": "console", "timeout": "1s"}"#, "timeout: there is no such setting"),
+            (#"{"type": "console", "format": "xml"}"#, "format: \"xml\" is not one of json, text"),
+            (#"{"type": "console", "timeout": "1s"}"#, "timeout: unknown setting"),
             (#"{"type": "slack"}"#, "\"url\" or \"urlFile\" is missing"),
-            (#"{"type": "slack", "url": "u", "urlFile": "f"}"#, "urlFile: \"url\" is given, too"),
+            (#"{"type": "slack", "url": "u", "urlFile": "f"}"#, "urlFile: \"url\" is also given"),
             (#"{"type": "slack", "url": 1}"#, "url: it is a number, not a text"),
             (#"{"type": "slack", "url": "u", "key": "k"}"#, "\"key\" needs \"cert\""),
             (#"{"type": "slack", "url": "u", "timeout": "1ms"}"#, "timeout: 1ms is less than 100ms"),
             (
                 #"{"type": "slack", "url": "u", "sendResolved": true}"#,
-                "sendResolved: there is no such setting; did you mean \"sendsResolved\"?"
+                "sendResolved: unknown setting; did you mean \"sendsResolved\"?"
             ),
             (#"{"type": "pagerduty", "url": "u"}"#, "\"routingKey\" or \"routingKeyFile\" is missing"),
             (#"{"type": "webhook", "url": "u", "headers": {"A": 1}}"#, "headers.A: it is a number, not a text"),
@@ -61,7 +61,7 @@ struct AlertsRefusalTests {
                 #"{"type": "webhook", "url": "u", "headers": {"A": "1", "AFile": "f"}}"#,
                 "headers.AFile: \"A\" is given twice"
             ),
-            (#"{"type": "alertmanager"}"#, "it has either \"urls\", or \"url\", or \"urlFile\""),
+            (#"{"type": "alertmanager"}"#, "it needs exactly one of \"urls\", \"url\" and \"urlFile\""),
             (#"{"type": "alertmanager", "urls": []}"#, "urls: it is empty"),
             (#"{"type": "alertmanager", "urls": ["a", null]}"#, "urls[1]: it is null, not a text"),
             (#"{"type": "smtp", "from": "a", "to": ["b"]}"#, "\"host\" is missing"),
@@ -84,7 +84,7 @@ struct AlertsRefusalTests {
             ),
             (
                 #"{"type": "smtp", "host": "h", "from": "a", "to": ["b"], "security": "ssl"}"#,
-                "security: \"ssl\" is none of none, starttls, tls"
+                "security: \"ssl\" is not one of none, starttls, tls"
             ),
             (
                 #"{"type": "smtp", "host": "h", "from": "a", "to": ["b"], "user": "u"}"#,
@@ -92,7 +92,7 @@ struct AlertsRefusalTests {
             ),
             (
                 #"{"type": "smtp", "host": "h", "from": "a", "to": ["b"], "authentication": "gssapi"}"#,
-                "authentication: \"gssapi\" is none of automatic, login, plain"
+                "authentication: \"gssapi\" is not one of automatic, login, plain"
             ),
         ]
     )
@@ -106,10 +106,12 @@ struct AlertsRefusalTests {
     func names() {
         #expect(
             problem(#"{"channels": {"a b": {"type": "console"}}}"#)
-                == "channels.a b: a name has letters, digits, \"-\", \"_\" and \".\" only"
+                == "channels.a b: a name must consist of letters, digits, \"-\", \"_\" and \".\""
         )
         let names = message { try configured(#"{"endpoints": "a", "apiAdminTokens": {"a b": "t"}}"#) }
-        #expect(names?.hasSuffix("apiAdminTokens: a name has letters, digits, \"-\", \"_\" and \".\" only") == true)
+        #expect(
+            names?.hasSuffix("apiAdminTokens: a name must consist of letters, digits, \"-\", \"_\" and \".\"") == true
+        )
         let file = message { try configured(#"{"endpoints": "a", "apiAdminTokens": {"aFile": "/none"}}"#) }
         #expect(file?.hasSuffix("apiAdminTokens.a: /none cannot be read") == true)
     }
@@ -117,27 +119,27 @@ struct AlertsRefusalTests {
     @Test(
         "of rules",
         arguments: [
-            (#"{}"#, "it has neither \"finding\" nor \"name\""),
-            (#"{"finding": "membr-down"}"#, "finding: \"membr-down\" is not known; did you mean \"member-down\"?"),
-            (#"{"finding": "nonsense"}"#, "finding: \"nonsense\" is not known"),
-            (#"{"finding": "member-down", "above": 1}"#, "above: there is no such setting"),
+            (#"{}"#, "it needs \"finding\" or \"name\""),
+            (#"{"finding": "membr-down"}"#, "finding: \"membr-down\" is unknown; did you mean \"member-down\"?"),
+            (#"{"finding": "nonsense"}"#, "finding: \"nonsense\" is unknown"),
+            (#"{"finding": "member-down", "above": 1}"#, "above: unknown setting"),
             (
                 #"{"finding": "member-down", "severity": "high"}"#,
-                "severity: \"high\" is none of critical, info, warning"
+                "severity: \"high\" is not one of critical, info, warning"
             ),
             (#"{"finding": "member-down", "enabled": 1}"#, "enabled: it is a number, not true or false"),
             (
                 #"{"name": "A b", "figure": "keys", "above": 1}"#,
-                "name: a name has letters, digits and \"_\" only, and begins with a letter"
+                "name: a name must consist of letters, digits and \"_\", and start with a letter"
             ),
             (#"{"name": "A", "above": 1}"#, "\"figure\" is missing"),
-            (#"{"name": "A", "figure": "kyes", "above": 1}"#, "figure: \"kyes\" is not known; did you mean \"keys\"?"),
+            (#"{"name": "A", "figure": "kyes", "above": 1}"#, "figure: \"kyes\" is unknown; did you mean \"keys\"?"),
             (#"{"name": "A", "figure": "keys", "above": "1"}"#, "above: it is a text, not a number"),
-            (#"{"name": "A", "figure": "keys"}"#, "it has either \"above\" or \"below\""),
-            (#"{"name": "A", "figure": "keys", "above": 1, "below": 2}"#, "it has either \"above\" or \"below\""),
+            (#"{"name": "A", "figure": "keys"}"#, "it needs either \"above\" or \"below\""),
+            (#"{"name": "A", "figure": "keys", "above": 1, "below": 2}"#, "it needs either \"above\" or \"below\""),
             (
                 #"{"name": "A", "figure": "keys", "above": 1, "scope": "node"}"#,
-                "scope: \"node\" is none of cluster, member"
+                "scope: \"node\" is not one of cluster, member"
             ),
             (#"{"name": "EtcdMemberDown", "figure": "keys", "above": 1}"#, "there are two rules \"EtcdMemberDown\""),
             (
@@ -169,14 +171,14 @@ struct AlertsRefusalTests {
     @Test(
         "of routes",
         arguments: [
-            (#"{}"#, "it has either \"channels\" or \"steps\""),
-            (#"{"channels": ["c"], "steps": []}"#, "it has either \"channels\" or \"steps\""),
+            (#"{}"#, "it needs either \"channels\" or \"steps\""),
+            (#"{"channels": ["c"], "steps": []}"#, "it needs either \"channels\" or \"steps\""),
             (#"{"steps": []}"#, "it has no steps"),
             (#"{"channels": []}"#, "channels: it is empty"),
-            (#"{"channels": ["d"]}"#, "channels[0]: \"d\" is none of c"),
+            (#"{"channels": ["d"]}"#, "channels[0]: \"d\" is not one of c"),
             (
                 #"{"steps": [{"channels": ["c"]}, {"channels": ["c", "chta"]}]}"#,
-                "steps[1].channels[1]: \"chta\" is none of c"
+                "steps[1].channels[1]: \"chta\" is not one of c"
             ),
             (#"{"steps": [{"after": "1m"}]}"#, "steps[0]: \"channels\" is missing"),
             (
@@ -186,16 +188,16 @@ struct AlertsRefusalTests {
             (#"{"channels": ["c"], "clusters": "a"}"#, "clusters: it is a text, not an array"),
             (
                 #"{"channels": ["c"], "rules": ["EtcdQurumLost"]}"#,
-                "rules[0]: \"EtcdQurumLost\" is not known; did you mean \"EtcdQuorumLost\"?"
+                "rules[0]: \"EtcdQurumLost\" is unknown; did you mean \"EtcdQuorumLost\"?"
             ),
-            (#"{"channels": ["c"], "rules": ["Etcd*", "X*"]}"#, "rules[1]: \"X*\" is not known"),
+            (#"{"channels": ["c"], "rules": ["Etcd*", "X*"]}"#, "rules[1]: \"X*\" is unknown"),
             (
                 #"{"channels": ["c"], "labels": {"node": "a"}}"#,
-                "labels.node: \"node\" is none of alertname, channel, cluster, code, member, severity, subject"
+                "labels.node: \"node\" is not one of alertname, channel, cluster, code, member, severity, subject"
             ),
             (
                 #"{"channels": ["c"], "continues": true}"#,
-                "continues: there is no such setting; did you mean \"continue\"?"
+                "continues: unknown setting; did you mean \"continue\"?"
             ),
             (#"{"channels": ["c"], "repeatInterval": "0s"}"#, "repeatInterval: 0s is less than 1s"),
         ]
@@ -212,11 +214,11 @@ struct AlertsRefusalTests {
             (#"{"inhibitions": [{"source": {}, "target": {"cluster": "a"}}]}"#, "inhibitions[0].source: it is empty"),
             (
                 #"{"inhibitions": [{"source": {"cluster": "a"}, "target": {"alertname": "X"}}]}"#,
-                "inhibitions[0].target.alertname: \"X\" is not known"
+                "inhibitions[0].target.alertname: \"X\" is unknown"
             ),
             (
                 #"{"inhibitions": [{"source": {"cluster": "a"}, "target": {"cluster": "b"}, "equal": ["x"]}]}"#,
-                "inhibitions[0].equal[0]: \"x\" is none of alertname, channel, cluster, code, member, subject"
+                "inhibitions[0].equal[0]: \"x\" is not one of alertname, channel, cluster, code, member, subject"
             ),
             (#"{"maintenance": [{"at": "01:00", "lasts": "1h"}]}"#, "maintenance[0]: \"name\" is missing"),
             (
@@ -237,7 +239,7 @@ struct AlertsRefusalTests {
             ),
             (
                 #"{"maintenance": [{"name": "n", "at": "01:00", "lasts": "1h", "days": ["Saturday"]}]}"#,
-                "maintenance[0].days[0]: \"Saturday\" is none of fri, mon, sat, sun, thu, tue, wed"
+                "maintenance[0].days[0]: \"Saturday\" is not one of fri, mon, sat, sun, thu, tue, wed"
             ),
             (
                 #"{"maintenance": [{"name": "n", "at": "01:00", "lasts": "1h", "days": []}]}"#,
@@ -245,7 +247,7 @@ struct AlertsRefusalTests {
             ),
             (
                 #"{"maintenance": [{"name": "n", "at": "01:00", "lasts": "1h", "timeZone": "Europe/Berln"}]}"#,
-                "maintenance[0].timeZone: \"Europe/Berln\" is not known; did you mean \"Europe/Berlin\"?"
+                "maintenance[0].timeZone: \"Europe/Berln\" is unknown; did you mean \"Europe/Berlin\"?"
             ),
         ]
     )

@@ -65,7 +65,7 @@ struct BenchmarkProgramTests {
                 let worse = try await RunningProgram(
                     ["--run-benchmark", "--endpoints=\(endpoint)"] + flags
                 ).outcome()
-                #expect(worse.status == 14 && worse.output.contains("COMPARED with that of "))
+                #expect(worse.status == 14 && worse.output.contains("COMPARED with the run of "))
                 #expect(try String(contentsOfFile: "\(folder)/q", encoding: .utf8).contains("Compared with"))
             }
             let left = try await withEtcdClient(endpoints: endpoint) { try await $0.range(.all).count }
@@ -90,9 +90,9 @@ struct BenchmarkProgramTests {
                 let cases = [
                     ("--compare=\(folder)/none", "--compare: \(folder)/none: the file cannot be read"),
                     ("--compare=\(folder)/text", "--compare: \(folder)/text: it is not JSON"),
-                    ("--compare=\(folder)/other", "--compare: \(folder)/other: it is no result of a benchmark: "),
-                    ("--compare=\(folder)/claimed", "it counts more operations than there can be"),
-                    ("--compare=\(folder)/read", "it is of the type read, and this one is write"),
+                    ("--compare=\(folder)/other", "--compare: \(folder)/other: it is not a benchmark result: "),
+                    ("--compare=\(folder)/claimed", "it contains more operations than possible"),
+                    ("--compare=\(folder)/read", "its type is read, not write"),
                     ("--html=\(folder)/none/page", "--html: \(folder)/none/page cannot be written"),
                     ("--html=\(folder)", "--html: \(folder) cannot be written"),
                     ("--benchmark-key-size=1", "benchmark: 1000 keys need 3 bytes after the prefix, not 1"),

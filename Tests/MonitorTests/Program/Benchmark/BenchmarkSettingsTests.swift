@@ -80,7 +80,7 @@ struct BenchmarkSettingsTests {
         #expect(try settings(parts).benchmark.options() == expected)
         #expect(
             message { try settings([flag, "--benchmark-clients=3"]).benchmark.options() }
-                == "\(flag) is a load of its own, and takes no --benchmark-clients"
+                == "\(flag) cannot be combined with --benchmark-clients"
         )
     }
 
@@ -89,7 +89,7 @@ struct BenchmarkSettingsTests {
         arguments: [
             (
                 ["--benchmark-type=put"],
-                "--benchmark-type: \"put\" is none of write, read, range, mixed, delete, txn, "
+                "--benchmark-type: \"put\" is not one of write, read, range, mixed, delete, txn, "
                     + "lock, watch, watches, leases"
             ),
             (["--benchmark-ops=1e3"], "--benchmark-ops: \"1e3\" is not a whole number from 1 to 1000000000"),
@@ -102,7 +102,7 @@ struct BenchmarkSettingsTests {
                 "--benchmark-duration: \"5\" is not a time; write for example 500ms, 5s or 1m"
             ),
             (["--benchmark-prefix="], "--benchmark-prefix: it is empty"),
-            (["--benchmark-preset=xs"], "--benchmark-preset: \"xs\" is none of s, m, l, xl"),
+            (["--benchmark-preset=xs"], "--benchmark-preset: \"xs\" is not one of s, m, l, xl"),
             (["--tolerance=-1%"], "--tolerance: \"-1%\" is not a share; write for example 10% or 0.1"),
             (["--slo-p99-ms=0"], "--slo-p99-ms: \"0\" is not a number from 0.001 to 1000000000"),
             (
