@@ -2,11 +2,11 @@
 
 # More flags for every build, as in: make test SWIFT_FLAGS="-Xswiftc -warnings-as-errors"
 SWIFT_FLAGS ?=
-# What mutants are to be made, as in: make mutants MUTANTS="--count 100 --files Sources/EtcdPatterns/Lock"
+# The mutants to make, as in: make mutants MUTANTS="--count 100 --files Sources/EtcdPatterns/Lock"
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo monitor test tsan fault-run pattern-run crosscheck mutants budgets docs lint dependencies
+.PHONY: help demo monitor test tsan fault-run pattern-run crosscheck mutants coverage budgets docs lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,14 +37,21 @@ crosscheck: dependencies ## Check the wire format against Python's protobuf, bot
 mutants: dependencies ## Change lines of changed files at random, one at a time, and list those that no test notices
 	scripts/mutants.py $(MUTANTS)
 
+coverage: dependencies ## Run all tests, and print which share of the lines of each folder they run
+	scripts/coverage.sh $(SWIFT_FLAGS)
+
 budgets: dependencies ## Count allocations and instructions, and fail where something takes over a tenth more than its budget
 	scripts/budgets.sh $(SWIFT_FLAGS)
 
 docs: dependencies ## Build the documentation of the modules, and fail on links that lead nowhere
 	scripts/docs.sh $(SWIFT_FLAGS)
 
-lint: ## Check the formatting
+lint: ## Check the formatting, the layers of Docs/Design.md, the prose and the versions
 	swift format lint --strict --recursive Sources Tests Embedding Package.swift
+	scripts/lint-test.py --quiet
+	scripts/layers.py
+	scripts/prose.py
+	scripts/version.py
 
 dependencies: ## Install what is missing: the nghttp2 and OpenSSL headers, pkg-config, etcd
 	@scripts/install-dependencies.sh

@@ -105,7 +105,7 @@ compare() {
         }' "$budgets" "$folder/results"
 }
 
-# What takes too much only because the machine has other work does not do so three times.
+# An operation that takes too much only because the machine has other work does not do so three times.
 for _ in 1 2 3; do
     allocations
     if compare >"$folder/table"; then break; fi

@@ -23,7 +23,7 @@ has_etcd() {
     return 1
 }
 
-# What restores a snapshot.
+# The programs that restore a snapshot.
 has_etcd_tool() { has etcdctl || has etcdutl; }
 
 # Prints the missing ones of: make, pkg-config, libnghttp2, openssl, etcd, etcdctl.

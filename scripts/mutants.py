@@ -170,7 +170,7 @@ class Mutation:
         self.kind, self.text, self.start, self.end = kind, text, start, end
 
     def switched(self, number):
-        """What stands in the line so that a switch decides, and the support it needs."""
+        """The text for the line, in which a switch decides, and the support that it needs."""
         text = self.text
         if self.kind == "operator":
             return operator_name(text, number), operator_support(text, number)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A member of a cluster.
-public struct Member: Sendable, Hashable {
+public struct Member: Sendable, Hashable, CustomStringConvertible {
     /// The number of a member.
     public struct ID: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
         /// The number.
-        public internal(set) var rawValue: UInt64
+        public var rawValue: UInt64
 
         /// Makes an ID of its number.
         ///
@@ -17,17 +17,23 @@ public struct Member: Sendable, Hashable {
     }
 
     /// The number of the member, which etcd has chosen.
-    public package(set) var id = ID(rawValue: 0)
+    public var id = ID(rawValue: 0)
     /// The name; empty until the member has started for the first time.
-    public package(set) var name = ""
+    public var name = ""
     /// Where the other members reach it.
-    public package(set) var peerURLs: [String] = []
+    public var peerURLs: [String] = []
     /// Where it serves clients; none until it has started for the first time.
-    public package(set) var clientURLs: [String] = []
+    public var clientURLs: [String] = []
     /// It receives all changes but has no vote, and serves no calls but serializable reads.
-    public package(set) var isLearner = false
+    public var isLearner = false
     /// It has started at least once since it was added.
     public var isStarted: Bool { !name.isEmpty }
 
-    package init() {}
+    /// Makes a member that votes, with the number 0.
+    public init() {}
+
+    /// The name, the number, and whether it is a learner.
+    public var description: String {
+        "\(isStarted ? name : "a member that has not started") (\(id)\(isLearner ? ", learner" : ""))"
+    }
 }

@@ -34,6 +34,9 @@ extension ByteString {
         let digits = bytes.prefix(16).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
         return "<\(bytes.count) bytes: \(digits)\(bytes.count > 16 ? "…" : "")>"
     }
+
+    /// The description, or the number of bytes where there are many.
+    var shortDescription: String { bytes.count > 100 ? "<\(bytes.count) bytes>" : description }
 }
 
 /// The key of an entry: any bytes, at least one, ordered by their values.

@@ -14,7 +14,7 @@ extension EtcdClient {
     ///   - range: The keys.
     ///   - pageSize: How many entries one request reads, at least 1; nil for as many as make about a megabyte, 1,000 at
     ///     first and 10,000 at most.
-    ///   - options: What to return of the entries. `limit` holds for all pages together; `sort` and `countOnly` do not
+    ///   - options: How to read the entries. `limit` holds for all pages together; `sort` and `countOnly` do not
     ///     apply.
     /// - Returns: A sequence that reads when it is iterated.
     public func entries(
@@ -28,11 +28,6 @@ extension EtcdClient {
 
 /// The entries in a range, read page by page at one revision.
 public struct EntrySequence: AsyncSequence, Sendable {
-    /// An entry of the store.
-    public typealias Element = KeyValue
-    /// What an iteration throws.
-    public typealias Failure = EtcdError
-
     fileprivate let client: EtcdClient
     fileprivate let range: KeyRange
     fileprivate let pageSize: Int?
@@ -49,11 +44,11 @@ public struct EntrySequence: AsyncSequence, Sendable {
         private var options: RangeOptions
         private var isFirst = true
         private var page: ArraySlice<KeyValue> = []
-        /// What is not read yet; nil at the end.
+        /// The range that is not read yet; nil at the end.
         private var rest: KeyRange?
         private var remaining: Int
         private let isLimited: Bool
-        /// What follows the first page, where the server can stream it.
+        /// The stream of the entries after the first page, where the server has streams.
         private var stream: ResponseStream<Wire.RangeRequest, Wire.RangeStreamResponse>?
 
         fileprivate init(_ sequence: EntrySequence) {
@@ -68,13 +63,8 @@ public struct EntrySequence: AsyncSequence, Sendable {
             isLimited = sequence.options.limit != nil
         }
 
-        /// The next entry, or nil at the end.
-        ///
-        /// - Returns: The entry.
-        /// - Throws: ``EtcdError``, among its codes `compacted`.
-        public mutating func next() async throws(EtcdError) -> KeyValue? {
-            try await next(isolation: nil)
-        }
+        /// The next element; see `next(isolation:)`.
+        public mutating func next() async throws(EtcdError) -> KeyValue? { try await next(isolation: nil) }
 
         /// The next entry, or nil at the end.
         ///
@@ -137,19 +127,11 @@ public struct EntrySequence: AsyncSequence, Sendable {
             if isFirst || !options.isStreamable { return nil }
             if stream == nil, !incapable.isEmpty, !channel.hasLink(avoiding: incapable) { return nil }
             do throws(EtcdError) {
-                let stream: ResponseStream<Wire.RangeRequest, Wire.RangeStreamResponse>
-                if let present = self.stream {
-                    stream = present
-                } else {
+                if stream == nil {
                     options.limit = isLimited ? remaining : nil
-                    stream = try await client.stream(
-                        method,
-                        Wire.RangeRequest(range, options),
-                        avoiding: incapable
-                    )
-                    self.stream = stream
+                    stream = try await client.stream(method, Wire.RangeRequest(range, options), avoiding: incapable)
                 }
-                while let part = try await stream.next(within: client.timeout)?.part {
+                while let part = try await stream?.next(within: client.timeout)?.part {
                     if !part.entries.isEmpty { return part.entries }
                 }
                 return []
@@ -176,6 +158,3 @@ extension RangeOptions {
         [minModRevision, maxModRevision, minCreateRevision, maxCreateRevision].allSatisfy { $0 == nil }
     }
 }
-
-@available(*, unavailable)
-extension EntrySequence.Iterator: Sendable {}

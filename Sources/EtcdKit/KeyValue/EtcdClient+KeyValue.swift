@@ -26,7 +26,7 @@ extension EtcdClient {
     ///
     /// - Parameters:
     ///   - range: The keys.
-    ///   - options: What to return of them.
+    ///   - options: How to read them.
     /// - Returns: The entries, their number, and the store's revision.
     /// - Throws: ``EtcdError``, among its codes `compacted` and `futureRevision`.
     public func range(
@@ -40,7 +40,11 @@ extension EtcdClient {
             throw EtcdError(.invalidArgument, "revision \(revision) is negative")
         }
         let method = options.serializable ? Wire.range.serializable : Wire.range
-        return try await call(method, Wire.RangeRequest(range, options))
+        do throws(EtcdError) {
+            return try await call(method, Wire.RangeRequest(range, options))
+        } catch {
+            throw error.about("the reading of \(range)")
+        }
     }
 
     /// Puts `value` under `key`.
@@ -61,7 +65,12 @@ extension EtcdClient {
         keepingLease: Bool = false,
         returningPrevious: Bool = false
     ) async throws(EtcdError) -> PutResponse {
-        try await call(Wire.put, Wire.PutRequest(key, value, lease, keepingLease, returningPrevious))
+        do throws(EtcdError) {
+            return try await call(Wire.put, Wire.PutRequest(key, value, lease, keepingLease, returningPrevious))
+        } catch {
+            let attachment = lease.map { ", lease \($0)" } ?? ""
+            throw error.about("the put of key \(key) with \(value.bytes.count) bytes\(attachment)")
+        }
     }
 
     /// Puts the value that `key` has once more, which makes a new version of it and sets its lease.
@@ -80,7 +89,11 @@ extension EtcdClient {
         keepingLease: Bool = false,
         returningPrevious: Bool = false
     ) async throws(EtcdError) -> PutResponse {
-        try await call(Wire.put, Wire.PutRequest(key, nil, lease, keepingLease, returningPrevious))
+        do throws(EtcdError) {
+            return try await call(Wire.put, Wire.PutRequest(key, nil, lease, keepingLease, returningPrevious))
+        } catch {
+            throw error.about("the touch of key \(key)\(lease.map { ", lease \($0)" } ?? "")")
+        }
     }
 
     /// Deletes `key`.
@@ -104,7 +117,11 @@ extension EtcdClient {
     /// - Throws: ``EtcdError``, among its codes `ambiguous`.
     @discardableResult
     public func delete(_ range: KeyRange, returningPrevious: Bool = false) async throws(EtcdError) -> DeleteResponse {
-        try await call(Wire.deleteRange, Wire.DeleteRangeRequest(range, returningPrevious))
+        do throws(EtcdError) {
+            return try await call(Wire.deleteRange, Wire.DeleteRangeRequest(range, returningPrevious))
+        } catch {
+            throw error.about("the deletion of \(range)")
+        }
     }
 
     /// Drops the history of the store before `revision`.

@@ -1,30 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An entry of the store: a key with its value and its history.
-public struct KeyValue: Sendable, Hashable {
+public struct KeyValue: Sendable, Hashable, CustomStringConvertible {
     /// The key.
-    public internal(set) var key = Key(bytes: [])
+    public var key = Key(bytes: [])
     /// The value; empty where only keys were asked for.
-    public internal(set) var value = Value(bytes: [])
+    public var value = Value(bytes: [])
     /// The revision in which the key came into being, after its last deletion.
-    public internal(set) var createRevision: Revision = 0
+    public var createRevision: Revision = 0
     /// The revision of the last change.
-    public internal(set) var modRevision: Revision = 0
+    public var modRevision: Revision = 0
     /// How often the key was put since it came into being: 1 after the first put.
-    public internal(set) var version: Int64 = 0
+    public var version: Int64 = 0
     /// The lease that the key is attached to, if any.
-    public var lease: Lease.ID? { leaseID == 0 ? nil : Lease.ID(rawValue: leaseID) }
+    public var lease: Lease.ID? {
+        get { leaseID == 0 ? nil : Lease.ID(rawValue: leaseID) }
+        set { leaseID = newValue?.rawValue ?? 0 }
+    }
     var leaseID: Int64 = 0
 
     init() {}
 
-    /// An entry that was put once, at `revision`.
-    package init(_ key: Key, _ value: Value, at revision: Revision) {
+    /// Makes an entry as etcd returns it after the first put of its key.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - value: The value.
+    ///   - revision: The revision of the put.
+    ///   - lease: The lease that the key is attached to; nil for none.
+    public init(_ key: Key, _ value: Value, at revision: Revision, lease: Lease.ID? = nil) {
         self.key = key
         self.value = value
         createRevision = revision
         modRevision = revision
         version = 1
+        self.lease = lease
+    }
+
+    /// The key, the value (its size, if it is large) and the revision.
+    public var description: String {
+        "\(key) = \(value.shortDescription) (revision \(modRevision)\(lease.map { ", lease \($0)" } ?? ""))"
     }
 }
 
@@ -60,16 +75,20 @@ public struct Revision: RawRepresentable, Sendable, Hashable, Comparable, Expres
     public var description: String { String(rawValue) }
 }
 
-/// What every answer of etcd says of the member that gave it.
-public struct ResponseHeader: Sendable, Hashable {
+/// The member that gave an answer, and the state of its store.
+public struct ResponseHeader: Sendable, Hashable, CustomStringConvertible {
     /// The cluster.
-    public package(set) var clusterID: UInt64 = 0
+    public var clusterID: UInt64 = 0
     /// The member that answered.
-    public package(set) var memberID = Member.ID(rawValue: 0)
+    public var memberID = Member.ID(rawValue: 0)
     /// The revision of the store when the answer was made.
-    public package(set) var revision: Revision = 0
+    public var revision: Revision = 0
     /// The member's term of the Raft protocol.
-    public package(set) var raftTerm: UInt64 = 0
+    public var raftTerm: UInt64 = 0
 
-    package init() {}
+    /// Makes a header in which all is 0.
+    public init() {}
+
+    /// The revision, the member and the term.
+    public var description: String { "revision \(revision), member \(memberID), term \(raftTerm)" }
 }

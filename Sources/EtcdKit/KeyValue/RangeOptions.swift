@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What to read of a range of keys, and how.
+/// How to read a range of keys.
 public struct RangeOptions: Sendable, Hashable {
     /// The most entries to return; nil for all.
     ///
@@ -31,7 +31,7 @@ public struct RangeOptions: Sendable, Hashable {
 
     /// An order of entries.
     public struct Sort: Sendable, Hashable {
-        /// What entries are ordered by.
+        /// The property by which entries are ordered.
         public enum Target: Sendable, Hashable, CaseIterable {
             /// The key.
             case key
@@ -50,13 +50,13 @@ public struct RangeOptions: Sendable, Hashable {
 
         /// From the lowest to the highest.
         ///
-        /// - Parameter target: What to order by.
+        /// - Parameter target: The property to order by.
         /// - Returns: The order.
         public static func ascending(by target: Target) -> Sort { Sort(target: target, isDescending: false) }
 
         /// From the highest to the lowest.
         ///
-        /// - Parameter target: What to order by.
+        /// - Parameter target: The property to order by.
         /// - Returns: The order.
         public static func descending(by target: Target) -> Sort { Sort(target: target, isDescending: true) }
     }

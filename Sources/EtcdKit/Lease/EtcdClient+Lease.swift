@@ -19,8 +19,8 @@ extension EtcdClient {
     /// - Parameters:
     ///   - timeToLive: How long the lease lives without a renewal, in whole seconds (rounded up).
     ///   - body: Does what needs the lease.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``EtcdError`` with the code `leaseLost` when the lease was lost, and with any code
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; ``EtcdError`` with the code `leaseLost` when the lease was lost, and with any code
     ///   when it could not be granted.
     @discardableResult
     public func withLease<Result: Sendable>(
@@ -29,11 +29,15 @@ extension EtcdClient {
     ) async throws -> Result {
         let lease = try await leases.grant(timeToLive: timeToLive)
         do {
-            let result = try await keepingAlive(lease, body)
+            let result = try await withCompanion {
+                await keepAlive(lease)
+            } _: {
+                try await body(lease)
+            }
             await revoke(lease)
             return result
-        } catch let loss as LeaseLoss {
-            // There is nothing left to revoke, and nobody to ask perhaps.
+        } catch let loss as CompanionFailure {
+            // There is nothing left to revoke.
             throw loss.error
         } catch {
             await revoke(lease)
@@ -41,63 +45,17 @@ extension EtcdClient {
         }
     }
 
-    /// The lease was lost while the body ran.
-    private struct LeaseLoss: Error {
-        let error: EtcdError
-    }
-
-    /// Runs `body` in a child task that is cancelled when `lease` is lost.
-    private func keepingAlive<Result: Sendable>(
-        _ lease: Lease,
-        _ body: @escaping @Sendable (Lease) async throws -> Result
-    ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Outcome<Result>.self) { group in
-            group.addTask { .finished(try await body(lease)) }
-            group.addTask {
-                do throws(EtcdError) {
-                    for try await _ in leases.keepAlive(lease) {}
-                    return .lost(EtcdError(.leaseLost, "lease \(lease.id) is no longer kept alive"))
-                } catch {
-                    return .lost(error)
-                }
-            }
-            defer { group.cancelAll() }
-            var loss: LeaseLoss?
-            while let outcome = try await next(in: &group, unless: loss) {
-                switch outcome {
-                case .finished(let result):
-                    if let loss { throw loss }
-                    return result
-                case .lost(let error):
-                    // Cancellation of the caller reaches the renewals too, but is for `body` to answer.
-                    if error.code != .cancelled {
-                        let isLoss = error.code == .leaseLost
-                        loss = LeaseLoss(error: isLoss ? error : EtcdError(.leaseLost, error.message, cause: error))
-                    }
-                    group.cancelAll()
-                }
-            }
-            if let loss { throw loss }
-            throw EtcdError(.cancelled, "the task was cancelled")
-        }
-    }
-
-    /// The next outcome in `group`; what a body throws after the loss of its lease is a consequence of it.
-    private func next<Result>(
-        in group: inout ThrowingTaskGroup<Outcome<Result>, any Error>,
-        unless loss: LeaseLoss?
-    ) async throws -> Outcome<Result>? {
-        do {
-            return try await group.next()
+    /// Keeps a lease alive.
+    ///
+    /// - Returns: `cancelled`, or how the lease was lost.
+    private func keepAlive(_ lease: Lease) async -> EtcdError {
+        do throws(EtcdError) {
+            for try await _ in leases.keepAlive(lease) {}
+            return EtcdError(.leaseLost, "lease \(lease.id) is no longer kept alive")
         } catch {
-            if let loss { throw loss }
-            throw error
+            if error.code == .cancelled || error.code == .leaseLost { return error }
+            return EtcdError(.leaseLost, error.message, cause: error)
         }
-    }
-
-    private enum Outcome<Result: Sendable>: Sendable {
-        case finished(Result)
-        case lost(EtcdError)
     }
 
     private func revoke(_ lease: Lease) async {

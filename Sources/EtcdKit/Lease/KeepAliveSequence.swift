@@ -2,32 +2,19 @@
 
 /// How a lease that is kept alive stands, time after time; see ``Leases/keepAlive(_:)-(Lease.ID)``.
 public struct KeepAliveSequence: AsyncSequence, Sendable {
-    /// The state of the lease after a renewal, or when one is missing.
-    public typealias Element = LeaseState
-    /// What an iteration throws.
-    public typealias Failure = EtcdError
-
-    /// The lease to keep alive: behind one reference, for the sake of the many tasks that hold a sequence.
-    fileprivate final class Subject: Sendable {
-        let core: ClientCore
-        let id: Lease.ID
-        let lease: Lease?
-
-        init(_ core: ClientCore, _ id: Lease.ID, _ lease: Lease?) {
-            self.core = core
-            self.id = id
-            self.lease = lease
-        }
-    }
-
-    private let subject: Subject
+    fileprivate let core: ClientCore
+    fileprivate let id: Lease.ID
+    /// The lease as it was granted, if that is known.
+    fileprivate let lease: Lease?
 
     init(_ client: EtcdClient, _ id: Lease.ID, granted lease: Lease? = nil) {
-        subject = Subject(client.core, id, lease)
+        core = client.core
+        self.id = id
+        self.lease = lease
     }
 
     /// Starts an iteration; the lease is kept alive from its first `next()` on.
-    public func makeAsyncIterator() -> Iterator { Iterator(Handle(subject)) }
+    public func makeAsyncIterator() -> Iterator { Iterator(Handle(self)) }
 
     /// An iteration that keeps the lease alive for as long as it exists.
     public struct Iterator: AsyncIteratorProtocol {
@@ -40,14 +27,8 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
         /// Between two streams the store may have been replaced by an older one, of which a renewal says nothing.
         package var interruptions: Int { handle.subscription.interruptions }
 
-        /// The newest state that was not returned before.
-        ///
-        /// - Returns: A state, never nil.
-        /// - Throws: ``EtcdError``, among its codes `leaseLost`, `leaseNotFound`, `permissionDenied` and
-        ///   `cancelled`.
-        public mutating func next() async throws(EtcdError) -> LeaseState? {
-            try await next(isolation: nil)
-        }
+        /// The next element; see `next(isolation:)`.
+        public mutating func next() async throws(EtcdError) -> LeaseState? { try await next(isolation: nil) }
 
         /// The newest state that was not returned before.
         ///
@@ -58,40 +39,42 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> LeaseState? {
             // Thousands of tasks may wait here, so nothing but this is in the frame that they hold.
             handle.begin()
-            await handle.subscription.wait()
-            return try take()
+            while true {
+                if let state = try take() { return state }
+                await handle.subscription.wait()
+            }
         }
 
         @inline(never)
-        private func take() throws(EtcdError) -> LeaseState {
+        private func take() throws(EtcdError) -> LeaseState? {
             switch try handle.subscription.take() {
             case .renewed(let deadline, _, _): .active(until: deadline.instant)
             case .atRisk(let deadline, let cause): .atRisk(until: deadline.instant, cause)
+            case nil: nil
             }
         }
     }
 
     /// Ends the subscription when the last copy of the iterator is gone.
     fileprivate final class Handle: Sendable {
-        private let subject: Subject
+        private let sequence: KeepAliveSequence
         let subscription: LeaseSubscription
 
-        fileprivate init(_ subject: Subject) {
-            self.subject = subject
-            subscription = LeaseSubscription(subject.id)
+        fileprivate init(_ sequence: KeepAliveSequence) {
+            self.sequence = sequence
+            subscription = LeaseSubscription(sequence.id)
         }
 
         @inline(never)
         func begin() {
             guard subscription.begin() else { return }
-            EventLoop.execute { [self] in subject.core.leaseKeeper.add(subscription, granted: subject.lease) }
+            EventLoop.execute { [sequence, subscription] in
+                sequence.core.leaseKeeper.add(subscription, granted: sequence.lease)
+            }
         }
 
         deinit {
-            EventLoop.execute { [subject, subscription] in subject.core.leaseKeeper.cancel(subscription) }
+            EventLoop.execute { [sequence, subscription] in sequence.core.leaseKeeper.cancel(subscription) }
         }
     }
 }
-
-@available(*, unavailable)
-extension KeepAliveSequence.Iterator: Sendable {}

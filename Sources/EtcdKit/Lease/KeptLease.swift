@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A lease that is kept alive, and those who hear of it.
+/// A lease that is kept alive, with its subscriptions.
 @EventLoop
 final class KeptLease {
     nonisolated let id: Lease.ID
     var timeline: LeaseTimeline
     /// How long the lease lives after a renewal, once that is known.
     var timeToLive: Duration?
-    /// What renews the lease.
+    /// The stream that the keeper has chosen for the lease.
     var stream: LeaseStream?
     /// The place in the keeper's agenda.
     var slot: Int64?
-    /// The place in the queue of renewals that are due.
-    var queued: DeadlineHeap<KeptLease>.ID?
     /// How often its renewals had to go on over another stream.
     private(set) var interruptions = 0
     private var streamNumber: Int?
@@ -26,8 +24,9 @@ final class KeptLease {
 
     var isWanted: Bool { !subscriptions.isEmpty }
 
-    /// A renewal is sent on the stream of this number.
-    func travels(on number: Int) {
+    /// A renewal was sent over the stream of this number.
+    func sent(at instant: MonotonicInstant, over number: Int) {
+        timeline.sent(at: instant)
         if let streamNumber, streamNumber != number { interruptions += 1 }
         streamNumber = number
     }

@@ -59,9 +59,10 @@ final class LeaseKeeper {
     ) async throws(EtcdError) -> LeaseRenewal {
         let subscription = subscribe(to: id, granted: nil)
         let timer = EventLoop.schedule(at: deadline) { [weak self] in
-            let isOpen = self?.leases[id]?.stream?.isOpen == true
+            let isOpen = self?.leases[id]?.stream?.endpoint != nil
             let error = isOpen ? nil : self?.channel.unavailability
-            subscription.end(error ?? EtcdError(.deadlineExceeded, "no answer within the deadline"))
+            let silence = EtcdError(.deadlineExceeded, "the renewal of lease \(id) was not answered in time")
+            subscription.end(error ?? silence)
         }
         defer {
             EventLoop.cancel(timer)
@@ -87,10 +88,11 @@ final class LeaseKeeper {
         agenda = LeaseAgenda()
     }
 
-    // MARK: Reports of streams
+    // MARK: Events of streams
 
-    private func take(_ report: LeaseStream.Report, of stream: LeaseStream) {
-        switch report {
+    private func take(_ event: LeaseStream.Event, of stream: LeaseStream) {
+        switch event {
+        case .sent(let lease, let now, let number): lease.sent(at: now, over: number)
         case .answered(let renewal, let timeToLive, let endpoint):
             answered(renewal.lease, sent: renewal.sent, timeToLive: timeToLive, by: endpoint)
         case .disconnected(let lost):

@@ -2,9 +2,9 @@
 
 /// How a lease that is kept alive stands.
 ///
-/// Its loss is no state: it ends the iteration with an error that says why. Who must not act without the lease compares
-/// ``deadline`` with the clock before acting, whatever the newest state was.
-public enum LeaseState: Sendable {
+/// Its loss is no state: it ends the iteration with an error that says why. A task that must not act without the lease
+/// compares ``deadline`` with the clock before it acts, whatever the newest state was.
+public enum LeaseState: Sendable, CustomStringConvertible {
     /// The lease certainly lives until the instant, and its renewals are answered.
     case active(until: ContinuousClock.Instant)
     /// For two thirds of the time to live no renewal was answered: the lease is lost at the instant unless one is.
@@ -22,5 +22,14 @@ public enum LeaseState: Sendable {
     /// Renewals are answered.
     public var isActive: Bool {
         if case .active = self { true } else { false }
+    }
+
+    /// The state, and how long the lease certainly lives from now on.
+    public var description: String {
+        let remaining = ContinuousClock.now.duration(to: deadline)
+        return switch self {
+        case .active: "active for \(remaining)"
+        case .atRisk(_, let error): "at risk, lost in \(remaining)\(error.map { " (\($0))" } ?? "")"
+        }
     }
 }

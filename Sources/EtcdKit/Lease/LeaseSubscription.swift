@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One party that wants a lease kept alive and hears how it stands.
+/// One consumer that wants a lease kept alive and hears how it stands.
 ///
-/// The loop leaves the newest update, and the party's task takes it where it runs: only the task's wait is ended from the
-/// loop, so a renewal that nobody waits for costs no change of threads.
+/// The loop leaves the newest update, and the consumer's task takes it where it runs. So a renewal that no task waits
+/// for costs no change of threads.
 final class LeaseSubscription: Sendable {
     enum Update: Sendable {
         /// The newest renewal was answered, with a new time to live.
@@ -17,20 +17,11 @@ final class LeaseSubscription: Sendable {
         var interruptions = 0
         var hasBegun = false
         var ending: EtcdError?
-        var isCancelled = false
-        /// The task that waits, which is resumed when it is taken from here, so once.
-        var waiting: UnsafeContinuation<Void, Never>?
-
-        var isReady: Bool { ending != nil || newest != nil }
-
-        mutating func startWaiting() -> Bool {
-            isCancelled = false
-            return !isReady
-        }
     }
 
     let id: Lease.ID
     private let state = Lock(State())
+    private let change = AsyncCondition()
 
     init(_ id: Lease.ID) { self.id = id }
 
@@ -45,66 +36,44 @@ final class LeaseSubscription: Sendable {
         }
     }
 
-    /// The newest update that was not taken yet, or the end.
+    /// The newest update that was not taken yet.
     ///
-    /// One task may wait.
+    /// - Throws: Why the subscription has ended, or `cancelled`.
     func next() async throws(EtcdError) -> Update {
-        await wait()
-        return try take()
-    }
-
-    /// Waits until there is something to take, or the task is cancelled.
-    ///
-    /// It holds little, since there may be thousands of tasks that wait.
-    func wait() async {
-        if !mustWait { return }
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { wait($0) }
-        } onCancel: {
-            wake { $0.isCancelled = true }
+        while true {
+            if let update = try take() { return update }
+            await wait()
         }
     }
 
-    private var mustWait: Bool {
-        @inline(never) get { state.withLock { $0.startWaiting() } }
+    /// Waits until there is something to take, or the task is cancelled.
+    func wait() async {
+        await change.wait { state.withLock { $0.newest != nil || $0.ending != nil } }
     }
 
-    /// The newest update that was not taken yet, or the end; for a task that has waited and was cancelled, that.
-    func take() throws(EtcdError) -> Update {
+    /// The newest update that was not taken yet; nil if there is none.
+    ///
+    /// - Throws: Why the subscription has ended, or `cancelled`.
+    @inline(never)
+    func take() throws(EtcdError) -> Update? {
         try state.withLock { state throws(EtcdError) in
             if let ending = state.ending { throw ending }
             if let update = state.newest.take() {
                 if case .renewed(_, _, let interruptions) = update { state.interruptions = interruptions }
                 return update
             }
-            throw EtcdError(.cancelled, "the task was cancelled")
+            if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+            return nil
         }
     }
 
     func publish(_ update: Update) {
-        wake { $0.newest = update }
+        state.withLock { $0.newest = update }
+        change.wakeAll()
     }
 
     func end(_ error: EtcdError) {
-        wake { if $0.ending == nil { $0.ending = error } }
-    }
-
-    @inline(never)
-    private func wait(_ continuation: UnsafeContinuation<Void, Never>) {
-        let mustWait = state.withLock { state in
-            if state.isReady || state.isCancelled { return false }
-            state.waiting = continuation
-            return true
-        }
-        if !mustWait { continuation.resume() }
-    }
-
-    /// Changes something that a task may wait for.
-    private func wake(_ change: (inout State) -> Void) {
-        let waiting = state.withLock { state in
-            change(&state)
-            return state.waiting.take()
-        }
-        waiting?.resume()
+        state.withLock { $0.ending = $0.ending ?? error }
+        change.wakeAll()
     }
 }

@@ -69,7 +69,7 @@ public struct Leases: Sendable {
     /// - Parameters:
     ///   - id: The lease.
     ///   - withKeys: Returns its keys too, those within the client's namespace.
-    /// - Returns: What etcd knows of the lease.
+    /// - Returns: The status of the lease.
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound`.
     public func timeToLive(of id: Lease.ID, withKeys: Bool = false) async throws(EtcdError) -> LeaseStatus {
         let request = Wire.LeaseTimeToLiveRequest(id: id.rawValue, withKeys: withKeys)
@@ -106,7 +106,7 @@ public struct Leases: Sendable {
     /// stands.
     ///
     /// The lease is kept alive from the first call of `next()` until the iterator is dropped or its task cancelled, also
-    /// while nobody waits for a state: the iterator then holds the newest one. Where renewals are not answered, they go to
+    /// while no task waits for a state: the iterator then holds the newest one. Where renewals are not answered, they go to
     /// another endpoint. The iteration ends by throwing: `leaseNotFound` if the lease never was, `permissionDenied` if the
     /// user may not put one of its keys, `leaseLost` when the lease has ended. The message of that says how, and its cause
     /// why, where there is one: `leaseNotFound` when the server has ended the lease, the last trouble with the renewals

@@ -8,10 +8,10 @@ extension EtcdClient {
 /// The elections that etcd itself holds on behalf of clients, for programs that share them with others that do.
 ///
 /// > Warning: Nothing here notices that a leader has lost, so guard what is done as one by a transaction:
-/// > - Who leads does so as long as the lease lives. With ``Lease/ID/none``, etcd makes a lease that nobody renews, so
-/// >   the leader is deposed after 60 seconds without a word. Keep a lease of your own alive, such as that of
+/// > - A leadership lasts as long as its lease. With ``Lease/ID/none``, etcd makes a lease that is not renewed, so the
+/// >   leader is deposed after 60 seconds without notice. Keep a lease of your own alive, such as that of
 /// >   ``EtcdClient/withLease(timeToLive:_:)``.
-/// > - Whose lease ends during a campaign is told of a victory nevertheless, later.
+/// > - A candidate whose lease has ended during the campaign is still told of a victory later.
 /// > - A token that expires while a campaign waits ends it (etcd#17623).
 ///
 /// The `LeaderElection` of EtcdPatterns has none of these weaknesses.
@@ -27,8 +27,8 @@ public struct ElectionService: Sendable {
     ///
     /// - Parameters:
     ///   - election: The name of the election.
-    ///   - value: What the candidate says of itself.
-    ///   - lease: The lease that the candidacy lives as long as. Who leads with this lease wins again at once.
+    ///   - value: The value of the candidate, such as its address.
+    ///   - lease: The lease that the candidacy lives as long as. A leader with this lease wins again at once.
     /// - Returns: The leadership.
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound`, `permissionDenied` and `ambiguous`.
     public func campaign(
@@ -41,20 +41,20 @@ public struct ElectionService: Sendable {
         return try await client.call(Wire.campaign, request).leader
     }
 
-    /// Changes what the leader says of itself.
+    /// Changes the value of the leader.
     ///
     /// - Parameters:
-    ///   - value: What the leader says from now on.
+    ///   - value: The new value.
     ///   - leader: The leadership, from ``campaign(_:value:lease:)``.
     /// - Throws: ``EtcdError``, among its codes `leadershipLost` and `ambiguous`, after which it may be repeated.
     public func proclaim(_ value: Value, as leader: ElectedLeader) async throws(EtcdError) {
         _ = try await client.call(Wire.proclaim, Wire.ProclaimRequest(leader: leader, value: value.bytes))
     }
 
-    /// Asks who leads.
+    /// Asks for the leader.
     ///
     /// - Parameter election: The name of the election.
-    /// - Returns: The leader's entry, with what it says of itself as the value; nil if nobody leads.
+    /// - Returns: The leader's entry, with its value; nil if there is no leader.
     /// - Throws: ``EtcdError``.
     public func leader(of election: Key) async throws(EtcdError) -> KeyValue? {
         try check(election)
@@ -66,7 +66,7 @@ public struct ElectionService: Sendable {
         }
     }
 
-    /// Tells who leads, and each time that this or what the leader says changes.
+    /// The leader, and then each new leader or new value of the leader.
     ///
     /// Leaders that were deposed soon may be left out. The iteration never ends by itself, and throws when its connection
     /// breaks: unlike a watch, it does not go on elsewhere.
@@ -93,14 +93,18 @@ public struct ElectionService: Sendable {
 /// The leadership that a candidate has won, as long as its key exists.
 public struct ElectedLeader: Sendable, Hashable {
     /// The name of the election.
-    public internal(set) var election = Key(bytes: [])
+    public var election = Key(bytes: [])
     /// The key that stands for the leadership.
-    public internal(set) var key = Key(bytes: [])
+    public var key = Key(bytes: [])
     /// The revision in which the key came into being, which tells this leadership from all others.
-    public internal(set) var createRevision: Revision = 0
+    public var createRevision: Revision = 0
     /// The lease that the leadership lives as long as.
-    public var lease: Lease.ID { Lease.ID(rawValue: leaseID) }
+    public var lease: Lease.ID {
+        get { Lease.ID(rawValue: leaseID) }
+        set { leaseID = newValue.rawValue }
+    }
     var leaseID: Int64 = 0
 
-    init() {}
+    /// Makes an empty leadership.
+    public init() {}
 }

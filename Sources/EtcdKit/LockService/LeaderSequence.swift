@@ -2,11 +2,6 @@
 
 /// The leaders of an election, one after the other; see ``ElectionService/observe(_:)``.
 public struct LeaderSequence: AsyncSequence, Sendable {
-    /// The entry of a leader, with what it says of itself as the value.
-    public typealias Element = KeyValue
-    /// What an iteration throws.
-    public typealias Failure = EtcdError
-
     let service: ElectionService
     let election: Key
 
@@ -20,35 +15,24 @@ public struct LeaderSequence: AsyncSequence, Sendable {
 
         fileprivate init(sequence: LeaderSequence) { self.sequence = sequence }
 
-        /// The next leader, or the present one with something new to say.
-        ///
-        /// - Returns: The leader's entry, never nil.
-        /// - Throws: ``EtcdError``, among its codes `unavailable`, `permissionDenied`, `cancelled` and `clientClosed`.
-        public mutating func next() async throws(EtcdError) -> KeyValue? {
-            try await next(isolation: nil)
-        }
+        /// The next element; see `next(isolation:)`.
+        public mutating func next() async throws(EtcdError) -> KeyValue? { try await next(isolation: nil) }
 
-        /// The next leader, or the present one with something new to say.
+        /// The next leader, or the present one with a new value.
         ///
         /// - Parameter actor: The caller's actor.
         /// - Returns: The leader's entry, never nil.
         /// - Throws: ``EtcdError``, among its codes `unavailable`, `permissionDenied`, `cancelled` and `clientClosed`.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> KeyValue? {
-            let stream: ResponseStream<Wire.LeaderRequest, Wire.LeaderResponse>
-            if let present = self.stream {
-                stream = present
-            } else {
+            if stream == nil {
                 // A call says why it is refused; etcd ends an observation without a reason.
                 _ = try await sequence.service.leader(of: sequence.election)
                 let request = Wire.LeaderRequest(name: sequence.election.bytes)
                 stream = try await sequence.service.client.stream(Wire.electionObserve, request)
-                self.stream = stream
             }
-            if let leader = try await stream.next() { return leader.entry }
-            throw EtcdError(.unavailable, "the server ended the observation [\(stream.endpoint)]")
+            if let leader = try await stream?.next() { return leader.entry }
+            let endpoint = stream.map { " [\($0.endpoint)]" } ?? ""
+            throw EtcdError(.unavailable, "the server ended the observation of \(sequence.election)\(endpoint)")
         }
     }
 }
-
-@available(*, unavailable)
-extension LeaderSequence.Iterator: Sendable {}

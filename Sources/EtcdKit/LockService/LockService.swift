@@ -8,11 +8,11 @@ extension EtcdClient {
 /// The locks that etcd itself takes on behalf of a client, for programs that share them with others that do.
 ///
 /// > Warning: Nothing here notices that a lock is lost, so guard what is done under it by a transaction:
-/// > - A lock lives as long as its lease. With ``Lease/ID/none``, etcd makes a lease that nobody renews, so the lock
-/// >   lapses after 60 seconds without a word. Keep a lease of your own alive, such as that of
+/// > - A lock lives as long as its lease. With ``Lease/ID/none``, etcd makes a lease that is not renewed, so the lock
+/// >   ends after 60 seconds without notice. Keep a lease of your own alive, such as that of
 /// >   ``EtcdClient/withLease(timeToLive:_:)``.
 /// > - Before 3.5, a lease that ends during the wait is not noticed either: the key that is returned is gone.
-/// > - Unlocking deletes the key, whoever holds the lock by then.
+/// > - Unlocking deletes the key, also when another client holds the lock by then.
 /// > - A token that expires while a call waits for the lock ends the call (etcd#17623).
 ///
 /// The `DistributedLock` of EtcdPatterns has none of these weaknesses.
@@ -27,8 +27,8 @@ public struct LockService: Sendable {
     /// it, makes that certain.
     ///
     /// - Parameters:
-    ///   - name: What is locked: the locks of one name exclude each other.
-    ///   - lease: The lease that the lock lives as long as. Who holds the lock with this lease gets it again at once.
+    ///   - name: The name of the lock; the locks of one name exclude each other.
+    ///   - lease: The lease that the lock lives as long as. A client that holds the lock with this lease gets it again at once.
     /// - Returns: The key that stands for the ownership, as long as it exists.
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound`, `leaseLost` when the lease has ended during the wait,
     ///   `permissionDenied` and `ambiguous`.

@@ -5,13 +5,14 @@
 /// Members of one cluster whose hashes are of the same ``hashRevision`` and ``compactRevision`` must agree.
 public struct KeyValueHash: Sendable, Hashable {
     /// The member that answered, and the store's revision.
-    public package(set) var header = ResponseHeader()
+    public var header = ResponseHeader()
     /// The hash.
-    public package(set) var hash: UInt32 = 0
+    public var hash: UInt32 = 0
     /// The revision that the member has compacted at last, from which on the history counts.
-    public package(set) var compactRevision: Revision = 0
+    public var compactRevision: Revision = 0
     /// The newest revision that counts; 0 before etcd 3.6, where it is the one asked for.
-    public package(set) var hashRevision: Revision = 0
+    public var hashRevision: Revision = 0
 
-    package init() {}
+    /// Makes a hash of nothing.
+    public init() {}
 }

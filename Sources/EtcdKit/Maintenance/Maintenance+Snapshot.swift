@@ -43,9 +43,15 @@ extension Maintenance {
 }
 
 /// How far a snapshot has come.
-public struct SnapshotProgress: Sendable, Hashable {
+public struct SnapshotProgress: Sendable, Hashable, CustomStringConvertible {
     /// The bytes that have arrived.
-    public internal(set) var bytesReceived: Int64 = 0
+    public var bytesReceived: Int64 = 0
     /// The bytes that there will be, as the member has announced it.
-    public internal(set) var bytesTotal: Int64 = 0
+    public var bytesTotal: Int64 = 0
+
+    /// Makes a progress without any bytes.
+    public init() {}
+
+    /// Both numbers of bytes.
+    public var description: String { "\(bytesReceived) of \(bytesTotal) bytes" }
 }

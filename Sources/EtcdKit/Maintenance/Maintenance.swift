@@ -7,15 +7,15 @@ extension EtcdClient {
 
 /// The upkeep of a cluster.
 ///
-/// What concerns one member takes its ``Endpoint``, which need not be one of the client's: the client then connects to it
+/// A call that concerns one member takes its ``Endpoint``. If that is not one of the client's, the client connects to it
 /// for the time of the call.
 public struct Maintenance: Sendable {
     let client: EtcdClient
 
-    /// Asks a member how it is.
+    /// Asks a member for its status.
     ///
     /// - Parameter endpoint: Where the member is.
-    /// - Returns: What the member says of itself.
+    /// - Returns: The status.
     /// - Throws: ``EtcdError``.
     public func status(of endpoint: Endpoint) async throws(EtcdError) -> MemberStatus {
         try await client.call(Wire.status, Wire.EmptyRequest(), at: endpoint)

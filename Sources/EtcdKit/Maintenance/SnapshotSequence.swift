@@ -6,15 +6,16 @@ public struct SnapshotChunk: Sendable, Hashable {
     public let bytes: [UInt8]
     /// How far the snapshot has come with it.
     public let progress: SnapshotProgress
+
+    /// Makes a part.
+    public init(bytes: [UInt8], progress: SnapshotProgress) {
+        self.bytes = bytes
+        self.progress = progress
+    }
 }
 
 /// A snapshot of a member's database, part by part; see ``Maintenance/snapshotChunks(from:)``.
 public struct SnapshotSequence: AsyncSequence, Sendable {
-    /// A part of the snapshot.
-    public typealias Element = SnapshotChunk
-    /// What an iteration throws.
-    public typealias Failure = EtcdError
-
     let client: EtcdClient
     let endpoint: Endpoint
 
@@ -30,13 +31,8 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
 
         fileprivate init(sequence: SnapshotSequence) { self.sequence = sequence }
 
-        /// The next part, or nil when the snapshot is complete and agrees with its digest.
-        ///
-        /// - Returns: A part.
-        /// - Throws: ``EtcdError``, among its codes `snapshotDamaged`, `unavailable`, `deadlineExceeded` and `cancelled`.
-        public mutating func next() async throws(EtcdError) -> SnapshotChunk? {
-            try await next(isolation: nil)
-        }
+        /// The next element; see `next(isolation:)`.
+        public mutating func next() async throws(EtcdError) -> SnapshotChunk? { try await next(isolation: nil) }
 
         /// The next part, or nil when the snapshot is complete and agrees with its digest.
         ///
@@ -45,14 +41,10 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
         /// - Throws: ``EtcdError``, among its codes `snapshotDamaged`, `unavailable`, `deadlineExceeded` and `cancelled`.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> SnapshotChunk? {
             let client = sequence.client
-            let stream: ResponseStream<Wire.EmptyRequest, Wire.SnapshotResponse>
-            if let present = self.stream {
-                stream = present
-            } else {
+            if stream == nil {
                 stream = try await client.stream(Wire.snapshot, Wire.EmptyRequest(), at: sequence.endpoint)
-                self.stream = stream
             }
-            guard let response = try await stream.next(within: client.timeout) else {
+            guard let response = try await stream?.next(within: client.timeout) else {
                 if seal.isWhole { return nil }
                 throw EtcdError(.snapshotDamaged, "the snapshot does not agree with its digest [\(sequence.endpoint)]")
             }
@@ -68,9 +60,6 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
         }
     }
 }
-
-@available(*, unavailable)
-extension SnapshotSequence.Iterator: Sendable {}
 
 /// Checks that the last 32 bytes of a snapshot are the SHA-256 digest of all before.
 private final class SnapshotSeal {

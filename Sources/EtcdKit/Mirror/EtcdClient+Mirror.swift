@@ -7,8 +7,8 @@ extension EtcdClient {
     ///
     /// ```swift
     /// try await client.withMirror(of: .prefix("services/")) { mirror in
-    ///     print(mirror.snapshot["services/api"]?.value ?? "not there")
-    ///     for try await snapshot in mirror.snapshots { print(snapshot.revision, snapshot.count) }
+    ///     print(mirror.view["services/api"]?.value ?? "not there")
+    ///     for try await view in mirror.views { print(view.revision, view.count) }
     /// }
     /// ```
     ///
@@ -20,8 +20,8 @@ extension EtcdClient {
     ///   - range: The keys, usually a prefix.
     ///   - options: How to read and check.
     ///   - body: Uses the mirror, which ends with the scope.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``EtcdError`` when the entries cannot be listed (see ``MirrorOptions/initialWait``),
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; ``EtcdError`` when the entries cannot be listed (see ``MirrorOptions/initialWait``),
     ///   or the mirror cannot go on.
     @discardableResult
     public func withMirror<Result: Sendable>(
@@ -30,31 +30,15 @@ extension EtcdClient {
         _ body: @escaping @Sendable (KeyMirror) async throws -> Result
     ) async throws -> Result {
         let follower = try MirrorFollower(self, range, options)
-        return try await withThrowingTaskGroup(of: MirrorOutcome<Result>.self) { group in
-            group.addTask {
+        do {
+            return try await withCompanion {
+                await follower.run()
+            } _: {
                 try await follower.waitUntilOpen()
-                return .finished(try await body(KeyMirror(follower)))
+                return try await body(KeyMirror(follower))
             }
-            group.addTask { .failed(await follower.run()) }
-            defer { group.cancelAll() }
-            var failure: EtcdError?
-            do {
-                while let outcome = try await group.next() {
-                    switch outcome {
-                    case .finished(let result):
-                        if let failure { throw failure }
-                        return result
-                    case .failed(let error):
-                        // Cancellation of the caller reaches the mirror too, but is for `body` to answer.
-                        if error.code != .cancelled { failure = error }
-                        group.cancelAll()
-                    }
-                }
-            } catch {
-                // What a body throws after the end of its mirror is a consequence of it.
-                throw failure ?? error
-            }
-            throw failure ?? EtcdError(.cancelled, "the task was cancelled")
+        } catch let failure as CompanionFailure {
+            throw failure.error
         }
     }
 
@@ -82,9 +66,4 @@ extension EtcdClient {
             throw error
         }
     }
-}
-
-private enum MirrorOutcome<Result: Sendable>: Sendable {
-    case finished(Result)
-    case failed(EtcdError)
 }

@@ -6,11 +6,11 @@
 /// connections, compactions, and a store that is restored from a backup: where it has missed something, it lists the
 /// entries anew, and its consumers get the difference.
 ///
-/// When it cannot go on, ``failure`` has the reason, which ``snapshots``, ``changes``, ``waitUntil(revision:)`` and
-/// ``consistentSnapshot()`` throw. Its last ``snapshot`` stays.
+/// When it cannot go on, ``failure`` has the reason, which ``views``, ``changes``, ``waitUntil(revision:)`` and
+/// ``consistentView()`` throw. Its last ``view`` stays.
 public final class KeyMirror: Sendable {
     private let follower: MirrorFollower
-    /// What keeps a mirror without a scope current.
+    /// The task that keeps a mirror without a scope current.
     private let following: Task<Void, Never>?
 
     init(_ follower: MirrorFollower, following: Task<Void, Never>? = nil) {
@@ -36,21 +36,21 @@ public final class KeyMirror: Sendable {
     /// The entries as they are known.
     ///
     /// Taking it costs nothing and waits for nothing. It may be behind the store, by what ``staleness`` says at most;
-    /// ``consistentSnapshot()`` is not. Before the first list (see ``MirrorOptions/initialWait``) it is empty, and its
+    /// ``consistentView()`` is not. Before the first list (see ``MirrorOptions/initialWait``) it is empty, and its
     /// revision is 0.
-    public var snapshot: MirrorSnapshot { follower.feed.read(\.snapshot) }
+    public var view: MirrorView { follower.feed.read(\.view) }
 
-    /// ``snapshot``, and which one it is, for those who keep something that was made of it.
-    package var current: (version: MirrorVersion, snapshot: MirrorSnapshot) {
-        follower.feed.read { ($0.version, $0.snapshot) }
+    /// ``view`` with its version, for a cache of what was made of it.
+    package var current: (version: MirrorVersion, view: MirrorView) {
+        follower.feed.read { ($0.version, $0.view) }
     }
 
     /// When the first list was complete; nil before.
     package var listedSince: ContinuousClock.Instant? { follower.feed.read(\.listedSince) }
 
-    /// Every change of the store that was made before this instant is in ``snapshot``; nil before the first list.
+    /// Every change of the store that was made before this instant is in ``view``; nil before the first list.
     ///
-    /// It moves with each check (``MirrorOptions/checkInterval``) and each ``consistentSnapshot()``.
+    /// It moves with each check (``MirrorOptions/checkInterval``) and each ``consistentView()``.
     public var currentAsOf: ContinuousClock.Instant? { follower.feed.read(\.currentAsOf) }
 
     /// The time since ``currentAsOf``; nil before the first list.
@@ -58,7 +58,7 @@ public final class KeyMirror: Sendable {
     /// A reader that must not act on old data can stop when it is too long.
     public var staleness: Duration? { currentAsOf?.duration(to: .now) }
 
-    /// Whether ``snapshot`` may be out of date.
+    /// Whether ``view`` may be out of date.
     ///
     /// It is true when ``staleness`` is more than three times ``MirrorOptions/checkInterval``, or more than 1 s if that is
     /// longer; before the first list; and when the mirror has ended. Where a check takes so long that checks are made
@@ -74,19 +74,19 @@ public final class KeyMirror: Sendable {
     /// restored from a backup.
     ///
     /// - Parameter revision: A revision, such as the one in the header of a put's answer.
-    /// - Returns: A snapshot of that revision or a later one.
+    /// - Returns: A view of that revision or a later one.
     /// - Throws: ``EtcdError``: `cancelled`, or why the mirror has ended.
     @discardableResult
-    public func waitUntil(revision: Revision) async throws(EtcdError) -> MirrorSnapshot {
+    public func waitUntil(revision: Revision) async throws(EtcdError) -> MirrorView {
         var patience = Duration.milliseconds(100)
         while true {
-            let snapshot = try await follower.feed.wait(until: .now + patience) { content in
-                content.state.isListed && content.snapshot.revision >= revision ? content.snapshot : nil
+            let view = try await follower.feed.wait(until: .now + patience) { content in
+                content.state.isListed && content.view.revision >= revision ? content.view : nil
             }
-            if let snapshot { return snapshot }
+            if let view { return view }
             // Perhaps the watch has nothing to say of it.
             do throws(EtcdError) {
-                _ = try await follower.consistentSnapshot()
+                _ = try await follower.consistentView()
             } catch {
                 if !error.code.isTransient { throw error }
             }
@@ -96,27 +96,27 @@ public final class KeyMirror: Sendable {
 
     /// The entries as they are in the store.
     ///
-    /// The store is asked for its revision, and the mirror waits until it is there. Where others have changed the store
-    /// and nobody the range, the server is made to look through the range.
+    /// The store is asked for its revision, and the mirror waits until it is there. If the store has changed and the
+    /// range has not, the server must look through the range.
     ///
-    /// - Returns: A snapshot that has every change that was made before the call.
+    /// - Returns: A view that has every change that was made before the call.
     /// - Throws: ``EtcdError``, among its codes `unavailable`, `deadlineExceeded` (the client's time for a call),
     ///   `cancelled`, or why the mirror has ended.
-    public func consistentSnapshot() async throws(EtcdError) -> MirrorSnapshot {
+    public func consistentView() async throws(EtcdError) -> MirrorView {
         if let failure { throw failure }
-        return try await follower.consistentSnapshot()
+        return try await follower.consistentView()
     }
 
     // MARK: Following
 
-    /// The snapshot as it is, and then the newest whenever there is a new one.
+    /// The view as it is, and then the newest whenever there is a new one.
     ///
-    /// A slow consumer skips snapshots.
-    public var snapshots: MirrorSnapshots { MirrorSnapshots(feed: follower.feed) }
+    /// A slow consumer skips views.
+    public var views: MirrorViews { MirrorViews(feed: follower.feed) }
 
     /// The difference from nothing to what there is, and then all changes, revision by revision.
     ///
-    /// Applied one after the other, they give the mirror's entries. ``snapshot`` may be ahead of them, where changes have
+    /// Applied one after the other, they give the mirror's entries. ``view`` may be ahead of them, where changes have
     /// cancelled each other out. Each iteration has its own; when too many wait for
     /// a slow consumer (``MirrorOptions/maximumPendingChanges``), it gets the difference instead, in one.
     public var changes: MirrorChanges { MirrorChanges(feed: follower.feed) }

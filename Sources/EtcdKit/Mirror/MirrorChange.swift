@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How a mirror differs from what it was before.
-public struct MirrorChange: Sendable, Hashable {
+public struct MirrorChange: Sendable, Hashable, CustomStringConvertible {
     /// An entry that is new or has changed.
     public struct Put: Sendable, Hashable {
         /// The entry as it is.
         public let entry: KeyValue
         /// The entry as it was; nil if there was none.
         public let previous: KeyValue?
+
+        /// Makes a put.
+        public init(entry: KeyValue, previous: KeyValue?) {
+            self.entry = entry
+            self.previous = previous
+        }
     }
 
     /// The revision of the mirror after the change.
@@ -24,6 +30,19 @@ public struct MirrorChange: Sendable, Hashable {
     /// and what the mirror has missed. Other changes are exactly those of one revision.
     public let isDifference: Bool
 
+    /// Makes a change.
+    public init(revision: Revision, deletions: [KeyValue], puts: [Put], isDifference: Bool) {
+        self.revision = revision
+        self.deletions = deletions
+        self.puts = puts
+        self.isDifference = isDifference
+    }
+
+    /// The numbers of puts and deletions, and the revision.
+    public var description: String {
+        "\(puts.count) put, \(deletions.count) deleted at revision \(revision)\(isDifference ? " (difference)" : "")"
+    }
+
     /// Nothing is different.
     public var isEmpty: Bool { deletions.isEmpty && puts.isEmpty }
 
@@ -32,7 +51,7 @@ public struct MirrorChange: Sendable, Hashable {
 }
 
 extension MirrorChange {
-    /// What leads from `old` to `new`, in the order of keys.
+    /// The difference from `old` to `new`, in the order of keys.
     init(from old: SortedEntries, to new: SortedEntries, at revision: Revision) {
         var deletions: [KeyValue] = []
         var puts: [Put] = []

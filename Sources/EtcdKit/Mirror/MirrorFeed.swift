@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tells the snapshots of a mirror apart, also those of a store that was restored, in the order in which they come.
+/// The place of a view in the order of a mirror's views, which a restored store does not disturb.
 package struct MirrorVersion: Sendable, Equatable, Comparable {
     let list: Int
     let revision: Revision
@@ -14,7 +14,7 @@ package struct MirrorVersion: Sendable, Equatable, Comparable {
 final class MirrorFeed: Sendable {
     struct Content {
         var state: MirrorState
-        /// The snapshot has all that was in the store then; nil before the first list.
+        /// The view has all that was in the store then; nil before the first list.
         var currentAsOf: ContinuousClock.Instant?
         /// How long the mirror waits between two checks.
         var checkPause: Duration
@@ -26,12 +26,13 @@ final class MirrorFeed: Sendable {
         var ending: EtcdError?
         fileprivate var subscribers: [MirrorSubscriber] = []
         fileprivate var nextSubscriber = 0
-        fileprivate var waiting: [Completion<Void>] = []
+        /// Counts the changes of all of this.
+        fileprivate var updates = 0
 
-        var snapshot: MirrorSnapshot { state.snapshot }
-        var version: MirrorVersion { MirrorVersion(list: state.list, revision: state.snapshot.revision) }
+        var view: MirrorView { state.view }
+        var version: MirrorVersion { MirrorVersion(list: state.list, revision: state.view.revision) }
 
-        /// Nothing has proved for the time of three checks that the snapshot is current.
+        /// Nothing has proved for the time of three checks that the view is current.
         var isStale: Bool {
             guard ending == nil, let currentAsOf else { return true }
             return currentAsOf.duration(to: .now) > max(checkPause * 3, .seconds(1))
@@ -44,6 +45,7 @@ final class MirrorFeed: Sendable {
     }
 
     private let content: Lock<Content>
+    private let change = AsyncCondition()
     private let maximumPendingChanges: Int
 
     init(_ range: KeyRange, _ options: MirrorOptions) {
@@ -115,16 +117,13 @@ final class MirrorFeed: Sendable {
         }
     }
 
-    /// Changes the content and wakes all who wait for something.
+    /// Changes the content and wakes all tasks that wait for something.
     private func update<Result>(_ body: (inout Content) -> Result) -> Result {
-        let (result, waiting) = content.withLock { content in
-            let result = body(&content)
-            defer { content.waiting = [] }
-            return (result, content.waiting)
+        let result = content.withLock { content in
+            content.updates += 1
+            return body(&content)
         }
-        if !waiting.isEmpty {
-            EventLoop.execute { for completion in waiting { completion.complete(()) } }
-        }
+        change.wakeAll()
         return result
     }
 
@@ -132,41 +131,24 @@ final class MirrorFeed: Sendable {
 
     /// Waits until `body` returns something, and no longer than until `deadline`.
     ///
-    /// - Returns: What `body` has returned; nil after the deadline.
+    /// - Returns: The result of `body`; nil after the deadline.
     /// - Throws: Why the mirror has ended, or `cancelled`.
     func wait<Result>(
         until deadline: ContinuousClock.Instant? = nil,
         for body: (inout Content) -> Result?
     ) async throws(EtcdError) -> Result? {
+        if let deadline {
+            EventLoop.execute { [change] in _ = EventLoop.schedule(at: deadline) { change.wakeAll() } }
+        }
         while true {
             if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
-            let completion = Completion<Void>()
-            let (result, ending) = content.withLock { content in
-                let result = body(&content)
-                if result == nil { content.waiting.append(completion) }
-                return (result, content.ending)
-            }
+            let (result, ending, updates) = content.withLock { (body(&$0), $0.ending, $0.updates) }
             if let result { return result }
-            if let ending {
-                forget(completion)
-                throw ending
-            }
-            if let deadline, .now >= deadline {
-                forget(completion)
-                return nil
-            }
-            await completion.wait {
-                guard let deadline else { return }
-                _ = EventLoop.schedule(at: deadline) { completion.complete(()) }
-            } onCancel: {
-                completion.complete(())
-            }
-            forget(completion)
+            if let ending { throw ending }
+            let isOver = { deadline.map { .now >= $0 } ?? false }
+            if isOver() { return nil }
+            await change.wait { isOver() || content.withLock { $0.updates != updates } }
         }
-    }
-
-    private func forget(_ completion: Completion<Void>) {
-        content.withLock { content in content.waiting.removeAll { $0 === completion } }
     }
 
     func subscribe() -> Int {

@@ -113,7 +113,7 @@ struct MirrorFollower: Sendable {
             try? await Task.sleep(for: pause)
             let start = ContinuousClock.now
             do throws(EtcdError) {
-                _ = try await consistentSnapshot()
+                _ = try await consistentView()
                 pause = max(interval, min(start.duration(to: .now), .seconds(3)) * 20)
                 feed.pauseChecks(for: pause)
             } catch {
@@ -131,8 +131,8 @@ struct MirrorFollower: Sendable {
     /// How long the watch may take before the server is asked whether there is anything for it.
     private static let grace = (first: Duration.milliseconds(25), last: Duration.seconds(1))
 
-    /// A snapshot that has all that was in the store when this was called.
-    func consistentSnapshot() async throws(EtcdError) -> MirrorSnapshot {
+    /// A view that has all that was in the store when this was called.
+    func consistentView() async throws(EtcdError) -> MirrorView {
         let deadline = ContinuousClock.now + client.timeout
         let start = ContinuousClock.now
         while true {
@@ -145,15 +145,15 @@ struct MirrorFollower: Sendable {
                 let isListed = try await feed.wait(until: deadline) { $0.state.isOf(inquiry) ? nil : true }
                 if isListed == nil { throw EtcdError(.deadlineExceeded, "the entries were not listed in time") }
             }
-            if let snapshot = snapshot(at: header, inquiry) { return snapshot }
+            if let view = view(at: header, inquiry) { return view }
         }
     }
 
-    /// The snapshot, if it has reached the revision of `header`.
-    private func snapshot(at header: ResponseHeader, _ inquiry: MirrorState.Inquiry) -> MirrorSnapshot? {
+    /// The view, if it has reached the revision of `header`.
+    private func view(at header: ResponseHeader, _ inquiry: MirrorState.Inquiry) -> MirrorView? {
         feed.read { content in
-            let hasArrived = content.state.isOf(inquiry) && content.snapshot.revision >= header.revision
-            return hasArrived ? content.snapshot : nil
+            let hasArrived = content.state.isOf(inquiry) && content.view.revision >= header.revision
+            return hasArrived ? content.view : nil
         }
     }
 
@@ -169,7 +169,7 @@ struct MirrorFollower: Sendable {
         var isMissing = false
         while true {
             let hasArrived = try await feed.wait(until: min(deadline, .now + grace)) { content in
-                let isOver = !content.state.isOf(first) || content.snapshot.revision >= header.revision
+                let isOver = !content.state.isOf(first) || content.view.revision >= header.revision
                 return isOver ? true : nil
             }
             if hasArrived != nil {
@@ -178,7 +178,7 @@ struct MirrorFollower: Sendable {
             }
             if .now >= deadline {
                 // The watch is silent although there is something for it: it is ahead of a restored store perhaps.
-                if isMissing && feed.read(\.snapshot.revision) == inquiry.revision { feed.requireList(inquiry) }
+                if isMissing && feed.read(\.view.revision) == inquiry.revision { feed.requireList(inquiry) }
                 throw EtcdError(.deadlineExceeded, "the watch has not brought revision \(header.revision) in time")
             }
             inquiry = feed.read(\.state.inquiry)
@@ -191,13 +191,13 @@ struct MirrorFollower: Sendable {
 
 extension EtcdClient {
     /// All entries in `range`, at one revision.
-    package func list(_ range: KeyRange) async throws(EtcdError) -> MirrorSnapshot {
+    package func list(_ range: KeyRange) async throws(EtcdError) -> MirrorView {
         let (entries, header) = try await MirrorFollower.list(self, range)
-        return MirrorSnapshot(range: range, revision: header.revision, content: entries)
+        return MirrorView(range: range, revision: header.revision, content: entries)
     }
 
-    /// The newest revision of the store, found by the cheapest linearizable read that who may read `range` may make.
-    fileprivate func position(near range: KeyRange) async throws(EtcdError) -> ResponseHeader {
+    /// The header with the newest revision of the store, by the cheapest linearizable read for a user who may read `range`.
+    func position(near range: KeyRange) async throws(EtcdError) -> ResponseHeader {
         var options = RangeOptions()
         options.countOnly = true
         return try await self.range(.key(Key(bytes: range.start)), options: options).header

@@ -13,7 +13,7 @@ public struct MirrorOptions: Sendable, Hashable {
     public var maximumPendingChanges = 1000
     /// How long opening a mirror waits for the first list.
     ///
-    /// If the list has not come by then, the mirror starts without entries: its snapshot has the revision 0, and
+    /// If the list has not come by then, the mirror starts without entries: its view has the revision 0, and
     /// ``KeyMirror/isStale`` is true. It goes on trying by itself. The list is the first change of its subscribers. `.zero`
     /// starts at once. An error that does not pass by itself, such as `permissionDenied`, is still thrown by the opening.
     ///

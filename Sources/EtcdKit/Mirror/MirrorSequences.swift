@@ -1,59 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The snapshots of a mirror, the newest always; see ``KeyMirror/snapshots``.
-public struct MirrorSnapshots: AsyncSequence, Sendable {
-    /// The entries at one revision.
-    public typealias Element = MirrorSnapshot
-    /// What an iteration throws.
-    public typealias Failure = EtcdError
-
+/// The views of a mirror, the newest always; see ``KeyMirror/views``.
+public struct MirrorViews: AsyncSequence, Sendable {
     let feed: MirrorFeed
 
-    /// Starts an iteration, whose first snapshot is the one that the mirror has, once it has listed its entries.
+    /// Starts an iteration, whose first view is the one that the mirror has, once it has listed its entries.
     public func makeAsyncIterator() -> Iterator { Iterator(feed: feed) }
 
-    /// An iteration over the snapshots.
+    /// An iteration over the views.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate let feed: MirrorFeed
-        /// Which list the last snapshot was of, and of which revision.
-        private var last: (list: Int, revision: Revision)?
+        private var last: MirrorVersion?
 
         fileprivate init(feed: MirrorFeed) { self.feed = feed }
 
-        /// The newest snapshot, once it is another than the one before.
-        ///
-        /// - Returns: A snapshot, never nil.
-        /// - Throws: ``EtcdError``: `cancelled`, or why the mirror has ended.
-        public mutating func next() async throws(EtcdError) -> MirrorSnapshot? {
-            try await next(isolation: nil)
-        }
+        /// The next element; see `next(isolation:)`.
+        public mutating func next() async throws(EtcdError) -> MirrorView? { try await next(isolation: nil) }
 
-        /// The newest snapshot, once it is another than the one before.
+        /// The newest view, once it is another than the one before.
         ///
         /// - Parameter actor: The caller's actor.
-        /// - Returns: A snapshot, never nil.
+        /// - Returns: A view, never nil.
         /// - Throws: ``EtcdError``: `cancelled`, or why the mirror has ended.
-        public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> MirrorSnapshot? {
+        public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> MirrorView? {
             let last = last
-            let next = try await feed.wait { content -> (Int, MirrorSnapshot)? in
-                guard content.state.isListed else { return nil }
-                let isNew = last.map { $0 != (content.state.list, content.snapshot.revision) } ?? true
-                return isNew ? (content.state.list, content.snapshot) : nil
+            let next = try await feed.wait { content in
+                content.state.isListed && content.version != last ? (content.version, content.view) : nil
             }
-            guard let (list, snapshot) = next else { return nil }
-            self.last = (list, snapshot.revision)
-            return snapshot
+            self.last = next?.0
+            return next?.1
         }
     }
 }
 
 /// The changes of a mirror; see ``KeyMirror/changes``.
 public struct MirrorChanges: AsyncSequence, Sendable {
-    /// How the mirror differs from before.
-    public typealias Element = MirrorChange
-    /// What an iteration throws.
-    public typealias Failure = EtcdError
-
     let feed: MirrorFeed
 
     /// Starts an iteration, whose first change is the difference from nothing to what the mirror has, once it has listed
@@ -67,13 +48,8 @@ public struct MirrorChanges: AsyncSequence, Sendable {
 
         fileprivate init(feed: MirrorFeed) { subscription = Subscription(feed) }
 
-        /// The next change.
-        ///
-        /// - Returns: A change, never nil.
-        /// - Throws: ``EtcdError``: `cancelled`, or why the mirror has ended, after all changes that are known.
-        public mutating func next() async throws(EtcdError) -> MirrorChange? {
-            try await next(isolation: nil)
-        }
+        /// The next element; see `next(isolation:)`.
+        public mutating func next() async throws(EtcdError) -> MirrorChange? { try await next(isolation: nil) }
 
         /// The next change.
         ///
@@ -104,9 +80,3 @@ public struct MirrorChanges: AsyncSequence, Sendable {
         deinit { feed.unsubscribe(id) }
     }
 }
-
-@available(*, unavailable)
-extension MirrorSnapshots.Iterator: Sendable {}
-
-@available(*, unavailable)
-extension MirrorChanges.Iterator: Sendable {}

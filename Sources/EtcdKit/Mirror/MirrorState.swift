@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a mirror holds, and what follows from what etcd says: a value without clock and I/O.
+/// The entries of a mirror, and the rules by which answers of etcd change them: a value without clock and I/O.
 ///
-/// Its promise: ``snapshot`` is what a reader of the store finds at its revision. It does not stand on
+/// Its promise: ``view`` is what a reader of the store finds at its revision. It does not stand on
 /// ``WatchOptions/CompactionPolicy/resync`` of watches, because it has the entries by which to find a difference anyway,
 /// and because a restored store needs the same, of which a watch hears nothing.
 struct MirrorState {
-    /// What was known when the store was asked for something.
+    /// The state of the mirror when it asked the store something.
     struct Inquiry {
         fileprivate let list: Int
         fileprivate let edition: Int
@@ -27,7 +27,7 @@ struct MirrorState {
         }
     }
 
-    /// What an answer to an inquiry means.
+    /// The meaning of an answer to an inquiry.
     enum Verdict: Equatable {
         /// The mirror has all that was in the store when it was asked.
         case current
@@ -41,14 +41,14 @@ struct MirrorState {
         case unlisted
     }
 
-    /// What readers get: the entries at the newest revision at which they are known.
-    private(set) var snapshot: MirrorSnapshot
-    /// What the last list and the changes since have come to.
+    /// The entries at the newest revision at which they are known, for readers.
+    private(set) var view: MirrorView
+    /// The entries of the last list with all changes since.
     ///
-    /// It is behind the snapshot when an answer has proved that the entries are the same at a later revision. Changes in
+    /// It is behind the view when an answer has proved that the entries are the same at a later revision. Changes in
     /// between, which have cancelled each other out, may still come.
-    private(set) var applied: MirrorSnapshot
-    /// How often changes have made another snapshot.
+    private(set) var applied: MirrorView
+    /// How often changes have made another view.
     private var edition = 0
     /// How often the entries were listed.
     private(set) var list = 0
@@ -58,19 +58,19 @@ struct MirrorState {
 
     /// The state before the first list.
     init(_ range: KeyRange) {
-        snapshot = MirrorSnapshot(range: range, revision: 0, content: SortedEntries())
-        applied = snapshot
+        view = MirrorView(range: range, revision: 0, content: SortedEntries())
+        applied = view
     }
 
-    /// There was a list, so that the snapshot is one of the store.
+    /// There was a list, so that the view is one of the store.
     var isListed: Bool { list > 0 }
 
     /// Takes over a list that was read at the revision of `header`.
     @discardableResult
     mutating func replace(with entries: SortedEntries, at header: ResponseHeader) -> MirrorChange {
         let change = MirrorChange(from: applied.content, to: entries, at: header.revision)
-        snapshot = MirrorSnapshot(range: snapshot.range, revision: header.revision, content: entries)
-        applied = snapshot
+        view = MirrorView(range: view.range, revision: header.revision, content: entries)
+        applied = view
         term = header.raftTerm
         newest = Self.newest(of: entries)
         list += 1
@@ -91,14 +91,14 @@ struct MirrorState {
     /// - Returns: Nil if they cannot have followed on what is here; nothing was changed then.
     mutating func apply(_ batch: WatchBatch) -> MirrorChange? {
         guard batch.revision > applied.revision, batch.events.allSatisfy(follows) else { return nil }
-        let isNewer = batch.revision > snapshot.revision
-        // All changes up to the snapshot are here now, so they must have cancelled each other out.
-        if isNewer && applied.count != snapshot.count { return nil }
+        let isNewer = batch.revision > view.revision
+        // All changes up to the view are here now, so they must have cancelled each other out.
+        if isNewer && applied.count != view.count { return nil }
         var content = applied.content
         // Gives up the other references to the entries, which would else be copied.
-        let empty = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: SortedEntries())
+        let empty = MirrorView(range: view.range, revision: batch.revision, content: SortedEntries())
         applied = empty
-        if isNewer { snapshot = empty }
+        if isNewer { view = empty }
         var deletions: [KeyValue] = []
         var puts: [MirrorChange.Put] = []
         for event in batch.events {
@@ -107,9 +107,9 @@ struct MirrorState {
             case .delete: if let entry = content.remove(event.key) { deletions.append(entry) }
             }
         }
-        applied = MirrorSnapshot(range: snapshot.range, revision: batch.revision, content: content)
+        applied = MirrorView(range: view.range, revision: batch.revision, content: content)
         if isNewer {
-            snapshot = applied
+            view = applied
             edition += 1
             if !puts.isEmpty { newest = (batch.revision, puts.map(\.entry.key)) }
         }
@@ -131,15 +131,15 @@ struct MirrorState {
 
     // MARK: Inquiries
 
-    /// What to compare an answer with that is asked for now.
+    /// The inquiry to compare an answer with that is asked for now.
     var inquiry: Inquiry {
         Inquiry(
             list: list,
             edition: edition,
             term: term,
-            revision: snapshot.revision,
-            count: snapshot.count,
-            newest: newest.keys.compactMap { snapshot[$0] }.filter { $0.modRevision == newest.revision },
+            revision: view.revision,
+            count: view.count,
+            newest: newest.keys.compactMap { view[$0] }.filter { $0.modRevision == newest.revision },
             newestRevision: newest.revision
         )
     }
@@ -155,7 +155,7 @@ struct MirrorState {
         guard isListed else { return .unlisted }
         if header.revision < inquiry.revision || header.raftTerm < inquiry.term { return .restored }
         term = max(term, header.raftTerm)
-        return snapshot.revision >= header.revision ? .current : .behind
+        return view.revision >= header.revision ? .current : .behind
     }
 
     /// Judges by the answer to the inquiry's question, a linearizable read.
@@ -180,8 +180,8 @@ struct MirrorState {
         let missing = known.count - found.count
         if answer.count > inquiry.count - missing { return .restored }
         guard answer.count == inquiry.count, inquiry.edition == edition else { return .behind }
-        let revision = max(snapshot.revision, answer.header.revision)
-        snapshot = MirrorSnapshot(range: snapshot.range, revision: revision, content: snapshot.content)
+        let revision = max(view.revision, answer.header.revision)
+        view = MirrorView(range: view.range, revision: revision, content: view.content)
         return .current
     }
 

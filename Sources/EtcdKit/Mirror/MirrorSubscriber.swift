@@ -2,11 +2,11 @@
 
 /// The changes that wait for one consumer: a value that keeps no more than a limit.
 struct MirrorSubscriber {
-    /// What the consumer gets next.
+    /// The changes that the consumer gets next.
     enum Portion {
         case changes([MirrorChange])
         /// The difference between two states, which is for the consumer to find.
-        case difference(from: SortedEntries, to: MirrorSnapshot)
+        case difference(from: SortedEntries, to: MirrorView)
 
         var changes: [MirrorChange] {
             switch self {
@@ -18,7 +18,7 @@ struct MirrorSubscriber {
     }
 
     let id: Int
-    /// What the consumer has been told of.
+    /// The entries that the consumer knows.
     private var seen = SortedEntries()
     private var pending: [MirrorChange] = []
     private var pendingCount = 0
@@ -37,7 +37,7 @@ struct MirrorSubscriber {
     }
 
     /// Takes all that is new up to `current`; nil if there is nothing.
-    mutating func take(_ current: MirrorSnapshot) -> Portion? {
+    mutating func take(_ current: MirrorView) -> Portion? {
         if !isBehind && pending.isEmpty { return nil }
         defer {
             seen = current.content

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What stands in a ``SortedTable``.
+/// An entry of a ``SortedTable``.
 package protocol Keyed: Sendable {
     /// Its place in the order.
     var key: Key { get }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads messages from bytes that nobody has checked.
+/// Reads messages from bytes that are not checked yet.
 ///
 /// The memory that a message takes up is bounded: each block of bytes and each element of a list is charged to a budget,
 /// since an element of two bytes may take a hundred times as much. The decoder skips fields that the message does not know, and takes

@@ -48,7 +48,7 @@ protocol ProtobufVisitor {
     mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ values: inout [Message]) throws(ProtobufError)
 }
 
-/// What is wrong with an encoded message.
+/// An error in an encoded message.
 enum ProtobufError: Error, Sendable, Hashable {
     /// A field reaches past the end of its message.
     case truncated

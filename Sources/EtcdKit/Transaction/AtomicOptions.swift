@@ -2,7 +2,7 @@
 
 /// How ``EtcdClient/atomically(_:_:)`` runs its transaction.
 public struct AtomicOptions: Sendable, Hashable {
-    /// What the transaction is protected from.
+    /// The changes that the transaction is protected from.
     public var isolation: Isolation
     /// Keys that are read before each attempt, all in one request.
     ///
@@ -19,14 +19,14 @@ public struct AtomicOptions: Sendable, Hashable {
 
     /// Makes options with everything but the isolation at its default.
     ///
-    /// - Parameter isolation: What the transaction is protected from.
+    /// - Parameter isolation: The changes that the transaction is protected from.
     public init(isolation: Isolation = .serializableSnapshot) { self.isolation = isolation }
 
-    /// What a transaction is protected from, the strongest first; as in etcd's client for Go.
+    /// The levels of isolation, the strongest first; as in etcd's client for Go.
     public enum Isolation: Sendable, Hashable, CaseIterable {
         /// All reads are of one revision.
         ///
-        /// What was read, and what is written, has not changed between that revision and the commit.
+        /// Keys that were read or are written have not changed between that revision and the commit.
         case serializableSnapshot
         /// All reads are of one revision, and what was read has not changed before the commit.
         ///
@@ -43,12 +43,14 @@ public struct AtomicOptions: Sendable, Hashable {
         case readCommitted
 
         /// All reads are of one revision.
-        var hasSnapshot: Bool { self == .serializableSnapshot || self == .serializable }
+        var readsOneRevision: Bool { self == .serializableSnapshot || self == .serializable }
     }
 
     /// Refuses what cannot work.
     func check() throws(EtcdError) {
-        if maximumAttempts < 1 { throw EtcdError(.invalidArgument, "maximumAttempts must be positive") }
-        if maximumOperations < 1 { throw EtcdError(.invalidArgument, "maximumOperations must be positive") }
+        for (name, limit) in [("maximumAttempts", maximumAttempts), ("maximumOperations", maximumOperations)]
+        where limit < 1 {
+            throw EtcdError(.invalidArgument, "AtomicOptions.\(name) is \(limit), and must be positive")
+        }
     }
 }

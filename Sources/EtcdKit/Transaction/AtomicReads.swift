@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What one attempt of an atomic transaction has read, and the conditions under which that is still so: a value.
+/// The entries that one attempt of an atomic transaction has read, and the conditions under which they are unchanged.
 struct AtomicReads: Sendable {
     private(set) var entries: [KeyRange: [KeyValue]] = [:]
     /// The last change of each key that was read; 0 for a missing one.
@@ -8,7 +8,7 @@ struct AtomicReads: Sendable {
 
     var isEmpty: Bool { entries.isEmpty }
 
-    /// What was read of `range`; nil if it was not read.
+    /// The entries that were read of `range`; nil if it was not read.
     subscript(_ range: KeyRange) -> [KeyValue]? {
         if let known = entries[range] { return known }
         guard let key = range.singleKey, let around = entries.first(where: { $0.key.contains(key) }) else { return nil }
@@ -29,14 +29,14 @@ struct AtomicReads: Sendable {
         return agrees
     }
 
-    /// What must hold for all to be as it was read at `snapshot`, and for `writtenKeys` not to have been changed since.
+    /// The conditions for all to be as it was read at `snapshot`, and for `writtenKeys` not to have been changed since.
     ///
     /// A key that was changed or deleted is caught by its own revision. A key that has come to a range is newer than the
     /// snapshot, and so is one that was deleted and has come back.
     func conditions(isolation: AtomicOptions.Isolation, at snapshot: Revision?, writtenKeys: [Key]) -> [Compare] {
         if isolation == .readCommitted { return [] }
         var conditions = revisions.sorted { $0.key < $1.key }.map { Compare.Target.modRevision($0) == $1 }
-        guard isolation.hasSnapshot, let snapshot else { return conditions }
+        guard isolation.readsOneRevision, let snapshot else { return conditions }
         for range in entries.keys where !range.isSingleKey && !range.isEmpty {
             conditions.append(.modRevision(in: range) < snapshot.next)
         }

@@ -6,11 +6,11 @@
 public struct AtomicTransaction: Sendable {
     private let client: EtcdClient
     private let options: AtomicOptions
-    private let prefetched: AtomicSnapshot?
+    private let prefetched: AtomicView?
     private var reads = AtomicReads()
-    /// What all reads are of, where the isolation says so; nil before the first.
+    /// The revision of all reads, where the isolation wants one; nil before the first.
     private var revision: Revision?
-    /// What is to be written.
+    /// The writes of the commit.
     private var writes: [Key: Write] = [:]
     /// The attempt cannot succeed, so it is to be repeated whatever the closure makes of it.
     private(set) var isDoomed = false
@@ -37,11 +37,11 @@ public struct AtomicTransaction: Sendable {
         }
     }
 
-    init(_ client: EtcdClient, _ options: AtomicOptions, _ prefetched: AtomicSnapshot?) {
+    init(_ client: EtcdClient, _ options: AtomicOptions, _ prefetched: AtomicView?) {
         self.client = client
         self.options = options
         self.prefetched = prefetched
-        if options.isolation.hasSnapshot { revision = prefetched?.revision }
+        if options.isolation.readsOneRevision { revision = prefetched?.revision }
     }
 
     // MARK: Reading
@@ -78,23 +78,23 @@ public struct AtomicTransaction: Sendable {
         if let known = reads[range] ?? prefetched?.entries[range] { return try note(known, in: range) }
         var request = RangeOptions()
         request.revision = revision
-        request.serializable = !options.isolation.hasSnapshot
+        request.serializable = !options.isolation.readsOneRevision
         let response: RangeResponse
         do throws(EtcdError) {
             response = try await client.range(range, options: request)
         } catch {
-            // The snapshot is gone, but there are newer ones.
+            // The revision is gone, but there are newer ones.
             if error.code == .compacted, revision != nil { isDoomed = true }
             throw error
         }
-        if options.isolation.hasSnapshot, revision == nil { revision = response.header.revision }
+        if options.isolation.readsOneRevision, revision == nil { revision = response.header.revision }
         return try note(response.entries, in: range)
     }
 
     private mutating func note(_ entries: [KeyValue], in range: KeyRange) throws(EtcdError) -> [KeyValue] {
         guard reads.note(entries, in: range) || options.isolation == .readCommitted else {
             isDoomed = true
-            throw EtcdError(.transactionConflict, "what the transaction has read in \(range) has changed meanwhile")
+            throw EtcdError(.transactionConflict, "the entries that the transaction has read in \(range) have changed")
         }
         return entries
     }
@@ -124,8 +124,8 @@ public struct AtomicTransaction: Sendable {
     enum Outcome {
         /// In this revision; nil if there was nothing to write.
         case committed(Revision?)
-        /// What was read has changed; this is how it is now.
-        case conflict(AtomicSnapshot)
+        /// Entries that were read have changed; this is how they are now.
+        case conflict(AtomicView)
     }
 
     /// The ranges that were read.
@@ -138,8 +138,8 @@ public struct AtomicTransaction: Sendable {
             at: reads.isEmpty ? nil : revision,
             writtenKeys: writes.keys.sorted()
         )
-        // What was read at one revision and leads to no write was true then.
-        if writes.isEmpty && (conditions.isEmpty || options.isolation.hasSnapshot) { return .committed(nil) }
+        // Reads at one revision that lead to no write were true then.
+        if writes.isEmpty && (conditions.isEmpty || options.isolation.readsOneRevision) { return .committed(nil) }
         let operations = writes.sorted { $0.key < $1.key }.map { $1.operation($0) }
         let ranges = conditions.isEmpty ? [] : Array(readRanges.prefix(options.maximumOperations))
         try checkLimits(conditions, operations, ranges)
@@ -149,7 +149,7 @@ public struct AtomicTransaction: Sendable {
             else: ranges.map { .range($0) }
         )
         if response.succeeded { return .committed(response.header.revision) }
-        return .conflict(AtomicSnapshot(response, of: ranges))
+        return .conflict(AtomicView(response, of: ranges))
     }
 
     private func checkLimits(
@@ -161,8 +161,8 @@ public struct AtomicTransaction: Sendable {
         if max(conditions.count, operations.count) > limit {
             throw EtcdError(
                 .tooManyOperations,
-                "the transaction has \(conditions.count) conditions (of what it has read) and \(operations.count) writes, "
-                    + "of which \(limit) each are allowed"
+                "the transaction has \(conditions.count) conditions, one for each entry that it has read, and "
+                    + "\(operations.count) writes; the limit is \(limit) of each (AtomicOptions.maximumOperations)"
             )
         }
         var request = Wire.TxnRequest(conditions, operations, ranges.map { .range($0) })
@@ -172,22 +172,31 @@ public struct AtomicTransaction: Sendable {
         if bytes.count + Self.serverOverhead > options.maximumRequestSize {
             throw EtcdError(
                 .requestTooLarge,
-                "the transaction takes \(bytes.count) bytes, of which \(options.maximumRequestSize) are allowed with "
-                    + "\(Self.serverOverhead) that etcd adds"
+                "the transaction takes \(bytes.count) bytes, and etcd adds \(Self.serverOverhead); the limit is "
+                    + "\(options.maximumRequestSize) (AtomicOptions.maximumRequestSize). Its largest write is "
+                    + "\(largestWrite)"
             )
         }
     }
 
-    /// What etcd adds to a request before it looks at its size, at most, in bytes: numbers and the name of the user.
+    /// The largest value that is to be written, in words.
+    private var largestWrite: String {
+        let sizes = writes.compactMap { (key, write) -> (key: Key, count: Int)? in
+            if case .put(let value, _) = write { (key: key, count: value.bytes.count) } else { nil }
+        }
+        return sizes.max { $0.count < $1.count }.map { "key \($0.key) with \($0.count) bytes" } ?? "a deletion"
+    }
+
+    /// The most that etcd adds to a request before it looks at its size, in bytes: numbers and the name of the user.
     private static let serverOverhead = 512
 }
 
 /// Ranges as they all were at one revision.
-struct AtomicSnapshot: Sendable {
+struct AtomicView: Sendable {
     let revision: Revision
     let entries: [KeyRange: [KeyValue]]
 
-    /// The snapshot in the answer to a transaction that has read `ranges`, and nothing else.
+    /// The view in the answer to a transaction that has read `ranges`, and nothing else.
     init(_ response: TransactionResponse, of ranges: [KeyRange]) {
         revision = response.header.revision
         entries = Dictionary(zip(ranges, response.results.map(\.entries))) { $1 }

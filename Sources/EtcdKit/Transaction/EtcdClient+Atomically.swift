@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdClient {
-    /// Runs `body` as one transaction: all that it writes takes effect at once, if nobody has changed what it has read.
+    /// Runs `body` as one transaction: all that it writes takes effect at once, if what it has read has not changed.
     ///
     /// ```swift
     /// try await client.atomically { transaction in
@@ -11,17 +11,17 @@ extension EtcdClient {
     /// }
     /// ```
     ///
-    /// If somebody has, `body` runs again, so it may run many times, and should do nothing but compute. It runs where the
+    /// If it has, `body` runs again, so it may run many times, and should do nothing but compute. It runs where the
     /// caller runs, one attempt after the other. Nothing is written when it throws.
     ///
-    /// What was read in a range is protected from keys that come to it as well as from keys that go. A transaction that
+    /// A range that was read is protected from new keys as well as from deletions. A transaction that
     /// only reads, at one revision, is done without a commit.
     ///
     /// - Parameters:
     ///   - options: The isolation, the number of attempts, and the server's limits.
     ///   - body: Reads and writes. Only what it does through its argument belongs to the transaction.
-    /// - Returns: What the `body` of the successful attempt has returned.
-    /// - Throws: What `body` throws; ``EtcdError``, among its codes `transactionConflict` after the last attempt,
+    /// - Returns: The result of `body` in the successful attempt.
+    /// - Throws: The error of `body`; ``EtcdError``, among its codes `transactionConflict` after the last attempt,
     ///   `ambiguous` when the outcome of the commit is unknown, which is then not repeated, and `tooManyOperations` and
     ///   `requestTooLarge`, before anything is sent.
     @discardableResult
@@ -39,7 +39,7 @@ extension EtcdClient {
     ) async throws -> (result: Result, revision: Revision?) {
         try options.check()
         var ranges = options.prefetchedKeys.map { KeyRange.key($0) }
-        var prefetched: AtomicSnapshot?
+        var prefetched: AtomicView?
         var failures = 0
         while true {
             if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
@@ -55,12 +55,13 @@ extension EtcdClient {
                     }
                 }
             } catch {
-                // What an attempt throws that cannot succeed any more, the next one will tell better.
+                // The error of an attempt that cannot succeed any more is no news: the next attempt decides.
                 guard transaction.isDoomed else { throw error }
             }
             failures += 1
             if failures >= options.maximumAttempts {
-                throw EtcdError(.transactionConflict, "what the transaction has read has changed, \(failures) times")
+                let text = "the entries that the transaction has read have changed in each of \(failures) attempts"
+                throw EtcdError(.transactionConflict, text)
             }
             ranges = transaction.readRanges
             // At once, what the failed commit has read will do; after a pause it is old.
@@ -77,8 +78,8 @@ extension EtcdClient {
     private func snapshot(
         of ranges: [KeyRange],
         _ options: AtomicOptions
-    ) async throws(EtcdError) -> AtomicSnapshot {
+    ) async throws(EtcdError) -> AtomicView {
         let ranges = Array(ranges.prefix(options.maximumOperations))
-        return AtomicSnapshot(try await transaction(then: ranges.map { .range($0) }), of: ranges)
+        return AtomicView(try await transaction(then: ranges.map { .range($0) }), of: ranges)
     }
 }

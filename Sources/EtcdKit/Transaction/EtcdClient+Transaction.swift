@@ -15,7 +15,7 @@ extension EtcdClient {
     /// when its connection breaks; any other is not, and throws `ambiguous` then.
     ///
     /// - Parameters:
-    ///   - conditions: What must hold for `then` to run; nothing, if there are none.
+    ///   - conditions: The conditions for `then` to run; it always runs if there are none.
     ///   - then: Runs if all conditions hold.
     ///   - else: Runs if one does not.
     /// - Returns: Which branch has run, and its results.
@@ -31,6 +31,15 @@ extension EtcdClient {
         var method = Wire.txn
         if request.isReadOnly { method = method.reading }
         if request.isSerializable { method = method.serializable }
-        return try await call(method, request)
+        do throws(EtcdError) {
+            return try await call(method, request)
+        } catch {
+            let ranges = (then + `else`).flatMap(\.writtenRanges)
+            let writes = ranges.isEmpty ? "" : ", which write \(ranges[0])\(ranges.count > 1 ? " and others" : "")"
+            throw error.about(
+                "the transaction has \(conditions.count) conditions, \(then.count) operations and \(`else`.count) others"
+                    + "\(writes); etcd allows 128 of each by default (--max-txn-ops)"
+            )
+        }
     }
 }

@@ -20,7 +20,7 @@ public struct TransactionOperation: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - range: The keys.
-    ///   - options: What to return of them.
+    ///   - options: How to read them.
     /// - Returns: The operation; its result is a ``TransactionResult/range(_:)``.
     public static func range(_ range: KeyRange, options: RangeOptions = RangeOptions()) -> Self {
         Self { $0.range = Wire.RangeRequest(range, options) }
@@ -89,7 +89,7 @@ public struct TransactionOperation: Sendable, Hashable {
     /// etcd before 3.4.42, 3.5.28 and 3.6.11 does not check the user's permissions for what is in there.
     ///
     /// - Parameters:
-    ///   - conditions: What must hold for `then` to run.
+    ///   - conditions: The conditions for `then` to run.
     ///   - then: Runs if all conditions hold.
     ///   - else: Runs if one does not.
     /// - Returns: The operation; its result is a ``TransactionResult/transaction(_:)``.

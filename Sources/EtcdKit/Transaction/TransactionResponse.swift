@@ -1,16 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The answer to a transaction.
-public struct TransactionResponse: Sendable, Hashable {
+public struct TransactionResponse: Sendable, Hashable, CustomStringConvertible {
     /// The member that answered, and the store's revision.
-    public package(set) var header = ResponseHeader()
+    public var header = ResponseHeader()
     /// All conditions held, so `then` has run; otherwise `else` has.
-    public internal(set) var succeeded = false
+    public var succeeded = false
     /// The results of the branch that has run, in the order of its operations.
     public var results: [TransactionResult] { responses.compactMap(\.result) }
     var responses: [Wire.ResponseOp] = []
 
     init() {}
+
+    /// Makes the answer to a transaction.
+    ///
+    /// - Parameters:
+    ///   - succeeded: All conditions held.
+    ///   - results: The results of the branch that has run.
+    ///   - revision: The store's revision.
+    public init(succeeded: Bool, _ results: [TransactionResult], at revision: Revision) {
+        header.revision = revision
+        self.succeeded = succeeded
+        responses = results.map(Wire.ResponseOp.init)
+    }
+
+    /// The branch that has run, the number of its results, and the revision.
+    public var description: String {
+        "\(succeeded ? "then" : "else") with \(responses.count) results at revision \(header.revision)"
+    }
 
     /// The answer to some of the operations, as if they had been a transaction of their own; nil if it has too few results.
     package func part(_ range: Range<Int>) -> TransactionResponse? {

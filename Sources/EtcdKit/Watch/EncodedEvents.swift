@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Events as the server has sent them, decoded one by one by whoever takes them.
+/// Events as the server has sent them, which the consumer decodes one by one.
 struct EncodedEvents: Sendable, Equatable {
     private var bytes: [UInt8] = []
     private var position = 0

@@ -23,7 +23,7 @@ extension EtcdClient {
     ///   - range: The keys.
     ///   - revision: The first revision of interest. Nil is for changes from when the server begins to watch, which is
     ///     at some time after the first `next()`; see ``withWatch(_:from:options:_:)`` for a watch that has begun.
-    ///   - options: What to report.
+    ///   - options: The changes to report.
     /// - Returns: The changes.
     public func watch(
         _ range: KeyRange,
@@ -35,16 +35,16 @@ extension EtcdClient {
 
     /// Watches the keys in `range` while `body` runs, which starts when the server has confirmed the watch.
     ///
-    /// What `body` changes is therefore seen by the watch. `body` runs where the caller runs. The sequence it gets has
-    /// one watch, so it is for one consumer; it ends with the scope.
+    /// So the watch sees the changes that `body` makes. `body` runs where the caller runs. Its sequence has one watch, so
+    /// it is for one consumer; it ends with the scope.
     ///
     /// - Parameters:
     ///   - range: The keys.
     ///   - revision: The first revision of interest; nil for changes from now on.
-    ///   - options: What to report.
+    ///   - options: The changes to report.
     ///   - body: Uses the changes.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``EtcdError`` when the watch cannot begin within the client's time for a call.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; ``EtcdError`` when the watch cannot begin within the client's time for a call.
     @discardableResult
     public func withWatch<Result>(
         _ range: KeyRange,
@@ -52,10 +52,10 @@ extension EtcdClient {
         options: WatchOptions = WatchOptions(),
         _ body: (WatchSequence) async throws -> Result
     ) async throws -> Result {
-        let handle = WatchHandle(WatchDescription(self, range, from: revision, options))
-        defer { handle.stop() }
-        try await handle.begin()
-        return try await body(WatchSequence(source: .running(handle)))
+        let subscription = WatchSubscription(WatchDescription(self, range, from: revision, options))
+        defer { subscription.stop() }
+        try await subscription.begin()
+        return try await body(WatchSequence(source: .running(subscription)))
     }
 
     /// Asks the server how far the watches of this client are.

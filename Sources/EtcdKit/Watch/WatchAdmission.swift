@@ -32,7 +32,7 @@ struct WatchAdmission {
             if let granted, granted > start { return .refuse }
             return .renewToken
         }
-        // Who has a certificate for a token: the server's knowledge of it may have been old.
+        // A client with a certificate has no token to renew, but etcd may have had an old copy of its rights.
         return isFirst && code == .staleToken ? .retry : .refuse
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A change of a key.
-public struct WatchEvent: Sendable, Hashable {
+public struct WatchEvent: Sendable, Hashable, CustomStringConvertible {
     /// A kind of change.
     public enum Kind: Sendable, Hashable {
         /// The key was put.
@@ -10,14 +10,14 @@ public struct WatchEvent: Sendable, Hashable {
         case delete
     }
 
-    /// What happened to the key.
+    /// The kind of the change.
     public var kind: Kind { type == .delete ? .delete : .put }
     /// The entry after the change.
     ///
     /// After a deletion it has the key and the revision only.
-    public internal(set) var entry = KeyValue()
+    public var entry = KeyValue()
     /// The entry before the change, where it was asked for, existed, and is not compacted yet.
-    public internal(set) var previous: KeyValue?
+    public var previous: KeyValue?
     var type = EventType.put
 
     struct EventType: ProtobufEnum, Hashable {
@@ -28,13 +28,28 @@ public struct WatchEvent: Sendable, Hashable {
 
     init() {}
 
-    init(deletionOf key: Key, at revision: Revision) {
+    /// Makes the event of a put.
+    ///
+    /// - Parameters:
+    ///   - entry: The entry after the put.
+    ///   - previous: The entry before it, if it was asked for and there was one.
+    public init(putOf entry: KeyValue, previous: KeyValue? = nil) {
+        self.entry = entry
+        self.previous = previous
+    }
+
+    /// Makes the event of a deletion.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - revision: The revision of the deletion.
+    ///   - previous: The entry before it, if it was asked for.
+    public init(deletionOf key: Key, at revision: Revision, previous: KeyValue? = nil) {
         type = .delete
         entry.key = key
         entry.modRevision = revision
+        self.previous = previous
     }
-
-    init(putOf entry: KeyValue) { self.entry = entry }
 
     /// The key that changed.
     public var key: Key { entry.key }
@@ -44,28 +59,49 @@ public struct WatchEvent: Sendable, Hashable {
 
     /// The key did not exist before.
     public var isCreation: Bool { kind == .put && entry.createRevision == entry.modRevision }
+
+    /// The change in words.
+    public var description: String {
+        kind == .put ? "put \(entry)" : "delete \(key) (revision \(revision))"
+    }
 }
 
-/// All changes of one revision that a watch has seen, or the news that there are none up to it.
-public struct WatchBatch: Sendable, Hashable {
+/// All changes of one revision that a watch has seen, or a report of progress that there are none up to it.
+public struct WatchBatch: Sendable, Hashable, CustomStringConvertible {
     /// The revision.
     ///
     /// All changes up to it have been delivered, so a watch can go on at the next.
     public let revision: Revision
-    /// The changes; empty for news of progress.
+    /// The changes; empty for a report of progress.
     public let events: [WatchEvent]
-    /// The events are the difference that was found after a compaction, not what happened.
+    /// The events are the difference that was found after a compaction, not the changes themselves.
     ///
     /// See ``WatchOptions/CompactionPolicy/resync``. Its puts, in the order of keys, have entries as they were read, with
     /// the revisions of their last changes; its deletions, which follow, have the batch's revision.
     public let isResync: Bool
     /// See ``WatchOptions/reportsInterruptions``.
-    package let isInterruption: Bool
+    package private(set) var isInterruption = false
 
-    init(revision: Revision, events: [WatchEvent], isResync: Bool = false, isInterruption: Bool = false) {
+    init(interruptionAt revision: Revision) {
+        self.init(revision: revision, events: [])
+        isInterruption = true
+    }
+
+    /// Makes a batch.
+    ///
+    /// - Parameters:
+    ///   - revision: The revision.
+    ///   - events: The changes; none for a report of progress.
+    ///   - isResync: The events are the difference that was found after a compaction.
+    public init(revision: Revision, events: [WatchEvent], isResync: Bool = false) {
         self.revision = revision
         self.events = events
         self.isResync = isResync
-        self.isInterruption = isInterruption
+    }
+
+    /// The revision and the changes in words.
+    public var description: String {
+        let changes = events.map(\.description).joined(separator: ", ")
+        return "revision \(revision)\(isResync ? ", resync" : ""): \(events.isEmpty ? "no changes" : changes)"
     }
 }

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The answers that wait for a consumer.
+/// The answers that wait for the consumer of a watch.
 ///
-/// The loop puts them in, and the consumer takes all of them at once on its own thread, without a way to the loop.
+/// The loop adds them. The consumer takes all of them at once on its own thread, without a way to the loop.
 final class WatchMailbox: Sendable {
-    /// News, in order: first the chunks, then the events.
+    /// A message of the server for a watch.
+    enum Item: Sendable {
+        case events(EncodedEvents)
+        case progress(Revision)
+        /// The watch is confirmed at this revision by a store that may not be the one that its first revision is of.
+        case interruption(Revision)
+    }
+
+    /// Items in order: first the list, then the events.
     struct Portion: Sendable {
-        var chunks: [Watcher.Chunk] = []
+        var items: [Item] = []
         var events = EncodedEvents()
 
-        var isEmpty: Bool { chunks.isEmpty && events.isEmpty }
+        var isEmpty: Bool { items.isEmpty && events.isEmpty }
     }
 
     /// Bytes that the server waits for on the watch's own stream, until the consumer has taken what came in them.
@@ -19,41 +27,27 @@ final class WatchMailbox: Sendable {
         var byteCount = 0
     }
 
-    /// A task that waits; resumed once, since it is taken out of the box, under its lock, for that.
-    private typealias Waiter = UnsafeContinuation<Void, Never>
-
     private struct Content {
         var portion = Portion()
         /// How much memory the portion takes up, about, in bytes.
         var cost = 0
         var credit = Credit()
         var ending: EtcdError?
-        var waiter: Waiter?
-        /// More tasks that wait, where several iterate over one watch.
-        var otherWaiters: [Waiter] = []
 
-        mutating func withhold(_ more: Credit) {
+        mutating func withhold(_ more: Credit?) {
+            guard let more else { return }
             credit = Credit(watchID: more.watchID, byteCount: credit.byteCount + more.byteCount)
-        }
-
-        var isQuiet: Bool { portion.isEmpty && ending == nil }
-
-        mutating func takeWaiters() -> (Waiter?, [Waiter]) {
-            defer {
-                waiter = nil
-                otherWaiters = []
-            }
-            return (waiter, otherWaiters)
         }
     }
 
     private let content = Lock(Content())
+    private let change = AsyncCondition()
 
     // MARK: The consumer's side
 
     /// Takes all that has come since the last call; nil if there is nothing.
     ///
-    /// `giveCredit` is called with what the server may go on with.
+    /// `giveCredit` is called with the bytes that the server may go on with.
     func take(_ giveCredit: (Credit) -> Void) throws(EtcdError) -> Portion? {
         let (portion, credit, ending) = content.withLock { content in
             defer {
@@ -69,31 +63,13 @@ final class WatchMailbox: Sendable {
         return nil
     }
 
-    /// Waits until there is something to take, or the task is cancelled; may come back early.
+    /// Waits until there is something to take, or the task is cancelled; may return early.
     func wait() async {
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { wait($0) }
-        } onCancel: {
-            wake()
-        }
+        await change.wait { content.withLock { !$0.portion.isEmpty || $0.ending != nil } }
     }
 
-    private func wait(_ waiter: Waiter) {
-        let mustWait = content.withLock { content in
-            // A task is marked as cancelled before its handler wakes those who wait.
-            guard content.isQuiet, !Task.isCancelled else { return false }
-            if content.waiter == nil { content.waiter = waiter } else { content.otherWaiters.append(waiter) }
-            return true
-        }
-        if !mustWait { waiter.resume() }
-    }
-
-    /// Lets all who wait look again.
-    func wake() {
-        let (first, others) = content.withLock { $0.takeWaiters() }
-        first?.resume()
-        for waiter in others { waiter.resume() }
-    }
+    /// Wakes all tasks that wait.
+    func wake() { change.wakeAll() }
 
     /// Why nothing more will come.
     var ending: EtcdError? { content.withLock { $0.ending } }
@@ -105,32 +81,32 @@ final class WatchMailbox: Sendable {
 
     /// Adds events, for which the server waits if there is credit.
     ///
-    /// - Returns: How much memory all takes up that is unread, in bytes.
+    /// - Returns: How much memory all unread events take up, in bytes.
     func add(_ events: (inout EncodedEvents) -> Void, _ credit: Credit?) -> Int {
         content.withLock { content in
             let before = content.portion.events.byteCount
             events(&content.portion.events)
             content.cost += content.portion.events.byteCount - before
-            if let credit { content.withhold(credit) }
+            content.withhold(credit)
             return content.cost
         }
     }
 
-    /// Adds a chunk that is no event.
-    func add(_ chunk: Watcher.Chunk, _ credit: Credit?) {
+    /// Adds an item that is no event.
+    func add(_ item: Item, _ credit: Credit?) {
         content.withLock { content in
             if !content.portion.events.isEmpty {
-                content.portion.chunks.append(.events(content.portion.events))
+                content.portion.items.append(.events(content.portion.events))
                 content.portion.events = EncodedEvents()
-            } else if case .progress = chunk, case .progress? = content.portion.chunks.last {
-                content.portion.chunks.removeLast()
+            } else if case .progress = item, case .progress? = content.portion.items.last {
+                content.portion.items.removeLast()
             }
-            content.portion.chunks.append(chunk)
-            if let credit { content.withhold(credit) }
+            content.portion.items.append(item)
+            content.withhold(credit)
         }
     }
 
-    /// Has the server wait with so many bytes until the consumer has taken what there is, unless there is nothing.
+    /// Has the server wait with so many bytes until the consumer has taken the items, unless there are none.
     func withhold(_ credit: Credit) -> Bool {
         content.withLock { content in
             if content.portion.isEmpty { return false }
@@ -139,11 +115,12 @@ final class WatchMailbox: Sendable {
         }
     }
 
-    /// No server waits any more.
+    /// Drops the credit of a stream that is gone.
     func forgetCredit() { content.withLock { $0.credit = Credit() } }
 
     /// Nothing more will come; only the first reason counts.
     func end(_ error: EtcdError) {
         content.withLock { $0.ending = $0.ending ?? error }
+        wake()
     }
 }

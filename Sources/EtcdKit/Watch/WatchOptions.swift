@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a watch reports, and how.
+/// The changes that a watch reports, and how.
 public struct WatchOptions: Sendable, Hashable {
     /// Reports with each change the entry from before.
     ///
-    /// What is found out after a compaction comes without.
+    /// The difference after a compaction does not have them.
     public var includesPrevious = false
     /// Leaves puts out.
     public var ignoresPuts = false
@@ -21,20 +21,20 @@ public struct WatchOptions: Sendable, Hashable {
     /// 1 MiB at first, and from then on 64 KiB at least; and one answer, of 2 MiB at most as a rule, that may be larger than
     /// that. Nothing is lost meanwhile, unless it is compacted.
     public var bufferSize = 1 << 20
-    /// What becomes of the watch when changes were compacted away before it has seen them.
+    /// How the watch goes on when changes were compacted before it has seen them.
     public var onCompaction = CompactionPolicy.throw
 
     /// Makes options that report all changes, without the entries from before.
     public init() {}
 
-    /// What becomes of a watch that cannot go on without a gap.
+    /// How a watch goes on that has a gap.
     public enum CompactionPolicy: Sendable, Hashable {
         /// It throws `compacted`.
         case `throw`
         /// It reads what is there now, and reports how that differs from what it has reported before.
         ///
         /// The difference is one batch, marked by ``WatchBatch/isResync``: a put for each entry that is new or has
-        /// changed, and a deletion for each that is gone. What happened in between is not known. Then the watch goes on.
+        /// changed, and a deletion for each that is gone. The changes in between are lost. Then the watch goes on.
         ///
         /// To know the difference, the watch reads the keys of its range when it begins, at the revision before its
         /// first, and remembers each key with its revision: its memory grows with the number of keys. When that revision

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds out that a stream of watches is dead although nobody has said so: a value without clock and I/O.
+/// Detects that a stream of watches is dead although its connection stands: a value without clock and I/O.
 ///
 /// After a silence the server is asked something, and when it does not answer either, the stream is given up. Not every
 /// server answers every time (etcd does so when all watches of the stream are up to date, a proxy perhaps never), so the

@@ -1,126 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where an iteration gets its watch from.
-enum WatchSource: Sendable {
-    /// Each iteration starts one.
-    case cold(WatchDescription)
-    /// It runs already.
-    case running(WatchHandle)
-}
-
-/// The range to watch, and its consumer.
-///
-/// An object, so that sequences, iterators and handles share it.
-final class WatchDescription: Sendable {
-    let client: EtcdClient
-    let range: KeyRange
-    /// The first revision of interest; nil for changes from now on.
-    let revision: Revision?
-    let options: WatchOptions
-
-    init(_ client: EtcdClient, _ range: KeyRange, from revision: Revision?, _ options: WatchOptions) {
-        self.client = client
-        self.range = range
-        self.revision = revision
-        self.options = options
-    }
-}
-
-/// Takes a watch's news, and decodes its events one by one.
+/// Takes the items of a watch from its mailbox, and decodes the events one by one.
 struct WatchReader {
-    private let source: WatchSource
-    private var handle: WatchHandle?
-    // The events, in the order in which they are to be read; of the first two, one is empty.
-    private var events = EncodedEvents()
-    private var decoded: ArraySlice<WatchEvent> = []
-    private var chunks: ArraySlice<Watcher.Chunk> = []
-    private var last = EncodedEvents()
+    /// Where an iteration gets its watch from.
+    enum Source: Sendable {
+        /// Each iteration starts one.
+        case cold(WatchDescription)
+        /// It runs already.
+        case running(WatchSubscription)
+    }
 
-    init(_ source: WatchSource) { self.source = source }
+    private let source: Source
+    private var subscription: WatchSubscription?
+    // The items, in the order in which they are read.
+    private var events = EncodedEvents()
+    private var items: ArraySlice<WatchMailbox.Item> = []
+    private var lastEvents = EncodedEvents()
+    /// The difference over a compaction, which comes when all items are read.
+    private var difference: WatchBatch?
+    /// Its events, when they are read one by one.
+    private var differenceEvents: ArraySlice<WatchEvent> = []
+
+    init(_ source: Source) { self.source = source }
 
     /// The next event of those that are here.
     ///
     /// Inlined, its temporaries would be part of the frame that a waiting task keeps.
     @inline(never)
     mutating func popEvent() throws(EtcdError) -> WatchEvent? {
-        if var event = try events.popFirst() {
-            if let namespace = handle?.description.client.scope { try event.leave(namespace) }
-            return event
+        while true {
+            if let event = try popWanted() ?? differenceEvents.popFirst() { return event }
+            switch popItem() {
+            case .events(let encoded): events = encoded
+            case .progress, .interruption: continue
+            case nil:
+                guard let difference = difference.take() else { return nil }
+                differenceEvents = difference.events[...]
+            }
         }
-        if decoded.isEmpty, case .resync(let list, at: _)? = popOther() { decoded = list[...] }
-        return decoded.popFirst()
     }
 
     /// The next batch of those that are here.
     @inline(never)
     mutating func popBatch() throws(EtcdError) -> WatchBatch? {
-        if events.isEmpty && decoded.isEmpty {
-            switch popOther() {
-            case .progress(let revision): return WatchBatch(revision: revision, events: [])
-            case .interruption(let revision):
-                return WatchBatch(revision: revision, events: [], isInterruption: true)
-            case .resync(let events, at: let revision):
-                return WatchBatch(revision: revision, events: events, isResync: true)
-            case .events, .decoded, nil: return nil
-            }
-        }
-        guard let first = try popEvent() else { return nil }
-        var batch = [first]
-        // A revision never stretches over two chunks.
-        while events.nextRevision ?? decoded.first?.revision == first.revision, let event = try popEvent() {
-            batch.append(event)
-        }
-        return WatchBatch(revision: first.revision, events: batch)
-    }
-
-    /// The next chunk, if it is there and has no events that are popped one by one.
-    private mutating func popOther() -> Watcher.Chunk? {
-        switch chunks.first {
-        case .progress, .resync, .interruption: chunks.removeFirst()
-        case .events, .decoded, nil: nil
-        }
-    }
-
-    /// Takes more, once all is popped, waiting for it if there is nothing.
-    mutating func fill() async throws(EtcdError) {
         while true {
-            switch chunks.first {
-            case .events(let encoded):
-                chunks.removeFirst()
-                events = encoded
-                return
-            case .decoded(let list):
-                chunks.removeFirst()
-                decoded = list[...]
-                return
-            case .progress, .resync, .interruption:
-                return
-            case nil where !last.isEmpty:
-                swap(&events, &last)
-                return
-            case nil:
-                guard let handle else {
-                    handle = try await start()
-                    continue
+            if let first = try popWanted() {
+                var batch = [first]
+                // A revision never stretches over two items.
+                while events.nextRevision == first.revision, let event = try decode() {
+                    if isWanted(event) { batch.append(event) }
                 }
-                if let portion = try handle.take() {
-                    chunks = portion.chunks[...]
-                    last = portion.events
-                } else {
-                    try await handle.wait()
-                }
+                return WatchBatch(revision: first.revision, events: batch)
             }
+            switch popItem() {
+            case .events(let encoded): events = encoded
+            case .progress(let revision): return WatchBatch(revision: revision, events: [])
+            case .interruption(let revision): return WatchBatch(interruptionAt: revision)
+            case nil: return difference.take()
+            }
+        }
+    }
+
+    private mutating func popWanted() throws(EtcdError) -> WatchEvent? {
+        while let event = try decode() {
+            if isWanted(event) { return event }
+        }
+        return nil
+    }
+
+    private func isWanted(_ event: WatchEvent) -> Bool { subscription?.resync?.note(event) ?? true }
+
+    private mutating func decode() throws(EtcdError) -> WatchEvent? {
+        guard var event = try events.popFirst() else { return nil }
+        if let namespace = subscription?.description.client.scope { try event.leave(namespace) }
+        return event
+    }
+
+    private mutating func popItem() -> WatchMailbox.Item? {
+        if let item = items.popFirst() { return item }
+        if lastEvents.isEmpty { return nil }
+        defer { lastEvents = EncodedEvents() }
+        return .events(lastEvents)
+    }
+
+    /// Takes more, once all is popped; waits if there is nothing, and may then return without anything.
+    mutating func fill() async throws(EtcdError) {
+        guard let subscription else {
+            subscription = try await start()
+            return
+        }
+        do throws(EtcdError) {
+            guard let portion = try await subscription.take() else { return }
+            items = portion.items[...]
+            lastEvents = portion.events
+        } catch {
+            difference = try await subscription.goOn(after: error)
         }
     }
 
     @inline(never)
-    private func start() async throws(EtcdError) -> WatchHandle {
+    private func start() async throws(EtcdError) -> WatchSubscription {
         switch source {
-        case .running(let handle): return handle
+        case .running(let subscription): return subscription
         case .cold(let description):
-            let handle = WatchHandle(description)
-            try await description.client.persist { () throws(EtcdError) in try await handle.start() }
-            return handle
+            let subscription = WatchSubscription(description)
+            try await description.client.persist { () throws(EtcdError) in try await subscription.start() }
+            return subscription
         }
     }
 }

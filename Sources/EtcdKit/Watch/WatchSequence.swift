@@ -2,14 +2,9 @@
 
 /// The changes of the keys in a range, one after the other; see ``EtcdClient/watch(_:from:options:)``.
 public struct WatchSequence: AsyncSequence, Sendable {
-    /// A change.
-    public typealias Element = WatchEvent
-    /// What an iteration throws.
-    public typealias Failure = EtcdError
+    let source: WatchReader.Source
 
-    let source: WatchSource
-
-    /// The same changes, all of one revision together, and the news of progress if the options ask for them.
+    /// The same changes, all of one revision together, and reports of progress if the options ask for them.
     public var batches: WatchBatches { WatchBatches(source: source) }
 
     /// Starts an iteration; the server is asked with its first `next()`.
@@ -21,13 +16,8 @@ public struct WatchSequence: AsyncSequence, Sendable {
 
         fileprivate init(reader: WatchReader) { self.reader = reader }
 
-        /// The next change.
-        ///
-        /// - Returns: A change, never nil.
-        /// - Throws: ``EtcdError``, among its codes `compacted`, `cancelled` and `clientClosed`.
-        public mutating func next() async throws(EtcdError) -> WatchEvent? {
-            try await next(isolation: nil)
-        }
+        /// The next element; see `next(isolation:)`.
+        public mutating func next() async throws(EtcdError) -> WatchEvent? { try await next(isolation: nil) }
 
         /// The next change.
         ///
@@ -45,12 +35,7 @@ public struct WatchSequence: AsyncSequence, Sendable {
 
 /// The changes of the keys in a range, those of one revision together; see ``WatchSequence/batches``.
 public struct WatchBatches: AsyncSequence, Sendable {
-    /// The changes of one revision.
-    public typealias Element = WatchBatch
-    /// What an iteration throws.
-    public typealias Failure = EtcdError
-
-    fileprivate let source: WatchSource
+    fileprivate let source: WatchReader.Source
 
     /// Starts an iteration; the server is asked with its first `next()`.
     public func makeAsyncIterator() -> Iterator { Iterator(reader: WatchReader(source)) }
@@ -61,13 +46,8 @@ public struct WatchBatches: AsyncSequence, Sendable {
 
         fileprivate init(reader: WatchReader) { self.reader = reader }
 
-        /// The next batch.
-        ///
-        /// - Returns: A batch, never nil.
-        /// - Throws: ``EtcdError``, among its codes `compacted`, `cancelled` and `clientClosed`.
-        public mutating func next() async throws(EtcdError) -> WatchBatch? {
-            try await next(isolation: nil)
-        }
+        /// The next element; see `next(isolation:)`.
+        public mutating func next() async throws(EtcdError) -> WatchBatch? { try await next(isolation: nil) }
 
         /// The next batch.
         ///
@@ -82,9 +62,3 @@ public struct WatchBatches: AsyncSequence, Sendable {
         }
     }
 }
-
-@available(*, unavailable)
-extension WatchSequence.Iterator: Sendable {}
-
-@available(*, unavailable)
-extension WatchBatches.Iterator: Sendable {}

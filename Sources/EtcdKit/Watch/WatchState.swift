@@ -3,7 +3,7 @@
 /// How far a watch has come: a value that takes the server's answers and says what to do, without any I/O.
 ///
 /// The rule that makes resumption exact: a watch goes on after the last revision it has delivered *in whole*. The header
-/// of an answer says nothing of that, since a watch that catches up is told the store's newest revision with old events.
+/// of an answer says nothing of that, because a watch that catches up gets the store's newest revision with old events.
 struct WatchState {
     /// Where the watch goes on; 0 as long as it is to start from now.
     private(set) var nextRevision: Revision

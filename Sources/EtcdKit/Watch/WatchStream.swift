@@ -3,12 +3,23 @@
 /// One gRPC stream that carries many watches, or one whose consumer is behind.
 @EventLoop
 final class WatchStream {
-    /// Who the stream is for.
+    /// The watches that the stream is for.
     enum Purpose: Equatable {
         case shared(WatchOptions.Lane, isolation: Int?)
         /// One watch: the server sends no more than its consumer takes.
         case single
     }
+
+    enum Event {
+        /// An answer of so many bytes, for a watch or for the stream; its events are there for the time of the call.
+        case received(WatchAnswer, byteCount: Int, for: Watcher?)
+        /// The stream has ended with these watches on it.
+        case ended([Watcher], EtcdError)
+        /// The stream was given up, because nothing came on it for long.
+        case fellSilent([Watcher])
+    }
+
+    typealias Handler = @EventLoop (WatchStream, Event) -> Void
 
     /// How much the server may send ahead on the stream of one watch, however little that buffers, in bytes.
     private static let minimumWindow = 64 << 10
@@ -23,7 +34,7 @@ final class WatchStream {
     var isAvoided = false
     private(set) var watchers: [Int64: Watcher] = [:]
     private var createdCount = 0
-    private let hub: WatchHub
+    private let onEvent: Handler
     private let connection: HTTP2Connection
     /// Holds this object until ``close()``.
     private var stream: GRPCMessageStream?
@@ -34,13 +45,18 @@ final class WatchStream {
     /// Questions for progress that users have asked, other than those of the probe.
     private var progressRequests = 0
 
-    /// Opens a stream, which tells `hub` of each answer and of its end.
-    init(_ purpose: Purpose, at berth: Channel.Berth, _ context: ClientContext, hub: WatchHub) throws(ConnectionError) {
+    /// Opens a stream, which tells `onEvent` of each answer and of its end.
+    init(
+        _ purpose: Purpose,
+        at berth: Channel.Berth,
+        _ context: ClientContext,
+        _ onEvent: @escaping Handler
+    ) throws(ConnectionError) {
         let endpoint = berth.link.endpoint
         let configuration = context.configuration
         self.purpose = purpose
         self.endpoint = endpoint
-        self.hub = hub
+        self.onEvent = onEvent
         connection = berth.link.connection
         token = berth.token
         tokenGranted = context.tokens.granted
@@ -154,14 +170,14 @@ final class WatchStream {
         if purpose == .single, answer.created, let watcher = watchers.values.first {
             stream?.setWindow(to: max(watcher.options.bufferSize, Self.minimumWindow))
         }
-        hub.received(answer, byteCount: byteCount, for: watcher(for: answer), on: self)
+        onEvent(self, .received(answer, byteCount: byteCount, for: watcher(for: answer)))
     }
 
     private func ended(_ failure: GRPCFailure?) {
         let error =
             failure.map { EtcdError($0, at: endpoint) }
             ?? EtcdError(.unavailable, "the server ended the stream of watches [\(endpoint)]")
-        hub.ended(self, with: close(), error)
+        onEvent(self, .ended(close(), error))
     }
 
     private func watcher(for answer: WatchAnswer) -> Watcher? {
@@ -203,7 +219,7 @@ final class WatchStream {
             let moves = probe.fruitlessMoves + 1
             let watchers = close()
             for watcher in watchers { watcher.fruitlessMoves = moves }
-            hub.fellSilent(self, with: watchers)
+            onEvent(self, .fellSilent(watchers))
             return
         }
         scheduleProbe()

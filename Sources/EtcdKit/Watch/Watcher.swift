@@ -2,19 +2,7 @@
 
 /// One watch: its position, its place at the server, and the mailbox of its consumer.
 @EventLoop
-final class Watcher {
-    /// Changes, or news of progress, as they go to the consumer.
-    enum Chunk: Sendable {
-        case events(EncodedEvents)
-        /// Changes that were looked at already.
-        case decoded([WatchEvent])
-        case progress(Revision)
-        /// How what there is at the revision differs from what the consumer was told.
-        case resync([WatchEvent], at: Revision)
-        /// The watch is confirmed at this revision by a store that may not be the one that its first revision is of.
-        case interruption(Revision)
-    }
-
+final class Watcher: LoopTask {
     let range: KeyRange
     let options: WatchOptions
     var state: WatchState
@@ -40,18 +28,16 @@ final class Watcher {
     /// The watch had begun and was then cut off.
     private var isInterrupted = false
     private var isConfirmed = false
-    /// Something waits in the mailbox of which the consumer is to be told.
-    private var hasNews = false
+    /// The consumer will be woken in this turn of the loop.
+    private var isWaking = false
 
     nonisolated let mailbox = WatchMailbox()
-    private let hub: WatchHub
-    /// Told of the first confirmation, or the end, if somebody waits for it.
-    private var created: Completion<Result<Void, EtcdError>>?
+    /// Completed by the first confirmation, or the end, if a task waits for it.
+    private var confirmation: Completion<Result<Void, EtcdError>>?
 
-    init(_ range: KeyRange, from revision: Revision?, options: WatchOptions, hub: WatchHub) {
+    init(_ range: KeyRange, from revision: Revision?, options: WatchOptions) {
         self.range = range
         self.options = options
-        self.hub = hub
         state = WatchState(from: revision)
     }
 
@@ -64,15 +50,18 @@ final class Watcher {
         }
     }
 
-    /// Waits until the server has confirmed the watch.
-    func waitUntilCreated(deadline: ContinuousClock.Instant) async throws(EtcdError) {
+    /// Waits until the server has confirmed the watch; at the deadline, it throws the error that `unavailability` gives.
+    func waitUntilConfirmed(
+        deadline: ContinuousClock.Instant,
+        _ unavailability: @escaping @EventLoop () -> EtcdError
+    ) async throws(EtcdError) {
         if isConfirmed { return }
         if let ending = mailbox.ending { throw ending }
-        let created = created ?? Completion()
-        self.created = created
-        let timer = EventLoop.schedule(at: deadline) { [hub] in created.complete(.failure(hub.unavailability)) }
-        let result = await created.wait {
-            created.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
+        let confirmation = confirmation ?? Completion()
+        self.confirmation = confirmation
+        let timer = EventLoop.schedule(at: deadline) { confirmation.complete(.failure(unavailability())) }
+        let result = await confirmation.wait {
+            confirmation.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
         }
         EventLoop.cancel(timer)
         try result.get()
@@ -100,8 +89,8 @@ final class Watcher {
         defer { isInterrupted = false }
         admission = WatchAdmission()
         isConfirmed = true
-        created?.complete(.success(()))
-        created = nil
+        confirmation?.complete(.success(()))
+        confirmation = nil
         return isInterrupted
     }
 
@@ -109,14 +98,14 @@ final class Watcher {
     ///
     /// - Returns: Whether the consumer has left more than the options allow.
     func offer(byteCount: Int, _ events: (inout EncodedEvents) -> Void) -> Bool {
-        announce()
+        wakeConsumer()
         return mailbox.add(events, credit(byteCount)) > options.bufferSize
     }
 
-    /// Buffers a chunk for the consumer, which came in an answer of `byteCount` bytes.
-    func offer(_ chunk: Chunk, byteCount: Int) {
-        announce()
-        mailbox.add(chunk, credit(byteCount))
+    /// Buffers an item for the consumer, which came in an answer of `byteCount` bytes.
+    func offer(_ item: WatchMailbox.Item, byteCount: Int) {
+        wakeConsumer()
+        mailbox.add(item, credit(byteCount))
     }
 
     /// Has the server wait with so many bytes until the consumer has taken what there is.
@@ -133,15 +122,15 @@ final class Watcher {
         if credit.watchID == watchID { stream?.consume(credit.byteCount) }
     }
 
-    /// Tells the consumer, once all that has arrived together is in the mailbox.
-    private func announce() {
-        if hasNews { return }
-        hasNews = true
-        hub.announceNews(of: self)
+    /// Wakes the consumer, once all that has arrived together is in the mailbox.
+    private func wakeConsumer() {
+        if isWaking { return }
+        isWaking = true
+        EventLoop.wake(self)
     }
 
-    func wakeConsumer() {
-        hasNews = false
+    func run() {
+        isWaking = false
         mailbox.wake()
     }
 
@@ -164,9 +153,8 @@ final class Watcher {
     func end(_ error: EtcdError) {
         if isFinished { return }
         isFinished = true
-        created?.complete(.failure(error))
-        created = nil
+        confirmation?.complete(.failure(error))
+        confirmation = nil
         mailbox.end(error)
-        mailbox.wake()
     }
 }

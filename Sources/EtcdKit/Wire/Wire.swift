@@ -6,6 +6,28 @@
 /// those of etcd's `rpc.proto` and `kv.proto`.
 enum Wire {}
 
+/// A request of etcd, which says where its keys are.
+///
+/// Only such a message can be sent, so no call can forget its client's namespace.
+protocol Request: ProtobufMessage {
+    /// Puts the prefix before all keys.
+    mutating func enter(_ namespace: Namespace) throws(EtcdError)
+}
+
+/// A request that names no keys, or those of the whole cluster.
+protocol KeylessRequest: Request {}
+
+extension KeylessRequest {
+    func enter(_ namespace: Namespace) {}
+}
+
+/// An answer without keys.
+protocol KeylessResponse: Response {}
+
+extension KeylessResponse {
+    func leave(_ namespace: Namespace) {}
+}
+
 extension ResponseHeader: ProtobufMessage {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
         try visitor.field(1, &clusterID)
@@ -28,7 +50,7 @@ extension KeyValue: ProtobufMessage {
 
 extension Wire {
     /// An answer of which only the header is of interest.
-    struct HeaderResponse: Response, Hashable {
+    struct HeaderResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {

@@ -32,7 +32,7 @@ extension Wire {
     )
 
     /// `AuthenticateRequest` and `AuthUserChangePasswordRequest`: a user and a password.
-    struct AuthenticateRequest: ProtobufMessage, Hashable {
+    struct AuthenticateRequest: KeylessRequest, Hashable {
         var name = ""
         var password = ""
 
@@ -42,7 +42,7 @@ extension Wire {
         }
     }
 
-    struct AuthenticateResponse: Response, Hashable {
+    struct AuthenticateResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var token = ""
 
@@ -52,7 +52,7 @@ extension Wire {
         }
     }
 
-    struct AuthStatusResponse: Response, Hashable {
+    struct AuthStatusResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var isEnabled = false
         var revision: UInt64 = 0
@@ -64,7 +64,7 @@ extension Wire {
         }
     }
 
-    struct UserAddRequest: ProtobufMessage, Hashable {
+    struct UserAddRequest: KeylessRequest, Hashable {
         var name = ""
         var password = ""
         var options = UserAddOptions()
@@ -85,7 +85,7 @@ extension Wire {
     }
 
     /// A request about one user or one role.
-    struct NameRequest: ProtobufMessage, Hashable {
+    struct NameRequest: KeylessRequest, Hashable {
         var name = ""
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
@@ -94,7 +94,7 @@ extension Wire {
     }
 
     /// The names of users or of roles.
-    struct NamesResponse: Response, Hashable {
+    struct NamesResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var names: [String] = []
 
@@ -105,7 +105,7 @@ extension Wire {
     }
 
     /// `AuthUserGrantRoleRequest` and `AuthUserRevokeRoleRequest`.
-    struct UserRoleRequest: ProtobufMessage, Hashable {
+    struct UserRoleRequest: KeylessRequest, Hashable {
         var user = ""
         var role = ""
 
@@ -115,7 +115,7 @@ extension Wire {
         }
     }
 
-    struct RoleGetResponse: Response, Hashable {
+    struct RoleGetResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var permissions: [Permission] = []
 
@@ -125,7 +125,7 @@ extension Wire {
         }
     }
 
-    struct RoleGrantPermissionRequest: ProtobufMessage, Hashable {
+    struct RoleGrantPermissionRequest: KeylessRequest, Hashable {
         var role = ""
         var permission = Permission()
 
@@ -135,7 +135,7 @@ extension Wire {
         }
     }
 
-    struct RoleRevokePermissionRequest: ProtobufMessage, Hashable {
+    struct RoleRevokePermissionRequest: KeylessRequest, Hashable {
         var role = ""
         var key: [UInt8] = []
         var rangeEnd: [UInt8] = []

@@ -10,7 +10,7 @@ extension Wire {
     static let memberUpdate = GRPCMethod<MemberUpdateRequest, MembersResponse>("/etcdserverpb.Cluster/MemberUpdate")
     static let memberPromote = GRPCMethod<MemberRequest, MembersResponse>("/etcdserverpb.Cluster/MemberPromote")
 
-    struct MemberListRequest: ProtobufMessage, Hashable {
+    struct MemberListRequest: KeylessRequest, Hashable {
         var linearizable = false
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
@@ -18,7 +18,7 @@ extension Wire {
         }
     }
 
-    struct MemberAddRequest: ProtobufMessage, Hashable {
+    struct MemberAddRequest: KeylessRequest, Hashable {
         var peerURLs: [String] = []
         var isLearner = false
 
@@ -28,7 +28,7 @@ extension Wire {
         }
     }
 
-    struct MemberAddResponse: Response, Hashable {
+    struct MemberAddResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var member = Member()
         var members: [Member] = []
@@ -40,7 +40,7 @@ extension Wire {
         }
     }
 
-    struct MemberUpdateRequest: ProtobufMessage, Hashable {
+    struct MemberUpdateRequest: KeylessRequest, Hashable {
         var id: UInt64 = 0
         var peerURLs: [String] = []
 
@@ -51,7 +51,7 @@ extension Wire {
     }
 
     /// `MemberRemoveRequest` and `MemberPromoteRequest`: the number of a member.
-    struct MemberRequest: ProtobufMessage, Hashable {
+    struct MemberRequest: KeylessRequest, Hashable {
         var id: UInt64 = 0
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
@@ -60,7 +60,7 @@ extension Wire {
     }
 
     /// The members, from a list or after a change.
-    struct MembersResponse: Response, Hashable {
+    struct MembersResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var members: [Member] = []
 

@@ -17,7 +17,7 @@ extension Wire {
     )
     static let resign = GRPCMethod<ResignRequest, HeaderResponse>("/v3electionpb.Election/Resign")
 
-    struct CampaignRequest: ProtobufMessage, Hashable {
+    struct CampaignRequest: Request, Hashable {
         var name: [UInt8] = []
         var lease: Int64 = 0
         var value: [UInt8] = []
@@ -27,6 +27,8 @@ extension Wire {
             try visitor.field(2, &lease)
             try visitor.field(3, &value)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&name) }
     }
 
     struct CampaignResponse: Response, Hashable {
@@ -37,9 +39,11 @@ extension Wire {
             try visitor.field(1, &header)
             try visitor.field(2, &leader)
         }
+
+        mutating func leave(_ namespace: Namespace) throws(EtcdError) { try leader.leave(namespace) }
     }
 
-    struct ProclaimRequest: ProtobufMessage, Hashable {
+    struct ProclaimRequest: Request, Hashable {
         var leader = ElectedLeader()
         var value: [UInt8] = []
 
@@ -47,14 +51,18 @@ extension Wire {
             try visitor.field(1, &leader)
             try visitor.field(2, &value)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try leader.enter(namespace) }
     }
 
-    struct LeaderRequest: ProtobufMessage, Hashable {
+    struct LeaderRequest: Request, Hashable {
         var name: [UInt8] = []
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
             try visitor.field(1, &name)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&name) }
     }
 
     struct LeaderResponse: Response, Hashable {
@@ -65,14 +73,18 @@ extension Wire {
             try visitor.field(1, &header)
             try visitor.field(2, &entry)
         }
+
+        mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&entry) }
     }
 
-    struct ResignRequest: ProtobufMessage, Hashable {
+    struct ResignRequest: Request, Hashable {
         var leader = ElectedLeader()
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
             try visitor.field(1, &leader)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try leader.enter(namespace) }
     }
 }
 

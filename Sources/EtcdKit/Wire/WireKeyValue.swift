@@ -18,7 +18,7 @@ extension Wire {
     )
     static let compact = GRPCMethod<CompactionRequest, HeaderResponse>("/etcdserverpb.KV/Compact")
 
-    struct RangeRequest: ProtobufMessage, Hashable {
+    struct RangeRequest: Request, Hashable {
         struct SortOrder: ProtobufEnum, Hashable {
             let rawValue: Int32
             static let none = Self(rawValue: 0)
@@ -64,9 +64,11 @@ extension Wire {
             try visitor.field(12, &minCreateRevision)
             try visitor.field(13, &maxCreateRevision)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&key, &rangeEnd) }
     }
 
-    struct PutRequest: ProtobufMessage, Hashable {
+    struct PutRequest: Request, Hashable {
         var key: [UInt8] = []
         var value: [UInt8] = []
         var lease: Int64 = 0
@@ -82,9 +84,11 @@ extension Wire {
             try visitor.field(5, &ignoresValue)
             try visitor.field(6, &ignoresLease)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&key) }
     }
 
-    struct DeleteRangeRequest: ProtobufMessage, Hashable {
+    struct DeleteRangeRequest: Request, Hashable {
         var key: [UInt8] = []
         var rangeEnd: [UInt8] = []
         var returnsPrevious = false
@@ -94,9 +98,11 @@ extension Wire {
             try visitor.field(2, &rangeEnd)
             try visitor.field(3, &returnsPrevious)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&key, &rangeEnd) }
     }
 
-    struct CompactionRequest: ProtobufMessage, Hashable {
+    struct CompactionRequest: KeylessRequest, Hashable {
         var revision: Int64 = 0
         var physical = false
 
@@ -113,6 +119,8 @@ extension Wire {
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
             try visitor.field(1, &part)
         }
+
+        mutating func leave(_ namespace: Namespace) throws(EtcdError) { try part.leave(namespace) }
     }
 }
 
@@ -123,6 +131,8 @@ extension RangeResponse: Response {
         try visitor.field(3, &more)
         try visitor.field(4, &count)
     }
+
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&entries) }
 }
 
 extension PutResponse: Response {
@@ -130,6 +140,8 @@ extension PutResponse: Response {
         try visitor.field(1, &header)
         try visitor.field(2, &previous)
     }
+
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&previous) }
 }
 
 extension DeleteResponse: Response {
@@ -138,6 +150,8 @@ extension DeleteResponse: Response {
         try visitor.field(2, &deleted)
         try visitor.field(3, &previous)
     }
+
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&previous) }
 }
 
 // MARK: - From the public options

@@ -15,11 +15,11 @@ extension Wire {
     )
 
     /// A request without fields.
-    struct EmptyRequest: ProtobufMessage, Hashable {
+    struct EmptyRequest: KeylessRequest, Hashable {
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {}
     }
 
-    struct LeaseGrantRequest: ProtobufMessage, Hashable {
+    struct LeaseGrantRequest: KeylessRequest, Hashable {
         var timeToLive: Int64 = 0
         var id: Int64 = 0
 
@@ -29,7 +29,7 @@ extension Wire {
         }
     }
 
-    struct LeaseGrantResponse: Response, Hashable {
+    struct LeaseGrantResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var id: Int64 = 0
         var timeToLive: Int64 = 0
@@ -44,7 +44,7 @@ extension Wire {
     }
 
     /// `LeaseRevokeRequest`, `LeaseKeepAliveRequest` and `LeaseStatus`: the number of a lease.
-    struct LeaseRequest: ProtobufMessage, Hashable {
+    struct LeaseRequest: KeylessRequest, Hashable {
         var id: Int64 = 0
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
@@ -52,7 +52,7 @@ extension Wire {
         }
     }
 
-    struct LeaseKeepAliveResponse: Response, Hashable {
+    struct LeaseKeepAliveResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var id: Int64 = 0
         var timeToLive: Int64 = 0
@@ -64,7 +64,7 @@ extension Wire {
         }
     }
 
-    struct LeaseTimeToLiveRequest: ProtobufMessage, Hashable {
+    struct LeaseTimeToLiveRequest: KeylessRequest, Hashable {
         var id: Int64 = 0
         var withKeys = false
 
@@ -88,9 +88,12 @@ extension Wire {
             try visitor.field(4, &grantedTimeToLive)
             try visitor.field(5, &keys)
         }
+
+        /// Leaves out the keys outside the namespace, which a lease may have as well.
+        mutating func leave(_ namespace: Namespace) { keys = keys.compactMap(namespace.inner) }
     }
 
-    struct LeaseLeasesResponse: Response, Hashable {
+    struct LeaseLeasesResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var leases: [LeaseRequest] = []
 

@@ -4,7 +4,7 @@ extension Wire {
     static let lock = GRPCMethod<LockRequest, LockResponse>("/v3lockpb.Lock/Lock", mayWait: true)
     static let unlock = GRPCMethod<UnlockRequest, HeaderResponse>("/v3lockpb.Lock/Unlock")
 
-    struct LockRequest: ProtobufMessage, Hashable {
+    struct LockRequest: Request, Hashable {
         var name: [UInt8] = []
         var lease: Int64 = 0
 
@@ -12,6 +12,8 @@ extension Wire {
             try visitor.field(1, &name)
             try visitor.field(2, &lease)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&name) }
     }
 
     struct LockResponse: Response, Hashable {
@@ -22,13 +24,17 @@ extension Wire {
             try visitor.field(1, &header)
             try visitor.field(2, &key)
         }
+
+        mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&key) }
     }
 
-    struct UnlockRequest: ProtobufMessage, Hashable {
+    struct UnlockRequest: Request, Hashable {
         var key: [UInt8] = []
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
             try visitor.field(1, &key)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&key) }
     }
 }

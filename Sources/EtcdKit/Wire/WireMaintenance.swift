@@ -30,7 +30,7 @@ extension Wire {
     static let moveLeader = GRPCMethod<MoveLeaderRequest, HeaderResponse>("/etcdserverpb.Maintenance/MoveLeader")
     static let downgrade = GRPCMethod<DowngradeRequest, DowngradeResponse>("/etcdserverpb.Maintenance/Downgrade")
 
-    struct AlarmRequest: ProtobufMessage, Hashable {
+    struct AlarmRequest: KeylessRequest, Hashable {
         struct Action: ProtobufEnum, Hashable {
             let rawValue: Int32
             static let get = Self(rawValue: 0)
@@ -49,7 +49,7 @@ extension Wire {
         }
     }
 
-    struct AlarmResponse: Response, Hashable {
+    struct AlarmResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var alarms: [Alarm] = []
 
@@ -59,7 +59,7 @@ extension Wire {
         }
     }
 
-    struct HashResponse: Response, Hashable {
+    struct HashResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var hash: UInt32 = 0
 
@@ -69,7 +69,7 @@ extension Wire {
         }
     }
 
-    struct HashKVRequest: ProtobufMessage, Hashable {
+    struct HashKVRequest: KeylessRequest, Hashable {
         var revision: Int64 = 0
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
@@ -77,7 +77,7 @@ extension Wire {
         }
     }
 
-    struct SnapshotResponse: Response, Hashable {
+    struct SnapshotResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         /// How many bytes of the database are still to come; the digest behind it does not count.
         var remainingBytes: UInt64 = 0
@@ -92,7 +92,7 @@ extension Wire {
         }
     }
 
-    struct MoveLeaderRequest: ProtobufMessage, Hashable {
+    struct MoveLeaderRequest: KeylessRequest, Hashable {
         var targetID: UInt64 = 0
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
@@ -100,7 +100,7 @@ extension Wire {
         }
     }
 
-    struct DowngradeRequest: ProtobufMessage, Hashable {
+    struct DowngradeRequest: KeylessRequest, Hashable {
         struct Action: ProtobufEnum, Hashable {
             let rawValue: Int32
             static let validate = Self(rawValue: 0)
@@ -117,7 +117,7 @@ extension Wire {
         }
     }
 
-    struct DowngradeResponse: Response, Hashable {
+    struct DowngradeResponse: KeylessResponse, Hashable {
         var header = ResponseHeader()
         var version = ""
 
@@ -138,7 +138,7 @@ extension Wire {
     }
 }
 
-extension MemberStatus: Response {
+extension MemberStatus: KeylessResponse {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
         try visitor.field(1, &header)
         try visitor.field(2, &version)
@@ -181,7 +181,7 @@ extension Alarm.Kind: ProtobufEnum {
     }
 }
 
-extension KeyValueHash: Response {
+extension KeyValueHash: KeylessResponse {
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
         try visitor.field(1, &header)
         try visitor.field(2, &hash)

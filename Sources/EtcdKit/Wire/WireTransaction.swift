@@ -43,9 +43,11 @@ extension Wire {
             try visitor.field(8, &lease)
             try visitor.field(64, &rangeEnd)
         }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&key, &rangeEnd) }
     }
 
-    struct TxnRequest: ProtobufMessage, Hashable {
+    struct TxnRequest: Request, Hashable {
         var compare: [Compare] = []
         var success: [RequestOp] = []
         var failure: [RequestOp] = []
@@ -54,6 +56,12 @@ extension Wire {
             try visitor.field(1, &compare)
             try visitor.field(2, &success)
             try visitor.field(3, &failure)
+        }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) {
+            for index in compare.indices { try compare[index].enter(namespace) }
+            for index in success.indices { try success[index].enter(namespace) }
+            for index in failure.indices { try failure[index].enter(namespace) }
         }
     }
 
@@ -69,6 +77,13 @@ extension Wire {
             try visitor.field(2, &put)
             try visitor.field(3, &deleteRange)
             try visitor.field(4, &transaction)
+        }
+
+        mutating func enter(_ namespace: Namespace) throws(EtcdError) {
+            try range?.enter(namespace)
+            try put?.enter(namespace)
+            try deleteRange?.enter(namespace)
+            try transaction?.enter(namespace)
         }
     }
 
@@ -86,9 +101,27 @@ extension Wire {
             try visitor.field(4, &transaction)
         }
 
+        init() {}
+
+        init(_ result: TransactionResult) {
+            switch result {
+            case .range(let response): range = response
+            case .put(let response): put = response
+            case .delete(let response): deleteRange = response
+            case .transaction(let response): transaction = response
+            }
+        }
+
         var result: TransactionResult? {
             range.map(TransactionResult.range) ?? put.map(TransactionResult.put)
                 ?? deleteRange.map(TransactionResult.delete) ?? transaction.map(TransactionResult.transaction)
+        }
+
+        mutating func leave(_ namespace: Namespace) throws(EtcdError) {
+            try range?.leave(namespace)
+            try put?.leave(namespace)
+            try deleteRange?.leave(namespace)
+            try transaction?.leave(namespace)
         }
     }
 }
@@ -98,6 +131,10 @@ extension TransactionResponse: Response {
         try visitor.field(1, &header)
         try visitor.field(2, &succeeded)
         try visitor.field(3, &responses)
+    }
+
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) {
+        for index in responses.indices { try responses[index].leave(namespace) }
     }
 }
 

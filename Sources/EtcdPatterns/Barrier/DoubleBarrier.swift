@@ -165,7 +165,7 @@ public struct DoubleBarrier: Sendable {
         // An outage now is an outage like any other, so the first list is waited for below.
         options.initialWait = .zero
         try await queue.client.withMirror(of: queue.range, options: options) { mirror in
-            for try await snapshot in mirror.snapshots where snapshot.revision > 0 {
+            for try await snapshot in mirror.views where snapshot.revision > 0 {
                 switch BarrierStep(for: key, among: try members(in: snapshot), until: goal) {
                 case nil: throw CoordinationLoss(.keyDeleted)
                 case .arrived: return
@@ -182,7 +182,7 @@ public struct DoubleBarrier: Sendable {
         }
     }
 
-    private func members(in snapshot: MirrorSnapshot) throws(EtcdError) -> [BarrierMember] {
+    private func members(in snapshot: MirrorView) throws(EtcdError) -> [BarrierMember] {
         var members: [BarrierMember] = []
         for entry in snapshot {
             let member = try BarrierMember(entry)

@@ -8,13 +8,13 @@ import Foundation
 /// Reads are of the state as it was in etcd when the closure began; what was read must not have changed before the commit.
 /// Writes are kept until the closure has returned; reads see them before.
 public struct ConfigEdit: Sendable {
-    private let content: MirrorSnapshot
+    private let content: MirrorView
     private let layout: ConfigLayout
     private var reads: Set<Key> = []
     /// What is to be written, by the keys within the configuration; nil for a deletion.
     private(set) var writes: [Key: Value?] = [:]
 
-    init(_ content: MirrorSnapshot, _ layout: ConfigLayout) {
+    init(_ content: MirrorView, _ layout: ConfigLayout) {
         self.content = content
         self.layout = layout
     }

@@ -12,7 +12,7 @@ final class ConfigFeed: Sendable {
         /// How often there was another good state.
         fileprivate(set) var goodStates = 0
         /// What was looked at last, good or not.
-        var judged: MirrorSnapshot?
+        var judged: MirrorView?
         /// The objection to the newest state; nil if it is the current one.
         var rejection: ConfigRejection?
         fileprivate(set) var lastRejection: ConfigRejection?
@@ -34,7 +34,7 @@ final class ConfigFeed: Sendable {
         }
 
         /// Notes what has become of a state; it is news if a value is different.
-        mutating func note(_ verdict: Result<ConfigSnapshot, ConfigError>, isNews: Bool, of state: MirrorSnapshot) {
+        mutating func note(_ verdict: Result<ConfigSnapshot, ConfigError>, isNews: Bool, of state: MirrorView) {
             judged = state
             switch verdict {
             case .success(let snapshot):

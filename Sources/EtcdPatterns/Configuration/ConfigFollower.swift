@@ -19,7 +19,7 @@ struct ConfigFollower: Sendable {
     func start() async throws -> ConfigFeed.Content {
         let mirror = try await openMirror()
         do {
-            var start = try await begin(with: mirror.snapshot)
+            var start = try await begin(with: mirror.view)
             start.mirror = mirror
             return start
         } catch {
@@ -28,7 +28,7 @@ struct ConfigFollower: Sendable {
         }
     }
 
-    private func begin(with content: MirrorSnapshot) async throws(ConfigError) -> ConfigFeed.Content {
+    private func begin(with content: MirrorView) async throws(ConfigError) -> ConfigFeed.Content {
         let now = ContinuousClock.now
         if content.revision == 0 {
             let nothing = ConfigSnapshot(content, layout)
@@ -79,7 +79,7 @@ struct ConfigFollower: Sendable {
     }
 
     /// The configuration in `content`, if it is to be taken.
-    private func judge(_ content: MirrorSnapshot, _ view: inout ConfigView) -> Result<ConfigSnapshot, ConfigError> {
+    private func judge(_ content: MirrorView, _ view: inout ConfigView) -> Result<ConfigSnapshot, ConfigError> {
         do {
             let snapshot = try view.snapshot(of: content)
             try options.validate?(snapshot)
@@ -114,7 +114,7 @@ struct ConfigFollower: Sendable {
                 last = mirror
                 feed.update { $0.mirror = mirror }
                 // The revision is 0 until etcd is reached.
-                for try await content in mirror.snapshots where content.revision > 0 {
+                for try await content in mirror.views where content.revision > 0 {
                     failures = 0
                     look(at: content, &view, feed)
                 }
@@ -132,7 +132,7 @@ struct ConfigFollower: Sendable {
         await mirror?.close()
     }
 
-    private func look(at content: MirrorSnapshot, _ view: inout ConfigView, _ feed: ConfigFeed) {
+    private func look(at content: MirrorView, _ view: inout ConfigView, _ feed: ConfigFeed) {
         let (judged, current, source) = feed.read { ($0.judged, $0.current, $0.source) }
         // The store goes on also where nothing in the configuration is different.
         if let judged, judged.count == content.count, judged.elementsEqual(content) {

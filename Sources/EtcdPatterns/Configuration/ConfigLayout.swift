@@ -76,7 +76,7 @@ struct ConfigLayout: Sendable, Hashable {
     // MARK: Changes
 
     /// The value that was changed last, or the trace of a deletion.
-    func newestChange(in content: MirrorSnapshot) -> KeyValue? {
+    func newestChange(in content: MirrorView) -> KeyValue? {
         content.filter { key($0.key) != nil || $0.key.hasSuffix("/.deletion") }.max { $0.modRevision < $1.modRevision }
     }
 
@@ -86,7 +86,7 @@ struct ConfigLayout: Sendable, Hashable {
     /// What holds as long as the configuration is as in `content`; the first three are needed in any case.
     ///
     /// A deletion by this library puts a key; of others, it is seen where there are not too many keys to ask for each.
-    func isUnchanged(since content: MirrorSnapshot) -> [Compare] {
+    func isUnchanged(since content: MirrorView) -> [Compare] {
         // A zero follows a slash. The pieces of staged states change nothing.
         let ranges: [KeyRange] = [.between(base, pointer), .between(pointer + "0", name + "0")]
         let conditions = [.isMissing(pointer)] + ranges.map { .modRevision(in: $0) < content.revision.next }
@@ -96,7 +96,7 @@ struct ConfigLayout: Sendable, Hashable {
     }
 
     /// Configurations within this one, of which large states are in effect that are not in their plain keys yet.
-    func pendingInside(_ content: MirrorSnapshot) -> [ConfigLayout] {
+    func pendingInside(_ content: MirrorView) -> [ConfigLayout] {
         let suffix: Key = "/.restore"
         return content.compactMap { entry in
             guard entry.key != pointer, entry.key.hasSuffix(suffix) else { return nil }

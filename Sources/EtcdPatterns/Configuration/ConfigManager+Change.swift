@@ -122,11 +122,11 @@ extension ConfigManager {
     /// The keys as they are in etcd, with no copying pending: it is done first.
     ///
     /// The mirror has them at the price of a small read, unless its watch is broken.
-    private func present() async throws -> MirrorSnapshot {
+    private func present() async throws -> MirrorView {
         let restorer = Restorer(client: client, layout: layout)
         guard let mirror = feed.read(\.mirror) else { return try await restorer.settled() }
         do throws(EtcdError) {
-            let content = try await mirror.consistentSnapshot()
+            let content = try await mirror.consistentView()
             if content[layout.pointer] == nil { return content }
         } catch {
             if [.unavailable, .cancelled, .clientClosed].contains(error.code) { throw error }

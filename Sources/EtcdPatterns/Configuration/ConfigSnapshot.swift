@@ -16,10 +16,10 @@ public struct ConfigSnapshot: ConfigReader, Equatable {
     /// It was read from the file of an earlier run, since etcd had no acceptable state.
     public let isFromFile: Bool
     /// By the keys in etcd.
-    private let content: MirrorSnapshot
+    private let content: MirrorView
     private let layout: ConfigLayout
 
-    init(_ content: MirrorSnapshot, _ layout: ConfigLayout, isFromFile: Bool = false) {
+    init(_ content: MirrorView, _ layout: ConfigLayout, isFromFile: Bool = false) {
         self.content = content
         self.layout = layout
         self.isFromFile = isFromFile
@@ -31,7 +31,7 @@ public struct ConfigSnapshot: ConfigReader, Equatable {
             // What may not be written is not there to be read.
             (try? layout.full(key)).map { KeyValue($0, value, at: revision) }
         }
-        let content = MirrorSnapshot(range: layout.range, revision: revision, entries: entries)
+        let content = MirrorView(range: layout.range, revision: revision, entries: entries)
         self.init(content, layout, isFromFile: isFromFile)
     }
 

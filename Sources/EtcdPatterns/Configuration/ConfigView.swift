@@ -15,7 +15,7 @@ struct ConfigView: Sendable {
     init(_ layout: ConfigLayout) { self.layout = layout }
 
     /// The state that the pointer in `content` refers to, and the pointer; nil if there is none.
-    mutating func pending(in content: MirrorSnapshot) throws(ConfigError) -> (pointer: KeyValue, state: ConfigState)? {
+    mutating func pending(in content: MirrorView) throws(ConfigError) -> (pointer: KeyValue, state: ConfigState)? {
         guard let pointer = content[layout.pointer] else {
             staged = nil
             return nil
@@ -28,13 +28,13 @@ struct ConfigView: Sendable {
     }
 
     /// The configuration in `content`.
-    mutating func snapshot(of content: MirrorSnapshot) throws(ConfigError) -> ConfigSnapshot {
+    mutating func snapshot(of content: MirrorView) throws(ConfigError) -> ConfigSnapshot {
         guard let (pointer, state) = try pending(in: content) else { return ConfigSnapshot(content, layout) }
         let newer = content.filter { $0.modRevision > pointer.modRevision && layout.key($0.key) != nil }
         let old = state.values.compactMap { key, value -> KeyValue? in
             (try? layout.full(key)).map { KeyValue($0, value, at: pointer.modRevision) }
         }
-        let entries = MirrorSnapshot(range: layout.range, revision: content.revision, entries: old + newer)
+        let entries = MirrorView(range: layout.range, revision: content.revision, entries: old + newer)
         return ConfigSnapshot(entries, layout)
     }
 }

@@ -20,7 +20,7 @@ struct Restorer: Sendable {
     ///
     /// So is that of configurations within this one, which would else change values later. Damage there is not
     /// copied by anybody, and is for their readers to report.
-    func settled() async throws -> MirrorSnapshot {
+    func settled() async throws -> MirrorView {
         var damaged: Set<Key> = []
         while true {
             let content = try await client.list(layout.range)
@@ -45,7 +45,7 @@ struct Restorer: Sendable {
     /// - Returns: The revision that did it, where it is known; nil if there was nothing to do.
     /// - Throws: ``ConfigError`` with the code `conflict` or `unfinished`; `EtcdError`, after which nothing has changed,
     ///   unless its code is `ambiguous`.
-    func replace(_ content: MirrorSnapshot, with target: ConfigState) async throws -> Revision? {
+    func replace(_ content: MirrorView, with target: ConfigState) async throws -> Revision? {
         try await sweep(content)
         var old: [Key: Value] = [:]
         for entry in content { if let key = layout.key(entry.key) { old[key] = entry.value } }
@@ -73,7 +73,7 @@ struct Restorer: Sendable {
     }
 
     /// Deletes what others have staged and given up; who still is at it has a conflict.
-    private func sweep(_ content: MirrorSnapshot) async throws(EtcdError) {
+    private func sweep(_ content: MirrorView) async throws(EtcdError) {
         let stages = KeyRange.prefix(layout.stages)
         if !content.contains(where: { stages.contains($0.key) }) { return }
         try await client.transaction(if: [.isMissing(layout.pointer)], then: [.delete(stages)])
@@ -139,7 +139,7 @@ struct Restorer: Sendable {
     ///
     /// Several may do so at once. Each step has the conditions that the pointer is the same, and that the key was not
     /// put since the pointer was, by another copyist or by somebody who knows better.
-    private func finish(_ first: MirrorSnapshot) async throws {
+    private func finish(_ first: MirrorView) async throws {
         var view = ConfigView(layout)
         var content = first
         let start = content[layout.pointer]?.modRevision
@@ -176,7 +176,7 @@ struct Restorer: Sendable {
     private func copies(
         of state: ConfigState,
         since revision: Revision,
-        to content: MirrorSnapshot
+        to content: MirrorView
     ) throws(ConfigError) -> [Copy] {
         var copies: [Copy] = []
         var kept: Set<Key> = []

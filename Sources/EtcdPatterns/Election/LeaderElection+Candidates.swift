@@ -71,7 +71,7 @@ public struct LeaderChanges: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         private let changes: LeaderChanges
         /// The mirror ends when the last copy of the iterator is gone.
-        private var mirror: (owner: KeyMirror, snapshots: MirrorSnapshots.Iterator)?
+        private var mirror: (owner: KeyMirror, snapshots: MirrorViews.Iterator)?
         private var last: Element?
 
         fileprivate init(changes: LeaderChanges) { self.changes = changes }
@@ -95,7 +95,7 @@ public struct LeaderChanges: AsyncSequence, Sendable {
                 let owner = try await changes.client.persist { () throws(EtcdError) in
                     try await changes.client.mirror(of: changes.range)
                 }
-                mirror = (owner, owner.snapshots.makeAsyncIterator())
+                mirror = (owner, owner.views.makeAsyncIterator())
             }
             while let snapshot = try await mirror?.snapshots.next(isolation: actor) {
                 let first = snapshot.min { $0.createRevision < $1.createRevision }

@@ -128,5 +128,5 @@ extension FeatureFlags {
     }
 
     /// Waits until what was written is known here, which may be not in time: the write itself is done.
-    private func catchUp() async { _ = try? await mirror.consistentSnapshot() }
+    private func catchUp() async { _ = try? await mirror.consistentView() }
 }

@@ -6,7 +6,7 @@ import EtcdKit
 ///
 /// To make one costs nothing, however many flags there are or have changed.
 struct StoredFlags: Sendable {
-    let entries: MirrorSnapshot
+    let entries: MirrorView
     let version: MirrorVersion
     /// The keys of the flags begin with this.
     let prefix: Key

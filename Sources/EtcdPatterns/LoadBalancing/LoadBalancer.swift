@@ -24,7 +24,7 @@ public final class LoadBalancer: Sendable {
     /// The instances as they were told last, by the bytes of their ids; held while lists are compared.
     private let listed = Lock<[Key: Listed]>([:])
     /// Wakes all who wait for an instance.
-    private let changes = News<Void>()
+    private let changes = LatestValue<Void>()
     /// What keeps a balancer current that was made without a scope.
     private let following = Lock<Task<Void, Never>?>(nil)
 

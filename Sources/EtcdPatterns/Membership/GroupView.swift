@@ -67,7 +67,7 @@ extension GroupView {
     ///
     /// Keys that are no member's are passed over, also those without a lease, which say nothing of a process that lives. As
     /// long as such a key is the first in the queue for an ID, there is no such member.
-    init(_ snapshot: MirrorSnapshot, behind prefix: Key) {
+    init(_ snapshot: MirrorView, behind prefix: Key) {
         self.init(epoch: snapshot.revision, entries: snapshot.entries(in: .prefix(prefix)), behind: prefix)
     }
 

@@ -22,7 +22,7 @@ public struct GroupViews: AsyncSequence, Sendable {
         fileprivate let client: EtcdClient
         fileprivate let prefix: Key
         private var mirror: KeyMirror?
-        private var snapshots: MirrorSnapshots.Iterator?
+        private var snapshots: MirrorViews.Iterator?
         private var last: GroupView?
 
         fileprivate init(client: EtcdClient, prefix: Key) {
@@ -50,7 +50,7 @@ public struct GroupViews: AsyncSequence, Sendable {
                     try await client.mirror(of: .prefix(prefix))
                 }
                 self.mirror = mirror
-                snapshots = mirror.snapshots.makeAsyncIterator()
+                snapshots = mirror.views.makeAsyncIterator()
             }
             while let snapshot = try await snapshots?.next(isolation: actor) {
                 let view = GroupView(snapshot, behind: prefix)

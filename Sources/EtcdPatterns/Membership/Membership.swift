@@ -16,13 +16,13 @@ public final class Membership: Sendable {
     /// Tells the members of the group apart.
     public let id: Key
     private let client: EtcdClient
-    private let news: News<State>
+    private let news: LatestValue<State>
     private let keeping: Task<Void, Never>
 
     init(_ id: Key, _ seat: Seat) {
         self.id = id
         client = seat.client
-        let news = News<State>()
+        let news = LatestValue<State>()
         self.news = news
         keeping = Task { await Self.keep(seat, news) }
     }
@@ -103,7 +103,7 @@ public final class Membership: Sendable {
     }
 
     /// Takes the place again whenever it is lost, until the task is cancelled, and then gives it up.
-    private static func keep(_ seat: Seat, _ news: News<State>) async {
+    private static func keep(_ seat: Seat, _ news: LatestValue<State>) async {
         let backoff = Backoff()
         var failures = 0
         while !Task.isCancelled {

@@ -14,7 +14,7 @@ final class DiscoveryFeed: Sendable {
 
     private let content: Lock<Content>
     /// Wakes all who wait for something.
-    private let changes = News<Void>()
+    private let changes = LatestValue<Void>()
 
     init(_ state: DiscoveryState) { content = Lock(Content(state: state)) }
 

@@ -18,7 +18,7 @@ final class Registrar: Sendable {
         let revision: Revision
     }
 
-    let states = News<RegistrationState>()
+    let states = LatestValue<RegistrationState>()
     /// Lasts until another has registered as the same instance: to deregister is no loss, and a scope that drains goes on.
     let tenure = Tenure()
     let wish: RegistrationWish

@@ -61,9 +61,9 @@ final class RegistrationWish: Sendable {
     }
 
     private let state: Lock<State>
-    private let changes = News<Void>()
+    private let changes = LatestValue<Void>()
     /// Wakes all who wait for their turn.
-    private let turns = News<Void>()
+    private let turns = LatestValue<Void>()
 
     init(_ instance: ServiceInstance) {
         state = Lock(State(instance: instance))

@@ -15,4 +15,4 @@ public enum SessionState: Sendable {
 }
 
 /// Tells all who listen the newest state.
-typealias SessionNews = News<SessionState>
+typealias SessionNews = LatestValue<SessionState>

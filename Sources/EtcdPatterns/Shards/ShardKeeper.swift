@@ -62,7 +62,7 @@ final class ShardKeeper: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
                 do throws(EtcdError) {
-                    for try await _ in mirror.snapshots { work.wake() }
+                    for try await _ in mirror.views { work.wake() }
                 } catch {
                     // Of this task's own cancellation, there is nothing to tell.
                     if !Task.isCancelled { end(error) }
@@ -95,7 +95,7 @@ final class ShardKeeper: Sendable {
     // MARK: One look
 
     private func reconcile(_ group: inout DiscardingTaskGroup) {
-        let snapshot = mirror.snapshot
+        let snapshot = mirror.view
         if snapshot.revision >= seat.fencingToken, snapshot[seat.key]?.createRevision != seat.fencingToken {
             seat.hold.tenure.end(CoordinationLoss(.keyDeleted))
         }
@@ -132,7 +132,7 @@ final class ShardKeeper: Sendable {
     }
 
     /// Begins to claim the shards that nobody owns.
-    private func claimFree(among shards: Set<Key>, in snapshot: MirrorSnapshot, _ group: inout DiscardingTaskGroup) {
+    private func claimFree(among shards: Set<Key>, in snapshot: MirrorView, _ group: inout DiscardingTaskGroup) {
         let tasks = work.tasks
         let claims = state.withLock { state in
             if state.isClaiming { return [Key]() }
@@ -159,7 +159,7 @@ final class ShardKeeper: Sendable {
     }
 
     /// The shards that this member should own.
-    private func targets(in snapshot: MirrorSnapshot, _ group: inout DiscardingTaskGroup) -> Set<Key> {
+    private func targets(in snapshot: MirrorView, _ group: inout DiscardingTaskGroup) -> Set<Key> {
         let view = GroupView(snapshot, behind: coordinator.group.prefix)
         // Those that were given other shards divide them among themselves.
         let present = Set(view.members.filter { $0.value == coordinator.fingerprint }.map(\.id))

@@ -41,10 +41,10 @@ extension Snippets {
 
     static func mirror(_ client: EtcdClient) async throws {
         try await client.withMirror(of: .prefix("services/")) { mirror in
-            for entry in mirror.snapshot.entries(in: .prefix("services/api/")) { print(entry.key, entry.value) }
+            for entry in mirror.view.entries(in: .prefix("services/api/")) { print(entry.key, entry.value) }
             let put = try await client.put("services/api/1", "10.0.0.7:80")
             let own = try await mirror.waitUntil(revision: put.header.revision)
-            let present = try await mirror.consistentSnapshot()
+            let present = try await mirror.consistentView()
             print(own["services/api/1"]?.value ?? "gone", "as of", present.revision, "of", present.count)
         }
     }

@@ -134,6 +134,7 @@ struct PutGetDeleteTests {
             // etcd's own text has no numbers.
             #expect(message.contains(size == 2_000_000 ? "1572864 by default" : "the 2097152 that"), "\(message)")
             #expect(message.contains("--max-request-bytes"), "\(message)")
+            #expect(message.contains("key \(key) with \(size) bytes"), "\(message)")
             #expect(try await client.get(key) == nil)
             let allowed = Value(bytes: [UInt8](repeating: 7, count: 1_400_000))
             try await client.put(key, allowed)

@@ -42,11 +42,11 @@ struct MirrorFaultTests {
                         #expect(change.puts.map(\.entry.key) == ["k/changed", "k/new"])
                         #expect(change.puts.map(\.previous?.value) == ["old", nil])
                         #expect(change.deletions.map(\.key) == ["k/deleted"])
-                        let revision = mirror.snapshot.revision
+                        let revision = mirror.view.revision
                         // It is reported after the change, on another task.
                         try await eventually("the event is reported") { log.resyncs == [revision] }
                         try await writer.put("k/after", "x")
-                        #expect(try await mirror.consistentSnapshot().count == 4)
+                        #expect(try await mirror.consistentView().count == 4)
                     }
                 }
             }
@@ -111,7 +111,7 @@ struct MirrorFaultTests {
                     var options = MirrorOptions()
                     options.checkInterval = checkInterval
                     try await client.withMirror(of: .prefix("k/"), options: options) { mirror in
-                        #expect(mirror.snapshot.map(\.key) == ["k/1", "k/3"])
+                        #expect(mirror.view.map(\.key) == ["k/1", "k/3"])
                         try await body(mirror, writer, proxy, backup)
                     }
                 }
@@ -124,13 +124,13 @@ struct MirrorFaultTests {
         try await withBackup(checkInterval: .milliseconds(200)) { mirror, writer, _, backup in
             var changes = mirror.changes.makeAsyncIterator()
             #expect(try await changes.next()?.puts.count == 2)
-            let before = mirror.snapshot.revision
+            let before = mirror.view.revision
             try await backup.restore()
             let change = try #require(try await changes.next())
             #expect(change.isDifference && change.revision < before)
             #expect(change.puts.map(\.entry.key) == ["k/1", "k/2"])
             #expect(change.deletions.map(\.key) == ["k/3"])
-            #expect(mirror.snapshot.map(\.value) == ["old", "old"])
+            #expect(mirror.view.map(\.value) == ["old", "old"])
             // The watch goes on in the new history, which is behind the old one.
             let revision = try await writer.put("k/4", "x").header.revision
             #expect(revision < before)
@@ -141,7 +141,7 @@ struct MirrorFaultTests {
     @Test("a consistent read notices it, too; the control: a mirror that does not check stays what it was")
     func restorationOnDemand() async throws {
         try await withBackup(checkInterval: .seconds(1000)) { mirror, writer, _, backup in
-            let before = mirror.snapshot
+            let before = mirror.view
             try await backup.restore()
             try await writer.put("k/4", "x")
             // Its watch is back, and waits for revisions that will not come for long.
@@ -149,16 +149,16 @@ struct MirrorFaultTests {
                 try await backup.cluster.members[0].metric("etcd_debugging_mvcc_watcher_total") == 1
             }
             try await Task.sleep(for: .seconds(1))
-            #expect(mirror.snapshot == before)
+            #expect(mirror.view == before)
             #expect(try #require(mirror.staleness) >= .seconds(1))
-            #expect(try await mirror.consistentSnapshot().map(\.key) == ["k/1", "k/2", "k/4"])
+            #expect(try await mirror.consistentView().map(\.key) == ["k/1", "k/2", "k/4"])
         }
     }
 
     @Test("a store that was restored and has grown beyond the mirror shows by an event that does not fit")
     func restorationBehindTheBack() async throws {
         try await withBackup(checkInterval: .seconds(1000)) { mirror, writer, proxy, backup in
-            let before = mirror.snapshot.revision
+            let before = mirror.view.revision
             await proxy.refuseConnections()
             await proxy.cut()
             try await backup.restore()
@@ -166,16 +166,16 @@ struct MirrorFaultTests {
             let last = try await writer.put("k/1", "restored").header.revision
             #expect(last > before)
             try await proxy.acceptConnections()
-            try await eventually("the list is made anew") { mirror.snapshot.revision >= last }
-            #expect(mirror.snapshot.map(\.key) == ["k/1", "k/2", "k/other"])
-            #expect(mirror.snapshot["k/1"]?.value == "restored")
+            try await eventually("the list is made anew") { mirror.view.revision >= last }
+            #expect(mirror.view.map(\.key) == ["k/1", "k/2", "k/other"])
+            #expect(mirror.view["k/1"]?.value == "restored")
         }
     }
 
     @Test("so does one whose range nobody has touched since, by the newest entry, which is not there")
     func restorationOfAQuietRange() async throws {
         try await withBackup(checkInterval: .milliseconds(100)) { mirror, writer, proxy, backup in
-            let before = mirror.snapshot.revision
+            let before = mirror.view.revision
             await proxy.refuseConnections()
             await proxy.cut()
             try await backup.restore()
@@ -183,9 +183,9 @@ struct MirrorFaultTests {
             for number in 1...40 { try await writer.put("other", "\(number)") }
             try await proxy.acceptConnections()
             try await eventually("the list is made anew") {
-                mirror.snapshot.map(\.value) == ["old", "old"]
+                mirror.view.map(\.value) == ["old", "old"]
             }
-            #expect(mirror.snapshot.revision > before)
+            #expect(mirror.view.revision > before)
         }
     }
 }

@@ -17,10 +17,10 @@ struct MirrorMemoryTests {
         options.maximumPendingChanges = maximumPendingChanges
         let feed = MirrorFeed(.all, options)
         feed.replace(with: SortedEntries(), at: header, asOf: .now)
-        var (changes, snapshots) = (
-            MirrorChanges(feed: feed).makeAsyncIterator(), MirrorSnapshots(feed: feed).makeAsyncIterator()
+        var (changes, views) = (
+            MirrorChanges(feed: feed).makeAsyncIterator(), MirrorViews(feed: feed).makeAsyncIterator()
         )
-        _ = try await (changes.next(), snapshots.next())
+        _ = try await (changes.next(), views.next())
         let keys = (0..<100).map { "k/\($0)" as Key }
         func apply(_ numbers: Range<Int>) {
             for number in numbers {
@@ -40,9 +40,9 @@ struct MirrorMemoryTests {
         apply(1000..<updates)
         ProcessFigures.releaseFreeMemory()
         let growth = ProcessFigures.residentMemory - before
-        let snapshot = try await snapshots.next()
-        #expect(snapshot?.revision == Revision(rawValue: Int64(updates + 1)))
-        #expect(snapshot?.count == 100)
+        let view = try await views.next()
+        #expect(view?.revision == Revision(rawValue: Int64(updates + 1)))
+        #expect(view?.count == 100)
         return growth
     }
 

@@ -37,24 +37,24 @@ struct MirrorOpeningTests {
             let options = options(initialWait: .milliseconds(wait))
             let mirror = try await client.mirror(of: .prefix("k/"), options: options)
             #expect(start.duration(to: .now) >= .milliseconds(wait))
-            #expect(mirror.snapshot.isEmpty && mirror.snapshot.revision == 0)
+            #expect(mirror.view.isEmpty && mirror.view.revision == 0)
             #expect(mirror.isStale && mirror.currentAsOf == nil && mirror.staleness == nil && mirror.failure == nil)
-            await #expect(throws: EtcdError.self) { try await mirror.consistentSnapshot() }
+            await #expect(throws: EtcdError.self) { try await mirror.consistentView() }
             #expect(mirror.failure == nil)
 
             // All who follow wait for the list.
             async let change = firstChange(of: mirror)
-            async let snapshot = firstSnapshot(of: mirror)
+            async let view = firstView(of: mirror)
             async let own = mirror.waitUntil(revision: 0)
             try await Task.sleep(for: .milliseconds(100))
             try await proxy.acceptConnections()
             let first = try #require(try await change)
             #expect(first.isDifference && first.puts.map(\.entry.key) == ["k/1"] && first.revision > 0)
-            #expect(try await snapshot?.map(\.key) == ["k/1"])
+            #expect(try await view?.map(\.key) == ["k/1"])
             #expect(try await own.map(\.key) == ["k/1"])
 
             try await writer.put("k/2", "two")
-            #expect(try await mirror.consistentSnapshot().count == 2)
+            #expect(try await mirror.consistentView().count == 2)
             try await eventually("it is proved to be current") { !mirror.isStale }
             await mirror.close()
             #expect(mirror.isStale)
@@ -66,8 +66,8 @@ struct MirrorOpeningTests {
         return nil
     }
 
-    private func firstSnapshot(of mirror: KeyMirror) async throws -> MirrorSnapshot? {
-        for try await snapshot in mirror.snapshots { return snapshot }
+    private func firstView(of mirror: KeyMirror) async throws -> MirrorView? {
+        for try await view in mirror.views { return view }
         return nil
     }
 
@@ -81,7 +81,7 @@ struct MirrorOpeningTests {
             await #expect(throws: EtcdError.self) { try await client.mirror(of: .prefix("k/")) }
             #expect(!isOpen.withLock { $0 })
             try await client.withMirror(of: .prefix("k/"), options: options(initialWait: .milliseconds(50))) { mirror in
-                #expect(mirror.isStale && mirror.snapshot.revision == 0)
+                #expect(mirror.isStale && mirror.view.revision == 0)
                 try await proxy.acceptConnections()
                 #expect(try await mirror.waitUntil(revision: 1).count == 1)
             }
@@ -101,7 +101,7 @@ struct MirrorOpeningTests {
             async let opening = client.mirror(of: .prefix("k/"), options: options(initialWait: .seconds(1000)))
             try await proxy.acceptConnections()
             let mirror = try await opening
-            #expect(mirror.snapshot.count == 1 && !mirror.isStale)
+            #expect(mirror.view.count == 1 && !mirror.isStale)
             await mirror.close()
         }
     }

@@ -17,9 +17,9 @@ struct MirrorPropertyTests {
     private struct Tally {
         var operations = 0
         var isOver = false
-        /// Snapshots that were compared with the store at their revision.
+        /// Views that were compared with the store at their revision.
         var compared: Set<Revision> = []
-        /// Snapshots whose revision was compacted before they could be.
+        /// Views whose revision was compacted before they could be.
         var compacted = 0
         var differences = 0
         var changes = 0
@@ -41,7 +41,7 @@ struct MirrorPropertyTests {
                     options.maximumPendingChanges = 200
                     try await client.withMirror(of: Self.range, options: options) { mirror in
                         try await withThrowingTaskGroup(of: Void.self) { group in
-                            group.addTask { try await compareSnapshots(of: mirror, with: writer) }
+                            group.addTask { try await compareViews(of: mirror, with: writer) }
                             group.addTask { try await followChanges(of: mirror) }
                             group.addTask { try await harm(proxy, writer) }
                             try await write(writer)
@@ -49,14 +49,14 @@ struct MirrorPropertyTests {
                             try await writer.put("k/end", "end")
                             try await group.waitForAll()
                         }
-                        let last = try await mirror.consistentSnapshot()
+                        let last = try await mirror.consistentView()
                         #expect(try await Array(last) == read(writer, at: last.revision))
                     }
                 }
                 let (cuts, lists) = (log.resumptions.count, log.resyncs.count)
                 let seen = tally.withLock { $0 }
                 print(
-                    "\(seen.operations) operations, \(cuts) resumptions, \(lists) lists, \(seen.compared.count) snapshots",
+                    "\(seen.operations) operations, \(cuts) resumptions, \(lists) lists, \(seen.compared.count) views",
                     "compared (\(seen.compacted) compacted), \(seen.changes) changes, \(seen.differences) differences"
                 )
                 #expect(seen.operations >= Self.operations)
@@ -132,17 +132,17 @@ struct MirrorPropertyTests {
 
     // MARK: The readers
 
-    private func compareSnapshots(of mirror: KeyMirror, with client: EtcdClient) async throws {
-        for try await snapshot in mirror.snapshots {
+    private func compareViews(of mirror: KeyMirror, with client: EtcdClient) async throws {
+        for try await view in mirror.views {
             do {
-                let entries = try await read(client, at: snapshot.revision)
-                if entries != Array(snapshot) { Issue.record("the mirror differs at revision \(snapshot.revision)") }
-                tally.withLock { _ = $0.compared.insert(snapshot.revision) }
+                let entries = try await read(client, at: view.revision)
+                if entries != Array(view) { Issue.record("the mirror differs at revision \(view.revision)") }
+                tally.withLock { _ = $0.compared.insert(view.revision) }
             } catch let error as EtcdError {
                 guard error.code == .compacted else { throw error }
                 tally.withLock { $0.compacted += 1 }
             }
-            if snapshot["k/end"] != nil { return }
+            if view["k/end"] != nil { return }
             try await Task.sleep(for: .milliseconds(5))
         }
     }
@@ -169,10 +169,10 @@ struct MirrorPropertyTests {
             // Slow at times.
             if revision.rawValue % 1000 == 0 { try await Task.sleep(for: .milliseconds(200)) }
         }
-        let snapshot = try await mirror.consistentSnapshot()
+        let view = try await mirror.consistentView()
         // What leases have taken since is all that may be different.
         let entries = replica.values.sorted { $0.key < $1.key }
-        #expect(entries.filter { snapshot[$0.key] != nil } == Array(snapshot))
-        #expect(entries.allSatisfy { snapshot[$0.key] != nil || $0.lease != nil })
+        #expect(entries.filter { view[$0.key] != nil } == Array(view))
+        #expect(entries.allSatisfy { view[$0.key] != nil || $0.lease != nil })
     }
 }

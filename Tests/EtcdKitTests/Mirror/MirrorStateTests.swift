@@ -37,7 +37,7 @@ struct MirrorStateTests {
     @Test("all changes of a revision are one change, with the entries from before")
     func batch() throws {
         var state = state
-        let before = state.snapshot
+        let before = state.view
         let (changed, new) = (
             Self.entry("a", created: 3, modified: 12, version: 3), Self.entry("c", created: 12, modified: 12)
         )
@@ -48,7 +48,7 @@ struct MirrorStateTests {
         #expect(change.puts.map(\.entry) == [changed, new])
         #expect(change.puts.map(\.previous) == [old[0], nil])
         #expect(change.deletions == [old[1]])
-        #expect(Array(state.snapshot) == [changed, new] && state.snapshot.revision == 12)
+        #expect(Array(state.view) == [changed, new] && state.view.revision == 12)
         #expect(Array(before) == old && before.revision == 10)
     }
 
@@ -67,7 +67,7 @@ struct MirrorStateTests {
     func misfit(_ event: WatchEvent) {
         var state = state
         #expect(state.apply(WatchBatch(revision: event.revision, events: [event])) == nil)
-        #expect(state.snapshot == self.state.snapshot)
+        #expect(state.view == self.state.view)
     }
 
     @Test("another list is a difference, also when it goes back in time")
@@ -79,7 +79,7 @@ struct MirrorStateTests {
         let change = state.replace(with: SortedEntries([old[0], other]), at: Self.header(6))
         #expect(change.isDifference && change.revision == 6)
         #expect(change.puts.map(\.entry) == [other] && change.deletions.isEmpty)
-        #expect(Array(state.snapshot) == [old[0], other] && state.snapshot.revision == 6)
+        #expect(Array(state.view) == [old[0], other] && state.view.revision == 6)
         #expect(state.judge(Self.header(20), inquiry) == .outdated)
     }
 
@@ -101,7 +101,7 @@ struct MirrorStateTests {
     func unlisted() {
         var state = MirrorState(.all)
         let inquiry = state.inquiry
-        #expect(!state.isListed && state.snapshot.revision == 0)
+        #expect(!state.isListed && state.view.revision == 0)
         #expect(state.judge(Self.header(0), inquiry) == .unlisted)
         #expect(state.judge(Self.header(10), inquiry) == .unlisted)
         let change = state.replace(with: SortedEntries(old), at: Self.header(10))
@@ -119,7 +119,7 @@ struct MirrorStateTests {
         #expect(state.inquiry.question.minModRevision == 5)
         var unchanged = state
         #expect(unchanged.judge(answer, unchanged.inquiry) == .current)
-        #expect(unchanged.snapshot.revision == 15 && Array(unchanged.snapshot) == old)
+        #expect(unchanged.view.revision == 15 && Array(unchanged.view) == old)
         #expect(unchanged.applied.revision == 10)
 
         var deleted = state
@@ -129,7 +129,7 @@ struct MirrorStateTests {
         answer.count = 2
         answer.entries = [Self.entry("a", created: 3, modified: 14, version: 3)]
         #expect(changed.judge(answer, changed.inquiry) == .behind)
-        #expect(changed.snapshot.revision == 10)
+        #expect(changed.view.revision == 10)
         answer.entries = [old[0], Self.entry("c", created: 11, modified: 11)]
         #expect(changed.judge(answer, changed.inquiry) == .behind)
     }
@@ -154,16 +154,16 @@ struct MirrorStateTests {
         // The key is put at 11 and deleted at 12; the watch has brought the first only.
         #expect(state.apply(put(Self.entry("c", created: 11, modified: 11))) != nil)
         #expect(state.judge(sameAnswer, inquiry) == .behind)
-        #expect(state.snapshot.revision == 11 && state.snapshot.count == 3)
+        #expect(state.view.revision == 11 && state.view.count == 3)
         #expect(state.apply(deletion("c", at: 12)) != nil)
         #expect(state.judge(sameAnswer, inquiry) == .behind)
-        #expect(state.snapshot.revision == 12 && Array(state.snapshot) == old)
+        #expect(state.view.revision == 12 && Array(state.view) == old)
         // Another answer, which now asks for what is as new as the key that is gone.
         var later = sameAnswer
         later.entries = []
         #expect(state.inquiry.question.minModRevision == 11)
         #expect(state.judge(later, state.inquiry) == .current)
-        #expect(state.snapshot.revision == 15 && Array(state.snapshot) == old)
+        #expect(state.view.revision == 15 && Array(state.view) == old)
     }
 
     @Test("changes that come after a proof which covers them are changes of the same history, and not shown again")
@@ -172,20 +172,20 @@ struct MirrorStateTests {
         #expect(state.judge(sameAnswer, state.inquiry) == .current)
         let first = state.apply(put(Self.entry("c", created: 11, modified: 11)))
         #expect(first?.revision == 11 && first?.puts.count == 1)
-        #expect(state.snapshot.revision == 15 && Array(state.snapshot) == old)
+        #expect(state.view.revision == 15 && Array(state.view) == old)
         // An inquiry in between is about what is shown.
         #expect(state.inquiry.revision == 15)
         var later = sameAnswer
         later.header = Self.header(17)
         #expect(state.judge(later, state.inquiry) == .current)
-        #expect(state.snapshot.revision == 17)
+        #expect(state.view.revision == 17)
         let second = state.apply(deletion("c", at: 12))
         #expect(second?.revision == 12 && second?.deletions.count == 1)
-        #expect(state.snapshot.revision == 17 && Array(state.snapshot) == old && Array(state.applied) == old)
+        #expect(state.view.revision == 17 && Array(state.view) == old && Array(state.applied) == old)
         // Then it goes on as ever.
         #expect(state.apply(put(Self.entry("c", created: 18, modified: 18))) != nil)
-        #expect(state.snapshot.revision == 18 && state.snapshot.count == 3)
-        #expect(state.applied == state.snapshot)
+        #expect(state.view.revision == 18 && state.view.count == 3)
+        #expect(state.applied == state.view)
     }
 
     @Test("changes that do not cancel each other out, although it was proved, are of another history")
@@ -194,10 +194,10 @@ struct MirrorStateTests {
         #expect(state.judge(sameAnswer, state.inquiry) == .current)
         #expect(state.apply(put(Self.entry("c", created: 11, modified: 11))) != nil)
         #expect(state.apply(put(Self.entry("d", created: 16, modified: 16))) == nil)
-        #expect(state.snapshot.revision == 15 && Array(state.snapshot) == old)
+        #expect(state.view.revision == 15 && Array(state.view) == old)
     }
 
-    @Test("of two proofs on the way, the older one does not take the snapshot back")
+    @Test("of two proofs on the way, the older one does not take the view back")
     func twoProofs() {
         var state = state
         let (first, second) = (state.inquiry, state.inquiry)
@@ -205,7 +205,7 @@ struct MirrorStateTests {
         newer.header = Self.header(20)
         #expect(state.judge(newer, second) == .current)
         #expect(state.judge(sameAnswer, first) == .current)
-        #expect(state.snapshot.revision == 20)
+        #expect(state.view.revision == 20)
     }
 
     @Test("numbers at the ends of their range do no harm", arguments: [Int64.min, Int64.max])
@@ -236,7 +236,7 @@ struct MirrorStateTests {
             var state = state
             answer.entries = [other]
             #expect(state.judge(answer, state.inquiry) == .restored)
-            #expect(state.snapshot.revision == 10)
+            #expect(state.view.revision == 10)
         }
         // The newest is not there, nothing is newer, and yet there are as many: so none was deleted.
         var state = state
@@ -252,17 +252,17 @@ struct MirrorStateTests {
         var subscriber = MirrorSubscriber(id: 1)
         var replica = SortedEntries()
         func deliver() throws -> [MirrorChange] {
-            let portion = subscriber.take(state.snapshot)
+            let portion = subscriber.take(state.view)
             let changes = try #require(portion).changes
             for change in changes {
                 for entry in change.deletions { #expect(replica.remove(entry.key) == entry) }
                 for put in change.puts { #expect(replica.put(put.entry) == put.previous) }
             }
-            #expect(Array(replica) == Array(state.snapshot))
+            #expect(Array(replica) == Array(state.view))
             return changes
         }
         #expect(try deliver().map(\.isDifference) == [true])
-        #expect(subscriber.take(state.snapshot) == nil)
+        #expect(subscriber.take(state.view) == nil)
         var revision: Revision = 11
         for (count, expected) in [(3, [false, false, false]), (4, [true]), (2, [false, false])] {
             for _ in 0..<count {

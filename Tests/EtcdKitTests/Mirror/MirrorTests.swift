@@ -13,7 +13,7 @@ struct MirrorTests {
             for number in 1000..<3500 { try await client.put(prefix + Key("\(number)"), "old") }
             try await client.put("outside/" + prefix, "x")
             try await client.withMirror(of: .prefix(prefix)) { mirror in
-                let first = mirror.snapshot
+                let first = mirror.view
                 #expect(first.count == 2500)
                 #expect(first[prefix + "2000"]?.value == "old")
                 #expect(first.entries(in: .prefix(prefix + "20")).count { _ in true } == 100)
@@ -50,10 +50,10 @@ struct MirrorTests {
                     case 1: revision = try await client.put("outside/" + prefix, "\(number)").header.revision
                     default: revision = try await client.put(key, "\(number)").header.revision
                     }
-                    let snapshot = try await mirror.consistentSnapshot()
-                    #expect(snapshot.revision >= revision)
-                    if number % 4 == 0 { #expect(snapshot[key] == nil) }
-                    if number % 4 > 1 { #expect(snapshot[key]?.value == Value("\(number)")) }
+                    let view = try await mirror.consistentView()
+                    #expect(view.revision >= revision)
+                    if number % 4 == 0 { #expect(view[key] == nil) }
+                    if number % 4 > 1 { #expect(view[key]?.value == Value("\(number)")) }
                 }
                 #expect(try #require(mirror.staleness) < .seconds(1))
             }
@@ -68,7 +68,7 @@ struct MirrorTests {
                 #expect(try await mirror.waitUntil(revision: revision).revision >= revision)
                 let waiting = Task { try await mirror.waitUntil(revision: Revision(rawValue: .max)) }
                 let reading = Task {
-                    for try await snapshot in mirror.snapshots where snapshot.count > 1_000_000 { return }
+                    for try await view in mirror.views where view.count > 1_000_000 { return }
                 }
                 let listening = Task {
                     for try await change in mirror.changes where change.count > 1_000_000 { return }
@@ -84,15 +84,15 @@ struct MirrorTests {
         }
     }
 
-    @Test("snapshots skip to the newest, and changes to the difference, which ends in the exact final state")
+    @Test("views skip to the newest, and changes to the difference, which ends in the exact final state")
     func slowConsumers() async throws {
         try await withLiveClient { client, prefix in
             var options = MirrorOptions()
             options.maximumPendingChanges = 50
             try await client.withMirror(of: .prefix(prefix), options: options) { mirror in
-                var snapshots = mirror.snapshots.makeAsyncIterator()
+                var views = mirror.views.makeAsyncIterator()
                 var changes = mirror.changes.makeAsyncIterator()
-                #expect(try await snapshots.next()?.isEmpty == true)
+                #expect(try await views.next()?.isEmpty == true)
                 #expect(try await changes.next()?.isEmpty == true)
                 var replica: [Key: KeyValue] = [:]
                 for burst in [10, 1000] {
@@ -104,8 +104,8 @@ struct MirrorTests {
                     }
                     try await mirror.waitUntil(revision: last)
                     // One step each brings them to the end.
-                    let snapshot = try #require(try await snapshots.next())
-                    #expect(snapshot.revision >= last)
+                    let view = try #require(try await views.next())
+                    #expect(view.revision >= last)
                     var revision: Revision = 0
                     var count = 0
                     while revision < last {
@@ -119,7 +119,7 @@ struct MirrorTests {
                         #expect(change.isDifference == (burst == 1000))
                     }
                     #expect(count == (burst == 1000 ? 1 : burst))
-                    #expect(replica.values.sorted { $0.key < $1.key } == Array(snapshot))
+                    #expect(replica.values.sorted { $0.key < $1.key } == Array(view))
                 }
             }
         }
@@ -133,7 +133,7 @@ struct MirrorTests {
                 async let reads: Int = {
                     var count = 0
                     while !isDone.withLock({ $0 }) {
-                        let values = Set(mirror.snapshot.map(\.value))
+                        let values = Set(mirror.view.map(\.value))
                         if values.count > 1 { Issue.record("\(values)") }
                         count += 1
                         await Task.yield()
@@ -157,12 +157,12 @@ struct MirrorTests {
             }
             let mirror = try await client.mirror(of: .prefix("k/"))
             try await client.put("k/1", "x")
-            #expect(try await mirror.consistentSnapshot().count == 1)
+            #expect(try await mirror.consistentView().count == 1)
             #expect(try await watchers() == 1)
             await mirror.close()
             #expect(mirror.failure?.code == .cancelled)
-            #expect(mirror.snapshot.count == 1)
-            await expectError(.cancelled) { try await mirror.consistentSnapshot() }
+            #expect(mirror.view.count == 1)
+            await expectError(.cancelled) { try await mirror.consistentView() }
             await expectError(.cancelled) { try await mirror.waitUntil(revision: 1000) }
 
             var dropped: KeyMirror? = try await client.mirror(of: .prefix("k/"))
@@ -208,7 +208,7 @@ struct MirrorTests {
                 await expectError(.permissionDenied) {
                     try await alice.withMirror(of: .prefix("a/"), options: options) { mirror in
                         try await root.put("a/1", "x")
-                        #expect(try await mirror.consistentSnapshot().count == 1)
+                        #expect(try await mirror.consistentView().count == 1)
                         try await root.auth.users.revoke(role: "alice", from: "alice")
                         try await Task.sleep(for: .seconds(1000))
                     }

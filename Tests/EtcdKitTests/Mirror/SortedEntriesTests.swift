@@ -57,22 +57,22 @@ struct SortedEntriesTests {
         #expect(Array(SortedEntries(all.reversed())) == all)
     }
 
-    @Test("a part of a snapshot has the entries of its range, in order")
+    @Test("a part of a view has the entries of its range, in order")
     func parts() {
         let all = (100_000..<102_000).map { entry($0, revision: $0) }
-        let snapshot = MirrorSnapshot(range: .prefix("k/"), revision: 1, content: SortedEntries(all))
-        #expect(snapshot.entries(in: .prefix("k/1005")).map(\.key) == all[500..<600].map(\.key))
-        #expect(snapshot.entries(in: .key("k/100512")).map(\.key) == ["k/100512"])
-        #expect(snapshot.entries(in: .key("k/1005")).map(\.key) == [])
-        #expect(snapshot.entries(in: .between("k/1005", "k/101")).map(\.key) == all[500..<1000].map(\.key))
-        #expect(snapshot.entries(in: .from("k/1019")).count { _ in true } == 100)
-        #expect(snapshot.entries(in: .all).count { _ in true } == 2000)
-        #expect(snapshot.entries(in: .between("k/2", "k/1")).count { _ in true } == 0)
-        #expect(snapshot.entries(in: .prefix("z")).count { _ in true } == 0)
-        #expect(snapshot["k/101999"] == all.last)
-        #expect(snapshot["k/102000"] == nil)
-        #expect(snapshot["a"] == nil)
-        let empty = MirrorSnapshot(range: .all, revision: 1, content: SortedEntries())
+        let view = MirrorView(range: .prefix("k/"), revision: 1, content: SortedEntries(all))
+        #expect(view.entries(in: .prefix("k/1005")).map(\.key) == all[500..<600].map(\.key))
+        #expect(view.entries(in: .key("k/100512")).map(\.key) == ["k/100512"])
+        #expect(view.entries(in: .key("k/1005")).map(\.key) == [])
+        #expect(view.entries(in: .between("k/1005", "k/101")).map(\.key) == all[500..<1000].map(\.key))
+        #expect(view.entries(in: .from("k/1019")).count { _ in true } == 100)
+        #expect(view.entries(in: .all).count { _ in true } == 2000)
+        #expect(view.entries(in: .between("k/2", "k/1")).count { _ in true } == 0)
+        #expect(view.entries(in: .prefix("z")).count { _ in true } == 0)
+        #expect(view["k/101999"] == all.last)
+        #expect(view["k/102000"] == nil)
+        #expect(view["a"] == nil)
+        let empty = MirrorView(range: .all, revision: 1, content: SortedEntries())
         #expect(empty.isEmpty && Array(empty).isEmpty && empty["k"] == nil)
     }
 

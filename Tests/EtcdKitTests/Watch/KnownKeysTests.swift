@@ -17,9 +17,9 @@ struct KnownKeysTests {
     func events() {
         var known = KnownKeys()
         known.note("a", at: 3)
-        known.note([
-            WatchEvent(putOf: entry("b", 4)), WatchEvent(deletionOf: "a", at: 5), WatchEvent(putOf: entry("b", 6)),
-        ])
+        known.note(WatchEvent(putOf: entry("b", 4)))
+        known.note(WatchEvent(deletionOf: "a", at: 5))
+        known.note(WatchEvent(putOf: entry("b", 6)))
         #expect(known.count == 1)
         #expect(known.contains(entry("b", 6)))
         #expect(!known.contains(entry("b", 4)))

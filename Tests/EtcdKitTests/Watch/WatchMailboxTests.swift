@@ -12,10 +12,9 @@ struct WatchMailboxTests {
         let portion = try box.take { given.append($0.byteCount) }
         credits += given
         guard let portion else { return nil }
-        return (portion.chunks + (portion.events.isEmpty ? [] : [.events(portion.events)])).map { chunk in
-            switch chunk {
+        return (portion.items + (portion.events.isEmpty ? [] : [.events(portion.events)])).map { item in
+            switch item {
             case .events(let events): events.all.map { "\($0.revision)" }.joined(separator: ",")
-            case .decoded, .resync: "decoded"
             case .progress(let revision): "to \(revision)"
             case .interruption(let revision): "cut at \(revision)"
             }

@@ -48,14 +48,14 @@ struct ConfigSnapshotTests {
     @Test("after a restoration of the store, a state in effect is not taken for another of the same revision")
     func restoredPointer() throws {
         var view = ConfigView(layout)
-        func content(_ id: String, _ value: Value) throws -> MirrorSnapshot {
+        func content(_ id: String, _ value: Value) throws -> MirrorView {
             let bytes = ConfigState(["a": value]).encoded
             let stored = StoredState(id: id, pieces: 1, sha256: ConfigState.sum(bytes))
             let entries = [
                 KeyValue(layout.pointer, StoredJSON.encode(stored), at: 9),
                 KeyValue(stored.piece(0, in: layout.stages), Value(bytes: bytes), at: 8),
             ]
-            return MirrorSnapshot(range: layout.range, revision: 9, entries: entries)
+            return MirrorView(range: layout.range, revision: 9, entries: entries)
         }
         for (id, value) in [("x", "1"), ("y", "2")] as [(String, Value)] {
             #expect(try view.snapshot(of: content(id, value)).values() == ["a": value])

@@ -171,7 +171,7 @@ struct FeatureFlagsTests {
                 }
                 #expect(errors.compactMap { $0?.code } == [.prerequisite], "after request \(request): \(own) \(other)")
                 if errors[0] != nil { refused.own += 1 } else { refused.other += 1 }
-                _ = try await flags.mirror.consistentSnapshot()
+                _ = try await flags.mirror.consistentView()
                 #expect(flags.errors.isEmpty, "after request \(request)")
             }
             // The control: each was first, and not only before the other had begun.

@@ -52,7 +52,7 @@ struct FlagScaleTests {
 
     private func flags(_ values: [Key: Value], at revision: Revision, list: Int = 1) -> FlagSnapshot {
         let entries = values.map { KeyValue("f/" + $0, $1, at: revision) }
-        let mirror = MirrorSnapshot(range: .prefix("f/"), revision: revision, entries: entries)
+        let mirror = MirrorView(range: .prefix("f/"), revision: revision, entries: entries)
         let version = MirrorVersion(list: list, revision: revision)
         return FlagSnapshot(StoredFlags(entries: mirror, version: version, prefix: "f/", cache: cache))
     }

@@ -2,10 +2,10 @@
 
 /// The entries of a range as they were at one revision, in the order of their keys.
 ///
-/// A snapshot is a value that never changes. To take one costs nothing, however many entries it has: snapshots of a
+/// A view is a value that never changes. To take one costs nothing, however many entries it has: views of a
 /// mirror share what is the same in them.
-public struct MirrorSnapshot: Sendable, Equatable {
-    /// The keys that the snapshot is of.
+public struct MirrorView: Sendable, Equatable, CustomStringConvertible {
+    /// The keys that the view is of.
     public let range: KeyRange
     /// The revision at which the store was like this; 0 for a mirror that has not listed its entries yet.
     public let revision: Revision
@@ -17,19 +17,27 @@ public struct MirrorSnapshot: Sendable, Equatable {
         self.content = content
     }
 
-    /// A snapshot of entries that were not mirrored.
-    package init(range: KeyRange, revision: Revision, entries: some Sequence<KeyValue>) {
+    /// Makes a view of entries that were not mirrored.
+    ///
+    /// - Parameters:
+    ///   - range: The keys that the view is of.
+    ///   - revision: The revision of the view.
+    ///   - entries: The entries, in any order; of two with the same key, the later counts.
+    public init(range: KeyRange, revision: Revision, entries: some Sequence<KeyValue>) {
         self.init(range: range, revision: revision, content: SortedEntries(entries))
     }
 
-    /// The snapshot with other entries under some keys; nil for none.
-    package func replacing(_ entries: some Sequence<(Key, KeyValue?)>) -> MirrorSnapshot {
+    /// The view with other entries under some keys; nil for none.
+    package func replacing(_ entries: some Sequence<(Key, KeyValue?)>) -> MirrorView {
         var content = content
         for (key, entry) in entries {
             if let entry { content.put(entry) } else { content.remove(key) }
         }
-        return MirrorSnapshot(range: range, revision: revision, content: content)
+        return MirrorView(range: range, revision: revision, content: content)
     }
+
+    /// The range, the number of entries and the revision.
+    public var description: String { "\(count) entries of \(range) at revision \(revision)" }
 
     /// How many entries there are.
     public var count: Int { content.count }
@@ -48,13 +56,13 @@ public struct MirrorSnapshot: Sendable, Equatable {
     /// - Returns: The entries, in the order of their keys.
     public func entries(in part: KeyRange) -> Entries { Entries(content: content, part: part) }
 
-    /// Whether two snapshots are of the same range and revision, and have the same entries.
+    /// Whether two views are of the same range and revision, and have the same entries.
     public static func == (left: Self, right: Self) -> Bool {
         left.range == right.range && left.revision == right.revision && left.count == right.count
             && left.elementsEqual(right)
     }
 
-    /// Some entries of a snapshot, in the order of their keys.
+    /// Some entries of a view, in the order of their keys.
     public struct Entries: Sequence, Sendable {
         fileprivate let content: SortedEntries
         fileprivate let part: KeyRange
@@ -64,7 +72,7 @@ public struct MirrorSnapshot: Sendable, Equatable {
             Iterator(base: content.makeIterator(from: Key(bytes: part.start)), part: part)
         }
 
-        /// An iteration over entries of a snapshot.
+        /// An iteration over entries of a view.
         public struct Iterator: IteratorProtocol {
             fileprivate var base: SortedEntries.Iterator
             fileprivate let part: KeyRange
@@ -77,7 +85,7 @@ public struct MirrorSnapshot: Sendable, Equatable {
     }
 }
 
-extension MirrorSnapshot: Sequence {
+extension MirrorView: Sequence {
     /// Starts at the first entry.
     public func makeIterator() -> Entries.Iterator { entries(in: range).makeIterator() }
 

@@ -63,3 +63,33 @@ struct Namespace: Sendable, Hashable {
         entry = inner
     }
 }
+
+extension ElectedLeader {
+    mutating func enter(_ namespace: Namespace) throws(EtcdError) {
+        try namespace.enter(&election.bytes)
+        try namespace.enter(&key.bytes)
+    }
+
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) {
+        try namespace.leave(&election.bytes)
+        try namespace.leave(&key.bytes)
+    }
+}
+
+extension KeyRange {
+    /// The range of the whole store that this one stands for; an empty range stays as it is.
+    func entering(_ namespace: Namespace?) -> KeyRange {
+        guard let namespace, !isEmpty else { return self }
+        var (start, end) = (start, end)
+        // Only an empty key cannot enter, and that was excluded.
+        try? namespace.enter(&start, &end)
+        return KeyRange(start: start, end: end)
+    }
+}
+
+extension WatchEvent {
+    mutating func leave(_ namespace: Namespace) throws(EtcdError) {
+        try namespace.leave(&entry)
+        try namespace.leave(&previous)
+    }
+}

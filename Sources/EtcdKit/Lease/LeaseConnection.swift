@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The gRPC stream that renewals travel on; it is opened again when it has ended, elsewhere if there is a choice.
+@EventLoop
+final class LeaseConnection {
+    enum Event {
+        case opened
+        case answered(Wire.LeaseKeepAliveResponse, by: Endpoint)
+        /// The stream has ended: the owner calls ``open()`` or ``reopen(after:isFinal:)``.
+        case ended(EtcdError)
+        /// There will be no stream, because this error will not go away.
+        case failed(EtcdError)
+    }
+
+    private typealias Stream = GRPCStream<Wire.LeaseRequest, Wire.LeaseKeepAliveResponse>
+
+    private enum State {
+        case idle
+        case connecting(Channel.Ticket?)
+        /// The stream has ended; a new one is opened when the timer fires.
+        case pausing(EventLoop.Timer)
+        case open(Stream, Endpoint)
+        case closed
+    }
+
+    static let longestPause = Duration.milliseconds(500)
+    /// How many tokens in a row may be rejected; a member may not know yet one that was made a moment ago.
+    private static let maximumRejections = 3
+    /// Counts the streams that were opened, those of all clients.
+    private static var openedCount = 0
+
+    private let channel: Channel
+    private let onEvent: @EventLoop (Event) -> Void
+    private var state = State.idle
+    /// Counts attempts to open the stream, to tell the last from those that were given up.
+    private var attempt = 0
+    /// Tells the open stream from all others.
+    private(set) var number = 0
+    private(set) var opened = MonotonicInstant.now
+    /// Why the last stream has ended, until the next is answered.
+    private(set) var lastError: EtcdError?
+    private var lastEndpoint: Endpoint?
+    private var failures = 0
+    private var rejections = 0
+
+    init(_ channel: Channel, _ onEvent: @escaping @EventLoop (Event) -> Void) {
+        self.channel = channel
+        self.onEvent = onEvent
+    }
+
+    /// The endpoint at the other end of the open stream.
+    var endpoint: Endpoint? {
+        if case .open(_, let endpoint) = state { endpoint } else { nil }
+    }
+
+    func send(_ frames: [UInt8]) {
+        if case .open(let stream, _) = state { stream.send(frame: frames) }
+    }
+
+    /// An answer has come, so that earlier failures do not count any more.
+    func hasProvenItself() {
+        lastError = nil
+        failures = 0
+        rejections = 0
+    }
+
+    // MARK: Opening
+
+    /// Opens the stream, unless it is open or about to be.
+    func open() {
+        guard case .idle = state else { return }
+        state = .connecting(nil)
+        attempt += 1
+        let number = attempt
+        let ticket = channel.whenReadyForStream(avoiding: lastError == nil ? nil : lastEndpoint) { [weak self] result in
+            guard let self, case .connecting = state, attempt == number else { return }
+            switch result {
+            case .success(let berth): open(at: berth)
+            case .failure(let error): reopen(after: error, isFinal: error.code == .authenticationFailed)
+            }
+        }
+        if case .connecting = state, attempt == number { state = .connecting(ticket) }
+    }
+
+    private func open(at berth: Channel.Berth) {
+        let endpoint = berth.link.endpoint
+        do {
+            let stream = try Stream(
+                Wire.leaseKeepAlive,
+                metadata: channel.context.metadata(for: endpoint, requiresLeader: true, token: berth.token),
+                maximumMessageSize: channel.configuration.maximumMessageSize,
+                on: berth.link.connection
+            ) { [weak self] event in
+                switch event {
+                case .message(let response, _): self?.onEvent(.answered(response, by: endpoint))
+                case .ended(let failure): self?.ended(failure, berth)
+                }
+            }
+            state = .open(stream, endpoint)
+            Self.openedCount += 1
+            number = Self.openedCount
+        } catch {
+            return reopen(after: EtcdError(error, at: endpoint))
+        }
+        if let lastEndpoint, lastEndpoint != endpoint {
+            channel.context.report(.failedOver(from: lastEndpoint, to: endpoint))
+            lastError = nil
+        }
+        lastEndpoint = endpoint
+        opened = .now
+        onEvent(.opened)
+    }
+
+    /// Opens another stream after an error, unless the error will not go away.
+    func reopen(after error: EtcdError, isFinal: Bool = false) {
+        if case .closed = state { return }
+        state = .idle
+        lastError = error
+        failures += 1
+        if isFinal || isHopeless(error.code) { return onEvent(.failed(error)) }
+        // At once where there is somewhere else to go, or something else to show.
+        if failures == 1, channel.hasAlternatives || error.code.meansTokenIsRejected { return open() }
+        let pause = channel.configuration.backoff.delay(afterFailures: failures)
+        let timer = EventLoop.schedule(at: .now + min(pause, Self.longestPause)) { [weak self] in
+            guard let self, case .pausing = state else { return }
+            state = .idle
+            open()
+        }
+        state = .pausing(timer)
+    }
+
+    /// No other endpoint and no other moment will be better.
+    private func isHopeless(_ code: EtcdError.Code) -> Bool {
+        if !code.meansTokenIsRejected { return [.unimplemented, .unauthenticated].contains(code) }
+        if channel.context.tokens.canRenew { return rejections >= Self.maximumRejections }
+        // A client with a certificate has no token to renew, but etcd may have had an old copy of its rights.
+        return rejections > (code == .staleToken ? 1 : 0)
+    }
+
+    // MARK: Ending
+
+    private func ended(_ failure: GRPCFailure?, _ berth: Channel.Berth) {
+        let endpoint = berth.link.endpoint
+        let error =
+            failure.map { EtcdError($0, at: endpoint) }
+            ?? EtcdError(.unavailable, "the server ended the stream of renewals [\(endpoint)]")
+        if failure?.effect == .answered, error.code.castsSuspicion { channel.suspect(endpoint, error) }
+        if error.code.meansTokenIsRejected {
+            channel.context.tokens.reject(berth.token)
+            rejections += 1
+        }
+        state = .idle
+        onEvent(.ended(error))
+    }
+
+    /// Ends the open stream, as if the server had.
+    func giveUp(_ error: EtcdError) {
+        guard case .open(let stream, _) = state else { return }
+        stream.cancel()
+        state = .idle
+        onEvent(.ended(error))
+    }
+
+    /// Ends the stream, for good.
+    func close() {
+        switch state {
+        case .connecting(let ticket): if let ticket { channel.forget(ticket) }
+        case .pausing(let timer): EventLoop.cancel(timer)
+        case .open(let stream, _): stream.cancel()
+        case .idle, .closed: break
+        }
+        state = .closed
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A condition variable for tasks: they wait for a change of something that a lock of its owner guards.
+package struct AsyncCondition: Sendable {
+    private struct State {
+        var lastID = 0
+        /// The tasks that wait, each of which is resumed once, because it is taken from here for that.
+        var first: (id: Int, task: UnsafeContinuation<Void, Never>)?
+        var others: [Int: UnsafeContinuation<Void, Never>] = [:]
+
+        mutating func remove(_ id: Int) -> UnsafeContinuation<Void, Never>? {
+            guard let first, first.id == id else { return others.removeValue(forKey: id) }
+            self.first = nil
+            return first.task
+        }
+    }
+
+    private let state = Lock(State())
+
+    package init() {}
+
+    /// Waits until the next ``wakeAll()``, or until the task is cancelled; returns at once if `isReady` is true.
+    ///
+    /// `isReady` may take the owner's lock, so call ``wakeAll()`` outside of that.
+    package func wait(unless isReady: () -> Bool) async {
+        let id = state.withLock { state in
+            state.lastID += 1
+            return state.lastID
+        }
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { register($0, id, unless: isReady) }
+        } onCancel: {
+            state.withLock { $0.remove(id) }?.resume()
+        }
+    }
+
+    @inline(never)
+    private func register(_ task: UnsafeContinuation<Void, Never>, _ id: Int, unless isReady: () -> Bool) {
+        let waits = state.withLock { state in
+            // A task is marked as cancelled before its handler runs, which may have come before this.
+            if Task.isCancelled || isReady() { return false }
+            if state.first == nil { state.first = (id, task) } else { state.others[id] = task }
+            return true
+        }
+        if !waits { task.resume() }
+    }
+
+    /// Wakes all tasks that wait.
+    package func wakeAll() {
+        let (first, others) = state.withLock { state in
+            defer { (state.first, state.others) = (nil, [:]) }
+            return (state.first, state.others)
+        }
+        first?.task.resume()
+        for task in others.values { task.resume() }
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The range to watch, and the client that watches it.
+///
+/// An object, so that sequences, iterators and subscriptions share it.
+final class WatchDescription: Sendable {
+    let client: EtcdClient
+    let range: KeyRange
+    /// The first revision of interest; nil for changes from now on.
+    let revision: Revision?
+    let options: WatchOptions
+
+    init(_ client: EtcdClient, _ range: KeyRange, from revision: Revision?, _ options: WatchOptions) {
+        self.client = client
+        self.range = range
+        self.revision = revision
+        self.options = options
+    }
+}
+
+/// A watch as its consumer holds it; it ends with the last reference.
+final class WatchSubscription: Sendable {
+    let description: WatchDescription
+    /// Bridges compactions, where the options say so.
+    let resync: WatchResync?
+    private let state = Lock<(watcher: Watcher?, isStopped: Bool)>((nil, false))
+
+    init(_ description: WatchDescription) {
+        self.description = description
+        resync = WatchResync(description)
+    }
+
+    deinit { stop() }
+
+    var watcher: Watcher? { state.withLock { $0.watcher } }
+
+    private var client: EtcdClient { description.client }
+
+    /// Starts the watch.
+    @inline(never)
+    func start() async throws(EtcdError) {
+        if let resync {
+            await watch(from: try await resync.start())
+        } else {
+            await watch(from: description.revision)
+        }
+    }
+
+    /// Starts the watch, and waits until the server has confirmed it.
+    @inline(never)
+    func begin() async throws(EtcdError) {
+        try await start()
+        guard let watcher else { return }
+        try await client.core.watchHub.waitUntilConfirmed(watcher, deadline: .now + client.timeout)
+    }
+
+    func stop() {
+        let watcher = state.withLock { state in
+            state.isStopped = true
+            return state.watcher
+        }
+        guard let watcher else { return }
+        EventLoop.execute { [client] in client.core.watchHub.stop(watcher) }
+    }
+
+    private func watch(from revision: Revision?) async {
+        var options = description.options
+        if resync != nil {
+            // The resync must know all changes, also those that the consumer does not want.
+            options.ignoresPuts = false
+            options.ignoresDeletes = false
+        }
+        // The range as etcd knows it, outside the client's namespace.
+        let range = description.range.entering(client.scope)
+        let watcher = await client.core.watchHub.start(range, from: revision, options: options)
+        let isStopped = state.withLock { state in
+            state.watcher = watcher
+            return state.isStopped
+        }
+        if isStopped { stop() }
+    }
+
+    /// Takes all that has come since the last call; waits if there is nothing, and may then return nil.
+    func take() async throws(EtcdError) -> WatchMailbox.Portion? {
+        if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+        guard let watcher else { throw EtcdError(.cancelled, "the watch has not begun") }
+        if let portion = try watcher.take() { return portion }
+        await watcher.mailbox.wait()
+        return nil
+    }
+
+    /// Goes on after a compaction, if the options say so.
+    ///
+    /// - Returns: The difference that the compaction hides.
+    /// - Throws: `error`, if the watch has ended for another reason.
+    @inline(never)
+    func goOn(after error: EtcdError) async throws(EtcdError) -> WatchBatch {
+        guard let resync, error.code == .compacted else { throw error }
+        let difference = try await client.persist { () throws(EtcdError) in try await resync.difference() }
+        await watch(from: difference.revision.next)
+        let range = description.range.entering(client.scope)
+        client.core.channel.context.report(.watchResynced(range, at: difference.revision))
+        return resync.wanted(difference)
+    }
+}
