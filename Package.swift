@@ -22,7 +22,7 @@ let package = Package(
     ],
     dependencies: [],
     targets: [
-        // The two C libraries, from the system.
+        // The C libraries, from the system.
         .systemLibrary(
             name: "CNghttp2",
             pkgConfig: "libnghttp2",
@@ -33,8 +33,10 @@ let package = Package(
             pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]
         ),
+        // The resolver of the C library, for DNS SRV records.
+        .systemLibrary(name: "CResolver"),
         // The client.
-        .target(name: "EtcdKit", dependencies: ["CNghttp2", "COpenSSL"], swiftSettings: settings),
+        .target(name: "EtcdKit", dependencies: ["CNghttp2", "COpenSSL", "CResolver"], swiftSettings: settings),
         // The coordination patterns, on the client.
         .target(name: "EtcdPatterns", dependencies: ["EtcdKit"], swiftSettings: settings),
         // Throwaway etcd clusters and a fault proxy.

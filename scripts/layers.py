@@ -8,9 +8,9 @@
     scripts/layers.py --root DIR   checks another copy of the package
 
 scripts/layers.txt says what each folder may use. The script reads the sources as text. It collects the names that each
-folder declares, and looks for them in the other folders: types, also nested ones by their full name; the members that a
-folder adds to the types of another folder; and the free functions that the table lists. A name that is declared twice is
-not unique, and is only checked where it cannot mean anything else.
+folder declares, and looks for them in the other folders: types, also nested ones by their full name; free functions; and
+members that a folder adds to a type of another folder or module. A function or member counts only if nothing else in the
+module has its name. So a use through a type that is inferred, of a member that stands beside its type, is not seen.
 """
 import argparse
 import collections
@@ -39,17 +39,18 @@ class Table:
         self.functions = set()
         self.ignored = set()
         module = None
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            line = line.partition("#")[0].rstrip()
+        text = re.sub(r"\n {6,}", " ", path.read_text())  # A line that goes far to the right belongs to the one before.
+        for line in text.splitlines():
+            line = "" if line.startswith("#") else line.rstrip()
             if not line.strip():
                 continue
-            key, separator, rest = line.partition(":")
+            key, separator, rest = line.rpartition(":") if line.startswith("only ") else line.partition(":")
             words = rest.split()
             if not separator:
-                sys.exit(f"{path}:{number}: a line needs a colon")
+                sys.exit(f"{path}: a line needs a colon: {line}")
             if line[0].isspace():
                 if module is None:
-                    sys.exit(f"{path}:{number}: a folder stands below its module")
+                    sys.exit(f"{path}: a folder stands below its module: {line}")
                 name, _, patterns = key.partition("=")
                 self.folders[module][name.strip()] = words
                 self.patterns[module][name.strip()] = patterns.split() or [name.strip()]
@@ -84,13 +85,14 @@ class Table:
 
     def group(self, module, path):
         """The entry that a file belongs to. Files that an entry names are not those of their folder."""
+        path = Path("/") / path
         for name, patterns in self.patterns.get(module, {}).items():
-            if any(pattern.endswith(".swift") and path.match(pattern) for pattern in patterns):
+            if any(path.match(f"/{pattern}") for pattern in patterns if pattern.endswith(".swift")):
                 return name
         for name, patterns in self.patterns.get(module, {}).items():
-            if path.parent.parts and path.parent.parts[0] in patterns:
+            if len(path.parts) > 2 and path.parts[1] in patterns:
                 return name
-        return path.parts[0] if len(path.parts) > 1 else TOP
+        return path.parts[1] if len(path.parts) > 2 else TOP
 
     def allows(self, module, folder, other):
         return folder == other or other in self.reachable[module].get(folder, ())
@@ -269,12 +271,7 @@ class Check:
         for full, folders in owners.items():
             if len(full) == 1 and len(folders) == 1:
                 top[full[0]] = next(iter(folders))
-        functions = {}
-        for source in sources:
-            for name in source.functions:
-                if name in self.table.functions:
-                    functions[name] = source.folder
-        members = self._added_members(sources, top)
+        functions, members = self._unique_names(sources, top)
 
         for source in sources:
             own = {full[0] for full in source.types} | source.extended
@@ -309,17 +306,23 @@ class Check:
             i += 2
         return full
 
-    def _added_members(self, sources, top):
-        """The members that a folder adds to types of another one, if nothing else in the module has their name."""
+    def _unique_names(self, sources, top):
+        """The folders of free functions, and of members that a folder adds to types from elsewhere, by name.
+
+        A name that anything else in the module has, too, is not among them, but for functions that the table lists.
+        """
         declared = collections.Counter()
-        added = {}
+        functions, members = {}, {}
         for source in sources:
             declared.update(source.declared)
         for source in sources:
+            for name in source.functions:
+                if declared[name] == 1 or name in self.table.functions:
+                    functions[name] = source.folder
             for type_name, name in source.members:
-                if top.get(type_name, source.folder) != source.folder and declared[name] == 1:
-                    added[name] = source.folder
-        return added
+                if declared[name] == 1 and type_name in source.extended and top.get(type_name) != source.folder:
+                    members[name] = source.folder
+        return functions, members
 
     def _note(self, source, line, name, folder):
         if folder == source.folder:

@@ -20,7 +20,6 @@ Kit: Low
   Queue: Session
   Client = Calls/Client+*.swift: Queue
   Calls: Transport
-functions: offload
 only import COpenSSL: Kit/Transport/TLS*.swift
 """
 FILES = {
@@ -83,6 +82,11 @@ class LayersTest(unittest.TestCase):
         self.assertAllows("Kit/Session/Extra.swift", "func f() { offload() }")
         table = TABLE.replace("Session: Transport", "Session:")
         self.assertFinds("Kit/Session/Extra.swift", "func f() { offload() }", "Session uses offload", table=table)
+        # The name may mean a function of this folder, unless the table says that it does not.
+        text = "struct Extra { func offload() {} }\nfunc f() { offload() }"
+        self.assertNotIn("offload", layers({"Kit/Session/Extra.swift": text}, table))
+        table += "functions: offload\n"
+        self.assertFinds("Kit/Session/Extra.swift", text, "Session uses offload", table=table)
 
     def test_an_entry_of_files_is_apart_from_its_folder(self):
         self.assertFinds("Kit/Calls/Call.swift", "struct Call { let hold: Hold }", "Calls uses Hold of Queue")

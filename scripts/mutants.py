@@ -37,13 +37,13 @@ SWITCH = "ETCD_KIT_MUTANT"
 # say it. They are of the module's own tests, unless another target stands before them.
 PATTERNS_ON_QUEUE = ["Lock", "Semaphore", "Election", "Barrier", "Session", "Faults"]
 SUITES = {
-    "EtcdKit": ["Client", "Errors", "Connection", "GRPC"],
-    "EtcdKit/Connection": [
-        "Connection", "Client", "Errors", "Faults", "TLS", "PatternsTests/Faults", "PatternsTests/Registry",
-    ],
-    "EtcdKit/GRPC": ["GRPC", "Connection", "HTTP2", "Client"],
-    "EtcdKit/HTTP2": ["HTTP2", "GRPC", "Connection", "KeyValue", "Watch"],
-    "EtcdKit/Transport": ["Transport", "TLS", "HTTP2", "Connection", "KeyValue", "Maintenance", "Client"],
+    "EtcdKit": ["Client", "Errors", "Channel", "Calls", "GRPC"],
+    "EtcdKit/Endpoints": ["Endpoints", "Channel", "TLS", "Client"],
+    "EtcdKit/Channel": ["Channel", "Calls", "Client", "Errors", "Faults", "PatternsTests/Faults"],
+    "EtcdKit/Calls": ["Calls", "Channel", "Client", "Errors", "Faults", "PatternsTests/Registry"],
+    "EtcdKit/GRPC": ["GRPC", "Calls", "HTTP2", "Client"],
+    "EtcdKit/HTTP2": ["HTTP2", "GRPC", "Channel", "KeyValue", "Watch"],
+    "EtcdKit/Transport": ["Transport", "TLS", "HTTP2", "Channel", "KeyValue", "Maintenance", "Client"],
     "EtcdKit/Wire": ["Wire", "Protobuf", "KeyValue", "Transaction", "Watch"],
     "EtcdKit/Protobuf": ["Protobuf", "Wire", "KeyValue", "Watch"],
     "EtcdKit/Lease": ["Lease", "Errors", "Faults"],

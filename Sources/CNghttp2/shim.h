@@ -1,4 +1,8 @@
+#if __has_include(<nghttp2/nghttp2.h>)
 #include <nghttp2/nghttp2.h>
+#else
+#error "nghttp2 is missing: apt-get install libnghttp2-dev (Debian, Ubuntu), dnf install libnghttp2-devel (Fedora), brew install libnghttp2 (macOS)"
+#endif
 
 #ifdef __linux__
 #include <sys/socket.h>

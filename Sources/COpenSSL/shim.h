@@ -1,9 +1,13 @@
+#if __has_include(<openssl/ssl.h>)
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#else
+#error "OpenSSL 3 is missing: apt-get install libssl-dev (Debian, Ubuntu), dnf install openssl-devel (Fedora), brew install openssl@3 (macOS)"
+#endif
 
 // What OpenSSL has as macros, which Swift does not see.
 

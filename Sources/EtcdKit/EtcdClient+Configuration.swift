@@ -9,7 +9,8 @@ extension EtcdClient {
         ///
         /// With nil, endpoints without a scheme are plaintext, and `https://` ones trust the system's authorities.
         public var tls: TLSConfiguration?
-        /// Who the client is; nil for a cluster without authentication, or with certificates that say so.
+        /// The user that the client acts as; nil for a cluster without authentication, or one that knows users by their
+        /// certificates.
         public var credentials: Credentials?
         /// Which endpoint a call goes to.
         public var failover = FailoverPolicy.roundRobin
@@ -25,11 +26,16 @@ extension EtcdClient {
         ///
         /// Streams, such as watches, have no limit.
         public var callTimeout: Duration = .seconds(10)
-        /// A call without a connection waits for one until its deadline; otherwise it throws ``EtcdError/Code/unavailable``
-        /// as soon as all endpoints have refused it one.
+        /// A call without a connection waits for one until its deadline; with false, it fails fast.
         ///
-        /// An endpoint that says nothing is waited for in any case.
+        /// A call that fails fast throws ``EtcdError/Code/unavailable`` with the reasons as soon as the last attempt to
+        /// connect to each endpoint has failed: at once, if the next attempts are not due yet (see ``backoff``). An endpoint
+        /// that did not answer at all is given one more attempt. See also ``EtcdClient/with(waitsForConnection:)``.
         public var waitsForConnection = true
+        /// Fields that go with everything that the client sends: calls, watches and lease renewals.
+        public var metadata = CallMetadata()
+        /// What takes part in calls, the outermost first; see ``CallInterceptor``.
+        public var interceptors: [any CallInterceptor] = []
         /// How long to wait between attempts to connect.
         public var backoff = Backoff()
         /// How long a connection may be silent while calls or watches are open before it is tested with a ping.
@@ -48,9 +54,9 @@ extension EtcdClient {
         /// While it is decoded, it may take up about four times as much memory again. Pages, such as those of
         /// ``EtcdClient/entries(in:pageSize:options:)``, come in messages of a megabyte or so.
         public var maximumMessageSize = 64 << 20
-        /// Is told what happens to the client, for logs, metrics and traces.
+        /// Receives the events of the client, for logs, metrics and traces.
         ///
-        /// It is called on whatever thread it happens on, also on that of the client's connections, and must not block.
+        /// It is called on any thread, also on that of the client's connections, and must not block.
         /// Events hold no passwords and no tokens.
         public var onEvent: (@Sendable (EtcdClient.Event) -> Void)?
 
@@ -108,10 +114,14 @@ extension EtcdClient {
             result.endpointSyncInterval = endpointSyncInterval?.bounded
             try tls?.checkConsistency()
             if retry.maximumAttempts < 1 {
-                throw EtcdError(.invalidArgument, "retry.maximumAttempts must be positive")
+                let text = "retry.maximumAttempts is \(retry.maximumAttempts), but must be positive"
+                throw EtcdError(.invalidArgument, text)
             }
             try credentials?.validate()
-            if maximumMessageSize <= 0 { throw EtcdError(.invalidArgument, "maximumMessageSize must be positive") }
+            try metadata.validate()
+            if maximumMessageSize <= 0 {
+                throw EtcdError(.invalidArgument, "maximumMessageSize is \(maximumMessageSize), but must be positive")
+            }
             result.maximumMessageSize = min(maximumMessageSize, Self.messageSizeLimit)
             return result
         }

@@ -60,14 +60,14 @@ extension EtcdClient {
     }
 
     /// Tells the user of an event.
-    package func report(_ event: @autoclosure () -> Event) { core.channel.context.report(event()) }
+    package func report(_ event: @autoclosure () -> Event) { core.channel.report(event()) }
 
     /// A call with one request, and with one answer or a stream of them.
     ///
     /// Watches and the renewals of leases, which share streams, are no calls in this sense. A call whose answer is a stream
     /// ends with the stream: with the code `cancelled` when its consumer has given it up.
     public struct Call: Sendable, Hashable, Identifiable {
-        /// What the events of the call have in common, and no other call of the process has.
+        /// The number of the call, which all of its events have, and no other call of the process.
         public let id: UInt64
         /// The gRPC method, such as `/etcdserverpb.KV/Put`.
         public let method: String
@@ -76,7 +76,12 @@ extension EtcdClient {
 
         private static let lastID = Atomic<UInt64>(0)
 
-        init(method: String, requestSize: Int) {
+        /// Makes a call, for tests of an interceptor.
+        ///
+        /// - Parameters:
+        ///   - method: The gRPC method.
+        ///   - requestSize: The size of the request in bytes.
+        public init(method: String, requestSize: Int) {
             id = Self.lastID.wrappingAdd(1, ordering: .relaxed).newValue
             self.method = method
             self.requestSize = requestSize
@@ -95,5 +100,27 @@ extension EtcdClient {
         public let responseSize: Int
         /// The code of the error that was thrown; nil after success.
         public let code: EtcdError.Code?
+
+        /// Makes an outcome, for tests of an interceptor.
+        ///
+        /// - Parameters:
+        ///   - endpoint: The endpoint of the last attempt; nil if there was none.
+        ///   - attempts: How often the call was made.
+        ///   - duration: How long the call has taken in all.
+        ///   - responseSize: The size of the answer in bytes.
+        ///   - code: The code of the error that was thrown; nil after success.
+        public init(
+            endpoint: Endpoint?,
+            attempts: Int,
+            duration: Duration,
+            responseSize: Int,
+            code: EtcdError.Code? = nil
+        ) {
+            self.endpoint = endpoint
+            self.attempts = attempts
+            self.duration = duration
+            self.responseSize = responseSize
+            self.code = code
+        }
     }
 }

@@ -12,16 +12,19 @@
 /// A client works from the moment it is made: it connects when it is first used, and again when a connection breaks.
 /// Copies of a client share its connections. When the last copy is dropped, or with ``close()``, the connections end.
 ///
-/// Methods throw ``EtcdError``. A cancelled task gets ``EtcdError/Code/cancelled`` from whatever it waits for; the call
-/// is then cancelled at the server too.
+/// Methods throw ``EtcdError``. In a cancelled task, they throw ``EtcdError/Code/cancelled``, and the call is cancelled
+/// at the server, too.
 public struct EtcdClient: Sendable {
     /// How the client was made.
     public var configuration: Configuration { core.configuration }
     let core: ClientCore
-    package let timeout: Duration
-    package let retry: RetryPolicy
+    package private(set) var timeout: Duration
+    package private(set) var retry: RetryPolicy
+    /// The fields that go with each call.
+    private(set) var metadata: CallMetadata
+    private(set) var waitsForConnection: Bool
     /// Where the client's keys are; nil for the whole store.
-    let scope: Namespace?
+    var scope: Namespace?
 
     /// Makes a client.
     ///
@@ -36,7 +39,11 @@ public struct EtcdClient: Sendable {
 
     /// The client of a core, with the settings of its configuration.
     init(_ core: ClientCore) {
-        self.init(core: core, timeout: core.configuration.callTimeout, retry: core.configuration.retry)
+        self.core = core
+        timeout = core.configuration.callTimeout
+        retry = core.configuration.retry
+        metadata = core.configuration.metadata
+        waitsForConnection = core.configuration.waitsForConnection
     }
 
     /// Makes a client with default settings.
@@ -55,20 +62,15 @@ public struct EtcdClient: Sendable {
         try self.init(Configuration(endpoints: endpoints))
     }
 
-    init(core: ClientCore, timeout: Duration, retry: RetryPolicy, namespace: Namespace? = nil) {
-        self.core = core
-        self.timeout = timeout
-        self.retry = retry
-        scope = namespace
-    }
-
     /// The same client with another deadline for its calls.
     ///
     /// - Parameter timeout: How long each call may take in all. With zero or less, each throws
     ///   ``EtcdError/Code/deadlineExceeded`` and nothing is sent.
     /// - Returns: A client that shares the connections of this one.
     public func with(timeout: Duration) -> EtcdClient {
-        EtcdClient(core: core, timeout: min(timeout, timeout.bounded), retry: retry, namespace: scope)
+        var client = self
+        client.timeout = min(timeout, timeout.bounded)
+        return client
     }
 
     /// The same client with another policy for calls that fail.
@@ -76,7 +78,31 @@ public struct EtcdClient: Sendable {
     /// - Parameter retry: When a call that failed is made again.
     /// - Returns: A client that shares the connections of this one.
     public func with(retry: RetryPolicy) -> EtcdClient {
-        EtcdClient(core: core, timeout: timeout, retry: retry.bounded, namespace: scope)
+        var client = self
+        client.retry = retry.bounded
+        return client
+    }
+
+    /// The same client with more fields in its calls.
+    ///
+    /// Watches and lease renewals, which share streams, have the fields of ``Configuration/metadata`` only.
+    ///
+    /// - Parameter metadata: The fields to add to those of this client.
+    /// - Returns: A client that shares the connections of this one.
+    public func with(metadata: CallMetadata) -> EtcdClient {
+        var client = self
+        client.metadata = self.metadata.adding(metadata)
+        return client
+    }
+
+    /// The same client, whose calls wait for a connection or fail fast.
+    ///
+    /// - Parameter waitsForConnection: See ``Configuration/waitsForConnection``.
+    /// - Returns: A client that shares the connections of this one.
+    public func with(waitsForConnection: Bool) -> EtcdClient {
+        var client = self
+        client.waitsForConnection = waitsForConnection
+        return client
     }
 
     /// Ends the client: closes its connections, and fails its calls, watches and leases that are kept alive.
@@ -130,74 +156,4 @@ public func withEtcdClient<Result>(
     _ body: (EtcdClient) async throws -> Result
 ) async throws -> Result {
     try await withEtcdClient(EtcdClient.Configuration(endpoints: endpoints), body)
-}
-
-/// What all copies of a client share.
-///
-/// When the last is gone, so is the connection.
-final class ClientCore: Sendable {
-    let configuration: EtcdClient.Configuration
-    let channel: Channel
-    let watchHub: WatchHub
-    let leaseKeeper: LeaseKeeper
-    let background = BackgroundWork()
-    /// Work whose result several callers wait for; it is cancelled when the client is closed.
-    let common = BackgroundWork()
-    fileprivate let parts = Lock<[ObjectIdentifier: any Sendable]>([:])
-
-    private let endpointSync = Lock<Task<Void, Never>?>(nil)
-
-    init(_ configuration: EtcdClient.Configuration) {
-        self.configuration = configuration
-        channel = Channel(configuration)
-        watchHub = WatchHub(channel)
-        leaseKeeper = LeaseKeeper(channel)
-        guard let interval = configuration.endpointSyncInterval else { return }
-        let task = Task { [weak self] in
-            while (try? await Task.sleep(for: interval)) != nil, let core = self {
-                do throws(EtcdError) {
-                    try await EtcdClient(core).syncEndpoints()
-                } catch {
-                    configuration.onEvent?(.endpointSyncFailed(error))
-                }
-            }
-        }
-        endpointSync.withLock { $0 = task }
-    }
-
-    deinit {
-        endpointSync.withLock { $0?.cancel() }
-        EventLoop.execute { [channel, watchHub, leaseKeeper] in
-            Self.close(channel, watchHub, leaseKeeper)
-        }
-    }
-
-    func close() async {
-        let sync = endpointSync.withLock { $0.take() }
-        sync?.cancel()
-        await background.close(within: .seconds(2))
-        await Self.close(channel, watchHub, leaseKeeper)
-        // Without connections, it fails at once.
-        await common.close(within: .zero)
-        await sync?.value
-    }
-
-    @EventLoop
-    private static func close(_ channel: Channel, _ watchHub: WatchHub, _ leaseKeeper: LeaseKeeper) {
-        watchHub.close()
-        leaseKeeper.close()
-        channel.close()
-    }
-}
-
-extension EtcdClient {
-    /// Something that another module keeps for all copies of the client: one of each type, made when it is first asked for.
-    package func part<Part: AnyObject & Sendable>(_ make: () -> Part) -> Part {
-        core.parts.withLock { parts in
-            if let part = parts[ObjectIdentifier(Part.self)] as? Part { return part }
-            let part = make()
-            parts[ObjectIdentifier(Part.self)] = part
-            return part
-        }
-    }
 }

@@ -10,6 +10,11 @@ extension EtcdError {
 
         private init(_ name: String) { description = name }
 
+        /// Whether a write that threw an error of this code may have been done, or may yet be done.
+        ///
+        /// With every other code it was not done.
+        public var mayHaveTakenEffect: Bool { [.ambiguous, .cancelled, .clusterMismatch, .noSpace].contains(self) }
+
         /// Whether `error` is an ``EtcdError`` of the code `code`, for clauses such as `catch EtcdError.Code.compacted`.
         public static func ~= (code: Code, error: any Error) -> Bool { (error as? EtcdError)?.code == code }
     }
@@ -26,6 +31,8 @@ extension EtcdError.Code {
     ///
     /// A write may have happened nevertheless.
     public static let cancelled = Self("cancelled")
+    /// An interceptor of the client has refused the call, which was not sent.
+    public static let intercepted = Self("intercepted")
     /// The client was closed: make another.
     public static let clientClosed = Self("clientClosed")
 }
@@ -40,8 +47,8 @@ extension EtcdError.Code {
     /// No endpoint can be reached, and at each of them something is set up wrongly: the host is unknown, a certificate is
     /// not accepted or cannot be read, or the port speaks another protocol.
     ///
-    /// Nothing was changed. Correct the configuration of the client or of the servers: the message says for each endpoint
-    /// what is wrong. A client that has never had a connection throws it as soon as all endpoints have failed so; a client
+    /// Nothing was changed. Correct the configuration of the client or of the servers: the message has the reason for each
+    /// endpoint. A client that has never had a connection throws it as soon as all endpoints have failed so; a client
     /// that has had one waits for the call's deadline, as it does for ``unavailable``.
     public static let misconfigured = Self("misconfigured")
     /// The time for the call is over.
@@ -52,11 +59,11 @@ extension EtcdError.Code {
     ///
     /// Read before you repeat it.
     public static let ambiguous = Self("ambiguous")
-    /// The server sent something that is not etcd's protocol: look at what the endpoint is.
+    /// The server does not speak etcd's protocol: check the endpoint.
     public static let protocolViolation = Self("protocolViolation")
     /// An endpoint belongs to another cluster than the one the client has begun with: correct the list.
     ///
-    /// What it was asked to do, it may have done.
+    /// It may have done what it was asked to do.
     public static let clusterMismatch = Self("clusterMismatch")
 }
 
@@ -69,7 +76,7 @@ extension EtcdError.Code {
     public static let keyNotFound = Self("keyNotFound")
     /// A transaction puts one key twice, or puts and deletes it.
     public static let duplicateKey = Self("duplicateKey")
-    /// Others have changed what `atomically` had read, at each of its attempts: try again later, or touch fewer keys.
+    /// The keys that `atomically` had read were changed during each of its attempts: try again later, or touch fewer keys.
     ///
     /// Nothing was changed.
     public static let transactionConflict = Self("transactionConflict")
@@ -90,7 +97,7 @@ extension EtcdError.Code {
     public static let leaseExists = Self("leaseExists")
     /// The time to live is longer than etcd allows (9,000,000,000 s).
     public static let leaseTTLTooLarge = Self("leaseTTLTooLarge")
-    /// The lease ran out or was revoked while it was kept alive: what depended on it is gone.
+    /// The lease ran out or was revoked while it was kept alive; its keys are gone.
     public static let leaseLost = Self("leaseLost")
     /// The candidate does not lead the election any more.
     public static let leadershipLost = Self("leadershipLost")
@@ -154,7 +161,7 @@ extension EtcdError.Code {
     public static let learnerNotReady = Self("learnerNotReady")
     /// The cluster has as many learners as it may: promote one first.
     public static let tooManyLearners = Self("tooManyLearners")
-    /// The member that shall lead cannot: it is a learner, or not known.
+    /// The member cannot become the leader: it is a learner, or not known.
     public static let badLeaderTransferee = Self("badLeaderTransferee")
     /// The version to downgrade to is not written as `major.minor`, or not one below the present.
     public static let invalidDowngradeVersion = Self("invalidDowngradeVersion")
@@ -181,7 +188,7 @@ extension EtcdError.Code {
     public static let invalidToken = Self("invalidToken")
     /// Users or roles have changed since the token was made; see ``invalidToken``.
     public static let staleToken = Self("staleToken")
-    /// The server wants to know who the client is.
+    /// The server requires authentication.
     public static let unauthenticated = Self("unauthenticated")
     /// The cluster has no authentication now.
     public static let authenticationNotEnabled = Self("authenticationNotEnabled")
@@ -208,9 +215,9 @@ extension EtcdError.Code {
 // MARK: - Snapshots
 
 extension EtcdError.Code {
-    /// A snapshot is not what the server has sent off, or not all of it: take another.
+    /// A snapshot is incomplete, or does not agree with its digest: take another.
     public static let snapshotDamaged = Self("snapshotDamaged")
-    /// There is a file where the snapshot shall go: choose another place, or have it replaced.
+    /// There is a file at the place of the snapshot: choose another place, or have the file replaced.
     public static let fileExists = Self("fileExists")
     /// A file could not be written: the message has the system's reason.
     public static let fileNotWritten = Self("fileNotWritten")

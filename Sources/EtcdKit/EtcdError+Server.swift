@@ -1,31 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdError {
-    /// Makes an error of an attempt at a call.
-    ///
-    /// Of a call that only reads, an unknown effect is none.
-    init(_ failure: GRPCFailure, of request: Channel.Request, at endpoint: Endpoint) {
-        var error = EtcdError(failure, at: endpoint)
-        if error.code == .requestTooLarge {
-            let text = Self.complaint(aboutSizeOf: request.call, failure.status.message)
-            error = EtcdError(.requestTooLarge, "\(text) [\(endpoint)]")
-        }
-        self = failure.leavesEffectUnknown && !request.isRead ? EtcdError(inDoubtAfter: error) : error
-    }
-
     /// Makes an error of a stream or a call that has changed nothing.
     init(_ failure: GRPCFailure, at endpoint: Endpoint) {
-        self.init(failure.code, "\(failure.status.message) [\(endpoint)]")
-    }
-
-    /// Makes the error of a write that was sent and of whose outcome `error` says nothing certain.
-    init(inDoubtAfter error: EtcdError) {
-        // Some codes say that by themselves.
-        if error.code.mayHaveTakenEffect {
-            self = error
-        } else {
-            self.init(.ambiguous, "the write may have happened or not", cause: error)
-        }
+        self.init(failure.code, "\(failure.message) [\(endpoint)]")
     }
 
     /// Makes an error of the reason that etcd gives for ending a watch.
@@ -38,57 +16,6 @@ extension EtcdError {
     init(_ error: ConnectionError, at endpoint: Endpoint) {
         self.init(error.kind.isMisconfiguration ? .misconfigured : .unavailable, "\(error.message) [\(endpoint)]")
     }
-
-    /// What is too large, and what the limit is: gRPC's text has only numbers, and etcd's has none.
-    private static func complaint(aboutSizeOf call: EtcdClient.Call, _ text: String) -> String {
-        let limit = text.split(separator: " vs. ").last.map { $0.prefix { $0.isNumber } }.flatMap { Int($0) }
-        let allowance = limit.map { "the \($0) that the server takes" } ?? "the server takes, 1572864 by default"
-        return "\(call.method) sends \(call.requestSize) bytes, more than \(allowance) (--max-request-bytes): \(text)"
-    }
-}
-
-extension GRPCFailure {
-    /// What kind of error the failure is.
-    var code: EtcdError.Code {
-        // A call that the server cancelled was not cancelled by the task that made it.
-        effect == .answered && status.code == .cancelled ? .unavailable : EtcdError.Code(status)
-    }
-
-    /// The server may have acted on the call, or may still do so.
-    fileprivate var leavesEffectUnknown: Bool {
-        switch effect {
-        case .none: false
-        case .unknown, .answeredByProxy: true
-        case .answered: !status.saysUndone
-        }
-    }
-
-    /// The same call may be made again, and may then succeed.
-    func permitsRepetition(isRead: Bool) -> Bool {
-        let isUndone = effect == .none && status.code == .unavailable || effect == .answered && code.meansUndone
-        return isUndone || isRead && code.isTransient
-    }
-}
-
-extension GRPCStatus {
-    /// A write that was answered so was not done.
-    ///
-    /// That is certain only of what etcd itself is known to say before a write or instead of it. Anything else may come
-    /// from a proxy, or from a later step.
-    fileprivate var saysUndone: Bool {
-        if let code = EtcdError.Code.texts[message] {
-            // etcd says these, too, when it has given up on a write that may take effect later, or was not asked for it.
-            return ![.timedOut, .leaderChanged, .serverStopped, .deadlineExceeded, .unavailable].contains(code)
-                && !code.mayHaveTakenEffect
-        }
-        // gRPC's server says these before etcd hears of the call.
-        return code == .unimplemented || isRefusalOfSize
-    }
-
-    /// gRPC's server has not read the request.
-    fileprivate var isRefusalOfSize: Bool {
-        code == .resourceExhausted && message.hasPrefix("grpc: received message") && message.contains("larger than max")
-    }
 }
 
 extension EtcdError.Code {
@@ -97,11 +24,6 @@ extension EtcdError.Code {
         guard let code = Self.texts[text] else { return nil }
         self = code
     }
-
-    /// Whether a write that threw an error of this code may have been done, or may yet be done.
-    ///
-    /// With every other code it was not done.
-    public var mayHaveTakenEffect: Bool { [.ambiguous, .cancelled, .clusterMismatch, .noSpace].contains(self) }
 
     /// The code for what a server answered.
     ///
@@ -120,46 +42,11 @@ extension EtcdError.Code {
             case .permissionDenied: .permissionDenied
             case .unauthenticated: .unauthenticated
             case .resourceExhausted:
-                if status.message.contains("maximumMessageSize") {
-                    .responseTooLarge
-                } else if status.isRefusalOfSize {
-                    .requestTooLarge
-                } else {
-                    .server
-                }
+                status.isRefusalOfSize ? .requestTooLarge : .server
             case .internal: .protocolViolation
             default: .server
             }
     }
-
-    /// The server has refused the call before it did anything, for a reason that another member or moment may not have.
-    fileprivate var meansUndone: Bool {
-        [.noLeader, .tooManyRequests, .notSupportedForLearner, .proposalDropped].contains(self)
-    }
-
-    /// A call that failed so changed nothing and may be made again, and a stream may be opened again, here or at
-    /// another member.
-    ///
-    /// That goes for what is set up wrongly, too: a name server comes back, and files of certificates are replaced. So
-    /// what has begun goes on for as long as its user wants it.
-    package var isTransient: Bool {
-        meansUndone
-            || [
-                .unavailable, .misconfigured, .leaderChanged, .serverStopped, .timedOut, .unhealthy,
-                .deadlineExceeded,
-            ].contains(self)
-    }
-
-    /// The call may succeed with a new token: exactly what etcd answers when it does not know the caller.
-    var meansTokenIsRejected: Bool { [.invalidToken, .staleToken, .authenticationRequired].contains(self) }
-
-    /// The member should be asked for a while only if no other can be.
-    var castsSuspicion: Bool {
-        [.noLeader, .timedOut, .notSupportedForLearner, .serverStopped, .corrupt].contains(self)
-    }
-
-    /// Another member would fail as well, or leave the call without an answer: only time helps.
-    var concernsCluster: Bool { self == .proposalDropped }
 
     /// etcd's error texts, as in `rpctypes`, and those that it sends without having them there.
     static let texts: [String: Self] = [

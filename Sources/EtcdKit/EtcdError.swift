@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
 /// An error of the client, of the connection or of etcd.
 ///
 /// ```swift
@@ -10,12 +16,12 @@
 /// }
 /// ```
 ///
-/// > Note: Swift 6.3.1 crashes when it compiles `for try await` over a sequence of this package within a `do` whose
-/// > `catch` has a pattern. Write a `catch` without one there, and look at `error.code` in it.
-public struct EtcdError: Error, Sendable, CustomStringConvertible {
+/// > Note: Swift 6.3 crashes when it compiles a function with a `for await` loop and a `do` that throws only `EtcdError`, if
+/// > that has a `catch` with a pattern and no `catch` without one. End with a `catch` without a pattern.
+public struct EtcdError: LocalizedError, Sendable, CustomStringConvertible {
     /// What kind of error it is: the part to decide by.
     public let code: Code
-    /// What happened, for people.
+    /// The explanation, for people.
     ///
     /// Text of etcd stands here as etcd sent it, with the endpoint behind it.
     public let message: String
@@ -31,9 +37,14 @@ public struct EtcdError: Error, Sendable, CustomStringConvertible {
         self.compactRevision = compactRevision
     }
 
+    static let cancelledTask = EtcdError(.cancelled, "the task was cancelled")
+
     /// The code, the message and the cause in one line.
     public var description: String {
         let text = "\(code): \(message)"
         return cause.map { "\(text) (\($0))" } ?? text
     }
+
+    /// The same as ``description``.
+    public var errorDescription: String? { description }
 }

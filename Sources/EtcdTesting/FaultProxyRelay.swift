@@ -22,11 +22,11 @@ final class FaultProxyRelay {
     private var isStopped = false
 
     static func start(to target: Endpoint) async throws -> FaultProxyRelay {
-        let answer = await HostResolver.system.addresses(of: target.host, port: target.port)
         do {
+            let addresses = try await HostResolver.system.addresses(of: target.host, port: target.port)
             let ports = try LoopbackPorts(count: 1)
             let own = Platform.addresses(of: "127.0.0.1", port: ports.numbers[0], numeric: true)
-            let relay = try FaultProxyRelay(listeningOn: own.get()[0], ports, target: answer.get())
+            let relay = try FaultProxyRelay(listeningOn: own.get()[0], ports, target: addresses)
             do {
                 try relay.listen()
             } catch {

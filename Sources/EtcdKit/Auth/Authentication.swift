@@ -5,7 +5,7 @@ extension EtcdClient {
     public var auth: Authentication { Authentication(client: self) }
 }
 
-/// The authentication of a cluster: users, who have roles, which have permissions.
+/// The authentication of a cluster: users with roles, and roles with permissions.
 ///
 /// ```swift
 /// try await client.auth.users.add("root", password: password)
@@ -14,7 +14,7 @@ extension EtcdClient {
 /// try await client.auth.enable()
 /// ```
 ///
-/// Once it is enabled, only users with the role `root` may do what is here; but all users may look at themselves and at
+/// Once it is enabled, only users with the role `root` may call these methods; all users may look at themselves and at
 /// their roles. A change of users or roles whose outcome is unknown throws `ambiguous`: look before you repeat it.
 public struct Authentication: Sendable {
     let client: EtcdClient
@@ -27,7 +27,7 @@ public struct Authentication: Sendable {
     /// Switches authentication on.
     ///
     /// From then on each call needs a user. A client with ``Credentials`` that was made before gets its token when its
-    /// next call is refused, and goes on; one without fails with `authenticationRequired`. To enable what is enabled
+    /// next call is refused, and goes on; one without fails with `authenticationRequired`. To enable it twice
     /// changes nothing.
     ///
     /// - Throws: ``EtcdError``, among its codes `rootUserNotFound` and `rootRoleNotGranted`: there has to be a user `root`
@@ -36,7 +36,7 @@ public struct Authentication: Sendable {
         _ = try await client.call(Wire.authEnable, Wire.EmptyRequest())
     }
 
-    /// Switches authentication off: everybody who reaches the cluster may do everything.
+    /// Switches authentication off: each client that reaches the cluster may do everything.
     ///
     /// Users and roles stay as they are.
     ///

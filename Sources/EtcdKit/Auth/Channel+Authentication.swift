@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Channel {
-    /// Asks for a token.
+    /// Gets a token for `credentials`.
     ///
-    /// - Returns: The token; nil if the cluster has no authentication.
-    func authenticate(_ name: String, _ password: String) async -> TokenStore.Answer {
+    /// - Returns: The token, and how long it is good, if that is known; no token if the cluster has no authentication.
+    func authenticate(_ credentials: Credentials) async -> Result<TokenStore.Grant, EtcdError> {
+        do throws(EtcdError) {
+            let current = try await credentials.current()
+            switch current.kind {
+            case .user(let name, let password):
+                let token = try await authenticate(name, password)
+                if token != nil { report(.tokenRefreshed) }
+                return .success(TokenStore.Grant(token: token))
+            case .token(let token, let duration):
+                report(.tokenRefreshed)
+                return .success(TokenStore.Grant(token: token, validFor: duration))
+            case .provider:
+                throw EtcdError(.invalidArgument, "a provider gave no credentials")
+            }
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func authenticate(_ name: String, _ password: String) async throws(EtcdError) -> AuthToken? {
         let message = Wire.AuthenticateRequest(name: name, password: password)
         let frame = GRPCFraming.frame(of: message)
         let request = Request(
@@ -14,18 +33,19 @@ extension Channel {
             needsToken: false,
             frame: frame,
             deadline: .now + configuration.callTimeout,
-            retry: configuration.retry
+            retry: configuration.retry,
+            metadata: configuration.metadata,
+            patience: configuration.waitsForConnection ? .unlessMisconfigured : .unlessFailed
         )
+        let response: Wire.AuthenticateResponse
         do throws(EtcdError) {
-            let body = try await perform(request).result.get()
-            let response: Wire.AuthenticateResponse
-            response = try Self.message(in: body, limit: configuration.maximumMessageSize)
-            let token = AuthToken(response.token)
-            guard token.isValid else { throw EtcdError(.protocolViolation, "the server granted an unusable token") }
-            context.report(.tokenRefreshed)
-            return .success(token)
+            response = try await perform(request).message(limit: configuration.maximumMessageSize)
         } catch {
-            return error.code == .authenticationNotEnabled ? .success(nil) : .failure(error)
+            if error.code == .authenticationNotEnabled { return nil }
+            throw error
         }
+        let token = AuthToken(response.token)
+        guard token.isValid else { throw EtcdError(.protocolViolation, "the server granted an unusable token") }
+        return token
     }
 }

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Who a client is, for a cluster with authentication.
+/// The user that a client acts as, in a cluster with authentication.
 ///
 /// Neither a password nor a token appears in a description, an error or an event.
 public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     enum Kind: Sendable, Hashable {
         case user(name: String, password: String)
-        case token(AuthToken)
+        case token(AuthToken, validFor: Duration?)
+        case provider(Provider)
+    }
+
+    /// A closure that is equal to itself only.
+    final class Provider: Sendable, Hashable {
+        let provide: @Sendable () async throws -> Credentials
+
+        init(_ provide: @escaping @Sendable () async throws -> Credentials) { self.provide = provide }
+
+        static func == (one: Provider, other: Provider) -> Bool { one === other }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
     }
 
     let kind: Kind
@@ -24,19 +36,42 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
 
     /// A token that was made elsewhere, such as a JWT.
     ///
-    /// The client sends it with each call as it is, and cannot replace it when etcd no longer accepts it.
+    /// The client sends it with each call as it is. It can replace the token only if a ``provider(_:)`` gives another.
     ///
-    /// - Parameter token: The token.
+    /// - Parameters:
+    ///   - token: The token.
+    ///   - duration: How long the token is good from now on, if that is known. A client whose token comes from a
+    ///     ``provider(_:)`` asks for the next one when nine tenths of this time have passed.
     /// - Returns: The credentials.
-    public static func token(_ token: String) -> Credentials {
-        Credentials(kind: .token(AuthToken(token)))
+    public static func token(_ token: String, validFor duration: Duration? = nil) -> Credentials {
+        Credentials(kind: .token(AuthToken(token), validFor: duration))
     }
 
-    /// Who the client is, without secrets.
+    /// Credentials that change: passwords that are rotated, or tokens that are renewed.
+    ///
+    /// ```swift
+    /// configuration.credentials = .provider {
+    ///     .user("jobs", password: try await vault.password(of: "jobs"))
+    /// }
+    /// ```
+    ///
+    /// The client calls the closure each time it needs a new token: before its first call, when etcd has refused the
+    /// present token, and when a ``token(_:validFor:)`` nears its end. One call of the closure serves all calls that wait
+    /// for it. If the closure throws, these calls throw ``EtcdError/Code/unavailable`` with the error as the cause, or the
+    /// ``EtcdError`` that it throws; watches and leases try again. When the client is closed, the closure's task is cancelled.
+    ///
+    /// - Parameter provide: Gives a user with a password, or a token.
+    /// - Returns: The credentials.
+    public static func provider(_ provide: @escaping @Sendable () async throws -> Credentials) -> Credentials {
+        Credentials(kind: .provider(Provider(provide)))
+    }
+
+    /// The kind of credentials, without secrets.
     public var description: String {
         switch kind {
         case .user(let name, _): "user \(name)"
         case .token: "token"
+        case .provider: "provider of credentials"
         }
     }
 
@@ -48,21 +83,31 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
         switch kind {
         case .user(let name, _):
             if name.isEmpty { throw EtcdError(.invalidArgument, "the user name is empty") }
-        case .token(let token):
+        case .token(let token, _):
             if !token.isValid { throw EtcdError(.invalidArgument, "the token is empty or not visible ASCII text") }
+        case .provider:
+            break
         }
     }
-}
 
-/// What etcd knows a user by, for a while.
-struct AuthToken: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
-    let text: String
-
-    init(_ text: String) { self.text = text }
-
-    /// It can be the value of a header field.
-    var isValid: Bool { !text.isEmpty && text.utf8.allSatisfy { (0x21...0x7e).contains($0) } }
-
-    var description: String { "token" }
-    var customMirror: Mirror { Mirror(self, children: []) }
+    /// The user or the token of the moment.
+    ///
+    /// A provider runs off the loop, since it may block its thread for a while.
+    @concurrent
+    func current() async throws(EtcdError) -> Credentials {
+        guard case .provider(let provider) = kind else { return self }
+        let credentials: Credentials
+        do {
+            credentials = try await provider.provide()
+        } catch let error as EtcdError {
+            throw error
+        } catch {
+            throw EtcdError(.unavailable, "the provider of the credentials has failed", cause: error)
+        }
+        if case .provider = credentials.kind {
+            throw EtcdError(.invalidArgument, "a provider of credentials must give a user or a token, not a provider")
+        }
+        try credentials.validate()
+        return credentials
+    }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the users who have a role may do with the keys of a range.
+/// The access of the users with a role to the keys of a range.
 public struct Permission: Sendable, Hashable, CustomStringConvertible {
     /// What may be done.
     ///

@@ -2,7 +2,7 @@
 
 /// The roles of a cluster's users.
 ///
-/// Who has the role named `root` may do everything, whatever its permissions are.
+/// Users with the role `root` may do everything, independently of the permissions of that role.
 public struct Roles: Sendable {
     let client: EtcdClient
 
@@ -84,6 +84,6 @@ public struct Roles: Sendable {
 public struct Role: Sendable, Hashable {
     /// The name.
     public let name: String
-    /// What the users who have the role may do.
+    /// The permissions of the users with the role.
     public let permissions: [Permission]
 }

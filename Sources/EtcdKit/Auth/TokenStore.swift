@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The token of a client: fetched when it is first needed, kept, and fetched once for all who need a new one.
+/// The token of a client: fetched when it is first needed, kept, and fetched once for all calls that need a new one.
 @EventLoop
 final class TokenStore {
     /// What goes with a call: a token, or nothing where none is needed.
     typealias Answer = Result<AuthToken?, EtcdError>
+
+    /// A token, or nil where the cluster has no authentication.
+    struct Grant: Sendable {
+        let token: AuthToken?
+        /// How long the token is good, if that is known.
+        var validFor: Duration?
+    }
 
     private enum State {
         case missing
@@ -19,19 +26,21 @@ final class TokenStore {
         didSet { if case .present(let token) = state { published.withLock { $0.token = .some(token) } } }
     }
     private var waiting: [@EventLoop (Answer) -> Void] = []
+    /// Forgets the token before it is no longer good.
+    private var expiry: EventLoop.Timer?
     /// When the token was granted; nil if none was asked for yet.
     private(set) var granted: ContinuousClock.Instant?
-    private nonisolated let published: Lock<ClientContext.Published>
+    private nonisolated let published: Lock<Channel.Published>
     /// A rejected token can be replaced.
     nonisolated let canRenew: Bool
 
-    nonisolated init(_ credentials: Credentials?, _ published: Lock<ClientContext.Published>) {
+    nonisolated init(_ credentials: Credentials?, _ published: Lock<Channel.Published>) {
         self.credentials = credentials
         self.published = published
         let known: AuthToken??
         switch credentials?.kind {
-        case .user: known = nil
-        case .token(let token): known = .some(token)
+        case .user, .provider: known = nil
+        case .token(let token, _): known = .some(token)
         case nil: known = .some(nil)
         }
         canRenew = known == nil
@@ -60,59 +69,69 @@ final class TokenStore {
     /// Forgets the token, if it still is the one that was rejected.
     func reject(_ token: AuthToken?) {
         guard canRenew, case .present(token) = state else { return }
+        forget()
+    }
+
+    /// The next call gets another token.
+    private func forget() {
+        if let expiry { EventLoop.cancel(expiry) }
+        expiry = nil
         state = .missing
         published.withLock { $0.token = nil }
     }
 
-    /// Uses the new password of a user, if that is who the client is.
+    /// Uses the new password of a user, if the client acts as this one.
     func passwordChanged(to password: String, of user: String) {
         guard case .user(user, _) = credentials?.kind else { return }
         credentials = .user(user, password: password)
     }
 
     /// The token, waited for if need be.
-    func token(until deadline: ContinuousClock.Instant, over channel: Channel) async -> Answer {
-        let completion = Completion<Answer>()
-        let timer = EventLoop.schedule(at: deadline) {
-            completion.complete(.failure(EtcdError(.deadlineExceeded, "authentication took too long")))
+    nonisolated func token(
+        until deadline: ContinuousClock.Instant,
+        over channel: Channel
+    ) async throws(EtcdError) -> AuthToken? {
+        try await Completion.run(until: deadline) { interruption in
+            interruption == .cancellation
+                ? .cancelledTask : EtcdError(.deadlineExceeded, "authentication was not done within the call's time")
+        } _: { completion in
+            self.whenKnown(over: channel) { completion.complete($0) }
         }
-        whenKnown(over: channel) { completion.complete($0) }
-        let answer = await completion.wait {
-            completion.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
-        }
-        EventLoop.cancel(timer)
-        return answer
     }
 
     func close() {
         if case .fetching(let task) = state { task.cancel() }
+        if let expiry { EventLoop.cancel(expiry) }
         state = .closed
         serve(.failure(EtcdError(.clientClosed, "the client was closed")))
     }
 
     private func fetch(over channel: Channel) {
-        guard let credentials, case .user(let name, let password) = credentials.kind else { return }
-        // The store owns the task, which no caller's cancellation may end: others wait for it too.
+        guard let credentials else { return }
+        // The store owns the task. A caller that is cancelled must not end it: others wait for it too.
         state = .fetching(
             Task { [weak self, weak channel] in
-                guard let answer = await channel?.authenticate(name, password) else { return }
-                self?.fetched(answer, with: credentials, over: channel)
+                guard let outcome = await channel?.authenticate(credentials) else { return }
+                self?.fetched(outcome, with: credentials, over: channel)
             }
         )
     }
 
-    private func fetched(_ answer: Answer, with used: Credentials, over channel: Channel?) {
+    private func fetched(_ outcome: Result<Grant, EtcdError>, with used: Credentials, over channel: Channel?) {
         guard case .fetching = state else { return }
-        switch answer {
-        case .success(let token):
-            state = .present(token)
+        switch outcome {
+        case .success(let grant):
+            state = .present(grant.token)
             granted = .now
+            expiry = grant.validFor.map { duration in
+                EventLoop.schedule(at: .after(duration.bounded * 0.9)) { [weak self] in self?.forget() }
+            }
         case .failure:
             // The password was changed meanwhile.
             if let channel, used != credentials { return fetch(over: channel) }
             state = .missing
         }
-        serve(answer)
+        serve(outcome.map(\.token))
     }
 
     private func serve(_ answer: Answer) {

@@ -4,7 +4,7 @@
 public struct Users: Sendable {
     let client: EtcdClient
 
-    /// Adds a user who logs in with a password.
+    /// Adds a user with a password.
     ///
     /// - Parameters:
     ///   - name: The name of the user.
@@ -16,7 +16,7 @@ public struct Users: Sendable {
         _ = try await client.call(Wire.userAdd, Wire.UserAddRequest(name: name, password: password))
     }
 
-    /// Adds a user who has no password, and is known by the common name of a client certificate alone.
+    /// Adds a user without a password, which is known by the common name of a client certificate alone.
     ///
     /// - Parameter name: The name of the user.
     /// - Throws: ``EtcdError``, among its codes `userExists` and, for an empty name, `invalidArgument`.
@@ -68,7 +68,7 @@ public struct Users: Sendable {
         try Authentication.check(password: password)
         let request = Wire.AuthenticateRequest(name: name, password: password)
         _ = try await client.call(Wire.userChangePassword, request)
-        await client.core.channel.context.tokens.passwordChanged(to: password, of: name)
+        await client.core.channel.tokens.passwordChanged(to: password, of: name)
     }
 
     /// Gives a user a role; does nothing if the user has it.

@@ -38,10 +38,13 @@ package final class ByteListener {
         let source = tls.map { TLSContextSource($0) }
         // It shows now what cannot be used, and not with the first client.
         if let source { _ = try await source.context(until: nil) }
-        switch await HostResolver.system.addresses(of: host, port: port) {
-        case .success(let addresses): return try await listen(on: addresses, source)
-        case .failure(let error): throw ByteStreamError(Task.isCancelled ? .cancelled : .refused, error.description)
+        let addresses: [SocketAddress]
+        do throws(SocketAddress.LookupError) {
+            addresses = try await HostResolver.system.addresses(of: host, port: port)
+        } catch {
+            throw ByteStreamError(Task.isCancelled ? .cancelled : .refused, error.description)
         }
+        return try await listen(on: addresses, source)
     }
 
     private static func listen(
@@ -68,10 +71,10 @@ package final class ByteListener {
     package nonisolated func accept() async throws(ByteStreamError) -> ByteStream {
         try await ByteStreamCall.run(until: nil) { call in
             guard let descriptor = self.socket?.descriptor else {
-                return call.finish(.failure(ByteStreamError(.closed, "the listener was closed")))
+                return call.complete(.failure(ByteStreamError(.closed, "the listener was closed")))
             }
             guard self.call == nil else {
-                return call.finish(.failure(ByteStreamError(.misconfigured, "another task accepts already")))
+                return call.complete(.failure(ByteStreamError(.misconfigured, "another task accepts already")))
             }
             self.call = call
             call.onEnd = { self.rest() }
@@ -84,7 +87,7 @@ package final class ByteListener {
     package nonisolated func close() {
         EventLoop.execute {
             if let descriptor = self.socket?.descriptor { Platform.stopListening(descriptor) }
-            self.call?.finish(.failure(ByteStreamError(.closed, "the listener was closed")))
+            self.call?.complete(.failure(ByteStreamError(.closed, "the listener was closed")))
             self.socket = nil
         }
     }
@@ -96,7 +99,7 @@ package final class ByteListener {
             let address = Platform.peerAddress(of: descriptor).flatMap { Platform.text(of: $0) }
             let socket = Socket(adopting: descriptor)
             let stream = ByteStream(socket, contextSource: contextSource, remoteAddress: address ?? "unknown")
-            call.finish(.success(stream))
+            call.complete(.success(stream))
         } catch {
             // The connection stays in the queue, and is reported over and over.
             if let descriptor = socket?.descriptor { EventLoop.setInterest(of: descriptor, read: false, write: false) }

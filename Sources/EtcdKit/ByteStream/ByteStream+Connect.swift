@@ -73,7 +73,7 @@ extension TLSContextSource {
     /// The context, or why there is none.
     nonisolated func context(until deadline: ContinuousClock.Instant?) async throws(ByteStreamError) -> TLSContext {
         try await ByteStreamCall.run(until: deadline) { call in
-            let request = self.context { call.finish($0.mapError { ByteStreamError($0) }) }
+            let request = self.context { call.complete($0.mapError { ByteStreamError($0) }) }
             // Kept until then.
             call.onEnd = { withExtendedLifetime(request) {} }
         }
@@ -98,9 +98,9 @@ private final class StreamDial {
                 onConnect: { [weak dial] socket, session in
                     let address = endpoint.socketPath ?? dial?.sockets?.winner.flatMap { Platform.text(of: $0) }
                     let stream = ByteStream(socket, tls: session, remoteAddress: address ?? endpoint.description)
-                    dial?.call?.finish(.success(stream))
+                    dial?.call?.complete(.success(stream))
                 },
-                onDefeat: { [weak dial] in dial?.call?.finish(.failure(ByteStreamError($0))) }
+                onDefeat: { [weak dial] in dial?.call?.complete(.failure(ByteStreamError($0))) }
             )
         }
     }
@@ -110,12 +110,12 @@ private final class StreamDial {
         after failure: ByteStreamError?,
         until deadline: ContinuousClock.Instant
     ) async throws(ByteStreamError) -> ByteStream {
-        try await ByteStreamCall.run(until: deadline) { call in
+        let timeoutMessage = { @EventLoop @Sendable in
+            "no answer within \(self.timeout)\(self.sockets?.failure.map { " (\($0))" } ?? "")"
+        }
+        return try await ByteStreamCall.run(until: deadline, timeoutMessage: timeoutMessage) { call in
             self.call = call
             call.onEnd = { self.call = nil }
-            call.timeoutMessage = {
-                "no answer within \(self.timeout)\(self.sockets?.failure.map { " (\($0))" } ?? "")"
-            }
             if let failure {
                 self.sockets?.goOn(after: ConnectionError(failure))
             } else {

@@ -3,8 +3,8 @@
 /// A stream of bytes to a peer and from it, over TCP or a unix socket, within TLS if there is any: for HTTP/1.1, SMTP and
 /// the like.
 ///
-/// One task may read while another one writes. Memory is bounded: nothing is taken from the network that nobody reads, and
-/// a write returns when the kernel has taken all. When the last reference goes away, the connection is closed.
+/// One task may read while another one writes. Memory is bounded: bytes are received only when a task reads, and a write
+/// returns when the kernel has taken all. When the last reference goes away, the connection is closed.
 @EventLoop
 package final class ByteStream {
     private struct Reader {
@@ -100,7 +100,7 @@ package final class ByteStream {
     ) async throws(ByteStreamError) {
         try await ByteStreamCall<Void>.run(until: deadline) { call in
             guard self.admits(call, isAlone: self.writer == nil) else { return }
-            if let error = self.writeFailure { return call.finish(.failure(error)) }
+            if let error = self.writeFailure { return call.complete(.failure(error)) }
             self.writer = Writer(call: call, rest: bytes[...], isLast: isLast)
             call.onEnd = {
                 // A success has no writer any more: this one was given up in the middle.
@@ -113,10 +113,10 @@ package final class ByteStream {
 
     /// Shakes hands for TLS, which the first read or write does otherwise; does nothing if that is done, or without TLS.
     package nonisolated func handshake(deadline: ContinuousClock.Instant? = nil) async throws(ByteStreamError) {
-        try await ByteStreamCall<Void>.run(until: deadline) { call in
+        let timeoutMessage = { @EventLoop @Sendable in "the TLS handshake takes too long" }
+        try await ByteStreamCall<Void>.run(until: deadline, timeoutMessage: timeoutMessage) { call in
             guard self.admits(call, isAlone: self.shaker == nil) else { return }
             self.shaker = call
-            call.timeoutMessage = { "the TLS handshake takes too long" }
             call.onEnd = {
                 self.shaker = nil
                 self.updateInterest()
@@ -125,7 +125,7 @@ package final class ByteStream {
         }
     }
 
-    /// Closes the stream at once; whatever waits for it ends with an error of reason `closed`.
+    /// Closes the stream at once; calls that wait end with an error of reason `closed`.
     package nonisolated func close() {
         EventLoop.execute {
             self.socket?.tls?.finish()
@@ -149,7 +149,7 @@ package final class ByteStream {
 
     private func admits<Value>(_ call: ByteStreamCall<Value>, isAlone: Bool) -> Bool {
         let error = isAlone ? failure : ByteStreamError(.misconfigured, "another task does the same on this stream")
-        if let error { call.finish(.failure(error)) }
+        if let error { call.complete(.failure(error)) }
         return error == nil
     }
 
@@ -162,9 +162,9 @@ package final class ByteStream {
         do throws(ByteStreamError) {
             if !isReady { try shakeHands() }
             if isReady {
-                shaker?.finish(.success(()))
+                shaker?.complete(.success(()))
                 do throws(ByteStreamError) { try moveOutput() } catch { breakWrites(error) }
-                if let reader, let bytes = try socket?.receive(reader.limit) { reader.call.finish(.success(bytes)) }
+                if let reader, let bytes = try socket?.receive(reader.limit) { reader.call.complete(.success(bytes)) }
             }
             updateInterest()
         } catch {
@@ -203,7 +203,7 @@ package final class ByteStream {
         var isDone = try socket?.send(&writer.rest) == true
         if isDone && writer.isLast { isDone = try socket?.finish() == true }
         self.writer = isDone ? nil : writer
-        if isDone { writer.call.finish(.success(())) }
+        if isDone { writer.call.complete(.success(())) }
     }
 
     private func updateInterest() {
@@ -224,7 +224,7 @@ package final class ByteStream {
         writer = nil
         writeFailure = error
         socket?.dropOutput()
-        call?.finish(.failure(error))
+        call?.complete(.failure(error))
     }
 
     private func end(_ error: ByteStreamError) {
@@ -234,8 +234,8 @@ package final class ByteStream {
         if socket?.tls != nil { _ = try? socket?.flush() }
         socket = nil
         contextRequest = nil
-        shaker?.finish(.failure(error))
-        reader?.call.finish(.failure(error))
-        writer?.call.finish(.failure(error))
+        shaker?.complete(.failure(error))
+        reader?.call.complete(.failure(error))
+        writer?.call.complete(.failure(error))
     }
 }

@@ -76,7 +76,7 @@ struct SecurableSocket: ~Copyable {
         return true
     }
 
-    /// Sends what TLS has to say and what is left from before.
+    /// Sends the output of TLS, and what is left from before.
     ///
     /// - Returns: Nothing is left.
     mutating func flush() throws(ByteStreamError) -> Bool {
@@ -97,7 +97,7 @@ struct SecurableSocket: ~Copyable {
         return true
     }
 
-    /// Forgets what the kernel has not taken.
+    /// Forgets the bytes that the kernel has not taken.
     mutating func dropOutput() {
         output = []
     }
@@ -117,7 +117,7 @@ struct SecurableSocket: ~Copyable {
     private mutating func decrypt(_ limit: Int, _ tls: TLSSession) throws(ByteStreamError) -> [UInt8]? {
         do throws(TLSError) {
             let bytes = try Self.filled(limit) { (buffer) throws(TLSError) in try tls.read(into: buffer) }
-            // Some of what the peer sends asks for an answer.
+            // Some messages of the peer ask for an answer.
             takeTLSOutput()
             if output.count > 4 * Self.chunkSize {
                 throw TLSError(.protocolViolation, "the peer asks for much and takes nothing")

@@ -21,16 +21,19 @@ enum GRPCFraming {
     }
 
     /// The length of the message in the frame that starts at `start`; nil when the prefix is not there yet.
-    static func messageLength(in bytes: [UInt8], at start: Int, limit: Int) throws(GRPCStatus) -> Int? {
+    static func messageLength(in bytes: [UInt8], at start: Int, limit: Int) throws(LocalFailure) -> Int? {
         guard bytes.count - start >= prefixLength else { return nil }
         if bytes[start] != 0 {
-            throw GRPCStatus(.internal, "the server sent a compressed message, which this client did not ask for")
+            throw LocalFailure(
+                .protocolViolation,
+                "the server sent a compressed message, which this client did not ask for"
+            )
         }
         var length = 0
         for index in start + 1..<start + prefixLength { length = length << 8 | Int(bytes[index]) }
         if length > limit {
-            throw GRPCStatus(
-                .resourceExhausted,
+            throw LocalFailure(
+                .responseTooLarge,
                 "the server sent a message of \(length) bytes; the limit is \(limit) (maximumMessageSize)"
             )
         }
@@ -38,26 +41,30 @@ enum GRPCFraming {
     }
 
     /// The range of the message in the body of a unary answer, which holds exactly one.
-    static func singleMessage(in body: [UInt8], limit: Int) throws(GRPCStatus) -> Range<Int> {
+    static func singleMessage(in body: [UInt8], limit: Int) throws(LocalFailure) -> Range<Int> {
         guard let length = try messageLength(in: body, at: 0, limit: limit) else {
-            throw GRPCStatus(.internal, "the server answered without a message")
+            throw LocalFailure(.protocolViolation, "the server answered without a message")
         }
         if body.count != prefixLength + length {
-            throw GRPCStatus(.internal, "the server answered with \(body.count) bytes for a message of \(length)")
+            throw LocalFailure(
+                .protocolViolation,
+                "the server answered with \(body.count) bytes for a message of \(length)"
+            )
         }
         return prefixLength..<body.count
     }
 }
 
-extension GRPCStatus {
-    /// The status that stands for a message that cannot be decoded.
-    init(_ error: ProtobufError) {
-        switch error {
-        case .tooLarge:
-            let reason = "it has so many small parts that it would take up too much memory"
-            self.init(.resourceExhausted, "the server sent a message that is too large: \(reason) (maximumMessageSize)")
-        case .truncated, .malformedVarint, .malformedTag, .tooDeep:
-            self.init(.internal, "a message from the server is malformed: \(error)")
+extension ProtobufMessage {
+    /// Reads the only message in the body of an answer.
+    init(body: [UInt8], limit: Int) throws(LocalFailure) {
+        let range = try GRPCFraming.singleMessage(in: body, limit: limit)
+        let decoded = body.withUnsafeBytes { bytes in
+            ProtobufDecoder.decode(Self.self, from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+        }
+        switch decoded {
+        case .success(let message): self = message
+        case .failure(let error): throw LocalFailure(error)
         }
     }
 }
@@ -87,7 +94,7 @@ struct GRPCDeframer {
     var partialCount: Int { bytes.count - start }
 
     /// Where in ``bytes`` the next complete message is, until more is appended; nil when there is none.
-    mutating func next() throws(GRPCStatus) -> Range<Int>? {
+    mutating func next() throws(LocalFailure) -> Range<Int>? {
         guard let length = try GRPCFraming.messageLength(in: bytes, at: start, limit: limit) else { return nil }
         let first = start + GRPCFraming.prefixLength
         guard bytes.count - first >= length else { return nil }

@@ -2,12 +2,12 @@
 
 /// A gRPC call with a stream of answers, each handed on as the bytes of its message.
 ///
-/// It knows no message types, so what is called for each message is no generic code.
+/// It knows no message types, so the code for each message is not generic.
 @EventLoop
 final class GRPCMessageStream: HTTP2StreamHandler {
     /// Takes a message, whose bytes are there for the time of the call.
     ///
-    /// It returns what is wrong with it, to end the stream with that.
+    /// It returns an error to end the stream.
     typealias MessageHandler = @EventLoop (UnsafeRawBufferPointer) -> ProtobufError?
 
     private let connection: HTTP2Connection
@@ -95,10 +95,11 @@ final class GRPCMessageStream: HTTP2StreamHandler {
     }
 
     func streamDidProgress(_ stream: HTTP2Stream) {
-        do throws(GRPCStatus) {
-            if stream.hasHeaders, stream.receivedCount > 0, let status = GRPCStatus(httpHeaders: stream.headers) {
-                throw status
-            }
+        if stream.hasHeaders, stream.receivedCount > 0, let status = GRPCStatus(httpHeaders: stream.headers) {
+            connection.reset(stream)
+            return end(GRPCFailure(status, .answered))
+        }
+        do throws(LocalFailure) {
             try deliverMessages(of: stream)
         } catch {
             connection.reset(stream)
@@ -109,13 +110,14 @@ final class GRPCMessageStream: HTTP2StreamHandler {
         if let failure = GRPCFailure(endOf: stream) {
             end(failure)
         } else if deframer.partialCount > 0 {
-            end(GRPCFailure(GRPCStatus(.internal, "the server ended the stream within a message"), .answered))
+            let failure = LocalFailure(.protocolViolation, "the server ended the stream within a message")
+            end(GRPCFailure(failure, .answered))
         } else {
             end(nil)
         }
     }
 
-    private func deliverMessages(of stream: HTTP2Stream) throws(GRPCStatus) {
+    private func deliverMessages(of stream: HTTP2Stream) throws(LocalFailure) {
         if stream.receivedCount == 0 { return }
         deframer.append(stream.takeReceived())
         isDelivering = true
@@ -128,7 +130,7 @@ final class GRPCMessageStream: HTTP2StreamHandler {
         while let onMessage, let message = try deframer.next() {
             unconsumedCount += message.count + GRPCFraming.prefixLength
             let error = bytes.withUnsafeBytes { onMessage(UnsafeRawBufferPointer(rebasing: $0[message])) }
-            if let error { throw GRPCStatus(error) }
+            if let error { throw LocalFailure(error) }
         }
     }
 

@@ -40,7 +40,7 @@ struct GRPCStatus: Error, Sendable, Hashable {
         }
     }
 
-    /// Decodes gRPC's percent encoding of status messages; what is not valid stands as it is.
+    /// Decodes gRPC's percent encoding of status messages; invalid sequences stay as they are.
     static func percentDecoded(_ text: String) -> String {
         guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
         let source = Array(text.utf8)
@@ -67,67 +67,6 @@ struct GRPCStatus: Error, Sendable, Hashable {
         case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
         case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
         default: nil
-        }
-    }
-}
-
-/// A gRPC call that did not succeed, and what is known of its effect.
-struct GRPCFailure: Error, Sendable, Hashable {
-    enum Effect: Sendable {
-        /// The server has certainly not acted on the call.
-        case none
-        /// The server has answered with this status.
-        case answered
-        /// Something on the way has answered in HTTP, and does not know what etcd has done.
-        case answeredByProxy
-        /// The call was sent and no answer of gRPC came: the server may have acted on it.
-        case unknown
-    }
-
-    let status: GRPCStatus
-    let effect: Effect
-
-    /// The endpoint leaves a call without an answer, and there is another endpoint.
-    static let stalled = GRPCFailure(
-        GRPCStatus(.unavailable, "the server left the call without an answer"),
-        .unknown
-    )
-
-    init(_ status: GRPCStatus, _ effect: Effect) {
-        self.status = status
-        self.effect = effect
-    }
-
-    init(_ error: ConnectionError) {
-        self.init(GRPCStatus(.unavailable, error.message), .none)
-    }
-
-    /// Why a call ended, from all that its stream has received; nil when it succeeded.
-    ///
-    /// A server that resets the stream when the `deadline` of the call is over may be heard before the timer of this side.
-    init?(endOf stream: HTTP2Stream, deadline: MonotonicInstant? = nil) {
-        if case .refused(let reason) = stream.ending {
-            self.init(GRPCStatus(.internal, reason), .unknown)
-        } else if (stream.trailers.grpcStatus ?? stream.headers.grpcStatus) == "0" {
-            return nil
-        } else if let status = GRPCStatus(headers: stream.headers, trailers: stream.trailers) {
-            if status.code == .ok { return nil }
-            self.init(status, .answered)
-        } else if stream.hasHeaders, let status = GRPCStatus(httpHeaders: stream.headers) {
-            self.init(status, .answeredByProxy)
-        } else {
-            switch stream.ending {
-            case .notProcessed:
-                self.init(GRPCStatus(.unavailable, "the server did not take the call"), .none)
-            case .connectionLost(let reason):
-                self.init(GRPCStatus(.unavailable, "the connection was lost during the call: \(reason)"), .unknown)
-            case .closed(.noError), .refused, nil:
-                self.init(GRPCStatus(.internal, "the server ended the call without a status"), .unknown)
-            case .closed(.cancel) where deadline.map { $0 <= .now } == true:
-                self.init(GRPCStatus(.deadlineExceeded, "no answer within the deadline"), .unknown)
-            case .closed(let code):
-                self.init(GRPCStatus(.unavailable, "the server reset the call: \(code)"), .unknown)
-            }
         }
     }
 }

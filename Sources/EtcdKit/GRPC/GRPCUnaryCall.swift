@@ -7,10 +7,10 @@
 final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
     typealias Outcome = Result<[UInt8], GRPCFailure>
 
-    /// How long a server may leave a call without any answer, and what is done about it then.
+    /// How long a server may leave a call without any answer, and what happens then.
     struct Patience: Sendable {
         let end: MonotonicInstant
-        /// Is told that it is over, and returns whether the call is to be given up.
+        /// Called at the end; returns whether the call is to be given up.
         let onEnd: @Sendable @EventLoop () -> Bool
     }
 
@@ -85,7 +85,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         }
     }
 
-    /// Makes a call for code on the loop, which is told of its end unless it drops the call before.
+    /// Makes a call for code on the loop; `onFinish` is called at its end, unless the call is dropped before.
     convenience init(
         _ path: String,
         _ frame: [UInt8],
@@ -137,8 +137,8 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         if isOver { return finish(.failure(GRPCFailure(.cancelledTask, .none))) }
         let now = MonotonicInstant.now
         if let deadline = metadata.deadline, deadline <= now {
-            let status = GRPCStatus(.deadlineExceeded, "the deadline had passed before the call was sent")
-            return finishLater(GRPCFailure(status, .none))
+            let failure = LocalFailure(.deadlineExceeded, "the deadline had passed before the call was sent")
+            return finishLater(GRPCFailure(failure, .none))
         }
         do {
             Self.headers.removeAll()
@@ -163,12 +163,12 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
     private func timeIsOver() {
         timer = nil
         if let deadline = metadata.deadline, deadline <= .now {
-            return abandon(GRPCStatus(.deadlineExceeded, "no answer within the deadline"))
+            return abandon(.lateAnswer)
         }
         let ended = patience
         patience = nil
         // An answer that has begun to arrive is no stall.
-        if let stream, !stream.hasHeaders, let ended, ended.onEnd() { return abandon(GRPCFailure.stalled.status) }
+        if let stream, !stream.hasHeaders, let ended, ended.onEnd() { return abandon(.stalled) }
         scheduleTimer()
     }
 
@@ -176,7 +176,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         if stream.ending == nil && !stream.isRemoteClosed {
             let limit = maximumMessageSize + GRPCFraming.prefixLength
             if stream.receivedCount > limit {
-                abandon(GRPCStatus(.resourceExhausted, "the answer is over \(limit) bytes (maximumMessageSize)"))
+                abandon(LocalFailure(.responseTooLarge, "the answer is over \(limit) bytes (maximumMessageSize)"))
             }
             return
         }
@@ -190,17 +190,17 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
     }
 
     /// Ends the call from this side.
-    private func abandon(_ status: GRPCStatus) {
+    private func abandon(_ failure: LocalFailure) {
         if isOver { return }
         if !isStarted {
             isOver = true
             return
         }
         if let stream { connection.reset(stream) }
-        finish(.failure(GRPCFailure(status, stream?.wasSent == true ? .unknown : .none)))
+        finish(.failure(GRPCFailure(failure, stream?.wasSent == true ? .unknown : .none)))
     }
 
-    /// Later, so that those who have made the call hold it by then.
+    /// Later, so that the caller holds the call by then.
     private func finishLater(_ failure: GRPCFailure) {
         EventLoop.atEndOfTurn { self.finish(.failure(failure)) }
     }
@@ -222,9 +222,4 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         stream = nil
         if let timer { EventLoop.cancel(timer) }
     }
-}
-
-extension GRPCStatus {
-    /// The status of a call whose task was cancelled.
-    fileprivate static let cancelledTask = GRPCStatus(.cancelled, "the task was cancelled")
 }

@@ -53,6 +53,19 @@ struct ConnectionError: Error, Sendable, CustomStringConvertible {
         self.init(error.isUnknown ? .unknownHost : .refused, error.description)
     }
 
+    /// The server closes the connection, with its reason if it has given one; a `hint` says what may be wrong.
+    init(closedByServer kind: Kind, _ goAway: HTTP2Session.GoAway?, hint: String?) {
+        let text = "the server closed the connection"
+        if let hint {
+            self.init(.unanswered, "\(text) \(hint)")
+        } else if let goAway, goAway.code != .noError {
+            let debugData = goAway.debugData.isEmpty ? "" : " (\(goAway.debugData))"
+            self.init(kind, "\(text): \(goAway.code)\(debugData)")
+        } else {
+            self.init(kind, text)
+        }
+    }
+
     /// Recognizes a server that answers in another protocol, from the first bytes it sends.
     init?(unexpectedGreeting bytes: UnsafeRawBufferPointer) {
         let isTLSRecord = bytes.count >= 2 && (20...23).contains(bytes[0]) && bytes[1] == 3

@@ -2,8 +2,7 @@
 
 /// One HTTP/2 connection over one socket: used once, from its first byte to its end.
 ///
-/// TLS, if there is any, stands between the socket and the session: ``readFromSocket()`` decrypts, ``fillOutput()``
-/// encrypts.
+/// TLS, if there is any, stands between the socket and the session.
 @EventLoop
 final class HTTP2Connection: LoopTask {
     struct Options: Sendable {
@@ -28,8 +27,6 @@ final class HTTP2Connection: LoopTask {
     /// gRPC in Go pings with each answer, to measure how fast the connection is. So a call and the answer to the ping of
     /// the call before leave in one piece.
     private static let pingAnswerDelay = Duration.milliseconds(2)
-    /// Bytes buffered for the socket before nghttp2 is asked for more.
-    private static let outputLimit = 256 << 10
     /// One for all connections, as what one has received is taken in before another is read.
     private static let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
@@ -37,29 +34,22 @@ final class HTTP2Connection: LoopTask {
     /// Called after every change of ``state``.
     var onStateChange: (@EventLoop (HTTP2Connection) -> Void)?
 
-    private let options: Options
-    private let session: HTTP2Session
-    private let tls: TLSSession?
-    private var socket: Socket?
-    private var output: [UInt8] = []
-    private var outputStart = 0
-    /// What TLS is about to encrypt.
-    private var plaintext: [UInt8] = []
+    let session: HTTP2Session
+    let socket: HTTP2Socket
     private var isFlushScheduled = false
     private var isPingAnswerScheduled = false
-    private var hasReceived = false
-    private var keepalive: EventLoop.Timer?
+    /// Plain bytes have come.
+    var hasReceived = false
+    private var keepalive: HTTP2Keepalive
+    private var keepaliveTimer: EventLoop.Timer?
     let opened = ContinuousClock.now
-    private(set) var lastReceived = MonotonicInstant.now
-    private var pingSent: ContinuousClock.Instant?
 
     /// Starts to speak HTTP/2 on a connected socket, within `tls` if there is one.
     init(_ socket: consuming Socket, options: Options, tls: TLSSession? = nil) throws(HTTP2Error) {
-        self.options = options
-        self.tls = tls
+        keepalive = HTTP2Keepalive(interval: options.pingInterval, timeout: options.pingTimeout, at: .now)
         session = try HTTP2Session(settings: options.session)
         let descriptor = socket.descriptor
-        self.socket = consume socket
+        self.socket = HTTP2Socket(socket, tls)
         EventLoop.watch(descriptor) { [weak self] in self?.socketIsReady($0) }
         scheduleFlush()
     }
@@ -69,7 +59,10 @@ final class HTTP2Connection: LoopTask {
     var callCount = 0
 
     /// The connection is protected by TLS.
-    var isSecure: Bool { tls != nil }
+    var isSecure: Bool { socket.tls != nil }
+
+    /// When something has come from the server.
+    var lastReceived: MonotonicInstant { keepalive.lastReceived }
 
     /// The server has answered a request on this connection.
     var hasAnswered: Bool { session.hasAnswered }
@@ -79,7 +72,7 @@ final class HTTP2Connection: LoopTask {
 
     // MARK: Streams
 
-    /// Opens a stream; its handler is told from the next turn of the loop on, and the last time when it has ended.
+    /// Opens a stream; its handler is called from the next turn of the loop on, and the last time when it has ended.
     func open(
         _ headers: HTTP2RequestHeaders,
         body: [UInt8],
@@ -156,12 +149,12 @@ final class HTTP2Connection: LoopTask {
         // The goodbye, or TLS's alert, is a courtesy: if it cannot be sent, the server sees the end of the connection.
         if case .closedByUs = error.kind {
             session.sendGoAway()
-            try? flush()
-            tls?.finish()
+            try? socket.flush(session)
+            socket.tls?.finish()
         }
-        if tls != nil { try? flush() }
-        socket = nil
-        if let keepalive { EventLoop.cancel(keepalive) }
+        if socket.tls != nil { try? socket.flush(session) }
+        socket.close()
+        if let keepaliveTimer { EventLoop.cancel(keepaliveTimer) }
         onStateChange?(self)
         onStateChange = nil
         session.endAllStreams(error.message)
@@ -186,77 +179,26 @@ final class HTTP2Connection: LoopTask {
     }
 
     private func readFromSocket() {
-        if let failure = receiveFromSocket(Self.readBuffer) { return close(failure) }
+        if let failure = receiveFromSocket(into: Self.readBuffer) { return close(failure) }
         noteSessionState()
-        if case .open = state, tls?.isEstablished ?? true, session.hasOnlyPingsToAnswer {
+        if case .open = state, socket.isReady, session.hasOnlyPingsToAnswer {
             schedulePingAnswer()
         } else {
             scheduleFlush()
         }
     }
 
-    private func receiveFromSocket(_ buffer: UnsafeMutableRawBufferPointer) -> ConnectionError? {
-        // A few rounds, so that one busy connection does not hold up the others.
-        for _ in 0..<16 {
-            if socket == nil { return nil }
-            do {
-                guard let count = try socket?.receive(into: buffer) else { return nil }
-                if count == 0 { return closedByServer(.lost) }
-                let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-                noteSignOfLife()
-                if let tls {
-                    if let error = try receive(bytes, through: tls, buffer) { return error }
-                } else if let error = try receive(bytes) {
-                    return error
-                }
-                if count < buffer.count { return nil }
-            } catch let error as TLSError {
-                return ConnectionError(error)
-            } catch let error as SystemError {
-                return lost(error)
-            } catch {
-                return ConnectionError(.protocolViolation, "HTTP/2: \(error)")
-            }
-        }
-        return nil
-    }
-
     private func schedulePingAnswer() {
         if isFlushScheduled || isPingAnswerScheduled { return }
         isPingAnswerScheduled = true
-        _ = EventLoop.schedule(at: (EventLoop.turnTime + Self.pingAnswerDelay).instant) { [weak self] in
+        _ = EventLoop.schedule(atMonotonic: EventLoop.turnTime + Self.pingAnswerDelay) { [weak self] in
             self?.isPingAnswerScheduled = false
             self?.scheduleFlush()
         }
     }
 
-    /// Takes plain bytes.
-    private func receive(_ bytes: UnsafeRawBufferPointer) throws -> ConnectionError? {
-        if !hasReceived {
-            hasReceived = true
-            if let error = ConnectionError(unexpectedGreeting: bytes) { return error }
-        }
-        try session.receive(bytes)
-        deliver()
-        return nil
-    }
-
-    /// Takes encrypted bytes; what they hold is decrypted into `buffer`, which they may themselves lie in.
-    private func receive(
-        _ bytes: UnsafeRawBufferPointer,
-        through tls: TLSSession,
-        _ buffer: UnsafeMutableRawBufferPointer
-    ) throws -> ConnectionError? {
-        try tls.receive(bytes)
-        while socket != nil, let count = try tls.read(into: buffer) {
-            if count == 0 { return closedByServer(.lost) }
-            if let error = try receive(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { return error }
-        }
-        return nil
-    }
-
     /// Tells the handlers of all streams on which something was recorded.
-    private func deliver() {
+    func deliver() {
         for stream in session.takeTouchedStreams() {
             guard let handler = stream.handler else { continue }
             if stream.ending != nil { stream.handler = nil }
@@ -276,30 +218,6 @@ final class HTTP2Connection: LoopTask {
         closeIfDrained()
     }
 
-    /// What it means that the server closes the connection, with its reason if it has given one.
-    private func closedByServer(_ kind: ConnectionError.Kind) -> ConnectionError {
-        if let hint { return ConnectionError(.unanswered, "the server closed the connection \(hint)") }
-        guard let goAway = session.goAway, goAway.code != .noError else {
-            return ConnectionError(kind, "the server closed the connection")
-        }
-        let text = goAway.debugData.isEmpty ? "" : " (\(goAway.debugData))"
-        return ConnectionError(kind, "the server closed the connection: \(goAway.code)\(text)")
-    }
-
-    private func lost(_ error: SystemError) -> ConnectionError {
-        if let hint { return ConnectionError(.unanswered, "\(error) \(hint)") }
-        return ConnectionError(.lost, error.description)
-    }
-
-    /// What may be wrong when the connection breaks so early.
-    private var hint: String? {
-        switch tls {
-        case let tls? where !tls.isEstablished: "during the TLS handshake; if it does not speak TLS, use http://"
-        case nil where !hasReceived: "without a word; if it speaks TLS, use https://"
-        default: nil
-        }
-    }
-
     private func scheduleFlush() {
         if isFlushScheduled { return }
         if case .closed = state { return }
@@ -313,7 +231,7 @@ final class HTTP2Connection: LoopTask {
     func run() {
         isFlushScheduled = false
         var failure: (any Error)?
-        do { try flush() } catch { failure = error }
+        do { try socket.flush(session) } catch { failure = error }
         // Streams that could not be sent, after a GOAWAY for one, are recorded while sending.
         if failure != nil || session.hasTouchedStreams || session.isFinished || isDraining {
             EventLoop.execute { self.settle(failure) }
@@ -330,74 +248,45 @@ final class HTTP2Connection: LoopTask {
             close(ConnectionError(error))
         case let error as SystemError:
             // The server may have said why before it hung up.
-            if tls != nil, case .handshaking = state { readFromSocket() }
+            if isSecure, case .handshaking = state { readFromSocket() }
             close(lost(error))
         case let error?:
             close(ConnectionError(.protocolViolation, "HTTP/2: \(error)"))
         }
     }
 
-    /// Sends what there is to send, until the socket is full.
-    private func flush() throws {
-        while let descriptor = socket?.descriptor {
-            if outputStart == output.count {
-                output.removeAll(keepingCapacity: output.capacity <= Self.outputLimit * 2)
-                outputStart = 0
-                try fillOutput()
-                if output.isEmpty { return EventLoop.setInterest(of: descriptor, read: true, write: false) }
-            }
-            outputStart += try output.withUnsafeBytes { bytes throws(SystemError) in
-                try socket?.send(UnsafeRawBufferPointer(rebasing: bytes[outputStart...])) ?? 0
-            }
-            if outputStart < output.count { return EventLoop.setInterest(of: descriptor, read: true, write: true) }
-        }
-    }
-
-    /// Gets the next bytes for the socket from the session, through TLS if there is any.
-    private func fillOutput() throws {
-        guard let tls else { return try session.send(into: &output, limit: Self.outputLimit) }
-        if tls.isEstablished {
-            plaintext.removeAll(keepingCapacity: plaintext.capacity <= Self.outputLimit * 2)
-            try session.send(into: &plaintext, limit: Self.outputLimit)
-            try tls.send(plaintext)
-        }
-        tls.takeOutput(into: &output)
-    }
-
     // MARK: Keepalive
 
     /// Pings the peer while there are open streams and nothing comes from it.
     private func scheduleKeepalive() {
-        guard keepalive == nil else { return }
-        let due = pingSent.map { $0 + options.pingTimeout } ?? lastReceived.instant + options.pingInterval
-        keepalive = EventLoop.schedule(at: due) { [weak self] in
+        guard keepaliveTimer == nil else { return }
+        keepaliveTimer = EventLoop.schedule(atMonotonic: keepalive.due) { [weak self] in
             guard let self else { return }
-            keepalive = nil
+            keepaliveTimer = nil
             checkKeepalive()
         }
     }
 
     private func checkKeepalive() {
-        if pingSent != nil {
-            return close(ConnectionError(.silent, "no answer to a ping within \(options.pingTimeout)"))
-        }
         // A connection without streams is left alone: servers count pings on it as abuse.
-        if session.streams.isEmpty { return }
-        if .now >= lastReceived + options.pingInterval {
+        switch keepalive.check(at: .now, isInUse: !session.streams.isEmpty) {
+        case .giveUp:
+            return close(ConnectionError(.silent, "no answer to a ping within \(keepalive.timeout)"))
+        case .rest:
+            return
+        case .ping:
             session.ping()
-            pingSent = .now
             scheduleFlush()
+        case .wait:
+            break
         }
         scheduleKeepalive()
     }
 
-    /// Whatever the peer sends answers a ping too.
-    private func noteSignOfLife() {
-        lastReceived = EventLoop.turnTime
-        guard pingSent != nil else { return }
-        pingSent = nil
-        if let keepalive { EventLoop.cancel(keepalive) }
-        keepalive = nil
+    func noteSignOfLife() {
+        guard keepalive.noteSignOfLife(at: EventLoop.turnTime) else { return }
+        if let keepaliveTimer { EventLoop.cancel(keepaliveTimer) }
+        keepaliveTimer = nil
         scheduleKeepalive()
     }
 }

@@ -64,6 +64,8 @@ struct HTTP2RequestHeaders: Sendable {
 
     private(set) var bytes: [UInt8] = []
     private(set) var fields: [(name: StaticString, value: Value)] = []
+    /// Where the names and values are in ``bytes`` of fields that the program does not know.
+    private(set) var custom: [(name: Range<Int>, value: Range<Int>)] = []
 
     init() {
         bytes.reserveCapacity(256)
@@ -74,13 +76,18 @@ struct HTTP2RequestHeaders: Sendable {
         fields.append((name, .fixed(value)))
     }
 
-    mutating func append(_ name: StaticString, _ value: String) {
+    mutating func append(_ name: StaticString, _ value: String) { fields.append((name, .text(store(value)))) }
+
+    mutating func append(custom name: String, _ value: String) { custom.append((store(name), store(value))) }
+
+    private mutating func store(_ text: String) -> Range<Int> {
         let start = bytes.count
-        bytes.append(contentsOf: value.utf8)
-        fields.append((name, .text(start..<bytes.count)))
+        bytes.append(contentsOf: text.utf8)
+        return start..<bytes.count
     }
 
     mutating func removeAll() {
+        if !custom.isEmpty { custom.removeAll(keepingCapacity: true) }
         bytes.removeAll(keepingCapacity: true)
         fields.removeAll(keepingCapacity: true)
     }

@@ -4,7 +4,7 @@ import CNghttp2
 
 /// The client's side of one HTTP/2 connection, without any I/O: bytes in, bytes out.
 ///
-/// nghttp2 does the protocol; its callbacks only record. After each ``receive(_:)`` the owner takes what was recorded
+/// nghttp2 does the protocol; its callbacks only record. After each ``receive(_:)`` the owner takes the records
 /// with ``takeTouchedStreams()`` and looks at ``goAway``, ``pingAcknowledgements`` and ``hasPeerSettings``.
 final class HTTP2Session {
     struct Settings: Sendable {
@@ -141,41 +141,15 @@ final class HTTP2Session {
         let context = Unmanaged.passUnretained(stream).toOpaque()
         var provider = nghttp2_data_provider()
         provider.read_callback = readOutgoing
-        let id = headers.bytes.withUnsafeBufferPointer { bytes in
-            withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: headers.fields.count) { pairs in
-                for (index, field) in headers.fields.enumerated() {
-                    pairs.initializeElement(at: index, to: Self.pair(field.name, field.value, bytes))
-                }
-                // nghttp2 copies the texts that are not the program's, so the buffers may go after this call.
-                return nghttp2_submit_request(session, nil, pairs.baseAddress, pairs.count, &provider, context)
-            }
+        // nghttp2 copies the texts that are not the program's, so the buffers may go after this call.
+        let id = headers.withPairs { pairs in
+            nghttp2_submit_request(session, nil, pairs.baseAddress, pairs.count, &provider, context)
         }
         try HTTP2Error.check(id)
         stream.id = id
         stream.index = streams.count
         streams.append(stream)
         return stream
-    }
-
-    private static func pair(
-        _ name: StaticString,
-        _ value: HTTP2RequestHeaders.Value,
-        _ bytes: UnsafeBufferPointer<UInt8>
-    ) -> nghttp2_nv {
-        var pair = nghttp2_nv()
-        pair.name = UnsafeMutablePointer(mutating: name.utf8Start)
-        pair.namelen = name.utf8CodeUnitCount
-        pair.flags = UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue)
-        switch value {
-        case .fixed(let text):
-            pair.value = UnsafeMutablePointer(mutating: text.utf8Start)
-            pair.valuelen = text.utf8CodeUnitCount
-            pair.flags |= UInt8(NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
-        case .text(let range):
-            pair.value = UnsafeMutablePointer(mutating: bytes.baseAddress.map { $0 + range.lowerBound })
-            pair.valuelen = range.count
-        }
-        return pair
     }
 
     /// Drops a stream that has ended; nghttp2 must not point to it any more.
@@ -191,7 +165,7 @@ final class HTTP2Session {
     }
 
     /// The stream that nghttp2 knows by this number; nil if it was dropped here.
-    fileprivate func stream(_ id: Int32) -> HTTP2Stream? {
+    func stream(_ id: Int32) -> HTTP2Stream? {
         // A stream is in `streams`, which holds it, for as long as nghttp2 has the pointer to it.
         nghttp2_session_get_stream_user_data(session, id).map { Unmanaged.fromOpaque($0).takeUnretainedValue() }
     }
@@ -254,20 +228,20 @@ final class HTTP2Session {
 
     // MARK: Callbacks
 
-    fileprivate func touch(_ stream: HTTP2Stream) {
+    func touch(_ stream: HTTP2Stream) {
         if stream.isTouched { return }
         stream.isTouched = true
         touched.append(stream)
     }
 
-    fileprivate func record(data: UnsafeBufferPointer<UInt8>, on id: Int32) {
+    func record(data: UnsafeBufferPointer<UInt8>, on id: Int32) {
         receivedDataCount += data.count
         guard let stream = stream(id) else { return }
         stream.receive(data)
         touch(stream)
     }
 
-    fileprivate func record(frame: nghttp2_frame) {
+    func record(frame: nghttp2_frame) {
         let flags = UInt32(frame.hd.flags)
         switch UInt32(frame.hd.type) {
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
@@ -292,14 +266,14 @@ final class HTTP2Session {
         }
     }
 
-    fileprivate func recordClose(of stream: HTTP2Stream?, code: HTTP2ErrorCode) {
+    func recordClose(of stream: HTTP2Stream?, code: HTTP2ErrorCode) {
         guard let stream else { return }
         stream.end(code == .refusedStream || !stream.wasSent ? .notProcessed : .closed(code))
         touch(stream)
     }
 
     /// Takes a header field of an answer; returns what nghttp2 is to do.
-    fileprivate func record(
+    func record(
         header name: UnsafeBufferPointer<UInt8>,
         _ value: UnsafeBufferPointer<UInt8>,
         on id: Int32
@@ -309,81 +283,5 @@ final class HTTP2Session {
         touch(stream)
         // Resets the stream, and skips what is left of the list.
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
-    }
-
-    private static func install(on callbacks: OpaquePointer?) {
-        nghttp2_session_callbacks_set_on_header_callback(callbacks) {
-            _,
-            frame,
-            name,
-            nameCount,
-            value,
-            valueCount,
-            _,
-            context in
-            guard let frame, let session = recorder(context) else { return 0 }
-            return session.record(
-                header: UnsafeBufferPointer(start: name, count: nameCount),
-                UnsafeBufferPointer(start: value, count: valueCount),
-                on: frame.pointee.hd.stream_id
-            )
-        }
-        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, id, data, count, context in
-            recorder(context)?.record(data: UnsafeBufferPointer(start: data, count: count), on: id)
-            return 0
-        }
-        nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, context in
-            if let frame { recorder(context)?.record(frame: frame.pointee) }
-            return 0
-        }
-        nghttp2_session_callbacks_set_before_frame_send_callback(callbacks) { _, frame, context in
-            if let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue {
-                recorder(context)?.stream(frame.pointee.hd.stream_id)?.noteSent()
-            }
-            return 0
-        }
-        nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { _, frame, _, context in
-            if let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue {
-                let session = recorder(context)
-                // nghttp2 may not have opened the stream, and does not know it by its number then.
-                let stream = session?.streams.first { $0.id == frame.pointee.hd.stream_id }
-                session?.recordClose(of: stream, code: .refusedStream)
-            }
-            return 0
-        }
-        nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, code, context in
-            let session = recorder(context)
-            session?.recordClose(of: session?.stream(id), code: HTTP2ErrorCode(rawValue: code))
-            return 0
-        }
-    }
-}
-
-/// The session behind nghttp2's user data, which lives as long as nghttp2's own session does.
-private func recorder(_ context: UnsafeMutableRawPointer?) -> HTTP2Session? {
-    context.map { Unmanaged<HTTP2Session>.fromOpaque($0).takeUnretainedValue() }
-}
-
-private let readOutgoing: nghttp2_data_source_read_callback = { _, id, buffer, length, flags, _, context in
-    guard let stream = recorder(context)?.stream(id), let buffer, let flags else {
-        return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
-    }
-    switch stream.dequeue(into: UnsafeMutableRawBufferPointer(start: buffer, count: length)) {
-    case .nothingYet:
-        return Int(NGHTTP2_ERR_DEFERRED.rawValue)
-    case .bytes(let count, let isLast):
-        if isLast { flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
-        return count
-    }
-}
-
-/// A failure of the HTTP/2 protocol on this connection.
-struct HTTP2Error: Error, Sendable, CustomStringConvertible {
-    let message: String
-
-    var description: String { message }
-
-    fileprivate static func check(_ result: some BinaryInteger) throws(HTTP2Error) {
-        if result < 0 { throw HTTP2Error(message: String(cString: nghttp2_strerror(Int32(clamping: result)))) }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One stream of an ``HTTP2Session``: what is to be sent on it, and what was received since it was last looked at.
+/// One stream of an ``HTTP2Session``: the bytes to be sent on it, and those received since it was last looked at.
 final class HTTP2Stream {
     /// How the stream ended.
     enum Ending: Sendable, Hashable {
@@ -14,7 +14,7 @@ final class HTTP2Stream {
         case refused(String)
     }
 
-    /// Who opens the stream's flow-control window again.
+    /// How the stream's flow-control window is opened again.
     enum Window: Sendable {
         /// The session, as soon as data arrive.
         case automatic
@@ -50,9 +50,9 @@ final class HTTP2Stream {
 
     private struct SmallWindow {
         let size: Int
-        /// What the peer may send beyond the size.
+        /// How many bytes the peer may send beyond the size.
         var excess: Int
-        /// What was consumed, and is not yet said to the peer.
+        /// How many bytes were consumed without the peer knowing it yet.
         var credit = 0
     }
 
@@ -168,7 +168,7 @@ final class HTTP2Stream {
     }
 }
 
-/// Is told when something was recorded on its stream.
+/// The owner of a stream.
 @EventLoop
 protocol HTTP2StreamHandler: AnyObject {
     /// Data, headers or the end have arrived on `stream`.

@@ -123,7 +123,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
         private mutating func nextStreamed(of range: KeyRange) async throws(EtcdError) -> [KeyValue]? {
             let method = options.serializable ? Wire.rangeStream.serializable : Wire.rangeStream
             let channel = client.core.channel
-            let incapable = channel.context.missingMethods.endpoints(without: method.path)
+            let incapable = channel.missingMethods.endpoints(without: method.path)
             if isFirst || !options.isStreamable { return nil }
             if stream == nil, !incapable.isEmpty, !channel.hasLink(avoiding: incapable) { return nil }
             do throws(EtcdError) {

@@ -75,25 +75,25 @@ final class LeaseConnection {
         let ticket = channel.whenReadyForStream(avoiding: lastError == nil ? nil : lastEndpoint) { [weak self] result in
             guard let self, case .connecting = state, attempt == number else { return }
             switch result {
-            case .success(let berth): open(at: berth)
+            case .success(let route): open(at: route)
             case .failure(let error): reopen(after: error, isFinal: error.code == .authenticationFailed)
             }
         }
         if case .connecting = state, attempt == number { state = .connecting(ticket) }
     }
 
-    private func open(at berth: Channel.Berth) {
-        let endpoint = berth.link.endpoint
+    private func open(at route: Channel.Route) {
+        let endpoint = route.link.endpoint
         do {
             let stream = try Stream(
                 Wire.leaseKeepAlive,
-                metadata: channel.context.metadata(for: endpoint, requiresLeader: true, token: berth.token),
+                metadata: channel.metadata(for: endpoint, requiresLeader: true, token: route.token),
                 maximumMessageSize: channel.configuration.maximumMessageSize,
-                on: berth.link.connection
+                on: route.link.connection
             ) { [weak self] event in
                 switch event {
                 case .message(let response, _): self?.onEvent(.answered(response, by: endpoint))
-                case .ended(let failure): self?.ended(failure, berth)
+                case .ended(let failure): self?.ended(failure, route)
                 }
             }
             state = .open(stream, endpoint)
@@ -103,7 +103,7 @@ final class LeaseConnection {
             return reopen(after: EtcdError(error, at: endpoint))
         }
         if let lastEndpoint, lastEndpoint != endpoint {
-            channel.context.report(.failedOver(from: lastEndpoint, to: endpoint))
+            channel.report(.failedOver(from: lastEndpoint, to: endpoint))
             lastError = nil
         }
         lastEndpoint = endpoint
@@ -132,21 +132,21 @@ final class LeaseConnection {
     /// No other endpoint and no other moment will be better.
     private func isHopeless(_ code: EtcdError.Code) -> Bool {
         if !code.meansTokenIsRejected { return [.unimplemented, .unauthenticated].contains(code) }
-        if channel.context.tokens.canRenew { return rejections >= Self.maximumRejections }
+        if channel.tokens.canRenew { return rejections >= Self.maximumRejections }
         // A client with a certificate has no token to renew, but etcd may have had an old copy of its rights.
         return rejections > (code == .staleToken ? 1 : 0)
     }
 
     // MARK: Ending
 
-    private func ended(_ failure: GRPCFailure?, _ berth: Channel.Berth) {
-        let endpoint = berth.link.endpoint
+    private func ended(_ failure: GRPCFailure?, _ route: Channel.Route) {
+        let endpoint = route.link.endpoint
         let error =
             failure.map { EtcdError($0, at: endpoint) }
             ?? EtcdError(.unavailable, "the server ended the stream of renewals [\(endpoint)]")
         if failure?.effect == .answered, error.code.castsSuspicion { channel.suspect(endpoint, error) }
         if error.code.meansTokenIsRejected {
-            channel.context.tokens.reject(berth.token)
+            channel.tokens.reject(route.token)
             rejections += 1
         }
         state = .idle

@@ -142,7 +142,7 @@ final class LeaseKeeper {
                 lease.stream?.renew(lease)
             case .risk(let deadline):
                 let trouble = lease.stream?.trouble
-                channel.context.report(.leaseAtRisk(lease.id, until: deadline.instant, trouble))
+                channel.report(.leaseAtRisk(lease.id, until: deadline.instant, trouble))
                 lease.publish(.atRisk(until: deadline, trouble))
                 lease.stream?.leaveIfTooSlow()
             case .expiry:
@@ -206,7 +206,7 @@ final class LeaseKeeper {
     /// A lease is no longer kept alive, for a reason that its users and the user of the client want to know.
     private func lose(_ lease: KeptLease, _ error: EtcdError) {
         // First, since the users go on at once when they are told.
-        channel.context.report(.leaseLost(lease.id, error))
+        channel.report(.leaseLost(lease.id, error))
         remove(lease, error)
     }
 

@@ -22,7 +22,7 @@ struct MirrorFollower: Sendable {
             while true {
                 try await follow()
                 let header = try await list(isPatient: true)
-                client.core.channel.context.report(.watchResynced(range, at: header.revision))
+                client.core.channel.report(.watchResynced(range, at: header.revision))
             }
         } catch {
             feed.end(error)
@@ -47,7 +47,7 @@ struct MirrorFollower: Sendable {
             feed.replace(with: entries, at: header, asOf: start)
             return header
         }
-        return isPatient ? try await client.persist(attempt) : try await attempt()
+        return isPatient ? try await client.retryingWhileUnavailable(attempt) : try await attempt()
     }
 
     /// All entries at one revision.

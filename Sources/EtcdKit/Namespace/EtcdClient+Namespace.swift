@@ -22,7 +22,9 @@ extension EtcdClient {
     /// - Parameter namespace: The prefix, which is best ended by a separator; an empty one changes nothing.
     /// - Returns: A client that shares the connections of this one.
     public func with(namespace: Key) -> EtcdClient {
-        EtcdClient(core: core, timeout: timeout, retry: retry, namespace: Namespace(prefix: self.namespace + namespace))
+        var client = self
+        client.scope = Namespace(prefix: self.namespace + namespace)
+        return client
     }
 
     /// The prefix of all keys of the client; empty for the whole store.

@@ -95,6 +95,12 @@ extension EventLoop {
         shared.thread.poller.schedule(.action(action), at: MonotonicInstant(deadline))
     }
 
+    /// Calls `action` once at `deadline` or soon after it.
+    @EventLoop
+    static func schedule(atMonotonic deadline: MonotonicInstant, _ action: @escaping @EventLoop () -> Void) -> Timer {
+        shared.thread.poller.schedule(.action(action), at: deadline)
+    }
+
     /// Runs `task` once at `deadline` or soon after it; until then or until ``cancel(_:)``, the loop holds it.
     @EventLoop
     static func schedule(at deadline: MonotonicInstant, _ task: any LoopTask) -> Timer {

@@ -4,7 +4,7 @@ import COpenSSL
 
 /// OpenSSL's HMAC with SHA-256 (RFC 2104).
 package enum HMACSHA256 {
-    /// The code of a message; nil if OpenSSL could not make it, for want of memory.
+    /// The code of a message; nil if there was no memory.
     package static func code(of message: [UInt8], key: [UInt8]) -> [UInt8]? {
         var code = [UInt8](repeating: 0, count: SHA256.digestLength)
         guard let keyLength = Int32(exactly: key.count),

@@ -42,14 +42,15 @@ package final class HostResolver: Sendable {
     }
 
     /// The addresses of `host`, or why there are none.
-    @EventLoop
-    package func addresses(of host: String, port: UInt16) async -> Answer {
-        let completion = Completion<Answer>()
-        let lookup = resolve(host, port: port) { completion.complete($0) }
-        let answer = await completion.wait {
-            let error = SocketAddress.LookupError(host: host, reason: "the task was cancelled", isUnknown: false)
-            completion.complete(.failure(error))
+    package func addresses(
+        of host: String,
+        port: UInt16
+    ) async throws(SocketAddress.LookupError) -> [SocketAddress] {
+        try await Completion.run { _ in
+            SocketAddress.LookupError(host: host, reason: "the task was cancelled", isUnknown: false)
+        } _: { completion in
+            let lookup = self.resolve(host, port: port) { completion.complete($0) }
+            completion.onEnd = { withExtendedLifetime(lookup) {} }
         }
-        return withExtendedLifetime(lookup) { answer }
     }
 }

@@ -25,11 +25,11 @@ package final class LoopThread: SerialExecutor {
 
     /// The stack of the thread in bytes: more than a main thread has as a rule.
     ///
-    /// Users' code runs here, too, such as `onEvent`. Only what is used of the stack takes memory.
+    /// Users' code runs here, too, such as `onEvent`. Only the used part of the stack takes memory.
     static let stackSize = 16 << 20
 
     private let inbox = Lock(Inbox())
-    /// Held by whoever may run what is isolated to the loop: by the loop's thread except while it waits, and by a thread
+    /// Held by the thread that may run code that is isolated to the loop: by the loop's thread except while it waits, and by a thread
     /// that has borrowed the loop meanwhile.
     private let ownership = RawLock()
     /// The thread that holds `ownership`.
@@ -80,7 +80,7 @@ package final class LoopThread: SerialExecutor {
         isOwner
     }
 
-    /// The calling thread may run what is isolated to the loop.
+    /// The calling thread may run code that is isolated to the loop.
     var isOwner: Bool { owner.load(ordering: .relaxed) == Platform.currentThread }
 
     func enqueue(_ work: Work) {

@@ -20,7 +20,7 @@ final class Poller {
                 try Platform.wait(for: &entries, milliseconds: milliseconds)
                 hasFailed = false
             } catch {
-                // `poll` fails for want of kernel memory only: try again in the next turn.
+                // `poll` fails only when the kernel has no memory: try again in the next turn.
                 hasFailed = true
             }
         }
@@ -162,17 +162,5 @@ final class Poller {
             endingTurn.removeAll(keepingCapacity: true)
         }
         wakeTasks()
-    }
-}
-
-extension Duration {
-    /// The duration in milliseconds, rounded up; at the limits of the type where it is beyond them.
-    var wholeMilliseconds: Int64 {
-        let (seconds, attoseconds) = components
-        // Division rounds towards zero, which is up for the negative.
-        let (quotient, remainder) = attoseconds.quotientAndRemainder(dividingBy: 1_000_000_000_000_000)
-        let (milliseconds, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-        let (sum, isBeyond) = milliseconds.addingReportingOverflow(quotient + (remainder > 0 ? 1 : 0))
-        return overflow || isBeyond ? (seconds < 0 ? .min : .max) : sum
     }
 }

@@ -21,7 +21,7 @@ package final class SHA256 {
         isValid = bytes.withUnsafeBytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) } == 1 && isValid
     }
 
-    /// Ends the sum; nil if OpenSSL could not make it, for want of memory.
+    /// Ends the sum; nil if there was no memory.
     package func finish() -> [UInt8]? {
         var digest = [UInt8](repeating: 0, count: Self.digestLength)
         defer { isValid = false }

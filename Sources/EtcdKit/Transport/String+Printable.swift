@@ -3,7 +3,7 @@
 extension String {
     /// The text with a space for each character that a terminal or a log would obey instead of showing it.
     ///
-    /// For what a peer has chosen, and people read.
+    /// For texts that a peer has chosen, and that people read.
     var printable: String {
         let isShown = { (scalar: Unicode.Scalar) in
             switch scalar.properties.generalCategory {

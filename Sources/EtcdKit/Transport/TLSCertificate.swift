@@ -21,10 +21,10 @@ final class TLSCertificate {
         X509_free(pointer)
     }
 
-    /// Who it is about, such as `CN=etcd-0`.
+    /// The owner of the certificate, such as `CN=etcd-0`.
     var subject: String { Self.text { COpenSSL_print_name($0, X509_get_subject_name(pointer)) } }
 
-    /// Who has signed it.
+    /// The authority that has signed it.
     var issuer: String { Self.text { COpenSSL_print_name($0, X509_get_issuer_name(pointer)) } }
 
     var notBefore: String { Self.text { ASN1_TIME_print($0, X509_get0_notBefore(pointer)) } }

@@ -2,7 +2,7 @@
 
 import COpenSSL
 
-/// Whom one side of TLS trusts and who it is, ready for connections.
+/// The certificates of one side of TLS, its own and those that it trusts, ready for connections.
 final class TLSContext: @unchecked Sendable {
     /// The side that this is, and the protocol that it insists on.
     enum Role: Sendable, Hashable {
@@ -14,7 +14,7 @@ final class TLSContext: @unchecked Sendable {
         case server
     }
 
-    /// What a context is made of.
+    /// The material of a context.
     struct Credentials: Sendable {
         var role = Role.http2Client
         /// The authorities that may vouch for the peer; nil for the system's, or for none that vouch for clients.
@@ -88,7 +88,7 @@ final class TLSContext: @unchecked Sendable {
                 try Self.check(SSL_CTX_add_client_CA(pointer, certificate.pointer) == 1, authorities.name)
             }
         }
-        // What is listed is trusted, also if another authority has signed it.
+        // A listed certificate is trusted, also if another authority has signed it.
         X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(pointer), UInt(X509_V_FLAG_PARTIAL_CHAIN))
     }
 

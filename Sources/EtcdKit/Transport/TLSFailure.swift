@@ -16,7 +16,7 @@ enum TLSFailure {
             }
         }
 
-        /// The name that its certificate must be for; nobody asks for that of a client.
+        /// The name that its certificate must be for; any name for a client.
         fileprivate var expectedName: String {
             if case .server(let name) = self { name } else { "any name" }
         }

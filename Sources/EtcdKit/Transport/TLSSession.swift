@@ -4,7 +4,7 @@ import COpenSSL
 
 /// One side of a TLS connection, without any I/O: encrypted bytes on one side, plain ones on the other.
 ///
-/// Whatever happened, the owner sends what ``takeOutput(into:)`` gives: the handshake, encrypted bytes, or an alert.
+/// After each call, the owner sends the bytes of ``takeOutput(into:)``: the handshake, encrypted bytes, or an alert.
 final class TLSSession {
     private let ssl: OpaquePointer
     // They belong to `ssl`.
@@ -31,7 +31,7 @@ final class TLSSession {
         try shakeHands()
     }
 
-    /// Waits for what a client says.
+    /// Waits for a client's greeting.
     convenience init(server context: TLSContext) throws(TLSError) {
         try self.init(context, peer: .client)
         SSL_set_accept_state(ssl)

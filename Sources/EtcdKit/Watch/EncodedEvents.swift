@@ -49,7 +49,7 @@ struct EncodedEvents: Sendable, Equatable {
             // A consumer that waits for the next holds nothing.
             if isEmpty { self = EncodedEvents() }
             return event
-        case .failure(let error): throw EtcdError(.protocolViolation, GRPCStatus(error).message)
+        case .failure(let error): throw EtcdError(.protocolViolation, LocalFailure(error).message)
         }
     }
 

@@ -118,7 +118,7 @@ final class WatchHub {
     private func confirmed(_ watcher: Watcher, at storeRevision: Revision, by stream: WatchStream) {
         let revision = watcher.state.nextRevision
         let isResumed = watcher.confirmed()
-        if isResumed { channel.context.report(.watchResumed(watcher.range, from: revision, stream.endpoint)) }
+        if isResumed { channel.report(.watchResumed(watcher.range, from: revision, stream.endpoint)) }
         guard watcher.options.reportsInterruptions else { return }
         // The consumer has read the revision to go on from before the watch was started.
         let isDoubtful = stream.connectionOpened > watcher.started || storeRevision.next < revision
@@ -137,7 +137,7 @@ final class WatchHub {
 
     /// The server does not want the watch: either the token is at fault, or the watch ends.
     private func refused(_ watcher: Watcher, _ error: EtcdError, by stream: WatchStream) {
-        let tokens = channel.context.tokens
+        let tokens = channel.tokens
         let verdict = watcher.admission.refused(
             error.code,
             attempt: watcher.attempt,

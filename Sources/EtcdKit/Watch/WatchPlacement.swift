@@ -19,7 +19,7 @@ final class WatchPlacement {
     private var finishedCount = 0
     private var pause: EventLoop.Timer?
     private var ticket: Channel.Ticket?
-    private var isBerthRequested = false
+    private var isRouteRequested = false
     /// Where a stream has just failed, so that the next is opened elsewhere if possible.
     private var avoided: Endpoint?
     /// Where streams have ended whose watches are not yet seen to go on elsewhere.
@@ -104,7 +104,7 @@ final class WatchPlacement {
 
     /// Puts the watches that wait on streams, and opens one if there is none for them.
     func attachWaiting() {
-        guard !isClosed, !isBerthRequested else { return }
+        guard !isClosed, !isRouteRequested else { return }
         waiting.removeAll { watcher in
             guard !watcher.isFinished else { return true }
             guard let stream = stream(for: watcher) else { return false }
@@ -112,17 +112,17 @@ final class WatchPlacement {
             return true
         }
         guard !waiting.isEmpty else { return }
-        isBerthRequested = true
+        isRouteRequested = true
         ticket = channel.whenReadyForStream(avoiding: avoided) { [weak self] in self?.received($0) }
     }
 
-    private func received(_ result: Result<Channel.Berth, EtcdError>) {
-        isBerthRequested = false
+    private func received(_ result: Result<Channel.Route, EtcdError>) {
+        isRouteRequested = false
         ticket = nil
         waiting.removeAll(where: \.isFinished)
         guard !isClosed, let watcher = waiting.first else { return }
         do {
-            let stream = try WatchStream(purpose(of: watcher), at: result.get(), channel.context, onEvent)
+            let stream = try WatchStream(purpose(of: watcher), at: result.get(), channel, onEvent)
             avoided = nil
             streams.append(stream)
             waiting.removeFirst()
@@ -151,7 +151,7 @@ final class WatchPlacement {
     private func stream(for watcher: Watcher) -> WatchStream? {
         if watcher.hasOwnStream { return nil }
         let purpose = purpose(of: watcher)
-        guard let token = channel.context.tokens.probableToken else { return nil }
+        guard let token = channel.tokens.probableToken else { return nil }
         let present = streams.filter { $0.purpose == purpose && $0.token == token && !$0.isAvoided }
         let limit = purpose == .shared(.bulk, isolation: nil) ? Self.maximumBulkStreams : 1
         let emptiest = present.min { $0.watchers.count < $1.watchers.count }
@@ -163,7 +163,7 @@ final class WatchPlacement {
 
     private func create(_ watcher: Watcher, on stream: WatchStream) {
         if let old = watcher.endpoint, departures.remove(old) != nil, old != stream.endpoint {
-            channel.context.report(.failedOver(from: old, to: stream.endpoint))
+            channel.report(.failedOver(from: old, to: stream.endpoint))
         }
         stream.create(watcher, id: nextWatchID)
         nextWatchID += 1

@@ -104,7 +104,7 @@ struct WatchReader {
         case .running(let subscription): return subscription
         case .cold(let description):
             let subscription = WatchSubscription(description)
-            try await description.client.persist { () throws(EtcdError) in try await subscription.start() }
+            try await description.client.retryingWhileUnavailable { () throws(EtcdError) in try await subscription.start() }
             return subscription
         }
     }

@@ -48,22 +48,22 @@ final class WatchStream {
     /// Opens a stream, which tells `onEvent` of each answer and of its end.
     init(
         _ purpose: Purpose,
-        at berth: Channel.Berth,
-        _ context: ClientContext,
+        at route: Channel.Route,
+        _ channel: Channel,
         _ onEvent: @escaping Handler
     ) throws(ConnectionError) {
-        let endpoint = berth.link.endpoint
-        let configuration = context.configuration
+        let endpoint = route.link.endpoint
+        let configuration = channel.configuration
         self.purpose = purpose
         self.endpoint = endpoint
         self.onEvent = onEvent
-        connection = berth.link.connection
-        token = berth.token
-        tokenGranted = context.tokens.granted
+        connection = route.link.connection
+        token = route.token
+        tokenGranted = channel.tokens.granted
         probe = WatchProbe(interval: configuration.watchProbeInterval, timeout: configuration.pingTimeout, at: .now)
         stream = try GRPCMessageStream(
             path: Wire.watch.path,
-            metadata: context.metadata(for: endpoint, requiresLeader: true, token: berth.token),
+            metadata: channel.metadata(for: endpoint, requiresLeader: true, token: route.token),
             maximumMessageSize: configuration.maximumMessageSize,
             window: purpose == .single ? .manual : .automatic,
             on: connection

@@ -96,10 +96,10 @@ final class WatchSubscription: Sendable {
     @inline(never)
     func goOn(after error: EtcdError) async throws(EtcdError) -> WatchBatch {
         guard let resync, error.code == .compacted else { throw error }
-        let difference = try await client.persist { () throws(EtcdError) in try await resync.difference() }
+        let difference = try await client.retryingWhileUnavailable { () throws(EtcdError) in try await resync.difference() }
         await watch(from: difference.revision.next)
         let range = description.range.entering(client.scope)
-        client.core.channel.context.report(.watchResynced(range, at: difference.revision))
+        client.core.channel.report(.watchResynced(range, at: difference.revision))
         return resync.wanted(difference)
     }
 }

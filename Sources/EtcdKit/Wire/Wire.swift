@@ -14,6 +14,14 @@ protocol Request: ProtobufMessage {
     mutating func enter(_ namespace: Namespace) throws(EtcdError)
 }
 
+/// The answer to a unary call of etcd, each of which has a header.
+protocol Response: ProtobufMessage {
+    var header: ResponseHeader { get }
+
+    /// Removes the prefix from all keys.
+    mutating func leave(_ namespace: Namespace) throws(EtcdError)
+}
+
 /// A request that names no keys, or those of the whole cluster.
 protocol KeylessRequest: Request {}
 

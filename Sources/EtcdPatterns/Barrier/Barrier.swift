@@ -153,7 +153,7 @@ public struct Barrier: Sendable {
         let (client, closed, closers) = (closer.source.client, closed, KeyRange.prefix(closer.name + "/"))
         var closing: Revision?
         while true {
-            let response = try await client.persist { () throws(EtcdError) in
+            let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in
                 try await client.transaction(then: [.get(closed), .range(closers)])
             }
             guard let entry = response.results.first?.entries.first else { return }

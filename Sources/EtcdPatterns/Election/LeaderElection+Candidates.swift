@@ -92,7 +92,7 @@ public struct LeaderChanges: AsyncSequence, Sendable {
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> Element? {
             if mirror == nil {
                 let changes = changes
-                let owner = try await changes.client.persist { () throws(EtcdError) in
+                let owner = try await changes.client.retryingWhileUnavailable { () throws(EtcdError) in
                     try await changes.client.mirror(of: changes.range)
                 }
                 mirror = (owner, owner.views.makeAsyncIterator())

@@ -98,7 +98,7 @@ struct TaskRunner: Sendable {
 
     private func read(_ term: LeaderTerm) async throws -> (TaskRecord?, Revision) {
         let client = term.hold.queue.client
-        let entry = try await client.persist { () throws(EtcdError) in try await client.get(key) }
+        let entry = try await client.retryingWhileUnavailable { () throws(EtcdError) in try await client.get(key) }
         return try entry.map { (try TaskRecord($0), $0.modRevision) } ?? (nil, 0)
     }
 

@@ -46,7 +46,7 @@ public struct GroupViews: AsyncSequence, Sendable {
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(EtcdError) -> GroupView? {
             if mirror == nil {
                 let (client, prefix) = (client, prefix)
-                let mirror = try await client.persist { () throws(EtcdError) in
+                let mirror = try await client.retryingWhileUnavailable { () throws(EtcdError) in
                     try await client.mirror(of: .prefix(prefix))
                 }
                 self.mirror = mirror

@@ -124,7 +124,9 @@ final class Registrar: Sendable {
         _ session: Session,
         _ claim: inout RegistrationWish.Claim?
     ) async throws -> Standing? {
-        let response = try await client.persist { () throws(EtcdError) in try await client.range(.key(key)) }
+        let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in
+            try await client.range(.key(key))
+        }
         let entry = response.entries.first
         let found = entry.flatMap(read)
         guard let claimed = wish.claim(found) else {
@@ -162,7 +164,7 @@ final class Registrar: Sendable {
     private func watch(_ standing: Standing) async throws(EtcdError) {
         var revision = standing.revision
         while try await !client.awaitChange(in: .key(key), after: revision, { _ in true }) {
-            let confirmed = try await client.persist { () throws(EtcdError) in
+            let confirmed = try await client.retryingWhileUnavailable { () throws(EtcdError) in
                 try await look.confirm(key, at: standing.since)
             }
             guard let confirmed else { return }

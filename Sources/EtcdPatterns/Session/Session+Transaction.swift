@@ -57,7 +57,7 @@ extension Session {
         onFailure: (EtcdError) -> Void,
         _ call: () async throws(EtcdError) -> (ResponseHeader, Answer)
     ) async throws(EtcdError) -> Answer {
-        try await client.persist { () throws(EtcdError) in
+        try await client.retryingWhileUnavailable { () throws(EtcdError) in
             do throws(EtcdError) {
                 return try await examining(call)
             } catch {

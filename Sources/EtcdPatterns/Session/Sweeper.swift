@@ -54,7 +54,7 @@ final class Sweeper: Sendable {
                 do {
                     var options = RangeOptions()
                     options.keysOnly = true
-                    let response = try await client.persist { () throws(EtcdError) in
+                    let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in
                         try await client.range(.prefix(prefix), options: options)
                     }
                     for entry in response.entries where keys[entry.key] != nil {

@@ -200,7 +200,7 @@ final class ShardKeeper: Sendable {
         let client = session.client
         do throws(EtcdError) {
             while try await !client.awaitChange(in: .key(seat.key), after: revision, { $0.kind == .delete }) {
-                let response = try await client.persist { () throws(EtcdError) in
+                let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in
                     try await client.range(.prefix(coordinator.ownerPrefix))
                 }
                 revision = response.header.revision

@@ -108,7 +108,7 @@ struct AuthenticationTests {
             try await withEtcdClient(configuration) { alice in
                 // It has learnt that no token is needed.
                 try await alice.put("a/1", "before")
-                #expect(alice.core.channel.context.tokens.probableToken == .some(nil))
+                #expect(alice.core.channel.tokens.probableToken == .some(nil))
                 let lease = try await alice.leases.grant(timeToLive: .seconds(60))
                 try await alice.withWatch(.prefix("a/")) { first in
                     try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in

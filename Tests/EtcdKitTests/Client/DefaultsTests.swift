@@ -36,6 +36,8 @@ struct DefaultsTests {
                 "pingInterval": "10.0 seconds",
                 "pingTimeout": "5.0 seconds",
                 "watchProbeInterval": "10.0 seconds",
+                "metadata": "metadata ()",
+                "interceptors": "[]",
                 "maximumMessageSize": "67108864",
             ],
             leavingOut: ["endpoints", "onEvent", "retry", "backoff", "resolver"]

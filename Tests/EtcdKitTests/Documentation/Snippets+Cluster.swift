@@ -15,6 +15,17 @@ extension Snippets {
         try await client.auth.enable()
     }
 
+    struct Vault: Sendable {
+        func token(for user: String) async throws -> (text: String, lifetime: Duration) { (user, .seconds(60)) }
+    }
+
+    static func provider(_ configuration: inout EtcdClient.Configuration, _ vault: Vault) {
+        configuration.credentials = .provider {
+            let token = try await vault.token(for: "worker")
+            return .token(token.text, validFor: token.lifetime)
+        }
+    }
+
     static func credentials(_ endpoints: String, password: String) async throws {
         var configuration = try EtcdClient.Configuration(endpoints: endpoints)
         configuration.credentials = .user("worker", password: password)

@@ -16,6 +16,30 @@ extension Snippets {
         return client
     }
 
+    static func discovery() async throws -> EtcdClient {
+        let endpoints = try await Endpoint.discover(domain: "example.com", secureOnly: true)
+        let client = try EtcdClient(EtcdClient.Configuration(endpoints: endpoints))
+        return client
+    }
+
+    static func failFast(_ client: EtcdClient) async {
+        let fast = client.with(waitsForConnection: false)
+        let limit = try? await fast.get("limit")?.value.string
+        print(limit ?? "none")
+    }
+
+    static func metadata() throws -> EtcdClient {
+        var configuration = try EtcdClient.Configuration(endpoints: "10.0.0.1:2379")
+        configuration.metadata = ["x-team": "payments"]
+        let client = try EtcdClient(configuration)
+        let traced = client.with(metadata: ["x-request-id": "42"])
+        return traced
+    }
+
+    static func interceptors(_ configuration: inout EtcdClient.Configuration) {
+        configuration.interceptors = [Tracing()]
+    }
+
     static func scope(_ endpoints: String) async throws {
         let owner = try await withEtcdClient(endpoints: endpoints) { client in
             try await client.with(timeout: .seconds(1)).with(retry: .never).get("owner")
@@ -104,6 +128,30 @@ extension Snippets {
             try await withEtcdClient(configuration) { client in
                 print("put at revision", try await client.put("k", "secret").header.revision)
             }
+        }
+    }
+}
+
+/// As swift-distributed-tracing has them.
+struct Span: Sendable {
+    var traceparent: String { "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" }
+
+    func fail(_ reason: String) {}
+}
+
+func withSpan(_ name: String, _ operation: (Span) async throws -> Void) async rethrows { try await operation(Span()) }
+
+struct Tracing: CallInterceptor {
+    func intercept(
+        _ call: EtcdClient.Call,
+        metadata: CallMetadata,
+        next: @Sendable (CallMetadata) async -> EtcdClient.CallOutcome
+    ) async throws {
+        await withSpan(call.method) { span in
+            var metadata = metadata
+            metadata["traceparent"] = span.traceparent
+            let outcome = await next(metadata)
+            if let code = outcome.code { span.fail("\(code)") }
         }
     }
 }

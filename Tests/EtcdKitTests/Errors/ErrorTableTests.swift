@@ -226,6 +226,14 @@ struct ErrorTableTests {
             try await meeting({ _, _ in }, timeout: .milliseconds(300), isRead)
         }
         scripts["the task was cancelled"] = { try await interrupted($0) { task, _ in task.cancel() } }
+        scripts["an interceptor refused the call"] = { isRead in
+            let server = try FakeServer { $0.answer() }
+            defer { server.stop() }
+            let client = try server.client { $0.interceptors = [RefusingInterceptor()] }
+            let error = try await call(client, isRead)
+            await client.close()
+            return error
+        }
         scripts["the client was closed"] = { try await interrupted($0) { _, client in await client.close() } }
 
         let rows = try Self.table("what happened", columns: 4)
@@ -234,5 +242,17 @@ struct ErrorTableTests {
             guard let script = scripts[row.cells[0]] else { continue }
             expect(row, read: try await script(true), write: try await script(false))
         }
+    }
+}
+
+private struct RefusingInterceptor: CallInterceptor {
+    private struct Refusal: Error {}
+
+    func intercept(
+        _ call: EtcdClient.Call,
+        metadata: CallMetadata,
+        next: @Sendable (CallMetadata) async -> EtcdClient.CallOutcome
+    ) async throws {
+        throw Refusal()
     }
 }

@@ -261,7 +261,7 @@ struct GRPCStreamTests {
 
     @Test("an end without a status is a failure")
     func noStatus() async throws {
-        #expect(try await failure { $0.end() }?.status.code == .internal)
+        #expect(try await failure { $0.end() }?.code == .protocolViolation)
     }
 
     @Test("a reset is a failure, after the messages before it")
@@ -270,8 +270,8 @@ struct GRPCStreamTests {
             // After the end of the turn, when the note has been sent.
             EventLoop.execute { EventLoop.execute { exchange.reset(HTTP2ErrorCode(rawValue: 2)) } }
         }
-        #expect(failure?.status.code == .unavailable)
-        #expect(failure?.status.message.contains("INTERNAL_ERROR") == true)
+        #expect(failure?.code == .unavailable)
+        #expect(failure?.message.contains("INTERNAL_ERROR") == true)
     }
 
     @Test("a message that cannot be decoded, is compressed or too large ends the stream with a reset")
@@ -288,7 +288,7 @@ struct GRPCStreamTests {
                 // Not looked at any more.
                 exchange.send(Note.frame([2]))
             }
-            #expect(failure?.status.message.contains(reason) == true, "\(String(describing: failure))")
+            #expect(failure?.message.contains(reason) == true, "\(String(describing: failure))")
         }
         #expect(exchanges.map(\.resetCode) == [.cancel, .cancel, .cancel])
     }
@@ -299,8 +299,8 @@ struct GRPCStreamTests {
             exchange.send(Array(Note.frame([1, 2, 3]).dropLast()))
             exchange.end(trailers: [("grpc-status", "0")])
         }
-        #expect(failure?.status.code == .internal)
-        #expect(failure?.status.message.contains("within a message") == true)
+        #expect(failure?.code == .protocolViolation)
+        #expect(failure?.message.contains("within a message") == true)
     }
 
     @Test("an answer that is not gRPC's ends the stream with its HTTP status")
@@ -312,7 +312,7 @@ struct GRPCStreamTests {
         try await withStream(answering: answer) { recording, _, _ in
             try await eventually("the stream has ended") { !recording.endings.isEmpty }
             #expect(recording.endings.count == 1)
-            #expect(recording.endings[0]?.status == GRPCStatus(.unavailable, "HTTP status 502"))
+            #expect(recording.endings[0]?.cause == .status(GRPCStatus(.unavailable, "HTTP status 502")))
         }
     }
 

@@ -85,18 +85,18 @@ struct GRPCUnaryCallTests {
             exchange.send(HTTP2ServerExchange.grpcHeaders)
             exchange.end()
         }
-        #expect(bare?.status.code == .internal)
+        #expect(bare?.code == .protocolViolation)
         #expect(bare?.effect == .unknown)
         let page = try await failure { exchange in
             exchange.send([(":status", "200"), ("content-type", "text/html")])
             exchange.send(Array("<html>".utf8))
             exchange.end()
         }
-        #expect(page?.status.message.contains("text/html") == true)
+        #expect(page?.message.contains("text/html") == true)
         let missing = try await failure { $0.send([(":status", "404")], isLast: true) }
-        #expect(missing?.status.code == .unimplemented)
+        #expect(missing?.code == .unimplemented)
         let busy = try await failure { $0.send([(":status", "503")], isLast: true) }
-        #expect(busy?.status.code == .unavailable)
+        #expect(busy?.code == .unavailable)
     }
 
     @Test(
@@ -104,12 +104,12 @@ struct GRPCUnaryCallTests {
         arguments: [
             (.refusedStream, .unavailable, .none), (HTTP2ErrorCode(rawValue: 2), .unavailable, .unknown),
             (.enhanceYourCalm, .unavailable, .unknown), (.cancel, .unavailable, .unknown),
-            (.noError, .internal, .unknown),
-        ] as [(HTTP2ErrorCode, GRPCStatus.Code, GRPCFailure.Effect)]
+            (.noError, .protocolViolation, .unknown),
+        ] as [(HTTP2ErrorCode, EtcdError.Code, GRPCFailure.Effect)]
     )
-    func reset(reset: HTTP2ErrorCode, code: GRPCStatus.Code, effect: GRPCFailure.Effect) async throws {
+    func reset(reset: HTTP2ErrorCode, code: EtcdError.Code, effect: GRPCFailure.Effect) async throws {
         let failure = try await failure { $0.reset(reset) }
-        #expect(failure?.status.code == code)
+        #expect(failure?.code == code)
         #expect(failure?.effect == effect)
     }
 
@@ -146,8 +146,8 @@ struct GRPCUnaryCallTests {
         #expect(try await call(on: connection, maximumMessageSize: 200_000).get().count == 200_005)
         let outcome = await call(on: connection, maximumMessageSize: 199_999)
         let failure = #expect(throws: GRPCFailure.self) { try outcome.get() }
-        #expect(failure?.status.code == .resourceExhausted)
-        #expect(failure?.status.message.contains("maximumMessageSize") == true)
+        #expect(failure?.code == .responseTooLarge)
+        #expect(failure?.message.contains("maximumMessageSize") == true)
         try await eventually("the server is told") { server.exchanges[1].resetCode == .cancel }
     }
 
@@ -166,7 +166,7 @@ struct GRPCUnaryCallTests {
         let connection = try await server.connect()
         let outcome = await call(on: connection)
         let failure = #expect(throws: GRPCFailure.self) { try outcome.get() }
-        #expect(failure?.status.code == .unavailable)
+        #expect(failure?.code == .unavailable)
         #expect(failure?.effect == .unknown)
         #expect(connection.openStreamCount == 0)
         #expect(connection.closingError?.kind == .lost)
@@ -185,7 +185,7 @@ struct GRPCUnaryCallTests {
         let connection = try await server.connect()
         let outcome = await call(on: connection, deadline: .now + .milliseconds(50))
         let failure = #expect(throws: GRPCFailure.self) { try outcome.get() }
-        #expect(failure?.status.code == .deadlineExceeded)
+        #expect(failure?.code == .deadlineExceeded)
         #expect(failure?.effect == .unknown)
         #expect(connection.openStreamCount == 0)
         try await eventually("the server is told") { server.exchanges.first?.resetCode == .cancel }
@@ -196,7 +196,7 @@ struct GRPCUnaryCallTests {
 
     @Test("a server that resets a call whose deadline is over says nothing new; one that does so earlier does")
     func resetAtDeadline() async throws {
-        for (deadline, code) in [(50, .deadlineExceeded), (5000, .unavailable)] as [(Int, GRPCStatus.Code)] {
+        for (deadline, code) in [(50, .deadlineExceeded), (5000, .unavailable)] as [(Int, EtcdError.Code)] {
             let server = try FakeServer { exchange in
                 // After the timers of this turn; so the reset is read before those of the next.
                 EventLoop.execute {
@@ -208,7 +208,7 @@ struct GRPCUnaryCallTests {
             let connection = try await server.connect()
             let outcome = await call(on: connection, deadline: .now + .milliseconds(deadline))
             let failure = #expect(throws: GRPCFailure.self) { try outcome.get() }
-            #expect(failure?.status.code == code)
+            #expect(failure?.code == code)
             #expect(failure?.effect == .unknown)
         }
     }
@@ -224,7 +224,7 @@ struct GRPCUnaryCallTests {
         try await eventually("the first call is there") { !server.exchanges.isEmpty }
         let second = await call(on: connection, deadline: .now + .milliseconds(20))
         let failure = #expect(throws: GRPCFailure.self) { try second.get() }
-        #expect(failure?.status.code == .deadlineExceeded)
+        #expect(failure?.code == .deadlineExceeded)
         #expect(failure?.effect == GRPCFailure.Effect.none)
         #expect(server.exchanges.count == 1)
         connection.close(ConnectionError(.closedByUs, "the test is over"))
@@ -244,7 +244,7 @@ struct GRPCUnaryCallTests {
         task.cancel()
         let outcome = await task.value
         let failure = #expect(throws: GRPCFailure.self) { try outcome.get() }
-        #expect(failure?.status.code == .cancelled)
+        #expect(failure?.code == .cancelled)
         #expect(failure?.effect == GRPCFailure.Effect.none)
         #expect(try await call(on: connection).get() == HTTP2ServerExchange.frame([]))
         #expect(server.exchanges.count == 1)
@@ -263,7 +263,7 @@ struct GRPCUnaryCallTests {
         }
         defer { server.stop() }
         let connection = try await server.connect()
-        var counts: [GRPCStatus.Code: Int] = [:]
+        var counts: [EtcdError.Code?: Int] = [:]
         for round in 0..<30 {
             let calls = (0..<100).map { _ in
                 let task = Task { @EventLoop in await call(on: connection) }
@@ -278,13 +278,13 @@ struct GRPCUnaryCallTests {
             }
             for task in calls {
                 switch await task.value {
-                case .success: counts[.ok, default: 0] += 1
-                case .failure(let failure): counts[failure.status.code, default: 0] += 1
+                case .success: counts[nil, default: 0] += 1
+                case .failure(let failure): counts[failure.code, default: 0] += 1
                 }
             }
         }
         #expect(counts.values.reduce(0, +) == 3000)
-        #expect(Set(counts.keys) == [.ok, .cancelled], "\(counts)")
+        #expect(Set(counts.keys) == [nil, .cancelled], "\(counts)")
         #expect(connection.openStreamCount == 0)
         try await eventually("the server has no open stream") { server.exchanges.allSatisfy { $0.closeCode != nil } }
         let unanswered = server.exchanges.filter { $0.id / 2 % 3 == 2 }

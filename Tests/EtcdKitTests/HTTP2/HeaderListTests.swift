@@ -96,7 +96,7 @@ struct HeaderListTests {
         #expect(Set(pair.client.takeTouchedStreams().map(\.id)) == [1, 3, 5, 7])
         #expect(pair.client.streams.isEmpty)
         let failure = GRPCFailure(endOf: streams[1])
-        #expect(failure?.status.message == reason && failure?.effect == .unknown)
+        #expect(failure?.message == reason && failure?.effect == .unknown)
     }
 }
 

@@ -247,7 +247,7 @@ struct RangeStreamTests {
             for number in 0..<30 { try await client.put(Key("k\(100 + number)"), "v") }
             let endpoint = try #require(await client.endpoints.first)
             let hasStreams = try await client.serverVersion >= ServerVersion(3, 7)
-            let methods = client.core.channel.context.missingMethods
+            let methods = client.core.channel.missingMethods
             #expect(methods.endpoints(without: Wire.rangeStream.path).isEmpty)
             #expect(try await collect(client.entries(in: .all, pageSize: 4)).count == 30)
             #expect(methods.endpoints(without: Wire.rangeStream.path) == (hasStreams ? [] : [endpoint]))

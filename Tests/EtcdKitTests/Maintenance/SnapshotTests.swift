@@ -39,7 +39,7 @@ struct SnapshotTests {
                     try await group.waitForAll()
                     return during
                 }
-                let rate = Double(writes.withLock { $0.count }) / Double((.now - start).wholeMilliseconds) * 1000
+                let rate = Double(writes.withLock { $0.count }) / ((.now - start) / .seconds(1))
                 #expect(written > 100, "\(written) writes during the snapshot, \(Int(rate)) a second in all")
                 print("snapshot: \(written) writes meanwhile, \(Int(rate)) a second")
 

@@ -90,8 +90,7 @@ struct DecodingMemoryTests {
         let client = try server.client()
         await expectError(.responseTooLarge) { try await client.get("k") }
         await client.close()
-        let status = GRPCStatus(ProtobufError.tooLarge)
-        #expect(EtcdError.Code(status) == .responseTooLarge)
-        #expect(EtcdError.Code(GRPCStatus(ProtobufError.truncated)) == .protocolViolation)
+        #expect(LocalFailure(ProtobufError.tooLarge).code == .responseTooLarge)
+        #expect(LocalFailure(ProtobufError.truncated).code == .protocolViolation)
     }
 }

@@ -67,4 +67,31 @@ struct CompletionTests {
         #expect(outcomes.values.reduce(0, +) == 3000)
         #expect(Set(outcomes.keys).isSubset(of: ["value", "cancelled"]))
     }
+
+    @Test("a wait ends at its deadline, and the deadline of a wait that has ended does nothing")
+    func deadline() async throws {
+        struct Late: Error, Equatable {}
+        func wait(until deadline: ContinuousClock.Instant, _ value: Int?) async throws -> Int {
+            try await Completion.run(until: deadline) { _ in
+                Late()
+            } _: { completion in
+                if let value { completion.complete(.success(value)) }
+            }
+        }
+        let start = ContinuousClock.now
+        await #expect(throws: Late()) { try await wait(until: start + .milliseconds(50), nil) }
+        #expect(.now - start >= .milliseconds(50))
+        #expect(try await wait(until: start, 1) == 1)
+    }
+
+    @Test("the end is told once, after the value")
+    func end() async {
+        let completion = Completion<Int>()
+        var ends = 0
+        completion.onEnd = { ends += 1 }
+        completion.complete(1)
+        completion.complete(2)
+        #expect(ends == 1)
+        #expect(await completion.wait {} == 1)
+    }
 }

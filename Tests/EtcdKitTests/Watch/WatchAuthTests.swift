@@ -20,7 +20,7 @@ struct WatchAuthTests {
                     var first = first.makeAsyncIterator()
                     try await root.put("a/1", "before")
                     #expect(try await first.next()?.entry.value == "before")
-                    let token = try #require(alice.core.channel.context.tokens.probableToken ?? nil)
+                    let token = try #require(alice.core.channel.tokens.probableToken ?? nil)
                     // Any use makes a token live on, so it is left alone for longer than etcd keeps it.
                     try await Task.sleep(for: .seconds(5))
                     // The control: etcd has forgotten the token.
@@ -49,7 +49,7 @@ struct WatchAuthTests {
             log.attach(to: &configuration)
             try await withEtcdClient(configuration) { alice in
                 try await alice.withWatch(.key("a/1")) { first in
-                    let token = try #require(alice.core.channel.context.tokens.probableToken ?? nil)
+                    let token = try #require(alice.core.channel.tokens.probableToken ?? nil)
                     try await AuthSetup(client: root).grant("alice", .prefix("b/"))
                     try await expectRefusal(.staleToken, of: token, cluster)
 

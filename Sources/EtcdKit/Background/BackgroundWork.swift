@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Work that goes on when no caller waits for it any more: the client owns it, and ends it when the client is closed.
+final class BackgroundWork: Sendable {
+    private struct State {
+        var running: [Int: (job: BackgroundJob, task: Task<Void, Never>)] = [:]
+        var lastNumber = 0
+        var isClosed = false
+    }
+
+    private let state = Lock(State())
+
+    /// Starts `body`, which must be bounded in time; after ``close(within:)``, it is cancelled from the start.
+    func start(_ job: BackgroundJob, _ body: @escaping @Sendable () async -> Void) {
+        state.withLock { state in
+            state.lastNumber += 1
+            let number = state.lastNumber
+            let task = Task { [weak self] in
+                await body()
+                self?.state.withLock { $0.running[number] = nil }
+                job.finish()
+            }
+            if state.isClosed { task.cancel() }
+            state.running[number] = (job, task)
+        }
+    }
+
+    /// Waits for the work under way, but no longer than `grace`; then cancels it.
+    func close(within grace: Duration) async {
+        let end = ContinuousClock.Instant.after(grace)
+        // One job may start another.
+        while let job = state.withLock({ $0.running.values.first?.job }), await job.wait(end - .now) {}
+        let tasks = state.withLock { state in
+            state.isClosed = true
+            return state.running.values.map(\.task)
+        }
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+    }
+}
+
+extension EtcdClient {
+    /// Starts work that goes on when no caller waits for it any more.
+    ///
+    /// When the client is closed, it has two more seconds.
+    package func inBackground(_ body: @escaping @Sendable () async -> Void) -> BackgroundJob {
+        let job = BackgroundJob()
+        inBackground(job, body)
+        return job
+    }
+
+    /// Starts work that goes on when no caller waits for `job` any more.
+    package func inBackground(_ job: BackgroundJob, _ body: @escaping @Sendable () async -> Void) {
+        core.background.start(job, body)
+    }
+
+    /// Starts work that several callers wait for, and that is cancelled when the client is closed.
+    package func inCommon(_ body: @escaping @Sendable () async -> Void) { core.common.start(BackgroundJob(), body) }
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One endpoint of a channel: its connection, and whether the endpoint can be trusted with calls.
+@EventLoop
+final class Subchannel {
+    private enum State {
+        case idle
+        /// The last attempt has failed; the next one begins when the timer fires.
+        case pausing(EventLoop.Timer)
+        case dialing(Dialer)
+        /// There is a connection, and the member is asked how it is before it gets any call.
+        case examining(HTTP2Connection, HealthCheck)
+        case ready(Channel.Link)
+        case retired
+    }
+
+    /// The endpoint is avoided: how its next examination stands.
+    private struct Suspicion {
+        var check: HealthCheck?
+        var checked = ContinuousClock.now
+        var timer: EventLoop.Timer?
+    }
+
+    let endpoint: Endpoint
+    let target: Endpoint.Target
+    private(set) var lastError: ConnectionError?
+    /// There was a connection that could take calls, so the endpoint is configured as it should be.
+    private(set) var hasConnected = false
+    private let configuration: EtcdClient.Configuration
+    private let tls: TLSContextSource
+    private weak var channel: Channel?
+    private var state = State.idle
+    private var failures = 0
+    /// When the last attempt has failed.
+    private(set) var failed = ContinuousClock.now
+    private var pingInterval: Duration
+    private var suspicion: Suspicion?
+    /// Suspicions that came soon after each other.
+    private var suspicions = 0
+    private var lastSuspicion = ContinuousClock.now
+
+    /// Makes a subchannel, which tells its channel when ``link`` or ``isTrusted`` has changed.
+    init(_ endpoint: Endpoint, of channel: Channel) {
+        self.endpoint = endpoint
+        self.channel = channel
+        configuration = channel.configuration
+        tls = channel.tls
+        target = tls.target(of: endpoint)
+        pingInterval = configuration.pingInterval
+    }
+
+    /// The connection, if it takes calls.
+    var link: Channel.Link? {
+        if case .ready(let link) = state { link } else { nil }
+    }
+
+    /// There is no reason to prefer another endpoint.
+    var isTrusted: Bool { suspicion == nil }
+
+    var isIdle: Bool {
+        if case .idle = state { true } else { false }
+    }
+
+    /// When the next attempt to connect may begin.
+    var due: ContinuousClock.Instant { failed + configuration.backoff.delay(afterFailures: failures, chance: 0) }
+
+    /// The last attempt has failed, and it is too early for the next one.
+    var isPausing: Bool {
+        switch state {
+        case .idle, .pausing: .now < due
+        case .dialing, .examining, .ready, .retired: false
+        }
+    }
+
+    // MARK: Connecting
+
+    /// Connects, after a pause if the last attempt has failed just now.
+    func connect() {
+        guard isIdle else { return }
+        let delay = configuration.backoff.delay(afterFailures: failures)
+        if failures == 0 || failed + delay <= .now { return dial() }
+        state = .pausing(EventLoop.schedule(at: failed + delay) { [weak self] in self?.pauseIsOver() })
+    }
+
+    private func pauseIsOver() {
+        guard case .pausing = state else { return }
+        state = .idle
+        // Perhaps nobody waits any more.
+        if channel?.wants(self) == true { dial() }
+    }
+
+    private func dial() {
+        let options = Dialer.Options(
+            timeout: configuration.connectTimeout,
+            connection: HTTP2Connection.Options(pingInterval: pingInterval, pingTimeout: configuration.pingTimeout),
+            resolver: configuration.resolver,
+            asksForProtocol: !hasConnected
+        )
+        let dialer = Dialer(endpoint, options, tls: tls) { [weak self] in self?.dialed($0) }
+        state = .dialing(dialer)
+        // It may fail at once, as with a unix socket that is not there.
+        dialer.start()
+    }
+
+    private func dialed(_ outcome: Dialer.Outcome) {
+        switch outcome {
+        case .failure(let error):
+            channel?.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
+            fail(error)
+        case .success(let connection):
+            connection.onStateChange = { [weak self] in self?.stateChanged(of: $0) }
+            guard let channel, channel.examines(self) else { return accept(connection) }
+            let check = HealthCheck(Channel.Link(connection: connection, endpoint: endpoint), channel) {
+                [weak self] in
+                self?.examined(connection, $0)
+            }
+            state = .examining(connection, check)
+        }
+    }
+
+    private func examined(_ connection: HTTP2Connection, _ finding: HealthCheck.Finding) {
+        guard case .examining = state else { return }
+        switch finding {
+        case .well:
+            accept(connection)
+        case .unfit(let reason):
+            accept(connection)
+            suspect(reason)
+        case .lost(let error):
+            state = .idle
+            connection.close(error)
+            channel?.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
+            fail(error)
+        }
+    }
+
+    private func accept(_ connection: HTTP2Connection) {
+        state = .ready(Channel.Link(connection: connection, endpoint: endpoint))
+        lastError = nil
+        hasConnected = true
+        channel?.report(.connected(endpoint))
+        channel?.changed(self)
+    }
+
+    private func stateChanged(of connection: HTTP2Connection) {
+        let error: ConnectionError
+        switch connection.state {
+        case .handshaking, .open: return
+        case .draining(let reason), .closed(let reason): error = reason
+        }
+        switch state {
+        case .ready(let link) where link.connection === connection:
+            state = .idle
+            channel?.report(.disconnected(endpoint, EtcdError(error, at: endpoint)))
+        case .examining(let examined, let check) where examined === connection:
+            // First, since a connection that drains is closed, and comes here again, when its last call is cancelled.
+            state = .idle
+            check.cancel()
+            channel?.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
+        default:
+            return
+        }
+        if connection.isPingedTooOften { pingInterval = (pingInterval * 2).bounded }
+        // One that never answered a call is as good as none; else a server that always hangs up would be asked at once
+        // and for ever.
+        if connection.hasAnswered { failures = 0 }
+        fail(error)
+    }
+
+    private func fail(_ error: ConnectionError) {
+        state = .idle
+        lastError = error
+        failures += 1
+        failed = .now
+        // The next connection is examined anew.
+        endSuspicion()
+        channel?.changed(self)
+    }
+
+    /// Gives the endpoint up: calls that are on their way may end, nothing new begins.
+    func retire(_ error: ConnectionError, closing: Bool) {
+        let old = state
+        state = .retired
+        endSuspicion()
+        channel = nil
+        switch old {
+        case .dialing(let dialer): dialer.cancel()
+        case .pausing(let timer): EventLoop.cancel(timer)
+        case .examining(let connection, let check):
+            check.cancel()
+            connection.close(error)
+        case .ready(let link):
+            if closing { link.connection.close(error) } else { link.connection.drain(error) }
+        case .idle, .retired: break
+        }
+    }
+
+    // MARK: Trust
+
+    /// Avoids the endpoint until the member has said that it is well.
+    func suspect(_ reason: EtcdError) {
+        if let current = suspicion, current.check == nil {
+            // It is used because there is no better one, and the trouble may be a new one: check again soon.
+            if let timer = current.timer { EventLoop.cancel(timer) }
+            suspicion?.timer = EventLoop.schedule(at: current.checked + Self.suspicionBackoff.initial) { [weak self] in
+                self?.examine()
+            }
+        }
+        guard suspicion == nil, link != nil, channel?.examines(self) == true else { return }
+        if lastSuspicion + .seconds(60) < .now { suspicions = 0 }
+        suspicions += 1
+        lastSuspicion = .now
+        suspicion = Suspicion()
+        channel?.report(.suspected(endpoint, reason))
+        channel?.changed(self)
+        examine()
+    }
+
+    /// Asks the member how it is; until it is well, again and again.
+    private func examine() {
+        guard suspicion != nil, let link, let channel else { return }
+        suspicion?.timer = nil
+        suspicion?.checked = .now
+        suspicion?.check = HealthCheck(link, channel) { [weak self] finding in
+            guard let self, suspicion != nil else { return }
+            suspicion?.check = nil
+            if case .lost(let error) = finding { return link.connection.close(error) }
+            // A member that says it is well may stall all the same, so it is given time even then.
+            let pause = Self.suspicionBackoff.delay(afterFailures: suspicions)
+            suspicion?.timer = EventLoop.schedule(at: .now + pause) { [weak self] in
+                guard let self, suspicion != nil else { return }
+                if case .well = finding { return trust() }
+                suspicions += 1
+                examine()
+            }
+        }
+    }
+
+    private static let suspicionBackoff = Backoff(initial: .milliseconds(500), maximum: .seconds(10), multiplier: 2)
+
+    private func trust() {
+        endSuspicion()
+        channel?.report(.trusted(endpoint))
+        channel?.changed(self)
+    }
+
+    private func endSuspicion() {
+        suspicion?.check?.cancel()
+        if let timer = suspicion?.timer { EventLoop.cancel(timer) }
+        suspicion = nil
+    }
+}

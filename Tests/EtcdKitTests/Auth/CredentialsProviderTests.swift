@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdTesting
+import Testing
+
+@testable import EtcdKit
+
+@Suite("Credentials from a provider", .timeLimit(.minutes(1)))
+@EventLoop
+struct CredentialsProviderTests {
+    private struct VaultIsSealed: Error {}
+
+    /// A member that accepts one token, and a provider whose answers the test chooses.
+    @EventLoop
+    private final class Scene {
+        let member: FakeMember
+        var accepted = "jwt.1"
+        private(set) var seen: [String?] = []
+        private let asked = Lock(0)
+
+        nonisolated var askCount: Int { asked.withLock { $0 } }
+
+        init() throws {
+            member = try FakeMember()
+            member.onCall = { [weak self] exchange in
+                guard let self else { return }
+                seen.append(exchange.headers["token"])
+                if exchange.headers["token"] == accepted { return exchange.answer() }
+                exchange.refuse(.unauthenticated, "etcdserver: invalid auth token")
+            }
+        }
+
+        /// Lends a client whose provider does `answer` with the number of times that it was asked.
+        func with(
+            _ answer: @escaping @Sendable (Int) async throws -> Credentials,
+            _ body: @EventLoop (EtcdClient) async throws -> Void
+        ) async throws {
+            let provider = Credentials.provider { [asked] in
+                try await answer(
+                    asked.withLock { count in
+                        count += 1
+                        return count
+                    }
+                )
+            }
+            try await FakeMember.with([member], { $0.credentials = provider }, body)
+        }
+    }
+
+    @Test("a token is asked for once for many calls, and again when the server refuses it")
+    func renewal() async throws {
+        let scene = try Scene()
+        try await scene.with({ .token("jwt.\($0)") }) { client in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<20 { group.addTask { try await client.put("k", "v") } }
+                try await group.waitForAll()
+            }
+            #expect(scene.askCount == 1)
+            scene.accepted = "jwt.2"
+            try await client.put("k", "v")
+            #expect(scene.askCount == 2)
+            #expect(scene.seen.suffix(2) == ["jwt.1", "jwt.2"])
+        }
+    }
+
+    @Test("a token is replaced before it ends, without a call that is refused")
+    func expiry() async throws {
+        let scene = try Scene()
+        try await scene.with({ .token("jwt.\($0)", validFor: .milliseconds(300)) }) { client in
+            try await client.put("k", "v")
+            #expect(scene.askCount == 1)
+            try await Task.sleep(for: .milliseconds(290))
+            scene.accepted = "jwt.2"
+            try await client.put("k", "v")
+            #expect(scene.seen == ["jwt.1", "jwt.2"])
+        }
+    }
+
+    @Test("a provider that fails is the cause of the error, and is asked again by the next call")
+    func failure() async throws {
+        let scene = try Scene()
+        try await scene.with({ if $0 == 1 { throw VaultIsSealed() } else { .token("jwt.1") } }) { client in
+            do throws(EtcdError) {
+                try await client.put("k", "v")
+                Issue.record("no error")
+            } catch {
+                #expect(error.code == .unavailable)
+                #expect(error.cause is VaultIsSealed)
+            }
+            try await client.put("k", "v")
+            #expect(scene.askCount == 2)
+        }
+    }
+
+    @Test("what a provider must not give is refused", arguments: [true, false])
+    func invalid(isNested: Bool) async throws {
+        let scene = try Scene()
+        let answer: @Sendable (Int) -> Credentials = { _ in
+            isNested ? .provider { .token("jwt.1") } : .token("two\nlines")
+        }
+        try await scene.with(answer) { client in
+            await expectError(.invalidArgument) { try await client.put("k", "v") }
+        }
+    }
+
+    @Test("a provider that never answers costs a call its time, and nothing else; closing the client cancels it")
+    func hanging() async throws {
+        let scene = try Scene()
+        let isCancelled = Lock(false)
+        let answer: @Sendable (Int) async throws -> Credentials = { _ in
+            do { try await Task.sleep(for: .seconds(3600)) } catch { isCancelled.withLock { $0 = true } }
+            return .token("jwt.1")
+        }
+        try await scene.with(answer) { client in
+            let start = ContinuousClock.now
+            await expectError(.deadlineExceeded) {
+                try await client.with(timeout: .milliseconds(100)).put("k", "v")
+            }
+            #expect(.now - start < .seconds(5))
+        }
+        try await eventually("the provider is cancelled") { isCancelled.withLock { $0 } }
+        #expect(scene.askCount == 1)
+    }
+
+    @Test("a real etcd: the password is asked for anew after it was changed by somebody else")
+    nonisolated func rotatedPassword() async throws {
+        try await withAuthenticatingEtcd { root, cluster in
+            let password = Lock(AuthSetup.password)
+            var configuration = try EtcdClient.Configuration(endpoints: cluster.endpoints)
+            configuration.credentials = .provider { .user("alice", password: password.withLock { $0 }) }
+            try await withEtcdClient(configuration) { alice in
+                try await alice.put("a/1", "v")
+                password.withLock { $0 = "rotated" }
+                try await root.auth.users.changePassword(to: "rotated", of: "alice")
+                try await alice.put("a/2", "v")
+            }
+        }
+    }
+
+    @Test("secrets are in no description")
+    func descriptions() throws {
+        let credentials = Credentials.provider { .token("secret") }
+        #expect("\(credentials)" == "provider of credentials")
+        #expect("\(Credentials.token("secret", validFor: .seconds(1)))" == "token")
+        #expect(credentials == credentials && credentials != .provider { .token("secret") })
+    }
+}
