@@ -3,15 +3,15 @@
 public import EtcdKit
 import Foundation
 
-/// A change of a configuration under way: what ``ConfigManager/change(_:)`` lends to its closure.
+/// A change of a configuration that is being made: the argument of the closure of ``ConfigManager/change(_:)``.
 ///
-/// Reads are of the state as it was in etcd when the closure began; what was read must not have changed before the commit.
-/// Writes are kept until the closure has returned; reads see them before.
+/// Reads are of the state in etcd at the time when the closure began. The values that were read must not change before the
+/// commit. Writes are made when the closure has returned; reads see them before.
 public struct ConfigEdit: Sendable {
     private let content: MirrorView
     private let layout: ConfigLayout
     private var reads: Set<Key> = []
-    /// What is to be written, by the keys within the configuration; nil for a deletion.
+    /// The values to write, by the keys within the configuration; nil for a deletion.
     private(set) var writes: [Key: Value?] = [:]
 
     init(_ content: MirrorView, _ layout: ConfigLayout) {
@@ -28,21 +28,14 @@ public struct ConfigEdit: Sendable {
     ///   - type: The wanted type.
     /// - Returns: The value; nil if there is none.
     /// - Throws: ``ConfigError`` with the code `wrongType` or `invalidKey`.
-    public mutating func value<Wanted: ConfigValue>(
+    public mutating func value<Wanted: ConfigConvertible>(
         _ key: Key,
         as type: Wanted.Type = Wanted.self
     ) throws(ConfigError) -> Wanted? {
         let full = try layout.full(key)
-        let current: Value?
-        if let written = writes[key] {
-            current = written
-        } else {
-            reads.insert(full)
-            current = content[full]?.value
-        }
-        guard let stored = current else { return nil }
-        guard let value = Wanted(stored: stored) else { throw ConfigError.wrongType(key, stored, wanted: "\(type)") }
-        return value
+        if let written = writes[key] { return try Wanted.read(written, of: key) }
+        reads.insert(full)
+        return try Wanted.read(content[full]?.value, of: key)
     }
 
     // MARK: Writing
@@ -53,7 +46,7 @@ public struct ConfigEdit: Sendable {
     ///   - key: The key within the configuration.
     ///   - value: The value.
     /// - Throws: ``ConfigError`` with the code `invalidKey`, or if the value could not be read back.
-    public mutating func set(_ key: Key, _ value: some ConfigValue) throws(ConfigError) {
+    public mutating func set(_ key: Key, _ value: some ConfigConvertible) throws(ConfigError) {
         try write(key, try Self.readable(key, value))
     }
 
@@ -61,8 +54,8 @@ public struct ConfigEdit: Sendable {
     ///
     /// - Parameters:
     ///   - key: The key within the configuration.
-    ///   - value: What to encode.
-    /// - Throws: ``ConfigError`` with the code `invalidKey`; what the encoder throws.
+    ///   - value: The value to encode.
+    /// - Throws: ``ConfigError`` with the code `invalidKey`; the error of the encoder.
     public mutating func set(_ key: Key, encoding value: some Encodable) throws {
         try write(key, try Self.encoded(value))
     }
@@ -82,9 +75,9 @@ public struct ConfigEdit: Sendable {
     // MARK: Committing
 
     /// The configuration as it is after the change.
-    var result: ConfigSnapshot { ConfigSnapshot(content, layout).applying(writes) }
+    var result: ConfigView { ConfigView(content, layout).applying(writes) }
 
-    /// What must hold for the change to be made: that what was read is as it was, or all, for a state that was validated.
+    /// The conditions of the change: that the values which were read have not changed, or for a validated state, no value.
     func conditions(isValidated: Bool) -> [Compare] {
         let reads = reads.sorted().map { Compare.Target.modRevision($0) == content[$0]?.modRevision ?? 0 }
         if !isValidated { return [.isMissing(layout.pointer)] + reads }
@@ -99,7 +92,7 @@ public struct ConfigEdit: Sendable {
                 let full = try layout.full(key)
                 operations.append(value.map { .put(full, $0) } ?? .delete(full))
             }
-            // Leaves a trace of deletions.
+            // A deletion leaves no revision to compare, so a key is put for it.
             let deleted = writes.filter { $0.value == nil }.keys.max()
             if let deleted { operations.append(.put(layout.deletion, Value(bytes: deleted.bytes))) }
             return operations
@@ -109,10 +102,9 @@ public struct ConfigEdit: Sendable {
     // MARK: Stored values
 
     /// The stored form of a value, if it can be read back, unlike an infinite number.
-    static func readable<Written: ConfigValue>(_ key: Key, _ value: Written) throws(ConfigError) -> Value {
-        let stored = value.stored
-        guard Written(stored: stored) != nil else { throw .wrongType(key, stored, wanted: "\(Written.self)") }
-        return stored
+    static func readable<Written: ConfigConvertible>(_ key: Key, _ value: Written) throws(ConfigError) -> Value {
+        _ = try Written.read(value.configValue, of: key)
+        return value.configValue
     }
 
     static func encoded(_ value: some Encodable) throws -> Value {

@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EtcdKit
+public import Foundation
 
-/// What is wrong with a configuration, one of its values, or a snapshot of it.
+/// An error in a configuration, one of its values, or a snapshot of it.
 ///
-/// What goes wrong on the way to etcd is an `EtcdError`.
-public struct ConfigError: Error, Sendable, CustomStringConvertible {
-    /// What kind of error it is.
+/// Failures of calls to etcd are `EtcdError`s.
+public struct ConfigError: LocalizedError, Sendable, CustomStringConvertible {
+    /// A kind of error.
     ///
     /// More may be added, so a `switch` over codes needs a `default`.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         /// The name of the code, as in the source.
         public let description: String
 
-        /// There is no value, and no default was given.
+        /// There is no value.
         public static let missing = Self(description: "missing")
         /// The value is not of the wanted type.
         public static let wrongType = Self(description: "wrongType")
         /// A validator refuses the configuration.
         public static let invalid = Self(description: "invalid")
-        /// The key is empty, or one that only the library itself may have (a part of it begins with a dot, or ends in
-        /// `.snapshots`); or the name of a snapshot is empty.
+        /// The key is empty or reserved for the library (a part of it begins with a dot, or ends in `.snapshots`), or the name
+        /// of a snapshot is empty.
         public static let invalidKey = Self(description: "invalidKey")
-        /// Somebody has changed the configuration meanwhile, so nothing was done.
+        /// Another client has changed the configuration meanwhile, so nothing was done.
         public static let conflict = Self(description: "conflict")
         /// There is no snapshot of the name.
         public static let noSnapshot = Self(description: "noSnapshot")
@@ -34,22 +35,23 @@ public struct ConfigError: Error, Sendable, CustomStringConvertible {
         public static let tooOld = Self(description: "tooOld")
         /// The file with the last state could not be written.
         public static let fileNotWritten = Self(description: "fileNotWritten")
-        /// All readers see what was restored, but the plain keys do not have it all yet; the next change sees to that.
+        /// All readers see the restored state, but not all plain keys have their values yet; the next change completes it.
         public static let unfinished = Self(description: "unfinished")
     }
 
-    /// What kind of error it is: the part to decide by.
+    /// The kind of error: the part to decide by.
     public let code: Code
-    /// The key in question, if it is about one.
+    /// The key that the error is about, if any.
     public let key: Key?
-    /// The value as it is stored, if there is one.
+    /// The value as it is stored, if any.
     public let value: Value?
-    /// What happened, for people: with the key, the value and the wanted type, where the error is about a value.
+    /// The message for people, with the key, the value and the wanted type if the error is about a value.
     public let message: String
     /// The error behind this one, if any.
     public let cause: (any Error)?
 
-    init(_ code: Code, _ message: String, key: Key? = nil, value: Value? = nil, cause: (any Error)? = nil) {
+    /// Makes an error, for validators and tests; the parameters are its properties.
+    public init(_ code: Code, _ message: String, key: Key? = nil, value: Value? = nil, cause: (any Error)? = nil) {
         self.code = code
         self.key = key
         self.value = value
@@ -57,11 +59,11 @@ public struct ConfigError: Error, Sendable, CustomStringConvertible {
         self.cause = cause
     }
 
-    /// Says that a value is not as it should be, for validators.
+    /// Makes the error of a value that a validator refuses.
     ///
     /// - Parameters:
     ///   - key: The key of the value.
-    ///   - message: What is wrong, such as `must be at least 1`.
+    ///   - message: The rule that it breaks, such as `must be at least 1`.
     /// - Returns: An error with the code `invalid`.
     public static func invalid(_ key: Key, _ message: String) -> ConfigError {
         ConfigError(.invalid, "\"\(key)\" \(message)", key: key)
@@ -72,13 +74,17 @@ public struct ConfigError: Error, Sendable, CustomStringConvertible {
     }
 
     static func wrongType(_ key: Key, _ value: Value, wanted: String, cause: (any Error)? = nil) -> ConfigError {
-        let text = value.description
-        let shown = text.count > 200 ? "\(text.prefix(200))…" : text
-        let message = "\"\(key)\" is \"\(shown)\", not \(wanted)"
+        let message = "\"\(key)\" is \"\(abridged(value))\", not \(wanted)"
         return ConfigError(.wrongType, message, key: key, value: value, cause: cause)
     }
 
-    /// The objection of a validator, which may throw what it likes.
+    /// The beginning of a value, for messages.
+    static func abridged(_ value: Value) -> String {
+        let text = value.description
+        return text.count > 200 ? "\(text.prefix(200))…" : text
+    }
+
+    /// The error of a validator, which may throw any error.
     static func refusal(_ error: any Error) -> ConfigError {
         error as? ConfigError ?? ConfigError(.invalid, "the configuration is refused: \(error)", cause: error)
     }
@@ -88,4 +94,7 @@ public struct ConfigError: Error, Sendable, CustomStringConvertible {
         let text = "\(code): \(message)"
         return cause.map { "\(text) (\($0))" } ?? text
     }
+
+    /// The description.
+    public var errorDescription: String? { description }
 }

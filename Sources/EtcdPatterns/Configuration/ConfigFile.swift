@@ -8,35 +8,35 @@ struct ConfigFile: Sendable {
     let options: ConfigOptions.File
     let layout: ConfigLayout
 
-    /// What the file says of its state.
+    /// The description of the state in the file.
     private struct Header: Codable {
         var format = "etcd-kit configuration 1"
         let name: String
-        /// The cluster that the state is of.
+        /// The cluster of the state.
         let cluster: String
         let revision: Int64
-        /// Seconds since 1970, the time at which the state was certainly current: of the system's clock, since it is
-        /// compared in another run, perhaps after a restart of the machine.
+        /// The seconds since 1970 at which the state was certainly current, by the system's clock, since another run compares
+        /// it, perhaps after a restart of the machine.
         let asOf: Double
     }
 
     struct Content: Sendable {
-        let snapshot: ConfigSnapshot
+        let view: ConfigView
         let clusterID: UInt64
     }
 
-    var isThere: Bool { FileManager.default.fileExists(atPath: options.path) }
+    var exists: Bool { FileManager.default.fileExists(atPath: options.path) }
 
-    /// Writes a state, which was certainly current `age` ago, in whole or not at all.
+    /// Writes a state that was certainly current `age` ago, in whole or not at all.
     @concurrent
-    func save(_ snapshot: ConfigSnapshot, of clusterID: UInt64, age: Duration) async throws(EtcdError) {
+    func save(_ view: ConfigView, of clusterID: UInt64, age: Duration) async throws(EtcdError) {
         let header = Header(
             name: layout.name.description,
             cluster: String(clusterID, radix: 16),
-            revision: snapshot.revision.rawValue,
+            revision: view.revision.rawValue,
             asOf: Date.now.timeIntervalSince1970 - age / .seconds(1)
         )
-        let body = StoredJSON.encode(header).bytes + [UInt8(ascii: "\n")] + ConfigState(snapshot).encoded
+        let body = StoredJSON.encode(header).bytes + [UInt8(ascii: "\n")] + ConfigState(view).encoded
         try SnapshotFile.replace(options.path, with: Array("\(ConfigState.sum(body))\n".utf8) + body)
     }
 
@@ -51,7 +51,7 @@ struct ConfigFile: Sendable {
         }
         let lines = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 1, omittingEmptySubsequences: false)
         guard lines.count == 2, lines[0].elementsEqual(ConfigState.sum(Array(lines[1])).utf8) else {
-            throw ConfigError(.damaged, "the file \(options.path) is not as it was written")
+            throw ConfigError(.damaged, "the file \(options.path) does not have its checksum")
         }
         let parts = lines[1].split(separator: UInt8(ascii: "\n"), maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let header = try? JSONDecoder().decode(Header.self, from: Data(parts[0])),
@@ -62,11 +62,11 @@ struct ConfigFile: Sendable {
         }
         let age = Duration.seconds(max(0, min(Date.now.timeIntervalSince1970 - header.asOf, 1e9)))
         if let maximumAge = options.maximumAge, age > maximumAge {
-            throw ConfigError(.tooOld, "the file \(options.path) is \(age) old, of which \(maximumAge) are allowed")
+            throw ConfigError(.tooOld, "the file \(options.path) is \(age) old, more than \(maximumAge)")
         }
         let state = try ConfigState(decoding: Array(parts[1]))
         let revision = Revision(rawValue: header.revision)
-        let snapshot = ConfigSnapshot(state, at: revision, layout, isFromFile: true)
-        return Content(snapshot: snapshot, clusterID: clusterID)
+        let view = ConfigView(state, at: revision, layout, isFromFile: true)
+        return Content(view: view, clusterID: clusterID)
     }
 }

@@ -2,21 +2,22 @@
 
 import EtcdKit
 
-/// Keeps a configuration current: follows the store, judges each state, and keeps the file.
+/// Keeps a configuration current: follows the store, judges each state, and writes the file.
 struct ConfigFollower: Sendable {
     let client: EtcdClient
     let layout: ConfigLayout
     let options: ConfigOptions
+    let reporter: ConfigReporter
 
     private var file: ConfigFile? { options.file.map { ConfigFile(options: $0, layout: layout) } }
 
     // MARK: The beginning
 
-    /// The state to begin with: from the store, or else, if that is away or has a bad one, from the file, or nothing.
+    /// The status to begin with: from the store, or from the file if the store cannot be reached or has a bad state.
     ///
-    /// - Throws: Why the state of the store is not acceptable, if there is no earlier one; `EtcdError` if it cannot be read
-    ///   for a reason that does not pass by itself.
-    func start() async throws -> ConfigFeed.Content {
+    /// - Throws: The reason why the state of the store is not acceptable, if there is no earlier one; `EtcdError` if it
+    ///   cannot be read for a reason that does not pass by itself.
+    func start() async throws -> ConfigStatus {
         let mirror = try await openMirror()
         do {
             var start = try await begin(with: mirror.view)
@@ -28,31 +29,31 @@ struct ConfigFollower: Sendable {
         }
     }
 
-    private func begin(with content: MirrorView) async throws(ConfigError) -> ConfigFeed.Content {
+    private func begin(with content: MirrorView) async throws(ConfigError) -> ConfigStatus {
         let now = ContinuousClock.now
         if content.revision == 0 {
-            let nothing = ConfigSnapshot(content, layout)
-            guard let file, file.isThere else { return ConfigFeed.Content(nothing, from: .nothing(since: now)) }
+            var nothing = ConfigStatus(reporting(ConfigView(content, layout)), from: .nothing(since: now))
+            guard let file, file.exists else { return nothing }
             do throws(ConfigError) {
-                return ConfigFeed.Content(try await load(file).snapshot, from: .file(since: now))
+                return ConfigStatus(try await load(file).view, from: .file(since: now))
             } catch {
-                var start = ConfigFeed.Content(nothing, from: .nothing(since: now))
-                start.fileFailure = error
-                return start
+                nothing.fileFailure = error
+                reporter.report(.fileFailed(error))
+                return nothing
             }
         }
-        var view = ConfigView(layout)
-        let verdict = judge(content, &view)
-        let clusterID = file == nil ? nil : try? await clusterID()
-        var start: ConfigFeed.Content
+        var overlay = ConfigOverlay(layout)
+        let verdict = judge(content, &overlay)
+        let clusterID = file == nil ? nil : try? await clusterID(client)
+        var start: ConfigStatus
         switch verdict {
-        case .success(let snapshot): start = ConfigFeed.Content(snapshot, from: .etcd(since: now))
+        case .success(let view): start = ConfigStatus(view, from: .etcd(since: now))
         case .failure(let error):
-            // The last good state is that of an earlier run; but not one of another cluster.
+            // The last good state is that of an earlier run with the same cluster.
             guard let file, let kept = try? await load(file), kept.clusterID == clusterID else { throw error }
-            start = ConfigFeed.Content(kept.snapshot, from: .file(since: now))
+            start = ConfigStatus(kept.view, from: .file(since: now))
         }
-        start.note(verdict, isNews: false, of: content)
+        start.note(verdict, isNew: false, of: content)
         start.clusterID = clusterID
         return start
     }
@@ -60,13 +61,11 @@ struct ConfigFollower: Sendable {
     /// Reads the file, whose state must be acceptable too.
     private func load(_ file: ConfigFile) async throws(ConfigError) -> ConfigFile.Content {
         let content = try await file.load()
-        do {
-            try options.validate?(content.snapshot)
-        } catch {
-            throw .refusal(error)
-        }
-        return content
+        try options.check(content.view)
+        return ConfigFile.Content(view: reporting(content.view), clusterID: content.clusterID)
     }
+
+    private func reporting(_ view: ConfigView) -> ConfigView { view.reporting(to: reporter.reportDefault) }
 
     private func openMirror() async throws(EtcdError) -> KeyMirror {
         var mirrorOptions = MirrorOptions()
@@ -74,105 +73,116 @@ struct ConfigFollower: Sendable {
         return try await client.mirror(of: layout.range, options: mirrorOptions)
     }
 
-    private func clusterID() async throws(EtcdError) -> UInt64 {
+    private func clusterID(_ client: EtcdClient) async throws(EtcdError) -> UInt64 {
         try await client.range(.key(layout.pointer)).header.clusterID
     }
 
-    /// The configuration in `content`, if it is to be taken.
-    private func judge(_ content: MirrorView, _ view: inout ConfigView) -> Result<ConfigSnapshot, ConfigError> {
-        do {
-            let snapshot = try view.snapshot(of: content)
-            try options.validate?(snapshot)
-            return .success(snapshot)
+    /// The configuration in `content`, if it is acceptable.
+    private func judge(_ content: MirrorView, _ overlay: inout ConfigOverlay) -> Result<ConfigView, ConfigError> {
+        do throws(ConfigError) {
+            let view = try overlay.view(of: content)
+            try options.check(view)
+            return .success(reporting(view))
         } catch {
-            return .failure(.refusal(error))
+            reporter.report(.rejected(ConfigRejection(revision: content.revision, error: error)))
+            return .failure(error)
         }
     }
 
     // MARK: Following
 
-    /// Keeps `feed` current until the task is cancelled, or the client closed.
-    func run(_ feed: ConfigFeed) async {
+    /// Keeps `status` current until the task is cancelled, or the client closed.
+    func run(_ status: SharedState<ConfigStatus>) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await follow(feed) }
-            if let file { group.addTask { await keep(file, feed) } }
+            group.addTask { await follow(status) }
+            if let file { group.addTask { await keep(file, status) } }
             await group.next()
             group.cancelAll()
         }
-        feed.update { $0.isClosed = true }
+        status.update { $0.isClosed = true }
     }
 
-    private func follow(_ feed: ConfigFeed) async {
-        var view = ConfigView(layout)
+    private func follow(_ status: SharedState<ConfigStatus>) async {
+        var overlay = ConfigOverlay(layout)
         var failures = 0
-        var first = feed.read(\.mirror)
+        var first = status.withLock { $0.mirror }
         while !Task.isCancelled {
             var last: KeyMirror?
             do throws(EtcdError) {
                 let mirror: KeyMirror
                 if let first { mirror = first } else { mirror = try await openMirror() }
                 last = mirror
-                feed.update { $0.mirror = mirror }
+                status.update { $0.mirror = mirror }
                 // The revision is 0 until etcd is reached.
                 for try await content in mirror.views where content.revision > 0 {
                     failures = 0
-                    look(at: content, &view, feed)
+                    look(at: content, &overlay, status)
                 }
             } catch {
-                feed.update { $0.failure = error }
+                status.update { $0.failure = error }
                 if error.code == .clientClosed { break }
+                if !Task.isCancelled { reporter.report(.followingFailed(error)) }
             }
             await last?.close()
             first = nil
             failures += 1
-            // A cancelled pause is noticed by the loop.
+            // The loop notices a cancelled pause.
             try? await Task.sleep(for: Backoff().delay(afterFailures: failures))
         }
-        let mirror = feed.read(\.mirror)
+        let mirror = status.withLock { $0.mirror }
         await mirror?.close()
     }
 
-    private func look(at content: MirrorView, _ view: inout ConfigView, _ feed: ConfigFeed) {
-        let (judged, current, source) = feed.read { ($0.judged, $0.current, $0.source) }
-        // The store goes on also where nothing in the configuration is different.
+    private func look(
+        at content: MirrorView,
+        _ overlay: inout ConfigOverlay,
+        _ status: SharedState<ConfigStatus>
+    ) {
+        let (judged, current, source) = status.withLock { ($0.judged, $0.current, $0.source) }
+        // The revision of the store may grow without a change of the configuration.
         if let judged, judged.count == content.count, judged.elementsEqual(content) {
-            feed.update { ($0.judged, $0.failure) = (content, nil) }
+            status.update { ($0.judged, $0.failure) = (content, nil) }
             return
         }
-        let verdict = judge(content, &view)
-        // A value that was put again as it was is no news, and neither is its copy. It is found out here, and not in the
-        // feed, whose readers would wait.
-        var isNews = !source.isEtcd
-        if case .success(let snapshot) = verdict, !isNews { isNews = !snapshot.hasSameValues(as: current) }
-        feed.update { feed in
-            feed.note(verdict, isNews: isNews, of: content)
-            feed.failure = nil
+        let verdict = judge(content, &overlay)
+        // To put a value again as it was, or to copy it, makes no new state. The values are compared outside the lock, so that
+        // readers do not wait.
+        var isNew = !source.isEtcd
+        if case .success(let view) = verdict, !isNew { isNew = !view.hasSameValues(as: current) }
+        status.update { status in
+            status.note(verdict, isNew: isNew, of: content)
+            status.failure = nil
         }
     }
 
     // MARK: The file
 
-    /// Writes the file whenever there is something new to say, and once more at the end.
-    private func keep(_ file: ConfigFile, _ feed: ConfigFeed) async {
-        var saved: (snapshot: ConfigSnapshot, at: ContinuousClock.Instant)?
-        // An unchanged state is written again, so that it does not grow old on disk.
+    /// Writes the file whenever a value has changed, and once more at the end.
+    private func keep(_ file: ConfigFile, _ status: SharedState<ConfigStatus>) async {
+        var saved: (view: ConfigView, at: ContinuousClock.Instant)?
+        // An unchanged state is written again, so that its age in the file stays low.
         let refresh = max(.seconds(1), min((file.options.maximumAge ?? .seconds(3600)) / 10, .seconds(3600)))
         while true {
             let isLast = Task.isCancelled
-            let (current, source, mirror, isRejected) = feed.read {
+            let (current, source, mirror, isRejected) = status.withLock {
                 ($0.current, $0.source, $0.mirror, $0.rejection != nil)
             }
-            let isNew = saved.map { !$0.snapshot.hasSameValues(as: current) } ?? true
-            // What is known not to be the newest may grow old.
+            let isNew = saved.map { !$0.view.hasSameValues(as: current) } ?? true
+            // A state that is known not to be the newest is not written again.
             let isDue = saved.map { $0.at + refresh < .now && !isRejected } ?? true
             if source.isEtcd, let age = mirror?.staleness, isNew || isDue {
                 do {
-                    try await file.save(current, of: try await identify(feed, isLast: isLast), age: age)
+                    try await file.save(current, of: try await identify(status, isLast: isLast), age: age)
                     saved = (current, .now)
-                    feed.update { $0.fileFailure = nil }
+                    status.update { $0.fileFailure = nil }
                 } catch {
                     let text = "the file \(file.options.path) could not be written"
-                    feed.update { $0.fileFailure = ConfigError(.fileNotWritten, text, cause: error) }
+                    let failure = ConfigError(.fileNotWritten, text, cause: error)
+                    let isNew = status.update { status in
+                        defer { status.fileFailure = failure }
+                        return status.fileFailure?.code != .fileNotWritten
+                    }
+                    if isNew { reporter.report(.fileFailed(failure)) }
                 }
             }
             if isLast { return }
@@ -180,21 +190,23 @@ struct ConfigFollower: Sendable {
         }
     }
 
-    /// The cluster that the state is of: another one after the restoration of a backup.
-    private func identify(_ feed: ConfigFeed, isLast: Bool) async throws(EtcdError) -> UInt64 {
-        if isLast, let known = feed.read(\.clusterID) { return known }
+    /// The cluster of the state, which is another one after the restoration of a backup.
+    private func identify(_ status: SharedState<ConfigStatus>, isLast: Bool) async throws(EtcdError) -> UInt64 {
+        if isLast, let known = status.withLock({ $0.clusterID }) { return known }
         let clusterID: UInt64
         if isLast {
             // The task is cancelled already, and the end does not wait for long.
-            let hurried = ConfigFollower(client: client.with(timeout: .seconds(1)), layout: layout, options: options)
+            let hurried = client.with(timeout: .seconds(1))
             let answer = await shielded { () -> Result<UInt64, EtcdError> in
-                do throws(EtcdError) { return .success(try await hurried.clusterID()) } catch { return .failure(error) }
+                do throws(EtcdError) { return .success(try await self.clusterID(hurried)) } catch {
+                    return .failure(error)
+                }
             }
             clusterID = try answer.get()
         } else {
-            clusterID = try await self.clusterID()
+            clusterID = try await self.clusterID(client)
         }
-        feed.update { $0.clusterID = clusterID }
+        status.update { $0.clusterID = clusterID }
         return clusterID
     }
 }

@@ -2,22 +2,24 @@
 
 import EtcdKit
 
-/// Where a configuration has its keys.
+/// The keys of a configuration.
 ///
-/// A value is under `<name>/<key>`, so that anybody can put it. The library's own keys have a part, between slashes, that
+/// A value is under `<name>/<key>`, so that any client can put it. The library's own keys have a part, between slashes, that
 /// begins with a dot, or one that ends in `.snapshots` and is not the last:
 ///
 /// - `<name>/.restore` is there while a large state that is in effect is not in the plain keys yet; see ``Restorer``.
 /// - `<name>/.restore/<id>/<number>` are the pieces of such a state.
-/// - `<name>/.deletion` is put with each deletion, which leaves nothing else that can be compared; its value is the key.
+/// - `<name>/.deletion` is put with each deletion, since a deletion leaves no revision to compare; its value is the key.
 /// - `<name>.snapshots/…` are the snapshots; see ``SnapshotManager``.
 ///
-/// No such key is a value, wherever it stands: so one configuration can lie within another, as `config/app` within
-/// `config`, whose values are then those of both.
+/// Such a key is never a value. So one configuration can lie within another, as `config/app` within `config`, which then
+/// has the values of both.
 struct ConfigLayout: Sendable, Hashable {
     let name: Key
 
-    init(_ name: Key) throws(EtcdError) {
+    init(_ name: String) throws(EtcdError) { try self.init(Key(name)) }
+
+    private init(_ name: Key) throws(EtcdError) {
         try name.checkName(of: "configuration")
         if Self.isReserved(name + "/") {
             let rule = "a part of it begins with a dot or ends in \".snapshots\", as only the library's own keys do"
@@ -26,16 +28,19 @@ struct ConfigLayout: Sendable, Hashable {
         self.name = name
     }
 
-    private var base: Key { name + "/" }
+    /// A layout for a name that is known to be good.
+    init(unchecked name: Key) { self.name = name }
+
+    var base: Key { name + "/" }
 
     /// All keys.
     var range: KeyRange { .prefix(base) }
-    /// The note that a state is to be copied to the plain keys.
+    /// Refers to a state that is to be copied to the plain keys.
     var pointer: Key { base + ".restore" }
-    /// Staged states, also those that were given up.
+    /// The beginning of the keys of staged states, also of those that were given up.
     var stages: Key { pointer + "/" }
     var deletion: Key { base + ".deletion" }
-    /// What the keys of snapshots begin with.
+    /// The beginning of the keys of snapshots.
     var snapshots: Key { name + ".snapshots/" }
 
     // MARK: Values
@@ -57,10 +62,15 @@ struct ConfigLayout: Sendable, Hashable {
         return key.bytes.isEmpty || Self.isReserved(key) ? nil : key
     }
 
+    /// The entries of a stored state, all of one revision; a value whose key is not allowed is left out.
+    func entries(of state: ConfigState, at revision: Revision) -> [KeyValue] {
+        state.values.compactMap { key, value in (try? full(key)).map { KeyValue($0, value, at: revision) } }
+    }
+
     private static let (dot, slash) = (UInt8(ascii: "."), UInt8(ascii: "/"))
     private static let snapshotsEnding = Array(".snapshots".utf8)
 
-    /// Whether a key, or what it begins with, is one of the library's own.
+    /// Whether a key, or a prefix of it, is reserved for the library.
     private static func isReserved(_ key: Key) -> Bool {
         var previous = slash
         for (index, byte) in key.bytes.enumerated() {
@@ -80,14 +90,15 @@ struct ConfigLayout: Sendable, Hashable {
         content.filter { key($0.key) != nil || $0.key.hasSuffix("/.deletion") }.max { $0.modRevision < $1.modRevision }
     }
 
-    /// How many conditions one transaction can have, a little less than etcd allows with its default settings.
+    /// The number of conditions of one transaction: a little less than etcd's default limit.
     static let maximumConditions = 120
 
-    /// What holds as long as the configuration is as in `content`; the first three are needed in any case.
+    /// The conditions that the configuration is as in `content`; the first three are needed in any case.
     ///
-    /// A deletion by this library puts a key; of others, it is seen where there are not too many keys to ask for each.
+    /// A deletion by this library puts a key. A deletion by other clients is noticed if there are few enough keys for a
+    /// condition for each.
     func isUnchanged(since content: MirrorView) -> [Compare] {
-        // A zero follows a slash. The pieces of staged states change nothing.
+        // The zero is the byte after the slash. The pieces of staged states do not count.
         let ranges: [KeyRange] = [.between(base, pointer), .between(pointer + "0", name + "0")]
         let conditions = [.isMissing(pointer)] + ranges.map { .modRevision(in: $0) < content.revision.next }
         let keys = content.map(\.key).filter { key($0) != nil }
@@ -95,7 +106,7 @@ struct ConfigLayout: Sendable, Hashable {
         return hasRoom ? conditions + keys.map { .exists($0) } : conditions
     }
 
-    /// Configurations within this one, of which large states are in effect that are not in their plain keys yet.
+    /// The configurations within this one that have a large state in effect which is not in their plain keys yet.
     func pendingInside(_ content: MirrorView) -> [ConfigLayout] {
         let suffix: Key = "/.restore"
         return content.compactMap { entry in

@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-// Each change is visible in the manager's own snapshot when it returns, unless the watch lags by more than a call may take.
+// Each change is visible in the manager's own view when it returns, unless the watch lags by more than a call may take.
 // With a validator, each is committed only if nothing in the configuration has changed since the state that was validated.
 extension ConfigManager {
     /// Sets a value.
@@ -12,10 +12,10 @@ extension ConfigManager {
     ///   - value: The value.
     /// - Returns: The revision of the change.
     /// - Throws: ``ConfigError`` with the code `invalidKey`, or when the validator refuses the result or the value could
-    ///   not be read back, after which nothing was changed; ``EtcdError``, among its codes `ambiguous`, and with a
-    ///   validator `transactionConflict`.
+    ///   not be read back, after which nothing was changed; ``EtcdError``, among its codes `ambiguous`,
+    ///   `requestTooLarge`, and with a validator `transactionConflict`.
     @discardableResult
-    public func set(_ key: Key, _ value: some ConfigValue) async throws -> Revision {
+    public func set(_ key: Key, _ value: some ConfigConvertible) async throws -> Revision {
         try await put(key, try ConfigEdit.readable(key, value))
     }
 
@@ -23,9 +23,9 @@ extension ConfigManager {
     ///
     /// - Parameters:
     ///   - key: The key within the configuration.
-    ///   - value: What to encode.
+    ///   - value: The value to encode.
     /// - Returns: The revision of the change.
-    /// - Throws: As ``set(_:_:)``; what the encoder throws.
+    /// - Throws: As ``set(_:_:)``; the error of the encoder.
     @discardableResult
     public func set(_ key: Key, encoding value: some Encodable) async throws -> Revision {
         try await put(key, try ConfigEdit.encoded(value))
@@ -36,7 +36,12 @@ extension ConfigManager {
         if follower.options.validate != nil {
             return try await change { edit in try edit.write(key, value) }.revision
         }
-        let revision = try await client.put(full, value).header.revision
+        let revision: Revision
+        do throws(EtcdError) {
+            revision = try await client.put(full, value).header.revision
+        } catch {
+            throw error.naming(full, size: value.bytes.count)
+        }
         await catchUp(with: revision)
         return revision
     }
@@ -51,7 +56,7 @@ extension ConfigManager {
         try await change { try $0.delete(key) }.revision
     }
 
-    /// Changes a value depending on what it is; others' changes are not lost.
+    /// Changes a value depending on the old one; no change by others is lost.
     ///
     /// ```swift
     /// let limit = try await config.update("api/limit", as: Int.self) { ($0 ?? 100) * 2 }
@@ -60,11 +65,11 @@ extension ConfigManager {
     /// - Parameters:
     ///   - key: The key within the configuration.
     ///   - type: The type of the value.
-    ///   - body: Returns the new value for the old one, either nil for none. It may run many times.
+    ///   - body: Returns the new value for the old one; nil stands for no value. It may run many times.
     /// - Returns: The new value.
     /// - Throws: As ``change(_:)``.
     @discardableResult
-    public func update<Wanted: ConfigValue>(
+    public func update<Wanted: ConfigConvertible>(
         _ key: Key,
         as type: Wanted.Type = Wanted.self,
         _ body: (Wanted?) throws -> Wanted?
@@ -76,7 +81,7 @@ extension ConfigManager {
         }.result
     }
 
-    /// Makes several changes at once: all of them, if nobody has changed what was read, or none.
+    /// Makes several changes at once: all of them, or none.
     ///
     /// ```swift
     /// try await config.change { edit in
@@ -86,14 +91,14 @@ extension ConfigManager {
     /// }
     /// ```
     ///
-    /// If somebody has, `body` runs again, so it may run many times, and should do nothing but compute. With a validator,
-    /// that is so if anything in the configuration was changed. A change has at most about 120 values;
+    /// If another client has changed a value that `body` has read, `body` runs again, so it should have no side effects. With
+    /// a validator, a change of any value of the configuration counts. A change has at most about 120 values;
     /// ``SnapshotManager/replace(with:expecting:)`` takes any number.
     ///
     /// - Parameter body: Reads and changes values through its argument.
     /// - Returns: What `body` returns, and the revision of the change.
     /// - Throws: What `body` throws; ``ConfigError`` with the code `invalidKey`, or when the validator refuses the result;
-    ///   ``EtcdError``, among its codes `transactionConflict` when others were faster again and again, `ambiguous`,
+    ///   ``EtcdError``, among its codes `transactionConflict` when others were faster 32 times, `ambiguous`,
     ///   `tooManyOperations` and `requestTooLarge`.
     @discardableResult
     public func change<Result>(
@@ -101,16 +106,24 @@ extension ConfigManager {
     ) async throws -> (result: Result, revision: Revision) {
         let limits = AtomicOptions()
         for failures in 0..<limits.maximumAttempts {
-            // A cancelled pause is noticed by the next read.
+            // The next read notices a cancelled pause.
             try? await Task.sleep(for: limits.backoff.delay(afterFailures: max(failures - 1, 0)))
             let content = try await present()
             var edit = ConfigEdit(content, layout)
             let result = try await body(&edit)
             // Without a write, the state is what it was.
             if edit.writes.isEmpty { return (result, content.revision) }
-            try check(edit)
+            try follower.options.check(edit.result)
             let conditions = edit.conditions(isValidated: follower.options.validate != nil)
-            let response = try await client.transaction(if: conditions, then: try edit.operations)
+            let operations = try edit.operations
+            let response: TransactionResponse
+            do throws(EtcdError) {
+                response = try await client.transaction(if: conditions, then: operations)
+            } catch {
+                let sizes = edit.writes.mapValues { $0?.bytes.count ?? 0 }
+                guard let largest = sizes.max(by: { $0.value < $1.value }) else { throw error }
+                throw error.naming(layout.base + largest.key, size: largest.value)
+            }
             if !response.succeeded { continue }
             await catchUp(with: response.header.revision)
             return (result, response.header.revision)
@@ -119,12 +132,12 @@ extension ConfigManager {
         throw EtcdError(.transactionConflict, text)
     }
 
-    /// The keys as they are in etcd, with no copying pending: it is done first.
+    /// The keys as they are in etcd, after a pending copying is completed.
     ///
-    /// The mirror has them at the price of a small read, unless its watch is broken.
+    /// The mirror has them after a small read, unless its watch is broken.
     private func present() async throws -> MirrorView {
         let restorer = Restorer(client: client, layout: layout)
-        guard let mirror = feed.read(\.mirror) else { return try await restorer.settled() }
+        guard let mirror = status.withLock({ $0.mirror }) else { return try await restorer.settled() }
         do throws(EtcdError) {
             let content = try await mirror.consistentView()
             if content[layout.pointer] == nil { return content }
@@ -132,15 +145,5 @@ extension ConfigManager {
             if [.unavailable, .cancelled, .clientClosed].contains(error.code) { throw error }
         }
         return try await restorer.settled()
-    }
-
-    /// Refuses what the validator would refuse.
-    private func check(_ edit: ConfigEdit) throws(ConfigError) {
-        guard let validate = follower.options.validate else { return }
-        do {
-            try validate(edit.result)
-        } catch {
-            throw .refusal(error)
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-/// A configuration in etcd: a local copy that follows the store, typed reads of it, and changes.
+/// A configuration in etcd: a local copy that follows the store, typed reads, and changes.
 ///
 /// ```swift
 /// try await client.withConfiguration("config/app") { config in
@@ -11,101 +11,110 @@ public import EtcdKit
 /// }
 /// ```
 ///
-/// Reads wait for nothing and fail only for what is in the value. They come from ``snapshot``, which is of one revision;
-/// who reads several values that belong together takes the snapshot once. What is wrong with the store, or with its newest
-/// state, does not touch the last good snapshot: it stays, and ``isStale``, ``rejection`` and ``failure`` tell of it.
+/// Reads need no call to etcd. They come from ``view``, which is of one revision; to read several values that belong
+/// together, take the view once. While the store cannot be reached, or its newest state is rejected, the last good view
+/// stays, and ``isStale``, ``rejection`` and ``failure`` say so.
 ///
 /// The value of a key is under `<name>/<key>`, as plain text: `etcdctl put config/app/database/port 5433` is a change like
-/// any other. Keys that begin with a dot are the library's own.
-public final class ConfigManager: ConfigReader {
-    /// What the keys of the configuration begin with, before a slash.
-    public var name: Key { follower.layout.name }
+/// any other. Keys that begin with a dot are reserved for the library.
+public final class ConfigManager: ConfigReading {
+    /// The beginning of the keys of the configuration, before a slash.
+    public var name: String { layout.name.description }
     let follower: ConfigFollower
-    let feed: ConfigFeed
+    let status: SharedState<ConfigStatus>
     private let following: Task<Void, Never>
 
     var client: EtcdClient { follower.client }
     var layout: ConfigLayout { follower.layout }
 
-    /// Reads a configuration, and follows it from now on, until ``close()``.
+    /// Reads a configuration, and follows it until ``close()``.
     ///
-    /// If etcd is not reached within ``ConfigOptions/initialWait``, the manager starts with what there is: the values of the
-    /// file, or none. ``source`` tells which, and it becomes the state of etcd by itself.
+    /// If etcd is not reached within ``ConfigOptions/initialWait``, the manager starts with the values of the file, or
+    /// without values. ``source`` says which. It becomes the state of etcd by itself.
     ///
-    /// A state of etcd that the validator refuses is an error here, unless the file has an earlier one. To repair it, put
-    /// the value with `etcdctl`, or use ``SnapshotManager/init(_:client:)``, which needs no manager and asks no validator.
+    /// A state of etcd that the validator refuses is an error here, unless the file has an earlier state. To repair it, put
+    /// the value with `etcdctl`, or use ``SnapshotManager/init(_:client:)``, which has no validator.
     ///
     /// - Parameters:
-    ///   - name: What the keys begin with, before a slash, such as `config/app`.
-    ///   - client: The way to the cluster.
-    ///   - options: What to check, and where to keep a copy.
-    /// - Throws: ``ConfigError`` when the state is not acceptable and no file has an earlier one: what the validator
-    ///   throws, `damaged`. ``EtcdError`` when the state cannot be read for a reason that does not pass by itself, such as
-    ///   `permissionDenied`; `emptyKey` and `invalidArgument` for a name that cannot be one.
-    public init(_ name: Key, client: EtcdClient, options: ConfigOptions = ConfigOptions()) async throws {
-        let follower = ConfigFollower(client: client, layout: try ConfigLayout(name), options: options)
-        let feed = ConfigFeed(try await follower.start())
+    ///   - name: The beginning of the keys, before a slash, such as `config/app`.
+    ///   - client: The client of the cluster.
+    ///   - options: A validator, and a file with a copy.
+    ///   - onEvent: Gets each event, for logs; it should return at once.
+    /// - Throws: ``ConfigError`` when the state is not acceptable and no file has an earlier one: the validator's error, or
+    ///   `damaged`. ``EtcdError`` when the state cannot be read for a reason that does not pass by itself, such as
+    ///   `permissionDenied`; `emptyKey` and `invalidArgument` for a bad name.
+    public init(
+        _ name: String,
+        client: EtcdClient,
+        options: ConfigOptions = ConfigOptions(),
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
+    ) async throws {
+        let follower = ConfigFollower(
+            client: client,
+            layout: try ConfigLayout(name),
+            options: options,
+            reporter: ConfigReporter(onEvent)
+        )
+        let status = SharedState(try await follower.start())
         self.follower = follower
-        self.feed = feed
-        // It does not refer to the manager, which owns it.
-        following = Task { await follower.run(feed) }
+        self.status = status
+        // The task does not refer to the manager, which owns it.
+        following = Task { await follower.run(status) }
     }
 
     deinit {
         following.cancel()
-        feed.update { $0.isClosed = true }
+        status.update { $0.isClosed = true }
     }
 
-    /// Ends the manager: its sequences end, and its last snapshot stays.
+    /// Ends the manager: its sequences end, and its last view stays.
     ///
-    /// The file is written once more, if there is something new. Dropping the manager ends it too.
+    /// The file is written once more if something has changed. A manager also ends when it is dropped.
     public func close() async {
         following.cancel()
         await following.value
     }
 
-    // MARK: How it stands
+    // MARK: State
 
     /// The last good state; without values as long as ``source`` is ``StateSource/nothing(since:)``.
-    public var snapshot: ConfigSnapshot { feed.read(\.current) }
+    public var view: ConfigView { status.withLock { $0.current } }
 
-    /// Where ``snapshot`` comes from: from etcd, from the file, or from nowhere yet.
-    public var source: StateSource { feed.read(\.source) }
+    /// The source of ``view``: etcd, the file, or nothing yet.
+    public var source: StateSource { status.withLock { $0.source } }
 
-    /// The objection to the newest state of the store; nil if that is the current one.
-    public var rejection: ConfigRejection? { feed.read(\.rejection) }
+    /// The rejection of the newest state of the store; nil if that is the current one.
+    public var rejection: ConfigRejection? { status.withLock { $0.rejection } }
 
-    /// Why the store is not followed at the moment; nil if it is.
+    /// The reason why the store is not followed at the moment; nil if it is.
     ///
-    /// The manager goes on trying. Broken connections alone are no failure, and seen in ``staleness`` and ``source``.
-    public var failure: EtcdError? { feed.read(\.failure) }
+    /// The manager goes on trying. A broken connection is not a failure, but visible in ``staleness`` and ``source``.
+    public var failure: EtcdError? { status.withLock { $0.failure } }
 
-    /// Why the file could not be read at the start, or not written the last time; nil if it could.
-    public var fileFailure: ConfigError? { feed.read(\.fileFailure) }
+    /// The reason why the file could not be read at the start, or not written the last time; nil if it could.
+    public var fileFailure: ConfigError? { status.withLock { $0.fileFailure } }
 
-    /// The current state is known not to be the newest, or not known to be: it is not from etcd, the newest was rejected, or
-    /// the store is not followed.
+    /// Whether the current state may not be the newest: it is not from etcd, the newest was rejected, or the store is not
+    /// followed.
     public var isStale: Bool {
-        feed.read { !$0.source.isEtcd || $0.rejection != nil || $0.failure != nil || $0.isClosed }
+        status.withLock { !$0.source.isEtcd || $0.rejection != nil || $0.failure != nil || $0.isClosed }
     }
 
-    /// How long ago it was certain that nothing in the store is newer; nil if it never was, since etcd is away.
-    public var staleness: Duration? { feed.read(\.mirror)?.staleness }
+    /// The time since it was last certain that nothing in the store is newer; nil if it never was.
+    public var staleness: Duration? { status.withLock { $0.mirror }?.staleness }
 
     // MARK: Following
 
-    /// The current snapshot, and then the newest whenever there is a new one.
+    /// The current view, and then the newest one whenever a value is different; a slow consumer skips views.
     ///
-    /// There is a new one when a value is different. Who is slow skips snapshots. The sequence ends when the manager is closed, or the task is cancelled.
-    public var snapshots: ConfigUpdates<ConfigSnapshot> {
-        ConfigUpdates(feed: feed) { ($0.goodStates, $0.current) }
-    }
+    /// The sequence ends when the manager is closed, or the task is cancelled.
+    public var views: UpdateSequence<ConfigView, Never> { updates { ($0.goodStates, $0.current) } }
 
-    /// The last rejection, if there was one, and those that follow.
+    /// The last rejection, if there was one, and those that follow; a slow consumer gets the newest only.
     ///
-    /// Who is slow gets the newest only. The sequence ends when the manager is closed, or the task is cancelled.
-    public var rejections: ConfigUpdates<ConfigRejection> {
-        ConfigUpdates(feed: feed) { content in content.lastRejection.map { (content.rejections, $0) } }
+    /// The sequence ends when the manager is closed, or the task is cancelled.
+    public var rejections: UpdateSequence<ConfigRejection, Never> {
+        updates { status in status.lastRejection.map { (status.rejections, $0) } }
     }
 
     /// The changes of values from now on.
@@ -116,30 +125,68 @@ public final class ConfigManager: ConfigReader {
     /// }
     /// ```
     ///
-    /// A value that is put again as it was has not changed. Of several changes of a value that come while the consumer
-    /// is busy, or within `interval`, it gets one, from the first old value to the last new one; so the last state is
-    /// always told.
+    /// To put a value again as it was is not a change. If a value changes several times while the consumer is busy, or
+    /// within `interval`, the consumer gets one change, from the first old value to the last new one. So the last state is
+    /// always reported.
     ///
     /// - Parameters:
-    ///   - part: A key; what counts is its own value, and those under `<part>/`. Nil for all.
-    ///   - interval: How long to wait after changes before the next are looked for.
-    /// - Returns: A sequence that begins with this call, for one iteration. It ends when the manager is closed, or the
-    ///   task is cancelled.
-    public func changes(of part: Key? = nil, interval: Duration = .zero) -> ConfigChanges {
-        ConfigChanges(snapshots: snapshots, start: snapshot, part: part, interval: interval)
+    ///   - part: A key, which stands for its own value and those under `<part>/`; nil for all.
+    ///   - interval: The pause after changes before the next are looked for.
+    /// - Returns: A sequence that begins with this call. It ends when the manager is closed, or the task is cancelled.
+    public func changes(
+        of part: Key? = nil,
+        interval: Duration = .zero
+    ) -> UpdateSequence<ConfigChange, Never> {
+        let views = updates { ($0.goodStates, $0.current) }
+        return UpdateSequence<ConfigChange, Never> { [start = view] in
+            var views = views.makeAsyncIterator()
+            var last = start
+            var pending: ArraySlice<ConfigChange> = []
+            var nextLook = ContinuousClock.now
+            return {
+                while pending.isEmpty {
+                    // The next look notices a cancelled pause.
+                    if nextLook > .now { try? await Task.sleep(until: nextLook, clock: .continuous) }
+                    guard let view = await views.next() else { return nil }
+                    pending = view.changes(since: last, under: part)[...]
+                    last = view
+                    if !pending.isEmpty { nextLook = .after(interval) }
+                }
+                return pending.popFirst()
+            }
+        }
     }
 
-    /// Waits until the state of `revision`, or a later one, was looked at: it is current then, or rejected.
+    /// The newest element of the status, and the next one whenever its number is different.
+    private func updates<Element: Sendable>(
+        _ newest: @escaping @Sendable (ConfigStatus) -> (number: Int, Element)?
+    ) -> UpdateSequence<Element, Never> {
+        UpdateSequence<Element, Never> { [status] in
+            var last: Int?
+            return {
+                let next = try? await status.wait { status -> (number: Int, Element)?? in
+                    if let next = newest(status), next.number != last { return .some(next) }
+                    return status.isClosed ? .some(nil) : nil
+                }
+                guard let (number, element) = next ?? nil else { return nil }
+                last = number
+                return element
+            }
+        }
+    }
+
+    /// Waits until the state of `revision`, or a later one, is current or rejected.
     ///
     /// - Parameter revision: A revision, such as a change returns.
-    /// - Throws: ``EtcdError`` with the code `cancelled`, also when the manager is closed.
-    public func waitUntil(revision: Revision) async throws(EtcdError) {
-        if await feed.waitUntilJudged(revision) { return }
-        throw EtcdError(.cancelled, "the wait has ended before revision \(revision) has come")
+    /// - Throws: `CancellationError`; ``EtcdError`` with the code `cancelled` when the manager is closed.
+    public func waitUntil(revision: Revision) async throws {
+        if await status.waitUntilJudged(revision) { return }
+        try Task.checkCancellation()
+        throw EtcdError(.cancelled, "\"\(name)\" was closed before revision \(revision) had come")
     }
 
-    /// Waits for the state of `revision` for as long as a call may take, and no longer: the change is made already.
+    /// Waits for the state of `revision`, but no longer than a call may take, since the change is made already.
     func catchUp(with revision: Revision) async {
-        _ = try? await withTimeout(client.timeout) { [feed] in await feed.waitUntilJudged(revision) }
+        _ = try? await withTimeout(client.timeout) { [status] in await status.waitUntilJudged(revision) }
     }
 }

@@ -2,31 +2,31 @@
 
 public import EtcdKit
 
-/// What a ``ConfigManager`` asks of a configuration, and where it keeps a copy of it.
+/// The options of a ``ConfigManager``: a validator, and a file with a copy.
 public struct ConfigOptions: Sendable {
-    /// Throws if a state must not become current: the last good one stays, and the manager reports what was thrown.
+    /// Throws if a state must not become current: the last good one stays, and the manager reports the error.
     ///
-    /// It reads the new state by the same getters as everybody. It should do nothing but compute.
-    public var validate: (@Sendable (ConfigSnapshot) throws -> Void)?
-    /// Where to keep the last good state, to start from when etcd is away; nil for nowhere.
+    /// A state is also refused if the validator reads a value of another type by a getter with a default. The validator
+    /// should have no side effects.
+    public var validate: (@Sendable (ConfigView) throws -> Void)?
+    /// The file for the last good state, from which to start when etcd cannot be reached; nil for none.
     public var file: File?
 
-    /// How long a start waits for etcd before it goes on with what there is: the file's values, or none, so that the
-    /// defaults of getters count.
+    /// How long a start waits for etcd before it goes on with the values of the file, or without values.
     ///
-    /// The manager goes on trying, and ``ConfigManager/source`` tells what its state is.
+    /// The manager goes on trying, and ``ConfigManager/source`` tells where its state is from.
     public var initialWait: Duration
 
     /// Makes options.
     ///
     /// - Parameters:
-    ///   - file: Where to keep the last good state; nil for nowhere.
-    ///   - initialWait: How long a start waits for etcd before it goes on with what there is.
-    ///   - validate: Throws if a state must not become current; nil to take all.
+    ///   - file: The file for the last good state; nil for none.
+    ///   - initialWait: How long a start waits for etcd before it goes on without it.
+    ///   - validate: Throws if a state must not become current; nil to accept all.
     public init(
         file: File? = nil,
         initialWait: Duration = .seconds(5),
-        validate: (@Sendable (ConfigSnapshot) throws -> Void)? = nil
+        validate: (@Sendable (ConfigView) throws -> Void)? = nil
     ) {
         self.file = file
         self.initialWait = initialWait
@@ -37,16 +37,16 @@ public struct ConfigOptions: Sendable {
     public struct File: Sendable, Hashable {
         /// The path of the file, in a folder that exists.
         public var path: String
-        /// How old a state may be to start from; nil for any age.
+        /// The maximum age of a state to start from; nil for any age.
         ///
-        /// The age counts from when the state was last known to be current, by the system's clock.
+        /// The age counts from the time when the state was last known to be current, by the system's clock.
         public var maximumAge: Duration?
 
         /// Describes the file.
         ///
         /// - Parameters:
         ///   - path: The path of the file.
-        ///   - maximumAge: How old a state may be to start from; nil for any age.
+        ///   - maximumAge: The maximum age of a state to start from; nil for any age.
         public init(_ path: String, maximumAge: Duration? = nil) {
             self.path = path
             self.maximumAge = maximumAge
@@ -54,10 +54,33 @@ public struct ConfigOptions: Sendable {
     }
 }
 
+extension ConfigOptions {
+    /// Throws if the validator refuses a state, or has got a default for a value of another type.
+    func check(_ view: ConfigView) throws(ConfigError) {
+        guard let validate else { return }
+        let mistake = Lock<ConfigError?>(nil)
+        do {
+            try validate(view.reporting { error in mistake.withLock { $0 = $0 ?? error } })
+        } catch {
+            throw .refusal(error)
+        }
+        if let error = mistake.withLock({ $0 }) { throw error }
+    }
+}
+
 /// A state of a configuration that did not become current.
-public struct ConfigRejection: Sendable {
+public struct ConfigRejection: Sendable, CustomStringConvertible {
     /// The revision of the state.
     public let revision: Revision
-    /// What is wrong with it: the key, too, where the validator says so or a getter has thrown.
+    /// The mistake in it, with the key if the validator names it or a getter has found it.
     public let error: ConfigError
+
+    /// Makes a rejection, for tests; the parameters are its properties.
+    public init(revision: Revision, error: ConfigError) {
+        self.revision = revision
+        self.error = error
+    }
+
+    /// The revision and the mistake in one line.
+    public var description: String { "revision \(revision): \(error)" }
 }

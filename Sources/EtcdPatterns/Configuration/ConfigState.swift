@@ -3,10 +3,10 @@
 import EtcdKit
 import Foundation
 
-/// All values of a configuration, in a form that is kept outside of the plain keys.
+/// All values of a configuration, as they are stored outside of the plain keys.
 ///
-/// It is text with lengths, so that it can be looked at, and any bytes fit: for each value a line with the lengths of the
-/// key and the value in bytes, then the key, a line feed, the value and a line feed.
+/// The form is text with lengths, so that people can read it and any bytes fit: for each value a line with the lengths of
+/// the key and the value in bytes, then the key, a line feed, the value and a line feed.
 struct ConfigState: Sendable {
     /// The keys within the configuration, in their order, and the stored values.
     private(set) var values: [(key: Key, value: Value)] = []
@@ -15,8 +15,8 @@ struct ConfigState: Sendable {
         self.values = values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    init(_ snapshot: ConfigSnapshot) {
-        values = snapshot.entries(under: nil).map { ($0.key, $0.value) }
+    init(_ view: ConfigView) {
+        values = view.entries(under: nil).map { ($0.key, $0.value) }
     }
 
     // MARK: Bytes
@@ -59,26 +59,26 @@ struct ConfigState: Sendable {
     static func sum(_ bytes: [UInt8]) -> String {
         let sum = SHA256()
         sum.update(bytes[...])
-        // There is none only for want of memory; it then fits nothing but another such.
+        // There is no sum if no memory is left. An empty one equals no other sum.
         return (sum.finish() ?? []).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
     }
 }
 
-/// A state in etcd, in pieces that fit its requests: where, and what it must be.
+/// A state in etcd, in pieces that fit into requests: its keys and its sum.
 struct StoredState: Sendable, Hashable, Codable {
-    /// Tells stored states apart; the pieces are under it.
+    /// The ID of the state; the keys of the pieces begin with it.
     let id: String
     let pieces: Int
     let sha256: String
 
-    /// Far below the 1.5 MiB that etcd allows for a request.
+    /// Far below etcd's default limit of 1.5 MiB for a request.
     private static let pieceSize = 512 << 10
 
     func piece(_ number: Int, in folder: Key) -> Key { folder + "\(id)/\(number)" }
 
     /// Writes the pieces of a state.
     ///
-    /// - Returns: Where it is, and what holds as long as all pieces are there.
+    /// - Returns: The state, and the conditions that all its pieces are there.
     static func write(
         _ bytes: [UInt8],
         as id: String,
@@ -100,7 +100,7 @@ struct StoredState: Sendable, Hashable, Codable {
     /// Joins the pieces, of which `piece` returns the values.
     func read(in folder: Key, _ piece: (Key) -> Value?) throws(ConfigError) -> ConfigState {
         var bytes: [UInt8] = []
-        // What is not there need not be counted to its end.
+        // A missing piece ends the loop, however large the number is.
         for number in 0..<max(pieces, 0) {
             guard let value = piece(self.piece(number, in: folder)) else {
                 throw ConfigError(.damaged, "piece \(number) of \(pieces) of the state \(folder)\(id) is missing")
@@ -114,12 +114,12 @@ struct StoredState: Sendable, Hashable, Codable {
     }
 }
 
-/// JSON as the library writes it for itself.
+/// The JSON of the library's own entries.
 enum StoredJSON {
     static func encode(_ value: some Encodable) -> Value {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Nothing that is encoded here can fail to be.
+        // The types that are encoded here have no values that JSON lacks.
         return Value(bytes: Array((try? encoder.encode(value)) ?? Data()))
     }
 
@@ -127,7 +127,7 @@ enum StoredJSON {
         do {
             return try JSONDecoder().decode(type, from: Data(entry.value.bytes))
         } catch {
-            let text = "\"\(entry.key)\" is \"\(entry.value)\", not what the library writes there"
+            let text = "\"\(entry.key)\" is \"\(ConfigError.abridged(entry.value))\", not what the library writes there"
             throw ConfigError(.damaged, text, key: entry.key, value: entry.value, cause: error)
         }
     }

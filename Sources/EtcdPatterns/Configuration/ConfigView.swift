@@ -1,40 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
+public import EtcdKit
 
-/// What the keys in etcd say: the plain keys, or the state that is being copied to them.
+/// A configuration as it was at one revision: a value that never changes.
 ///
-/// While the pointer is there, what counts is its state, and over it the plain keys that were put after it: the copies of
-/// the state itself, and what others have put since. So the same holds before the first copy and after the last, and no
-/// reader ever sees a mix.
-struct ConfigView: Sendable {
-    let layout: ConfigLayout
-    /// The state that was read last, and its pointer; in a store that was restored, another may have its revision.
-    private var staged: (pointer: KeyValue, state: ConfigState)?
+/// ```swift
+/// let now = config.view
+/// try connect(to: now.string("database/host"), port: now.int("database/port", default: 5432))
+/// ```
+///
+/// The changes of one transaction, or of a restoration, are in a view in whole or not at all. Taking a view costs nothing.
+public struct ConfigView: ConfigReading, Equatable, CustomStringConvertible {
+    /// The revision of the store at which the configuration was like this.
+    public var revision: Revision { content.revision }
+    /// Whether it was read from the file of an earlier run, since etcd had no acceptable state.
+    public let isFromFile: Bool
+    /// The entries, by their keys in etcd.
+    private let content: MirrorView
+    private let layout: ConfigLayout
+    /// Gets the error of a getter that has returned its default for a value of another type.
+    private var onMistake: (@Sendable (ConfigError) -> Void)?
 
-    init(_ layout: ConfigLayout) { self.layout = layout }
-
-    /// The state that the pointer in `content` refers to, and the pointer; nil if there is none.
-    mutating func pending(in content: MirrorView) throws(ConfigError) -> (pointer: KeyValue, state: ConfigState)? {
-        guard let pointer = content[layout.pointer] else {
-            staged = nil
-            return nil
-        }
-        if let staged, staged.pointer == pointer { return (pointer, staged.state) }
-        let stored = try StoredJSON.decode(pointer, as: StoredState.self)
-        let state = try stored.read(in: layout.stages) { content[$0]?.value }
-        staged = (pointer, state)
-        return (pointer, state)
+    init(_ content: MirrorView, _ layout: ConfigLayout, isFromFile: Bool = false) {
+        self.content = content
+        self.layout = layout
+        self.isFromFile = isFromFile
     }
 
-    /// The configuration in `content`.
-    mutating func snapshot(of content: MirrorView) throws(ConfigError) -> ConfigSnapshot {
-        guard let (pointer, state) = try pending(in: content) else { return ConfigSnapshot(content, layout) }
-        let newer = content.filter { $0.modRevision > pointer.modRevision && layout.key($0.key) != nil }
-        let old = state.values.compactMap { key, value -> KeyValue? in
-            (try? layout.full(key)).map { KeyValue($0, value, at: pointer.modRevision) }
+    /// The values of `state`, all of one revision.
+    init(_ state: ConfigState, at revision: Revision, _ layout: ConfigLayout, isFromFile: Bool) {
+        let entries = layout.entries(of: state, at: revision)
+        let content = MirrorView(range: layout.range, revision: revision, entries: entries)
+        self.init(content, layout, isFromFile: isFromFile)
+    }
+
+    /// Makes a view of values, for tests, and for defaults in the code of a program.
+    ///
+    /// - Parameters:
+    ///   - values: The values, by their keys within the configuration; a key that no configuration can have is left out.
+    ///   - revision: The revision of the view.
+    public init(_ values: [Key: any ConfigConvertible], revision: Revision = 0) {
+        let state = ConfigState(values.mapValues(\.configValue))
+        self.init(state, at: revision, ConfigLayout(unchecked: "config"), isFromFile: false)
+    }
+
+    /// The view itself.
+    public var view: ConfigView { self }
+
+    /// The revision and the number of values in one line.
+    public var description: String { "\(entries(under: nil).count) values at revision \(revision)" }
+
+    /// Whether two views have the same entries at the same revision, from the same source.
+    public static func == (left: Self, right: Self) -> Bool {
+        left.content == right.content && left.isFromFile == right.isFromFile
+    }
+
+    // MARK: Mistakes
+
+    /// The view with a closure that gets the errors of getters with a default.
+    func reporting(to onMistake: @escaping @Sendable (ConfigError) -> Void) -> ConfigView {
+        var view = self
+        view.onMistake = onMistake
+        return view
+    }
+
+    /// The result of `read`; nil if there is no value, or if it is of another type, which is reported.
+    func recover<Wanted>(from read: () throws(ConfigError) -> Wanted?) -> Wanted? {
+        do throws(ConfigError) {
+            return try read()
+        } catch {
+            if error.code != .missing { onMistake?(error) }
+            return nil
         }
-        let entries = MirrorView(range: layout.range, revision: content.revision, entries: old + newer)
-        return ConfigSnapshot(entries, layout)
+    }
+
+    // MARK: Values
+
+    func stored(_ key: Key) -> Value? {
+        guard let full = try? layout.full(key) else { return nil }
+        return content[full]?.value
+    }
+
+    /// The values of a key and of those below it, with their keys within the configuration, in the order of keys.
+    func entries(under part: Key?) -> [(key: Key, value: Value)] {
+        func values(_ range: KeyRange) -> [(key: Key, value: Value)] {
+            content.entries(in: range).compactMap { entry in layout.key(entry.key).map { ($0, entry.value) } }
+        }
+        guard let part else { return values(layout.range) }
+        guard let full = try? layout.full(part) else { return [] }
+        return values(.key(full)) + values(.prefix(full + "/"))
+    }
+
+    func hasSameValues(as other: ConfigView) -> Bool {
+        func values(_ view: ConfigView) -> some Sequence<KeyValue> {
+            view.content.lazy.filter { layout.key($0.key) != nil }
+        }
+        return values(self).elementsEqual(values(other)) { $0.key == $1.key && $0.value == $1.value }
+    }
+
+    /// The differences to an older view.
+    ///
+    /// - Parameters:
+    ///   - old: The older view.
+    ///   - part: A key, which stands for its own value and those under `<part>/`; nil for all.
+    /// - Returns: A change for each value that is different, in the order of keys.
+    public func changes(since old: ConfigView, under part: Key? = nil) -> [ConfigChange] {
+        var changes: [ConfigChange] = []
+        var (before, after) = (old.entries(under: part)[...], entries(under: part)[...])
+        while let first = before.first.map({ left in after.first.map { min(left.key, $0.key) } ?? left.key })
+            ?? after.first?.key
+        {
+            let old = before.first?.key == first ? before.popFirst()?.value : nil
+            let new = after.first?.key == first ? after.popFirst()?.value : nil
+            if old != new { changes.append(ConfigChange(key: first, old: old, new: new, revision: revision)) }
+        }
+        return changes
+    }
+
+    /// The view with other values under some keys: as it would be after a change.
+    func applying(_ writes: [Key: Value?]) -> ConfigView {
+        let entries = writes.compactMap { key, value -> (Key, KeyValue?)? in
+            guard let full = try? layout.full(key) else { return nil }
+            return (full, value.map { KeyValue(full, $0, at: revision) })
+        }
+        return ConfigView(content.replacing(entries), layout, isFromFile: isFromFile)
     }
 }

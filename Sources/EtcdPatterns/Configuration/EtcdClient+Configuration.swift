@@ -6,18 +6,20 @@ extension EtcdClient {
     /// Follows a configuration while `body` runs.
     ///
     /// - Parameters:
-    ///   - name: What the keys begin with, before a slash, such as `config/app`.
-    ///   - options: What to check, and where to keep a copy.
-    ///   - body: Uses the configuration, which ends with the scope. It runs where the caller runs.
+    ///   - name: The beginning of the keys, before a slash, such as `config/app`.
+    ///   - options: A validator, and a file with a copy.
+    ///   - onEvent: Gets each event, for logs; it should return at once.
+    ///   - body: Uses the configuration, which ends with the scope. It runs on the caller's actor.
     /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; what ``ConfigManager/init(_:client:options:)`` throws.
+    /// - Throws: What `body` throws; what ``ConfigManager/init(_:client:options:onEvent:)`` throws.
     @discardableResult
     public func withConfiguration<Result>(
-        _ name: Key,
+        _ name: String,
         options: ConfigOptions = ConfigOptions(),
+        onEvent: @escaping @Sendable (ConfigManager.Event) -> Void = { _ in },
         _ body: (ConfigManager) async throws -> Result
     ) async throws -> Result {
-        let config = try await ConfigManager(name, client: self, options: options)
+        let config = try await ConfigManager(name, client: self, options: options, onEvent: onEvent)
         do {
             let result = try await body(config)
             await config.close()

@@ -4,22 +4,23 @@ import EtcdKit
 
 /// Replaces all values of a configuration at once, however many they are.
 ///
-/// What fits is one transaction. What does not is written aside, in pieces, and comes into effect by one transaction that
-/// puts a pointer to it. Then it is copied to the plain keys, and the pointer is deleted: a redo log. Who is killed before
-/// the pointer leaves the old state, and after it the new one, and whoever changes the configuration next copies the rest.
+/// A small replacement is one transaction. A large state is written to keys of its own, in pieces, and comes into effect by
+/// one transaction that puts a pointer to it. Then it is copied to the plain keys, and the pointer is deleted: a redo log.
+/// If the process is killed before the pointer is put, the old state stays. After that, the new state is in effect, and the
+/// next change of the configuration completes the copying.
 struct Restorer: Sendable {
     let client: EtcdClient
     let layout: ConfigLayout
 
-    /// What one transaction may have: a little less than etcd allows with its default settings.
+    /// The limits of one transaction: a little less than etcd's default limits.
     private static let limit = (operations: ConfigLayout.maximumConditions, bytes: 1 << 20)
 
     // MARK: Reading
 
-    /// The keys as they are at one revision, once no copying is pending: it is done first.
+    /// The keys at one revision, after a pending copying is completed.
     ///
-    /// So is that of configurations within this one, which would else change values later. Damage there is not
-    /// copied by anybody, and is for their readers to report.
+    /// The copying of configurations within this one is completed too, since it would change values later. A damaged state
+    /// there is not copied; its readers report it.
     func settled() async throws -> MirrorView {
         var damaged: Set<Key> = []
         while true {
@@ -40,9 +41,9 @@ struct Restorer: Sendable {
 
     // MARK: Replacing
 
-    /// Makes `target` the configuration if it is still as in `content`.
+    /// Replaces the configuration by `target` if it is still as in `content`.
     ///
-    /// - Returns: The revision that did it, where it is known; nil if there was nothing to do.
+    /// - Returns: The revision of the change, if it is known; nil if there was nothing to do.
     /// - Throws: ``ConfigError`` with the code `conflict` or `unfinished`; `EtcdError`, after which nothing has changed,
     ///   unless its code is `ambiguous`.
     func replace(_ content: MirrorView, with target: ConfigState) async throws -> Revision? {
@@ -69,24 +70,26 @@ struct Restorer: Sendable {
     }
 
     private var conflict: ConfigError {
-        ConfigError(.conflict, "somebody has changed \"\(layout.name)\" meanwhile: nothing was done")
+        ConfigError(.conflict, "another client has changed \"\(layout.name)\" meanwhile: nothing was done")
     }
 
-    /// Deletes what others have staged and given up; who still is at it has a conflict.
+    /// Deletes the states that others have staged and given up.
+    ///
+    /// A restoration that still goes on has a conflict then.
     private func sweep(_ content: MirrorView) async throws(EtcdError) {
         let stages = KeyRange.prefix(layout.stages)
         if !content.contains(where: { stages.contains($0.key) }) { return }
         try await client.transaction(if: [.isMissing(layout.pointer)], then: [.delete(stages)])
     }
 
-    /// Writes `target` aside, puts the pointer to it, and copies it.
+    /// Writes `target` to keys of its own, puts the pointer to it, and copies it.
     private func stage(_ target: ConfigState, if isUnchanged: [Compare]) async throws -> Revision? {
         let id = String(UInt64.random(in: .min ... .max), radix: 16)
         let folder = layout.stages
         var revision: Revision?
         do {
             let (stored, areThere) = try await StoredState.write(target.encoded, as: id, in: folder, client)
-            // Of the conditions for single keys, there is room for those that also the pieces leave room for.
+            // There is room for as many conditions for single keys as the pieces leave.
             let conditions = areThere + isUnchanged.prefix(max(3, ConfigLayout.maximumConditions - areThere.count))
             let response = try await client.transaction(
                 if: conditions,
@@ -100,17 +103,17 @@ struct Restorer: Sendable {
         do {
             _ = try await settled()
         } catch {
-            let text = "\"\(layout.name)\" is restored for all who read it by this library, not yet in its plain keys"
+            let text = "\"\(layout.name)\" is restored for readers with this library, not yet in its plain keys"
             throw ConfigError(.unfinished, text, cause: error)
         }
         return revision
     }
 
-    /// Finds out what has become of a staged state, and sees to it that it stays so.
+    /// Finds out whether a staged state is in effect; if it is not, it cannot come into effect later.
     private func isInEffect(_ id: String, after error: any Error) async throws -> Bool {
         let client = client
         let (pointer, pieces) = (layout.pointer, layout.stages + "\(id)/")
-        // Without its pieces, it cannot come into effect any more.
+        // The deletion of its pieces keeps it from coming into effect.
         let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
             do throws(EtcdError) {
                 let isNone = [Compare.isMissing(pointer)]
@@ -120,7 +123,7 @@ struct Restorer: Sendable {
                 return .failure(error)
             }
         }
-        // Where there is no answer, what is known is the first error.
+        // Without an answer, only the first error is known.
         guard case .success(let response) = outcome else { return false }
         if let entry = response.results.first?.entries.first {
             return try StoredJSON.decode(entry, as: StoredState.self).id == id
@@ -128,7 +131,7 @@ struct Restorer: Sendable {
         guard case EtcdError.Code.ambiguous = error, case .delete(let deletion)? = response.results.first else {
             return false
         }
-        // The pieces were there, so it was not in effect. If they were not, another may have copied it, or given it up.
+        // If the pieces were there, it was not in effect. If not, another client may have copied it, or given it up.
         if deletion.deleted > 0 { throw EtcdError(.unavailable, "nothing was restored", cause: error) }
         return false
     }
@@ -137,13 +140,13 @@ struct Restorer: Sendable {
 
     /// Copies the state that is in effect to the plain keys, and deletes the pointer to it.
     ///
-    /// Several may do so at once. Each step has the conditions that the pointer is the same, and that the key was not
-    /// put since the pointer was, by another copyist or by somebody who knows better.
+    /// Several clients may do so at once. Each step has the conditions that the pointer is the same, and that the key was not
+    /// put after the pointer, by another copying or by a change.
     private func finish(_ first: MirrorView) async throws {
-        var view = ConfigView(layout)
+        var overlay = ConfigOverlay(layout)
         var content = first
         let start = content[layout.pointer]?.modRevision
-        while let (pointer, state) = try view.pending(in: content), pointer.modRevision == start {
+        while let (pointer, state) = try overlay.pending(in: content), pointer.modRevision == start {
             let isSame = Compare.Target.modRevision(layout.pointer) == pointer.modRevision
             var isCopied = true
             for batch in Self.batches(try copies(of: state, since: pointer.modRevision, to: content)) where isCopied {
@@ -156,7 +159,7 @@ struct Restorer: Sendable {
         }
     }
 
-    /// Makes a step; one whose outcome is unknown is looked at again, since to repeat it does no harm.
+    /// Makes a step; one with an unknown outcome counts as not done, since a repetition does no harm.
     private func isDone(if conditions: [Compare], then steps: [TransactionOperation]) async throws(EtcdError) -> Bool {
         do throws(EtcdError) {
             return try await client.transaction(if: conditions, then: steps).succeeded
@@ -172,7 +175,7 @@ struct Restorer: Sendable {
         let size: Int
     }
 
-    /// What is to be done for the plain keys to be as the state in effect.
+    /// The puts and deletions after which the plain keys are as the state in effect.
     private func copies(
         of state: ConfigState,
         since revision: Revision,

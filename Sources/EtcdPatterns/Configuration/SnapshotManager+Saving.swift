@@ -8,17 +8,17 @@ extension SnapshotManager {
     ///
     /// - Parameters:
     ///   - name: The name; nil for the next number, from 1.
-    ///   - reason: Why it is saved.
-    /// - Returns: What was saved.
+    ///   - reason: The reason for saving it.
+    /// - Returns: The snapshot.
     /// - Throws: ``ConfigError`` with the code `snapshotExists`, or `invalidKey` for an empty name; ``EtcdError``.
     @discardableResult
     public func create(_ name: String? = nil, reason: String = "") async throws -> SnapshotRecord {
-        try await save(ConfigSnapshot(try await restorer.settled(), layout), name, reason)
+        try await save(ConfigView(try await restorer.settled(), layout), name, reason)
     }
 
-    func save(_ snapshot: ConfigSnapshot, _ name: String?, _ reason: String) async throws -> SnapshotRecord {
+    func save(_ view: ConfigView, _ name: String?, _ reason: String) async throws -> SnapshotRecord {
         if name?.isEmpty == true { throw ConfigError(.invalidKey, "the name of the snapshot is empty") }
-        let state = ConfigState(snapshot)
+        let state = ConfigState(view)
         let id = "\(Int(Date.now.timeIntervalSince1970))-\(String(UInt64.random(in: .min ... .max), radix: 16))"
         try await sweep()
         let (stored, areThere) = try await StoredState.write(state.encoded, as: id, in: states, client)
@@ -30,13 +30,13 @@ extension SnapshotManager {
                 author: author,
                 reason: reason,
                 time: Date.now.timeIntervalSince1970,
-                revision: snapshot.revision.rawValue,
+                revision: view.revision.rawValue,
                 count: state.values.count,
                 state: stored
             )
             let key = records + Key(record.name)
-            // To try it once more after an outcome that is unknown finds the record.
-            let response = try await client.persistAmbiguously { () throws(EtcdError) in
+            // If an attempt with an unknown outcome has succeeded, the next one finds the record.
+            let response = try await client.retryingUntilKnown { () throws(EtcdError) in
                 try await client.transaction(
                     if: areThere + [.isMissing(key)],
                     then: [.put(key, StoredJSON.encode(record))],
@@ -47,7 +47,7 @@ extension SnapshotManager {
             guard let entry = response.results.first?.entries.first else {
                 throw ConfigError(.damaged, "the pieces of a state under \(states) were deleted while it was saved")
             }
-            // One that cannot be read has its name, too.
+            // An unreadable record has a name, too.
             if let other = try? self.record(in: entry), other.fields.state == stored { return other }
             if let name {
                 try await client.delete(.prefix(states + "\(id)/"))
@@ -56,15 +56,15 @@ extension SnapshotManager {
         }
     }
 
-    /// The number that a name is; nil also for those that leave no room for many more.
+    /// The number in a name; nil if it is none, or too large for many numbers after it.
     private static func number(_ name: String) -> Int? { Int(name).flatMap { (1..<1 << 53).contains($0) ? $0 : nil } }
 
-    /// Deletes the pieces of states that were never completed: those without a record after an hour, by the clock of the
-    /// process that has put them.
+    /// Deletes the pieces of incomplete snapshots: those without a record after an hour, by the clock of the process that has
+    /// put them.
     ///
-    /// That clock may be wrong. So a piece is deleted only if no record has come since all were looked at, and that is
-    /// after the piece was seen; and a record comes only if its pieces are there. Where there is a record that cannot be
-    /// read, nothing is deleted, since its pieces are not known.
+    /// That clock may be wrong. So a piece is deleted only if no record has come since the records were read, which is after
+    /// the piece was seen. A record comes only if its pieces are there. If a record cannot be read, nothing is deleted, since
+    /// its pieces are not known.
     private func sweep() async throws {
         let limit = Int(Date.now.timeIntervalSince1970) - 3600
         var old: [(id: String, key: Key)] = []
@@ -87,15 +87,15 @@ extension SnapshotManager {
         for start in stride(from: 0, to: given.count, by: ConfigLayout.maximumConditions) {
             let keys = given[start...].prefix(ConfigLayout.maximumConditions)
             let response = try await client.transaction(if: [isComplete], then: keys.map { .delete($0) })
-            // The next one to save looks again.
+            // The next creation tries again.
             if !response.succeeded { return }
         }
     }
 }
 
 extension EtcdClient {
-    /// Repeats a transaction that finds itself, when its outcome is unknown, a few times.
-    fileprivate func persistAmbiguously(
+    /// Repeats a transaction, up to three times, while its outcome is unknown.
+    fileprivate func retryingUntilKnown(
         _ transaction: () async throws(EtcdError) -> TransactionResponse
     ) async throws(EtcdError) -> TransactionResponse {
         for _ in 0..<3 {

@@ -3,7 +3,7 @@
 public import EtcdKit
 import Foundation
 
-/// Saves states of a configuration under names, compares them, and restores them at once, whatever their size.
+/// Saves states of a configuration under names, compares them, and restores a state at once, whatever its size.
 ///
 /// ```swift
 /// let snapshots = SnapshotManager(config)
@@ -12,12 +12,14 @@ import Foundation
 /// try await snapshots.restore(saved.name)
 /// ```
 ///
-/// Snapshots are keys of their own, under `<name>.snapshots/`: neither compactions nor the deletion of the configuration
-/// touch them. Each is the history's record of who has saved what, when and why.
+/// Snapshots are keys of their own, under `<name>.snapshots/`, which compactions and the deletion of the configuration do
+/// not touch. Each has an author, a time and a reason.
 public struct SnapshotManager: Sendable {
-    /// Who is noted in what is saved; by default, the name and the number of the process.
+    /// The author of the snapshots; by default, the name and the number of the process.
     public var author = "\(ProcessInfo.processInfo.processName) \(ProcessInfo.processInfo.processIdentifier)"
     let restorer: Restorer
+    /// A little less than etcd's default limit for a request.
+    private static let maximumEntrySize = (3 << 19) - 1024
     private let config: ConfigManager?
 
     var client: EtcdClient { restorer.client }
@@ -25,33 +27,33 @@ public struct SnapshotManager: Sendable {
     var records: Key { layout.snapshots + "records/" }
     var states: Key { layout.snapshots + "states/" }
 
-    /// The snapshots of a manager's configuration, whose validator also has its say on what is restored.
+    /// Manages the snapshots of a manager's configuration, whose validator also checks what is restored.
     ///
-    /// - Parameter config: The manager, which shows what was restored when ``restore(_:expecting:)`` returns.
+    /// - Parameter config: The manager, which has the restored state when ``restore(_:expecting:)`` returns.
     public init(_ config: ConfigManager) {
         self.config = config
         restorer = Restorer(client: config.client, layout: config.layout)
     }
 
-    /// The snapshots of a configuration that is not followed.
+    /// Manages the snapshots of a configuration that is not followed.
     ///
-    /// No validator is asked, so this is also the way to give a configuration its first values, or to repair one that no
-    /// ``ConfigManager`` starts with.
+    /// There is no validator, so this is also the way to give a configuration its first values, or to repair one with which
+    /// no ``ConfigManager`` starts.
     ///
     /// - Parameters:
-    ///   - name: What the keys of the configuration begin with, before a slash.
-    ///   - client: The way to the cluster.
+    ///   - name: The beginning of the keys of the configuration, before a slash.
+    ///   - client: The client of the cluster.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public init(_ name: Key, client: EtcdClient) throws(EtcdError) {
+    public init(_ name: String, client: EtcdClient) throws(EtcdError) {
         config = nil
         restorer = Restorer(client: client, layout: try ConfigLayout(name))
     }
 
-    // MARK: Looking
+    // MARK: Reading
 
     /// Lists the snapshots.
     ///
-    /// - Returns: What was saved, and what is there that is no record.
+    /// - Returns: The snapshots, and the records that cannot be read.
     /// - Throws: ``EtcdError``.
     public func list() async throws(EtcdError) -> SnapshotList {
         let entries = try await client.list(.prefix(records))
@@ -89,17 +91,17 @@ public struct SnapshotManager: Sendable {
     /// - Parameters:
     ///   - old: The name of a snapshot; nil for the present state.
     ///   - new: The name of a snapshot; nil for the present state.
-    /// - Returns: What leads from the one to the other, in the order of keys: from nil to a snapshot, what restoring it
-    ///   would change.
+    /// - Returns: The changes from the one to the other, in the order of keys. From nil to a snapshot, they are those that
+    ///   its restoration would make.
     /// - Throws: ``ConfigError`` with the code `noSnapshot` or `damaged`; ``EtcdError``.
     public func difference(from old: String?, to new: String?) async throws -> [ConfigChange] {
-        try await snapshot(new).changes(since: try await snapshot(old))
+        try await view(of: new).changes(since: try await view(of: old))
     }
 
-    private func snapshot(_ name: String?) async throws -> ConfigSnapshot {
-        guard let name else { return ConfigSnapshot(try await restorer.settled(), layout) }
+    private func view(of name: String?) async throws -> ConfigView {
+        guard let name else { return ConfigView(try await restorer.settled(), layout) }
         let record = try await record(name)
-        return ConfigSnapshot(try await state(of: record), at: record.revision, layout, isFromFile: false)
+        return ConfigView(try await state(of: record), at: record.revision, layout, isFromFile: false)
     }
 
     private func record(_ name: String) async throws -> SnapshotRecord {
@@ -134,40 +136,46 @@ public struct SnapshotManager: Sendable {
 
     // MARK: Restoring
 
-    /// Makes a snapshot the configuration: all values are as they were, and others are gone.
+    /// Restores a snapshot: all values are as they were, and other values are deleted.
     ///
-    /// Readers see the old state or the new one, also when this process is killed on the way. What was there before is
-    /// saved first, unless it is a snapshot already, so that it can be restored in turn.
+    /// Readers see the old state or the new one, also if this process is killed meanwhile. The present state is saved first,
+    /// unless it is a snapshot already, so that it can be restored in turn.
     ///
     /// - Parameters:
     ///   - name: The name of the snapshot.
-    ///   - revision: Refuses to, if a value was changed after this revision, such as that of the snapshot which was
-    ///     compared. Nil to refuse only what is changed while this runs.
-    /// - Returns: The snapshot of what was there before.
-    /// - Throws: ``ConfigError``: `noSnapshot`, `damaged`, `conflict`, what the validator throws, after all of which
-    ///   nothing has changed, and `unfinished`; ``EtcdError``.
+    ///   - revision: A change after this revision, such as that of the view which was compared, is a conflict. If it is nil,
+    ///     only a change during the restoration is one.
+    /// - Returns: The snapshot of the state before.
+    /// - Throws: ``ConfigError``: `noSnapshot`, `damaged`, `conflict`, the validator's error, after all of which nothing has
+    ///   changed, and `unfinished`; ``EtcdError``.
     @discardableResult
     public func restore(_ name: String, expecting revision: Revision? = nil) async throws -> SnapshotRecord {
         let state = try await state(of: try await record(name))
         return try await replace(with: state, expecting: revision, "before the restoration of \(name)")
     }
 
-    /// Makes `values` the configuration, as ``restore(_:expecting:)`` does with a snapshot.
+    /// Replaces all values, as ``restore(_:expecting:)`` does with those of a snapshot.
     ///
     /// - Parameters:
     ///   - values: All values, by their keys within the configuration.
-    ///   - revision: Refuses to, if a value was changed after this revision; nil to refuse only what is changed while
-    ///     this runs.
-    /// - Returns: The snapshot of what was there before.
-    /// - Throws: ``ConfigError``: `invalidKey`, `conflict`, what the validator throws, after all of which nothing has
-    ///   changed, and `unfinished`; ``EtcdError``.
+    ///   - revision: A change after this revision is a conflict; if it is nil, only a change during the replacement is one.
+    /// - Returns: The snapshot of the state before.
+    /// - Throws: ``ConfigError``: `invalidKey`, `conflict`, the validator's error, after all of which nothing has changed, and
+    ///   `unfinished`; ``EtcdError``, among its codes `requestTooLarge` for a value that fits no request.
     @discardableResult
     public func replace(
-        with values: [Key: any ConfigValue],
+        with values: [Key: any ConfigConvertible],
         expecting revision: Revision? = nil
     ) async throws -> SnapshotRecord {
-        for key in values.keys { _ = try layout.full(key) }
-        let state = ConfigState(values.mapValues(\.stored))
+        for (key, value) in values {
+            let (full, size) = (try layout.full(key), value.configValue.bytes.count)
+            // A larger value would be in effect, but could never be copied to its plain key.
+            if full.bytes.count * 2 + size > Self.maximumEntrySize {
+                let limit = "more than the \(Self.maximumEntrySize) for a value and its key"
+                throw EtcdError(.requestTooLarge, "the value of \"\(full)\" has \(size) bytes, \(limit)")
+            }
+        }
+        let state = ConfigState(values.mapValues(\.configValue))
         return try await replace(with: state, expecting: revision, "before a replacement")
     }
 
@@ -177,13 +185,8 @@ public struct SnapshotManager: Sendable {
         _ reason: String
     ) async throws -> SnapshotRecord {
         let content = try await restorer.settled()
-        let present = ConfigSnapshot(content, layout)
-        do {
-            let snapshot = ConfigSnapshot(target, at: present.revision, layout, isFromFile: false)
-            try config?.follower.options.validate?(snapshot)
-        } catch {
-            throw ConfigError.refusal(error)
-        }
+        let present = ConfigView(content, layout)
+        try config?.follower.options.check(ConfigView(target, at: present.revision, layout, isFromFile: false))
         if let expected, let newest = layout.newestChange(in: content), newest.modRevision > expected {
             let text = "\"\(newest.key)\" was changed in revision \(newest.modRevision), after \(expected)"
             throw ConfigError(.conflict, text, key: layout.key(newest.key))
@@ -198,7 +201,7 @@ public struct SnapshotManager: Sendable {
         return before
     }
 
-    /// A snapshot that has this state, and can be restored.
+    /// An undamaged snapshot of this state; nil if there is none.
     private func known(_ present: ConfigState) async throws -> SnapshotRecord? {
         let sum = ConfigState.sum(present.encoded)
         for record in try await list().records.reversed() where record.sha256 == sum {
@@ -212,7 +215,7 @@ public struct SnapshotManager: Sendable {
         return nil
     }
 
-    // MARK: Forgetting
+    // MARK: Deleting
 
     /// Deletes a snapshot, or a record that cannot be read.
     ///
@@ -234,13 +237,13 @@ public struct SnapshotManager: Sendable {
         try await delete(list.records.dropLast(max(count, 0)).map { records + Key($0.name) }, from: list)
     }
 
-    /// Deletes records, and the pieces of their states that no other record has, as a copied one would.
+    /// Deletes records, and the pieces of their states, unless another record refers to them too.
     private func delete(_ keys: [Key], from list: SnapshotList) async throws(EtcdError) {
         let states = Dictionary(list.records.map { (records + Key($0.name), $0.fields.state.id) }) { $1 }
         let needed = Set(states.filter { !keys.contains($0.key) }.values)
         for key in keys {
             var steps = [TransactionOperation.delete(key)]
-            // The pieces of a record that cannot be read are not known.
+            // The pieces of an unreadable record are not known.
             if let id = states[key], !needed.contains(id) { steps.append(.delete(.prefix(self.states + "\(id)/"))) }
             try await client.transaction(then: steps)
         }

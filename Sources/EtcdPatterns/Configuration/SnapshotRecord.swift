@@ -3,7 +3,7 @@
 public import EtcdKit
 public import Foundation
 
-/// What is known of a saved state of a configuration; see ``SnapshotManager``.
+/// The record of a saved state of a configuration; see ``SnapshotManager``.
 public struct SnapshotRecord: Sendable, Hashable, Identifiable {
     /// The record as it is stored.
     struct Fields: Sendable, Hashable, Codable {
@@ -14,7 +14,7 @@ public struct SnapshotRecord: Sendable, Hashable, Identifiable {
         let time: Double
         let revision: Int64
         let count: Int
-        /// Where the values are.
+        /// The values.
         let state: StoredState
     }
 
@@ -22,18 +22,30 @@ public struct SnapshotRecord: Sendable, Hashable, Identifiable {
 
     /// The name of the snapshot: the one it was given, or a number.
     public var name: String { fields.name }
-    /// Who saved it.
+    /// The author.
     public var author: String { fields.author }
-    /// Why it was saved.
+    /// The reason for saving it.
     public var reason: String { fields.reason }
-    /// When it was saved, by the clock of who did.
+    /// The time at which it was saved, by the author's clock.
     public var time: Date { Date(timeIntervalSince1970: fields.time) }
     /// The revision of the store at which the configuration was like this.
     public var revision: Revision { Revision(rawValue: fields.revision) }
-    /// How many values it has.
+    /// The number of values.
     public var count: Int { fields.count }
-    /// The SHA-256 of the values, in hexadecimal digits: states that are the same have the same.
+    /// The SHA-256 of the values, in hexadecimal digits; equal states have equal sums.
     public var sha256: String { fields.state.sha256 }
     /// The name.
     public var id: String { name }
+}
+
+/// The snapshots of a configuration, and the records that cannot be read; see ``SnapshotManager/list()``.
+public struct SnapshotList: Sendable {
+    /// The saved snapshots, the oldest first.
+    public let records: [SnapshotRecord]
+    /// The records that cannot be read, each with its key and its value, in the order of their keys.
+    ///
+    /// They harm no other record. ``SnapshotManager/delete(_:)`` removes one, by the part of its key after `records/`.
+    public let problems: [ConfigError]
+    /// The names of both.
+    let names: Set<String>
 }

@@ -7,7 +7,7 @@ final class CompiledFlag: Sendable {
         let value: FlagValue
     }
 
-    /// What came out for a context; without a variant, it is the caller's default.
+    /// The outcome for a context; without a variant, the value is the caller's default.
     struct Outcome: Sendable {
         var variant: Variant?
         var reason: FlagReason
@@ -22,7 +22,7 @@ final class CompiledFlag: Sendable {
     private struct Rule: Sendable {
         let matchers: [FlagMatcher]
         let serving: Serving
-        /// Why the rule never matches.
+        /// The reason why the rule never matches; nil if there is none.
         let mistake: FlagError?
     }
 
@@ -35,8 +35,9 @@ final class CompiledFlag: Sendable {
     private let rules: [Rule]
     private let serving: Serving
 
-    /// - Throws: `invalidDefinition` where it is not clear what to serve. A rule that cannot be understood is one that
-    ///   does not match.
+    /// Compiles a definition; a rule with a mistake does not match.
+    ///
+    /// - Throws: `invalidDefinition` if a variant is missing or a split is wrong.
     init(_ definition: FeatureFlag, name: String) throws(FlagError) {
         self.name = name
         self.definition = definition
@@ -59,7 +60,7 @@ final class CompiledFlag: Sendable {
         self.rules = rules
     }
 
-    /// What is wrong with the rules, the first of it.
+    /// The first mistake in the rules; nil if there is none.
     var mistake: FlagError? { rules.lazy.compactMap(\.mistake).first }
 
     private static func variant(
@@ -98,10 +99,10 @@ final class CompiledFlag: Sendable {
     /// Evaluates the flag.
     ///
     /// - Parameters:
-    ///   - context: Whom it is for.
+    ///   - context: The user, or other subject, with its attributes.
     ///   - trace: Gets a line for each step, unless it is nil.
     ///   - prerequisite: Evaluates another flag.
-    /// - Returns: The variant, and why it is this one.
+    /// - Returns: The variant and the reason.
     func evaluate(
         for context: FlagContext,
         trace: inout [String]?,
@@ -123,7 +124,7 @@ final class CompiledFlag: Sendable {
         return serve(for: context, trace: &trace)
     }
 
-    /// What comes out when the flag cannot be evaluated.
+    /// The outcome if the flag cannot be evaluated.
     func unusable(_ error: FlagError) -> Outcome { Outcome(variant: off, reason: .error, error: error) }
 
     private func serve(for context: FlagContext, trace: inout [String]?) -> Outcome {

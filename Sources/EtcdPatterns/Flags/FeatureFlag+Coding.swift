@@ -6,10 +6,7 @@ import Foundation
 extension FeatureFlag: Codable {
     /// Reads a flag: `true`, `false`, or an object.
     ///
-    /// An object with a name that is not known is refused: to leave it out of account could be wrong.
-    ///
-    /// - Parameter decoder: Where to read.
-    /// - Throws: `DecodingError`.
+    /// An object with an unknown name is refused, since to ignore the name could be wrong.
     public init(from decoder: any Decoder) throws {
         if let isEnabled = try? decoder.singleValueContainer().decode(Bool.self) {
             self.init(isEnabled: isEnabled)
@@ -33,10 +30,7 @@ extension FeatureFlag: Codable {
         rolloutGroup = try fields.optional("rolloutGroup")
     }
 
-    /// Writes the flag: `true` or `false` if there is no more to say, else an object.
-    ///
-    /// - Parameter encoder: Where to write.
-    /// - Throws: `EncodingError`.
+    /// Writes the flag: `true` or `false` if it has no other properties, otherwise an object.
     public func encode(to encoder: any Encoder) throws {
         if self == FeatureFlag(isEnabled: isEnabled) {
             var container = encoder.singleValueContainer()
@@ -84,7 +78,7 @@ extension FeatureFlag: Codable {
         }
     }
 
-    /// Where a definition is wrong, in the words of the decoder.
+    /// The decoder's message, with the place of the mistake.
     private static func explanation(of error: any Error) -> String {
         func place(_ context: DecodingError.Context) -> String {
             let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
@@ -102,18 +96,12 @@ extension FeatureFlag: Codable {
 
 extension FeatureFlag.Rule: Codable {
     /// Reads a rule.
-    ///
-    /// - Parameter decoder: Where to read.
-    /// - Throws: `DecodingError`.
     public init(from decoder: any Decoder) throws {
         let fields = try Fields(decoder, ["if", "serve"])
         self.init(if: try fields.optional("if") ?? [], serve: try fields.required("serve"))
     }
 
     /// Writes the rule.
-    ///
-    /// - Parameter encoder: Where to write.
-    /// - Throws: `EncodingError`.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: AnyCodingKey.self)
         try fields.encodeIfPresent(conditions, "if")
@@ -123,9 +111,6 @@ extension FeatureFlag.Rule: Codable {
 
 extension FeatureFlag.Condition: Codable {
     /// Reads a condition.
-    ///
-    /// - Parameter decoder: Where to read.
-    /// - Throws: `DecodingError`.
     public init(from decoder: any Decoder) throws {
         let fields = try Fields(decoder, ["attribute", "operator", "values", "not"])
         self.init(
@@ -137,9 +122,6 @@ extension FeatureFlag.Condition: Codable {
     }
 
     /// Writes the condition.
-    ///
-    /// - Parameter encoder: Where to write.
-    /// - Throws: `EncodingError`.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: AnyCodingKey.self)
         try fields.encodeIfPresent(attribute, "attribute")
@@ -151,9 +133,6 @@ extension FeatureFlag.Condition: Codable {
 
 extension FeatureFlag.Serving: Codable {
     /// Reads the name of a variant, or a split.
-    ///
-    /// - Parameter decoder: Where to read.
-    /// - Throws: `DecodingError`.
     public init(from decoder: any Decoder) throws {
         if let variant = try? decoder.singleValueContainer().decode(String.self) {
             self = .variant(variant)
@@ -164,9 +143,6 @@ extension FeatureFlag.Serving: Codable {
     }
 
     /// Writes the name of the variant, or the split.
-    ///
-    /// - Parameter encoder: Where to write.
-    /// - Throws: `EncodingError`.
     public func encode(to encoder: any Encoder) throws {
         switch self {
         case .variant(let name):
@@ -186,18 +162,12 @@ extension FeatureFlag.Serving: Codable {
 
 extension FeatureFlag.Split.Part: Codable {
     /// Reads a part.
-    ///
-    /// - Parameter decoder: Where to read.
-    /// - Throws: `DecodingError`.
     public init(from decoder: any Decoder) throws {
         let fields = try Fields(decoder, ["variant", "weight"])
         self.init(variant: try fields.required("variant"), weight: try fields.required("weight"))
     }
 
     /// Writes the part.
-    ///
-    /// - Parameter encoder: Where to write.
-    /// - Throws: `EncodingError`.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: AnyCodingKey.self)
         try fields.encodeIfPresent(variant, "variant")
@@ -205,7 +175,7 @@ extension FeatureFlag.Split.Part: Codable {
     }
 }
 
-/// A JSON object that has no other names than those that are known.
+/// A JSON object that has no unknown names.
 private struct Fields {
     private let container: KeyedDecodingContainer<AnyCodingKey>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The definition of a flag: what it can be, and for whom it is what.
+/// The definition of a flag: its variants, and the rules by which users get them.
 ///
 /// ```swift
 /// var flag = FeatureFlag(serve: .percentage(10))
@@ -9,24 +9,24 @@
 ///
 /// It is stored as JSON; a flag without rules is just `true` or `false`.
 public struct FeatureFlag: Sendable, Hashable {
-    /// What the flag is for, for people.
+    /// The purpose of the flag, for people.
     public var description: String?
-    /// Whether the flag is evaluated at all; else everybody gets ``offVariant``: the kill switch.
+    /// Whether the flag is evaluated; if not, everybody gets ``offVariant`` (the kill switch).
     public var isEnabled: Bool
-    /// What the flag can be: values, usually of one type, by their names.
+    /// The values of the flag, usually of one type, by their names.
     public var variants: [String: FlagValue]
     /// The name of the variant of a flag that is switched off; nil for the caller's default.
     public var offVariant: String?
-    /// The names of the variants that other flags must have for the same context; else the flag is switched off for it.
+    /// The names of the variants that other flags must have for the same context; otherwise, the flag is switched off for it.
     public var prerequisites: [String: String]
-    /// Who gets what: the first rule that matches counts.
+    /// The rules, of which the first that matches counts.
     public var rules: [Rule]
-    /// What those get for whom no rule matches.
+    /// The variant, or the split, for contexts that no rule matches.
     public var serving: Serving
-    /// Which flags put their percentages to the same part of all users: those of one group.
+    /// The group of flags that give their percentages to the same users.
     ///
-    /// nil for none but itself, so that a user's luck with this flag says nothing of others. To deal anew, give it a
-    /// group of its own.
+    /// nil for no group, so that the users of this flag are independent of those of other flags. To choose other users, give
+    /// the flag a new group.
     public var rolloutGroup: String?
 
     /// The variants of a flag that is on or off.
@@ -35,9 +35,9 @@ public struct FeatureFlag: Sendable, Hashable {
     /// A flag that is on or off, with the variants `on` and `off`.
     ///
     /// - Parameters:
-    ///   - isEnabled: Whether the flag is evaluated at all, instead of being off for everybody.
-    ///   - rules: Who gets what.
-    ///   - serving: What the others get; `on` by default.
+    ///   - isEnabled: Whether the flag is evaluated; if not, it is off for everybody.
+    ///   - rules: The rules, of which the first that matches counts.
+    ///   - serving: The variant, or the split, for all others; `on` by default.
     public init(isEnabled: Bool = true, rules: [Rule] = [], serve serving: Serving = .variant("on")) {
         self.init(isEnabled: isEnabled, variants: Self.switchVariants, rules: rules, serve: serving, off: "off")
     }
@@ -45,11 +45,11 @@ public struct FeatureFlag: Sendable, Hashable {
     /// A flag with variants of its own.
     ///
     /// - Parameters:
-    ///   - isEnabled: Whether the flag is evaluated at all.
-    ///   - variants: What the flag can be, by name.
-    ///   - rules: Who gets what.
-    ///   - serving: What the others get.
-    ///   - offVariant: What everybody gets when the flag is switched off; nil for the caller's default.
+    ///   - isEnabled: Whether the flag is evaluated.
+    ///   - variants: The values of the flag, by name.
+    ///   - rules: The rules, of which the first that matches counts.
+    ///   - serving: The variant, or the split, for all others.
+    ///   - offVariant: The variant for everybody when the flag is switched off; nil for the caller's default.
     public init(
         isEnabled: Bool = true,
         variants: [String: FlagValue],
@@ -65,18 +65,18 @@ public struct FeatureFlag: Sendable, Hashable {
         prerequisites = [:]
     }
 
-    /// What those get for whom all of some conditions hold.
+    /// A rule: a variant, or a split, for contexts that meet all of its conditions.
     public struct Rule: Sendable, Hashable {
-        /// What must hold; a rule without conditions matches everybody.
+        /// The conditions; a rule without conditions matches everybody.
         public var conditions: [Condition]
-        /// What they get.
+        /// The variant, or the split, for contexts that meet the conditions.
         public var serving: Serving
 
         /// Makes a rule.
         ///
         /// - Parameters:
-        ///   - conditions: What must hold.
-        ///   - serving: What those get for whom it does.
+        ///   - conditions: The conditions, all of which must hold.
+        ///   - serving: The variant, or the split, for contexts that meet them.
         public init(if conditions: [Condition], serve serving: Serving) {
             self.conditions = conditions
             self.serving = serving
@@ -90,17 +90,16 @@ public struct FeatureFlag: Sendable, Hashable {
         /// A variant for each subject, by its place in the split.
         case split(Split)
 
-        /// The variant `on` for a percentage of all users, or of what else they are told apart by, and `off` for the
-        /// others.
+        /// The variant `on` for a percentage of all users, or of other subjects, and `off` for the others.
         ///
-        /// Whoever has it keeps it while the percentage grows.
+        /// While the percentage grows, every user who has the variant keeps it.
         ///
         /// - Parameters:
-        ///   - percentage: From 0 to 100, with up to three decimal places. With another, the flag cannot be set, and one that
-        ///     is evaluated without etcd has the caller's default.
-        ///   - variant: What the lucky ones get.
-        ///   - other: What the others get.
-        ///   - attribute: By what to tell them apart, such as an organization; nil for the targeting key.
+        ///   - percentage: From 0 to 100, with up to three decimal places. A flag with another one is refused when it is set;
+        ///     in a view that is made of definitions, it has the caller's default.
+        ///   - variant: The variant for the percentage.
+        ///   - other: The variant for the others.
+        ///   - attribute: The attribute that identifies a subject, such as an organization; nil for the targeting key.
         /// - Returns: The split.
         public static func percentage(
             _ percentage: Double,
@@ -108,7 +107,7 @@ public struct FeatureFlag: Sendable, Hashable {
             otherwise other: String = "off",
             by attribute: String? = nil
         ) -> Serving {
-            // A number that is none is in no range.
+            // "Not a number" is in no range.
             let isPercentage = (0...100).contains(percentage)
             let share = isPercentage ? Int((percentage * 1000).rounded()) : 0
             let parts = [
@@ -119,13 +118,13 @@ public struct FeatureFlag: Sendable, Hashable {
             return .split(split)
         }
 
-        /// Variants for parts of all users, or of what else they are told apart by.
+        /// Variants for parts of all users, or of other subjects.
         ///
-        /// A variant whose share grows at the expense of those behind it keeps all that it has.
+        /// A variant whose share grows at the expense of those after it keeps its users.
         ///
         /// - Parameters:
         ///   - weights: The variants, each with its share relative to the sum, which is at most 2,147,483,647.
-        ///   - attribute: By what to tell them apart; nil for the targeting key.
+        ///   - attribute: The attribute that identifies a subject; nil for the targeting key.
         /// - Returns: The split.
         public static func split(_ weights: KeyValuePairs<String, Int>, by attribute: String? = nil) -> Serving {
             .split(Split(parts: weights.map { Split.Part(variant: $0.key, weight: $0.value) }, attribute: attribute))
@@ -152,18 +151,18 @@ public struct FeatureFlag: Sendable, Hashable {
             }
         }
 
-        /// The parts, in the order in which they lie side by side.
+        /// The parts, in their order.
         public var parts: [Part] { didSet { mistake = nil } }
-        /// Why there are no such parts.
+        /// The reason why the split is wrong; nil if it is not.
         var mistake: String?
-        /// By what users are told apart; nil for the targeting key.
+        /// The attribute that identifies a subject; nil for the targeting key.
         public var attribute: String?
 
         /// Makes a split.
         ///
         /// - Parameters:
-        ///   - parts: The parts, in the order in which they lie side by side.
-        ///   - attribute: By what users are told apart; nil for the targeting key.
+        ///   - parts: The parts, in their order.
+        ///   - attribute: The attribute that identifies a subject; nil for the targeting key.
         public init(parts: [Part], attribute: String? = nil) {
             self.parts = parts
             self.attribute = attribute

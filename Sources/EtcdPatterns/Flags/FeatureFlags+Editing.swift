@@ -3,9 +3,9 @@
 public import EtcdKit
 
 extension FeatureFlags {
-    /// Switches a flag on: from now on, it is what its rules say.
+    /// Switches a flag on: from now on, its rules count.
     ///
-    /// A flag that does not exist is created, on for everybody. When this returns, flags here are up to date.
+    /// A flag that does not exist is created, on for everybody. When this returns, the flags of this process are up to date.
     ///
     /// - Parameter name: The name of the flag.
     /// - Throws: ``FlagError`` when there is a definition that cannot be read; ``EtcdError``.
@@ -13,9 +13,9 @@ extension FeatureFlags {
         try await edit(name, orElse: FeatureFlag()) { $0.isEnabled = true }
     }
 
-    /// Switches a flag off for everybody, whatever its rules say, which it keeps.
+    /// Switches a flag off for everybody; it keeps its rules.
     ///
-    /// A flag that does not exist is created, off. When this returns, flags here are up to date.
+    /// A flag that does not exist is created, off. When this returns, the flags of this process are up to date.
     ///
     /// - Parameter name: The name of the flag.
     /// - Throws: ``FlagError`` when there is a definition that cannot be read; ``EtcdError``.
@@ -23,9 +23,9 @@ extension FeatureFlags {
         try await edit(name, orElse: FeatureFlag()) { $0.isEnabled = false }
     }
 
-    /// Defines a flag, whatever it was before.
+    /// Defines a flag, and replaces the definition before.
     ///
-    /// When this returns, flags here are up to date.
+    /// When this returns, the flags of this process are up to date.
     ///
     /// - Parameters:
     ///   - name: The name of the flag.
@@ -35,20 +35,24 @@ extension FeatureFlags {
     public func set(_ name: String, to flag: FeatureFlag) async throws {
         let key = try key(of: name)
         let value = try flag.stored(as: name)
-        try await client.atomically { transaction in
-            try await check(flag, name, &transaction)
-            transaction.put(key, value)
+        do {
+            try await client.atomically { transaction in
+                try await check(flag, name, &transaction)
+                transaction.put(key, value)
+            }
+        } catch let error as EtcdError {
+            throw error.naming(key, size: value.bytes.count)
         }
         await catchUp()
     }
 
-    /// Changes the definition of a flag, if nobody else has changed it meanwhile, and else again.
+    /// Changes the definition of a flag; if another client has changed it meanwhile, the change is made again.
     ///
     /// ```swift
     /// try await flags.update("new-ui") { $0.serving = .percentage(50) }
     /// ```
     ///
-    /// When this returns, flags here are up to date.
+    /// When this returns, the flags of this process are up to date.
     ///
     /// - Parameters:
     ///   - name: The name of the flag.
@@ -63,7 +67,7 @@ extension FeatureFlags {
 
     /// Removes a flag.
     ///
-    /// When this returns, flags here are up to date.
+    /// When this returns, the flags of this process are up to date.
     ///
     /// - Parameter name: The name of the flag.
     /// - Returns: Whether there was one.
@@ -77,15 +81,15 @@ extension FeatureFlags {
 
     private func key(of flag: String) throws(EtcdError) -> Key {
         if flag.isEmpty { throw EtcdError(.emptyKey, "the name of the flag is empty") }
-        let key = name + "/" + Key(flag)
+        let key = prefix + Key(flag)
         try key.checkName(of: "flag")
         return key
     }
 
     /// Refuses a definition with a mistake, or with prerequisites that cannot be met.
     ///
-    /// All flags that it requires, directly or not, are read by the transaction, and so are conditions of its commit. Of
-    /// two edits at the same time that would make a circle together, one is repeated, and finds it.
+    /// The transaction reads all flags that it requires, directly or not, so they are conditions of its commit. If two edits
+    /// at the same time would make a circle together, one of them is repeated, and finds the circle.
     private func check(_ flag: FeatureFlag, _ name: String, _ transaction: inout AtomicTransaction) async throws {
         let compiled = try CompiledFlag(flag, name: name)
         if let mistake = compiled.mistake { throw mistake }
@@ -95,7 +99,7 @@ extension FeatureFlags {
         while let other = open.popLast() {
             guard seen.insert(other).inserted else { continue }
             if seen.count > PrerequisiteCheck.maximumVisits { throw PrerequisiteCheck.requiresTooMany(name) }
-            guard let value = try await transaction.get(self.name + "/" + Key(other))?.value else { continue }
+            guard let value = try await transaction.get(prefix + Key(other))?.value else { continue }
             let prerequisites = FlagDefinition(value, name: other).prerequisites
             required[other] = prerequisites
             open += prerequisites
@@ -111,22 +115,28 @@ extension FeatureFlags {
         _ change: (inout FeatureFlag) throws -> Void
     ) async throws -> FeatureFlag {
         let key = try key(of: name)
-        let result = try await client.atomically { transaction in
-            let value = try await transaction.get(key)?.value
-            let old = try value.map { value throws(FlagError) in try FeatureFlag(value, of: name) }
-            guard var flag = old ?? missing else { throw FlagError(name, .flagNotFound, "there is no such flag") }
-            try change(&flag)
-            if flag != old {
-                let value = try flag.stored(as: name)
-                if isChecked { try await check(flag, name, &transaction) }
-                transaction.put(key, value)
+        var size = 0
+        do {
+            let result = try await client.atomically { transaction in
+                let value = try await transaction.get(key)?.value
+                let old = try value.map { value throws(FlagError) in try FeatureFlag(value, of: name) }
+                guard var flag = old ?? missing else { throw FlagError(name, .flagNotFound, "there is no such flag") }
+                try change(&flag)
+                if flag != old {
+                    let value = try flag.stored(as: name)
+                    size = value.bytes.count
+                    if isChecked { try await check(flag, name, &transaction) }
+                    transaction.put(key, value)
+                }
+                return flag
             }
-            return flag
+            await catchUp()
+            return result
+        } catch let error as EtcdError {
+            throw error.naming(key, size: size)
         }
-        await catchUp()
-        return result
     }
 
-    /// Waits until what was written is known here, which may be not in time: the write itself is done.
+    /// Waits until this process knows the write; an error does not matter, since the write is done.
     private func catchUp() async { _ = try? await mirror.consistentView() }
 }

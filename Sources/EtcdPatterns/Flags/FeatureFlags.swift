@@ -10,56 +10,57 @@ public import EtcdKit
 /// if flags.isEnabled("new-ui", for: FlagContext("user-7")) { … }
 /// ```
 ///
-/// Definitions are under `<name>/`, and all of them are mirrored: an evaluation reads nothing and waits for nothing. When
-/// etcd is out of reach, flags stay as they are, and evaluations say so by the reason ``FlagReason/stale``. When it is out of
-/// reach at the start, flags have the caller's defaults until it is reached; ``source`` tells.
+/// Definitions are under `<name>/`. All of them are mirrored, so an evaluation needs no call to etcd. While etcd cannot be
+/// reached, flags stay as they are, and evaluations have the reason ``FlagReason/stale``. If it cannot be reached at the
+/// start, flags have the caller's defaults until it is reached; see ``source``.
 ///
-/// A definition that cannot be read harms no other: its flag has the caller's default, and ``FlagSnapshot/errors`` tells.
-public final class FeatureFlags: Sendable {
-    /// The keys of the flags begin with this and a slash.
-    public let name: Key
+/// A definition that cannot be read does no harm to others: its flag has the caller's default, and ``errors`` and
+/// ``rejections`` have its error.
+public final class FeatureFlags: FlagReading {
+    /// The beginning of the keys of the flags, before a slash.
+    public let name: String
     let client: EtcdClient
     let mirror: KeyMirror
     private let staleAfter: Duration
     private let start = ContinuousClock.now
     private let cache = FlagCache()
 
+    var prefix: Key { "\(name)/" }
+
     /// Reads all flags, and follows them until ``close()``, or until this is dropped.
     ///
-    /// When it returns, all flags are known, unless etcd was not reached within `initialWait`. Then it goes on trying, and
-    /// until it succeeds, flags have the caller's defaults; see ``source``.
+    /// When it returns, all flags are known, unless etcd was not reached within `initialWait`. Then flags have the caller's
+    /// defaults until etcd is reached; see ``source``.
     ///
     /// - Parameters:
-    ///   - name: The keys of the flags begin with this and a slash.
-    ///   - client: The way to the cluster.
-    ///   - staleAfter: How long etcd may be out of reach before evaluations say that they may be out of date.
+    ///   - name: The beginning of the keys of the flags, before a slash.
+    ///   - client: The client of the cluster.
+    ///   - staleAfter: How long etcd may be out of reach before evaluations have the reason ``FlagReason/stale``.
     ///   - initialWait: How long to wait for etcd before it starts without flags.
     /// - Throws: ``EtcdError`` when the flags cannot be read for a reason that does not pass by itself, such as
-    ///   `permissionDenied`; `emptyKey` and `invalidArgument` for a name that cannot be one.
+    ///   `permissionDenied`; `emptyKey` and `invalidArgument` for a bad name.
     public convenience init(
-        _ name: Key,
+        _ name: String,
         client: EtcdClient,
         staleAfter: Duration = .seconds(30),
         initialWait: Duration = .seconds(5)
     ) async throws(EtcdError) {
         try Self.check(name)
         let options = Self.options(staleAfter, initialWait)
-        let mirror = try await client.mirror(of: .prefix(name + "/"), options: options)
+        let mirror = try await client.mirror(of: .prefix("\(name)/"), options: options)
         self.init(name, client, mirror, staleAfter)
     }
 
-    init(_ name: Key, _ client: EtcdClient, _ mirror: KeyMirror, _ staleAfter: Duration) {
+    init(_ name: String, _ client: EtcdClient, _ mirror: KeyMirror, _ staleAfter: Duration) {
         self.name = name
         self.client = client
         self.mirror = mirror
         self.staleAfter = staleAfter
     }
 
-    static func check(_ name: Key) throws(EtcdError) {
-        try name.checkName(of: "set of flags")
-    }
+    static func check(_ name: String) throws(EtcdError) { try Key(name).checkName(of: "set of flags") }
 
-    /// Checks often enough that flags which can be checked are never taken for old.
+    /// The options of the mirror, which checks often enough that flags are not taken for old while etcd can be reached.
     static func options(_ staleAfter: Duration, _ initialWait: Duration) -> MirrorOptions {
         var options = MirrorOptions()
         options.initialWait = initialWait
@@ -67,84 +68,74 @@ public final class FeatureFlags: Sendable {
         return options
     }
 
-    /// Ends the following of changes; flags stay as they are.
+    /// Ends following changes; flags stay as they are.
     public func close() async { await mirror.close() }
 
-    // MARK: Evaluation
-
-    /// The flags as they are known, to evaluate several of them at one revision.
+    /// The present flags, to evaluate several of them at one revision.
     ///
-    /// Taking them costs nothing. A definition that has changed is read by the first evaluation that needs it, and no other
-    /// evaluation waits for that.
-    public var snapshot: FlagSnapshot {
+    /// Taking the view costs nothing. The first evaluation that needs a changed definition reads it, and no other evaluation
+    /// waits for that.
+    public var view: FlagView {
         let (version, entries) = mirror.current
-        return FlagSnapshot(StoredFlags(entries: entries, version: version, prefix: name + "/", cache: cache))
+        return FlagView(StoredFlags(entries: entries, version: version, prefix: prefix, cache: cache))
     }
 
-    /// How many definitions were read.
+    /// The number of definitions that were read.
     var readCount: Int { cache.readCount }
 
-    /// Whether a flag is on.
+    // MARK: State
+
+    /// Each error in a definition, at first the present ones, and then each new one when it is found.
     ///
-    /// - Parameters:
-    ///   - name: The name of the flag.
-    ///   - context: Whom it is for.
-    /// - Returns: False also if there is no such flag, or it is not one that is on or off.
-    public func isEnabled(_ name: String, for context: FlagContext = FlagContext()) -> Bool {
-        snapshot.isEnabled(name, for: context)
+    /// A corrected definition that breaks again is reported again. An iteration throws `CancellationError`, or the
+    /// ``EtcdError`` that has ended the following of changes.
+    public var rejections: UpdateSequence<FlagError, any Error> {
+        UpdateSequence { [weak self, changes = mirror.changes] in
+            var changes = changes.makeAsyncIterator()
+            var known: Set<FlagError> = []
+            var pending: ArraySlice<FlagError> = []
+            return {
+                while pending.isEmpty {
+                    guard try await changes.nextOfWait() != nil, let errors = self?.errors else { return nil }
+                    pending = errors.filter { !known.contains($0) }[...]
+                    known = Set(errors)
+                }
+                return pending.popFirst()
+            }
+        }
     }
 
-    /// The value of a flag.
-    ///
-    /// - Parameters:
-    ///   - name: The name of the flag.
-    ///   - fallback: What it is if there is no such flag, or one of another type.
-    ///   - context: Whom it is for.
-    /// - Returns: The value, which is of the type of `fallback`.
-    public func value<Value: FlagConvertible>(
-        _ name: String,
-        default fallback: Value,
-        for context: FlagContext = FlagContext()
-    ) -> Value {
-        snapshot.value(name, default: fallback, for: context)
-    }
-
-    /// The value of a flag, and why it is this one.
-    ///
-    /// - Parameters:
-    ///   - name: The name of the flag.
-    ///   - fallback: What it is if there is no such flag, or one of another type.
-    ///   - context: Whom it is for.
-    /// - Returns: The value, the variant, the reason, and what is wrong, if something is. If flags may be out of date,
-    ///   the reason is ``FlagReason/stale``, unless it is ``FlagReason/error``.
-    public func evaluate<Value: FlagConvertible>(
-        _ name: String,
-        default fallback: Value,
-        for context: FlagContext = FlagContext()
-    ) -> FlagEvaluation<Value> {
-        let evaluation = snapshot.evaluate(name, default: fallback, for: context)
-        if !isStale || evaluation.reason == .error { return evaluation }
-        return FlagEvaluation(value: evaluation.value, variant: evaluation.variant, reason: .stale, error: nil)
-    }
-
-    // MARK: The state of things
-
-    /// The definitions of all flags that have a usable one, by name.
-    public var allFlags: [String: FeatureFlag] { snapshot.allFlags }
-
-    /// What is wrong with definitions, in the order of the names of the flags.
-    public var errors: [FlagError] { snapshot.errors }
-
-    /// Where the flags come from: from etcd, or from nowhere yet, so that callers' defaults count.
+    /// The source of the flags: etcd, or nothing yet, so that callers' defaults count.
     public var source: StateSource { mirror.listedSince.map { .etcd(since: $0) } ?? .nothing(since: start) }
 
     /// Whether flags may be out of date: etcd was out of reach for too long, or was not reached yet, or changes are not
     /// followed any more.
     public var isStale: Bool { mirror.failure != nil || mirror.staleness.map { $0 > staleAfter } ?? true }
 
-    /// Why changes are not followed any more; nil as long as they are.
+    /// The reason why changes are not followed any more; nil as long as they are.
     public var failure: EtcdError? { mirror.failure }
 
-    /// All flags, as soon as they are known, and then those that change, revision by revision.
-    public var changes: FlagChanges { FlagChanges(base: mirror.changes, prefix: name + "/") }
+    /// All flags, as soon as they are known, and then the changed ones of each revision, which evaluations use already.
+    ///
+    /// An iteration throws `CancellationError`, or the ``EtcdError`` that has ended the following of changes.
+    public var changes: UpdateSequence<FlagChange, any Error> {
+        UpdateSequence { [changes = mirror.changes, prefix] in
+            var changes = changes.makeAsyncIterator()
+            return { try await changes.nextOfWait().map { FlagChange($0, prefix) } }
+        }
+    }
+}
+
+extension MirrorChanges.Iterator {
+    /// The next change.
+    ///
+    /// - Throws: `CancellationError` if the task was cancelled; the ``EtcdError`` that has ended the mirror.
+    fileprivate mutating func nextOfWait() async throws -> MirrorChange? {
+        do {
+            return try await next()
+        } catch {
+            try Task.checkCancellation()
+            throw error
+        }
+    }
 }

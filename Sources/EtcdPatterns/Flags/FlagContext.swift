@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whom a flag is evaluated for.
+/// The user, or other subject, that a flag is evaluated for.
 ///
 /// ```swift
 /// let context = FlagContext("user-7", attributes: ["plan": "pro", "age": 41])
 /// ```
 public struct FlagContext: Sendable, Hashable {
-    /// Who it is, by which percentages tell users apart; nil for nobody in particular.
+    /// Identifies the subject, for percentages; nil if there is no particular one.
     public var targetingKey: String?
-    /// What is known of it.
+    /// The attributes of the subject.
     ///
-    /// The attribute `targetingKey` is ``targetingKey``, whatever stands here.
+    /// The attribute `targetingKey` is always ``targetingKey``.
     public var attributes: [String: FlagValue]
 
-    /// Describes whom a flag is evaluated for.
+    /// Makes a context.
     ///
     /// - Parameters:
-    ///   - targetingKey: Who it is, such as the identifier of a user.
-    ///   - attributes: What is known of it.
+    ///   - targetingKey: Identifies the subject, such as the ID of a user.
+    ///   - attributes: The attributes of the subject.
     public init(_ targetingKey: String? = nil, attributes: [String: FlagValue] = [:]) {
         self.targetingKey = targetingKey
         self.attributes = attributes

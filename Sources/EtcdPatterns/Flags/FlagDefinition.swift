@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// What a stored definition is: one that can be evaluated, or one that is broken.
+/// A stored definition: one that can be evaluated, or one with an error.
 enum FlagDefinition: Sendable {
     case flag(CompiledFlag)
     case faulty(FlagError)
@@ -32,7 +32,7 @@ enum FlagDefinition: Sendable {
     /// The names of the flags that it requires.
     var prerequisites: [String] { flag?.prerequisites.map(\.flag) ?? [] }
 
-    /// What is wrong with the definition by itself.
+    /// The error of the definition by itself; nil if there is none.
     var error: FlagError? {
         switch self {
         case .flag(let flag): flag.mistake

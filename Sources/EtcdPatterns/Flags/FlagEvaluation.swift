@@ -1,20 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a flag is for a context, and why; as OpenFeature has it.
-public struct FlagEvaluation<Value: Sendable>: Sendable {
+public import Foundation
+
+/// The value of a flag for a context, with the reason, as in OpenFeature.
+public struct FlagEvaluation<Value: Sendable>: Sendable, CustomStringConvertible {
     /// The value: that of the variant, or the caller's default.
     public let value: Value
     /// The name of the variant; nil where the value is the caller's default.
     public let variant: String?
-    /// Why it is this value.
+    /// The reason for the value.
     public let reason: FlagReason
-    /// What is wrong, if something is.
+    /// The error, if there is one.
     public let error: FlagError?
+
+    /// Makes an evaluation, for tests; the parameters are its properties.
+    public init(value: Value, variant: String?, reason: FlagReason, error: FlagError? = nil) {
+        self.value = value
+        self.variant = variant
+        self.reason = reason
+        self.error = error
+    }
+
+    /// The value, the variant, the reason and the error in one line.
+    public var description: String {
+        let text = "\(value) (\(variant ?? "the caller's default")), \(reason)"
+        return error.map { "\(text): \($0)" } ?? text
+    }
 }
 
 extension FlagEvaluation: Equatable where Value: Equatable {}
 
-/// Why a flag has the value that it has; the descriptions are OpenFeature's.
+/// The reason why a flag has its value; the descriptions are OpenFeature's.
 ///
 /// More may be added, so a `switch` over reasons needs a `default`.
 public struct FlagReason: Sendable, Hashable, CustomStringConvertible {
@@ -27,18 +43,18 @@ public struct FlagReason: Sendable, Hashable, CustomStringConvertible {
     public static let `default` = Self(description: "DEFAULT")
     /// A rule of the flag matches.
     public static let targetingMatch = Self(description: "TARGETING_MATCH")
-    /// By the place in a percentage rollout.
+    /// The subject is in this part of a percentage rollout.
     public static let split = Self(description: "SPLIT")
-    /// The flag is switched off, or one that it requires is not as it should be.
+    /// The flag is switched off, or a flag that it requires has another variant.
     public static let disabled = Self(description: "DISABLED")
-    /// Something is wrong; ``FlagEvaluation/error`` says what.
+    /// There is an error; see ``FlagEvaluation/error``.
     public static let error = Self(description: "ERROR")
     /// The value may be out of date, since etcd was out of reach for a while.
     public static let stale = Self(description: "STALE")
 }
 
-/// What is wrong with a flag, its definition or its evaluation.
-public struct FlagError: Error, Sendable, Hashable, CustomStringConvertible {
+/// An error in a flag, in its definition or its evaluation.
+public struct FlagError: LocalizedError, Sendable, Hashable, CustomStringConvertible {
     /// A kind of error; the descriptions are OpenFeature's.
     ///
     /// More may be added, so a `switch` over codes needs a `default`.
@@ -50,11 +66,11 @@ public struct FlagError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let flagNotFound = Self(description: "FLAG_NOT_FOUND")
         /// Flags are not known yet, since etcd was not reached.
         public static let notReady = Self(description: "PROVIDER_NOT_READY")
-        /// The definition, or a rule in it, cannot be understood: correct it.
+        /// The definition, or a rule in it, is wrong.
         public static let invalidDefinition = Self(description: "PARSE_ERROR")
         /// The flag is of another type than asked for.
         public static let typeMismatch = Self(description: "TYPE_MISMATCH")
-        /// The context does not have what a percentage is of.
+        /// The context does not have the attribute that a split needs.
         public static let targetingKeyMissing = Self(description: "TARGETING_KEY_MISSING")
         /// A flag that is required is missing, broken, or requires this one.
         public static let prerequisite = Self(description: "GENERAL")
@@ -65,12 +81,13 @@ public struct FlagError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// The name of the flag.
     public let flag: String
-    /// What kind of error it is: the part to decide by.
+    /// The kind of error: the part to decide by.
     public let code: Code
-    /// What is wrong, for people.
+    /// The message for people.
     public let message: String
 
-    init(_ flag: String, _ code: Code, _ message: String) {
+    /// Makes an error, for tests; the parameters are its properties.
+    public init(_ flag: String, _ code: Code, _ message: String) {
         self.flag = flag
         self.code = code
         self.message = message
@@ -78,4 +95,7 @@ public struct FlagError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// The flag, the code and the message in one line.
     public var description: String { "flag \"\(flag)\": \(code): \(message)" }
+
+    /// The description.
+    public var errorDescription: String? { description }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A condition that is ready to be asked.
+/// A condition that is ready to be evaluated.
 struct FlagMatcher: Sendable {
     private enum Test: Sendable {
         case exists
@@ -26,7 +26,7 @@ struct FlagMatcher: Sendable {
         }
     }
 
-    /// What cannot be understood of a condition.
+    /// A mistake in a condition.
     struct Mistake: Error {
         let message: String
     }

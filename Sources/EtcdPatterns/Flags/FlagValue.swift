@@ -17,7 +17,7 @@ public enum FlagValue: Sendable, Hashable {
     /// Named values.
     case object([String: FlagValue])
 
-    /// The number, if it is one.
+    /// The number; nil for other values.
     var number: Double? {
         switch self {
         case .int(let number): Double(number)
@@ -26,7 +26,7 @@ public enum FlagValue: Sendable, Hashable {
         }
     }
 
-    /// The same for all that is equal: a whole number is an `int`.
+    /// The value in a form that is the same for equal values: a whole number is an `int`.
     var normalized: FlagValue {
         if case .double(let number) = self, let whole = Int(exactly: number) { return .int(whole) }
         return self
@@ -37,23 +37,15 @@ extension FlagValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, E
     ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     /// Makes a value of `true` or `false`.
-    ///
-    /// - Parameter value: The literal.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
 
     /// Makes a value of a whole number.
-    ///
-    /// - Parameter value: The literal.
     public init(integerLiteral value: Int) { self = .int(value) }
 
     /// Makes a value of a number.
-    ///
-    /// - Parameter value: The literal.
     public init(floatLiteral value: Double) { self = .double(value) }
 
     /// Makes a value of a text.
-    ///
-    /// - Parameter value: The literal.
     public init(stringLiteral value: String) { self = .string(value) }
 
     /// Makes a value of several.
@@ -121,7 +113,7 @@ extension FlagValue: Codable {
     }
 }
 
-/// A name in a JSON object, whatever it is.
+/// Any name in a JSON object.
 struct AnyCodingKey: CodingKey {
     let stringValue: String
     var intValue: Int? { nil }
@@ -134,13 +126,13 @@ struct AnyCodingKey: CodingKey {
 
 /// A type that a flag can have: `Bool`, `Int`, `Double`, `String`, ``FlagValue``, or a type of yours.
 ///
-/// A `Codable` type needs no more than to say so; it is decoded at each evaluation.
+/// A `Codable` type needs only the conformance; it is decoded at each evaluation.
 ///
 /// ```swift
 /// struct Theme: Codable, FlagConvertible { var color: String }
 /// ```
 public protocol FlagConvertible: Sendable {
-    /// Makes a value of this type of what a variant has; nil if that is of another type.
+    /// Converts the value of a variant; nil if it is of another type.
     ///
     /// - Parameter value: The value of the variant.
     init?(flagValue value: FlagValue)
@@ -148,8 +140,6 @@ public protocol FlagConvertible: Sendable {
 
 extension FlagConvertible where Self: Decodable {
     /// Decodes the value as JSON; nil if it is not what this type decodes.
-    ///
-    /// - Parameter value: The value of the variant.
     public init?(flagValue value: FlagValue) {
         guard let data = try? JSONEncoder().encode(value), let result = try? JSONDecoder().decode(Self.self, from: data)
         else { return nil }
@@ -159,15 +149,11 @@ extension FlagConvertible where Self: Decodable {
 
 extension FlagValue: FlagConvertible {
     /// The value as it is.
-    ///
-    /// - Parameter value: The value.
     public init(flagValue value: FlagValue) { self = value }
 }
 
 extension Bool: FlagConvertible {
     /// Takes true or false; nil for anything else.
-    ///
-    /// - Parameter value: The value of the variant.
     public init?(flagValue value: FlagValue) {
         guard case .bool(let value) = value else { return nil }
         self = value
@@ -176,8 +162,6 @@ extension Bool: FlagConvertible {
 
 extension Int: FlagConvertible {
     /// Takes a whole number; nil for anything else.
-    ///
-    /// - Parameter value: The value of the variant.
     public init?(flagValue value: FlagValue) {
         guard case .int(let value) = value.normalized else { return nil }
         self = value
@@ -186,8 +170,6 @@ extension Int: FlagConvertible {
 
 extension Double: FlagConvertible {
     /// Takes any number; nil for anything else.
-    ///
-    /// - Parameter value: The value of the variant.
     public init?(flagValue value: FlagValue) {
         guard let value = value.number else { return nil }
         self = value
@@ -196,8 +178,6 @@ extension Double: FlagConvertible {
 
 extension String: FlagConvertible {
     /// Takes a text; nil for anything else.
-    ///
-    /// - Parameter value: The value of the variant.
     public init?(flagValue value: FlagValue) {
         guard case .string(let value) = value else { return nil }
         self = value

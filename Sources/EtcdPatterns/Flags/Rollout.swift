@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Who gets which part of a split.
+/// Finds the part of a split for a subject.
 ///
 /// The place of a subject is a 32-bit hash of the split's group and the subject, taken as a fraction. It does not depend
-/// on the weights, so a part that grows at the expense of its successors keeps all that it has.
+/// on the weights, so a part that grows at the expense of those after it keeps its subjects.
 struct Rollout: Sendable {
-    /// Where each part ends, in the sum of all weights.
+    /// The end of each part, in the sum of all weights.
     private let ends: [UInt64]
 
     /// A split by weights, none of them negative, whose sum is from 1 to 2^31 - 1.

@@ -2,17 +2,17 @@
 
 import EtcdKit
 
-/// The flags in a mirror as it was at one moment, whose definitions are read when they are asked for.
+/// The flags in a mirror at one moment, whose definitions are read when they are needed.
 ///
-/// To make one costs nothing, however many flags there are or have changed.
+/// To make one costs nothing, whatever the number of flags and changes.
 struct StoredFlags: Sendable {
     let entries: MirrorView
     let version: MirrorVersion
-    /// The keys of the flags begin with this.
+    /// The beginning of the keys of the flags.
     let prefix: Key
     let cache: FlagCache
 
-    /// The flags are those of the store; else nothing is known of them yet.
+    /// Whether the flags were read from etcd.
     var isListed: Bool { entries.revision > 0 }
 
     /// The name of the flag under `key`; nil if it is no text.
@@ -23,12 +23,12 @@ struct StoredFlags: Sendable {
         cache.definition(under: prefix + Key(name), name, in: self)
     }
 
-    /// The faults of the prerequisites of a flag.
+    /// The error of the prerequisites of a flag.
     func prerequisiteError(of name: String) -> FlagError? {
         cache.prerequisiteError(under: prefix + Key(name), name, in: self)
     }
 
-    /// All flags, in the order of their keys, each with what is wrong with it.
+    /// All flags, in the order of their keys, each with its error.
     var all: [(name: String, definition: FlagDefinition, error: FlagError?)] {
         entries.compactMap { entry in
             guard let name = name(of: entry.key) else {
@@ -43,14 +43,14 @@ struct StoredFlags: Sendable {
 
 /// The definitions that were read last, each once, by the first evaluation that has needed it.
 ///
-/// The lock is held for a look into a dictionary only: definitions are read outside, perhaps by several readers at once.
+/// The lock is held only for a look into a dictionary. Definitions are read outside of it, perhaps by several readers.
 final class FlagCache: Sendable {
     private struct Entry {
         let source: KeyValue
         let definition: FlagDefinition
         /// The newest version of the mirror that is known to have the source.
         var version: MirrorVersion
-        /// What is wrong with the prerequisites, in the version in which they were looked at.
+        /// The error of the prerequisites, in the version in which they were checked.
         var prerequisites: (version: MirrorVersion, error: FlagError?)?
     }
 
@@ -61,9 +61,9 @@ final class FlagCache: Sendable {
 
     private let state = Lock(State())
 
-    /// How many definitions were read.
+    /// The number of definitions that were read.
     var readCount: Int { state.withLock { $0.readCount } }
-    /// How many of them are kept.
+    /// The number of definitions that are kept.
     var count: Int { state.withLock { $0.entries.count } }
 
     fileprivate func definition(under key: Key, _ name: String, in flags: StoredFlags) -> FlagDefinition? {
@@ -90,7 +90,7 @@ final class FlagCache: Sendable {
             state.readCount += 1
             if let present = state.entries[key], entry.version < present.version { return [:] }
             var dropped: [Key: Entry] = [:]
-            // Most are of flags that are gone.
+            // Most entries are of flags that are gone.
             if state.entries.count > 2 * flags.entries.count + 100 { swap(&dropped, &state.entries) }
             state.entries[key] = entry
             return dropped

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Weights for rendezvous hashing: who weighs most for a key, owns it, so that whoever goes leaves only what was its own.
+/// Weights for rendezvous hashing: the member with the highest weight for a key owns it.
+///
+/// If a member goes, only its own keys move.
 ///
 /// The same in all processes and versions: FNV-1a of 64 bits, and the finalizer of MurmurHash3.
 enum RendezvousHash {
@@ -12,7 +14,7 @@ enum RendezvousHash {
         return mix(hash)
     }
 
-    /// What a member with the hash `member` weighs for a key with the hash `key`.
+    /// The weight of a member with the hash `member` for a key with the hash `key`.
     static func weight(_ member: UInt64, _ key: UInt64) -> UInt64 { mix(member ^ key) }
 
     private static func mix(_ value: UInt64) -> UInt64 {

@@ -16,33 +16,33 @@ public struct BalancingPolicy: Sendable, Hashable {
 
     let kind: Kind
 
-    /// One after the other, from a random one on; weights are ignored.
+    /// One instance after the other, from a random one on; weights are ignored.
     public static let roundRobin = Self(kind: .roundRobin)
 
-    /// In proportion to the weights, and evenly spread: "smooth" round robin, as nginx has it.
+    /// In proportion to the weights, and evenly spread: the "smooth" weighted round robin of nginx.
     ///
     /// In each cycle, which is as long as the sum of the weights, each instance has exactly its share.
     public static let weightedRoundRobin = Self(kind: .weightedRoundRobin)
 
-    /// By chance, each as likely.
+    /// At random, each with the same probability.
     public static let random = Self(kind: .random)
 
-    /// By chance, in proportion to the weights.
+    /// At random, in proportion to the weights.
     public static let weightedRandom = Self(kind: .weightedRandom)
 
-    /// The one with the fewest requests in flight for its weight, by chance (and weight) among equals.
+    /// The instance with the fewest requests in flight for its weight; a random one among equals.
     public static let leastConnections = Self(kind: .leastConnections)
 
-    /// The fastest of some that are drawn: the lowest product of latency and requests in flight, for its weight.
+    /// The fastest of some random instances: the lowest product of latency and requests in flight, for its weight.
     ///
-    /// The latency is an average in which older answers count for less, and which a slower answer raises at once ("peak
-    /// EWMA"), as a failure does. An instance without requests seems faster from moment to moment, so that a slow one is
-    /// tried again: with one request, until that is answered. So is a new one, which is taken for the median meanwhile.
+    /// The latency is an average in which older answers count for less. A slower answer raises it at once ("peak EWMA"), and
+    /// so does a failure. The latency of an instance without requests decays, so that a slow instance is tried again, with
+    /// one request until that is answered. A new instance is tried in the same way, with the median latency meanwhile.
     ///
     /// - Parameters:
-    ///   - choices: How many are drawn, at least 2. More find the fast ones surer when many are slow. When there are no more
-    ///     than eight instances, all are looked at.
-    ///   - decay: After which time an answer counts for about a third.
+    ///   - choices: The number of random instances, at least 2. A larger number is better if many instances are slow. All
+    ///     are compared if there are no more than eight.
+    ///   - decay: The time after which an answer counts for about a third.
     /// - Returns: The policy.
     public static func peakEWMA(choices: Int = 2, decay: Duration = .seconds(10)) -> Self {
         Self(kind: .peakEWMA(choices: max(2, choices), decay: max(.milliseconds(1), decay)))
@@ -50,9 +50,9 @@ public struct BalancingPolicy: Sendable, Hashable {
 
     /// The same instance for the same key, in every process ("rendezvous hashing"); a random one without a key.
     ///
-    /// When an instance goes, only its keys move; when one comes, only those that are its own. Keys are in proportion to the
-    /// weights. The bound keeps popular keys from overloading an instance: a request whose instance has more in flight than
-    /// its share and the excess goes to the next one in the order of its key.
+    /// If an instance goes, only its keys move. If an instance comes, only its own keys move. Keys are in proportion to the
+    /// weights. The bound keeps popular keys from overloading an instance: if an instance has more requests in flight than
+    /// its share and the excess, a request goes to the next instance in the order of its key.
     ///
     /// - Parameter excess: By how much the requests in flight at an instance may exceed its share, above 0: 0.25 for a
     ///   quarter; nil for no bound.

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Ejection, and the way back.
+/// Ejections, and the recovery from them.
 extension InstancePool {
-    /// Draws the consequences of an answer for the health of its instance.
+    /// Changes the health of an instance according to an answer.
     mutating func judge(_ place: Int, _ outcome: PickedInstance.Outcome, at now: Instant) {
         change(place) { $0.count(isSuccess: outcome == .success) }
         guard let outliers else { return }
         switch (members[place].health, outcome) {
         case (.healthy, .success), (.ejected, .failure): return
         case (.failing, .success): change(place) { $0.change(.healthy) }
-        // Only where all are used.
+        // This happens only while all are used.
         case (.ejected, .success): succeedProbe(place, 1, of: outliers.probes)
         case (.probing(let successes), .success): succeedProbe(place, successes + 1, of: outliers.probes)
         case (.probing, .failure): eject(place, outliers, at: now)
@@ -48,12 +48,12 @@ extension InstancePool {
 
     private func mayEject(_ outliers: OutlierDetection) -> Bool { census.unusable < outliers.limit(of: census.up) }
 
-    /// When members have gone, too many of those that are left may be out of service.
+    /// Takes members back into service if too many of those that are left are out of service.
     mutating func keepLimit() {
         guard let outliers else { return }
         let limit = max(0, outliers.limit(of: census.up) - census.failingChecks)
         if outOfService.count <= limit { return }
-        // Those whose time is over first.
+        // Those whose ejection ends first come first.
         let ejected = outOfService.places.sorted { left, right in
             guard let other = members[right].returnTime else { return false }
             return members[left].returnTime.map { $0 < other } ?? true

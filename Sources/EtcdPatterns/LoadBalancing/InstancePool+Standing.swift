@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension InstancePool {
-    /// What a member counts for in the pool.
+    /// What a member adds to the sums and lists of the pool.
     struct Standing {
         var isUp = false
         var isHealthy = false
@@ -15,10 +15,10 @@ extension InstancePool {
         var current = PoolMember.Tally()
         var previous = PoolMember.Tally()
 
-        /// Of nobody.
+        /// The standing of no member.
         init() {}
 
-        /// Of a member, for a caller in a zone, or one that has none.
+        /// The standing of a member for a caller in a zone, or without one.
         init(_ member: PoolMember, _ zone: String?) {
             let isPresent = member.departure == nil
             isDraining = isPresent && member.instance.status == .draining
@@ -37,12 +37,12 @@ extension InstancePool {
 
     /// Sums over all members.
     struct Census: Sendable {
-        /// Members that are there and say that they are up; the sums below are of these, but for the last two.
+        /// Present members with the status `up`; the sums below are of these, except for the last two.
         private(set) var up = 0
         private(set) var healthy = 0
         private(set) var near = 0
         private(set) var failingChecks = 0
-        /// Members that are ejected, come back from that, or fail the checks.
+        /// Members that are ejected, are probed, or fail the checks.
         private(set) var unusable = 0
         private(set) var draining = 0
         private(set) var down = 0
@@ -65,7 +65,7 @@ extension InstancePool {
             previous = previous + standing.previous * number
         }
 
-        /// So many intervals are over.
+        /// Begins a new interval, after this number of intervals.
         mutating func rotate(_ intervals: Int) {
             previous = intervals > 1 ? PoolMember.Tally() : current
             current = PoolMember.Tally()

@@ -2,14 +2,14 @@
 
 import EtcdKit
 
-/// The instances that a balancer knows, what it has seen of them, and which one it chooses: a value without clock and I/O.
+/// The instances that a balancer knows, with their counts, and the choice among them: a value without clock and I/O.
 ///
 /// A change of one member costs the same however many there are: sums and lists are kept up to date with it, see
 /// ``InstancePool/Standing``.
 struct InstancePool: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// A change of what there is.
+    /// A change of an instance.
     struct Change: Sendable {
         /// The instance as it was; nil if there was none.
         var old: ServiceInstance?
@@ -19,18 +19,18 @@ struct InstancePool: Sendable {
         var failsChecks = false
     }
 
-    /// A request that is on its way to an instance.
+    /// A request in flight.
     struct Ticket: Sendable {
         let instance: ServiceInstance
         let serial: Int
         let start: Instant
         fileprivate let era: Int
         fileprivate let isProbe: Bool
-        /// Where the member was, and is unless others have been forgotten.
+        /// The index of the member, unless others have been forgotten since.
         fileprivate let place: Int
     }
 
-    /// One with the same ID at another address is another instance.
+    /// The same ID at another address is another instance.
     private struct Identity: Hashable {
         let id: Key
         let address: String
@@ -41,36 +41,36 @@ struct InstancePool: Sendable {
         }
     }
 
-    /// How long what is known of an instance that has gone is kept.
+    /// The time for which an instance that has gone is remembered.
     static let memory = Duration.seconds(300)
 
     let outliers: OutlierDetection?
     private let zone: String?
-    /// For which time latencies count.
+    /// The time after which a latency counts for about a third.
     private let decay: Duration
     private var selector: any InstanceSelector
     var random: SplitMix64
     private(set) var members: [PoolMember] = []
     private var places: [Identity: Int] = [:]
-    /// Those that have gone, in the order in which they have.
+    /// The instances that have gone, in the order in which they have.
     private var departures: ArraySlice<(identity: Identity, instant: Instant)> = []
     private var lastSerial = 0
     /// Counts the intervals of the success rates.
     private var interval = 0
     private var nextRotation: Instant
 
-    /// How many of those that are there count for what.
+    /// Sums over the present members.
     private(set) var census = Census()
-    /// Members that take requests, as far as they say.
+    /// Members whose status is `up`.
     private var up = PlaceList()
-    /// Members that are ejected or come back from that.
+    /// Members that are ejected, or probed after an ejection.
     private(set) var outOfService = PlaceList()
     /// Members to choose from: those of the own zone, if there is one, and the others.
     private var near = PlaceList()
     private var far = PlaceList()
-    /// When the first ejection is over, or earlier.
+    /// The time at which the first ejection is over, or an earlier one.
     private var nextReturn: Instant?
-    /// What an instance is taken for of which nothing is known, in seconds, and for how many more uses.
+    /// The latency to assume for an instance without answers, in seconds, and for how many more uses it is valid.
     private var median: (seconds: Double?, life: Int) = (nil, 0)
 
     init(
@@ -92,7 +92,7 @@ struct InstancePool: Sendable {
 
     // MARK: Members
 
-    /// Takes over what has changed; what is known of the instances stays.
+    /// Applies changes; counts and latencies of the instances stay.
     mutating func apply(_ changes: [Change], at now: Instant) {
         for change in changes {
             if let old = change.old.map(Identity.init), old != change.new.map(Identity.init), let place = places[old] {
@@ -118,7 +118,7 @@ struct InstancePool: Sendable {
         keepLimit()
     }
 
-    /// Changes a member, and what is kept of all.
+    /// Changes a member, and updates sums and lists.
     mutating func change(_ place: Int, _ body: (inout PoolMember) -> Void) {
         members[place].rotate(to: interval)
         let before = Standing(members[place], zone)
@@ -145,7 +145,7 @@ struct InstancePool: Sendable {
             departures.removeFirst()
             guard let place = places[identity], members[place].departure == instant else { continue }
             places[identity] = nil
-            // The last one takes its place. A member that has gone is in no list.
+            // The last member takes its place. A member that has gone is in no list.
             let last = members.removeLast()
             if place == members.count { continue }
             members[place] = last
@@ -159,13 +159,13 @@ struct InstancePool: Sendable {
 
     // MARK: Choices
 
-    /// So few are healthy that all are used.
+    /// Whether so few members are healthy that all are used.
     var isPanicking: Bool { Double(census.healthy) < (outliers?.panicThreshold ?? 0) * Double(census.up) }
 
-    /// There is somebody to choose.
+    /// Whether there is a member to choose.
     var isAvailable: Bool { isPanicking ? !up.isEmpty : !near.isEmpty || !far.isEmpty }
 
-    /// The members to choose from, without some; the own zone or the others, if there is a choice.
+    /// The members to choose from, without `tried`; those of the own zone or of the others, if there is a choice.
     private mutating func candidates(without tried: [Int]) -> [Int] {
         let lists = isPanicking ? [up] : isFarNext() ? [far, near] : [near, far]
         for list in lists {
@@ -178,7 +178,7 @@ struct InstancePool: Sendable {
     /// Whether the request is for another zone.
     private mutating func isFarNext() -> Bool {
         if near.isEmpty || far.isEmpty { return near.isEmpty }
-        // As long as seven in ten are well, a zone bears its load.
+        // A zone bears its load as long as seven in ten of its members are healthy.
         let share = 1.4 * Double(near.count) / Double(max(1, census.near))
         return share < 1 && Double.random(in: 0..<1, using: &random) >= share
     }
@@ -212,14 +212,14 @@ struct InstancePool: Sendable {
         )
     }
 
-    /// Where the member is that has got a request; nil if it was forgotten.
+    /// The index of the member that has got a request; nil if it was forgotten.
     private func place(of ticket: Ticket) -> Int? {
         let isThere = members.indices.contains(ticket.place) && members[ticket.place].serial == ticket.serial
         guard let place = isThere ? ticket.place : places[Identity(ticket.instance)] else { return nil }
         return members[place].serial == ticket.serial ? place : nil
     }
 
-    /// Takes over how a request has ended; nil if that says nothing of the instance.
+    /// Notes how a request has ended; nil if the instance is not responsible.
     mutating func finish(_ ticket: Ticket, _ outcome: PickedInstance.Outcome?, at now: Instant) {
         advance(to: now)
         guard let place = place(of: ticket) else { return }
@@ -239,7 +239,7 @@ struct InstancePool: Sendable {
         return median.seconds
     }
 
-    /// Does what is due.
+    /// Begins new intervals, and ends ejections, as the time has come.
     private mutating func advance(to now: Instant) {
         guard let outliers else { return }
         if now >= nextRotation {

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// A policy at work: a value that lives with the pool, under the lock of its balancer.
+/// Chooses instances by a policy: a value that lives with the pool, under the lock of its balancer.
 protocol InstanceSelector: Sendable {
     /// Chooses one of `candidates`, of which there is at least one; they are indices of `members`.
     mutating func select(from candidates: [Int], of members: inout [PoolMember], for request: SelectionRequest) -> Int
@@ -18,7 +18,7 @@ struct SelectionRequest: Sendable {
 struct RoundRobinSelector: InstanceSelector {
     private var turn: UInt64
 
-    /// Where it begins is random, so that many clients that start together do not all begin with the same one.
+    /// The first instance is random, so that many clients that start together do not all begin with the same one.
     init(_ random: SplitMix64) {
         var random = random
         turn = random.next()
@@ -30,7 +30,8 @@ struct RoundRobinSelector: InstanceSelector {
     }
 }
 
-/// Everyone earns its weight each time, and the richest pays for all.
+/// Smooth weighted round robin: each instance earns its weight with each choice, and the one with the highest credit is
+/// chosen and pays the sum.
 struct WeightedRoundRobinSelector: InstanceSelector {
     mutating func select(from candidates: [Int], of members: inout [PoolMember], for request: SelectionRequest) -> Int {
         var best = candidates[0]

@@ -2,21 +2,23 @@
 
 import Foundation
 
-/// The latency of an instance: an average in which older answers count for less, and which a slow one raises at once.
+/// The latency of an instance: an average in which older answers count for less, and which a slow answer raises at once.
 struct LatencyEstimate: Sendable {
     /// Nil until the first answer.
     private(set) var seconds: Double?
     private var updated: ContinuousClock.Instant?
 
-    /// The longest time that failures alone make of it.
+    /// The longest latency that failures alone lead to.
     static let longestPenalty = Duration.seconds(10)
 
-    /// Takes an answer over: a failure may be fast, and who gives up may have waited for long.
+    /// Takes an outcome into account.
+    ///
+    /// A failure may be fast, and a caller may give up after a long wait.
     ///
     /// - Parameters:
-    ///   - latency: How long it took until the end.
-    ///   - outcome: Whether that was an answer; nil if the caller has given up.
-    ///   - median: What the instance is taken for if nothing is known of it.
+    ///   - latency: The time until the end of the request.
+    ///   - outcome: Success or failure; nil if the caller has given up.
+    ///   - median: The latency to assume if none is known.
     ///   - now: The time.
     ///   - decay: The time after which an answer counts for about a third.
     mutating func observe(
@@ -46,15 +48,15 @@ struct LatencyEstimate: Sendable {
         updated = now
     }
 
-    /// What the next request will take; nil if nothing is known.
+    /// The expected latency of the next request; nil if none is known.
     ///
-    /// An idle instance seems faster from moment to moment, and so is tried again; during the trial, it is what it was.
+    /// That of an idle instance decays, so that it is tried again. During the trial, it does not decay.
     func expected(at now: ContinuousClock.Instant, isIdle: Bool, decay: Duration) -> Double? {
         guard isIdle else { return seconds }
         return (seconds ?? 0) * Self.weight(since: updated, now, decay)
     }
 
-    /// The latency in the middle of those that are known; nil if none is.
+    /// The median of the known latencies; nil if none is known.
     static func median(of estimates: some Sequence<LatencyEstimate>) -> Double? {
         let known = estimates.compactMap(\.seconds).sorted()
         return known.isEmpty ? nil : known[known.count / 2]

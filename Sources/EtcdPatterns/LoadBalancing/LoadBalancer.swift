@@ -2,53 +2,51 @@
 
 public import EtcdKit
 
-/// Spreads requests over the instances of a service, and keeps them from those that fail.
+/// Spreads requests over the instances of a service, and avoids instances that fail.
 ///
 /// ```swift
 /// let balancer = try await registry.loadBalancer(for: "api-server", policy: .roundRobin)
 /// let answer = try await balancer.withInstance { instance in try await call(instance.address, instance.port) }
 /// ```
 ///
-/// Choosing waits for nothing and asks nobody. The instances come from a ``ServiceRegistry``, or from any other source by
-/// ``update(_:)``: from one source at a time. A balancer remembers what it has seen of an instance when the list is said
-/// anew, also for one that is gone for less than five minutes; an instance is known by its ID, address and port. It gets
-/// requests while its status is `up`; when it fails, ``OutlierDetection`` leaves it out for a while.
+/// A choice needs no call to etcd. The instances come from a ``ServiceRegistry``, or from any other source by
+/// ``update(_:)``: from one source at a time. An instance is identified by its ID, address and port. The balancer
+/// remembers its failures and latencies when it gets a new list, and for five minutes after the instance has gone. An
+/// instance gets requests while its status is `up`; if it fails, ``OutlierDetection`` excludes it for a while.
 public final class LoadBalancer: Sendable {
     /// The name of the service, for errors.
     public let service: String
 
-    private let options: LoadBalancerOptions
-    private let now: @Sendable () -> ContinuousClock.Instant
-    /// What choices are made of; never held for longer than a change of a few instances takes.
-    private let state: Lock<State>
-    /// The instances as they were told last, by the bytes of their ids; held while lists are compared.
-    private let listed = Lock<[Key: Listed]>([:])
-    /// Wakes all who wait for an instance.
-    private let changes = LatestValue<Void>()
-    /// What keeps a balancer current that was made without a scope.
+    let options: LoadBalancerOptions
+    let now: @Sendable () -> ContinuousClock.Instant
+    /// The lock is held for no longer than a change of a few instances takes.
+    let state: SharedState<State>
+    /// The instances of the last list, by the bytes of their IDs; the lock is held while lists are compared.
+    let listed = Lock<[Key: Listed]>([:])
+    /// Keeps a balancer without a scope current.
     private let following = Lock<Task<Void, Never>?>(nil)
 
-    private struct State {
+    struct State {
         var pool: InstancePool
         var tokens: RetryTokens
         var retries = 0
         var deniedRetries = 0
         var failure: EtcdError?
-        /// What is followed.
+        /// The discovery that is followed.
         var discovery: ServiceDiscovery?
     }
 
-    private struct Listed: Equatable {
+    struct Listed: Equatable {
         let instance: ServiceInstance
         let failsChecks: Bool
     }
 
-    /// A balancer without instances.
+    /// Makes a balancer without instances.
     ///
     /// - Parameters:
     ///   - service: The name of the service, for errors.
     ///   - policy: How instances are chosen.
-    ///   - options: Outliers, retries, zones.
+    ///   - options: Outliers, retries, zones, excluded instances.
     public convenience init(
         _ service: String,
         policy: BalancingPolicy = .roundRobin,
@@ -68,160 +66,64 @@ public final class LoadBalancer: Sendable {
         self.options = options
         self.now = now
         let pool = InstancePool(policy, outliers: options.outliers, zone: options.zone, random: random, at: now())
-        state = Lock(State(pool: pool, tokens: RetryTokens(options.retries)))
+        state = SharedState(State(pool: pool, tokens: RetryTokens(options.retries)))
     }
 
     deinit { following.withLock { $0 }?.cancel() }
 
     /// Ends a balancer that was made by ``ServiceRegistry/loadBalancer(for:policy:options:discovery:)``.
     ///
-    /// Dropping it ends it too. It still balances over the instances that it knows.
+    /// A balancer also ends when it is dropped. After that, it still balances over the instances that it knows.
     public func close() async {
         let following = following.withLock { $0 }
         following?.cancel()
         await following?.value
     }
 
-    /// Takes over what a discovery knows now, before it is followed.
-    func begin(with discovery: ServiceDiscovery) {
-        state.withLock { $0.discovery = discovery }
-        update(discovery.snapshot)
-    }
-
     /// Follows a discovery of its own, without keeping itself alive.
     func attach(_ discovery: ServiceDiscovery) {
         let task = Task { [weak self] in
             var cursor = discovery.cursor
-            do throws(EtcdError) {
+            do {
                 while true {
                     let step = try await cursor.next()
                     self?.update(step)
                 }
+            } catch let error as EtcdError where error.code != .cancelled {
+                self?.state.withLock { $0.failure = error }
             } catch {
-                if error.code != .cancelled { self?.state.withLock { $0.failure = error } }
+                // The balancer was closed.
             }
             await discovery.close()
         }
         following.withLock { $0 = task }
     }
 
-    /// Why the instances can no longer be followed; nil as long as they are, or where a scope or a caller does that.
+    /// The reason why the instances can no longer be followed.
+    ///
+    /// It is nil as long as they are followed, and if a scope or a caller follows them.
     public var failure: EtcdError? { state.withLock { $0.failure } }
 
-    /// Whether the instances of a registry may be out of date; false where they come from another source.
+    /// Whether the instances of a registry may be out of date; false if they come from another source.
     ///
-    /// It is true as long as etcd was not reached since the start, when it has not been reached for some time (see
-    /// ``ServiceDiscovery/isStale``), and when there is a ``failure``.
+    /// They may be if etcd was not reached since the start, or not for some time (see ``ServiceDiscovery/isStale``), or if
+    /// there is a ``failure``.
     public var isStale: Bool { state.withLock { $0.discovery }?.isStale ?? false }
-
-    // MARK: The instances
-
-    /// Takes over the instances that there are.
-    ///
-    /// - Parameter instances: All instances of the service; of several with one ID, the first counts.
-    public func update(_ instances: [ServiceInstance]) { update(instances, unhealthy: []) }
-
-    func update(_ instances: [ServiceInstance], unhealthy: Set<Key>) {
-        listed.withLock { listed in
-            var new: [Key: Listed] = [:]
-            var changes: [InstancePool.Change] = []
-            for instance in instances {
-                let id = Key(instance.id)
-                if new[id] != nil { continue }
-                let now = Listed(instance: instance, failsChecks: unhealthy.contains(id))
-                let old = listed.removeValue(forKey: id)
-                new[id] = now
-                if old != now { changes.append(Self.change(from: old, to: now)) }
-            }
-            for old in listed.values { changes.append(Self.change(from: old, to: nil)) }
-            listed = new
-            apply(changes)
-        }
-    }
-
-    /// Takes over what has changed in a discovery.
-    func update(_ step: DiscoveryStep) {
-        if step.old == nil { return update(step.new) }
-        listed.withLock { listed in
-            var changes: [InstancePool.Change] = []
-            for (old, new) in step.differences {
-                guard let id = new?.key ?? old?.key else { continue }
-                let now = new.map { Listed(instance: $0.instance, failsChecks: !$0.isHealthy) }
-                if listed[id] != now { changes.append(Self.change(from: listed[id], to: now)) }
-                listed[id] = now
-            }
-            apply(changes)
-        }
-    }
-
-    private func update(_ snapshot: ServiceSnapshot) {
-        update(snapshot.instances, unhealthy: Set(snapshot.known.lazy.filter { !$0.isHealthy }.map(\.key)))
-    }
-
-    private static func change(from old: Listed?, to new: Listed?) -> InstancePool.Change {
-        InstancePool.Change(old: old?.instance, new: new?.instance, failsChecks: new?.failsChecks ?? false)
-    }
-
-    private func apply(_ changes: [InstancePool.Change]) {
-        let now = now()
-        state.withLock { $0.pool.apply(changes, at: now) }
-        self.changes.send(())
-    }
-
-    /// Takes over what a discovery knows, and its active checks, until it ends.
-    ///
-    /// - Parameter discovery: The discovery, which others may use too.
-    /// - Throws: ``EtcdError``: `cancelled`, or why the discovery has ended.
-    public func follow(_ discovery: ServiceDiscovery) async throws(EtcdError) {
-        begin(with: discovery)
-        var cursor = discovery.cursor
-        while true { update(try await cursor.next()) }
-    }
-
-    /// Takes over each list of a sequence, until it ends; after that, the last one stays.
-    ///
-    /// - Parameter updates: Lists of all instances.
-    /// - Throws: What the sequence throws.
-    public func follow<Updates: AsyncSequence>(_ updates: Updates) async throws
-    where Updates.Element == [ServiceInstance] {
-        for try await instances in updates { update(instances) }
-    }
-
-    /// Waits until there is an instance that takes requests.
-    ///
-    /// - Parameter timeout: How long to wait; nil for as long as it takes.
-    /// - Throws: ``NoInstanceAvailable`` when there was none in time; ``EtcdError`` with the code `cancelled`.
-    public func waitUntilAvailable(timeout: Duration? = nil) async throws {
-        let isAvailable = try await withTimeout(timeout) { try await self.awaitInstance() }
-        if isAvailable == nil { throw noInstance }
-    }
-
-    private func awaitInstance() async throws -> Bool? {
-        while !state.withLock({ $0.pool.isAvailable }) {
-            // One may also become available by time, of which nothing tells.
-            _ = try await withTimeout(.seconds(1)) {
-                for await _ in self.changes.listen() where self.state.withLock({ $0.pool.isAvailable }) { return true }
-                throw EtcdError(.cancelled, "the task was cancelled")
-            }
-            try checkCancellation()
-        }
-        return true
-    }
 
     // MARK: Requests
 
-    /// Lends an instance to `body`, and learns from how that ends: the time it takes, and whether it throws.
+    /// Lends an instance to `body`, and learns from the outcome: from the time it takes, and whether it throws.
     ///
-    /// The request counts as in flight until `body` has ended, however it does. When it throws, the request may be tried on
-    /// another instance, never on the same one twice, as the budget allows (``LoadBalancerOptions/retries``).
+    /// The request counts as in flight until `body` has ended. If `body` throws, the request may be tried on another
+    /// instance, never on the same one twice, as the budget allows (``LoadBalancerOptions/retries``).
     ///
     /// - Parameters:
-    ///   - key: What ``BalancingPolicy/consistentHash(excess:)`` chooses by.
-    ///   - isRetryable: Whether a request that has failed so may be tried again: it must have had no effect, or one that
-    ///     does no harm when it comes twice.
-    ///   - body: Does the request.
+    ///   - key: The key by which ``BalancingPolicy/consistentHash(excess:)`` chooses.
+    ///   - isRetryable: Whether a request with this error may be tried again: it must have had no effect, or one that does
+    ///     no harm if it comes twice.
+    ///   - body: Makes the request.
     /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws, the last time; ``NoInstanceAvailable``.
+    /// - Throws: What `body` throws in its last attempt; ``NoInstanceAvailable``.
     @discardableResult
     public func withInstance<Result>(
         for key: String? = nil,
@@ -247,9 +149,9 @@ public final class LoadBalancer: Sendable {
         }
     }
 
-    /// Chooses an instance, for where a scope does not fit.
+    /// Chooses an instance, for code where a scope does not fit.
     ///
-    /// - Parameter key: What ``BalancingPolicy/consistentHash(excess:)`` chooses by.
+    /// - Parameter key: The key by which ``BalancingPolicy/consistentHash(excess:)`` chooses.
     /// - Returns: The instance; the request counts as in flight until it is finished or dropped.
     /// - Throws: ``NoInstanceAvailable``.
     public func pick(for key: String? = nil) throws(NoInstanceAvailable) -> PickedInstance {
@@ -286,40 +188,13 @@ public final class LoadBalancer: Sendable {
         state.withLock { $0.pool.finish(ticket, outcome, at: now) }
     }
 
-    /// What an error says of the instance.
+    /// The outcome for the instance; nil for a cancellation, for which it is not responsible.
     private func outcome(of error: any Error) -> PickedInstance.Outcome? {
         if error is CancellationError || Task.isCancelled { return nil }
         return options.isFailure(error) ? .failure : .success
     }
 
-    // MARK: What it knows
-
-    /// What the balancer has seen of each instance.
-    public var statistics: LoadBalancerStatistics {
-        // A part at a time, so that requests do not wait for the whole.
-        let part = 256
-        var instances: [LoadBalancerStatistics.Instance] = []
-        var start = 0
-        while true {
-            let statistics = state.withLock { state -> LoadBalancerStatistics? in
-                let members = state.pool.members.dropFirst(start)
-                for member in members.prefix(part) where member.departure == nil || member.inFlight > 0 {
-                    instances.append(LoadBalancerStatistics.Instance(member))
-                }
-                if members.count > part { return nil }
-                return LoadBalancerStatistics(
-                    instances: instances,
-                    isPanicking: state.pool.isPanicking,
-                    retries: state.retries,
-                    deniedRetries: state.deniedRetries
-                )
-            }
-            if let statistics { return statistics }
-            start += part
-        }
-    }
-
-    private var noInstance: NoInstanceAvailable {
+    var noInstance: NoInstanceAvailable {
         let census = state.withLock { $0.pool.census }
         return NoInstanceAvailable(service: service, draining: census.draining, down: census.down, isStale: isStale)
     }

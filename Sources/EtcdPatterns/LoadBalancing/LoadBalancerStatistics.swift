@@ -1,36 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a ``LoadBalancer`` has seen, for people and dashboards.
+import EtcdKit
+
+/// The counts of a ``LoadBalancer``, for people and dashboards.
 public struct LoadBalancerStatistics: Sendable {
-    /// What a balancer thinks of an instance.
-    public enum Health: String, Sendable, Hashable {
-        /// It gets its share.
-        case healthy
-        /// It fails, but is not ejected, since too many are.
-        case failing
-        /// It gets nothing for a while.
-        case ejected
-        /// It gets one request at a time, to see whether it is well again.
-        case probing
-        /// It fails the active checks of the discovery, and gets nothing, unless too many do.
-        case unhealthy
+    /// The health of an instance, as a balancer sees it.
+    ///
+    /// More may be added, so a `switch` over it needs a `default`.
+    public struct Health: Sendable, Hashable, CustomStringConvertible {
+        /// The name of the health, as in the source.
+        public let description: String
+
+        /// The instance gets its share.
+        public static let healthy = Self(description: "healthy")
+        /// The instance fails, but is not ejected, since too many are.
+        public static let failing = Self(description: "failing")
+        /// The instance gets no requests for a while.
+        public static let ejected = Self(description: "ejected")
+        /// The instance gets one request at a time, to see whether it has recovered.
+        public static let probing = Self(description: "probing")
+        /// The instance fails the active checks of the discovery, and gets no requests unless too many do.
+        public static let unhealthy = Self(description: "unhealthy")
     }
 
-    /// What a balancer has seen of one instance.
+    /// The counts of one instance.
     public struct Instance: Sendable, Identifiable {
         /// The ID of the instance.
         public var id: String { instance.id }
         /// The instance as it was last known.
         public let instance: ServiceInstance
-        /// It is gone, with requests still in flight.
+        /// Whether the instance is gone, with requests still in flight.
         public let isGone: Bool
         /// Requests that have not ended yet.
         public let inFlight: Int
-        /// Requests that the instance has answered as it should.
+        /// Requests that have succeeded.
         public let successes: Int
-        /// Requests that it has not.
+        /// Requests that have failed.
         public let failures: Int
-        /// How long a request takes, with more weight on the latest; nil before the first answer.
+        /// The average time of a request, with more weight on the latest; nil before the first answer.
         public let latency: Duration?
         /// Whether it gets requests.
         public let health: Health
@@ -38,11 +45,11 @@ public struct LoadBalancerStatistics: Sendable {
 
     /// The instances that are there, and those that are gone but have requests in flight.
     public let instances: [Instance]
-    /// So few instances are healthy that all are used.
+    /// Whether so few instances are healthy that all are used.
     public let isPanicking: Bool
-    /// How many requests were tried on another instance.
+    /// The number of requests that were tried on another instance.
     public let retries: Int
-    /// How many were not, for want of a budget.
+    /// The number of requests that were not tried again, because the budget was empty.
     public let deniedRetries: Int
 }
 
@@ -62,5 +69,32 @@ extension LoadBalancerStatistics.Instance {
             case .ejected: .ejected
             case .probing: .probing
             }
+    }
+}
+
+extension LoadBalancer {
+    /// The counts of the balancer and of each instance.
+    public var statistics: LoadBalancerStatistics {
+        // A part at a time, so that requests do not wait for the whole.
+        let part = 256
+        var instances: [LoadBalancerStatistics.Instance] = []
+        var start = 0
+        while true {
+            let statistics = state.withLock { state -> LoadBalancerStatistics? in
+                let members = state.pool.members.dropFirst(start)
+                for member in members.prefix(part) where member.departure == nil || member.inFlight > 0 {
+                    instances.append(LoadBalancerStatistics.Instance(member))
+                }
+                if members.count > part { return nil }
+                return LoadBalancerStatistics(
+                    instances: instances,
+                    isPanicking: state.pool.isPanicking,
+                    retries: state.retries,
+                    deniedRetries: state.deniedRetries
+                )
+            }
+            if let statistics { return statistics }
+            start += part
+        }
     }
 }

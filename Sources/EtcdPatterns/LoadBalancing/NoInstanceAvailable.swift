@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Foundation
+
 /// A service has no instance that takes requests.
-public struct NoInstanceAvailable: Error, Sendable, Hashable, CustomStringConvertible {
+public struct NoInstanceAvailable: LocalizedError, Sendable, Hashable, CustomStringConvertible {
     /// The name of the service.
     public let service: String
-    /// How many instances take nothing new.
+    /// The number of instances that take no new requests.
     public let draining: Int
-    /// How many instances cannot serve, as they or active checks say.
+    /// The number of instances that cannot serve, by their own status or by active checks.
     public let down: Int
-    /// Whether that may be out of date, as while etcd is away; see ``LoadBalancer/isStale``.
+    /// Whether this may be out of date, as while etcd cannot be reached; see ``LoadBalancer/isStale``.
     public let isStale: Bool
 
-    /// The service and what there is of it in one line.
+    /// Makes an error, for tests; the parameters are its properties.
+    public init(service: String, draining: Int = 0, down: Int = 0, isStale: Bool = false) {
+        self.service = service
+        self.draining = draining
+        self.down = down
+        self.isStale = isStale
+    }
+
+    /// The service and the number of its instances in one line.
     public var description: String {
         let known = draining + down == 0 ? "there is none" : "\(draining) draining, \(down) down"
-        let doubt = isStale ? ", as far as was known before etcd was away" : ""
+        let doubt = isStale ? ", which may be out of date" : ""
         return "no instance of \"\(service)\" takes requests: \(known)\(doubt)"
     }
+
+    /// The description.
+    public var errorDescription: String? { description }
 }

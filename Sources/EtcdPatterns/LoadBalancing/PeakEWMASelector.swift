@@ -2,17 +2,17 @@
 
 import EtcdKit
 
-/// The fastest of a few that are drawn.
+/// Chooses the fastest of a few random instances.
 struct PeakEWMASelector: InstanceSelector {
-    /// So many are not drawn from, but all looked at.
+    /// Up to this number, all candidates are compared.
     static let few = 8
 
     let choices: Int
     let decay: Duration
     var random: SplitMix64
-    /// What an instance is taken for that has not answered yet, in seconds.
+    /// The latency of an instance that has not answered yet, in seconds.
     private var median = 0.0
-    /// After so many more choices the median is looked for anew.
+    /// The number of choices after which the median is computed anew.
     private var medianLife = 0
 
     init(choices: Int, decay: Duration, random: SplitMix64) {
@@ -29,7 +29,7 @@ struct PeakEWMASelector: InstanceSelector {
         var best = candidates[place]
         var lowest = cost(of: members[best], at: request.now)
         for _ in 1..<max(1, drawsAll ? count : choices) {
-            // Each draw is another one than the one before; with all, each is another one.
+            // Each draw differs from the one before. If all candidates are compared, each comes once.
             place = (place + (drawsAll ? 1 : Int.random(in: 1..<count, using: &random))) % count
             let cost = cost(of: members[candidates[place]], at: request.now)
             if cost < lowest { (best, lowest) = (candidates[place], cost) }
@@ -39,7 +39,7 @@ struct PeakEWMASelector: InstanceSelector {
 
     private func cost(of member: PoolMember, at now: ContinuousClock.Instant) -> Double {
         let latency = member.latency.expected(at: now, isIdle: member.inFlight == 0, decay: decay) ?? median
-        // A millionth of a second keeps the requests in flight in the product where nothing is known of anyone.
+        // With a millionth of a second, the requests in flight count also while no latency is known.
         return (latency + 1e-6) * Double(member.inFlight + 1) / Double(member.weight)
     }
 

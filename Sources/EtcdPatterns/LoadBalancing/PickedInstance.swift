@@ -4,17 +4,17 @@ import Synchronization
 
 /// An instance that a ``LoadBalancer`` has chosen for a request, which counts as in flight until ``finish(_:)``.
 ///
-/// One that is dropped is finished too, without an outcome.
+/// If it is dropped, the request is finished without an outcome.
 public final class PickedInstance: Sendable {
-    /// How a request has ended, as far as its instance is to be blamed or praised for it.
+    /// How a request has ended.
     public enum Outcome: Sendable, Hashable {
-        /// The instance has answered as it should.
+        /// The instance has answered correctly.
         case success
-        /// It has not.
+        /// The instance has failed.
         case failure
     }
 
-    /// Where to send the request.
+    /// The instance for the request.
     public var instance: ServiceInstance { ticket.instance }
 
     private let ticket: InstancePool.Ticket
@@ -28,9 +28,9 @@ public final class PickedInstance: Sendable {
 
     deinit { end(nil) }
 
-    /// Tells the balancer that the request is over; only the first call counts.
+    /// Finishes the request; only the first call counts.
     ///
-    /// - Parameter outcome: How it has ended.
+    /// - Parameter outcome: How the request has ended.
     public func finish(_ outcome: Outcome = .success) { end(outcome) }
 
     private func end(_ outcome: Outcome?) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An instance, and what its balancer has seen of it.
+/// An instance with its counts and its health.
 struct PoolMember: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// Whether an instance gets requests, by how it has answered those before.
+    /// Whether an instance gets requests, by its earlier answers.
     enum Health: Sendable, Hashable {
         case healthy
-        /// It would be ejected, but too many are.
+        /// It would be ejected, but too many members are.
         case failing
-        /// It gets nothing until then.
+        /// It gets no requests until then.
         case ejected(until: Instant)
-        /// It gets one request at a time, and so many have succeeded.
+        /// It gets one request at a time; this number of them have succeeded.
         case probing(Int)
     }
 
@@ -36,37 +36,37 @@ struct PoolMember: Sendable {
         }
     }
 
-    /// Which entry of the pool it is, for good.
+    /// Identifies the member in the pool.
     let serial: Int
     private(set) var instance: ServiceInstance
-    /// Of the ID, which is what stays when all else changes.
+    /// The hash of the ID.
     let hash: UInt64
-    /// Within bounds that no sum of them overflows.
+    /// The weight, bounded so that no sum overflows.
     private(set) var weight: Int
-    /// When it went; nil while it is there.
+    /// The time at which it went; nil while it is there.
     var departure: Instant?
 
-    /// Active checks say that it is not well.
+    /// Whether it fails active checks.
     var failsChecks = false
 
     var inFlight = 0
-    /// What smooth round robin owes it.
+    /// The credit of smooth weighted round robin.
     var credit = 0
     var latency = LatencyEstimate()
     var total = Tally()
 
     private(set) var health = Health.healthy
-    /// Counts changes of health: a request that began before the last one says nothing of it.
+    /// Counts changes of health: the outcome of a request from before a change does not count after it.
     private(set) var era = 0
-    /// The request that a probing instance may have is on its way.
+    /// Whether the one request of a probing instance is in flight.
     var isProbed = false
     private(set) var consecutiveFailures = 0
-    /// How many ejections count for the length of the next one.
+    /// The number of ejections that count for the length of the next one.
     var ejections = 0
-    /// Since the last interval began, and in the one before.
+    /// The answers of the present interval, and of the one before.
     private(set) var current = Tally()
     private(set) var previous = Tally()
-    /// Which interval that is.
+    /// The number of the present interval.
     private var interval: Int
 
     init(_ instance: ServiceInstance, serial: Int, interval: Int) {
@@ -79,20 +79,20 @@ struct PoolMember: Sendable {
 
     private static func bounded(_ weight: Int) -> Int { min(max(1, weight), 1_000_000) }
 
-    /// It has said something new of itself.
+    /// Takes a new description of the instance.
     mutating func update(_ instance: ServiceInstance) {
         self.instance = instance
         weight = Self.bounded(instance.weight)
         departure = nil
     }
 
-    /// It is there, and takes requests, as far as it knows.
+    /// Whether it is there with the status `up`.
     var isUp: Bool { departure == nil && instance.status == .up }
 
-    /// It gets its share.
+    /// Whether it gets its share.
     var isHealthy: Bool { health == .healthy && !failsChecks }
 
-    /// It gets no requests, or one at a time.
+    /// Whether it gets no requests, or one at a time.
     var isOutOfService: Bool {
         switch health {
         case .ejected, .probing: true
@@ -100,7 +100,7 @@ struct PoolMember: Sendable {
         }
     }
 
-    /// It may get a request now, unless all do.
+    /// Whether it may get a request now.
     var isCandidate: Bool {
         switch health {
         case .healthy, .failing: !failsChecks
@@ -109,13 +109,13 @@ struct PoolMember: Sendable {
         }
     }
 
-    /// When its ejection is over, if it is ejected.
+    /// The time at which its ejection is over; nil if it is not ejected.
     var returnTime: Instant? {
         if case .ejected(let until) = health { return until }
         return nil
     }
 
-    /// Whether the request that it gets now is the one that a probing instance may have.
+    /// Whether the next request is the one that a probing instance may have.
     var isProbeDue: Bool {
         if case .probing = health { return !isProbed }
         return false
@@ -129,7 +129,7 @@ struct PoolMember: Sendable {
         (current, previous) = (Tally(), Tally())
     }
 
-    /// What the success rate stands on.
+    /// The answers that the success rate is computed from.
     var recent: Tally { current + previous }
 
     /// Counts an answer to a request of this era.
@@ -138,7 +138,7 @@ struct PoolMember: Sendable {
         consecutiveFailures = isSuccess ? 0 : consecutiveFailures + 1
     }
 
-    /// Comes to this interval, which it may have missed the beginning of.
+    /// Begins this interval; some intervals may have been skipped.
     mutating func rotate(to interval: Int) {
         let missed = interval - self.interval
         if missed <= 0 { return }

@@ -3,7 +3,7 @@
 import EtcdKit
 import Foundation
 
-/// The instance with the highest hash of key and instance, among those that are not above the bound.
+/// Chooses the instance with the highest hash of key and instance, among those that are not above the bound.
 struct RendezvousSelector: InstanceSelector {
     let excess: Double?
     var random: SplitMix64
@@ -13,7 +13,7 @@ struct RendezvousSelector: InstanceSelector {
         let share = loadPerWeight(candidates, members)
         var best: (index: Int, hash: UInt64)?
         for index in candidates {
-            // There is always one below, since all limits together are more than all requests.
+            // At least one is below its limit, since the sum of all limits exceeds the number of requests.
             if let share, Double(members[index].inFlight) >= (share * Double(members[index].weight)).rounded(.up) {
                 continue
             }
@@ -26,7 +26,7 @@ struct RendezvousSelector: InstanceSelector {
         return best?.index ?? candidates[0]
     }
 
-    /// How many requests there may be in flight for each unit of weight, with the one that comes; nil without a bound.
+    /// The limit of requests in flight for each unit of weight, with the new request; nil without a bound.
     private func loadPerWeight(_ candidates: [Int], _ members: [PoolMember]) -> Double? {
         guard let excess else { return nil }
         var (load, weight) = (1, 0)
@@ -37,10 +37,10 @@ struct RendezvousSelector: InstanceSelector {
         return Double(load) * (1 + excess) / Double(weight)
     }
 
-    /// Whether the one with the first hash is to be preferred.
+    /// Whether the instance with the first hash comes first.
     private static func precedes(_ hash: UInt64, _ weight: Int, _ otherHash: UInt64, _ otherWeight: Int) -> Bool {
         if weight == otherWeight { return hash > otherHash }
-        // Of exponential delays, the one with the higher rate is the shortest in proportion to the rate.
+        // Of exponential delays, each is the shortest with a probability in proportion to its rate.
         return -log(fraction(hash)) / Double(weight) < -log(fraction(otherHash)) / Double(otherWeight)
     }
 

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How often requests may be retried: retries are for single failures, and make it worse when all fail.
+/// How often requests may be retried: retries help with single failures, and do harm if all requests fail.
 public struct RetryBudget: Sendable, Hashable {
-    /// How many retries there may be for each request: 0.2 allows one for five requests.
+    /// The number of retries for each request: 0.2 allows one for five requests.
     public var share: Double
-    /// How many retries may be saved up; a balancer begins with as many.
+    /// The number of retries that may be saved up; a balancer begins with as many.
     public var reserve: Int
-    /// How many instances may be tried for one request, at least 1.
+    /// The number of instances that may be tried for one request, at least 1.
     public var maximumAttempts: Int
 
     /// Makes a budget.
     ///
     /// - Parameters:
-    ///   - share: How many retries there may be for each request, at least 0.
-    ///   - reserve: How many retries may be saved up, and are there at the beginning.
-    ///   - maximumAttempts: How many instances may be tried for one request.
+    ///   - share: The number of retries for each request, at least 0.
+    ///   - reserve: The number of retries that may be saved up, and are there at the beginning.
+    ///   - maximumAttempts: The number of instances that may be tried for one request.
     public init(share: Double = 0.2, reserve: Int = 10, maximumAttempts: Int = 3) {
         self.share = share
         self.reserve = reserve

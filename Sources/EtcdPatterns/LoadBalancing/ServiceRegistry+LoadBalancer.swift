@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import EtcdKit
+import EtcdKit
 
 extension ServiceRegistry {
     /// Balances over the instances of a service while `body` runs.
     ///
-    /// `body` starts when all instances that are there are known, or without any after
-    /// ``DiscoveryOptions/initialWait``; see ``LoadBalancer/isStale``.
+    /// `body` starts when all present instances are known, or without any after ``DiscoveryOptions/initialWait``; see
+    /// ``LoadBalancer/isStale``.
     ///
     /// ```swift
     /// try await registry.withLoadBalancer(for: "api-server") { balancer in
@@ -14,15 +14,15 @@ extension ServiceRegistry {
     /// }
     /// ```
     ///
-    /// When the instances cannot be followed any more (the user may not read the keys, or the client is closed), the task of
-    /// `body` is cancelled, and once `body` has ended, the reason is thrown. While etcd is away, the balancer goes on with
-    /// those that it knows.
+    /// If the instances cannot be followed any more (the user may not read the keys, or the client is closed), the task of
+    /// `body` is cancelled, and once `body` has ended, the reason is thrown. While etcd cannot be reached, the balancer goes
+    /// on with the instances that it knows.
     ///
     /// - Parameters:
     ///   - service: The name of the service.
     ///   - policy: How instances are chosen.
-    ///   - options: Outliers, retries, zones.
-    ///   - discovery: What to make of what the store says, and active checks.
+    ///   - options: Outliers, retries, zones, excluded instances.
+    ///   - discovery: Protection from mass losses, and active checks.
     ///   - body: Uses the balancer, which follows the service until the scope ends.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; ``EtcdError``, among its codes `invalidArgument`.
@@ -44,22 +44,23 @@ extension ServiceRegistry {
 
     /// Balances over the instances of a service until the balancer is closed or dropped.
     ///
-    /// For where a scope does not fit; see ``withLoadBalancer(for:policy:options:discovery:_:)``. When the instances cannot
-    /// be followed any more, ``LoadBalancer/failure`` has the reason, and the balancer goes on with those that it knows.
+    /// For code where a scope does not fit; see ``withLoadBalancer(for:policy:options:discovery:_:)``. If the instances
+    /// cannot be followed any more, ``LoadBalancer/failure`` has the reason, and the balancer goes on with the instances
+    /// that it knows.
     ///
     /// - Parameters:
     ///   - service: The name of the service.
     ///   - policy: How instances are chosen.
-    ///   - options: Outliers, retries, zones.
-    ///   - discovery: What to make of what the store says, and active checks.
-    /// - Returns: A balancer with all instances that are there, or without any after ``DiscoveryOptions/initialWait``.
-    /// - Throws: ``EtcdError``, among its codes `invalidArgument`.
+    ///   - options: Outliers, retries, zones, excluded instances.
+    ///   - discovery: Protection from mass losses, and active checks.
+    /// - Returns: A balancer with all present instances, or without any after ``DiscoveryOptions/initialWait``.
+    /// - Throws: ``EtcdError``, among its codes `invalidArgument`; `CancellationError`.
     public func loadBalancer(
         for service: String,
         policy: BalancingPolicy = .roundRobin,
         options: LoadBalancerOptions = LoadBalancerOptions(),
         discovery: DiscoveryOptions = DiscoveryOptions()
-    ) async throws(EtcdError) -> LoadBalancer {
+    ) async throws -> LoadBalancer {
         let discovery = try await self.discovery(of: service, options: discovery)
         let balancer = LoadBalancer(service, policy: policy, options: options)
         balancer.begin(with: discovery)

@@ -2,23 +2,23 @@
 
 import EtcdKit
 
-/// Which instances have changed lately, so that followers look at those only.
+/// The instances that have changed lately, so that followers need not compare all instances.
 struct ChangeLog: Sendable {
     struct Change: Sendable {
-        /// The bytes of an instance's id.
+        /// The bytes of an instance's ID.
         let id: Key
-        /// How the instance has left, if it has.
+        /// How the instance has left; nil if it is there.
         let departure: ServiceEvent.Departure?
     }
 
-    /// How many changes are remembered, at least, for followers that are slow to ask.
+    /// The number of changes that are remembered at least, for slow followers.
     static let memory = 1000
 
     private var changes: [Change] = []
-    /// How many changes are forgotten.
+    /// The number of changes that are forgotten.
     private var start = 0
 
-    /// How many changes there were.
+    /// The number of changes so far.
     var end: Int { start + changes.count }
 
     mutating func append(_ change: Change) {
@@ -28,9 +28,9 @@ struct ChangeLog: Sendable {
         changes.removeFirst(changes.count - Self.memory)
     }
 
-    /// The changes after the first `position`, as far as they are remembered.
+    /// The remembered changes after the first `position` ones.
     func changes(after position: Int) -> ArraySlice<Change> { changes.dropFirst(max(0, position - start)) }
 
-    /// Whether all changes after the first `position` are remembered.
+    /// Whether all changes after the first `position` ones are remembered.
     func isComplete(after position: Int) -> Bool { position >= start }
 }

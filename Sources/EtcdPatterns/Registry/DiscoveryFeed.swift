@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// The state of a service, as its readers and those who find it out share it.
+/// The knowledge of a discovery: its follower updates it, and readers wait for changes.
 final class DiscoveryFeed: Sendable {
     struct Content {
         fileprivate(set) var state: DiscoveryState
@@ -12,15 +12,13 @@ final class DiscoveryFeed: Sendable {
         fileprivate var checked: Set<Key> = []
     }
 
-    private let content: Lock<Content>
-    /// Wakes all who wait for something.
-    private let changes = LatestValue<Void>()
+    private let content: SharedState<Content>
 
-    init(_ state: DiscoveryState) { content = Lock(Content(state: state)) }
+    init(_ state: DiscoveryState) { content = SharedState(Content(state: state)) }
 
     func read<Result>(_ body: (Content) -> Result) -> Result { content.withLock { body($0) } }
 
-    // MARK: The side that finds out
+    // MARK: The follower's side
 
     func update(_ body: (inout DiscoveryState) -> Void) {
         let isNew = content.withLock { content in
@@ -28,19 +26,16 @@ final class DiscoveryFeed: Sendable {
             body(&content.state)
             return content.state.version != before
         }
-        if isNew { changes.send(()) }
+        if isNew { content.update { _ in } }
     }
 
     /// Ends the discovery; only the first reason counts.
-    func end(_ error: EtcdError) {
-        content.withLock { $0.ending = $0.ending ?? error }
-        changes.send(())
-    }
+    func end(_ error: EtcdError) { content.update { $0.ending = $0.ending ?? error } }
 
     /// Whether an instance is to be checked from now on, and was not before.
     func beginChecks(of id: Key) -> Bool { content.withLock { $0.checked.insert(id).inserted } }
 
-    /// The instance to check; nil if it is gone, and is not checked any more.
+    /// The instance to check; nil if it is gone, after which it counts as not checked.
     func nextToCheck(_ id: Key) -> ServiceInstance? {
         content.withLock { content in
             let instance = content.state.instance(id)
@@ -49,22 +44,21 @@ final class DiscoveryFeed: Sendable {
         }
     }
 
-    // MARK: The side of the readers
+    // MARK: The readers' side
 
     /// Waits until `body` returns something.
     ///
-    /// - Throws: Why the discovery has ended, or `cancelled`.
-    func wait<Result>(for body: (Content) -> Result?) async throws(EtcdError) -> Result {
-        for await _ in changes.listen() {
-            let (result, ending) = content.withLock { (body($0), $0.ending) }
-            if let result { return result }
-            if let ending { throw ending }
-        }
-        throw EtcdError(.cancelled, "the task was cancelled")
+    /// - Throws: `CancellationError`; the ``EtcdError`` that has ended the discovery.
+    func wait<Answer>(for body: (Content) -> Answer?) async throws -> Answer {
+        try await content.wait { content -> Result<Answer, EtcdError>? in
+            if let answer = body(content) { return .success(answer) }
+            return content.ending.map { .failure($0) }
+        }.get()
     }
 
-    /// Waits until all that was there at the beginning is known; not where a mirror was opened without its entries.
-    func waitForFirst(_ mirror: KeyMirror) async throws(EtcdError) {
+    /// Waits until the entries that were in the store at the beginning are known, unless the mirror was opened without
+    /// its entries.
+    func waitForFirst(_ mirror: KeyMirror) async throws {
         if mirror.currentAsOf != nil { try await wait { $0.state.version > 0 ? () : nil } }
     }
 }

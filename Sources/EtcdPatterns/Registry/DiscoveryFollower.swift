@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// Finds out what is to be known of a service: from a mirror of its entries, from checks, and from time that passes.
+/// Keeps a ``DiscoveryFeed`` current: from a mirror of the entries, from checks, and as time passes.
 struct DiscoveryFollower: Sendable {
     let range: KeyRange
     let feed: DiscoveryFeed
@@ -22,7 +22,7 @@ struct DiscoveryFollower: Sendable {
         self.mirrorOptions = mirrorOptions
     }
 
-    /// Goes on until the mirror has ended, or the task is cancelled.
+    /// Runs until the mirror has ended, or the task is cancelled.
     func run(_ mirror: KeyMirror) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await follow(mirror) }
@@ -36,7 +36,7 @@ struct DiscoveryFollower: Sendable {
     private func follow(_ mirror: KeyMirror) async {
         do throws(EtcdError) {
             for try await change in mirror.changes {
-                // Read outside the lock of the feed, for which readers may wait.
+                // Entries are decoded outside the lock of the feed, so that readers do not wait.
                 let puts = change.puts.map { RegistryEntry($0.entry, of: service, in: folder) }
                 let deletions = change.deletions.map(\.key)
                 feed.update { $0.apply(puts: puts, deletions: deletions, at: change.revision, .now) }
@@ -53,7 +53,7 @@ struct DiscoveryFollower: Sendable {
                 feed.update { $0.expire(.now) }
                 continue
             }
-            // What it throws is looked at above.
+            // The loop looks at what it throws.
             _ = try? await withTimeout(next.map { $0 - .now }) {
                 try await feed.wait { $0.state.nextExpiry == next ? nil : true }
             }
@@ -75,13 +75,13 @@ struct DiscoveryFollower: Sendable {
     }
 
     private func examine(_ id: Key, _ check: HealthCheck) async {
-        // The first checks of many instances are scattered.
+        // The first checks of many instances are spread over time.
         try? await Task.sleep(for: check.pause * Double.random(in: 0...1))
         while !Task.isCancelled, let instance = feed.nextToCheck(id) {
             let passed = await check.passes(instance)
             if Task.isCancelled { return }
             feed.update { $0.note(passed, of: instance, check) }
-            // A cancelled pause is noticed above.
+            // The loop notices a cancelled pause.
             try? await Task.sleep(for: check.pause)
         }
     }

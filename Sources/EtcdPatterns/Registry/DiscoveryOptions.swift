@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a discovery makes of what it sees.
+/// How a discovery treats instances: protection from mass losses, and checks.
 public struct DiscoveryOptions: Sendable {
-    /// When instances that vanish together are kept; nil to believe all that the store says at once.
+    /// When instances that vanish together are kept; nil to remove each instance at once.
     public var massLoss: MassLossProtection? = MassLossProtection()
-    /// How to check the instances from here; nil to believe what they say of themselves.
+    /// How to check the instances from this process; nil to trust their own status.
     ///
-    /// What a check finds is known in this process only.
+    /// Only this process knows the results.
     public var check: HealthCheck?
-    /// How long starting waits for etcd before it goes on without instances; see ``ServiceDiscovery/isStale``.
+    /// How long a start waits for etcd before it goes on without instances; `.zero` starts at once.
     ///
-    /// The instances come by themselves when etcd is reached. `.zero` starts at once.
+    /// The instances come by themselves when etcd is reached; see ``ServiceDiscovery/isStale``.
     public var initialWait = Duration.seconds(5)
 
     /// Makes options that protect from mass losses, and check nothing.
     public init() {}
 }
 
-/// When instances that vanish together are taken for the victims of etcd, and not for dead.
+/// When instances that vanish together are kept, since etcd may have lost them.
 ///
-/// A store that was restored from a backup has lost its newest entries, and a leader that stood still may revoke leases
-/// that are alive (etcd-io/etcd#15247). The instances themselves are well, and register again. Until then they are kept as
-/// suspects. One that crashes is removed at once, and so is one that has deregistered.
+/// A store that was restored from a backup has lost its newest entries, and a leader that was paused may revoke leases
+/// that are alive (etcd-io/etcd#15247). The instances themselves are healthy, and register again. Until then they are kept
+/// as suspects. A single instance that crashes is removed at once, and so is an instance that has deregistered.
 public struct MassLossProtection: Sendable, Hashable {
-    /// Which share of the instances must be missing.
+    /// The share of the instances that must be missing, from 0 to 1.
     public var share = 0.5
-    /// How many must have vanished, at least.
+    /// The number of instances that must have vanished, at least.
     public var minimum = 3
-    /// Within which time they must have vanished.
+    /// The time within which they must have vanished.
     public var window = Duration.seconds(5)
     /// How long a suspect is kept, unless it registers again.
     public var grace = Duration.seconds(30)

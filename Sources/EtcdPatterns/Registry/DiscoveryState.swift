@@ -4,7 +4,7 @@ import EtcdKit
 
 /// The instances of a service as a discovery knows them: a value without a clock or a connection.
 ///
-/// The cost of a change is that of the entries that have changed, however many there are.
+/// The cost of a change depends on the entries that have changed, not on the number of instances.
 struct DiscoveryState: Sendable {
     private struct Suspect {
         let instance: ServiceInstance
@@ -16,20 +16,20 @@ struct DiscoveryState: Sendable {
     private var suspects: [Key: Suspect] = [:]
     private var losses: MassLosses?
     private var health: [Key: Health] = [:]
-    /// When the first suspect is given up, or earlier.
+    /// The time at which the first suspect is given up, or an earlier one.
     private var nextEnd: ContinuousClock.Instant?
     private var log = ChangeLog()
-    /// What is known, for everybody.
-    private(set) var snapshot: ServiceSnapshot
+    /// The instances as readers see them.
+    private(set) var view: ServiceView
 
     init(service: String, folder: Key, protection: MassLossProtection?) {
         self.folder = folder
         losses = protection.map(MassLosses.init)
-        snapshot = ServiceSnapshot(service: service)
+        view = ServiceView(service: service)
     }
 
-    /// Counts the snapshots; 0 before anything is known.
-    var version: Int { snapshot.version }
+    /// Counts the views; 0 before anything is known.
+    var version: Int { view.version }
 
     // MARK: The store
 
@@ -53,7 +53,7 @@ struct DiscoveryState: Sendable {
         _ entry: RegistryEntry,
         of count: Int,
         _ now: ContinuousClock.Instant,
-        _ draft: inout ServiceSnapshot.Draft
+        _ draft: inout ServiceView.Draft
     ) {
         switch entry.content {
         case .success(let new):
@@ -74,7 +74,7 @@ struct DiscoveryState: Sendable {
         _ key: Key,
         of count: Int,
         _ now: ContinuousClock.Instant,
-        _ draft: inout ServiceSnapshot.Draft
+        _ draft: inout ServiceView.Draft
     ) {
         draft.problems.remove(key)
         let id = id(of: key)
@@ -88,7 +88,7 @@ struct DiscoveryState: Sendable {
 
     // MARK: Mass losses
 
-    private mutating func suspectVictims(_ now: ContinuousClock.Instant, _ draft: inout ServiceSnapshot.Draft) {
+    private mutating func suspectVictims(_ now: ContinuousClock.Instant, _ draft: inout ServiceView.Draft) {
         guard let victims = losses?.takeVictims(leaving: registered.count, now), let losses else { return }
         for (id, instance) in victims where suspects[id] == nil {
             let end = now + losses.grace
@@ -98,7 +98,7 @@ struct DiscoveryState: Sendable {
         }
     }
 
-    /// When ``expire(_:)`` has something to do, or earlier.
+    /// The time at which ``expire(_:)`` has something to do, or an earlier one.
     var nextExpiry: ContinuousClock.Instant? { suspects.isEmpty ? nil : nextEnd }
 
     /// Gives up the suspects whose time is over.
@@ -118,7 +118,7 @@ struct DiscoveryState: Sendable {
     /// The instance to check, or nil if it is not there any more.
     func instance(_ id: Key) -> ServiceInstance? { registered[id] ?? suspects[id]?.instance }
 
-    /// Notes what a check of `instance` has shown, unless it is another by now.
+    /// Notes the result of a check of `instance`, unless its endpoint is another one by now.
     mutating func note(_ passed: Bool, of instance: ServiceInstance, _ check: HealthCheck) {
         let id = Key(instance.id)
         guard self.instance(id)?.endpoint == instance.endpoint else { return }
@@ -126,16 +126,16 @@ struct DiscoveryState: Sendable {
         if hasChanged { change { _, draft in draft.touch(id) } }
     }
 
-    // MARK: The snapshot
+    // MARK: The view
 
-    /// What is different from `old`, for a follower that has it.
-    func step(from old: ServiceSnapshot?) -> DiscoveryStep { DiscoveryStep(from: old, to: snapshot, log) }
+    /// The difference to `old`, for a follower that has seen it.
+    func step(from old: ServiceView?) -> DiscoveryStep { DiscoveryStep(from: old, to: view, log) }
 
-    /// Makes the next snapshot.
-    private mutating func change(_ body: (inout DiscoveryState, inout ServiceSnapshot.Draft) -> Void) {
-        var draft = ServiceSnapshot.Draft(snapshot)
-        // Gives up the other reference to what is changed, which would else be copied.
-        snapshot = ServiceSnapshot(service: snapshot.service)
+    /// Makes the next view.
+    private mutating func change(_ body: (inout DiscoveryState, inout ServiceView.Draft) -> Void) {
+        var draft = ServiceView.Draft(view)
+        // Drops the second reference to the tables, so that they are changed in place and not copied.
+        view = ServiceView(service: view.service)
         body(&self, &draft)
         for change in draft.changes {
             let id = change.id
@@ -145,6 +145,6 @@ struct DiscoveryState: Sendable {
             draft.set(id, known.map { KnownInstance(id, $0, isSuspect: registered[id] == nil, isHealthy: isHealthy) })
             log.append(change)
         }
-        snapshot = ServiceSnapshot(draft, logged: log.end)
+        view = ServiceView(draft, logged: log.end)
     }
 }

@@ -2,22 +2,22 @@
 
 import EtcdKit
 
-/// How a snapshot of a discovery differs from one before.
+/// The difference between two views of a discovery.
 struct DiscoveryStep: Sendable {
-    let old: ServiceSnapshot?
-    let new: ServiceSnapshot
+    let old: ServiceView?
+    let new: ServiceView
     private let changes: [ChangeLog.Change]
-    /// All changes between the two are there.
+    /// Whether `changes` has all changes between the two.
     private let isComplete: Bool
 
-    init(from old: ServiceSnapshot?, to new: ServiceSnapshot, _ log: ChangeLog) {
+    init(from old: ServiceView?, to new: ServiceView, _ log: ChangeLog) {
         self.old = old
         self.new = new
         isComplete = old.map { log.isComplete(after: $0.logged) } ?? false
         changes = old.map { Array(log.changes(after: $0.logged)) } ?? []
     }
 
-    /// The instances that differ, each as it was and as it is, in the order of their ids.
+    /// The instances that differ, each as it was and as it is, in the order of their IDs.
     var differences: [(old: KnownInstance?, new: KnownInstance?)] {
         touched.compactMap { id in
             let (before, now) = (old?.known[id], new.known[id])
@@ -25,7 +25,7 @@ struct DiscoveryStep: Sendable {
         }
     }
 
-    /// All that may differ, in the order of their ids.
+    /// The instances that may differ, in the order of their IDs.
     var touched: [Key] {
         if isComplete { return Set(changes.map(\.id)).sorted() }
         var ids = Set(new.known.lazy.map(\.key))
@@ -33,8 +33,7 @@ struct DiscoveryStep: Sendable {
         return ids.sorted()
     }
 
-    /// What leads from the old snapshot, or from nothing, to the new one: those that are gone come first, and those that
-    /// are as before are left out.
+    /// The events that lead from the old view, or from nothing, to the new one; instances that are gone come first.
     var events: [ServiceEvent] {
         let differences = differences
         let reasons = Dictionary(changes.map { ($0.id, $0.departure) }) { first, last in last ?? first }
@@ -60,17 +59,17 @@ struct DiscoveryStep: Sendable {
     }
 }
 
-/// A follower of a discovery, from one snapshot to the next.
+/// A follower of a discovery, from one view to the next.
 struct DiscoveryCursor: Sendable {
     private let feed: DiscoveryFeed
-    private var last: ServiceSnapshot?
+    private var last: ServiceView?
 
     init(_ feed: DiscoveryFeed) { self.feed = feed }
 
-    /// The step to the newest snapshot, once there is one.
+    /// Waits for a newer view, and returns the step to it.
     ///
-    /// - Throws: Why the discovery has ended, or `cancelled`.
-    mutating func next() async throws(EtcdError) -> DiscoveryStep {
+    /// - Throws: `CancellationError`; the ``EtcdError`` that has ended the discovery.
+    mutating func next() async throws -> DiscoveryStep {
         let last = last
         let step = try await feed.wait { content in
             content.state.version == last?.version ?? 0 ? nil : content.state.step(from: last)

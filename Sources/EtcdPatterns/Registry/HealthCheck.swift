@@ -2,24 +2,24 @@
 
 import EtcdKit
 
-/// How to find out, time after time, whether an instance can serve.
+/// A repeated check of whether an instance can serve.
 ///
-/// An instance is taken for healthy until ``fall`` checks in a row have failed, and then for unhealthy until ``rise``
-/// checks in a row have not.
+/// An instance is healthy until ``fall`` checks in a row have failed, and then unhealthy until ``rise`` checks in a row
+/// have passed.
 public struct HealthCheck: Sendable {
-    /// The time between checks; each is up to a fifth shorter or longer, so that checks do not come all at once.
+    /// The time between checks; each pause is up to a fifth shorter or longer, so that checks are spread over time.
     public var interval = Duration.seconds(5)
-    /// How long a check may take, at most.
+    /// The time limit for a check.
     public var timeout = Duration.seconds(2)
-    /// How many checks in a row must pass before an unhealthy instance is healthy, at least 1.
+    /// The number of checks in a row that must pass before an unhealthy instance is healthy, at least 1.
     public var rise = 2
-    /// How many checks in a row must fail before a healthy instance is unhealthy, at least 1.
+    /// The number of checks in a row that must fail before a healthy instance is unhealthy, at least 1.
     public var fall = 3
     private let probe: @Sendable (ServiceInstance, Duration) async throws -> Void
 
-    /// A check of your own.
+    /// Makes a check of a closure.
     ///
-    /// - Parameter probe: Throws if the instance cannot serve. It is cancelled when ``timeout`` is over.
+    /// - Parameter probe: Throws if the instance cannot serve. Its task is cancelled after ``timeout``.
     public init(_ probe: @escaping @Sendable (ServiceInstance) async throws -> Void) {
         self.init { instance, _ in try await probe(instance) }
     }
@@ -80,10 +80,10 @@ extension ServiceInstance {
     }
 }
 
-/// What the checks of one instance have shown: a change takes several of one kind in a row.
+/// The health of one instance: it changes after several checks in a row with the same result.
 struct Health: Sendable, Hashable {
     private(set) var isHealthy = true
-    /// How many checks in a row were against what it is taken for.
+    /// The number of checks in a row that contradict ``isHealthy``.
     private var contrary = 0
 
     /// Notes the outcome of a check.

@@ -2,9 +2,9 @@
 
 import EtcdKit
 
-/// An instance, and what a discovery makes of it.
+/// An instance, and the judgement of a discovery on it.
 final class KnownInstance: Keyed {
-    /// The bytes of the id: texts that look alike may differ in their bytes.
+    /// The bytes of the ID, since Swift takes some texts with different bytes for equal.
     let key: Key
     let instance: ServiceInstance
     let isSuspect: Bool
@@ -17,7 +17,7 @@ final class KnownInstance: Keyed {
         self.isHealthy = isHealthy
     }
 
-    /// It says that it is up, and has not failed the checks.
+    /// Whether its status is `up` and it has not failed the checks.
     var isAvailable: Bool { instance.status == .up && isHealthy }
 
     func isSame(as other: KnownInstance?) -> Bool {

@@ -2,27 +2,29 @@
 
 import EtcdKit
 
-/// The instances that have vanished lately without a word, and whether they are victims of etcd.
+/// The instances that have vanished lately without deregistering, and whether etcd has lost them.
 struct MassLosses: Sendable {
     private struct Vanishing {
         let instance: ServiceInstance
         let instant: ContinuousClock.Instant
-        /// How many instances there were before.
+        /// The number of instances before.
         let count: Int
         let number: Int
     }
 
     private let protection: MassLossProtection
     private var vanished: [Key: Vanishing] = [:]
-    /// In the order in which they have vanished; one that is not in `vanished` under its number does not count any more.
+    /// The order in which they have vanished.
+    ///
+    /// An instance that `vanished` does not have under this number does not count.
     private var order: ArraySlice<(id: Key, number: Int)> = []
-    /// How many of the order have been taken for victims.
+    /// The number of instances at the beginning of `order` that were returned as victims.
     private var judged = 0
     private var lastNumber = 0
 
     init(_ protection: MassLossProtection) { self.protection = protection }
 
-    /// How long a victim is kept.
+    /// The time for which a victim is kept.
     var grace: Duration { protection.grace.bounded }
 
     mutating func note(_ id: Key, _ instance: ServiceInstance, of count: Int, _ now: ContinuousClock.Instant) {
@@ -31,11 +33,11 @@ struct MassLosses: Sendable {
         order.append((id, lastNumber))
     }
 
-    /// The instance is there again, or is given up.
+    /// Forgets an instance that is there again, or is given up.
     mutating func forget(_ id: Key) { vanished[id] = nil }
 
-    /// Those that have turned out to be victims since the last call: those that have vanished lately, if they are many and
-    /// nobody has come in their place.
+    /// Returns the instances that have turned out to be victims since the last call: those that have vanished lately, if
+    /// they are many, and not as many new ones have come.
     mutating func takeVictims(leaving count: Int, _ now: ContinuousClock.Instant) -> [(id: Key, ServiceInstance)] {
         let oldest = now - protection.window.bounded
         while let (id, number) = order.first {

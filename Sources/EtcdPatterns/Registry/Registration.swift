@@ -2,90 +2,107 @@
 
 import EtcdKit
 
-/// An instance of a service that is registered, and stays so until ``deregister(timeout:)``.
+/// An instance of a service that is registered, and stays registered until ``deregister(timeout:)``.
 ///
-/// Whatever happens to the lease, the entry or the whole store, the instance is registered again as soon as there is a
-/// way to etcd, unless another process has registered as the same instance meanwhile: the one that came last stays.
+/// A registration is maintained: if its entry disappears, with its lease or the whole store, the client creates it again
+/// as soon as etcd answers. If another process registers the same instance, the later registration stays.
 ///
 /// A registration that is dropped is no longer renewed, and its entry ends with its lease, as after a crash.
 public final class Registration: Sendable {
-    private let registrar: Registrar
+    private let keeper: EntryKeeper
     private let running: Task<Void, Never>
     private let leaving = Lock<BackgroundJob?>(nil)
 
-    init(_ registrar: Registrar) {
-        self.registrar = registrar
-        running = Task { await registrar.run() }
+    init(_ keeper: EntryKeeper) {
+        self.keeper = keeper
+        running = Task { await keeper.run() }
     }
 
     deinit { running.cancel() }
 
-    /// Lasts until another has registered as the same instance.
-    var tenure: Tenure { registrar.tenure }
+    // MARK: State
 
-    // MARK: How it stands
+    /// The instance as it was described; the result of the registration's own check is not in it.
+    public var instance: ServiceInstance { keeper.entry.instance }
 
-    /// The instance as it is described; what the registration's own check makes of its status is not in it.
-    public var instance: ServiceInstance { registrar.wish.instance }
+    /// The present state of the registration.
+    public var state: RegistrationState { keeper.states.newest ?? .pending(nil) }
 
-    /// How the registration stands.
-    public var state: RegistrationState { registrar.states.newest ?? .pending(nil) }
-
-    /// The newest state, and those that follow.
+    /// The present state, and then the newest one after each change; a slow consumer skips states.
     ///
-    /// A slow consumer gets the newest only. The sequence ends when the registration has.
-    public var states: AsyncStream<RegistrationState> { registrar.states.listen() }
+    /// The sequence ends with the registration.
+    public var states: AsyncStream<RegistrationState> { keeper.states.listen() }
+
+    /// Waits until others can see the instance.
+    ///
+    /// - Throws: The reason why they never will; `CancellationError`.
+    func waitUntilRegistered() async throws {
+        for await state in states {
+            switch state {
+            case .registered: return
+            case .pending(let error as EtcdError) where !error.mayPass: throw error
+            case .degraded(let error as EtcdError) where !error.mayPass: throw error
+            case .pending, .degraded: continue
+            case .superseded: throw CoordinationLoss(.superseded)
+            case .deregistered: throw CoordinationLoss(.released)
+            }
+        }
+        throw CancellationError()
+    }
+
+    /// Runs `body`, whose task is cancelled when another registers the same instance, and deregisters.
+    func whileRegistered<Result: Sendable>(
+        _ body: @escaping @Sendable (Registration) async throws -> Result
+    ) async throws -> Result {
+        do {
+            let result = try await keeper.tenure.whileHeld { try await body(self) }
+            await deregister()
+            return result
+        } catch {
+            await deregister()
+            throw error
+        }
+    }
 
     // MARK: Changes
 
-    /// Changes what the instance says of itself, and waits until others can see it.
+    /// Changes the description of the instance, and waits until others can see it.
     ///
-    /// Changes that are made at the same time come one after the other. When it throws `cancelled`, the change is still
-    /// made as soon as there is a way to etcd, if it was this one's turn; when etcd refuses it, all stays as it was.
+    /// Changes that are made at the same time come one after the other. A change that etcd refuses is undone. After a
+    /// `CancellationError`, a change whose turn had come is still made.
     ///
-    /// - Parameter change: Changes the instance; its service and its id stay. It is called again when what it has changed
-    ///   was refused because of a change before.
+    /// - Parameter change: Changes the instance, but not its service and its ID. It is called again if the change before,
+    ///   on which this one was made, is refused.
     /// - Throws: What `change` throws; ``CoordinationLoss`` when the registration has ended; ``EtcdError``, among its
-    ///   codes `invalidArgument`, `requestTooLarge` and `cancelled`.
+    ///   codes `invalidArgument` and `requestTooLarge`; `CancellationError`.
     public func update(_ change: (inout ServiceInstance) throws -> Void) async throws {
-        let wish = registrar.wish
-        try await wish.takeTurn()
-        defer { wish.endTurn() }
-        while true {
-            if let loss = wish.ending { throw loss }
-            let old = instance
+        try await keeper.entry.update { old in
             var new = old
             try change(&new)
             try new.validate()
             if Key(new.service) != Key(old.service) || Key(new.id) != Key(old.id) {
                 throw EtcdError(.invalidArgument, "\(old.id) of \(old.service) cannot become another instance")
             }
-            // A change that was refused may have been undone at the same time.
-            guard let pending = wish.change(old, to: new) else { continue }
-            do {
-                return try await pending.wait()
-            } catch let error as EtcdError where pending.isOnOpenGround && error.code != .cancelled {
-                continue
-            }
+            return new
         }
     }
 
     // MARK: The end
 
-    /// Takes the instance out of the store.
+    /// Deletes the entry of the instance.
     ///
-    /// An entry that another process has put since is left alone. It goes on also when the caller's task is cancelled. When
-    /// `timeout` is over, it goes on in the background, for no longer than the time to live; what could not be deleted ends
-    /// with the lease, as it does where the lease is lost already. Deregistering twice does nothing.
+    /// An entry that another process has put since is left alone. A cancellation of the caller's task does not stop it.
+    /// After `timeout`, it goes on in the background, for no longer than the time to live. An entry that could not be
+    /// deleted ends with its lease. A second call does nothing.
     ///
     /// - Parameter timeout: How long to wait for it.
     public func deregister(timeout: Duration = .seconds(5)) async {
         let job = leaving.withLock { job in
             if let job { return job }
-            let new = registrar.client.inBackground { [registrar, running] in
+            let new = keeper.client.inBackground { [keeper, running] in
                 running.cancel()
                 await running.value
-                await registrar.leave()
+                await keeper.leave()
             }
             job = new
             return new
@@ -93,24 +110,24 @@ public final class Registration: Sendable {
         await job.wait(timeout)
     }
 
-    /// Leaves without a failed request: says that it is draining, gives others time to hear of it, deregisters, and waits
-    /// for the requests that are still there.
+    /// Leaves without a failed request: puts the status `draining`, waits for `propagation`, deregisters, and waits for the
+    /// requests that are in flight.
     ///
-    /// Where etcd is away, or the task is cancelled, it is deregistered all the same.
+    /// If etcd cannot be reached, or the task is cancelled, the instance is deregistered all the same.
     ///
     /// - Parameters:
-    ///   - propagation: How long others have to hear of it before it is gone.
-    ///   - timeout: How long all of it may take; the deregistration has a second of its own where no time is left.
-    ///   - inFlight: Returns when the requests that were taken are answered; it is cancelled when time is up.
-    /// - Throws: What `inFlight` throws; ``EtcdError`` with the code `deadlineExceeded` when requests were left, or
-    ///   `cancelled`.
+    ///   - propagation: How long others have to hear of the new status before the instance is gone.
+    ///   - timeout: How long all of it may take. If no time is left, the deregistration still has a second.
+    ///   - inFlight: Returns when the requests in flight are answered; its task is cancelled after `timeout`.
+    /// - Throws: What `inFlight` throws; ``EtcdError`` with the code `deadlineExceeded` when requests were left;
+    ///   `CancellationError`.
     public func drain(
         propagation: Duration = .seconds(5),
         timeout: Duration = .seconds(20),
         _ inFlight: @escaping @Sendable () async throws -> Void = {}
     ) async throws {
         let deadline = ContinuousClock.now + timeout.bounded
-        // An instance that is not heard has nobody to wait for.
+        // If etcd cannot be reached, nobody hears of the new status, and the propagation need not be waited for.
         let isKnown = try? await withTimeout(min(max(propagation, .seconds(1)), timeout).bounded) {
             try await self.update { $0.status = .draining }
             return true
@@ -121,7 +138,7 @@ public final class Registration: Sendable {
             try await inFlight()
             return true
         }
-        if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
-        if isDone == nil { throw EtcdError(.deadlineExceeded, "requests were left after \(timeout)") }
+        try Task.checkCancellation()
+        if isDone == nil { throw EtcdError(.deadlineExceeded, "\(instance) had requests in flight after \(timeout)") }
     }
 }

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// An entry in the folder of a service, read.
+/// A decoded entry in the folder of a service: an instance, or a problem.
 struct RegistryEntry: Sendable {
     let key: Key
     let content: Result<ServiceInstance, RegistryProblem>
@@ -10,7 +10,7 @@ struct RegistryEntry: Sendable {
     init(_ entry: KeyValue, of service: String, in folder: Key) {
         key = entry.key
         guard let id = Self.id(of: entry.key, in: folder).string else {
-            content = .failure(RegistryProblem(key: entry.key, value: entry.value, reason: "its id is not UTF-8"))
+            content = .failure(RegistryProblem(key: entry.key, value: entry.value, reason: "its ID is not UTF-8"))
             return
         }
         do throws(RegistryProblem) {
@@ -20,6 +20,6 @@ struct RegistryEntry: Sendable {
         }
     }
 
-    /// The bytes of the id of the instance under `key`; every key in the folder is one, also for Go's resolver.
+    /// The bytes of the ID of the instance under `key`: the rest of the key, as for Go's resolver.
     static func id(of key: Key, in folder: Key) -> Key { Key(bytes: Array(key.bytes.dropFirst(folder.bytes.count))) }
 }

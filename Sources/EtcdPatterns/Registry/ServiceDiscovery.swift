@@ -4,14 +4,16 @@ public import EtcdKit
 
 /// The instances of a service as they come and go; see ``ServiceRegistry/withDiscovery(of:options:_:)``.
 ///
-/// What is known goes on through broken connections, compactions, and a store that is restored: it is then listed anew,
-/// and those who follow get what is different. An entry that is no instance is left out, and stands in
-/// ``ServiceSnapshot/problems``.
+/// A discovery goes on through broken connections, compactions and a restored store. It then lists the instances anew,
+/// and its followers get the difference. An entry that is not an instance is left out, and listed in
+/// ``ServiceView/problems``.
 public final class ServiceDiscovery: Sendable {
     private let follower: DiscoveryFollower
     private let mirror: KeyMirror
-    /// What keeps a discovery without a scope current.
+    /// Keeps a discovery without a scope current.
     private let following: Task<Void, Never>?
+
+    private var feed: DiscoveryFeed { follower.feed }
 
     init(_ follower: DiscoveryFollower, _ mirror: KeyMirror, following: Task<Void, Never>? = nil) {
         self.follower = follower
@@ -23,7 +25,7 @@ public final class ServiceDiscovery: Sendable {
 
     /// Ends a discovery that was made by ``ServiceRegistry/discovery(of:options:)``.
     ///
-    /// Dropping it ends it too. One with a scope ends with its scope.
+    /// A discovery also ends when it is dropped. A discovery with a scope ends with its scope.
     public func close() async {
         guard let following else { return }
         following.cancel()
@@ -34,44 +36,64 @@ public final class ServiceDiscovery: Sendable {
     // MARK: Reading
 
     /// All that is known.
-    public var snapshot: ServiceSnapshot { follower.feed.read(\.state.snapshot) }
+    public var view: ServiceView { feed.read(\.state.view) }
 
-    /// All instances that are known; ``ServiceSnapshot/available`` has those that take requests.
-    public var instances: [ServiceInstance] { snapshot.instances }
+    /// All instances that are known; ``ServiceView/available`` has those that take requests.
+    public var instances: [ServiceInstance] { view.instances }
 
-    /// How long ago it was last made sure that the snapshot is current; nil if it never was.
+    /// The time since it was last certain that the view is current; nil if it never was.
     public var staleness: Duration? { mirror.staleness }
 
-    /// Whether the snapshot may be out of date: etcd was not reached since the start, or not for some time (three times
-    /// ``MirrorOptions/checkInterval``), or the discovery has ended.
+    /// Whether the view may be out of date.
+    ///
+    /// It may be if etcd was not reached since the start, or not for some time (three times
+    /// ``MirrorOptions/checkInterval``), or if the discovery has ended.
     public var isStale: Bool { mirror.isStale }
 
     /// Waits until enough instances take requests.
     ///
-    /// - Parameter minimum: How many instances there must be in ``ServiceSnapshot/available``.
-    /// - Returns: A snapshot that has them.
-    /// - Throws: ``EtcdError``: `cancelled`, or why the discovery has ended.
+    /// - Parameter minimum: The number of instances that ``ServiceView/available`` must have.
+    /// - Returns: A view that has them.
+    /// - Throws: `CancellationError`; the ``EtcdError`` that has ended the discovery.
     @discardableResult
-    public func waitUntil(minimum: Int) async throws(EtcdError) -> ServiceSnapshot {
-        try await follower.feed.wait { content in
-            content.state.snapshot.availableCount >= minimum ? content.state.snapshot : nil
-        }
+    public func waitUntilAvailable(atLeast minimum: Int = 1) async throws -> ServiceView {
+        try await feed.wait { $0.state.view.availableCount >= minimum ? $0.state.view : nil }
     }
 
     // MARK: Following
 
-    /// The snapshot as it is, and then the newest whenever there is a new one.
+    /// The current view, and then the newest one after each change; a slow consumer skips views.
     ///
-    /// A slow consumer skips snapshots.
-    public var snapshots: ServiceSnapshots { ServiceSnapshots(feed: follower.feed) }
+    /// An iteration throws `CancellationError`, or the ``EtcdError`` that has ended the discovery.
+    public var views: UpdateSequence<ServiceView, any Error> {
+        UpdateSequence { [feed] in
+            var last = 0
+            return {
+                let view = try await feed.wait { $0.state.version == last ? nil : $0.state.view }
+                last = view.version
+                return view
+            }
+        }
+    }
 
-    /// The instances that are there as ``ServiceEvent/added(_:)``, and then all that is different.
+    /// The present instances as ``ServiceEvent/added(_:)``, and then each difference.
     ///
-    /// A reader that applies them one after the other has the instances. Those that are gone come first, and what is as before is
-    /// silent, also after the connection was lost or history compacted. Each iteration has its own; a slow consumer gets
-    /// the difference to what it has seen.
-    public var events: ServiceEvents { ServiceEvents(feed: follower.feed) }
+    /// A reader that applies the events one after the other has the instances. Instances that are gone come first.
+    /// Instances that did not change cause no event, also after a lost connection or a compaction. Each iteration begins
+    /// with the present instances. A slow consumer gets the difference to the last view that it has seen.
+    ///
+    /// An iteration throws `CancellationError`, or the ``EtcdError`` that has ended the discovery, after all known events.
+    public var events: UpdateSequence<ServiceEvent, any Error> {
+        UpdateSequence { [cursor] in
+            var cursor = cursor
+            var pending: ArraySlice<ServiceEvent> = []
+            return {
+                while pending.isEmpty { pending = try await cursor.next().events[...] }
+                return pending.popFirst()
+            }
+        }
+    }
 
-    /// The differences from one snapshot to the next.
-    var cursor: DiscoveryCursor { DiscoveryCursor(follower.feed) }
+    /// The differences from one view to the next.
+    var cursor: DiscoveryCursor { DiscoveryCursor(feed) }
 }

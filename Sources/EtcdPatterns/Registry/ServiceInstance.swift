@@ -1,45 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One running copy of a service: where it is, and what it says of itself.
-public struct ServiceInstance: Sendable, Hashable, Identifiable {
-    /// What the instance says of its ability to serve.
-    public enum Status: String, Sendable, Hashable, CaseIterable {
-        /// It takes requests.
-        case up
-        /// It finishes what it has, and takes nothing new.
-        case draining
-        /// It is there, but cannot serve.
-        case down
+import EtcdKit
+
+/// One running copy of a service: its address, and its description of itself.
+public struct ServiceInstance: Sendable, Hashable, Identifiable, CustomStringConvertible {
+    /// Whether an instance takes requests, as it says itself.
+    ///
+    /// More may be added, so a `switch` over statuses needs a `default`.
+    public struct Status: Sendable, Hashable, CustomStringConvertible {
+        /// The status as it is stored, such as `up`.
+        public let description: String
+
+        /// The instance takes requests.
+        public static let up = Self(description: "up")
+        /// The instance finishes the requests that it has, and takes no new ones.
+        public static let draining = Self(description: "draining")
+        /// The instance is there, but cannot serve.
+        public static let down = Self(description: "down")
+
+        static let all = [up, draining, down]
     }
 
     /// The name of the service, such as `api-server`.
     public let service: String
-    /// Tells the instances of a service apart, such as `api-1`.
+    /// The ID, unique among the instances of the service, such as `api-1`.
     public let id: String
     /// The host: a name or an address.
     public var address: String
     /// The port.
     public var port: Int
-    /// What else there is to say.
+    /// Further properties, such as a version.
     public var metadata: [String: String]
-    /// The share of requests that the instance should get, relative to others; at least 1.
+    /// The share of requests that the instance should get, relative to other instances; at least 1.
     public var weight: Int
-    /// Where it runs, for those who prefer what is near; nil if that does not matter.
+    /// Where the instance runs, for clients that prefer near instances; nil if that does not matter.
     public var zone: String?
-    /// Whether it takes requests.
+    /// Whether the instance takes requests.
     public var status: Status
 
     /// Describes an instance.
     ///
     /// - Parameters:
     ///   - service: The name of the service.
-    ///   - id: Tells the instances of the service apart.
+    ///   - id: The ID, unique among the instances of the service.
     ///   - address: The host: a name or an address.
     ///   - port: The port.
-    ///   - metadata: What else there is to say.
+    ///   - metadata: Further properties, such as a version.
     ///   - weight: The share of requests, relative to other instances; at least 1.
-    ///   - zone: Where it runs.
-    ///   - status: Whether it takes requests.
+    ///   - zone: Where the instance runs.
+    ///   - status: Whether the instance takes requests.
     public init(
         service: String,
         id: String,
@@ -58,5 +67,29 @@ public struct ServiceInstance: Sendable, Hashable, Identifiable {
         self.weight = weight
         self.zone = zone
         self.status = status
+    }
+
+    /// The address and the port in one text, such as `10.0.0.7:80` or `[::1]:80`.
+    public var endpoint: String { Endpoint.authority(address, port) }
+
+    /// The service, the ID and the endpoint in one line.
+    public var description: String { "\(service)/\(id) at \(endpoint)" }
+}
+
+extension ServiceInstance {
+    /// Throws if others could not read the instance, or if its key would be that of another instance.
+    func validate() throws(EtcdError) {
+        try Self.validate(service, as: "name of a service")
+        try Self.validate(id, as: "id of an instance")
+        if address.isEmpty { throw EtcdError(.invalidArgument, "\(id): the address is empty") }
+        if !(1...65_535).contains(port) { throw EtcdError(.invalidArgument, "\(id): \(port) is not a port") }
+        if weight < 1 { throw EtcdError(.invalidArgument, "\(id): a weight of \(weight)") }
+    }
+
+    static func validate(_ name: String, as what: String) throws(EtcdError) {
+        if name.isEmpty { throw EtcdError(.invalidArgument, "the \(what) is empty") }
+        if name.utf8.contains(UInt8(ascii: "/")) {
+            throw EtcdError(.invalidArgument, "\"\(name)\" is no \(what): it contains a slash")
+        }
     }
 }

@@ -6,16 +6,16 @@ import Foundation
 /// An instance as it stands in etcd: the JSON of the naming resolver of Go's etcd client, with our fields in its metadata.
 struct ServiceRecord: Sendable, Hashable {
     var instance: ServiceInstance
-    /// Who has written it; nil if that was another program.
+    /// The registration that has written it; nil if that was another program.
     var author: Author?
 
     /// One registration, in the order in which registrations of one instance supersede each other.
     struct Author: Sendable, Hashable, Comparable {
-        /// Higher than those that were there before; milliseconds since 1970 where there were none.
+        /// A number above those of earlier registrations; if there were none, the milliseconds since 1970.
         var generation: Int64
         private(set) var nonce: String
 
-        /// What JSON can say exactly in every language.
+        /// The numbers that JSON represents exactly in every language.
         private static let generations: Range<Int64> = 0..<(1 << 53)
 
         static func < (left: Self, right: Self) -> Bool {
@@ -27,7 +27,7 @@ struct ServiceRecord: Sendable, Hashable {
             self.nonce = nonce
         }
 
-        /// A new one, of this moment.
+        /// A new author, with the present time.
         init() {
             let milliseconds = Date().timeIntervalSince1970 * 1000
             self.init(
@@ -42,7 +42,7 @@ struct ServiceRecord: Sendable, Hashable {
             if Self.generations.contains(other.generation + 1) {
                 generation = other.generation + 1
             } else {
-                // There is no higher one; a text that begins like another one, and is longer, comes after it.
+                // There is no higher number. A longer text with the same beginning comes after the shorter one.
                 (generation, nonce) = (other.generation, other.nonce + nonce)
             }
         }
@@ -66,7 +66,7 @@ struct ServiceRecord: Sendable, Hashable {
             id: instance.id,
             weight: instance.weight,
             zone: instance.zone,
-            status: instance.status.rawValue,
+            status: instance.status.description,
             metadata: instance.metadata,
             generation: author?.generation ?? 0,
             nonce: author?.nonce ?? ""
@@ -103,7 +103,7 @@ struct ServiceRecord: Sendable, Hashable {
             guard let own = try? JSONDecoder().decode(Own.self, from: Data(value.bytes)).Metadata else {
                 throw problem("its Metadata is not what a registration writes")
             }
-            guard let status = ServiceInstance.Status(rawValue: own.status) else {
+            guard let status = ServiceInstance.Status.all.first(where: { $0.description == own.status }) else {
                 throw problem("\"\(own.status)\" is not a status")
             }
             instance.metadata = own.metadata
@@ -124,7 +124,7 @@ struct ServiceRecord: Sendable, Hashable {
         return host.isEmpty || !(1...65_535).contains(port) ? nil : (String(host), port)
     }
 
-    /// What Go writes: `Op` may be missing, and `Metadata` be anything.
+    /// The format of Go: `Op` may be missing, and `Metadata` may be anything.
     private struct Update: Decodable {
         let Addr: String
         let Metadata: JSON?
@@ -140,11 +140,6 @@ extension ServiceRecord {
         self.instance = instance
         self.author = author
     }
-}
-
-extension ServiceInstance {
-    /// The address and the port in one text, such as `10.0.0.7:80` or `[::1]:80`.
-    public var endpoint: String { Endpoint.authority(address, port) }
 }
 
 /// Any JSON.

@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-/// The instances of services that are there: they register, and others discover them.
+/// The instances of services: they register here, and other processes discover them.
 ///
 /// ```swift
 /// let registry = try ServiceRegistry(client)
@@ -10,25 +10,25 @@ public import EtcdKit
 /// try await registry.withRegistration(of: instance) { registration in try await serve() }
 /// ```
 ///
-/// An instance is an entry under `<prefix>/<service>/<id>`, on a lease of its own. Its value is what the naming resolver
-/// of Go's etcd client writes and reads, so that gRPC programs in Go find instances that register here, and the other
-/// way round.
+/// An instance is an entry under `<prefix>/<service>/<id>`, with a lease of its own. The value has the format of the
+/// naming resolver of Go's etcd client. So gRPC programs in Go find the instances that register here, and the other way
+/// round.
 public struct ServiceRegistry: Sendable {
-    /// What the keys of all instances begin with, before a slash.
-    public let prefix: Key
+    /// The beginning of the keys of all instances, before a slash.
+    public let prefix: String
     private let client: EtcdClient
     private let look: SharedLook
 
-    /// A registry.
+    /// Makes a registry.
     ///
-    /// Registrations of one registry, and of its copies, look together for whether their entries are still there.
+    /// The registrations of one registry, and of its copies, check together whether their entries are still there.
     ///
     /// - Parameters:
-    ///   - client: The way to the cluster.
-    ///   - prefix: What the keys begin with.
+    ///   - client: The client of the cluster.
+    ///   - prefix: The beginning of the keys, before a slash.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public init(_ client: EtcdClient, prefix: Key = "services") throws(EtcdError) {
-        try prefix.checkName(of: "registry")
+    public init(_ client: EtcdClient, prefix: String = "services") throws(EtcdError) {
+        try Key(prefix).checkName(of: "registry")
         self.client = client
         self.prefix = prefix
         look = SharedLook(client)
@@ -36,22 +36,22 @@ public struct ServiceRegistry: Sendable {
 
     private func folder(of service: String) throws(EtcdError) -> Key {
         try ServiceInstance.validate(service, as: "name of a service")
-        return prefix + "/\(service)/"
+        return "\(prefix)/\(service)/"
     }
 
     // MARK: Registering
 
-    /// Registers an instance, runs `body`, and deregisters it.
+    /// Registers an instance, runs `body`, and deregisters the instance.
     ///
-    /// When another process registers as the same instance, the task of `body` is cancelled; once `body` has ended, a
-    /// ``CoordinationLoss`` for the reason `superseded` is thrown. `body` runs in a child task, because only that can be
+    /// If another process registers the same instance, the task of `body` is cancelled. Once `body` has ended, a
+    /// ``CoordinationLoss`` for the reason `superseded` is thrown. `body` runs in a task of its own, so that it can be
     /// cancelled.
     ///
     /// - Parameters:
     ///   - instance: The instance.
-    ///   - timeToLive: How long it is still there when its process has died, in whole seconds (rounded up).
-    ///   - check: How the process checks itself: while that fails, the status is `down` for all others.
-    ///   - initialWait: How long to wait for etcd before `body` starts without being seen by others.
+    ///   - timeToLive: How long the entry outlives a process that has died, in whole seconds (rounded up).
+    ///   - check: How the process checks itself: while the check fails, others see the status `down`.
+    ///   - initialWait: How long to wait for etcd before `body` starts unseen by others.
     ///   - body: Serves.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws, or what ``register(_:timeToLive:check:initialWait:)`` does.
@@ -69,30 +69,23 @@ public struct ServiceRegistry: Sendable {
             check: check,
             initialWait: initialWait
         )
-        do {
-            let result = try await registration.whileRegistered(body)
-            await registration.deregister()
-            return result
-        } catch {
-            await registration.deregister()
-            throw error
-        }
+        return try await registration.whileRegistered(body)
     }
 
     /// Registers an instance, and keeps it registered until ``Registration/deregister(timeout:)``.
     ///
-    /// It takes the place of one with the same service and id, which hears of it. If etcd cannot be reached within
-    /// `initialWait`, the registration is returned in the state ``RegistrationState/pending(_:)``, and others see the
-    /// instance by themselves as soon as etcd is reached.
+    /// A present registration of the same service and ID is superseded. If etcd cannot be reached within `initialWait`, the
+    /// registration is returned in the state ``RegistrationState/pending(_:)``. Others see the instance by themselves as
+    /// soon as etcd is reached.
     ///
     /// - Parameters:
     ///   - instance: The instance.
-    ///   - timeToLive: How long it is still there when its process has died, in whole seconds (rounded up).
-    ///   - check: How the process checks itself: while that fails, the status is `down` for all others.
+    ///   - timeToLive: How long the entry outlives a process that has died, in whole seconds (rounded up).
+    ///   - check: How the process checks itself: while the check fails, others see the status `down`.
     ///   - initialWait: How long to wait until others can see the instance; `.zero` returns at once.
     /// - Returns: The registration; ``Registration/state`` says whether others can see it by now.
-    /// - Throws: ``EtcdError``, among its codes `invalidArgument`, `permissionDenied` and `cancelled`; ``CoordinationLoss``
-    ///   when another has registered as the same instance at the same time.
+    /// - Throws: ``EtcdError``, among its codes `invalidArgument`, `permissionDenied` and `requestTooLarge`;
+    ///   ``CoordinationLoss`` when another has registered the same instance at the same time; `CancellationError`.
     public func register(
         _ instance: ServiceInstance,
         timeToLive: Duration = .seconds(10),
@@ -101,10 +94,12 @@ public struct ServiceRegistry: Sendable {
     ) async throws -> Registration {
         try instance.validate()
         let key = try folder(of: instance.service) + Key(instance.id)
-        let registration = Registration(Registrar(instance, client, key, timeToLive, check, look))
+        let registration = Registration(EntryKeeper(instance, client, key, timeToLive, check, look))
         do {
-            _ = try await withTimeout(initialWait.bounded) { try await registration.awaitFirstOutcome() }
-            try checkCancellation()
+            _ = try await withTimeout(initialWait.bounded) { () async throws -> Void? in
+                try await registration.waitUntilRegistered()
+            }
+            try Task.checkCancellation()
             return registration
         } catch {
             await registration.deregister()
@@ -119,28 +114,28 @@ public struct ServiceRegistry: Sendable {
     /// - Parameter service: The name of the service.
     /// - Returns: The instances that are registered now.
     /// - Throws: ``EtcdError``, among its codes `invalidArgument`.
-    public func discover(_ service: String) async throws(EtcdError) -> ServiceSnapshot {
+    public func discover(_ service: String) async throws(EtcdError) -> ServiceView {
         let folder = try folder(of: service)
         let response = try await client.range(.prefix(folder))
         var state = DiscoveryState(service: service, folder: folder, protection: nil)
         let entries = response.entries.map { RegistryEntry($0, of: service, in: folder) }
         state.apply(puts: entries, deletions: [], at: response.header.revision, .now)
-        return state.snapshot
+        return state.view
     }
 
     /// Follows the instances of a service while `body` runs.
     ///
-    /// `body` starts when all instances that are there are known, or without any after ``DiscoveryOptions/initialWait``; see
+    /// `body` starts when all present instances are known, or without any after ``DiscoveryOptions/initialWait``; see
     /// ``ServiceDiscovery/isStale``.
     ///
-    /// When that cannot go on (the user may not read the keys any more, or the client is closed), the task of `body` is
-    /// cancelled, and once `body` has ended, the reason is thrown. `body` runs in a child task, because only that can be
-    /// cancelled.
+    /// If the instances cannot be followed any more (the user may not read the keys, or the client is closed), the task of
+    /// `body` is cancelled, and once `body` has ended, the reason is thrown. `body` runs in a task of its own, so that it
+    /// can be cancelled.
     ///
     /// - Parameters:
     ///   - service: The name of the service.
-    ///   - options: What to make of what is seen.
-    ///   - body: Uses what is known, which ends with the scope.
+    ///   - options: Protection from mass losses, and checks.
+    ///   - body: Uses the discovery, which ends with the scope.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; ``EtcdError``, among its codes `invalidArgument`.
     @discardableResult
@@ -157,64 +152,23 @@ public struct ServiceRegistry: Sendable {
         }
     }
 
-    /// Follows the instances of a service until what is returned is closed or dropped.
+    /// Follows the instances of a service until the discovery is closed or dropped.
     ///
-    /// For where a scope does not fit; see ``withDiscovery(of:options:_:)``.
+    /// For code where a scope does not fit; see ``withDiscovery(of:options:_:)``.
     ///
     /// - Parameters:
     ///   - service: The name of the service.
-    ///   - options: What to make of what is seen.
-    /// - Returns: What is known: all instances that are there, or none after ``DiscoveryOptions/initialWait``.
-    /// - Throws: ``EtcdError``, among its codes `invalidArgument`.
+    ///   - options: Protection from mass losses, and checks.
+    /// - Returns: A discovery that knows all present instances, or none after ``DiscoveryOptions/initialWait``.
+    /// - Throws: ``EtcdError``, among its codes `invalidArgument`; `CancellationError`.
     public func discovery(
         of service: String,
         options: DiscoveryOptions = DiscoveryOptions()
-    ) async throws(EtcdError) -> ServiceDiscovery {
+    ) async throws -> ServiceDiscovery {
         let follower = DiscoveryFollower(service, try folder(of: service), options)
         let mirror = try await client.mirror(of: follower.range, options: follower.mirrorOptions)
         let discovery = ServiceDiscovery(follower, mirror, following: Task { await follower.run(mirror) })
         try await follower.feed.waitForFirst(mirror)
         return discovery
-    }
-}
-
-extension Registration {
-    fileprivate func whileRegistered<Result: Sendable>(
-        _ body: @escaping @Sendable (Registration) async throws -> Result
-    ) async throws -> Result {
-        try await tenure.whileHeld { try await body(self) }
-    }
-
-    /// Waits until others can see the instance, or that cannot be.
-    fileprivate func awaitFirstOutcome() async throws -> Bool? {
-        for await state in states {
-            switch state {
-            case .registered: return true
-            case .pending(let error as EtcdError) where !error.mayPass: throw error
-            case .degraded(let error as EtcdError) where !error.mayPass: throw error
-            case .pending, .degraded: continue
-            case .superseded: throw CoordinationLoss(.superseded)
-            case .deregistered: throw CoordinationLoss(.released)
-            }
-        }
-        throw EtcdError(.cancelled, "the task was cancelled")
-    }
-}
-
-extension ServiceInstance {
-    /// Throws if others could not read the instance, or its key would be another's.
-    func validate() throws(EtcdError) {
-        try Self.validate(service, as: "name of a service")
-        try Self.validate(id, as: "id of an instance")
-        if address.isEmpty { throw EtcdError(.invalidArgument, "\(id): the address is empty") }
-        if !(1...65_535).contains(port) { throw EtcdError(.invalidArgument, "\(id): \(port) is not a port") }
-        if weight < 1 { throw EtcdError(.invalidArgument, "\(id): a weight of \(weight)") }
-    }
-
-    static func validate(_ name: String, as what: String) throws(EtcdError) {
-        if name.isEmpty { throw EtcdError(.invalidArgument, "the \(what) is empty") }
-        if name.utf8.contains(UInt8(ascii: "/")) {
-            throw EtcdError(.invalidArgument, "\"\(name)\" is no \(what): it contains a slash")
-        }
     }
 }

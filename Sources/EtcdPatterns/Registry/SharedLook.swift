@@ -2,10 +2,10 @@
 
 import EtcdKit
 
-/// Looks whether entries are as they were left, for all registrations of a registry: many of them in one read.
+/// Checks whether entries have changed, for all registrations of a registry: many entries in one read.
 ///
-/// A watch tells of a change at once. But it hears nothing of a change that a restored store has made before, and so each
-/// registration has to look from time to time. Ten thousand of them would make a thousand reads a second on their own.
+/// A watch reports a change at once, but not one that was made before by the restoration of a store. So each registration
+/// reads its entry from time to time. Ten thousand registrations would make a thousand reads a second on their own.
 final class SharedLook: Sendable {
     private typealias Answer = Result<Revision?, EtcdError>
 
@@ -18,11 +18,11 @@ final class SharedLook: Sendable {
     private struct State {
         var questions: [Question] = []
         var isAnswering = false
-        /// How many entries one read may have: below etcd's default limit, or lower where a server has a lower one.
+        /// The number of entries in one read: below etcd's default limit, and lower for a server with a lower limit.
         var capacity = 100
     }
 
-    /// How long a question waits for others.
+    /// The time for which a question waits for others.
     private static let patience = Duration.milliseconds(100)
 
     private let client: EtcdClient
@@ -30,9 +30,9 @@ final class SharedLook: Sendable {
 
     init(_ client: EtcdClient) { self.client = client }
 
-    /// Whether the newest change of an entry is still that of `revision`.
+    /// Checks whether the last change of an entry is still that of `revision`.
     ///
-    /// - Returns: The revision of the store at which it is so; nil if it is another entry, or gone.
+    /// - Returns: The revision of the store at which it is; nil if the entry has changed, or is gone.
     /// - Throws: ``EtcdError``, among its codes `permissionDenied` and `cancelled`.
     func confirm(_ key: Key, at revision: Revision) async throws(EtcdError) -> Revision? {
         let (answers, answer) = AsyncStream.makeStream(of: Answer.self)
@@ -41,7 +41,7 @@ final class SharedLook: Sendable {
             defer { state.isAnswering = true }
             return !state.isAnswering
         }
-        // It ends when all questions are answered, each of which has a task that waits for it.
+        // The task ends when all questions are answered. The caller of each question waits for its answer.
         if isFirst { Task { await answerAll() } }
         for await answer in answers { return try answer.get() }
         throw EtcdError(.cancelled, "the task was cancelled")
@@ -77,7 +77,7 @@ final class SharedLook: Sendable {
                 question.answer.yield(.success(isSame ? response.header.revision : nil))
             }
         } catch {
-            // The reason may be one entry among many, such as one that may not be read, or their number.
+            // One entry among many may be the reason, as when it may not be read, or the number of entries.
             guard questions.count > 1, !error.code.isTransient, error.code != .clientClosed else {
                 for question in questions { question.answer.yield(.failure(error)) }
                 return

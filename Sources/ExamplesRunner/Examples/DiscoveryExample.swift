@@ -8,7 +8,7 @@ extension Example {
         name: "discovery",
         summary: "instances of a service register, are discovered, and leave without a surprise"
     ) { context in
-        let registry = try ServiceRegistry(context.client, prefix: context.prefix + "services")
+        let registry = try ServiceRegistry(context.client, prefix: "\(context.prefix)services")
         let instance = ServiceInstance(
             service: "api-server",
             id: "api-1",

@@ -8,7 +8,7 @@ extension Example {
         name: "flags",
         summary: "features that are switched while programs run, for some or all users"
     ) { context in
-        try await context.client.withFeatureFlags(context.prefix + "flags") { flags in
+        try await context.client.withFeatureFlags("\(context.prefix)flags") { flags in
             try await flags.enable("new-ui")
             context.say("new-ui is \(flags.isEnabled("new-ui") ? "on" : "off") for everybody")
             try context.expect(flags.isEnabled("new-ui"), "the flag is on")

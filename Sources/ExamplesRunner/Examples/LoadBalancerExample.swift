@@ -9,7 +9,7 @@ extension Example {
         summary: "spreads requests over the instances of a service, and away from those that fail or leave"
     ) { context in
         struct Refused: Error {}
-        let registry = try ServiceRegistry(context.client, prefix: context.prefix + "services")
+        let registry = try ServiceRegistry(context.client, prefix: "\(context.prefix)services")
         /// An instance; in life, it would be a process of its own.
         func register(_ id: String, weight: Int) async throws -> Registration {
             try await registry.register(

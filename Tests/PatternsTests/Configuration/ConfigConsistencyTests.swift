@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdPatterns
 @testable import EtcdTesting
 
-@Suite("Snapshots of a configuration are of one revision", .timeLimit(.minutes(5)))
+@Suite("Views of a configuration are of one revision", .timeLimit(.minutes(5)))
 struct ConfigConsistencyTests {
     /// All values of a state are the same; there are so many that a restoration is staged.
     private static let keys = (0..<200).map { "k/\($0)" as Key }
@@ -29,9 +29,9 @@ struct ConfigConsistencyTests {
                 let reader = Task.detached {
                     var (reads, torn, states) = (0, 0, Set<Value>())
                     while reads < 100_000 || !isDone.withLock({ $0 }) {
-                        let snapshot = config.snapshot
+                        let view = config.view
                         // Spread over the chunks and the batches in which they are copied.
-                        let values = Set([0, 77, 150, 199].map { snapshot[Self.keys[$0]] })
+                        let values = Set([0, 77, 150, 199].map { view[Self.keys[$0]] })
                         if values.count != 1 || values.contains(nil) { torn += 1 }
                         states.formUnion(values.compactMap(\.self))
                         reads += 1
@@ -51,8 +51,8 @@ struct ConfigConsistencyTests {
                 // Whole snapshots too, not only some keys.
                 let whole = Task.detached {
                     var torn = 0
-                    for await snapshot in config.snapshots {
-                        let values = snapshot.values()
+                    for await view in config.views {
+                        let values = view.values()
                         if values.count != Self.keys.count || Set(values.values).count != 1 { torn += 1 }
                     }
                     return torn
@@ -91,13 +91,13 @@ struct ConfigConsistencyTests {
                 for number in 2...9 { try await client.put("app/a", "\(number)") }
                 try await client.withConfiguration("app") { config in
                     #expect(config["a"] == "9")
-                    let before = config.snapshot.revision
+                    let before = config.view.revision
                     await member.stop()
                     try files.removeItem(at: data)
                     try files.moveItem(at: copy, to: data)
                     try await member.restart()
                     try await eventually("the old value is back") { config["a"] == "1" }
-                    #expect(config.snapshot.revision < before, "the control: revisions count anew")
+                    #expect(config.view.revision < before, "the control: revisions count anew")
                     try await config.set("a", 10)
                     #expect(try config.int("a") == 10)
                 }

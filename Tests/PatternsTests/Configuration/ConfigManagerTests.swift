@@ -16,7 +16,7 @@ struct ConfigManagerTests {
     @Test("what was set is there when the call returns, as plain text in the store")
     func setAndGet() async throws {
         try await withLiveClient { client, name in
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 try await config.set("database/host", "localhost")
                 #expect(try config.string("database/host") == "localhost")
                 try await config.set("database/port", 5432)
@@ -47,7 +47,7 @@ struct ConfigManagerTests {
     @Test("an operator puts and reads values by etcdctl, as they are")
     func etcdctl() async throws {
         try await withLiveClient { client, name in
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 try await config.set("database/host", "localhost")
                 let endpoint = try await liveEndpoint()
                 let put = try await EtcdCtl(["put", "\(name)/database/port", "5433"], endpoint: endpoint)
@@ -61,28 +61,40 @@ struct ConfigManagerTests {
         }
     }
 
-    @Test("errors name the key, the value and the wanted type; a default hides no mistake")
+    @Test(
+        "errors name the key, the value and the wanted type; a default never throws, and its mistake is reported once"
+    )
     func errors() async throws {
+        let mistakes = Lock<[ConfigError]>([])
+        let onEvent: @Sendable (ConfigManager.Event) -> Void = { event in
+            if case .defaultUsed(let error) = event { mistakes.withLock { $0.append(error) } }
+        }
         try await withLiveClient { client, name in
             try await client.put(name + "/port", "54x")
             try await client.put(name + "/pool", #"{"size":"three"}"#)
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)", onEvent: onEvent) { config in
                 var error = #expect(throws: ConfigError.self) { try config.int("port") }
                 #expect(error?.code == .wrongType && error?.key == "port" && error?.value == "54x")
                 #expect(error?.message == #""port" is "54x", not Int"#)
-                error = #expect(throws: ConfigError.self) { try config.int("port", default: 80) }
-                #expect(error?.code == .wrongType)
+                for _ in 0..<3 { #expect(config.int("port", default: 80) == 80) }
+                #expect(config.view.decode("pool", default: Pool(size: 7, name: "d")).size == 7)
+                #expect(mistakes.withLock { $0.map(\.key) } == ["port", "pool"])
+                #expect(mistakes.withLock { $0.first?.message } == #""port" is "54x", not Int"#)
+                let revision = try await client.put(name + "/port", "55x").header.revision
+                try await config.waitUntil(revision: revision)
+                #expect(config.int("port", default: 80) == 80 && config.int("other", default: 1) == 1)
+                #expect(mistakes.withLock { $0.map(\.value) } == ["54x", #"{"size":"three"}"#, "55x"])
                 error = #expect(throws: ConfigError.self) { try config.value("port", as: Int.self) }
                 #expect(error?.code == .wrongType)
                 error = #expect(throws: ConfigError.self) { try config.int("other") }
                 #expect(error?.code == .missing && error?.key == "other")
-                let fallback = try config.int("other", default: 80)
+                let fallback = config.int("other", default: 80)
                 #expect(fallback == 80)
                 #expect(try config.value("other", as: Int.self) == nil)
                 error = #expect(throws: ConfigError.self) { try config.decode("pool", as: Pool.self) }
                 #expect(error?.code == .wrongType && error?.cause is DecodingError)
                 #expect(error?.message.contains("JSON of Pool") == true)
-                #expect(try config.decode("none", default: Pool(size: 1, name: "d")).size == 1)
+                #expect(config.decode("none", default: Pool(size: 1, name: "d")).size == 1)
                 for key: Key in ["", ".restore", ".x"] {
                     let error = await #expect(throws: ConfigError.self) { try await config.set(key, 1) }
                     #expect(error?.code == .invalidKey)
@@ -96,21 +108,21 @@ struct ConfigManagerTests {
     }
 
     @Test("a snapshot stays as it is, and keys of other names do not come in")
-    func snapshots() async throws {
+    func views() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "-other/a", "1")
             try await client.put(name, "1")
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 try await config.set("a", 1)
-                let before = config.snapshot
+                let before = config.view
                 try await config.change { edit in
                     try edit.set("a", 2)
                     try edit.set("b", 2)
                 }
                 #expect(try before.int("a") == 1 && before["b"] == nil)
                 #expect(config.values() == ["a": "2", "b": "2"])
-                #expect(config.snapshot.revision > before.revision)
-                let changes = config.snapshot.changes(since: before)
+                #expect(config.view.revision > before.revision)
+                let changes = config.view.changes(since: before)
                 #expect(changes.map(\.key) == ["a", "b"] && changes.map(\.old) == ["1", nil])
                 #expect(changes.map(\.new) == ["2", "2"])
             }
@@ -123,7 +135,7 @@ struct ConfigManagerTests {
     func changes() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/api/timeout", "30")
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 var changes = config.changes(of: "api/timeout").makeAsyncIterator()
                 try await client.put(name + "/api/timeout", "30")
                 try await client.put(name + "/api/timeouts", "31")
@@ -149,18 +161,18 @@ struct ConfigManagerTests {
     }
 
     @Test("snapshots come when a value is different, and not when one is put again as it was")
-    func snapshotUpdates() async throws {
+    func viewUpdates() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/a", "1")
-            try await client.withConfiguration(name) { config in
-                var snapshots = config.snapshots.makeAsyncIterator()
-                #expect(await snapshots.next()?.values() == ["a": "1"])
+            try await client.withConfiguration("\(name)") { config in
+                var views = config.views.makeAsyncIterator()
+                #expect(await views.next()?.values() == ["a": "1"])
                 for _ in 0..<5 { try await client.put(name + "/a", "1") }
                 let last = try await client.put(name + "/.x", "not a value").header.revision
                 try await config.waitUntil(revision: last)
-                #expect(config.snapshot.revision == last)
+                #expect(config.view.revision == last)
                 try await client.put(name + "/a", "2")
-                #expect(await snapshots.next()?.values() == ["a": "2"])
+                #expect(await views.next()?.values() == ["a": "2"])
             }
         }
     }
@@ -168,7 +180,7 @@ struct ConfigManagerTests {
     @Test("many changes within the interval are few, and the last state is always told")
     func coalescing() async throws {
         try await withLiveClient { client, name in
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 let changes = config.changes(of: "n", interval: .milliseconds(200))
                 let reader = Task {
                     var seen: [ConfigChange] = []
@@ -193,15 +205,15 @@ struct ConfigManagerTests {
     @Test("a cancelled or abandoned reader ends, and a dropped manager too")
     func ends() async throws {
         try await withLiveClient { client, name in
-            let config = try await ConfigManager(name, client: client)
+            let config = try await ConfigManager("\(name)", client: client)
             let reader = Task {
                 for await _ in config.changes() {}
                 return true
             }
             reader.cancel()
             #expect(await reader.value)
-            var dropped: ConfigManager? = try await ConfigManager(name, client: client)
-            let updates = try #require(dropped).snapshots
+            var dropped: ConfigManager? = try await ConfigManager("\(name)", client: client)
+            let updates = try #require(dropped).views
             let follower = Task {
                 var count = 0
                 for await _ in updates { count += 1 }
@@ -219,7 +231,7 @@ struct ConfigManagerTests {
     @Test("of concurrent updates none is lost")
     func updates() async throws {
         try await withLiveClient { client, name in
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for _ in 0..<8 {
                         group.addTask {
@@ -248,7 +260,7 @@ struct ConfigManagerTests {
     func changeConflict() async throws {
         struct Refusal: Error {}
         try await withLiveClient { client, name in
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 try await config.set("a", 1)
                 var runs = 0
                 let (result, revision) = try await config.change { edit in
@@ -259,7 +271,7 @@ struct ConfigManagerTests {
                     try edit.delete("c")
                     return try edit.value("b", as: Int.self)
                 }
-                #expect(runs == 2 && result == 11 && config.snapshot.revision >= revision)
+                #expect(runs == 2 && result == 11 && config.view.revision >= revision)
                 #expect(config.values() == ["a": "10", "b": "11"])
                 await #expect(throws: Refusal.self) {
                     try await config.change { edit in

@@ -27,13 +27,13 @@ struct ConfigStartTests {
                     try await client.withConfiguration("app", options: options) { config in
                         #expect(try config.int("port") == 5432)
                         #expect(try config.string("text") == "a\nb")
-                        #expect(config.isStale && config.snapshot.isFromFile && config.staleness == nil)
+                        #expect(config.isStale && config.view.isFromFile && config.staleness == nil)
                         if case .file(let since) = config.source { #expect(since >= start) } else { Issue.record() }
                         var changes = config.changes().makeAsyncIterator()
                         try await member.restart()
                         try await client.put("app/port", "5433")
                         #expect(await changes.next()?.new == "5433")
-                        #expect(!config.isStale && !config.snapshot.isFromFile && config.source.isEtcd)
+                        #expect(!config.isStale && !config.view.isFromFile && config.source.isEtcd)
                         #expect(config.source.since > start && config.staleness != nil)
                     }
                 }
@@ -60,16 +60,16 @@ struct ConfigStartTests {
                 try await withEtcdClient(configuration) { client in
                     let start = ContinuousClock.now
                     let options = ConfigOptions(initialWait: .milliseconds(300)) { _ = try $0.int("port") }
-                    try await client.withConfiguration(name, options: options) { config in
+                    try await client.withConfiguration("\(name)", options: options) { config in
                         #expect(start.duration(to: .now) >= .milliseconds(300))
                         #expect(config.values().isEmpty && config.isStale && config.staleness == nil)
                         if case .nothing(let since) = config.source { #expect(since >= start) } else { Issue.record() }
-                        let port = try config.int("port", default: 1)
+                        let port = config.int("port", default: 1)
                         #expect(port == 1)
-                        var snapshots = config.snapshots.makeAsyncIterator()
-                        #expect(await snapshots.next()?.values() == [:])
+                        var views = config.views.makeAsyncIterator()
+                        #expect(await views.next()?.values() == [:])
                         try await proxy.acceptConnections()
-                        #expect(await snapshots.next()?.values() == ["port": "80"])
+                        #expect(await views.next()?.values() == ["port": "80"])
                         #expect(config.source.isEtcd && !config.isStale)
                         try await config.set("port", 81)
                         #expect(config["port"] == "81")
@@ -86,8 +86,8 @@ struct ConfigStartTests {
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in
                 await proxy.refuseConnections()
                 try await withEtcdClient(endpoints: proxy.endpoint) { client in
-                    let options = ConfigOptions(initialWait: .zero) { _ = try $0.int("port", default: 1) }
-                    try await client.withConfiguration(name, options: options) { config in
+                    let options = ConfigOptions(initialWait: .zero) { _ = $0.int("port", default: 1) }
+                    try await client.withConfiguration("\(name)", options: options) { config in
                         try await proxy.acceptConnections()
                         try await eventually("it is rejected") { config.rejection?.error.key == "port" }
                         #expect(!config.source.isEtcd && config.values().isEmpty)
@@ -105,7 +105,7 @@ struct ConfigStartTests {
         try await withLiveClient { client, name in
             await client.close()
             await expectError(.clientClosed) {
-                try await ConfigManager(name, client: client, options: ConfigOptions(initialWait: .seconds(600)))
+                try await ConfigManager("\(name)", client: client, options: ConfigOptions(initialWait: .seconds(600)))
             }
         }
     }
@@ -115,10 +115,10 @@ struct ConfigStartTests {
         try await withTemporaryFile { path in
             try await withLiveClient { client, name in
                 try await client.put(name + "/a", "1")
-                try await client.withConfiguration(name, options: ConfigOptions(file: .init(path))) { _ in }
+                try await client.withConfiguration("\(name)", options: ConfigOptions(file: .init(path))) { _ in }
                 try await withEtcdClient(endpoints: "127.0.0.1:1") { nowhere in
                     func expect(_ code: ConfigError.Code, _ name: Key, _ options: ConfigOptions) async throws {
-                        try await nowhere.withConfiguration(name, options: options) { config in
+                        try await nowhere.withConfiguration("\(name)", options: options) { config in
                             #expect(config.fileFailure?.code == code, "\(config.fileFailure.debugDescription)")
                             #expect(config.values().isEmpty && config.isStale && !config.source.isEtcd)
                             #expect(code == .invalid || config.fileFailure?.message.contains(path) == true)
@@ -133,7 +133,7 @@ struct ConfigStartTests {
                     strict.validate = { _ in throw ConfigError.invalid("a", "is not liked any more") }
                     try await expect(.invalid, name, strict)
                     // The control: it can be read.
-                    try await nowhere.withConfiguration(name, options: options(.seconds(600))) { config in
+                    try await nowhere.withConfiguration("\(name)", options: options(.seconds(600))) { config in
                         #expect(config["a"] == "1" && config.fileFailure == nil)
                     }
                     let url = URL(fileURLWithPath: path)
@@ -158,7 +158,7 @@ struct ConfigStartTests {
     func unwritableFile() async throws {
         try await withLiveClient { client, name in
             let options = ConfigOptions(file: .init("/nowhere/config"))
-            try await client.withConfiguration(name, options: options) { config in
+            try await client.withConfiguration("\(name)", options: options) { config in
                 try await eventually("the failure shows") { config.fileFailure?.code == .fileNotWritten }
                 try await config.set("a", 1)
                 #expect(!config.isStale)

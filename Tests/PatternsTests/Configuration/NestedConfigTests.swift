@@ -11,25 +11,25 @@ struct NestedConfigTests {
     @Test("the outer one has the values of the inner one, and nothing that the library has put there")
     func values() async throws {
         try await withLiveClient { client, name in
-            let inner = try SnapshotManager(name + "/app", client: client)
+            let inner = try SnapshotManager("\(name)/app", client: client)
             try await inner.replace(with: ["a": 1, "b": 2])
             try await inner.create("saved")
             try await client.put(name + "/x", "0")
             // A restoration that has died before its copying, and pieces of one that was given up.
             try await putIntoEffect(["a": "3"], inner.layout, client)
             try await client.put(inner.layout.stages + "given-up/0", "junk")
-            try await client.withConfiguration(name) { outer in
+            try await client.withConfiguration("\(name)") { outer in
                 #expect(outer.values() == ["x": "0", "app/a": "1", "app/b": "2"])
                 // Each operation that changes all values, or saves them, completes what is pending.
                 let snapshots = SnapshotManager(outer)
                 let saved = try await snapshots.create()
                 #expect(try await snapshots.values(of: saved.name) == ["x": "0", "app/a": "3"])
                 try await snapshots.replace(with: ["app/a": 5])
-                #expect(try await client.withConfiguration(name + "/app") { $0.values() } == ["a": "5"])
+                #expect(try await client.withConfiguration("\(name)/app") { $0.values() } == ["a": "5"])
                 #expect(try await inner.list().records.map(\.name).contains("saved"))
                 try await inner.restore("saved")
                 try await snapshots.restore(saved.name)
-                #expect(try await client.withConfiguration(name + "/app") { $0.values() } == ["a": "3"])
+                #expect(try await client.withConfiguration("\(name)/app") { $0.values() } == ["a": "3"])
                 try await eventually("the outer one has followed") { outer.values() == ["x": "0", "app/a": "3"] }
             }
         }
@@ -38,10 +38,10 @@ struct NestedConfigTests {
     @Test("a deletion in the inner one is a change of the outer one, and junk of the inner one does not stop it")
     func changes() async throws {
         try await withLiveClient { client, name in
-            let outer = try SnapshotManager(name, client: client)
-            try await client.withConfiguration(name + "/app") { inner in
+            let outer = try SnapshotManager("\(name)", client: client)
+            try await client.withConfiguration("\(name)/app") { inner in
                 try await inner.set("a", 1)
-                let seen = inner.snapshot.revision
+                let seen = inner.view.revision
                 try await inner.delete("a")
                 let error = await #expect(throws: ConfigError.self) {
                     try await outer.replace(with: ["x": 1], expecting: seen)
@@ -61,7 +61,7 @@ struct NestedConfigTests {
     )
     func reservedKeys(key: String) async throws {
         try await withLiveClient { client, name in
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 let key = Key(key)
                 var error = await #expect(throws: ConfigError.self) { try await config.set(key, 1) }
                 #expect(error?.code == .invalidKey && error?.key == key)
@@ -85,7 +85,7 @@ struct NestedConfigTests {
     )
     func ordinaryKeys(key: String) async throws {
         try await withLiveClient { client, name in
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 try await config.set(Key(key), 1)
                 #expect(config.values() == [Key(key): "1"])
             }
@@ -98,8 +98,8 @@ struct NestedConfigTests {
     )
     func names(name: String) async throws {
         try await withLiveClient { client, _ in
-            await expectError(.invalidArgument) { try SnapshotManager(Key(name), client: client) }
-            await expectError(.invalidArgument) { try await ConfigManager(Key(name), client: client) }
+            await expectError(.invalidArgument) { try SnapshotManager(name, client: client) }
+            await expectError(.invalidArgument) { try await ConfigManager(name, client: client) }
         }
     }
 }

@@ -29,7 +29,7 @@ struct RestoreTests {
 
     /// The plain keys, as programs without this library see them.
     private func plain(_ client: EtcdClient, _ name: Key) async throws -> [Key: Value] {
-        let layout = try ConfigLayout(name)
+        let layout = try ConfigLayout("\(name)")
         let pairs = try await client.list(layout.range).compactMap { entry in
             layout.key(entry.key).map { ($0, entry.value) }
         }
@@ -50,16 +50,16 @@ struct RestoreTests {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
             let (old, new) = (Generation("old", count: keys), Generation("new", count: keys))
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             try await snapshots.replace(with: new.values.mapValues(\.bytes))
             try await snapshots.create("new")
             try await snapshots.replace(with: old.values.mapValues(\.bytes))
             try await snapshots.create("old")
             #expect(try await plain(client, name) == old.values)
-            let config = try await ConfigManager(name, client: client)
+            let config = try await ConfigManager("\(name)", client: client)
             let watcher = Task {
                 var seen = Set<[Key: Value]>()
-                for await snapshot in config.snapshots { seen.insert(snapshot.values()) }
+                for await view in config.views { seen.insert(view.values()) }
                 return seen
             }
             var outcomes = (old: 0, new: 0, mixed: 0)
@@ -68,14 +68,16 @@ struct RestoreTests {
                 let victim = try mortalClient(endpoint, requests: requests)
                 var isKilled = false
                 do {
-                    try await SnapshotManager(name, client: victim).restore("new")
+                    try await SnapshotManager("\(name)", client: victim).restore("new")
                 } catch {
                     isKilled = true
                 }
                 await victim.close()
                 // Without etcd, it would begin with nothing after a while.
-                let fresh = try await client.withConfiguration(name, options: ConfigOptions(initialWait: .seconds(60)))
-                {
+                let fresh = try await client.withConfiguration(
+                    "\(name)",
+                    options: ConfigOptions(initialWait: .seconds(60))
+                ) {
                     $0.values()
                 }
                 #expect(fresh == old.values || fresh == new.values, "after \(requests) requests: \(fresh.count) values")
@@ -107,7 +109,7 @@ struct RestoreTests {
         try await withLiveClient { client, name in
             var state: [Key: [UInt8]] = [:]
             for number in 0..<12 { state["k/\(number)"] = [UInt8](repeating: UInt8(number), count: 300_000) }
-            try await SnapshotManager(name, client: client).replace(with: state)
+            try await SnapshotManager("\(name)", client: client).replace(with: state)
             #expect(try await plain(client, name) == state.mapValues { Value(bytes: $0) })
             // The control: etcd refuses them in one.
             await expectError(.requestTooLarge) {
@@ -120,7 +122,7 @@ struct RestoreTests {
     func cutOff() async throws {
         try await withLiveClient { client, name in
             let (old, new) = (Generation("old", count: 300), Generation("new", count: 300))
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             try await snapshots.replace(with: new.values.mapValues(\.bytes))
             try await snapshots.create("new")
             try await snapshots.replace(with: old.values.mapValues(\.bytes))
@@ -134,7 +136,7 @@ struct RestoreTests {
                     await proxy.cut(afterBytes: (direction == .toServer ? 2500 : 900) * (trial / 2 + 1), direction)
                     var outcome = "done"
                     do {
-                        try await SnapshotManager(name, client: cut).restore("new")
+                        try await SnapshotManager("\(name)", client: cut).restore("new")
                     } catch let error as EtcdError {
                         outcome = error.code == .ambiguous ? "ambiguous" : "failed"
                     } catch let error as ConfigError {
@@ -143,7 +145,7 @@ struct RestoreTests {
                     await proxy.cut(afterBytes: nil, direction)
                     await cut.close()
                     outcomes[outcome, default: 0] += 1
-                    let values = try await client.withConfiguration(name) { $0.values() }
+                    let values = try await client.withConfiguration("\(name)") { $0.values() }
                     #expect(values == old.values || values == new.values)
                     switch outcome {
                     case "done", "unfinished": #expect(values == new.values, "\(trial): \(outcome)")
@@ -164,11 +166,11 @@ struct RestoreTests {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
             let (old, new) = (Generation("old", count: 300), Generation("new", count: 300))
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             try await snapshots.replace(with: new.values.mapValues(\.bytes))
             try await snapshots.create("new")
             try await snapshots.replace(with: old.values.mapValues(\.bytes))
-            let config = try await ConfigManager(name, client: client)
+            let config = try await ConfigManager("\(name)", client: client)
             /// Restores "new", and dies when that is in effect.
             func die() async throws {
                 try await snapshots.replace(with: old.values.mapValues(\.bytes))
@@ -176,7 +178,7 @@ struct RestoreTests {
                 while try await client.get(name + "/.restore") == nil {
                     requests += 1
                     let victim = try mortalClient(endpoint, requests: requests)
-                    _ = try? await SnapshotManager(name, client: victim).restore("new")
+                    _ = try? await SnapshotManager("\(name)", client: victim).restore("new")
                     await victim.close()
                     try #require(try await plain(client, name) != new.values)
                 }
@@ -220,12 +222,12 @@ struct RestoreTests {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
             let (old, new) = (Generation("old", count: keys), Generation("new", count: keys))
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             try await snapshots.replace(with: new.values.mapValues(\.bytes))
             try await snapshots.create("new")
             try await snapshots.replace(with: old.values.mapValues(\.bytes))
-            try await client.withConfiguration(name) { config in
-                let compared = config.snapshot.revision
+            try await client.withConfiguration("\(name)") { config in
+                let compared = config.view.revision
                 try await config.set("k/0", "mine")
                 let error = await #expect(throws: ConfigError.self) {
                     try await snapshots.restore("new", expecting: compared)
@@ -248,7 +250,7 @@ struct RestoreTests {
                             change.withLock { $0 = revision }
                         }
                         let result = await Task {
-                            try await SnapshotManager(name, client: restorer.client).restore("new")
+                            try await SnapshotManager("\(name)", client: restorer.client).restore("new")
                         }.result
                         await restorer.client.close()
                         guard restorer.hasRun else { break }
@@ -279,7 +281,7 @@ struct RestoreTests {
     func overtaken(key: String) async throws {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
-            let layout = try ConfigLayout(name)
+            let layout = try ConfigLayout("\(name)")
             try await put(into: layout, client)
             let undisturbed = try InterruptedClient(endpoint, after: .max) {}
             _ = try await Restorer(client: undisturbed.client, layout: layout).settled()

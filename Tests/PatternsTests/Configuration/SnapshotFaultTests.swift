@@ -12,7 +12,7 @@ struct SnapshotFaultTests {
     @Test("records that cannot be read are reported beside the others, and harm none of them")
     func junk() async throws {
         try await withLiveClient { client, name in
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             let records = name + ".snapshots/records/"
             try await client.put(name + "/a", "1")
             let good = try await snapshots.create("good")
@@ -48,7 +48,7 @@ struct SnapshotFaultTests {
     @Test("a number that cannot be counted on does not end the counting")
     func numbers() async throws {
         try await withLiveClient { client, name in
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             for name in ["9223372036854775807", "-3", "9007199254740993"] { try await snapshots.create(name) }
             #expect(try await snapshots.create().name == "1")
             #expect(try await snapshots.create().name == "2")
@@ -58,7 +58,7 @@ struct SnapshotFaultTests {
     @Test("pieces that two records have stay until the last of them is deleted")
     func sharedPieces() async throws {
         try await withLiveClient { client, name in
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             try await client.put(name + "/a", "1")
             let good = try await snapshots.create("good")
             let fields = SnapshotRecord.Fields(
@@ -81,7 +81,7 @@ struct SnapshotFaultTests {
     @Test("what is to be undone is saved anew where a snapshot of it is damaged")
     func damagedTwin() async throws {
         try await withLiveClient { client, name in
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             try await client.put(name + "/a", "1")
             try await snapshots.create("first")
             try await client.delete(.prefix(name + ".snapshots/states/"))
@@ -102,7 +102,7 @@ struct SnapshotFaultTests {
             var outcomes = (completed: 0, swept: 0)
             for request in 1... {
                 let folder = name + "-\(request)"
-                let snapshots = try SnapshotManager(folder, client: client)
+                let snapshots = try SnapshotManager("\(folder)", client: client)
                 // As of a process whose clock is wrong by years.
                 let (stored, areThere) = try await StoredState.write(
                     state.encoded,
@@ -123,7 +123,7 @@ struct SnapshotFaultTests {
                 let sweeper = try InterruptedClient(endpoint, after: request) {
                     try await client.transaction(if: areThere, then: [.put(key, StoredJSON.encode(fields))])
                 }
-                try await SnapshotManager(folder, client: sweeper.client).create()
+                try await SnapshotManager("\(folder)", client: sweeper.client).create()
                 await sweeper.client.close()
                 guard sweeper.hasRun else { break }
                 if try await snapshots.list().names.contains("late") {
@@ -142,7 +142,7 @@ struct SnapshotFaultTests {
     @Test("nothing is swept while there is a record that cannot be read, whose pieces are not known")
     func unknownPieces() async throws {
         try await withLiveClient { client, name in
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             let piece = name + ".snapshots/states/1000000000-a/0"
             try await client.put(piece, "x")
             try await client.put(name + ".snapshots/records/1", #"{"format": "of the future"}"#)
@@ -165,13 +165,13 @@ struct SnapshotFaultTests {
             // Of three pieces.
             let values: [Key: Value] = ["a": Value(bytes: Array(repeating: 7, count: 1 << 20)), "b": "1"]
             for (key, value) in values { try await client.put(name + "/" + key, value) }
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             var failures = 0
             for requests in 1... {
                 let victim = try mortalClient(endpoint, requests: requests)
                 var isDone = false
                 do {
-                    try await SnapshotManager(name, client: victim).create("\(requests)")
+                    try await SnapshotManager("\(name)", client: victim).create("\(requests)")
                     isDone = true
                 } catch is EtcdError {
                     failures += 1

@@ -12,14 +12,14 @@ struct SnapshotManagerTests {
     @Test("a snapshot is saved with who, when and why, compared, restored, and what it has replaced too")
     func lifecycle() async throws {
         try await withLiveClient { client, name in
-            try await client.withConfiguration(name) { config in
+            try await client.withConfiguration("\(name)") { config in
                 var snapshots = SnapshotManager(config)
                 snapshots.author = "ada"
                 try await config.set("a", 1)
                 try await config.set("b", "x")
                 let first = try await snapshots.create(reason: "release 1")
                 #expect(first.name == "1" && first.author == "ada" && first.reason == "release 1" && first.count == 2)
-                #expect(first.revision == config.snapshot.revision && abs(first.time.timeIntervalSinceNow) < 600)
+                #expect(first.revision == config.view.revision && abs(first.time.timeIntervalSinceNow) < 600)
                 try await snapshots.create("named")
                 var error = await #expect(throws: ConfigError.self) { try await snapshots.create("named") }
                 #expect(error?.code == .snapshotExists)
@@ -37,7 +37,7 @@ struct SnapshotManagerTests {
                 #expect(try await snapshots.difference(from: "1", to: "named").isEmpty)
                 #expect(try await snapshots.values(of: "1") == ["a": "1", "b": "x"])
 
-                let before = try await snapshots.restore("1", expecting: config.snapshot.revision)
+                let before = try await snapshots.restore("1", expecting: config.view.revision)
                 #expect(config.values() == ["a": "1", "b": "x"])
                 #expect(before.name == "2" && before.reason == "before the restoration of 1" && before.count == 2)
                 // What is a snapshot already is not saved again.
@@ -45,7 +45,7 @@ struct SnapshotManagerTests {
                 #expect(config.values() == ["a": "2", "c": "3"])
                 #expect(try await snapshots.list().records.map(\.name) == ["1", "named", "2"])
                 // To restore what is there changes nothing.
-                let revision = config.snapshot.revision
+                let revision = config.view.revision
                 #expect(try await snapshots.restore("2").name == "2")
                 #expect(try await client.get(name + "/a")?.modRevision ?? 0 <= revision)
 
@@ -65,14 +65,14 @@ struct SnapshotManagerTests {
                     let snapshots = SnapshotManager(config)
                     try await config.set("a", "good")
                     let saved = try await snapshots.create(reason: "known to work")
-                    let then = config.snapshot.revision
+                    let then = config.view.revision
                     try await config.set("a", "bad")
                     let newest = try await client.put("other", "x").header.revision
                     try await client.compact(at: newest)
                     // The control: the history of etcd is gone.
                     await expectError(.compacted) { try await client.get("app/a", at: then) }
                     try await snapshots.restore(saved.name)
-                    #expect(try config.string("a") == "good" && config.snapshot.revision > newest)
+                    #expect(try config.string("a") == "good" && config.view.revision > newest)
                     try await client.delete(.prefix("app/"))
                     try await snapshots.restore(saved.name)
                     #expect(config.values() == ["a": "good"])
@@ -86,10 +86,10 @@ struct SnapshotManagerTests {
     func refusals() async throws {
         try await withLiveClient { client, name in
             let options = ConfigOptions {
-                if try $0.int("a", default: 1) < 1 { throw ConfigError.invalid("a", "is 0") }
+                if $0.int("a", default: 1) < 1 { throw ConfigError.invalid("a", "is 0") }
             }
-            try await client.withConfiguration(name, options: options) { config in
-                let (snapshots, free) = (SnapshotManager(config), try SnapshotManager(name, client: client))
+            try await client.withConfiguration("\(name)", options: options) { config in
+                let (snapshots, free) = (SnapshotManager(config), try SnapshotManager("\(name)", client: client))
                 try await config.set("a", 1)
                 try await snapshots.create("good")
                 var error = await #expect(throws: ConfigError.self) { try await snapshots.replace(with: ["a": 0]) }
@@ -122,7 +122,7 @@ struct SnapshotManagerTests {
     @Test("values of any bytes and of a mebibyte, and many at once, come back as they were")
     func sizes() async throws {
         try await withLiveClient { client, name in
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             var values: [Key: [UInt8]] = [:]
             for number in 0..<3 { values["large/\(number)"] = [UInt8](repeating: UInt8(number), count: 1 << 20) }
             for number in 0..<150 { values["small/\(number)"] = [UInt8(number), 0, 10] }
@@ -130,9 +130,9 @@ struct SnapshotManagerTests {
             try await snapshots.replace(with: values)
             let saved = try await snapshots.create()
             try await snapshots.replace(with: ["a": 1])
-            #expect(try await client.withConfiguration(name) { $0.values() } == ["a": "1"])
+            #expect(try await client.withConfiguration("\(name)") { $0.values() } == ["a": "1"])
             try await snapshots.restore(saved.name)
-            let restored = try await client.withConfiguration(name) { $0.values() }
+            let restored = try await client.withConfiguration("\(name)") { $0.values() }
             #expect(restored == values.mapValues { Value(bytes: $0) })
             try await snapshots.replace(with: [:])
             #expect(try await client.range(.prefix(name + "/")).entries.allSatisfy { $0.key == name + "/.deletion" })
@@ -142,7 +142,7 @@ struct SnapshotManagerTests {
     @Test("snapshots that are saved at once get numbers of their own, and what was given up is collected")
     func concurrentCreation() async throws {
         try await withLiveClient { client, name in
-            let snapshots = try SnapshotManager(name, client: client)
+            let snapshots = try SnapshotManager("\(name)", client: client)
             try await client.put(name + "/a", "1")
             // A piece of somebody who died long ago, and one of somebody who may be at it.
             let (dead, living) = (name + ".snapshots/states/1000000000-a/0", name + ".snapshots/states/99999999999-b/0")

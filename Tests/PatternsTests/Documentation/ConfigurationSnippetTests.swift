@@ -21,7 +21,7 @@ struct ConfigurationSnippetTests {
                     #expect(config["database/standby"] == "localhost")
                     let followers = [
                         Task { await Snippets.configChanges(config) },
-                        Task { await Snippets.configSnapshots(config) { _ in } },
+                        Task { await Snippets.configViews(config) { _ in } },
                     ]
                     try await config.set("api/timeout", 5)
                     await config.close()

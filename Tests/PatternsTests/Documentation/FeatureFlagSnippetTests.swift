@@ -21,7 +21,7 @@ struct FeatureFlagSnippetTests {
                         #expect(try Snippets.savedFlags(flags).allFlags == flags.allFlags)
                         let changes = Task { try await Snippets.flagChanges(flags) }
                         changes.cancel()
-                        await expectError(.cancelled) { try await changes.value }
+                        await #expect(throws: CancellationError.self) { try await changes.value }
                     }
                 }
             }

@@ -29,7 +29,7 @@ struct RegistrySnippetTests {
                 await states.value
                 guard case .superseded = registration.state else { throw RegistryTestError(text: "no supersession") }
                 endless.cancel()
-                await expectError(.cancelled) { try await endless.value }
+                await #expect(throws: CancellationError.self) { try await endless.value }
                 #expect(try await registry.discover("api-server").instances.isEmpty)
                 await server.stop()
             }

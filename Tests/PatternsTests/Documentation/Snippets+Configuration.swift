@@ -9,9 +9,9 @@ extension Snippets {
         try await client.withConfiguration("config/app") { config in
             try await config.set("database/host", "localhost")
             try await config.set("database/port", 5432)
-            let now = config.snapshot
+            let now = config.view
             print(try now.string("database/host"), try now.int("database/port"))
-            print(try config.duration("api/timeout", default: .seconds(30)))
+            print(config.duration("api/timeout", default: .seconds(30)))
             print(try config.value("database/user", as: String.self) ?? "nobody")
             print(config.values(under: "database"))
         }
@@ -23,8 +23,8 @@ extension Snippets {
         }
     }
 
-    static func configSnapshots(_ config: ConfigManager, _ reload: (ConfigSnapshot) -> Void) async {
-        for await snapshot in config.snapshots { reload(snapshot) }
+    static func configViews(_ config: ConfigManager, _ reload: (ConfigView) -> Void) async {
+        for await view in config.views { reload(view) }
     }
 
     static func configEdits(_ config: ConfigManager) async throws {

@@ -28,7 +28,7 @@ extension Snippets {
             try await flags.update("new-search") { $0.serving = .percentage(25) }
             let context = FlagContext("user-7", attributes: ["plan": "pro", "app": "2.10.0"])
             print(flags.isEnabled("new-search", for: context))
-            print(flags.snapshot.explain("new-search", for: context))
+            print(flags.view.explain("new-search", for: context))
         }
     }
 
@@ -49,9 +49,9 @@ extension Snippets {
         }
     }
 
-    static func savedFlags(_ flags: FeatureFlags) throws -> FlagSnapshot {
+    static func savedFlags(_ flags: FeatureFlags) throws -> FlagView {
         let saved = try JSONEncoder().encode(flags.allFlags)
-        let atStart = FlagSnapshot(try JSONDecoder().decode([String: FeatureFlag].self, from: saved))
+        let atStart = FlagView(try JSONDecoder().decode([String: FeatureFlag].self, from: saved))
         print(atStart.isEnabled("new-ui"))
         return atStart
     }

@@ -15,7 +15,7 @@ extension Snippets {
                 let election = try LeaderElection("api/leader", candidate: Value(id), client: client)
                 try await election.run { term in
                     while term.isLeader {
-                        let interval = try config.duration("interval", default: .seconds(5))
+                        let interval = config.duration("interval", default: .seconds(5))
                         print(id, "leads, and there are", try await registry.discover("api").instances.count, "copies")
                         try await Task.sleep(for: interval)
                     }

@@ -49,7 +49,7 @@ extension Snippets {
 
     static func discovery(_ registry: ServiceRegistry) async throws {
         try await registry.withDiscovery(of: "api-server") { discovery in
-            try await discovery.waitUntil(minimum: 1)
+            try await discovery.waitUntilAvailable()
             for try await event in discovery.events {
                 switch event {
                 case .added(let instance): print("added", instance.id)
@@ -69,8 +69,8 @@ extension Snippets {
         options.check = .tcp
         options.check?.interval = .seconds(2)
         let discovery = try await registry.discovery(of: "api-server", options: options)
-        print(discovery.instances.count, "instances,", discovery.snapshot.available.count, "of which take requests")
-        for problem in discovery.snapshot.problems { print("no instance:", problem) }
+        print(discovery.instances.count, "instances,", discovery.view.available.count, "of which take requests")
+        for problem in discovery.view.problems { print("no instance:", problem) }
         await discovery.close()
     }
 }

@@ -9,7 +9,7 @@ extension Snippets {
         let snapshots = SnapshotManager(config)
         let saved = try await snapshots.create(reason: "before the migration")
         try await config.set("database/host", "db.example.org")
-        let seen = config.snapshot.revision
+        let seen = config.view.revision
         for change in try await snapshots.difference(from: nil, to: saved.name) {
             print(change.key, "would be", change.new ?? "deleted")
         }

@@ -96,7 +96,7 @@ struct FeatureFlagTests {
         ]
     )
     func unservable(_ flag: FeatureFlag) {
-        let flags = FlagSnapshot(["flag": flag, "other": FeatureFlag()])
+        let flags = FlagView(["flag": flag, "other": FeatureFlag()])
         let evaluation = flags.evaluate("flag", default: true)
         #expect(evaluation.value && evaluation.reason == .error && evaluation.error?.code == .invalidDefinition)
         #expect(flags.errors == [evaluation.error])
@@ -127,7 +127,7 @@ struct FeatureFlagTests {
             guard var flag = try? FeatureFlag(Value(bytes: bytes), of: "flag") else { continue }
             flag.isEnabled = true
             usable += 1
-            let flags = FlagSnapshot(["flag": flag, "other": FeatureFlag()])
+            let flags = FlagView(["flag": flag, "other": FeatureFlag()])
             _ = flags.evaluate("flag", default: 0, for: context)
             _ = flags.explain("flag")
             #expect(flags.isEnabled("other"))

@@ -11,7 +11,7 @@ struct FeatureFlagsTests {
     @Test("flags are switched, defined, changed and removed, and each is known here when the call returns")
     func editing() async throws {
         try await withLiveClient { client, name in
-            let flags = try await FeatureFlags(name, client: client)
+            let flags = try await FeatureFlags("\(name)", client: client)
             #expect(flags.allFlags.isEmpty && !flags.isEnabled("new-ui"))
             try await flags.enable("new-ui")
             #expect(flags.isEnabled("new-ui"))
@@ -43,7 +43,7 @@ struct FeatureFlagsTests {
     @Test("edits at the same time are all done, one after the other")
     func concurrentEdits() async throws {
         try await withLiveClient { client, name in
-            try await client.withFeatureFlags(name) { flags in
+            try await client.withFeatureFlags("\(name)") { flags in
                 let start = FeatureFlag(variants: ["count": 0], serve: .variant("count"))
                 try await flags.set("flag", to: start)
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -65,7 +65,7 @@ struct FeatureFlagsTests {
     @Test("mistakes are refused, and nothing is written")
     func refusedEdits() async throws {
         try await withLiveClient { client, name in
-            try await client.withFeatureFlags(name) { flags in
+            try await client.withFeatureFlags("\(name)") { flags in
                 func expectRefusal(_ code: FlagError.Code, _ edit: () async throws -> Void) async {
                     let error = await #expect(throws: FlagError.self) { try await edit() }
                     #expect(error?.code == code, "\(String(describing: error))")
@@ -102,7 +102,7 @@ struct FeatureFlagsTests {
             try await client.put(name + "/deep/name", #"{"serve": "off"}"#)
             try await client.put(name + "2/other", "true")
             let start = ContinuousClock.now
-            let flags = try await FeatureFlags(name, client: client)
+            let flags = try await FeatureFlags("\(name)", client: client)
             #expect(flags.isEnabled("plain") && flags.allFlags.keys.sorted() == ["deep/name", "plain"])
             #expect(flags.evaluate("plain", default: false).reason == .static)
             if case .etcd(let since) = flags.source { #expect(since >= start) } else { Issue.record() }
@@ -119,7 +119,7 @@ struct FeatureFlagsTests {
                 configuration.backoff.maximum = .milliseconds(100)
                 try await withEtcdClient(configuration) { client in
                     let start = ContinuousClock.now
-                    try await client.withFeatureFlags(name, initialWait: .milliseconds(300)) { flags in
+                    try await client.withFeatureFlags("\(name)", initialWait: .milliseconds(300)) { flags in
                         #expect(start.duration(to: .now) >= .milliseconds(300))
                         if case .nothing(let since) = flags.source { #expect(since >= start) } else { Issue.record() }
                         #expect(flags.isStale && flags.allFlags.isEmpty && flags.value("plain", default: 7) == 7)
@@ -136,7 +136,7 @@ struct FeatureFlagsTests {
                 }
             }
             await writer.close()
-            await expectError(.clientClosed) { try await FeatureFlags(name, client: writer) }
+            await expectError(.clientClosed) { try await FeatureFlags("\(name)", client: writer) }
         }
     }
 
@@ -144,7 +144,7 @@ struct FeatureFlagsTests {
     func circle() async throws {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
-            let flags = try await FeatureFlags(name, client: client)
+            let flags = try await FeatureFlags("\(name)", client: client)
             var refused = (own: 0, other: 0)
             for request in 1... {
                 for flag in ["a", "b", "c"] { try await flags.set(flag, to: FeatureFlag()) }
@@ -157,7 +157,7 @@ struct FeatureFlagsTests {
                     }.result
                     other.withLock { $0 = result }
                 }
-                let editor = try await FeatureFlags(name, client: interrupted.client)
+                let editor = try await FeatureFlags("\(name)", client: interrupted.client)
                 let own = await Task {
                     var flag = FeatureFlag()
                     flag.prerequisites = ["a": "on"]
@@ -183,9 +183,9 @@ struct FeatureFlagsTests {
     func names(name: String) async throws {
         try await withLiveClient { client, prefix in
             if name != "/a" {
-                await expectError(.invalidArgument) { try await FeatureFlags(Key(name), client: client) }
+                await expectError(.invalidArgument) { try await FeatureFlags(name, client: client) }
             }
-            try await client.withFeatureFlags(prefix) { flags in
+            try await client.withFeatureFlags("\(prefix)") { flags in
                 await expectError(.invalidArgument) { try await flags.enable(name) }
                 await expectError(.invalidArgument) { try await flags.set(name, to: FeatureFlag()) }
                 await expectError(.invalidArgument) { try await flags.remove(name) }
@@ -199,7 +199,7 @@ struct FeatureFlagsTests {
     )
     func percentages() async throws {
         try await withLiveClient { client, name in
-            try await client.withFeatureFlags(name) { flags in
+            try await client.withFeatureFlags("\(name)") { flags in
                 for percentage in [.nan, -0.001, 100.001, .infinity, -.infinity] as [Double] {
                     let flag = FeatureFlag(serve: .percentage(percentage))
                     let error = await #expect(throws: FlagError.self) { try await flags.set("new", to: flag) }
@@ -225,7 +225,7 @@ struct FeatureFlagsTests {
     )
     func poisoned() async throws {
         try await withLiveClient { client, name in
-            try await client.withFeatureFlags(name) { flags in
+            try await client.withFeatureFlags("\(name)") { flags in
                 try await flags.enable("good")
                 try await flags.enable("bad")
                 let revision = try await client.put(name + "/bad", #"{"serve": "#).header.revision
@@ -246,14 +246,14 @@ struct FeatureFlagsTests {
     func changes() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/a", "true")
-            try await client.withFeatureFlags(name) { flags in
+            try await client.withFeatureFlags("\(name)") { flags in
                 var changes = flags.changes.makeAsyncIterator()
                 #expect(try await changes.next()?.updated == ["a"])
                 try await client.transaction(then: [.put(name + "/b", "false"), .put(name + "/c", "true")])
                 #expect(try await changes.next()?.updated == ["b", "c"])
                 #expect(!flags.isEnabled("b") && flags.isEnabled("c"))
                 // What was taken before the change stays what it was.
-                let before = flags.snapshot
+                let before = flags.view
                 let revision = try await client.delete(name + "/a").header.revision
                 let change = try await changes.next()
                 #expect(change?.removed == ["a"] && change?.updated == [] && change?.revision == revision)
@@ -271,7 +271,7 @@ struct FeatureFlagsTests {
                 configuration.backoff.maximum = .milliseconds(100)
                 configuration.callTimeout = .seconds(1)
                 try await withEtcdClient(configuration) { client in
-                    try await client.withFeatureFlags(name, staleAfter: .seconds(3)) { flags in
+                    try await client.withFeatureFlags("\(name)", staleAfter: .seconds(3)) { flags in
                         var changes = flags.changes.makeAsyncIterator()
                         #expect(try await changes.next()?.updated == ["flag"])
                         // The control: in reach, they are current again and again, however old.

@@ -83,7 +83,7 @@ struct FlagConditionTests {
             ],
             serve: .variant("off")
         )
-        let flags = FlagSnapshot(["flag": flag, "other": FeatureFlag()])
+        let flags = FlagView(["flag": flag, "other": FeatureFlag()])
         let evaluation = flags.evaluate("flag", default: true, for: Self.context)
         #expect(!evaluation.value && evaluation.variant == "off" && evaluation.reason == .error)
         #expect(evaluation.error?.code == .invalidDefinition)

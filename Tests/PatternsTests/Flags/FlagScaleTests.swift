@@ -17,7 +17,7 @@ struct FlagScaleTests {
                 )
             }
             // Without all flags after a while, it would begin with none.
-            return try await client.withFeatureFlags(name, initialWait: .seconds(60)) { flags in
+            return try await client.withFeatureFlags("\(name)", initialWait: .seconds(60)) { flags in
                 #expect(flags.readCount == 0, "none was evaluated")
                 for number in 0..<10 { #expect(flags.isEnabled("flag-\(number)")) }
                 #expect(flags.readCount == 10)
@@ -50,14 +50,14 @@ struct FlagScaleTests {
 
     private let cache = FlagCache()
 
-    private func flags(_ values: [Key: Value], at revision: Revision, list: Int = 1) -> FlagSnapshot {
+    private func flags(_ values: [Key: Value], at revision: Revision, list: Int = 1) -> FlagView {
         let entries = values.map { KeyValue("f/" + $0, $1, at: revision) }
         let mirror = MirrorView(range: .prefix("f/"), revision: revision, entries: entries)
         let version = MirrorVersion(list: list, revision: revision)
-        return FlagSnapshot(StoredFlags(entries: mirror, version: version, prefix: "f/", cache: cache))
+        return FlagView(StoredFlags(entries: mirror, version: version, prefix: "f/", cache: cache))
     }
 
-    @Test("an older snapshot stays what it was, whatever was read for newer ones, also after a restoration")
+    @Test("an older view stays what it was, whatever was read for newer ones, also after a restoration")
     func olderSnapshots() {
         let old = flags(["a": "true", "b": #"{"requires": {"a": "on"}}"#], at: 5)
         let new = flags(["a": "false", "b": #"{"requires": {"c": "on"}}"#], at: 6)
@@ -73,8 +73,8 @@ struct FlagScaleTests {
     @Test("what was read of flags that are gone does not add up")
     func bound() {
         for round in 0..<1000 {
-            let snapshot = flags(["flag-\(round)": "true"], at: Revision(rawValue: Int64(round + 1)))
-            #expect(snapshot.isEnabled("flag-\(round)"))
+            let view = flags(["flag-\(round)": "true"], at: Revision(rawValue: Int64(round + 1)))
+            #expect(view.isEnabled("flag-\(round)"))
         }
         #expect(cache.count <= 200)
     }
@@ -89,8 +89,8 @@ struct FlagScaleTests {
                         let values: [Key: Value] = [
                             "a": isOn ? "true" : "false", "b": #"{"requires": {"a": "\#(isOn ? "on" : "off")"}}"#,
                         ]
-                        let snapshot = flags(values, at: Revision(rawValue: Int64(round)))
-                        #expect(snapshot.isEnabled("a") == isOn && snapshot.isEnabled("b"))
+                        let view = flags(values, at: Revision(rawValue: Int64(round)))
+                        #expect(view.isEnabled("a") == isOn && view.isEnabled("b"))
                     }
                 }
             }
@@ -99,14 +99,14 @@ struct FlagScaleTests {
 
     @Test("a name that is no text is reported, and no flag")
     func names() {
-        let snapshot = flags([Key(bytes: [0xff]): "true", "a": "true"], at: 1)
-        #expect(snapshot.allFlags.keys.sorted() == ["a"])
-        #expect(snapshot.errors.map(\.code) == [.invalidDefinition])
+        let view = flags([Key(bytes: [0xff]): "true", "a": "true"], at: 1)
+        #expect(view.allFlags.keys.sorted() == ["a"])
+        #expect(view.errors.map(\.code) == [.invalidDefinition])
     }
 
     @Test("names that only look the same are those of two flags")
     func canonicalNames() {
-        let snapshot = flags(["e\u{301}": "true", "\u{e9}": "false"], at: 1)
-        for _ in 0..<2 { #expect(snapshot.isEnabled("e\u{301}") && !snapshot.isEnabled("\u{e9}")) }
+        let view = flags(["e\u{301}": "true", "\u{e9}": "false"], at: 1)
+        for _ in 0..<2 { #expect(view.isEnabled("e\u{301}") && !view.isEnabled("\u{e9}")) }
     }
 }

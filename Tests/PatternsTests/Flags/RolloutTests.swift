@@ -52,7 +52,7 @@ struct RolloutTests {
     private func lucky(_ percentage: Double, flag name: String = "flag", group: String? = nil) -> Set<String> {
         var flag = FeatureFlag(serve: .percentage(percentage))
         flag.rolloutGroup = group
-        let flags = FlagSnapshot([name: flag])
+        let flags = FlagView([name: flag])
         return Set(Self.users.filter { flags.isEnabled(name, for: FlagContext($0)) })
     }
 
@@ -78,13 +78,13 @@ struct RolloutTests {
     func noPercentage(percentage: Double) {
         #expect(lucky(percentage).isEmpty)
         let flag = FeatureFlag(serve: .percentage(percentage))
-        let evaluation = FlagSnapshot(["flag": flag]).evaluate("flag", default: false, for: FlagContext("user-1"))
+        let evaluation = FlagView(["flag": flag]).evaluate("flag", default: false, for: FlagContext("user-1"))
         #expect(evaluation.variant == nil && evaluation.error?.code == .invalidDefinition)
         #expect(throws: EncodingError.self) { try JSONEncoder().encode(flag) }
         // Parts that are given then are those that count.
         guard case .split(var split) = flag.serving else { return }
         split.parts = [.init(variant: "on", weight: 1)]
-        #expect(FlagSnapshot(["flag": FeatureFlag(serve: .split(split))]).isEnabled("flag", for: FlagContext("user-1")))
+        #expect(FlagView(["flag": FeatureFlag(serve: .split(split))]).isEnabled("flag", for: FlagContext("user-1")))
     }
 
     @Test("a part of several that grows at the expense of the next keeps its users, whatever the sum of the weights")
@@ -127,7 +127,7 @@ struct RolloutTests {
 
     @Test("a split can be by an attribute: all users of an organization are in the same part")
     func attribute() {
-        let flags = FlagSnapshot(["flag": FeatureFlag(serve: .percentage(50, by: "org"))])
+        let flags = FlagView(["flag": FeatureFlag(serve: .percentage(50, by: "org"))])
         var sizes: Set<Bool> = []
         for organization in 0..<50 {
             let values = (0..<10).map { user in

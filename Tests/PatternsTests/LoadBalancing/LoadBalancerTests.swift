@@ -45,7 +45,7 @@ struct LoadBalancerTests {
         let waiters = (0..<3).map { _ in Task { try await balancer.waitUntilAvailable(timeout: .seconds(60)) } }
         let cancelled = Task { try await balancer.waitUntilAvailable() }
         cancelled.cancel()
-        await expectError(.cancelled) { try await cancelled.value }
+        await #expect(throws: CancellationError.self) { try await cancelled.value }
         balancer.update([instance("a", status: .down)])
         balancer.update([instance("a")])
         for waiter in waiters { try await waiter.value }

@@ -76,7 +76,7 @@ struct RollingRestartTests {
     @Test("when three servers are restarted one after the other under load, no call fails")
     func rollingRestart() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             var replicas: [Replica] = []
             for number in 0..<3 { replicas.append(try await Replica("page-\(number)", registry)) }
             let balancer = try await registry.loadBalancer(for: "pages", policy: .leastConnections)
@@ -112,7 +112,7 @@ struct RollingRestartTests {
     @Test("a server that crashed is left out before its entry is gone, and its calls are tried elsewhere")
     func crash() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             var made: [Replica] = []
             for number in 0..<4 { made.append(try await Replica("page-\(number)", registry)) }
             let replicas = made
@@ -175,8 +175,8 @@ struct RollingRestartTests {
     func closedClient() async throws {
         try await withLiveClient { witness, name in
             let client = try EtcdClient(endpoints: try await liveEndpoint())
-            let registration = try await ServiceRegistry(witness, prefix: name).register(instance("a"))
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registration = try await ServiceRegistry(witness, prefix: "\(name)").register(instance("a"))
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let balancer = try await registry.loadBalancer(for: "api")
             let entered = Lock(false)
             let scope = Task {
@@ -199,7 +199,7 @@ struct RollingRestartTests {
         try await withLiveClient { client, name in
             weak var dropped: LoadBalancer?
             do {
-                let balancer = try await ServiceRegistry(client, prefix: name).loadBalancer(for: "api")
+                let balancer = try await ServiceRegistry(client, prefix: "\(name)").loadBalancer(for: "api")
                 dropped = balancer
                 #expect(balancer.failure == nil)
             }

@@ -50,7 +50,7 @@ struct DiscoveryCostTests {
     func discovery() {
         let ratio = ratio { count in
             var state = state(count)
-            var seen: ServiceSnapshot? = state.snapshot
+            var seen: ServiceView? = state.view
             var events = 0
             let cost = cost { number in
                 state.apply(
@@ -75,7 +75,7 @@ struct DiscoveryCostTests {
             var state = state(count)
             let balancer = LoadBalancer("api", policy: .random)
             balancer.update(state.step(from: nil))
-            var seen: ServiceSnapshot? = state.snapshot
+            var seen: ServiceView? = state.view
             let cost = cost { number in
                 state.apply(puts: [entry(number % count, port: number)], deletions: [], at: 2, .now)
                 let step = state.step(from: seen)
@@ -104,7 +104,7 @@ struct DiscoveryCostTests {
                 let id = "i\(Int.random(in: 0..<12, using: &random))"
                 switch Int.random(in: 0..<10, using: &random) {
                 case 0..<3:
-                    let status = ServiceInstance.Status.allCases.randomElement(using: &random) ?? .up
+                    let status = ServiceInstance.Status.all.randomElement(using: &random) ?? .up
                     let zone = "z\(Int.random(in: 0..<2, using: &random))"
                     var new: ServiceInstance? = instance(id, zone: zone, status: status)
                     if Bool.random(using: &random) { new?.port = Int.random(in: 80..<82, using: &random) }

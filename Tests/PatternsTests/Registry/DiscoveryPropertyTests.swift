@@ -18,7 +18,7 @@ struct DiscoveryPropertyTests {
     private let isOver = Lock(false)
     private let lists = Lock(0)
 
-    @Test("who applies the events has the instances, and each snapshot is that of its revision")
+    @Test("who applies the events has the instances, and each view is that of its revision")
     func model() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
@@ -48,9 +48,9 @@ struct DiscoveryPropertyTests {
                         #expect(lists.withLock { $0 } > 0, "history was compacted while the connection was down")
                     }
                     let last = try await ServiceRegistry(writer).discover("api")
-                    try await eventually("all is known here") { discovery.snapshot.revision >= last.revision }
+                    try await eventually("all is known here") { discovery.view.revision >= last.revision }
                     #expect(discovery.instances == last.instances)
-                    #expect(discovery.snapshot.problems == last.problems)
+                    #expect(discovery.view.problems == last.problems)
                 }
                 await client.close()
             }
@@ -115,26 +115,26 @@ struct DiscoveryPropertyTests {
         return 0
     }
 
-    /// Compares snapshots with the store at their revision; returns how many.
+    /// Compares views with the store at their revision; returns how many.
     private func compareSnapshots(of discovery: ServiceDiscovery, _ client: EtcdClient) async throws -> Int {
         var count = 0
-        for try await snapshot in discovery.snapshots {
+        for try await view in discovery.views {
             var options = RangeOptions()
-            options.revision = snapshot.revision
+            options.revision = view.revision
             do throws(EtcdError) {
                 let entries = try await client.range(.prefix("services/api/"), options: options).entries
                 let instances = entries.compactMap { entry -> String? in
                     guard let text = entry.value.string, text.hasPrefix("{") else { return nil }
                     return "\(entry.key.description.dropFirst("services/api/".count)) \(text)"
                 }
-                let seen = snapshot.instances.map { #"\#($0.id) {"Addr":"\#($0.endpoint)"}"# }
-                if instances != seen { Issue.record("differs at \(snapshot.revision): \(instances) \(seen)") }
-                #expect(snapshot.problems.count == entries.count - instances.count)
+                let seen = view.instances.map { #"\#($0.id) {"Addr":"\#($0.endpoint)"}"# }
+                if instances != seen { Issue.record("differs at \(view.revision): \(instances) \(seen)") }
+                #expect(view.problems.count == entries.count - instances.count)
                 count += 1
             } catch {
                 guard error.code == .compacted else { throw error }
             }
-            if snapshot["end"] != nil, isOver.withLock({ $0 }) { return count }
+            if view["end"] != nil, isOver.withLock({ $0 }) { return count }
             try await Task.sleep(for: .milliseconds(5))
         }
         return count

@@ -12,7 +12,7 @@ struct DiscoveryStateTests {
 
     private final class Pool {
         var state: DiscoveryState
-        private var seen: ServiceSnapshot?
+        private var seen: ServiceView?
         private var revision: Revision = 1
 
         init(_ protection: MassLossProtection?, _ count: Int, at now: ContinuousClock.Instant) throws {
@@ -49,7 +49,7 @@ struct DiscoveryStateTests {
 
         /// What is new since the last call, as names and ids.
         func events() -> [String] {
-            defer { seen = state.snapshot }
+            defer { seen = state.view }
             return state.step(from: seen).events.map { event in
                 let id = event.instance.id
                 return switch event {
@@ -63,7 +63,7 @@ struct DiscoveryStateTests {
             }
         }
 
-        var ids: [String] { state.snapshot.instances.map(\.id) }
+        var ids: [String] { state.view.instances.map(\.id) }
     }
 
     @Test("one that crashes is removed at once, and one that drains before has deregistered")
@@ -73,14 +73,14 @@ struct DiscoveryStateTests {
         #expect(pool.events() == ["expired 0"])
         try pool.put(1..<2, status: .draining, at: start)
         #expect(pool.events() == ["updated 1"])
-        #expect(pool.state.snapshot.available.map(\.id) == ["2", "3", "4"])
+        #expect(pool.state.view.available.map(\.id) == ["2", "3", "4"])
         try pool.delete(1..<2, at: start)
         #expect(pool.events() == ["deregistered 1"])
         // Who was slow is told the same.
         try pool.put(2..<3, status: .draining, at: start)
         try pool.delete(2..<3, at: start)
         #expect(pool.events() == ["deregistered 2"])
-        #expect(pool.state.snapshot.suspects.isEmpty)
+        #expect(pool.state.view.suspects.isEmpty)
     }
 
     @Test("a mass loss is kept for its time, whether in one change or in many", arguments: [true, false])
@@ -94,8 +94,8 @@ struct DiscoveryStateTests {
             #expect(pool.ids.count == 4)
             #expect(pool.events().count == 4)
         }
-        #expect(pool.state.snapshot.available.count == 4)
-        #expect(pool.state.snapshot.suspects.map(\.id) == ["0", "1", "2", "3"])
+        #expect(pool.state.view.available.count == 4)
+        #expect(pool.state.view.suspects.map(\.id) == ["0", "1", "2", "3"])
         // One registers again.
         try pool.put(2..<3, at: start + .seconds(1))
         #expect(pool.events() == ["confirmed 2"])
@@ -137,7 +137,7 @@ struct DiscoveryStateTests {
             try pool.delete(0..<6, at: start)
         case .off: try pool.delete(0..<6, at: start)
         }
-        #expect(pool.state.snapshot.suspects.isEmpty)
+        #expect(pool.state.view.suspects.isEmpty)
         #expect(pool.events().allSatisfy { !$0.hasPrefix("suspected") })
         #expect(pool.ids.count == (harmless == .half ? 3 : harmless == .replaced ? 6 : 0))
     }
@@ -150,15 +150,15 @@ struct DiscoveryStateTests {
         junk.value = "junk"
         pool.state.apply(puts: [pool.read(junk)], deletions: [], at: 9, start)
         #expect(pool.events() == ["expired 1"])
-        #expect(pool.state.snapshot.problems.map(\.key) == ["services/api/1"])
+        #expect(pool.state.view.problems.map(\.key) == ["services/api/1"])
         try pool.put(1..<2, at: start)
         #expect(pool.events() == ["added 1"])
-        #expect(pool.state.snapshot.problems.isEmpty)
+        #expect(pool.state.view.problems.isEmpty)
         junk.key = "services/api/nested/x"
         pool.state.apply(puts: [pool.read(junk)], deletions: [], at: 10, start)
-        #expect(pool.state.snapshot.problems.map(\.key) == ["services/api/nested/x"])
+        #expect(pool.state.view.problems.map(\.key) == ["services/api/nested/x"])
         pool.state.apply(puts: [], deletions: [junk.key], at: 11, start)
-        #expect(pool.state.snapshot.problems.isEmpty && pool.events().isEmpty)
+        #expect(pool.state.view.problems.isEmpty && pool.events().isEmpty)
     }
 
     @Test("health changes after as many checks in a row as it should, and not before")
@@ -185,10 +185,10 @@ struct DiscoveryStateTests {
         let instance = try #require(pool.state.instance("1"))
         pool.state.note(false, of: instance, check)
         #expect(pool.events() == ["ill 1"])
-        #expect(pool.state.snapshot.available.map(\.id) == ["0", "2"])
+        #expect(pool.state.view.available.map(\.id) == ["0", "2"])
         // What is known of its health outlives a mass loss.
         try pool.delete(0..<3, at: start)
-        #expect(pool.state.snapshot.available.map(\.id) == ["0", "2"])
+        #expect(pool.state.view.available.map(\.id) == ["0", "2"])
         try pool.put(0..<3, at: start)
         _ = pool.events()
         var moved = instance

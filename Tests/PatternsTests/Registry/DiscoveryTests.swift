@@ -27,7 +27,7 @@ struct DiscoveryTests {
     @Test("what is there comes first, and then each difference, with how an instance has left")
     func events() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let ghosts = try await putGhosts(2, client, name)
             try await registry.withDiscovery(of: "api") { discovery in
                 #expect(discovery.instances == [instance(1), instance(2)])
@@ -61,21 +61,21 @@ struct DiscoveryTests {
     @Test("an entry of Go is an instance; one that is none is reported, and the rest is there")
     func foreignEntries() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             try await client.put(name + "/api/1.2.3.4:80", #"{"Op":0,"Addr":"1.2.3.4:80","Metadata":"blue"}"#)
             try await client.put(name + "/api/junk", "{")
             try await client.put(name + "/api2/x", #"{"Addr":"9.9.9.9:80"}"#)
             try await registry.withRegistration(of: instance(1)) { _ in
                 try await registry.withDiscovery(of: "api") { discovery in
-                    let snapshots = [discovery.snapshot, try await registry.discover("api")]
-                    for snapshot in snapshots {
-                        #expect(snapshot.instances.map(\.id) == ["1.2.3.4:80", "api-1"])
-                        #expect(snapshot.instances.first?.metadata == ["metadata": "blue"])
-                        #expect(snapshot.problems.map(\.key) == [name + "/api/junk"])
-                        #expect(snapshot.problems.first?.value == "{")
+                    let views = [discovery.view, try await registry.discover("api")]
+                    for view in views {
+                        #expect(view.instances.map(\.id) == ["1.2.3.4:80", "api-1"])
+                        #expect(view.instances.first?.metadata == ["metadata": "blue"])
+                        #expect(view.problems.map(\.key) == [name + "/api/junk"])
+                        #expect(view.problems.first?.value == "{")
                     }
                     try await client.delete(name + "/api/junk")
-                    try await eventually("the problem is over") { discovery.snapshot.problems.isEmpty }
+                    try await eventually("the problem is over") { discovery.view.problems.isEmpty }
                 }
             }
         }
@@ -84,35 +84,35 @@ struct DiscoveryTests {
     @Test("waits for a number of instances that take requests, and can be cancelled")
     func waitUntil() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let discovery = try await registry.discovery(of: "api")
-            #expect(try await discovery.waitUntil(minimum: 0).instances.isEmpty)
-            let waiter = Task { try await discovery.waitUntil(minimum: 2) }
-            let cancelled = Task { try await discovery.waitUntil(minimum: 100) }
+            #expect(try await discovery.waitUntilAvailable(atLeast: 0).instances.isEmpty)
+            let waiter = Task { try await discovery.waitUntilAvailable(atLeast: 2) }
+            let cancelled = Task { try await discovery.waitUntilAvailable(atLeast: 100) }
             let first = try await registry.register(instance(1))
             let second = try await registry.register(instance(2))
             #expect(try await waiter.value.available == [instance(1), instance(2)])
             cancelled.cancel()
-            await expectError(.cancelled) { try await cancelled.value }
+            await #expect(throws: CancellationError.self) { try await cancelled.value }
             await first.deregister()
             await second.deregister()
             await discovery.close()
-            await expectError(.cancelled) { try await discovery.waitUntil(minimum: 100) }
-            await expectError(.cancelled) { for try await _ in discovery.snapshots {} }
+            await expectError(.cancelled) { try await discovery.waitUntilAvailable(atLeast: 100) }
+            await expectError(.cancelled) { for try await _ in discovery.views {} }
         }
     }
 
     @Test("a mass loss of instances that live empties no pool, and ends well")
     func massLossOfTheLiving() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let other = try EtcdClient(client.configuration)
-            let registrations = try await register(6, in: try ServiceRegistry(other, prefix: name))
+            let registrations = try await register(6, in: try ServiceRegistry(other, prefix: "\(name)"))
             try await registry.withDiscovery(of: "api") { discovery in
                 let minimum = Lock(6)
                 let observer = Task {
-                    for try await snapshot in discovery.snapshots {
-                        minimum.withLock { $0 = min($0, snapshot.available.count) }
+                    for try await view in discovery.views {
+                        minimum.withLock { $0 = min($0, view.available.count) }
                     }
                 }
                 let entries = try await client.range(.prefix(name)).entries
@@ -123,10 +123,10 @@ struct DiscoveryTests {
                     return now.count == 6 && now.allSatisfy { $0.createRevision > entries[0].createRevision }
                 }
                 try await eventually("and confirmed") {
-                    discovery.instances.count == 6 && discovery.snapshot.suspects.isEmpty
+                    discovery.instances.count == 6 && discovery.view.suspects.isEmpty
                 }
                 observer.cancel()
-                await expectError(.cancelled) { try await observer.value }
+                await #expect(throws: CancellationError.self) { try await observer.value }
                 #expect(minimum.withLock { $0 } == 6)
             }
             for registration in registrations { await registration.deregister() }
@@ -143,7 +143,7 @@ struct DiscoveryTests {
     @Test("a mass loss of the dead is kept for its time only; the control: without protection, or one alone, is not")
     func massLossOfTheDead() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let ghosts = try await putGhosts(5, client, name)
             var options = DiscoveryOptions()
             options.massLoss?.grace = .seconds(2)
@@ -154,11 +154,11 @@ struct DiscoveryTests {
             try await registry.withDiscovery(of: "api", options: options) { discovery in
                 try await client.leases.revoke(ghosts[0].id)
                 try await eventually("one alone is removed") { discovery.instances.count == 4 }
-                #expect(discovery.snapshot.suspects.isEmpty)
+                #expect(discovery.view.suspects.isEmpty)
                 // One after the other, as the lessor of etcd does it.
                 for ghost in ghosts.dropFirst() { try await client.leases.revoke(ghost.id) }
-                try await eventually("all are suspects") { discovery.snapshot.suspects.count == 5 }
-                #expect(discovery.snapshot.available.count == 5)
+                try await eventually("all are suspects") { discovery.view.suspects.count == 5 }
+                #expect(discovery.view.available.count == 5)
                 try await eventually("the control believes it") { control.instances.isEmpty }
                 try await eventually("their time is over") { discovery.instances.isEmpty }
             }
@@ -169,7 +169,7 @@ struct DiscoveryTests {
     @Test("a slow consumer ends with exactly what is there")
     func slowConsumer() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             var options = DiscoveryOptions()
             options.massLoss = nil
             try await registry.withDiscovery(of: "api", options: options) { discovery in
@@ -186,7 +186,7 @@ struct DiscoveryTests {
                     }
                 }
                 let last = try await client.put(name + "/api/last", #"{"Addr":"10.0.0.1:1"}"#)
-                try await eventually("all is known here") { discovery.snapshot.revision >= last.header.revision }
+                try await eventually("all is known here") { discovery.view.revision >= last.header.revision }
                 var count = 0
                 while known["last"] == nil, let event = try await events.next() {
                     apply(event, to: &known)

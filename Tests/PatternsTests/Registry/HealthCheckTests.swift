@@ -61,7 +61,7 @@ struct HealthCheckTests {
     @Test("a discovery that checks takes an ill instance out of use, and back again when it is well")
     func discovery() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let server = try await HTTPServer()
             var settings = DiscoveryOptions()
             settings.check = HealthCheck.http("health")
@@ -73,13 +73,13 @@ struct HealthCheckTests {
                     var events = discovery.events.makeAsyncIterator()
                     #expect(try await events.next() == .added(described))
                     try await eventually("it is checked") { await server.requests.count > 3 }
-                    #expect(discovery.snapshot.available == [described])
+                    #expect(discovery.view.available == [described])
                     await server.answer(with: 500)
                     #expect(try await events.next() == .healthChanged(described, isHealthy: false))
-                    #expect(discovery.snapshot.available.isEmpty && discovery.instances == [described])
+                    #expect(discovery.view.available.isEmpty && discovery.instances == [described])
                     await server.answer(with: 200)
                     #expect(try await events.next() == .healthChanged(described, isHealthy: true))
-                    #expect(try await discovery.waitUntil(minimum: 1).available == [described])
+                    #expect(try await discovery.waitUntilAvailable(atLeast: 1).available == [described])
                 }
             }
             // With the scope, the checks have ended.

@@ -50,7 +50,7 @@ struct OfflineTests {
             options.initialWait = .milliseconds(300)
             let discovery = try await registry.discovery(of: "api", options: options)
             #expect(discovery.isStale && discovery.staleness == nil)
-            #expect(discovery.instances.isEmpty && discovery.snapshot.revision == 0)
+            #expect(discovery.instances.isEmpty && discovery.view.revision == 0)
             let balancer = try await registry.loadBalancer(for: "api", discovery: options)
             #expect(balancer.isStale)
             let error = #expect(throws: NoInstanceAvailable.self) { try balancer.pick() }
@@ -76,7 +76,7 @@ struct OfflineTests {
                 }
             }
             try await eventually(within: .seconds(60), "it is discovered") { discovery.instances == [instance] }
-            #expect(!discovery.isStale && discovery.snapshot.suspects.isEmpty)
+            #expect(!discovery.isStale && discovery.view.suspects.isEmpty)
             try await balancer.waitUntilAvailable(timeout: .seconds(60))
             #expect(try balancer.pick().instance == instance)
             #expect(!balancer.isStale)

@@ -73,7 +73,7 @@ struct RegistrationFaultTests {
             try await registration.update { $0.weight = 9 }
             // It looks for such a store from time to time.
             try await eventually("the discovery goes on") {
-                discovery.instances.first?.weight == 9 && discovery.snapshot.suspects.isEmpty
+                discovery.instances.first?.weight == 9 && discovery.view.suspects.isEmpty
             }
             await discovery.close()
             await registration.deregister()
@@ -88,7 +88,7 @@ struct RegistrationFaultTests {
         try await withLiveClient { direct, name in
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in
                 let client = try EtcdClient(endpoints: proxy.endpoint)
-                let registry = try ServiceRegistry(client, prefix: name)
+                let registry = try ServiceRegistry(client, prefix: "\(name)")
                 let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
                 let registration = try await registry.register(instance, timeToLive: .seconds(2))
                 for _ in 0..<10 {

@@ -15,14 +15,14 @@ struct RegistrationTests {
     @Test("an instance is there while its scope runs, as it is described")
     func scope() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             var instance = instance()
             instance.metadata = ["version": "1.0.0"]
             let described = instance
             let result = try await registry.withRegistration(of: described) { registration in
-                let snapshot = try await registry.discover("api")
-                #expect(snapshot.instances == [described] && snapshot.available == [described])
-                #expect(snapshot.problems.isEmpty && snapshot["api-1"] == described)
+                let view = try await registry.discover("api")
+                #expect(view.instances == [described] && view.available == [described])
+                #expect(view.problems.isEmpty && view["api-1"] == described)
                 let entry = try #require(try await client.get(name + "/api/api-1"))
                 #expect(entry.lease != nil)
                 if case .registered(entry.modRevision) = registration.state {} else { Issue.record("state") }
@@ -39,7 +39,7 @@ struct RegistrationTests {
     @Test("deregistering is once for all who ask, works in a cancelled task, and says so to others")
     func deregister() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let registration = try await registry.register(instance())
             try await client.withWatch(.prefix(name)) { events in
                 let tasks = (0..<3).map { _ in
@@ -70,7 +70,7 @@ struct RegistrationTests {
     @Test("an entry that others have taken away or spoiled is put again", arguments: Harm.allCases)
     func repair(harm: Harm) async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let registration = try await registry.register(instance())
             let key = name + "/api/api-1"
             let before = try #require(try await client.get(key))
@@ -99,12 +99,12 @@ struct RegistrationTests {
     func superseded() async throws {
         try await withLiveClient { client, name in
             let other = try EtcdClient(client.configuration)
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let body = Task {
                 try await registry.withRegistration(of: instance()) { _ in try await Task.sleep(for: .seconds(60)) }
             }
             try await eventually("the first one is there") { try await registry.discover("api").instances.count == 1 }
-            let second = try await ServiceRegistry(other, prefix: name).register(instance(port: 9090))
+            let second = try await ServiceRegistry(other, prefix: "\(name)").register(instance(port: 9090))
             await expectLoss(.superseded) { try await body.value }
             // Another one, as a handle.
             let third = try await registry.register(instance(port: 9091))
@@ -134,11 +134,14 @@ struct RegistrationTests {
         try await withLiveClient { client, name in
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in
                 let cut = try EtcdClient(endpoints: proxy.endpoint)
-                let old = try await ServiceRegistry(cut, prefix: name).register(instance(), timeToLive: .seconds(2))
+                let old = try await ServiceRegistry(cut, prefix: "\(name)").register(
+                    instance(),
+                    timeToLive: .seconds(2)
+                )
                 await proxy.stall(.both)
                 let key = name + "/api/api-1"
                 try await eventually("the control: its lease has ended") { try await client.get(key) == nil }
-                let registry = try ServiceRegistry(client, prefix: name)
+                let registry = try ServiceRegistry(client, prefix: "\(name)")
                 let new = try await registry.register(instance(port: 9090))
                 await proxy.resume()
                 await proxy.cut()
@@ -156,7 +159,7 @@ struct RegistrationTests {
     @Test("two that register at the same time again and again: one of them stays")
     func contention() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let registrations = await withTaskGroup(of: Registration?.self) { group in
                 for port in 1...8 { group.addTask { try? await registry.register(instance(port: port)) } }
                 return await group.reduce(into: [Registration]()) { $0 += $1.map { [$0] } ?? [] }
@@ -176,7 +179,7 @@ struct RegistrationTests {
     func refusals() async throws {
         try await withLiveClient { client, name in
             await expectError(.emptyKey) { try ServiceRegistry(client, prefix: "") }
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let good = instance()
             let bad = [
                 ServiceInstance(service: "", id: "a", address: "h", port: 1),
@@ -206,12 +209,14 @@ struct RegistrationTests {
     @Test("a change that etcd refuses is told, and undone; the instance stays there")
     func refusedChange() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             try await registry.withRegistration(of: instance(), timeToLive: .seconds(2)) { registration in
                 let lease = try await client.get(name + "/api/api-1")?.lease
-                await expectError(.requestTooLarge) {
+                let error = await #expect(throws: EtcdError.self) {
                     try await registration.update { $0.zone = String(repeating: "z", count: 3_000_000) }
                 }
+                #expect(error?.code == .requestTooLarge)
+                #expect(error?.message.contains("\"\(name)/api/api-1\" has 300") == true, "its key and its size")
                 #expect(registration.instance == instance())
                 try await eventually("it is registered") {
                     if case .registered = registration.state { true } else { false }
@@ -243,17 +248,17 @@ struct RegistrationTests {
                 configuration.callTimeout = .milliseconds(300)
                 configuration.backoff.maximum = .milliseconds(100)
                 let client = try EtcdClient(configuration)
-                let registry = try ServiceRegistry(client, prefix: name)
+                let registry = try ServiceRegistry(client, prefix: "\(name)")
                 let cancelled = Task {
                     try await registry.register(instance("api-2"), initialWait: .seconds(600))
                 }
                 let waiting = Task { try await registry.register(instance(), initialWait: .seconds(Int64.max)) }
                 try await Task.sleep(for: .seconds(1))
                 cancelled.cancel()
-                await expectError(.cancelled) { try await cancelled.value }
+                await #expect(throws: CancellationError.self) { try await cancelled.value }
                 try await proxy.acceptConnections()
                 let registration = try await waiting.value
-                let there = try await ServiceRegistry(direct, prefix: name).discover("api")
+                let there = try await ServiceRegistry(direct, prefix: "\(name)").discover("api")
                 #expect(there.instances == [instance()])
                 await registration.deregister()
                 await client.close()
@@ -290,7 +295,7 @@ struct RegistrationTests {
     @Test("a registration that is dropped ends with its lease")
     func dropped() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             _ = try await registry.register(instance(), timeToLive: .seconds(2))
             try await eventually("it is gone") { try await registry.discover("api").instances.isEmpty }
         }
@@ -304,7 +309,7 @@ struct RegistrationTests {
                 if !isWell.withLock({ $0 }) { throw RegistryTestError(text: "ill") }
             }
             check.interval = .milliseconds(20)
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             try await registry.withRegistration(of: instance(), check: check) { registration in
                 #expect(try await registry.discover("api").available.count == 1)
                 isWell.withLock { $0 = false }

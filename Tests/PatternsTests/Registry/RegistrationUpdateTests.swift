@@ -16,7 +16,7 @@ struct RegistrationUpdateTests {
     )
     func overlapping() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let registration = try await registry.register(instance)
             for round in 0..<5 {
                 await withTaskGroup { group in
@@ -54,7 +54,7 @@ struct RegistrationUpdateTests {
             let bad = Task { try await registration.update { $0.zone = Self.tooLarge } }
             try await eventually("it is wanted") { registration.instance.zone != nil }
             bad.cancel()
-            await expectError(.cancelled) { try await bad.value }
+            await #expect(throws: CancellationError.self) { try await bad.value }
             let good = Task { try await registration.update { $0.weight = 7 } }
             try await eventually("both are wanted") { registration.instance.weight == 7 }
             #expect(registration.instance.zone != nil, "the control")
@@ -90,7 +90,7 @@ struct RegistrationUpdateTests {
     @Test("of changes at the same time none is lost, and each waits for its own")
     func manyChanges() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let registration = try await registry.register(instance)
             await withTaskGroup { group in
                 for number in 0..<40 {

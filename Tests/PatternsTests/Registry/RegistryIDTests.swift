@@ -18,13 +18,13 @@ struct RegistryIDTests {
     func alike() async throws {
         try #require(composed == decomposed, "the control: they are equal as texts")
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let first = try await registry.register(instance(composed, 1))
             let second = try await registry.register(instance(decomposed, 2))
             try await registry.withDiscovery(of: "api") { discovery in
                 let ids = [Key(decomposed), Key(composed)]
                 #expect(discovery.instances.map { Key($0.id) } == ids)
-                #expect(discovery.snapshot[composed]?.port == 1 && discovery.snapshot[decomposed]?.port == 2)
+                #expect(discovery.view[composed]?.port == 1 && discovery.view[decomposed]?.port == 2)
                 var events = discovery.events.makeAsyncIterator()
                 for id in ids {
                     guard case .added(let added)? = try await events.next() else {
@@ -48,19 +48,19 @@ struct RegistryIDTests {
     @Test("an id that is not UTF-8 is no instance, and none is taken for another")
     func notText() async throws {
         try await withLiveClient { client, name in
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let keys = [[0xfe], [0xff]].map { name + "/api/" + Key(bytes: $0) }
             for key in keys { try await client.put(key, #"{"Addr":"10.0.0.1:80"}"#) }
             try await client.put(name + "/api/\u{fffd}", #"{"Addr":"10.0.0.2:80"}"#)
             try await registry.withDiscovery(of: "api") { discovery in
-                for snapshot in [discovery.snapshot, try await registry.discover("api")] {
-                    #expect(snapshot.instances.map(\.endpoint) == ["10.0.0.2:80"])
-                    #expect(snapshot.problems.map(\.key) == keys)
-                    #expect(snapshot.problems.first?.reason == "its id is not UTF-8")
+                for view in [discovery.view, try await registry.discover("api")] {
+                    #expect(view.instances.map(\.endpoint) == ["10.0.0.2:80"])
+                    #expect(view.problems.map(\.key) == keys)
+                    #expect(view.problems.first?.reason == "its id is not UTF-8")
                 }
                 try await client.delete(keys[0])
                 try await eventually("it is not reported any more") {
-                    discovery.snapshot.problems.map(\.key) == [keys[1]]
+                    discovery.view.problems.map(\.key) == [keys[1]]
                 }
                 #expect(discovery.instances.count == 1)
             }

@@ -41,7 +41,7 @@ struct RestoredRegistryTests {
                     return instances.map(\.id) == ["api-1", "new"] && instances.first?.weight == 9
                 }
                 try await eventually(within: .seconds(60), "and the discovery, too") {
-                    discovery.instances.map(\.id) == ["api-1", "new"] && discovery.snapshot.suspects.isEmpty
+                    discovery.instances.map(\.id) == ["api-1", "new"] && discovery.view.suspects.isEmpty
                 }
             }
             await changed.deregister()

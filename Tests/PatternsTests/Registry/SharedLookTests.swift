@@ -22,7 +22,7 @@ struct SharedLookTests {
         try await withLiveClient { direct, name in
             let reads = Lock(0)
             let client = try counting(direct, reads)
-            let registry = try ServiceRegistry(client, prefix: name)
+            let registry = try ServiceRegistry(client, prefix: "\(name)")
             let number = 150
             var made: [Registration] = []
             for id in 0..<number {

@@ -154,7 +154,7 @@ struct DurationTests {
 
 extension DurationTests.User {
     private func register(_ duration: Duration, _ client: EtcdClient, _ name: Key) async throws {
-        let registry = try ServiceRegistry(client, prefix: name)
+        let registry = try ServiceRegistry(client, prefix: "\(name)")
         let instance = ServiceInstance(service: "api", id: "a", address: "127.0.0.1", port: 9)
         await #expect(throws: EtcdError.self) {
             // Where it does not wait, it has no time to be refused.
@@ -188,14 +188,14 @@ extension DurationTests.User {
         options.check = HealthCheck { _ in }
         options.check?.interval = duration
         options.check?.timeout = duration
-        let registry = try ServiceRegistry(client, prefix: name)
+        let registry = try ServiceRegistry(client, prefix: "\(name)")
         try await registry.withDiscovery(of: "api", options: options) { discovery in
             for number in 0..<4 {
                 let record = ServiceInstance(service: "api", id: "\(number)", address: "127.0.0.1", port: 9)
                 await (try await registry.register(record)).deregister()
                 try await client.put("\(name)/api/stray", "")
             }
-            try await eventually("it has seen the last") { !discovery.snapshot.problems.isEmpty }
+            try await eventually("it has seen the last") { !discovery.view.problems.isEmpty }
         }
     }
 
@@ -225,7 +225,7 @@ extension DurationTests.User {
         let file = "\(FileManager.default.temporaryDirectory.path)/etcd-kit-\(name)"
         defer { try? FileManager.default.removeItem(atPath: file) }
         let options = ConfigOptions(file: .init(file, maximumAge: duration), initialWait: duration)
-        try await client.withConfiguration(name, options: options) { config in
+        try await client.withConfiguration("\(name)", options: options) { config in
             let changes = config.changes(interval: duration)
             do {
                 try await config.set("length", duration)
@@ -244,7 +244,7 @@ extension DurationTests.User {
     }
 
     private func evaluate(_ duration: Duration, _ client: EtcdClient, _ name: Key) async throws {
-        try await client.withFeatureFlags(name, staleAfter: duration, initialWait: duration) { flags in
+        try await client.withFeatureFlags("\(name)", staleAfter: duration, initialWait: duration) { flags in
             try await flags.enable("new")
             try await eventually("it is on") { flags.isEnabled("new") }
             #expect(flags.isStale == (duration <= .nanoseconds(1)))

@@ -39,9 +39,9 @@ struct NameTests {
             await expectError(code) { try LeaderTask(name, election: election, every: .seconds(1)) { _ in } }
             await expectError(code) { try MemberGroup(name, client: client) }
             await expectError(code) { try ShardCoordinator(name, shardCount: 1, memberID: "m", client: client) }
-            await expectError(code) { try ServiceRegistry(client, prefix: name) }
-            await expectError(code) { try await ConfigManager(name, client: client) }
-            await expectError(code) { try await FeatureFlags(name, client: client) }
+            await expectError(code) { try ServiceRegistry(client, prefix: "\(name)") }
+            await expectError(code) { try await ConfigManager("\(name)", client: client) }
+            await expectError(code) { try await FeatureFlags("\(name)", client: client) }
             let flags = try await FeatureFlags("flags", client: client)
             await expectError(code) { try await flags.enable("\(name)") }
             await flags.close()

@@ -6,12 +6,12 @@ import Testing
 @testable import EtcdPatterns
 
 @Suite("Values of a configuration as text")
-struct ConfigValueTests {
-    private enum Level: String, ConfigValue { case debug, info }
+struct ConfigConvertibleTests {
+    private enum Level: String, ConfigConvertible { case debug, info }
 
-    private func roundTrip<Wanted: ConfigValue & Equatable>(_ value: Wanted, _ text: String) {
-        #expect(value.stored.string == text)
-        #expect(Wanted(stored: value.stored) == value)
+    private func roundTrip<Wanted: ConfigConvertible & Equatable>(_ value: Wanted, _ text: String) {
+        #expect(value.configValue.string == text)
+        #expect(Wanted(configValue: value.configValue) == value)
     }
 
     @Test("what is written is plain text, and is read as it was")
@@ -27,34 +27,34 @@ struct ConfigValueTests {
         roundTrip(true, "true")
         roundTrip(false, "false")
         roundTrip(Level.debug, "debug")
-        #expect([UInt8](stored: Value(bytes: [0xff, 0])) == [0xff, 0])
-        #expect([0xff, 0].stored == Value(bytes: [0xff, 0]))
+        #expect([UInt8](configValue: Value(bytes: [0xff, 0])) == [0xff, 0])
+        #expect([0xff, 0].configValue == Value(bytes: [0xff, 0]))
     }
 
     @Test("what other programs write is read: JSON, with space around it, with capital letters")
     func lenience() {
-        #expect(String(stored: #""a\nb""#) == "a\nb")
-        #expect(String(stored: #""cut"#) == #""cut"#)
-        #expect(Int(stored: " 5432\n") == 5432)
-        #expect(Int(stored: #""5432""#) == 5432)
-        #expect(Bool(stored: "True\n") == true)
-        #expect(Bool(stored: #""false""#) == false)
-        #expect(Double(stored: "1e-3") == 0.001)
-        #expect(Double(stored: "3") == 3)
-        #expect(Level(stored: #""info""#) == .info)
+        #expect(String(configValue: #""a\nb""#) == "a\nb")
+        #expect(String(configValue: #""cut"#) == #""cut"#)
+        #expect(Int(configValue: " 5432\n") == 5432)
+        #expect(Int(configValue: #""5432""#) == 5432)
+        #expect(Bool(configValue: "True\n") == true)
+        #expect(Bool(configValue: #""false""#) == false)
+        #expect(Double(configValue: "1e-3") == 0.001)
+        #expect(Double(configValue: "3") == 3)
+        #expect(Level(configValue: #""info""#) == .info)
     }
 
     @Test("what is of another type is not read")
     func refusals() {
         for text: Value in ["", "x", "1.5", "0x10", "9223372036854775808", "1 2", "nan"] {
-            #expect(Int(stored: text) == nil, "\(text)")
+            #expect(Int(configValue: text) == nil, "\(text)")
         }
         for text: Value in ["", "nan", "inf", "0x1p3", "1e999", "1,5"] {
-            #expect(Double(stored: text) == nil, "\(text)")
+            #expect(Double(configValue: text) == nil, "\(text)")
         }
-        for text: Value in ["", "1", "yes", "truee"] { #expect(Bool(stored: text) == nil, "\(text)") }
-        #expect(String(stored: Value(bytes: [0xff])) == nil)
-        #expect(Level(stored: "trace") == nil)
+        for text: Value in ["", "1", "yes", "truee"] { #expect(Bool(configValue: text) == nil, "\(text)") }
+        #expect(String(configValue: Value(bytes: [0xff])) == nil)
+        #expect(Level(configValue: "trace") == nil)
     }
 
     @Test("durations are written as seconds, and read as Go writes them")
@@ -71,16 +71,16 @@ struct ConfigValueTests {
             ("7µs", .microseconds(7)), ("9ns", .nanoseconds(9)), ("-2m", .seconds(-120)), ("+1s", .seconds(1)),
             (" \"10s\" ", .seconds(10)), (".5s", .milliseconds(500)),
         ]
-        for (text, duration) in texts { #expect(Duration(stored: text) == duration, "\(text)") }
+        for (text, duration) in texts { #expect(Duration(configValue: text) == duration, "\(text)") }
         let digits = String(repeating: "9", count: 60)
         for text in [
             "", "s", "-", "1x", "1.2.3s", ".s", "1s2", "1 s", "\(digits)", "\(digits)h", "9223372036854775807s",
         ] {
-            #expect(Duration(stored: Value(text)) == nil, "\(text)")
+            #expect(Duration(configValue: Value(text)) == nil, "\(text)")
         }
         // What it can hold, it also writes.
-        let longest = Duration(stored: "2562047788015215h")
-        #expect(longest.flatMap { Duration(stored: $0.stored) } == longest)
+        let longest = Duration(configValue: "2562047788015215h")
+        #expect(longest.flatMap { Duration(configValue: $0.configValue) } == longest)
         #expect(longest != nil)
     }
 

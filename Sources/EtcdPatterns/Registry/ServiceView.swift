@@ -4,19 +4,18 @@ public import EtcdKit
 
 /// The instances of a service as they were at one revision.
 ///
-/// To take a snapshot costs nothing. Its lists are made when one of them is asked for the first time, once for all copies
-/// of the snapshot.
-public struct ServiceSnapshot: Sendable {
+/// To take a view costs nothing. Its lists are made when one of them is first used, once for all copies of the view.
+public struct ServiceView: Sendable, CustomStringConvertible {
     /// The name of the service.
     public let service: String
     /// The revision at which the store was like this; 0 before etcd was reached.
     ///
-    /// It is lower than that of the snapshot before when the store was restored from a backup.
+    /// It is lower than that of the view before when the store was restored from a backup.
     public let revision: Revision
     let known: SortedTable<KnownInstance>
     /// How many instances there are in ``available``.
     let availableCount: Int
-    /// Counts the snapshots of a discovery.
+    /// Counts the views of a discovery.
     let version: Int
     /// How many changes of instances were logged until then.
     let logged: Int
@@ -30,25 +29,46 @@ public struct ServiceSnapshot: Sendable {
         var unhealthy: [ServiceInstance] = []
     }
 
-    /// All instances, whatever they say of themselves, in the order of their ids.
+    /// All instances, whatever their status, in the order of their IDs.
     public var instances: [ServiceInstance] { composed.instances }
 
-    /// The instances that take requests: those that say that they are up, and have not failed the checks.
+    /// The instances that take requests: their status is `up`, and they have not failed the checks.
     public var available: [ServiceInstance] { composed.available }
 
-    /// Which of ``instances`` have vanished along with many others, and are kept for a while; see ``MassLossProtection``.
+    /// The instances that have vanished along with many others, and are kept for a while; see ``MassLossProtection``.
     public var suspects: [ServiceInstance] { composed.suspects }
 
-    /// Which of ``instances`` have failed the checks of this discovery; see ``DiscoveryOptions/check``.
+    /// The instances that have failed the checks of this discovery; see ``DiscoveryOptions/check``.
     public var unhealthy: [ServiceInstance] { composed.unhealthy }
 
-    /// Entries that are no instances, in the order of their keys.
+    /// The entries that are not instances, in the order of their keys.
     public var problems: [RegistryProblem] { Array(allProblems) }
 
-    /// The instance with this id, or nil if there is none.
+    /// The instance with this ID, which is compared by its bytes; nil if there is none.
     ///
-    /// - Parameter id: Tells the instances apart, by its bytes.
+    /// - Parameter id: The ID.
     public subscript(id: ServiceInstance.ID) -> ServiceInstance? { known[Key(id)]?.instance }
+
+    /// The service, the revision and the number of instances in one line.
+    public var description: String {
+        "\(known.count) instances of \"\(service)\" at revision \(revision), \(availableCount) of them available"
+    }
+
+    /// Makes a view of instances that are all healthy, for tests.
+    ///
+    /// - Parameters:
+    ///   - service: The name of the service.
+    ///   - instances: The instances; of several with one ID, the last counts.
+    ///   - revision: The revision of the view.
+    public init(service: String, instances: [ServiceInstance], revision: Revision = 0) {
+        var draft = Draft(ServiceView(service: service))
+        draft.revision = revision
+        for instance in instances {
+            let id = Key(instance.id)
+            draft.set(id, KnownInstance(id, instance, isSuspect: false, isHealthy: true))
+        }
+        self.init(draft, logged: 0)
+    }
 
     private var composed: Lists {
         lists.withLock { lists in
@@ -67,8 +87,8 @@ public struct ServiceSnapshot: Sendable {
     }
 }
 
-extension ServiceSnapshot {
-    /// The next snapshot, as it is made.
+extension ServiceView {
+    /// The next view, as it is made.
     struct Draft {
         fileprivate let service: String
         var revision: Revision
@@ -78,13 +98,13 @@ extension ServiceSnapshot {
         fileprivate private(set) var availableCount: Int
         fileprivate let version: Int
 
-        init(_ snapshot: ServiceSnapshot) {
-            service = snapshot.service
-            revision = snapshot.revision
-            problems = snapshot.allProblems
-            known = snapshot.known
-            availableCount = snapshot.availableCount
-            version = snapshot.version
+        init(_ view: ServiceView) {
+            service = view.service
+            revision = view.revision
+            problems = view.allProblems
+            known = view.known
+            availableCount = view.availableCount
+            version = view.version
         }
 
         /// Notes that an instance may have changed, and how it has left if it has.
@@ -99,7 +119,7 @@ extension ServiceSnapshot {
         }
     }
 
-    /// The snapshot of a discovery that knows nothing yet.
+    /// The view of a discovery that knows nothing yet.
     init(service: String) {
         self.service = service
         revision = 0

@@ -5,14 +5,14 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Snapshots of a configuration, as values", .timeLimit(.minutes(1)))
-struct ConfigSnapshotTests {
+@Suite("Views of a configuration, as values", .timeLimit(.minutes(1)))
+struct ConfigViewTests {
     private let layout: ConfigLayout
 
     init() throws { layout = try ConfigLayout("app") }
 
-    private func snapshot(_ values: [Key: Value], at revision: Revision = 5) -> ConfigSnapshot {
-        ConfigSnapshot(ConfigState(values), at: revision, layout, isFromFile: false)
+    private func view(_ values: [Key: Value], at revision: Revision = 5) -> ConfigView {
+        ConfigView(ConfigState(values), at: revision, layout, isFromFile: false)
     }
 
     @Test("changes are what leads from one state to another, in the order of keys, within a part of it")
@@ -30,7 +30,7 @@ struct ConfigSnapshotTests {
             for part: Key? in [nil, "a", "b", "a/b"] {
                 func isIn(_ key: Key) -> Bool { part.map { key == $0 || key.hasPrefix($0 + "/") } ?? true }
                 let keys = Set(old.keys).union(new.keys).filter { isIn($0) && old[$0] != new[$0] }.sorted()
-                let changes = snapshot(new).changes(since: snapshot(old, at: 4), under: part)
+                let changes = view(new).changes(since: view(old, at: 4), under: part)
                 #expect(changes.map(\.key) == keys)
                 #expect(changes.map(\.old) == keys.map { old[$0] } && changes.map(\.new) == keys.map { new[$0] })
                 #expect(changes.allSatisfy { $0.revision == 5 })
@@ -40,14 +40,14 @@ struct ConfigSnapshotTests {
 
     @Test("a snapshot with other values in some places is what the store would be, and the first stays as it was")
     func applying() {
-        let old = snapshot(["a": "1", "b": "2"])
+        let old = view(["a": "1", "b": "2"])
         let new = old.applying(["a": nil, "c": "3", "d": nil, "b": "4"])
         #expect(new.values() == ["b": "4", "c": "3"] && old.values() == ["a": "1", "b": "2"])
     }
 
     @Test("after a restoration of the store, a state in effect is not taken for another of the same revision")
     func restoredPointer() throws {
-        var view = ConfigView(layout)
+        var overlay = ConfigOverlay(layout)
         func content(_ id: String, _ value: Value) throws -> MirrorView {
             let bytes = ConfigState(["a": value]).encoded
             let stored = StoredState(id: id, pieces: 1, sha256: ConfigState.sum(bytes))
@@ -58,7 +58,7 @@ struct ConfigSnapshotTests {
             return MirrorView(range: layout.range, revision: 9, entries: entries)
         }
         for (id, value) in [("x", "1"), ("y", "2")] as [(String, Value)] {
-            #expect(try view.snapshot(of: content(id, value)).values() == ["a": value])
+            #expect(try overlay.view(of: content(id, value)).values() == ["a": value])
         }
     }
 }

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdPatterns
 
 @Suite("Evaluation of feature flags", .timeLimit(.minutes(2)))
-struct FlagSnapshotTests {
+struct FlagViewTests {
     private struct Theme: Codable, FlagConvertible, Equatable {
         var color: String
         var sizes: [Int]
@@ -15,7 +15,7 @@ struct FlagSnapshotTests {
     func reasons() {
         let pro = FeatureFlag.Rule(if: [.attribute("plan", equals: "pro")], serve: .variant("on"))
         let tenth = FeatureFlag.Rule(if: [.attribute("plan", equals: "team")], serve: .percentage(100))
-        let flags = FlagSnapshot([
+        let flags = FlagView([
             "plain": FeatureFlag(), "off": FeatureFlag(isEnabled: false, rules: [pro]),
             "rules": FeatureFlag(rules: [pro, tenth], serve: .variant("off")),
             "share": FeatureFlag(serve: .percentage(100)),
@@ -42,7 +42,7 @@ struct FlagSnapshotTests {
 
     @Test("a flag has the type of its variants, and another is an error")
     func types() {
-        let flags = FlagSnapshot([
+        let flags = FlagView([
             "int": FeatureFlag(variants: ["a": 3], serve: .variant("a")),
             "double": FeatureFlag(variants: ["a": 2.5], serve: .variant("a")),
             "string": FeatureFlag(variants: ["a": "x"], serve: .variant("a")),
@@ -69,7 +69,7 @@ struct FlagSnapshotTests {
 
     @Test("lists of those who may and may not stand before the rest")
     func lists() {
-        let flags = FlagSnapshot([
+        let flags = FlagView([
             "flag": FeatureFlag(
                 rules: [
                     .init(if: [.targetingKey(in: ["eve"])], serve: .variant("off")),
@@ -102,7 +102,7 @@ struct FlagSnapshotTests {
     func prerequisites() {
         var base = FeatureFlag(rules: [.init(if: [.targetingKey(in: ["ann"])], serve: .variant("on"))])
         base.serving = .variant("off")
-        let flags = FlagSnapshot([
+        let flags = FlagView([
             "base": base, "middle": requiring("base"), "top": requiring("middle", "plain"), "plain": FeatureFlag(),
             "orphan": requiring("missing"), "child": requiring("orphan"),
         ])
@@ -120,7 +120,7 @@ struct FlagSnapshotTests {
 
     @Test("flags that require themselves are off, with the circle in the error, and all others are as they are")
     func circles() {
-        let flags = FlagSnapshot([
+        let flags = FlagView([
             "a": requiring("b", "c"), "b": requiring("d"), "c": requiring("d"), "d": requiring("a"),
             "self": requiring("self"), "outside": requiring("c"), "plain": FeatureFlag(),
         ])
@@ -144,11 +144,11 @@ struct FlagSnapshotTests {
             for side in ["a", "b"] { flags["\(level)\(side)"] = requiring("\(level - 1)a", "\(level - 1)b") }
         }
         for number in 1...3000 { flags["chain-\(number)"] = requiring("chain-\(number - 1)") }
-        let snapshot = FlagSnapshot(flags)
-        #expect(snapshot.isEnabled("4a") && snapshot.isEnabled("chain-99"))
+        let view = FlagView(flags)
+        #expect(view.isEnabled("4a") && view.isEnabled("chain-99"))
         for name in ["60a", "chain-100", "chain-3000"] {
-            #expect(snapshot.evaluate(name, default: true).error?.message.contains("more than 100 flags") == true)
+            #expect(view.evaluate(name, default: true).error?.message.contains("more than 100 flags") == true)
         }
-        #expect(!snapshot.isEnabled("chain-101"))
+        #expect(!view.isEnabled("chain-101"))
     }
 }
