@@ -25,7 +25,7 @@ enum Locks {
             for _ in 0..<callers {
                 group.addTask {
                     while let number = next.take(below: total) {
-                        let grant = try await DistributedLock("locks/\(number)", session: session).acquire()
+                        let grant = try await DistributedLock("locks/\(number)", on: .session(session)).acquire()
                         await grant.release()
                     }
                 }

@@ -44,9 +44,9 @@ struct Worker: Sendable {
                 if Bool.random() {
                     if shared == nil { shared = try await Session(client, timeToLive: order.timeToLive) }
                     guard let shared else { continue }
-                    lock = try DistributedLock(order.name, session: shared)
+                    lock = try DistributedLock("\(order.name)", on: .session(shared))
                 } else {
-                    lock = try DistributedLock(order.name, client: client, timeToLive: order.timeToLive)
+                    lock = try DistributedLock("\(order.name)", on: .client(client, timeToLive: order.timeToLive))
                 }
                 let grant = try await lock.acquire()
                 let token = grant.fencingToken.rawValue

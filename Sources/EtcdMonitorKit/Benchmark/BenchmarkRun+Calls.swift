@@ -188,7 +188,7 @@ extension BenchmarkRun {
         while let turn = schedule.take(now: now) {
             if turn.start > now { await Self.wait(until: turn.start, now: now) }
             do {
-                let grant = try await DistributedLock(keys.lock(turn.number), session: session).acquire()
+                let grant = try await DistributedLock("\(keys.lock(turn.number))", on: .session(session)).acquire()
                 await grant.release()
                 now = Platform.nanoseconds
                 latencies.record(now &- turn.start, now: now)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EtcdKit
+public import Foundation
 
 /// A gate at a server that takes requests from leaders: it refuses those of a leader before the newest it has seen.
 ///
@@ -14,11 +15,11 @@ public import EtcdKit
 /// try gate.admit(headerValue: headers[FenceGate.headerName])
 /// ```
 ///
-/// A leader that was stopped, or whose packet was late, so cannot undo what its successor has done, from the successor's
-/// first request on. What the gate knows does not outlive it: begin with a number that was kept, or with that of the
-/// leader as etcd knows it, to refuse older ones from the start.
+/// So a leader that was stopped, or whose packet was late, cannot undo the work of its successor, from the successor's
+/// first request on. The gate keeps the highest token in memory only. To refuse older ones from the start, begin with a token
+/// that was stored, or with that of the current leader in etcd.
 public final class FenceGate: Sendable {
-    /// The name that is proposed for the header.
+    /// A name for the header.
     public static let headerName = "Etcd-Fencing-Token"
 
     private let seen: Lock<Revision>
@@ -33,7 +34,7 @@ public final class FenceGate: Sendable {
 
     /// Lets a request in, unless one with a higher token was let in before.
     ///
-    /// - Parameter token: The ``LeaderTerm/fencingToken`` of the leader that makes the request.
+    /// - Parameter token: The ``FencedGrant/fencingToken`` of the leader that makes the request.
     /// - Throws: ``Refusal``.
     public func admit(_ token: Revision) throws(Refusal) {
         let highest = seen.withLock { highest in
@@ -59,8 +60,10 @@ public final class FenceGate: Sendable {
     /// - Returns: Its decimal digits.
     public static func headerValue(of token: Revision) -> String { token.description }
 
-    /// Why a request was not let in.
-    public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+    /// A request was not let in.
+    ///
+    /// More may be added, so a `switch` over refusals needs a `default`.
+    public enum Refusal: LocalizedError, Sendable, Hashable, CustomStringConvertible {
         /// A request with a higher token has come before.
         case outdated(Revision, highest: Revision)
         /// There is no token.
@@ -76,5 +79,8 @@ public final class FenceGate: Sendable {
             case .malformed(let text): "\"\(text.prefix(40))\" is not a token"
             }
         }
+
+        /// The same as ``description``.
+        public var errorDescription: String? { description }
     }
 }

@@ -5,22 +5,22 @@ import EtcdKit
 /// Makes a member of a service primary or secondary: one is primary in the whole cluster, and all others stand by.
 ///
 /// ```swift
-/// let election = try LeaderElection("database", candidate: "10.0.0.7:5432", client: client)
-/// let coordinator = HighAvailabilityCoordinator(election) { term in
+/// let election = try LeaderElection("database", candidate: "10.0.0.7:5432", on: .client(client))
+/// let coordinator = HighAvailabilityCoordinator(on: election) { term in
 ///     try await serve(term.fencingToken)
 /// } secondary: { primaries in
-///     for try await primary in primaries { follow(primary?.value) }
+///     for try await primary in primaries { follow(primary.candidate?.value) }
 /// }
 /// try await coordinator.run()
 /// ```
 ///
-/// A member is never both: each work has ended before the other begins. A primary that cannot renew its lease is told to
-/// end, by its cancellation, ``LeaderElection/drainTime`` before another may be primary. What it must not do after that in
-/// any case depends on its term: on ``LeaderTerm/guarded(if:then:else:)``, or on a ``FenceGate``.
+/// A member is never both: each work has ended before the other begins. A primary that cannot renew its lease is
+/// cancelled, ``LeaderElection/drainTime`` before another may be primary. Use ``Grant/guarded(if:then:else:)`` of its term,
+/// or a ``FenceGate``, for whatever it must not do after that in any case.
 public struct HighAvailabilityCoordinator: Sendable {
     /// The work of a primary.
     public typealias Primary = @Sendable (_ term: LeaderTerm) async throws -> Void
-    /// The work of a secondary, which is told who is primary.
+    /// The work of a secondary, which can follow who is primary.
     public typealias Secondary = @Sendable (_ primaries: LeaderChanges) async throws -> Void
 
     /// How the primary is chosen.
@@ -34,19 +34,19 @@ public struct HighAvailabilityCoordinator: Sendable {
     /// - Parameters:
     ///   - election: How the primary is chosen. Without a ``LeaderElection/drainTime``, a fifth of the time to live is
     ///     taken.
-    ///   - onEvent: Is told what happens, for logs and alarms; it must return soon.
+    ///   - onEvent: Is called with each event, for logs and alarms; it must return soon.
     ///   - primary: The work of a primary: runs once in each term, and is cancelled when the term ends. When it returns or
     ///     throws, the member steps down, and is a candidate again after ``LeaderElection/backoff``.
-    ///   - secondary: The work of a secondary: runs while the member is not primary, with who is, and is cancelled when
-    ///     the member becomes primary. When it throws, it is run again after a while.
+    ///   - secondary: The work of a secondary: runs while the member is not primary, and is cancelled when the member becomes
+    ///     primary. When it throws, it runs again after a while.
     public init(
-        _ election: LeaderElection,
+        on election: LeaderElection,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in },
         primary: @escaping Primary,
         secondary: @escaping Secondary
     ) {
         var election = election
-        if election.drainTime == .zero { election.drainTime = election.source.timeToLive / 5 }
+        if election.drainTime == .zero { election.drainTime = election.queue.source.timeToLive / 5 }
         self.election = election
         report = onEvent
         self.primary = primary
@@ -55,22 +55,26 @@ public struct HighAvailabilityCoordinator: Sendable {
 
     /// Works as a secondary and, whenever it is this member's turn, as the primary, until the task is cancelled.
     ///
-    /// It returns by an error only, once the work has ended and the leadership is given up. A primary that does not end
-    /// when it is cancelled stays primary, as far as the lease can be renewed, and is reported.
+    /// Then it returns, once the work has ended and the leadership is given up. A primary that does not end when it is
+    /// cancelled stays primary for as long as the lease can be renewed, and is reported.
     ///
-    /// - Throws: ``CoordinationLoss`` when a session that was given is lost; ``EtcdError``, among its codes `cancelled`,
+    /// - Throws: ``CoordinationLoss`` when a session that was given is lost; ``EtcdError``, among its codes
     ///   `permissionDenied` and `clientClosed`.
     public func run() async throws {
         var shortTerms = 0
-        while true {
-            let term = try await standBy(afterFailures: shortTerms)
-            let start = ContinuousClock.now
-            await lead(in: term)
-            shortTerms = term.isShort(since: start) ? shortTerms + 1 : 0
+        do {
+            while true {
+                let term = try await standBy(afterFailures: shortTerms)
+                let start = ContinuousClock.now
+                await lead(in: term)
+                shortTerms = term.isShort(since: start) ? shortTerms + 1 : 0
+            }
+        } catch {
+            if let error = error.unlessCancelled { throw error }
         }
     }
 
-    /// How long work may go on after it was told to end.
+    /// How long work may go on after its cancellation.
     private var allowance: Duration { election.drainTime }
 
     /// Works as a secondary until it is this member's turn, and the work has ended.
@@ -95,7 +99,7 @@ public struct HighAvailabilityCoordinator: Sendable {
                 won.withLock { $0 = term }
                 group.cancelAll()
             }
-            guard let term = won.withLock({ $0 }) else { throw EtcdError(.cancelled, "the task was cancelled") }
+            guard let term = won.withLock({ $0 }) else { throw CancellationError() }
             return term
         }
     }
@@ -119,8 +123,8 @@ public struct HighAvailabilityCoordinator: Sendable {
 
     /// Runs the work of a primary, and steps down.
     private func lead(in term: LeaderTerm) async {
-        // It may be over before it has begun: the work of the secondary has taken its time.
-        guard term.isLeader, !Task.isCancelled else { return await term.resign() }
+        // The term may be over already, since the work of the secondary took some time to end.
+        guard term.isHeld, !Task.isCancelled else { return await term.resign() }
         report(.primaryStarted(term))
         // The loss is reported before the release, which may take as long as the lease lives.
         try? await term.whileLeading { term in
@@ -134,7 +138,7 @@ public struct HighAvailabilityCoordinator: Sendable {
             } catch {
                 failure = error.unlessCancelled
             }
-            report(.primaryEnded(term, term.hold.tenure.loss?.overrunUntilNow ?? failure))
+            report(.primaryEnded(term, term.hold.lifetime.loss?.overrunUntilNow ?? failure))
         }
     }
 }
@@ -151,7 +155,7 @@ private func supervised(
         group.addTask {
             // Ends with the work, or by its cancellation, which must not end the wait that follows.
             for await _ in running {}
-            await shielded {
+            await withoutCancellation {
                 let isDrained: Bool? = try? await withTimeout(allowance) {
                     for await _ in draining {}
                     return Task.isCancelled ? nil : true

@@ -2,170 +2,112 @@
 
 public import EtcdKit
 
-/// A gate that one task closes and opens, and any number wait for, in the whole cluster.
+/// A barrier that one task raises and lowers, and any number of tasks wait for, in the whole cluster.
 ///
 /// ```swift
-/// let ready = try Barrier("schema-ready", session: session)
-/// try await ready.whileClosed { _ in try await migrate() }
+/// let ready = try Barrier("schema-ready", on: .session(session))
+/// try await ready.withRaised { _ in try await migrate() }
 /// // elsewhere
 /// try await ready.wait()
 /// ```
 ///
-/// A gate that nobody has closed is open. If whoever has closed it dies, or loses its session, before it has opened it, it
-/// does not open: those who wait get ``BarrierBroken``, until someone closes it anew and opens it.
+/// A barrier that no task has raised lets all pass. If the task that has raised it dies, or loses its session, before it has
+/// lowered it, the barrier is broken: those that wait get ``BarrierBroken``, until it is raised again and lowered.
 ///
-/// While it is closed there is `<name>/closed`, which has no lease, and `<name>/closer/`, where its closer stands as the
-/// holder of a lock.
+/// A raised barrier has a key `<name>/raised`, without a lease, and the task that has raised it has a key in the queue
+/// `<name>/holder/`.
 public struct Barrier: Sendable {
-    /// Where the gate is: all gates of one name are the same.
-    public let name: Key
-    private var closer: QueuedLock
-    private var closed: Key { name + "/closed" }
+    private var queue: NamedQueue
+    var raisedKey: Key { Key(name) + "/raised" }
 
-    /// What the closer says of itself; by default, the name and the number of its process.
+    /// The name: all barriers of one name are the same.
+    public var name: String { queue.name }
+
+    /// The text of the task that raises the barrier about itself; by default, the name and the number of its process.
     public var owner: Value {
-        get { closer.owner }
-        set { closer.owner = newValue }
+        get { queue.owner }
+        set { queue.owner = newValue }
     }
 
-    /// A gate that is closed on a session.
+    /// Describes a barrier.
     ///
     /// - Parameters:
-    ///   - name: Where the gate is.
-    ///   - session: The session.
+    ///   - name: The name.
+    ///   - source: The session on which the barrier is raised. Its time to live is the time after which those that wait
+    ///     learn that the process that raised the barrier has died.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public init(_ name: Key, session: Session) throws(EtcdError) {
-        try self.init(name, .shared(session))
+    public init(_ name: String, on source: SessionSource) throws(EtcdError) {
+        queue = try NamedQueue(name, "/holder", of: "barrier", on: source)
     }
 
-    /// A gate that has a session of its own each time it is closed; for those who only wait, too.
-    ///
-    /// - Parameters:
-    ///   - name: Where the gate is.
-    ///   - client: The way to the cluster.
-    ///   - timeToLive: How long those who wait do not hear of it when the closer's process has died, in whole seconds
-    ///     (rounded up).
-    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public init(_ name: Key, client: EtcdClient, timeToLive: Duration = .seconds(15)) throws(EtcdError) {
-        try self.init(name, .own(client, timeToLive: timeToLive))
-    }
+    // MARK: Raising
 
-    private init(_ name: Key, _ source: SessionSource) throws(EtcdError) {
-        try name.checkName(of: "barrier")
-        self.name = name
-        closer = try QueuedLock(name + "/closer", source)
-    }
-
-    // MARK: Closing
-
-    /// Closes the gate, runs `body`, and opens it.
+    /// Raises the barrier, runs `body`, and lowers it.
     ///
-    /// Where `body` throws, or the session is lost, the gate does not open: those who wait get ``BarrierBroken``.
+    /// If `body` throws, or the session is lost, the barrier is not lowered: those that wait get ``BarrierBroken``.
     ///
-    /// - Parameter body: Does what the others have to wait for.
-    /// - Returns: What `body` returns; nil if another keeps the gate closed already.
-    /// - Throws: What `body` throws; ``CoordinationLoss``; ``EtcdError``.
+    /// - Parameter body: Does the work that the others wait for.
+    /// - Returns: The result of `body`; nil if another task has raised the barrier.
+    /// - Throws: What `body` throws; ``CoordinationLoss``; ``EtcdError``; `CancellationError`.
     @discardableResult
-    public func whileClosed<Result: Sendable>(
-        _ body: @escaping @Sendable (LockGrant) async throws -> Result
+    public func withRaised<Result: Sendable>(
+        _ body: @escaping @Sendable (RaisedBarrier) async throws -> Result
     ) async throws -> Result? {
-        guard let grant = try await close() else { return nil }
-        do {
-            let result = try await grant.hold.tenure.whileHeld { try await body(grant) }
-            try await open(grant)
+        guard let raised = try await raise() else { return nil }
+        return try await releasing({ await raised.release() }) {
+            let result = try await raised.hold.lifetime.whileHeld { try await body(raised) }
+            try await raised.lower()
             return result
-        } catch {
-            await grant.release()
-            throw error
         }
     }
 
-    /// Closes the gate, until ``open(_:)``; one that is broken is closed again.
+    /// Raises the barrier, until ``RaisedBarrier/lower()``; one that is broken is raised again.
     ///
-    /// - Returns: What the gate is opened with; nil if another keeps it closed already. To release it, or to drop it, breaks
-    ///   the gate.
-    /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``.
-    public func close() async throws -> LockGrant? {
-        guard let grant = try await closer.acquireIfAvailable(.exclusive) else { return nil }
-        let (closed, owner) = (closed, owner)
+    /// - Returns: The raised barrier; nil if another task has raised it. If this is released or dropped before it is
+    ///   lowered, the barrier is broken.
+    /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``; `CancellationError`.
+    public func raise() async throws -> RaisedBarrier? {
+        guard let hold = try await queue.acquireIfAvailable(.exclusive) else { return nil }
+        let raised = RaisedBarrier(hold: hold, raisedKey: raisedKey)
         do {
-            let isDone = try await grant.hold.tenure.whileHeld {
-                // A gate that was broken keeps its key, by which those who wait know it.
-                let put = TransactionOperation.put(closed, owner)
-                return try await grant.hold.queue.session.settle(if: [grant.isCurrent], then: [put]).succeeded
-            }
-            if isDone { return grant }
-            throw CoordinationLoss(.keyDeleted)
+            // A broken barrier keeps its key, by which those that wait recognise it.
+            try await raised.change(.put(raisedKey, owner))
+            return raised
         } catch {
-            await undoClosing(with: grant)
-            throw error
+            await raised.undoRaising()
+            throw error.ofWait
         }
-    }
-
-    /// Opens the gate if it was this attempt that has closed it.
-    private func undoClosing(with grant: LockGrant) async {
-        let (closed, session) = (closed, grant.hold.queue.session)
-        let deadline = ContinuousClock.now + min(session.lease.timeToLive, session.client.timeout)
-        let job = session.client.inBackground {
-            let isNew = Compare.Target.createRevision(closed) > grant.fencingToken
-            // Where this fails, the gate is broken, as if the closer had died.
-            _ = try? await session.delete(closed, if: [grant.isCurrent, isNew], until: deadline)
-            await grant.release()
-        }
-        await job.wait(Session.grace)
-    }
-
-    /// Opens the gate: all who wait go on.
-    ///
-    /// - Parameter grant: What ``close()`` has returned.
-    /// - Throws: ``CoordinationLoss`` when it is not held any more, after which the gate is broken, or open if the call was
-    ///   made before; ``EtcdError``, with the code `invalidArgument` for a grant of something else.
-    public func open(_ grant: LockGrant) async throws {
-        guard grant.hold.queue.name == closer.name else {
-            throw EtcdError(.invalidArgument, "\(grant.key) does not keep the gate \"\(name)\" closed")
-        }
-        let closed = closed
-        let isDone = try await grant.hold.tenure.whileHeld {
-            try await grant.hold.queue.session.settle(if: [grant.isCurrent], then: [.delete(closed)]).succeeded
-        }
-        if !isDone { throw CoordinationLoss(.keyDeleted) }
-        await grant.release()
     }
 
     // MARK: Waiting
 
-    /// Waits until the gate is open; one that was opened and closed again meanwhile has been open.
+    /// Waits until the barrier is lowered; also returns if it was raised again since.
     ///
-    /// - Parameter timeout: How long to wait; nil for as long as it takes.
-    /// - Throws: ``BarrierBroken`` when whoever has closed the gate is gone; ``EtcdError``, with the code
-    ///   `deadlineExceeded` when it was not open in time.
+    /// - Parameter timeout: How long to wait; nil waits without a limit.
+    /// - Throws: ``BarrierBroken`` when the task that raised the barrier is gone; ``EtcdError``, with the code
+    ///   `deadlineExceeded` when it was not lowered in time; `CancellationError`.
     public func wait(timeout: Duration? = nil) async throws {
-        let isOpen: Bool? = try await withTimeout(timeout) {
-            try await pass()
-            return true
-        }
-        if isOpen == nil {
-            throw EtcdError(.deadlineExceeded, "the gate \"\(name)\" was not open within \(timeout ?? .zero)")
+        let lowered: Void? = try await withTimeout(timeout) { try await pass() }
+        if lowered == nil {
+            throw EtcdError(.deadlineExceeded, "the barrier \"\(name)\" was not lowered within \(timeout ?? .zero)")
         }
     }
 
     private func pass() async throws {
-        let (client, closed, closers) = (closer.source.client, closed, KeyRange.prefix(closer.name + "/"))
-        var closing: Revision?
+        let (client, raisedKey, holders) = (queue.client, raisedKey, queue.range)
+        var raising: Revision?
         while true {
             let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in
-                try await client.transaction(then: [.get(closed), .range(closers)])
+                try await client.transaction(then: [.get(raisedKey), .range(holders)])
             }
             guard let entry = response.results.first?.entries.first else { return }
-            if let closing, entry.createRevision != closing { return }
-            closing = entry.createRevision
+            if let raising, entry.createRevision != raising { return }
+            raising = entry.createRevision
             if response.results.last?.entries.isEmpty ?? true {
-                throw BarrierBroken(
-                    name: name,
-                    description: "\"\(entry.value)\", who has closed the gate \"\(name)\", is gone without opening it"
-                )
+                let description = "\"\(entry.value)\", which has raised the barrier \"\(name)\", is gone"
+                throw BarrierBroken(name: name, description: description)
             }
-            try await client.awaitChange(in: [.key(closed), closers], after: response.header.revision) { event in
+            try await client.awaitChange(in: [.key(raisedKey), holders], after: response.header.revision) { event in
                 event.kind == .delete
             }
         }

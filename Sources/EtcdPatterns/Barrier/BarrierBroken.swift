@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import EtcdKit
+public import Foundation
 
-/// Someone whom a barrier waits for is gone, so it will not open: nobody is let through.
-public struct BarrierBroken: Error, Sendable, Hashable, CustomStringConvertible {
+/// A barrier is broken: it waits for a participant that is gone, so it lets no task pass.
+public struct BarrierBroken: LocalizedError, Sendable, Hashable, CustomStringConvertible {
     /// The name of the barrier.
-    public let name: Key
-    /// Who is missing.
+    public let name: String
+    /// The participant that is gone, in one line.
     public let description: String
+
+    /// Makes an error with these properties, for tests.
+    public init(name: String, description: String) {
+        self.name = name
+        self.description = description
+    }
+
+    /// The same as ``description``.
+    public var errorDescription: String? { description }
 }

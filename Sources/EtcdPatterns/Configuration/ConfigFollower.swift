@@ -197,7 +197,7 @@ struct ConfigFollower: Sendable {
         if isLast {
             // The task is cancelled already, and the end does not wait for long.
             let hurried = client.with(timeout: .seconds(1))
-            let answer = await shielded { () -> Result<UInt64, EtcdError> in
+            let answer = await withoutCancellation { () -> Result<UInt64, EtcdError> in
                 do throws(EtcdError) { return .success(try await self.clusterID(hurried)) } catch {
                     return .failure(error)
                 }

@@ -114,7 +114,7 @@ struct Restorer: Sendable {
         let client = client
         let (pointer, pieces) = (layout.pointer, layout.stages + "\(id)/")
         // The deletion of its pieces keeps it from coming into effect.
-        let outcome = await shielded { () -> Result<TransactionResponse, EtcdError> in
+        let outcome = await withoutCancellation { () -> Result<TransactionResponse, EtcdError> in
             do throws(EtcdError) {
                 let isNone = [Compare.isMissing(pointer)]
                 let deletion = TransactionOperation.delete(.prefix(pieces))

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EtcdKit
+public import Foundation
 
-/// Why a leadership cannot be handed to a candidate; the leader goes on leading.
-public enum LeadershipTransferError: Error, Sendable, Hashable, CustomStringConvertible {
+/// A leadership could not be transferred to a candidate; the leader goes on leading.
+///
+/// More may be added, so a `switch` over these errors needs a `default`.
+public enum LeadershipTransferError: LocalizedError, Sendable, Hashable, CustomStringConvertible {
     /// No such candidate waits.
     case noCandidate(Value)
     /// A candidate of Go or `etcdctl`, with this key, waits before the chosen one.
@@ -13,25 +16,29 @@ public enum LeadershipTransferError: Error, Sendable, Hashable, CustomStringConv
     /// So many candidates wait before the chosen one that one transaction cannot pass over all of them.
     case tooManyCandidates(Int, before: Value)
 
-    /// What is in the way, in one line.
+    /// The obstacle in one line.
     public var description: String {
         switch self {
         case .noCandidate(let value): "no candidate \"\(value)\" waits"
-        case .foreignCandidate(let key, let value): "before \"\(value)\" waits \(key), which is of another library"
-        case .tooManyCandidates(let count, let value): "before \"\(value)\" wait \(count) candidates"
+        case .foreignCandidate(let key, let value): "\(key) of another library waits before \"\(value)\""
+        case .tooManyCandidates(let count, let value):
+            "\(count) candidates wait before \"\(value)\": at most \(Handover.maximumDeletions) can be passed over"
         }
     }
+
+    /// The same as ``description``.
+    public var errorDescription: String? { description }
 }
 
 extension LeaderTerm {
-    /// Gives the leadership up for a chosen candidate, with whom it is within a round trip.
+    /// Transfers the leadership to a chosen candidate, which leads within a round trip.
     ///
-    /// The candidates that stand before it lose their places, and stand in the queue again as the last. As with
-    /// ``resign(timeout:)``, in the body of a scope the body is cancelled, and the chosen one leads once that has ended. Should it
-    /// have left the queue by then, the next one leads.
+    /// The candidates before it lose their places, and join the queue again as the last. As with ``resign(timeout:)``, this
+    /// cancels the body of a scope, and the chosen candidate leads once that has ended. If it has left the queue by then, the
+    /// next one leads.
     ///
-    /// - Parameter candidate: What the chosen one says of itself (``LeaderElection/candidate``); of several that say the
-    ///   same, the first.
+    /// - Parameter candidate: The text of the chosen one (``LeaderElection/candidate``); of several with the same text, the
+    ///   first is taken.
     /// - Throws: ``LeadershipTransferError``, after which this one still leads; ``CoordinationLoss`` when the leadership
     ///   has ended; ``EtcdError`` when the queue cannot be read.
     public func transfer(to candidate: Value) async throws {

@@ -4,45 +4,31 @@ public import EtcdKit
 public import Foundation
 
 extension LeaderTask {
-    /// One run of a task, as its body gets it.
-    public struct Run: Sendable {
-        /// The time that the run was scheduled for, by the clocks of all nodes; this is what no two runs share.
+    /// One run of a task, for its body; as a grant, it is the leadership under which it runs.
+    public struct Run: FencedGrant {
+        /// The time that the run was scheduled for, by the clocks of all nodes; no two runs have the same slot.
         public let slot: Date
         /// The leadership under which it runs.
         public let term: LeaderTerm
 
-        /// Runs a transaction that has no effect unless this node still leads: whatever the clocks and the network do.
-        ///
-        /// - Parameters:
-        ///   - conditions: What else must hold for `then` to run.
-        ///   - then: Runs if all conditions hold.
-        ///   - else: Runs if one does not, while this node leads.
-        /// - Returns: Which branch has run, and its results.
-        /// - Throws: ``CoordinationLoss`` when this node does not lead any more, after which nothing was done;
-        ///   ``EtcdError``, as a transaction does, and with the code `ambiguous` when the outcome is unknown.
-        @discardableResult
-        public func guarded(
-            if conditions: [Compare] = [],
-            then: [TransactionOperation],
-            else: [TransactionOperation] = []
-        ) async throws -> TransactionResponse {
-            try await term.guarded(if: conditions, then: then, else: `else`)
-        }
+        /// The library's own view of the grant.
+        public var basis: GrantBasis { term.basis }
     }
 
-    /// What becomes of slots that have passed while no leader was there to run them, or a run took longer than the
-    /// interval.
+    /// How to treat slots that have passed without a leader, or during a run that took longer than the interval.
+    ///
+    /// More may be added, so a `switch` over these needs a `default`.
     public enum MissedRuns: Sendable, Hashable {
         /// They are given up; the next run is at the next slot.
         case skip
         /// One run, for the newest of them, stands for all.
         case once
-        /// They are made up for, one after the other, from the oldest to the newest; the oldest are given up if there are
-        /// more than the limit.
+        /// Each has its run, one after the other, from the oldest to the newest; if there are more than the limit, the oldest
+        /// are given up.
         case all(limit: Int)
     }
 
-    /// What happens in a task on this node.
+    /// An event of a task on this node.
     ///
     /// More may be added, so a `switch` over events needs a `default`.
     public enum Event: Sendable {
@@ -58,19 +44,21 @@ extension LeaderTask {
         case failed(Date, any Error)
         /// The leadership was lost, and the body has ended since; ``CoordinationLoss/overrun`` says how long that took.
         case interrupted(Date, CoordinationLoss)
-        /// So many slots up to this one were given up.
+        /// This number of slots, up to this one, were given up.
         case missed(Int, until: Date)
-        /// Something could not be done, and is tried again.
+        /// An attempt has failed with this error, and is repeated.
         case hindered(any Error)
-        /// The task that ``LeaderTask/start()`` has started has ended, for this error.
+        /// The task that ``LeaderTask/start()`` has started has ended with this error.
         case stopped(any Error)
     }
 
-    /// How a task stands, as the store has it.
-    public struct Status: Sendable, Hashable {
-        /// What came of a slot.
+    /// The status of a task, as the store has it.
+    public struct Status: Sendable, Hashable, CustomStringConvertible {
+        /// The outcome of a slot.
+        ///
+        /// More may be added, so a `switch` over outcomes needs a `default`.
         public enum Outcome: Sendable, Hashable {
-            /// It was claimed, and runs, or its leader was lost.
+            /// It was claimed, and runs; or its leader has failed since.
             case claimed
             /// The body has returned.
             case completed
@@ -86,27 +74,50 @@ extension LeaderTask {
         public let leader: Value
         /// The token of the term in which it was claimed.
         public let fencingToken: Revision
-        /// What came of it.
+        /// The outcome of that slot.
         public let outcome: Outcome
         /// The last slot for which the body has returned; nil if there is none.
         public let lastCompleted: Date?
         /// How many slots were given up so far.
         public let missedCount: Int
 
+        /// Makes a status with these properties, for tests.
+        public init(
+            slot: Date,
+            leader: Value,
+            fencingToken: Revision,
+            outcome: Outcome,
+            lastCompleted: Date? = nil,
+            missedCount: Int = 0
+        ) {
+            self.slot = slot
+            self.leader = leader
+            self.fencingToken = fencingToken
+            self.outcome = outcome
+            self.lastCompleted = lastCompleted
+            self.missedCount = missedCount
+        }
+
         init(_ record: TaskRecord) {
-            slot = Date(milliseconds: record.slot)
-            leader = Value(record.leader)
-            fencingToken = Revision(rawValue: record.term)
-            outcome =
+            let outcome: Outcome =
                 switch record.outcome {
                 case nil: .claimed
                 case .completed: .completed
                 case .failed: .failed(record.error ?? "")
                 case .skipped: .skipped
                 }
-            lastCompleted = record.completed.map { Date(milliseconds: $0) }
-            missedCount = Int(clamping: record.missed)
+            self.init(
+                slot: Date(milliseconds: record.slot),
+                leader: Value(record.leader),
+                fencingToken: Revision(rawValue: record.term),
+                outcome: outcome,
+                lastCompleted: record.completed.map { Date(milliseconds: $0) },
+                missedCount: Int(clamping: record.missed)
+            )
         }
+
+        /// The slot, the outcome and the leader in one line.
+        public var description: String { "\(slot): \(outcome), by \"\(leader)\", token \(fencingToken)" }
     }
 }
 

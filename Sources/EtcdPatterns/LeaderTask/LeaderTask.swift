@@ -6,8 +6,8 @@ public import Foundation
 /// A task that runs at regular times, on the leader of an election only.
 ///
 /// ```swift
-/// let election = try LeaderElection("reports/leader", candidate: "node-1", client: client)
-/// let task = try LeaderTask("reports/hourly", election: election, every: .seconds(3600)) { run in
+/// let election = try LeaderElection("reports/leader", candidate: "node-1", on: .client(client))
+/// let task = try LeaderTask("reports/hourly", on: election, every: .seconds(3600)) { run in
 ///     try await run.guarded(then: [.put("reports/last", "\(run.slot)")])
 /// }
 /// try await task.run()
@@ -16,14 +16,16 @@ public import Foundation
 /// The times are *slots*: multiples of the interval, the same for all nodes. A slot is claimed before its run, in a
 /// transaction under the leadership, in which it must be later than the last one claimed. So no slot has two runs,
 /// whichever nodes lead and however wrong their clocks are; a run that ends with its node is not repeated. A clock that is
-/// ahead by some time makes runs early by it, and then the others wait until theirs have caught up.
+/// ahead makes runs early, and then the others wait until their clocks have caught up.
 ///
-/// Runs never overlap in one ``run()`` or ``run(in:)``. When the leadership is lost, the run is cancelled before another node can lead; what must
-/// not happen beside the next leader's run, also if the body goes on or its process was stopped, is done by
-/// ``Run/guarded(if:then:else:)``.
+/// Runs never overlap in one ``run()`` or ``run(in:)``. When the leadership is lost, the run is cancelled before another node
+/// can lead. The body may still go on, or its process may be stopped: write with ``Grant/guarded(if:then:else:)`` whatever
+/// must not happen beside the next leader's run.
 public final class LeaderTask: Sendable {
     /// The name of the task.
-    public let name: Key
+    public let name: String
+    /// The clock of tasks, for tests.
+    @TaskLocal static var clock: @Sendable () -> Date = { Date() }
     private let runner: TaskRunner
     private let running = Lock<Task<Void, Never>?>(nil)
 
@@ -31,53 +33,30 @@ public final class LeaderTask: Sendable {
     ///
     /// - Parameters:
     ///   - name: The name of the task, whose record is under `<name>/task`; not within the name of the election.
-    ///   - election: Decides which node runs it.
+    ///   - election: Chooses the node that runs it.
     ///   - interval: The time between slots, at least a millisecond.
     ///   - anchor: One of the slots; by default, slots are multiples of the interval since 1970.
-    ///   - missedRuns: What becomes of slots that have passed without a run.
-    ///   - onEvent: Is told what happens on this node; must return soon.
+    ///   - missedRuns: How to treat slots that have passed without a run.
+    ///   - onEvent: Is called with each event on this node; it must return soon.
     ///   - body: Does the work. An error that it throws is reported, and the next slot is another attempt.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public convenience init(
-        _ name: Key,
-        election: LeaderElection,
+    public init(
+        _ name: String,
+        on election: LeaderElection,
         every interval: Duration,
         anchor: Date = Date(timeIntervalSince1970: 0),
         missedRuns: MissedRuns = .once,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in },
         _ body: @escaping @Sendable (Run) async throws -> Void
     ) throws(EtcdError) {
-        try self.init(
-            name,
-            election: election,
-            every: interval,
-            anchor: anchor,
-            missedRuns: missedRuns,
-            clock: { Date() },
-            onEvent: onEvent,
-            body
-        )
-    }
-
-    /// A task by another clock.
-    init(
-        _ name: Key,
-        election: LeaderElection,
-        every interval: Duration,
-        anchor: Date = Date(timeIntervalSince1970: 0),
-        missedRuns: MissedRuns = .once,
-        clock: @escaping @Sendable () -> Date,
-        onEvent: @escaping @Sendable (Event) -> Void = { _ in },
-        _ body: @escaping @Sendable (Run) async throws -> Void
-    ) throws(EtcdError) {
-        try name.checkName(of: "task")
-        let key = name + "/task"
-        if key.hasPrefix(election.name + "/") {
+        try Key(name).checkName(of: "task")
+        let key = Key(name) + "/task"
+        if key.hasPrefix(election.queue.key + "/") {
             throw EtcdError(.invalidArgument, "\"\(name)\" is within the election \"\(election.name)\"")
         }
         let milliseconds = interval / .milliseconds(1)
         guard milliseconds >= 1, milliseconds <= Double(TaskSchedule.bound) else {
-            throw EtcdError(.invalidArgument, "\"\(name)\" cannot run every \(interval)")
+            throw EtcdError(.invalidArgument, "\"\(name)\" cannot run every \(interval): 1 ms is the least")
         }
         self.name = name
         var election = election
@@ -90,7 +69,7 @@ public final class LeaderTask: Sendable {
             election: election,
             schedule: TaskSchedule(interval: Int64(milliseconds), anchor: anchor.milliseconds),
             missedRuns: missedRuns,
-            clock: clock,
+            clock: Self.clock,
             report: onEvent,
             body: body
         )
@@ -102,7 +81,7 @@ public final class LeaderTask: Sendable {
 
     /// Campaigns, and runs the task at its slots while this node leads, until the caller's task is cancelled.
     ///
-    /// When the run of a slot is cancelled, it is awaited before the leadership is given up.
+    /// Then it cancels the run of a slot, waits for its end, gives the leadership up, and returns.
     ///
     /// - Throws: As ``LeaderElection/run(_:)`` does; ``EtcdError`` with the code `invalidArgument` when the key of the
     ///   task has something else.
@@ -114,10 +93,14 @@ public final class LeaderTask: Sendable {
     /// Runs the task at its slots while a term lasts: for several tasks under one leadership.
     ///
     /// - Parameter term: The leadership.
-    /// - Throws: ``CoordinationLoss`` when the leadership has ended; ``EtcdError``, among its codes `cancelled`, and
-    ///   `invalidArgument` when the key of the task has something else.
+    /// - Throws: ``CoordinationLoss`` when the leadership has ended; ``EtcdError``, among its codes `invalidArgument` when the
+    ///   key of the task has something else. It returns when the caller's task is cancelled.
     public func run(in term: LeaderTerm) async throws {
-        try await term.hold.tenure.whileHeld { [runner] in try await runner.run(in: term) }
+        do {
+            try await term.hold.lifetime.whileHeld { [runner] in try await runner.run(in: term) }
+        } catch {
+            if let error = error.unlessCancelled { throw error }
+        }
     }
 
     /// Does what ``run()`` does, until ``stop()``, or until the task is dropped.
@@ -130,14 +113,13 @@ public final class LeaderTask: Sendable {
                 do {
                     try await runner.election.run { term in try await runner.lead(term) }
                 } catch {
-                    if let error = error.unlessCancelled { runner.report(.stopped(error)) }
+                    runner.report(.stopped(error))
                 }
             }
         }
     }
 
-    /// Ends what ``start()`` has started, and waits for it: for the run that is under way, and for the leadership to be
-    /// given up.
+    /// Ends the work that ``start()`` has begun, and waits until the current run has ended and the leadership is given up.
     public func stop() async {
         let task = running.withLock { $0 }
         task?.cancel()
@@ -145,14 +127,14 @@ public final class LeaderTask: Sendable {
         running.withLock { if $0 == task { $0 = nil } }
     }
 
-    // MARK: How it stands
+    // MARK: Status
 
-    /// Reads what has become of the last slot.
+    /// Reads the status of the last slot.
     ///
     /// - Returns: The status; nil before the first leader.
     /// - Throws: ``EtcdError``, with the code `invalidArgument` when the key of the task has something else.
     public func status() async throws(EtcdError) -> Status? {
-        guard let entry = try await runner.election.source.client.get(runner.key) else { return nil }
+        guard let entry = try await runner.election.queue.client.get(runner.key) else { return nil }
         return Status(try TaskRecord(entry))
     }
 }

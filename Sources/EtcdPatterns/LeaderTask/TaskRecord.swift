@@ -3,18 +3,18 @@
 import EtcdKit
 import Foundation
 
-/// What the key of a task says, as JSON.
+/// The value of the key of a task, as JSON.
 struct TaskRecord: Codable, Sendable, Equatable {
     /// The last slot that was claimed, in milliseconds of Unix time.
     var slot: Int64
-    /// Who has claimed it, and in which term.
+    /// The candidate that has claimed it, and its term.
     var leader: String
     var term: Int64
     /// Tells the claims of two runs in one term apart; nil in the records of early versions.
     var nonce: String?
-    /// What came of it; nil while that is not known.
+    /// The outcome; nil while it is not known.
     var outcome: Outcome?
-    /// What the body has thrown, if it has.
+    /// The error of the body, if it has thrown one.
     var error: String?
     /// The last slot for which the body has returned.
     var completed: Int64?
@@ -33,9 +33,9 @@ struct TaskRecord: Codable, Sendable, Equatable {
         missed = 0
     }
 
-    /// Reads what stands in `entry`.
+    /// Decodes an entry.
     ///
-    /// - Throws: ``EtcdError`` with the code `invalidArgument` if that is something else.
+    /// - Throws: ``EtcdError`` with the code `invalidArgument` if the value is something else.
     init(_ entry: KeyValue) throws(EtcdError) {
         do {
             self = try JSONDecoder().decode(Self.self, from: Data(entry.value.bytes))

@@ -15,13 +15,13 @@ struct TaskRunner: Sendable {
 
     private var now: Int64 { clock().milliseconds }
 
-    /// Runs the task in a term of its own election, and tells of the term.
+    /// Runs the task in a term of its own election, and reports the term.
     func lead(_ term: LeaderTerm) async throws {
         report(.elected(term))
         do {
             try await run(in: term)
         } catch {
-            report(.defeated(term.hold.tenure.loss ?? CoordinationLoss(.released)))
+            report(.defeated(term.hold.lifetime.loss ?? CoordinationLoss(.released)))
             throw error
         }
     }
@@ -38,12 +38,12 @@ struct TaskRunner: Sendable {
             try Task.checkCancellation()
             do {
                 let (known, revision) = try await read(term)
-                if let claim = open.settle(by: known, at: revision) {
+                if let claim = open.resolve(by: known, at: revision) {
                     try await begin(claim, at: revision, term)
                     continue
                 }
                 guard let record = known else {
-                    // The slots before the first leader are nobody's.
+                    // Slots before the first leader have no run.
                     let first = self.record(schedule.last(at: now), nonce, term)
                     _ = try await put(first.skipped, over: revision, term)
                     continue
@@ -57,13 +57,13 @@ struct TaskRunner: Sendable {
                 next.completed = record.completed
                 next.missed = min(record.missed + plan.missed, TaskSchedule.bound)
                 let claim = OpenClaims.Claim(record: plan.runs ? next : next.skipped, plan: plan, base: revision)
-                // It stays until it is known what has become of it.
+                // It stays until its outcome is known.
                 open.insert(claim)
                 let claimed = try await put(claim.record, over: revision, term)
                 failures = 0
                 // Should an earlier attempt have put it meanwhile, the next look finds it.
                 guard let claimed else { continue }
-                _ = open.settle(by: claim.record, at: claimed)
+                _ = open.resolve(by: claim.record, at: claimed)
                 try await begin(claim, at: claimed, term)
             } catch let error as EtcdError where error.code == .ambiguous || error.code.isTransient {
                 report(.hindered(error))
@@ -73,7 +73,7 @@ struct TaskRunner: Sendable {
         }
     }
 
-    /// Does what the record says that is in the store at `revision`, by this run's claim.
+    /// Starts the run of a claim whose record is in the store at `revision`.
     private func begin(_ claim: OpenClaims.Claim, at revision: Revision, _ term: LeaderTerm) async throws {
         let plan = claim.plan
         if plan.missed > 0 {
@@ -97,7 +97,7 @@ struct TaskRunner: Sendable {
     }
 
     private func read(_ term: LeaderTerm) async throws -> (TaskRecord?, Revision) {
-        let client = term.hold.queue.client
+        let client = term.hold.session.client
         let entry = try await client.retryingWhileUnavailable { () throws(EtcdError) in try await client.get(key) }
         return try entry.map { (try TaskRecord($0), $0.modRevision) } ?? (nil, 0)
     }
@@ -126,15 +126,15 @@ struct TaskRunner: Sendable {
         } catch {
             record.outcome = .failed
             record.error = "\(error)"
-            if term.isLeader { report(.failed(slot, error)) }
+            if term.isHeld { report(.failed(slot, error)) }
         }
-        if let loss = term.hold.tenure.loss {
+        if let loss = term.hold.lifetime.loss {
             report(.interrupted(slot, loss.overrunUntilNow))
             throw loss
         }
         if record.outcome == .completed { report(.completed(slot)) }
         // Also when this node is told to stop: what was done was done. It is bounded by the time for a call.
-        let failure = await shielded { [record] () -> (any Error)? in
+        let failure = await withoutCancellation { [record] () -> (any Error)? in
             do {
                 _ = try await put(record, over: revision, term)
                 return nil

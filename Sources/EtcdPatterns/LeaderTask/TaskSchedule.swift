@@ -19,7 +19,7 @@ struct TaskSchedule: Sendable {
     /// The first slot after `time`.
     func next(after time: Int64) -> Int64 { last(at: time) + interval }
 
-    /// What is to be done.
+    /// The next claim.
     struct Plan: Equatable {
         /// The slot to claim.
         let slot: Int64
@@ -29,8 +29,9 @@ struct TaskSchedule: Sendable {
         let missed: Int64
     }
 
-    /// What is to be done at `now`, where `claimed` was the last slot to be claimed, and this side is not late for the slot
-    /// `awaited`, since it has waited for it; nil for nothing.
+    /// The claim that is due at `now` after the slot `claimed`; nil if there is none.
+    ///
+    /// The slot `awaited` is not late, since this side has waited for it.
     func plan(after claimed: Int64, at now: Int64, awaited: Int64?, _ policy: LeaderTask.MissedRuns) -> Plan? {
         let newest = last(at: now)
         let oldest = next(after: claimed)

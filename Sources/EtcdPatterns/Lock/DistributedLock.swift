@@ -5,7 +5,7 @@ public import EtcdKit
 /// A lock that one task at a time holds, in the whole cluster.
 ///
 /// ```swift
-/// let lock = try DistributedLock("report", client: client)
+/// let lock = try DistributedLock("report", on: .client(client))
 /// try await lock.withLock { grant in
 ///     try await grant.guarded(then: [.put("state/report", "done")])
 /// }
@@ -15,55 +15,51 @@ public import EtcdKit
 /// other also within one process and session. The queue is that of Go's `concurrency.Mutex` and of `etcdctl lock`: they
 /// and this lock exclude each other under one name, in one order.
 ///
-/// Keys are under `<name>/`, where nothing else may be; so a name must not be the beginning of another at a slash, such as
-/// `a` and `a/b`.
+/// The keys are under `<name>/`, and nothing else may be there. So a name must not be the beginning of another at a slash,
+/// such as `a` and `a/b`.
+///
+/// The parts of a ``ReadWriteLock`` are locks of this type, too; the lock for reading can have several holders.
 public struct DistributedLock: Sendable {
-    private var queued: QueuedLock
+    private var queue: NamedQueue
+    private let role: FairQueue.Role
 
-    /// What is locked: the locks of one name exclude each other.
-    public var name: Key { queued.name }
+    /// The name: locks of one name exclude each other.
+    public var name: String { queue.name }
 
-    /// What the holder, or waiter, says of itself to those who look at the queue; by default, the name and the number of
+    /// The text of the holder or waiter about itself, for those who list the queue; by default, the name and the number of
     /// its process.
     public var owner: Value {
-        get { queued.owner }
-        set { queued.owner = newValue }
+        get { queue.owner }
+        set { queue.owner = newValue }
     }
 
-    /// A lock on a session, which many can share; with the session, all of them are lost.
+    /// Describes a lock.
     ///
     /// - Parameters:
-    ///   - name: What is locked.
-    ///   - session: The session.
+    ///   - name: The name.
+    ///   - source: The session of each acquisition.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public init(_ name: Key, session: Session) throws(EtcdError) {
-        queued = try QueuedLock(name, .shared(session))
+    public init(_ name: String, on source: SessionSource) throws(EtcdError) {
+        self.init(try NamedQueue(name, of: "lock", on: source), .exclusive)
     }
 
-    /// A lock each acquisition of which has a session of its own.
-    ///
-    /// - Parameters:
-    ///   - name: What is locked.
-    ///   - client: The way to the cluster.
-    ///   - timeToLive: How long others have to wait when a holder's process has died, in whole seconds (rounded up).
-    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public init(_ name: Key, client: EtcdClient, timeToLive: Duration = .seconds(15)) throws(EtcdError) {
-        queued = try QueuedLock(name, .own(client, timeToLive: timeToLive))
+    init(_ queue: NamedQueue, _ role: FairQueue.Role) {
+        self.queue = queue
+        self.role = role
     }
 
     // MARK: Scopes
 
     /// Waits for the lock, runs `body` with it, and releases it.
     ///
-    /// When the lock is lost, the task of `body` is cancelled; once `body` has ended, the loss is thrown, also if `body`
-    /// has returned. `body` runs in a child task, because only that can be cancelled.
+    /// If the lock is lost, the task of `body` is cancelled, and the loss is thrown once `body` has ended, also if `body` has
+    /// returned. `body` runs in a task of its own, so that it can be cancelled.
     ///
     /// - Parameters:
-    ///   - timeout: How long to wait for the lock; nil for as long as it takes.
-    ///   - body: Does what needs the lock.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost, or the session during the wait;
-    ///   ``EtcdError``, with the code `deadlineExceeded` when the lock was not free in time.
+    ///   - timeout: How long to wait for the lock; nil waits without a limit.
+    ///   - body: Does the work that needs the lock.
+    /// - Returns: The result of `body`.
+    /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost; what ``acquire(timeout:)`` throws.
     @discardableResult
     public func withLock<Result: Sendable>(
         timeout: Duration? = nil,
@@ -72,10 +68,10 @@ public struct DistributedLock: Sendable {
         try await (try await acquire(timeout: timeout)).whileHeld(body)
     }
 
-    /// Runs `body` with the lock, and releases it, if nobody holds it or waits for it.
+    /// Runs `body` with the lock, and releases it, if the lock is free and has no waiters.
     ///
-    /// - Parameter body: Does what needs the lock, as in ``withLock(timeout:_:)``.
-    /// - Returns: What `body` returns; nil if the lock was not free.
+    /// - Parameter body: Does the work that needs the lock, as in ``withLock(timeout:_:)``.
+    /// - Returns: The result of `body`; nil if the lock was not free.
     /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost; ``QueueBlocked``; ``EtcdError``.
     @discardableResult
     public func withLockIfAvailable<Result: Sendable>(
@@ -86,31 +82,31 @@ public struct DistributedLock: Sendable {
 
     // MARK: Handles
 
-    /// Waits for the lock, to hold it until ``LockGrant/release(timeout:)``.
+    /// Waits for the lock, and holds it until ``LockGrant/release(timeout:)``.
     ///
-    /// Whether this throws, is cancelled or runs out of time: no place in the queue is left behind.
+    /// If this throws, is cancelled or runs out of time, it leaves no place in the queue behind.
     ///
-    /// - Parameter timeout: How long to wait; nil for as long as it takes.
-    /// - Returns: The lock. When its last copy is dropped, it is released too, at the latest with its lease.
-    /// - Throws: ``CoordinationLoss`` when the session was lost during the wait; ``QueueBlocked`` when a key is in the way
-    ///   that nothing ends; ``EtcdError``, among its codes `deadlineExceeded` when the lock was not free in time,
-    ///   `unavailable` when etcd has not answered in that time, `permissionDenied` and `cancelled`.
+    /// - Parameter timeout: How long to wait; nil waits without a limit.
+    /// - Returns: The lock. It is also released when its last copy is dropped, at the latest with its lease.
+    /// - Throws: ``BusyError`` when the lock was not free in time; ``CoordinationLoss`` when the session was lost during the
+    ///   wait; ``QueueBlocked`` when a key is in the way that never goes away by itself; ``EtcdError``, among its codes
+    ///   `unavailable` when etcd has not answered in that time, and `permissionDenied`; `CancellationError`.
     public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
-        try await queued.acquire(.exclusive, timeout: timeout)
+        LockGrant(hold: try await queue.acquire(role, timeout: timeout))
     }
 
-    /// Acquires the lock if nobody holds it or waits for it, in one request if it is free.
+    /// Acquires the lock if it is free and has no waiters, in one request.
     ///
-    /// - Returns: The lock, to be given up by ``LockGrant/release(timeout:)``; nil if it was not free.
-    /// - Throws: ``CoordinationLoss`` when the session is lost; ``QueueBlocked`` when it never becomes free, since nothing
-    ///   ends the key that holds it; ``EtcdError``.
+    /// - Returns: The lock, to be released by ``LockGrant/release(timeout:)``; nil if it was not free.
+    /// - Throws: ``CoordinationLoss`` when the session is lost; ``QueueBlocked`` when the key that holds the lock never goes
+    ///   away by itself; ``EtcdError``; `CancellationError`.
     public func acquireIfAvailable() async throws -> LockGrant? {
-        try await queued.acquireIfAvailable(.exclusive)
+        try await queue.acquireIfAvailable(role).map(LockGrant.init)
     }
 
-    /// Lists who holds the lock and who waits for it.
+    /// Lists the holders and the waiters.
     ///
     /// - Returns: The holder, if there is one, and then the waiters in the order of their turns.
     /// - Throws: ``EtcdError``.
-    public func queue() async throws(EtcdError) -> [LockEntry] { try await queued.entries() }
+    public func queue() async throws(EtcdError) -> [QueueEntry] { try await queue.entries() }
 }

@@ -2,64 +2,66 @@
 
 public import EtcdKit
 
-/// The locks under one prefix, on one session: each by its name, several at once, and all of them to look at.
+/// The locks under one prefix: each by its name, several at once, and a list of all of them.
 ///
 /// ```swift
-/// let accounts = try LockManager("accounts", session: session)
+/// let accounts = try LockManager("accounts", on: .session(session))
 /// try await accounts.withLocks(["alice", "bob"]) { locks in
 ///     try await locks.guarded(then: [.put("balance/alice", "10"), .put("balance/bob", "90")])
 /// }
 /// ```
 ///
-/// Several locks are acquired in the order of their names, so that those who do so never wait for each other in a circle.
-/// Whoever acquires one more while it holds others can bring such a circle about: name all in one call, or set a timeout.
+/// Several locks are acquired in the order of their names, so that two callers never wait for each other in a circle. A
+/// caller that acquires one more while it holds others can cause such a circle: name all in one call, or set a timeout.
 ///
 /// A lock named `a` is the ``DistributedLock`` of the name `<prefix>/a`. Names have no slash, so none is the beginning of
 /// another. Nothing but locks belongs under the prefix.
 public struct LockManager: Sendable {
-    /// Where the locks are.
-    public let prefix: Key
-    /// What the holder, or waiter, says of itself to those who look; by default, the name and the number of its process.
-    public var owner: Value
-    private let session: Session
+    /// The beginning of the names of all locks, without a slash at the end.
+    public let prefix: String
+    /// The text of the holder or waiter about itself, for those who list the locks; by default, the name and the number of
+    /// its process.
+    public var owner = NamedQueue.process
+    private let source: SessionSource
 
-    /// A manager of the locks under a prefix.
+    /// Describes the locks under a prefix.
     ///
     /// - Parameters:
-    ///   - prefix: Where the locks are, without a slash at the end.
-    ///   - session: What the locks that are acquired here stand on; with it, all of them are lost.
+    ///   - prefix: The beginning of their names, without a slash at the end.
+    ///   - source: The session of each acquisition; locks that are acquired together share one.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public init(_ prefix: Key, session: Session) throws(EtcdError) {
+    public init(_ prefix: String, on source: SessionSource) throws(EtcdError) {
+        try Key(prefix).checkName(of: "lock")
+        try source.check()
         self.prefix = prefix
-        self.session = session
-        owner = try QueuedLock(prefix, .shared(session)).owner
+        self.source = source
     }
 
     /// The lock of a name.
     ///
-    /// - Parameter name: What is locked, without slashes.
+    /// - Parameter name: The name, without slashes.
     /// - Returns: The lock; it is not acquired yet.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public func lock(_ name: Key) throws(EtcdError) -> DistributedLock {
-        var lock = try DistributedLock(path(name), session: session)
+    public func lock(_ name: String) throws(EtcdError) -> DistributedLock {
+        var lock = try DistributedLock(path(name), on: source)
         lock.owner = owner
         return lock
     }
 
     /// The lock of a name, for reading and writing.
     ///
-    /// - Parameter name: What is locked, without slashes.
+    /// - Parameter name: The name, without slashes.
     /// - Returns: The lock; it is not acquired yet.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public func readWriteLock(_ name: Key) throws(EtcdError) -> ReadWriteLock {
-        var lock = try ReadWriteLock(path(name), session: session)
+    public func readWriteLock(_ name: String) throws(EtcdError) -> ReadWriteLock {
+        var lock = try ReadWriteLock(path(name), on: source)
         lock.owner = owner
         return lock
     }
 
-    private func path(_ name: Key) throws(EtcdError) -> Key {
-        if name.bytes.isEmpty { throw EtcdError(.emptyKey, "the name of a lock in \"\(prefix)\" is empty") }
-        if name.bytes.contains(UInt8(ascii: "/")) {
+    private func path(_ name: String) throws(EtcdError) -> String {
+        if name.isEmpty { throw EtcdError(.emptyKey, "the name of a lock in \"\(prefix)\" is empty") }
+        if name.utf8.contains(UInt8(ascii: "/")) {
             throw EtcdError(.invalidArgument, "the name of a lock in \"\(prefix)\" has a slash: \"\(name)\"")
         }
         return prefix + "/" + name
@@ -69,126 +71,145 @@ public struct LockManager: Sendable {
 
     /// Waits for all locks, runs `body` with them, and releases them.
     ///
-    /// When one is lost, the task of `body` is cancelled; once `body` has ended, the loss is thrown, also if `body` has
+    /// If one is lost, the task of `body` is cancelled, and the loss is thrown once `body` has ended, also if `body` has
     /// returned.
     ///
     /// - Parameters:
-    ///   - names: What is locked, at least one name, in any order; a name that is there twice counts once.
-    ///   - timeout: How long to wait for all locks together; nil for as long as it takes.
-    ///   - body: Does what needs the locks.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when a lock was lost; ``EtcdError``, with the code
-    ///   `deadlineExceeded` when the locks were not free in time.
+    ///   - names: At least one name, in any order; a repeated name counts once.
+    ///   - timeout: How long to wait for all locks together; nil waits without a limit.
+    ///   - body: Does the work that needs the locks.
+    /// - Returns: The result of `body`.
+    /// - Throws: What `body` throws; ``CoordinationLoss`` when a lock was lost; what ``acquire(_:timeout:)`` throws.
     @discardableResult
     public func withLocks<Result: Sendable>(
-        _ names: [Key],
+        _ names: [String],
         timeout: Duration? = nil,
         _ body: @escaping @Sendable (LockSet) async throws -> Result
     ) async throws -> Result {
         try await (try await acquire(names, timeout: timeout)).whileHeld(body)
     }
 
-    /// Runs `body` with the locks, and releases them, if nobody holds one of them or waits for it.
+    /// Runs `body` with the locks, and releases them, if all are free and have no waiters.
     ///
     /// - Parameters:
-    ///   - names: What is locked, as in ``acquireIfAvailable(_:)``.
-    ///   - body: Does what needs the locks.
-    /// - Returns: What `body` returns; nil if the locks were not all free.
+    ///   - names: The names, as in ``acquireIfAvailable(_:)``.
+    ///   - body: Does the work that needs the locks.
+    /// - Returns: The result of `body`; nil if the locks were not all free.
     /// - Throws: What `body` throws; ``CoordinationLoss`` when a lock was lost; ``EtcdError``.
     @discardableResult
     public func withLocksIfAvailable<Result: Sendable>(
-        _ names: [Key],
+        _ names: [String],
         _ body: @escaping @Sendable (LockSet) async throws -> Result
     ) async throws -> Result? {
         try await acquireIfAvailable(names)?.whileHeld(body)
     }
 
-    /// Waits for all locks, to hold them until ``LockSet/release(timeout:)``.
+    /// Waits for all locks, and holds them until ``LockSet/release(timeout:)``.
     ///
-    /// The locks are acquired one after the other, and those that it has are held while it waits for the others. Whether
-    /// this throws, is cancelled or runs out of time: none of them is left.
+    /// The locks are acquired one after the other, and held while this waits for the others. If it throws, is cancelled or
+    /// runs out of time, none of them is left.
     ///
     /// - Parameters:
-    ///   - names: What is locked, at least one name, in any order; a name that is there twice counts once.
-    ///   - timeout: How long to wait for all locks together; nil for as long as it takes.
+    ///   - names: At least one name, in any order; a repeated name counts once.
+    ///   - timeout: How long to wait for all locks together; nil waits without a limit.
     /// - Returns: The locks.
-    /// - Throws: ``CoordinationLoss`` when the session, or a lock that was acquired already, was lost during the wait;
-    ///   ``EtcdError``, among its codes `deadlineExceeded` when the locks were not free in time.
-    public func acquire(_ names: [Key], timeout: Duration? = nil) async throws -> LockSet {
-        let locks = try distinct(names)
-        if let set = try await withTimeout(timeout, { try await acquireAll(locks) }) { return set }
-        throw EtcdError(.deadlineExceeded, "not all of \(locks.map { $0.name }) were free within \(timeout ?? .zero)")
+    /// - Throws: ``BusyError`` when the locks were not all free in time; ``CoordinationLoss`` when the session, or a lock
+    ///   that was acquired already, was lost during the wait; ``EtcdError``; `CancellationError`.
+    public func acquire(_ names: [String], timeout: Duration? = nil) async throws -> LockSet {
+        let names = try distinct(names)
+        let attempt = Attempt()
+        let set = try await withTimeout(timeout) {
+            try await source.withSession(onFailure: { attempt.hindered(by: $0) }) { session, isOwn in
+                try await acquireAll(names, on: session, isOwn, attempt)
+            }
+        }
+        if let set { return set }
+        throw attempt.timeIsOver(names.map { "\(prefix)/\($0)" }.joined(separator: ", "), timeout ?? .zero)
     }
 
-    private func acquireAll(_ locks: [(name: Key, lock: DistributedLock)]) async throws -> LockSet {
-        var grants: [Key: LockGrant] = [:]
+    private func acquireAll(
+        _ names: [String],
+        on session: Session,
+        _ isOwn: Bool,
+        _ attempt: Attempt
+    ) async throws -> LockSet? {
+        var grants: [String: LockGrant] = [:]
         do {
-            for (name, lock) in locks {
-                let soFar = Tenure(within: [session.tenure] + grants.values.map(\.hold.tenure))
-                grants[name] = try await soFar.whileHeld { try await lock.acquire() }
+            for name in names {
+                let queue = FairQueue(session: session, name: Key(try path(name)), attempt: attempt)
+                let soFar = Lifetime(within: [session.lifetime] + grants.values.map(\.hold.lifetime))
+                grants[name] = try await soFar.whileHeld { [owner] in
+                    guard let key = try await queue.enter(.exclusive, owner), let revision = key.createRevision else {
+                        throw CoordinationLoss(.keyDeleted)
+                    }
+                    return LockGrant(hold: Hold(key, at: revision, in: queue, ownsSession: false))
+                }
             }
-            return LockSet(grants)
+            return LockSet(grants, ownSession: isOwn ? session : nil)
         } catch {
-            await LockSet(grants).release()
+            await LockSet(grants, ownSession: nil)?.release()
             throw error
         }
     }
 
-    /// Acquires all locks if nobody holds one of them or waits for it, in one request.
+    /// Acquires all locks if all are free and have no waiters, in one request.
     ///
-    /// - Parameter names: What is locked, at least one name, in any order; at most as many as the server allows a
-    ///   transaction to have operations (128 by default).
-    /// - Returns: The locks, to be given up by ``LockSet/release(timeout:)``; nil if they were not all free.
+    /// - Parameter names: At least one name, in any order; at most as many as the server allows a transaction to have
+    ///   operations (128 by default).
+    /// - Returns: The locks, to be released by ``LockSet/release(timeout:)``; nil if they were not all free.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``, with the code `tooManyOperations` for more
-    ///   names than the server allows.
-    public func acquireIfAvailable(_ names: [Key]) async throws -> LockSet? {
-        let locks = try distinct(names)
-        let places = locks.map { name, lock in
-            let queue = KeyQueue(session: session, name: lock.name)
-            return (queue: queue, candidacy: queue.candidacy(.exclusive, owner))
-        }
-        do {
-            let isSuccess = try await session.orLeave(places.map { $0.candidacy }) { [session] in
-                try await session.joinIfEmpty(places)
+    ///   names than the server allows; `CancellationError`.
+    public func acquireIfAvailable(_ names: [String]) async throws -> LockSet? {
+        let names = try distinct(names)
+        return try await source.withSession(onFailure: nil) { session, isOwn in
+            let places = names.map { name in
+                let queue = FairQueue(session: session, name: Key(prefix + "/" + name))
+                return (queue: queue, queueKey: queue.queueKey(.exclusive, owner))
             }
-            if !isSuccess { return nil }
-        } catch EtcdError.Code.tooManyOperations {
-            throw EtcdError(.tooManyOperations, "\(places.count) locks are more than the server allows in one request")
+            do {
+                let isSuccess = try await QueueKey.keep(places.map { $0.queueKey }, on: session) {
+                    try await FairQueue.joinIfEmpty(places, on: session)
+                }
+                if !isSuccess { return nil }
+            } catch EtcdError.Code.tooManyOperations {
+                throw EtcdError(
+                    .tooManyOperations,
+                    "\(places.count) locks are more than the server allows in one request"
+                )
+            }
+            var grants: [String: LockGrant] = [:]
+            for (name, place) in zip(names, places) {
+                guard let revision = place.queueKey.createRevision else { continue }
+                let hold = Hold(place.queueKey, at: revision, in: place.queue, ownsSession: false)
+                grants[name] = LockGrant(hold: hold)
+            }
+            return LockSet(grants, ownSession: isOwn ? session : nil)
         }
-        var grants: [Key: LockGrant] = [:]
-        for (name, place) in zip(locks.map { $0.name }, places) {
-            guard let revision = place.candidacy.createRevision else { continue }
-            grants[name] = LockGrant(
-                hold: Hold(place.candidacy, at: revision, in: place.queue, ownsSession: false)
-            )
-        }
-        return LockSet(grants)
     }
 
-    /// The locks in the order in which they are acquired.
-    private func distinct(_ names: [Key]) throws(EtcdError) -> [(name: Key, lock: DistributedLock)] {
+    /// The names in the order in which the locks are acquired.
+    private func distinct(_ names: [String]) throws(EtcdError) -> [String] {
         if names.isEmpty { throw EtcdError(.invalidArgument, "there are no names of locks in \"\(prefix)\"") }
-        var locks: [(name: Key, lock: DistributedLock)] = []
-        for name in Set(names).sorted() { locks.append((name, try lock(name))) }
-        return locks
+        for name in names { _ = try path(name) }
+        return Set(names).sorted { Key($0) < Key($1) }
     }
 
-    // MARK: Who is there
+    // MARK: All locks
 
-    /// Lists all locks that somebody holds.
+    /// Lists all locks that have holders.
     ///
     /// - Returns: The locks in the order of their names, each with its holders and waiters.
     /// - Throws: ``EtcdError``.
     public func locks() async throws(EtcdError) -> [LockQueue] {
-        let start = prefix + "/"
-        var entries: [Key: [LockEntry]] = [:]
-        for entry in try await session.client.range(.prefix(start)).entries {
+        let start = Key(prefix + "/")
+        var entries: [Key: [QueueEntry]] = [:]
+        for entry in try await source.client.range(.prefix(start)).entries {
             let rest = entry.key.bytes.dropFirst(start.bytes.count)
             guard let end = rest.firstIndex(of: UInt8(ascii: "/")) else { continue }
-            entries[Key(bytes: Array(rest[..<end])), default: []].append(LockEntry(entry))
+            entries[Key(bytes: Array(rest[..<end])), default: []].append(QueueEntry(entry))
         }
         return entries.sorted { $0.key < $1.key }.map { name, entries in
-            LockQueue(name: name, entries: entries.sorted { $0.fencingToken < $1.fencingToken })
+            LockQueue(name: "\(name)", entries: entries.sorted { $0.fencingToken < $1.fencingToken })
         }
     }
 }

@@ -2,54 +2,66 @@
 
 public import EtcdKit
 
-/// One who is in a group.
-public struct GroupMember: Sendable, Hashable, Identifiable {
-    /// Tells the members of a group apart.
-    public let id: Key
-    /// What the member says of itself, such as where it is.
+/// A member of a group.
+public struct GroupMember: Sendable, Hashable, Identifiable, CustomStringConvertible {
+    /// The ID of the member.
+    public let id: String
+    /// The member's text about itself, such as its address.
     public let value: Value
-    /// The revision in which it joined: higher than that of all who had its ID before.
+    /// The revision at which it joined: higher than the tokens of all earlier members with this ID.
     public let token: Revision
-    /// The lease that the membership lives as long as.
+    /// The lease of the membership.
     public let lease: Lease.ID
+
+    /// Makes a member with these properties, for tests.
+    public init(id: String, value: Value, token: Revision, lease: Lease.ID) {
+        self.id = id
+        self.value = value
+        self.token = token
+        self.lease = lease
+    }
+
+    /// The ID, the value and the token in one line.
+    public var description: String { "\(id) (\"\(value)\"), token \(token)" }
 }
 
-/// Who is in a group at one revision of the store.
+/// The members of a group at one revision of the store.
 ///
-/// Views of the same epoch are the same, whoever has them, and so are the owners of keys in them. Members see the same
-/// epochs, but not at the same time: what must not be done by two is left to a lock, or to a ``ShardCoordinator``.
-public struct GroupView: Sendable, Hashable {
-    /// The revision of the store that the view is of.
+/// Views of the same epoch are the same in all processes, and so are the owners of keys in them. Members see the same
+/// epochs, but not at the same time: use a lock, or a `ShardCoordinator`, for work that two must not do at once.
+public struct GroupView: Sendable, Hashable, CustomStringConvertible {
+    /// The revision of the store.
     public let epoch: Revision
     /// The members, in the order of their IDs.
     public let members: [GroupMember]
     private let hashes: [UInt64]
 
-    init(epoch: Revision, members: [GroupMember]) {
+    /// Makes a view with these properties, for tests.
+    public init(epoch: Revision, members: [GroupMember]) {
         self.epoch = epoch
-        self.members = members.sorted { $0.id < $1.id }
-        hashes = self.members.map { RendezvousHash.hash($0.id.bytes) }
+        self.members = members.sorted { Key($0.id) < Key($1.id) }
+        hashes = self.members.map { RendezvousHash.hash(Array($0.id.utf8)) }
     }
 
     /// The member with this ID.
     ///
     /// - Parameter id: The ID.
     /// - Returns: The member, or nil if it is not in the group.
-    public subscript(id: Key) -> GroupMember? { members.first { $0.id == id } }
+    public subscript(id: String) -> GroupMember? { members.first { $0.id == id } }
 
-    /// The member that a key belongs to, by rendezvous hashing.
+    /// The member that owns a key, by rendezvous hashing.
     ///
-    /// All who have the same members agree. Of the keys, each member has about as many as any other; when one goes, only
-    /// its keys move, and when one comes, keys move only to it.
+    /// The answer depends only on the IDs of the members. Each member owns about the same number of keys. When a member goes,
+    /// only its keys move, and when one comes, keys move only to it.
     ///
-    /// - Parameter key: Anything that is to belong to one member, such as the name of a customer.
+    /// - Parameter key: Anything that one member is to own, such as the name of a customer.
     /// - Returns: The owner; nil if the group is empty.
     public func owner(of key: Key) -> GroupMember? {
         let hash = RendezvousHash.hash(key.bytes)
         var best: (weight: UInt64, index: Int)?
         for (index, member) in hashes.enumerated() {
             let weight = RendezvousHash.weight(member, hash)
-            // Among equals, which are next to impossible, the first.
+            // Among equal weights, which are next to impossible, the first.
             if best.map({ weight > $0.weight }) ?? true { best = (weight, index) }
         }
         return best.map { members[$0.index] }
@@ -57,16 +69,19 @@ public struct GroupView: Sendable, Hashable {
 
     /// Whether more than half of `total` members are here.
     ///
-    /// - Parameter total: How many members there should be.
+    /// - Parameter total: The full number of members.
     /// - Returns: True if more than half of them are.
     public func isMajority(of total: Int) -> Bool { members.count > total / 2 }
+
+    /// The epoch and the IDs in one line.
+    public var description: String { "\(members.map(\.id).joined(separator: ", ")) at revision \(epoch)" }
 }
 
 extension GroupView {
     /// The members whose keys, `<id>/<place in the queue for the ID>`, a snapshot has behind `prefix`.
     ///
-    /// Keys that are no member's are passed over, also those without a lease, which say nothing of a process that lives. As
-    /// long as such a key is the first in the queue for an ID, there is no such member.
+    /// Keys of other forms are skipped, also those without a lease, which do not stand for a living process. As long as such a
+    /// key is the first in the queue for an ID, there is no such member.
     init(_ snapshot: MirrorView, behind prefix: Key) {
         self.init(epoch: snapshot.revision, entries: snapshot.entries(in: .prefix(prefix)), behind: prefix)
     }
@@ -83,8 +98,9 @@ extension GroupView {
             if let first = firsts[id], first.createRevision < entry.createRevision { continue }
             firsts[id] = entry
         }
-        let members = firsts.compactMap { id, entry in
-            entry.lease.map { GroupMember(id: id, value: entry.value, token: entry.createRevision, lease: $0) }
+        let members = firsts.compactMap { key, entry -> GroupMember? in
+            guard let id = key.string, let lease = entry.lease else { return nil }
+            return GroupMember(id: id, value: entry.value, token: entry.createRevision, lease: lease)
         }
         self.init(epoch: epoch, members: members)
     }

@@ -2,119 +2,107 @@
 
 public import EtcdKit
 
-/// A place in a ``MemberGroup`` that is kept until it is left, with a new session whenever one is lost.
+/// A place in a ``MemberGroup`` that is kept until it is left, and taken again whenever it is lost.
 ///
-/// One that is dropped is left, too, at the latest when its lease has run out.
+/// If it is dropped, it is left, too, at the latest when its lease has run out.
 public final class Membership: Sendable {
     private struct State {
-        var grant: LockGrant?
+        var hold: Hold?
         /// Another has the ID.
         var isWaiting = false
         var failure: (any Error)?
     }
 
-    /// Tells the members of the group apart.
-    public let id: Key
-    private let client: EtcdClient
+    /// The ID of the member.
+    public let id: String
+    private let place: MemberPlace
     private let news: LatestValue<State>
     private let keeping: Task<Void, Never>
 
-    init(_ id: Key, _ seat: Seat) {
+    init(_ id: String, _ place: MemberPlace) {
         self.id = id
-        client = seat.client
+        self.place = place
         let news = LatestValue<State>()
         self.news = news
-        keeping = Task { await Self.keep(seat, news) }
+        keeping = Task { await Self.keep(place, news) }
     }
 
     deinit { keeping.cancel() }
 
-    /// The group has this process as a member, as far as its session tells: compares the clock at each call.
-    public var isActive: Bool { news.newest?.grant?.isHeld ?? false }
+    private var hold: Hold? { news.newest?.hold.flatMap { $0.lifetime.loss == nil ? $0 : nil } }
 
-    /// The revision in which it joined, for a view to be compared with; nil while it is not a member.
-    public var token: Revision? {
-        news.newest?.grant.flatMap { $0.isHeld ? $0.fencingToken : nil }
-    }
+    /// Whether the group has this process as a member, according to its session: compares the clock at each call.
+    public var isActive: Bool { hold != nil }
 
-    /// What it stands on; nil while it is not a member.
-    var session: Session? { news.newest?.grant?.hold.queue.session }
+    /// The revision at which it joined, to compare a view with; nil while it is not a member.
+    public var token: Revision? { hold?.createRevision }
 
-    /// Another has the ID, or this process has had it in an earlier life whose lease has not run out: it waits for that.
+    /// The session of the membership; nil while it is not a member.
+    var session: Session? { news.newest?.hold?.session }
+
+    /// Whether it waits because another has the ID, or an earlier life of this process whose lease has not run out.
     public var isWaiting: Bool { news.newest?.isWaiting ?? false }
 
-    /// Why the last attempt to join has failed; nil once one has succeeded, or waits for the ID.
+    /// The error of the last attempt to join; nil once an attempt has succeeded, or waits for the ID.
     public var failure: (any Error)? { news.newest?.failure }
 
     /// Leaves the group.
     ///
-    /// It goes on also when the caller's task is cancelled. When `timeout` is over, it goes on in the background, for no
-    /// longer than the time to live; then the lease ends by itself. Leaving twice does nothing.
+    /// This goes on if the caller's task is cancelled. When `timeout` is over, it goes on in the background, for no longer than
+    /// the time to live; then the lease ends by itself. Leaving twice does nothing.
     ///
-    /// - Parameter timeout: How long to wait for it.
+    /// - Parameter timeout: How long to wait.
     public func leave(timeout: Duration = .seconds(5)) async {
         keeping.cancel()
-        await client.inBackground { [keeping] in await keeping.value }.wait(timeout)
+        await place.client.inBackground { [keeping] in await keeping.value }.wait(timeout)
     }
 
     // MARK: Joining
 
-    /// Waits until it is a member, or there is no way to the cluster for `initialWait`.
+    /// Waits until it is a member, or etcd does not answer for `initialWait`.
     func begin(timeout: Duration?, initialWait: Duration) async throws {
         let end = timeout.map { ContinuousClock.Instant.after($0) }
         let first = min(timeout ?? initialWait, initialWait)
-        let state = try await state(within: first) { $0.grant != nil || $0.isWaiting }
-        if state?.grant != nil { return }
+        let state = try await state(within: first) { $0.hold != nil || $0.isWaiting }
+        if state?.hold != nil { return }
         if state != nil {
             let rest = end.map { max(.zero, $0 - .now) }
-            if try await self.state(within: rest, { $0.grant != nil }) != nil { return }
+            if try await self.state(within: rest, { $0.hold != nil }) != nil { return }
         } else if timeout.map({ $0 > initialWait }) ?? true {
             return
         }
-        let cause = failure as? EtcdError
-        guard isWaiting else {
-            throw EtcdError(.unavailable, "\"\(id)\" could not join within \(timeout ?? .zero)", cause: cause)
-        }
-        throw EtcdError(.deadlineExceeded, "\"\(id)\" was another's for \(timeout ?? .zero)")
+        let busy = BusyError(name: id, waited: timeout ?? .zero)
+        throw isWaiting ? busy : EtcdError(.unavailable, "\(busy): etcd has not answered", cause: failure)
     }
 
     /// Waits for a state.
     ///
     /// - Returns: The state; nil when the time is over.
-    /// - Throws: Why it cannot join, where another attempt would not help; `cancelled`.
+    /// - Throws: The error of an attempt to join that another attempt would not change; `CancellationError`.
     private func state(within time: Duration?, _ isSought: @escaping @Sendable (State) -> Bool) async throws -> State? {
         let states = news.listen()
-        return try await withTimeout(time) {
+        return try await withTimeout(time) { [place] in
             for await state in states {
                 if isSought(state) { return state }
-                if let failure = state.failure, !Self.mayPass(failure) { throw failure }
+                if let failure = state.failure, !place.mayPass(failure) { throw failure }
             }
-            throw EtcdError(.cancelled, "the task was cancelled")
-        }
-    }
-
-    /// Whether another attempt may succeed.
-    private static func mayPass(_ failure: any Error) -> Bool {
-        switch failure {
-        case let error as EtcdError: error.code == .ambiguous || error.code.isTransient
-        case is QueueBlocked: false
-        default: true
+            throw CancellationError()
         }
     }
 
     /// Takes the place again whenever it is lost, until the task is cancelled, and then gives it up.
-    private static func keep(_ seat: Seat, _ news: LatestValue<State>) async {
+    private static func keep(_ place: MemberPlace, _ news: LatestValue<State>) async {
         let backoff = Backoff()
         var failures = 0
         while !Task.isCancelled {
             do {
-                if let grant = news.newest?.grant {
-                    _ = try await grant.lost
-                    await seat.leave(grant)
+                if let hold = news.newest?.hold {
+                    _ = try await hold.lifetime.lost()
+                    await place.leave(hold)
                     news.send(State())
                 }
-                let grant = try await seat.take { news.send(State(isWaiting: true)) }
-                news.send(State(grant: grant))
+                let hold = try await place.take { news.send(State(isWaiting: true)) }
+                news.send(State(hold: hold))
                 failures = 0
             } catch {
                 failures += 1
@@ -123,8 +111,6 @@ public final class Membership: Sendable {
                 try? await Task.sleep(for: backoff.delay(afterFailures: failures))
             }
         }
-        if let grant = news.newest?.grant {
-            await seat.leave(grant, timeout: grant.hold.queue.session.lease.timeToLive)
-        }
+        if let hold = news.newest?.hold { await place.leave(hold, timeout: hold.session.lease.timeToLive) }
     }
 }

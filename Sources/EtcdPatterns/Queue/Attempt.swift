@@ -2,12 +2,11 @@
 
 import EtcdKit
 
-/// How far an acquisition has come, so that its error tells "somebody holds it" from "etcd does not answer" when its time
-/// is over.
+/// How far an acquisition has come: when its time is over, that tells "another holds it" from "etcd does not answer".
 final class Attempt: Sendable {
     private struct State {
         var hasBeenAnswered = false
-        /// What stands in the way since the last answer.
+        /// The last error since the last answer.
         var hindrance: (any Error)?
     }
 
@@ -18,15 +17,19 @@ final class Attempt: Sendable {
         state.withLock { $0 = State(hasBeenAnswered: true) }
     }
 
-    /// Something stands in the way, and is tried again or waited for.
+    /// An error occurred, after which the acquisition goes on.
     func hindered(by error: any Error) {
         state.withLock { $0.hindrance = error }
     }
 
-    /// The error when the time is over, which says `what` has not happened.
-    func timeIsOver(_ what: String) -> EtcdError {
+    /// The error when the time is over: `busy` if etcd has answered.
+    func timeIsOver(_ name: String, _ waited: Duration, busy: (BusyError) -> any Error = { $0 }) -> any Error {
         let state = state.withLock { $0 }
-        if state.hasBeenAnswered { return EtcdError(.deadlineExceeded, what, cause: state.hindrance) }
-        return EtcdError(.unavailable, what + ": etcd has not answered", cause: state.hindrance)
+        if state.hasBeenAnswered { return busy(BusyError(name: name, waited: waited, cause: state.hindrance)) }
+        return EtcdError(
+            .unavailable,
+            "\(BusyError(name: name, waited: waited)): etcd has not answered",
+            cause: state.hindrance
+        )
     }
 }

@@ -2,12 +2,12 @@
 
 import EtcdKit
 
-/// The end of a hold by which not the next in the queue has its turn, but a chosen one: the keys before it are deleted,
-/// the holder's too, in one transaction.
+/// The end of a hold after which a chosen waiter has its turn instead of the next one: one transaction deletes the keys
+/// before it, with that of the holder.
 ///
-/// Whoever has its turn is still the one with the lowest create revision, and whoever comes has a higher one. So create
-/// revisions rise from holder to holder, also across handovers. The waiters that were passed over find their keys gone
-/// and come again, as the last.
+/// The key with the lowest create revision still has its turn, and new keys have higher ones. So create revisions rise from
+/// holder to holder, also across handovers. The waiters that were passed over find their keys gone, and join again as the
+/// last.
 struct Handover: Sendable {
     /// An etcd transaction has at most 128 operations, unless its server is told otherwise.
     static let maximumDeletions = 100
@@ -24,11 +24,11 @@ struct Handover: Sendable {
     }
 }
 
-extension KeyQueue {
-    /// The key has a nonce, as those of this package have: its owner looks at it before it believes to have its turn.
+extension FairQueue {
+    /// The key has a nonce, so it belongs to this package: its owner reads it before it takes its turn.
     func isNative(_ key: Key) -> Bool { key.bytes.dropFirst(name.bytes.count + 1).contains(UInt8(ascii: "-")) }
 
-    /// Runs a handover; where that fails, nothing has happened, or what the release would do anyway.
+    /// Runs a handover; if it fails, nothing has happened, or only what the release would do anyway.
     func run(_ handover: Handover) async {
         let timeout = min(session.lease.timeToLive, client.timeout)
         _ = try? await session.transaction(if: handover.conditions, then: handover.operations, timeout: timeout)

@@ -2,64 +2,67 @@
 
 import EtcdKit
 
-/// A place at the head of a queue, from victory to loss or release.
+/// A place at the head of a queue, from its turn to its loss or release.
 ///
-/// One that is dropped without a release is released by its session.
-final class Hold: Sendable {
-    let queue: KeyQueue
+/// If it is dropped without a release, its session releases it.
+final class Hold: Fence {
+    let queue: FairQueue
     let key: Key
     let createRevision: Revision
-    /// The number of the slot, if it is one of a semaphore's.
-    let slot: Int?
-    let tenure: Tenure
-    private let candidacy: Candidacy
-    /// The holder puts the key again at will, so that its changes say nothing of its role.
+    /// Ranges in which only holders and waiters may be.
+    let reserved: [KeyRange]
+    let lifetime: Lifetime
+    private let queueKey: QueueKey
+    /// The holder may put the key again, so that a change of the key says nothing about its role.
     private let rewritesKey: Bool
     /// The session is for this hold only.
     private let ownsSession: Bool
     private let state: Lock<State>
 
     private struct State {
-        var role: KeyQueue.Role
+        var role: FairQueue.Role
         var handover: Handover?
-        /// A scope gives the place up once its body has ended.
+        /// A scope releases the place once its body has ended.
         var isScoped = false
         var release: BackgroundJob?
     }
 
     init(
-        _ candidacy: Candidacy,
+        _ queueKey: QueueKey,
         at createRevision: Revision,
-        in queue: KeyQueue,
-        slot: Int? = nil,
+        in queue: FairQueue,
+        reserved: [KeyRange] = [],
         drain: Duration = .zero,
         rewritesKey: Bool = false,
         ownsSession: Bool
     ) {
         self.queue = queue
-        self.candidacy = candidacy
+        self.queueKey = queueKey
         self.createRevision = createRevision
-        self.slot = slot
+        self.reserved = [queue.range] + reserved
         self.ownsSession = ownsSession
-        let (session, key) = (queue.session, candidacy.key)
+        let (session, key) = (queue.session, queueKey.key)
         self.key = key
         self.rewritesKey = rewritesKey
-        state = Lock(State(role: KeyQueue.Role(of: key)))
-        tenure = Tenure(within: session.tenure, margin: drain) { [client = session.client, of = session.tenure] loss in
+        state = Lock(State(role: FairQueue.Role(of: key)))
+        lifetime = Lifetime(within: [session.lifetime], margin: drain) {
+            [client = session.client, of = session.lifetime] loss in
             if rewritesKey || loss.reason == .released || of.loss != nil { return }
             client.report(.holdLost(key, fencingToken: createRevision, reason: loss.reason.description))
         }
-        session.lookout.watch(key, createRevision, tenure)
+        session.holdWatcher.watch(key, createRevision, lifetime)
         // Without a margin, the session sees to it.
-        if drain > .zero { session.lookout.run(within: tenure) { [tenure] in await tenure.expireInTime() } }
+        if drain > .zero { session.holdWatcher.run(within: lifetime) { [lifetime] in await lifetime.expireInTime() } }
     }
 
     deinit {
-        tenure.end(CoordinationLoss(.released))
+        lifetime.end(CoordinationLoss(.released))
         if state.withLock({ $0.release != nil }) { return }
-        queue.session.leaveBehind(candidacy)
-        if candidacy.hasLooseEnds { queue.session.sweep(key) } else { queue.session.sweepOnce(key) }
+        queueKey.leaveBehind()
+        if queueKey.hasLooseEnds { session.deleteWhenever(key) } else { session.cleanup.delete(key) }
     }
+
+    var session: Session { queue.session }
 
     // MARK: The role
 
@@ -68,87 +71,66 @@ final class Hold: Sendable {
 
     /// The condition that the place is held, in the role that it has now.
     ///
-    /// What is written under an exclusive hold is refused once that is shared, since the key was put again then.
+    /// A write under an exclusive hold is refused once that is shared, since the key was put again then.
     var isCurrent: Compare {
         isShared || rewritesKey
             ? Compare.Target.createRevision(key) == createRevision : Compare.Target.modRevision(key) == createRevision
     }
 
-    /// What makes a transaction depend on the place.
-    var guarding: Guard {
-        Guard(key: key, tenure: tenure, condition: isCurrent, reserved: reserved) { [self] entry in
-            guard let entry, entry.createRevision == createRevision else { return false }
-            if isShared || rewritesKey || entry.modRevision == createRevision { return true }
-            // It has become a shared one after the transaction was made.
-            return KeyQueue.Role(of: entry) == .shared
-        }
+    func isMet(by entry: KeyValue?) -> Bool {
+        guard let entry, entry.createRevision == createRevision else { return false }
+        if isShared || rewritesKey || entry.modRevision == createRevision { return true }
+        // It was downgraded after the transaction was made.
+        return FairQueue.Role(of: entry) == .shared
     }
 
-    /// Where nothing but holders and waiters may be.
-    private var reserved: [KeyRange] {
-        if slot == nil { return [queue.range] }
-        // The folder of all slots.
-        let parts = key.bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropLast(2)
-        return [queue.range, .prefix(Key(bytes: Array(parts.joined(separator: [UInt8(ascii: "/")]))) + "/")]
-    }
-
-    /// Makes an exclusive place a shared one; see ``KeyQueue/downgrade(_:at:)``.
+    /// Makes an exclusive place a shared one; see ``FairQueue/downgrade(_:at:)``.
     func downgrade() async throws {
-        if KeyQueue.Role(of: key) == .shared { return }
-        // Whatever becomes of the request, others may be let in by it.
+        if FairQueue.Role(of: key) == .shared { return }
+        // From here on, the request may let others in, whatever its answer.
         state.withLock { $0.role = .shared }
-        let isDone = try await tenure.whileHeld { [queue, candidacy, createRevision] in
-            try await queue.downgrade(candidacy, at: createRevision)
+        let isDone = try await lifetime.whileHeld { [queue, queueKey, createRevision] in
+            try await queue.downgrade(queueKey, at: createRevision)
         }
         if isDone { return }
-        tenure.end(CoordinationLoss(.keyDeleted))
-        throw tenure.loss ?? CoordinationLoss(.keyDeleted)
+        lifetime.end(CoordinationLoss(.keyDeleted))
+        throw lifetime.loss ?? CoordinationLoss(.keyDeleted)
     }
 
     // MARK: Use
 
-    /// How long the place is certainly held from now on, if the lease is not renewed.
-    var remaining: Duration { max(.zero, (tenure.deadline ?? .now) - .now) }
-
     /// Runs `body`, cancels it when the place is lost, and releases the place once it has ended.
     func whileHeld<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
         state.withLock { $0.isScoped = true }
-        do {
-            let result = try await tenure.whileHeld(body)
-            await release()
-            return result
-        } catch {
-            await release()
-            throw error
-        }
+        return try await releasing({ await release() }) { try await lifetime.whileHeld(body) }
     }
 
     // MARK: The end
 
-    /// Ends the tenure, and then releases the place, which is for the scope to do if there is one: work goes first.
+    /// Ends the lifetime, and then releases the place; if there is a scope, that releases it once its body has ended.
     func stepDown(_ handover: Handover? = nil, timeout: Duration = Session.patience) async {
         let isScoped = state.withLock { state in
             state.handover = state.handover ?? handover
             return state.isScoped
         }
-        tenure.end(CoordinationLoss(.released))
+        lifetime.end(CoordinationLoss(.released))
         if !isScoped { await release(timeout: timeout) }
     }
 
-    /// Gives the place up; only the first call does something, the others wait for it.
+    /// Releases the place; the first call does it, and the others wait for it.
     ///
-    /// It does not wait where the place is lost.
+    /// If the place is lost, this does not wait.
     func release(timeout: Duration = Session.patience) async {
-        tenure.end(CoordinationLoss(.released))
-        queue.session.leaveBehind(candidacy)
+        lifetime.end(CoordinationLoss(.released))
+        queueKey.leaveBehind()
         let job = BackgroundJob()
         let (first, handover) = state.withLock { state in
             if state.release == nil { state.release = job }
             return (state.release ?? job, state.handover)
         }
-        let patience = tenure.loss?.reason == .released ? timeout : .zero
+        let patience = lifetime.loss?.reason == .released ? timeout : .zero
         if first === job {
-            if handover == nil, !ownsSession, await queue.session.eraseInBatch(candidacy, within: patience) {
+            if handover == nil, !ownsSession, await queueKey.eraseInBatch(within: patience) {
                 return job.finish()
             }
             queue.client.inBackground(job) { await self.finish() }
@@ -157,16 +139,15 @@ final class Hold: Sendable {
     }
 
     private func finish() async {
-        let session = queue.session
         if let handover = state.withLock({ $0.handover }) { await queue.run(handover) }
         if !ownsSession {
-            // Only here can the key be another's: one that was put by hand where this one was deleted.
-            let isDoubtful = tenure.loss?.reason != .released
+            // Another client may have deleted the key and put it again.
+            let isDoubtful = lifetime.loss?.reason != .released
             let isOwn = Compare.Target.createRevision(key) == createRevision
-            return await session.erase(candidacy, if: isDoubtful ? [isOwn] : [])
+            return await queueKey.erase(if: isDoubtful ? [isOwn] : [])
         }
         // The end of the lease deletes the key, too.
         await session.close(timeout: session.lease.timeToLive)
-        session.leaveBehind(candidacy)
+        queueKey.leaveBehind()
     }
 }

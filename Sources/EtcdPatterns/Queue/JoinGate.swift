@@ -2,12 +2,12 @@
 
 import EtcdKit
 
-/// Lets a few on one client join a queue at a time.
+/// Limits how many on one client join a queue at the same time.
 ///
-/// etcd counts the queue when somebody joins, one after the other with all other writes and with the renewals of leases.
-/// Thousands at once would hold these up until sessions are lost.
+/// Each join makes etcd count the queue, one after the other with all other writes and with the renewals of leases.
+/// Thousands of joins at once would delay these until sessions are lost.
 final class JoinGate: Sendable {
-    /// How many may be on their way at once.
+    /// How many may join at once.
     static let width = 32
 
     private final class Ticket: Sendable {
@@ -24,38 +24,33 @@ final class JoinGate: Sendable {
     private let places = Lock<[Key: Place]>([:])
 
     /// Runs `body` once there is room for one more at the queue of `name`, a key of the whole store; throws the loss if
-    /// `tenure` ends before.
+    /// `lifetime` ends before.
     func pass<Result>(
         _ name: Key,
-        within tenure: Tenure,
+        within lifetime: Lifetime,
         _ body: () async throws -> Result
     ) async throws -> Result {
-        try await enter(name, within: tenure)
+        try await enter(name, within: lifetime)
         defer { leave(name) }
         return try await body()
     }
 
-    private func enter(_ name: Key, within tenure: Tenure) async throws {
-        let hasRoom = places.withLock { places in
-            let hasRoom = places[name, default: Place()].inside < Self.width
-            if hasRoom { places[name, default: Place()].inside += 1 }
-            return hasRoom
+    private func enter(_ name: Key, within lifetime: Lifetime) async throws {
+        let waiting = places.withLock { places -> (AsyncStream<Void>, Ticket)? in
+            if places[name, default: Place()].inside < Self.width {
+                places[name, default: Place()].inside += 1
+                return nil
+            }
+            let (admissions, admission) = AsyncStream.makeStream(of: Void.self)
+            let ticket = Ticket(admission)
+            places[name]?.waiting.append(ticket)
+            return (admissions, ticket)
         }
-        if hasRoom { return }
-        let (admissions, admission) = AsyncStream.makeStream(of: Void.self)
-        let ticket = Ticket(admission)
-        let isInside = places.withLock { places in
-            var place = places[name] ?? Place()
-            let hasRoom = place.inside < Self.width
-            if hasRoom { place.inside += 1 } else { place.waiting.append(ticket) }
-            places[name] = place
-            return hasRoom
-        }
-        if isInside { return }
-        let number = tenure.observe { _ in admission.finish() }
-        defer { tenure.forget(number) }
+        guard let (admissions, ticket) = waiting else { return }
+        let number = lifetime.observe { _ in ticket.admission.finish() }
+        defer { lifetime.forget(number) }
         for await _ in admissions { break }
-        let loss = tenure.loss
+        let loss = lifetime.loss
         guard Task.isCancelled || loss != nil else { return }
         let isStillWaiting = places.withLock { places in
             guard let index = places[name]?.waiting.firstIndex(where: { $0 === ticket }) else { return false }
@@ -64,7 +59,7 @@ final class JoinGate: Sendable {
         }
         if !isStillWaiting { leave(name) }
         if let loss { throw loss }
-        try checkCancellation()
+        try Task.checkCancellation()
     }
 
     private func leave(_ name: Key) {

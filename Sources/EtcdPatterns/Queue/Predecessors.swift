@@ -2,17 +2,17 @@
 
 import EtcdKit
 
-/// The keys before one in a queue that it has to wait for, as far as they are known: a value without I/O.
+/// The keys in a queue that a key has to wait for, as far as they are known: a value without I/O.
 ///
-/// Nobody joins them any more: they only become fewer. So they are read once, the nearest of them, and after that looked
-/// at one by one; only where all that are known are gone, and there may be more, is the queue read again, from there on.
+/// They only become fewer. So the nearest of them are read once, and after that one by one. The queue is read again, from
+/// there on, only when all known ones are gone and there may be more.
 struct Predecessors: Sendable {
     /// The nearest ones, from the nearest on.
     private(set) var nearest: [KeyValue] = []
     /// How many more there are at most.
     private(set) var farther: Int
     private let name: Key
-    private let role: KeyQueue.Role
+    private let role: FairQueue.Role
     /// Those that are not known came before this revision.
     private var end: Revision
 
@@ -21,7 +21,7 @@ struct Predecessors: Sendable {
     ///   - role: That of the one that waits for them.
     ///   - name: The name of the queue.
     ///   - revision: The place of the one that waits for them.
-    init(atMost count: Int, of role: KeyQueue.Role, in name: Key, before revision: Revision) {
+    init(atMost count: Int, of role: FairQueue.Role, in name: Key, before revision: Revision) {
         farther = count
         self.role = role
         self.name = name
@@ -79,6 +79,6 @@ struct Predecessors: Sendable {
     }
 
     private func isInTheWay(_ entry: KeyValue) -> Bool {
-        role == .exclusive || KeyQueue.Role(of: entry) == .exclusive
+        role == .exclusive || FairQueue.Role(of: entry) == .exclusive
     }
 }

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EtcdKit
+public import Foundation
 
-/// A lock, a semaphore or an election cannot be had, since there is a key among its own that it cannot wait for.
+/// A lock, a semaphore or an election never becomes free, because of a key among its own.
 ///
-/// Somebody has put it by hand, without a lease, so that nothing ends it but a deletion; or it belongs to another name,
-/// of which this one is the beginning. Delete it, or choose another name.
-public struct QueueBlocked: Error, Sendable, Hashable, CustomStringConvertible {
+/// Either the key has no lease, so that only a deletion ends it; or it belongs to another name, of which this one is the
+/// beginning. Delete the key, or choose another name.
+public struct QueueBlocked: LocalizedError, Sendable, Hashable, CustomStringConvertible {
     /// The name of the lock, the semaphore or the election.
-    public let name: Key
+    public let name: String
     /// The key that is in the way.
     public let key: Key
     private let reason: String
 
     private init(_ name: Key, _ key: Key, _ reason: String) {
-        self.name = name
+        self.name = name.description
         self.key = key
         self.reason = reason
     }
 
-    /// Looks at a key that somebody waits for in the queue of `name`.
+    /// Examines a key in the queue of `name`.
     ///
-    /// - Returns: Nil if it can be waited for.
+    /// - Returns: Nil if it goes away by itself.
     init?(by entry: KeyValue, in name: Key) {
         let rest = entry.key.bytes.dropFirst(name.bytes.count + 1)
         if rest.contains(UInt8(ascii: "/")) {
@@ -40,4 +41,7 @@ public struct QueueBlocked: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// The name, the key and the reason in one line.
     public var description: String { "\"\(name)\" never becomes free while there is \(key): \(reason)" }
+
+    /// The same as ``description``.
+    public var errorDescription: String? { description }
 }

@@ -2,17 +2,17 @@
 
 import EtcdKit
 
-/// The first keys of queues that those who would not wait on one client have found taken.
+/// The first keys of queues, as acquisitions of one client that do not wait have found them.
 ///
-/// To see that a queue is empty, etcd reads all of it, which takes long where thousands wait. A key that was the first is
-/// so for as long as it is there, and etcd finds a single key at once.
+/// To see that a queue is empty, etcd reads all of it, which takes long if thousands wait. A key that was the first stays the
+/// first for as long as it exists, and etcd finds a single key at once.
 final class QueueHeads: Sendable {
     struct Head: Sendable {
         let key: Key
         let createRevision: Revision
     }
 
-    /// Where there are more, all are forgotten; what is not known is read.
+    /// If there are more, all are forgotten and read again.
     private static let capacity = 1_000
 
     private let heads = Lock<[Key: Head]>([:])
@@ -20,7 +20,7 @@ final class QueueHeads: Sendable {
     /// The one that was last seen in the queue of `name`, a key of the whole store.
     subscript(name: Key) -> Head? { heads.withLock { $0[name] } }
 
-    /// Notes the first one of a queue, nil where it is empty.
+    /// Notes the first key of a queue; nil if it is empty.
     func note(_ head: KeyValue?, of name: Key) {
         heads.withLock { heads in
             if heads[name] == nil, heads.count >= Self.capacity { heads = [:] }

@@ -4,12 +4,12 @@ import EtcdKit
 
 /// The reads of all that wait in queues on one client: one read serves all that wait in the same queue.
 ///
-/// etcd has no index of create revisions. So to read the nearest of those before a key, it reads all of the queue, and
-/// sorts it. That is nothing for one waiter. But for thousands that come at once, it would have to read the queue thousands
-/// of times. So while there is a read of a queue on its way, those that come later collect, and the next read is for all of
-/// them. It begins after they have asked, so each has the answer that it would have got alone.
+/// etcd has no index of create revisions: to read the nearest keys before one, it reads and sorts the whole queue. For
+/// thousands of waiters that come at once, it would do so thousands of times. So while a read of a queue is under way,
+/// later ones collect, and the next read serves all of them. It begins after they have asked, so each gets the answer that
+/// it would have got alone.
 final class SharedReads: Sendable {
-    /// The answer to one who reads.
+    /// The answer to one reader.
     struct Answer: Sendable {
         let header: ResponseHeader
         /// Those under the keys; nil for a key that is not there.
@@ -19,14 +19,14 @@ final class SharedReads: Sendable {
         var section: [RangeResponse]?
     }
 
-    /// Those of one group read together.
+    /// Readers of one group read together.
     private struct Group: Hashable {
         let namespace: Key
         let ranges: [KeyRange]
         let more: [TransactionOperation]
     }
 
-    /// Someone waits for an answer, for as long as this is kept.
+    /// A reader waits for an answer, for as long as it keeps this.
     private final class Question: Sendable {
         let keys: [Key]
         let section: QueueSection

@@ -22,7 +22,7 @@ final class EntryKeeper: Sendable {
 
     let states = LatestValue<RegistrationState>()
     /// Ends when another registers the same instance, but not by deregistering, so that a scope that drains goes on.
-    let tenure = Tenure()
+    let lifetime = Lifetime()
     let entry: DesiredEntry
     let client: EtcdClient
     private let key: Key
@@ -68,7 +68,7 @@ final class EntryKeeper: Sendable {
                 let session = try await Session(client, timeToLive: timeToLive)
                 // A lost session is not closed: perhaps there is no way to etcd for long, and its lease ends by itself.
                 self.session.withLock { $0 = session }
-                try await session.tenure.whileHeld { try await self.keepEntry(session) }
+                try await session.lifetime.whileHeld { try await self.keepEntry(session) }
             } catch let end as Supersession {
                 return await finish(.superseded(by: end.successor), CoordinationLoss(.superseded))
             } catch {
@@ -224,7 +224,7 @@ final class EntryKeeper: Sendable {
         // The lease of a lost session ends by itself.
         if let session, session.isAlive { await session.close() }
         entry.end(loss)
-        if loss.reason == .superseded { tenure.end(loss) }
+        if loss.reason == .superseded { lifetime.end(loss) }
         states.send(state, isLast: true)
     }
 

@@ -55,7 +55,7 @@ public final class Registration: Sendable {
         _ body: @escaping @Sendable (Registration) async throws -> Result
     ) async throws -> Result {
         do {
-            let result = try await keeper.tenure.whileHeld { try await body(self) }
+            let result = try await keeper.lifetime.whileHeld { try await body(self) }
             await deregister()
             return result
         } catch {

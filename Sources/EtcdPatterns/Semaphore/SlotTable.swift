@@ -19,7 +19,7 @@ struct SlotTable: Sendable {
         return Int(String(decoding: digits, as: UTF8.self))
     }
 
-    /// The limit that an entry says.
+    /// The limit in an entry.
     static func limit(in entry: KeyValue) throws(EtcdError) -> Int {
         if let limit = entry.value.string.flatMap({ Int($0) }), limit >= 1 { return limit }
         throw EtcdError(.invalidArgument, "the limit under \"\(entry.key)\" is no positive number: \"\(entry.value)\"")
@@ -29,13 +29,13 @@ struct SlotTable: Sendable {
 
     /// How many of the first in the queue watch the slots.
     ///
-    /// One that is stopped keeps a slot for itself, and does not keep the next from seeing others that are free.
+    /// With two of them, a waiter that is stopped blocks one slot, but not the others.
     private static let window = 2
 
-    /// Whether there is a slot for one who comes now.
+    /// Whether there is a slot for a new caller.
     ///
     /// - Throws: ``QueueBlocked`` if slots are taken that never become free.
-    func hasRoom(in queue: KeyQueue) async throws -> Bool {
+    func hasRoom(in queue: FairQueue) async throws -> Bool {
         var count = RangeOptions()
         count.countOnly = true
         let response = try await queue.session.read(reads + [.range(queue.range, options: count)]) {
@@ -50,22 +50,22 @@ struct SlotTable: Sendable {
 
     /// Waits for a slot for a place in the queue, and takes it; the place is left by the same transaction.
     ///
-    /// However this ends but by success, no slot is taken, or will be once the place in the queue is given up.
+    /// Unless this succeeds, no slot is taken, and none will be once the place in the queue is given up.
     ///
     /// - Returns: The key in the slot; nil if none is free, and that is not to be waited for.
     func claim(
-        for turn: Candidacy,
+        for turn: QueueKey,
         behind others: Predecessors,
-        in queue: KeyQueue,
+        in queue: FairQueue,
         waits: Bool
-    ) async throws -> Candidacy? {
+    ) async throws -> QueueKey? {
         // The same in each slot, so that a claim that was not answered is found again.
         let id = Key(bytes: Array(turn.key.bytes.dropFirst(queue.name.bytes.count)))
         var before = others
-        var unanswered: [Candidacy] = []
+        var unanswered: [QueueKey] = []
         do {
             while true {
-                try checkCancellation()
+                try Task.checkCancellation()
                 var view: View?
                 var own: KeyValue?
                 let revision = try await queue.look(turn, &before, window: waits ? Self.window : nil, reading: reads) {
@@ -76,14 +76,14 @@ struct SlotTable: Sendable {
                 }
                 guard let view else { continue }
                 guard let limit = view.limit else {
-                    _ = try await queue.session.settle(
+                    _ = try await queue.session.retryingUntilKnown(
                         if: [.isMissing(limitKey)],
                         then: [.put(limitKey, Value("\(initialLimit)"))]
                     )
                     continue
                 }
                 if let number = view.slot(behind: before.count) {
-                    let slot = Candidacy(prefix + "\(number)" + id, turn.value, queue.leftovers)
+                    let slot = QueueKey(queue.session, prefix + "\(number)" + id, turn.value, queue.staleKeys)
                     unanswered.append(slot)
                     if try await claim(slot, number, limit, for: turn, in: queue) { return slot }
                 } else if !waits {
@@ -104,11 +104,11 @@ struct SlotTable: Sendable {
                 }
             }
         } catch let taken as Taken {
-            let slot = Candidacy(taken.slot.key, turn.value, queue.leftovers)
+            let slot = QueueKey(queue.session, taken.slot.key, turn.value, queue.staleKeys)
             slot.entered(at: taken.slot.createRevision)
             return slot
         } catch {
-            await queue.session.leave(unanswered, timeout: Session.grace)
+            await QueueKey.leave(unanswered, timeout: Session.grace)
             throw error
         }
     }
@@ -129,14 +129,14 @@ struct SlotTable: Sendable {
     ///
     /// - Returns: Whether that was done; if not, the next look shows why.
     private func claim(
-        _ slot: Candidacy,
+        _ slot: QueueKey,
         _ number: Int,
         _ limit: KeyValue,
-        for turn: Candidacy,
-        in queue: KeyQueue
+        for turn: QueueKey,
+        in queue: FairQueue
     ) async throws -> Bool {
         guard let revision = turn.createRevision else { return false }
-        let response = try await queue.session.settle(
+        let response = try await queue.session.retryingUntilKnown(
             if: [
                 Compare.Target.createRevision(in: .prefix(prefix + "\(number)/")) == 0,
                 Compare.Target.createRevision(turn.key) == revision,

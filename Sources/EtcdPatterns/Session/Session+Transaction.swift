@@ -3,7 +3,7 @@
 import EtcdKit
 
 extension Session {
-    /// Runs a transaction, as which all patterns read and write the store, and examines its answer.
+    /// Runs a transaction and examines its answer: all patterns read and write the store in this way.
     func transaction(
         if conditions: [Compare] = [],
         then: [TransactionOperation],
@@ -27,12 +27,12 @@ extension Session {
         let floor = witness.position
         do throws(EtcdError) {
             let (header, answer) = try await call()
-            if witness.isFall(header, below: floor) { tenure.end(CoordinationLoss(.revisionRegressed)) }
+            if witness.isFall(header, below: floor) { lifetime.end(CoordinationLoss(.revisionRegressed)) }
             return answer
         } catch {
             switch error.code {
-            case .leaseNotFound: tenure.end(CoordinationLoss(.leaseEnded, cause: error))
-            case .clusterMismatch: tenure.end(CoordinationLoss(.clusterChanged, cause: error))
+            case .leaseNotFound: lifetime.end(CoordinationLoss(.leaseEnded, cause: error))
+            case .clusterMismatch: lifetime.end(CoordinationLoss(.clusterChanged, cause: error))
             default: break
             }
             throw error
@@ -67,33 +67,40 @@ extension Session {
         }
     }
 
-    /// Runs a transaction again and again until it has an outcome.
+    /// Repeats a transaction until its outcome is known.
     ///
-    /// It must be one that does no harm when it takes effect twice, or late, and whose answer shows what an attempt
-    /// before has done. An attempt is not cancelled at once, since that would leave its outcome open.
+    /// It must do no harm when it takes effect twice, or late, and its answer must show what an earlier attempt has done. An
+    /// attempt is not cancelled at once, since that would leave its outcome open. A cancellation and the loss of the session
+    /// are noticed between two attempts.
     ///
-    /// It asks for `else` anew for each attempt, calls `onUnknown` for each that may still take effect, and `onFailure`
-    /// for each that has failed. It throws ``EtcdError`` or ``CoordinationLoss``, and notices a cancellation and the loss
-    /// of the session between two attempts. A first attempt that has nothing for `else` may be made with those of others,
-    /// if `queue` says where it puts a key.
-    func settle(
+    /// - Parameters:
+    ///   - conditions: The conditions.
+    ///   - then: Runs if all conditions hold.
+    ///   - else: Runs otherwise; it is evaluated anew for each attempt.
+    ///   - batchKey: The first attempt, if it has nothing for `else`, may be sent in one batch with transactions of other
+    ///     batch keys; nil sends it alone.
+    ///   - onUnknown: Is called for each attempt that may still take effect.
+    ///   - onFailure: Is called for each attempt that has failed.
+    /// - Returns: The response.
+    /// - Throws: ``EtcdError``, ``CoordinationLoss`` or `CancellationError`.
+    func retryingUntilKnown(
         if conditions: [Compare],
         then: [TransactionOperation],
         else: @autoclosure () -> [TransactionOperation] = [],
-        joining queue: Key? = nil,
+        batchKey: Key? = nil,
         onUnknown: () -> Void = {},
         onFailure: (EtcdError) -> Void = { _ in }
     ) async throws -> TransactionResponse {
         var failures = 0
         while true {
-            try checkCancellation()
-            if let loss = tenure.loss { throw loss }
+            try Task.checkCancellation()
+            if let loss = lifetime.loss { throw loss }
             let otherwise = `else`()
             let outcome = await attempt(
                 if: conditions,
                 then: then,
                 else: otherwise,
-                joining: failures == 0 ? queue : nil
+                batchKey: failures == 0 ? batchKey : nil
             )
             switch outcome {
             case .success(let response): return response
@@ -101,11 +108,11 @@ extension Session {
                 onFailure(error)
                 if error.code.mayHaveTakenEffect { onUnknown() }
                 if error.code != .ambiguous, error.code != .cancelled, !error.code.isTransient {
-                    throw tenure.loss ?? error
+                    throw lifetime.loss ?? error
                 }
             }
             failures += 1
-            // A cancelled pause is noticed by the next attempt.
+            // The next attempt notices a cancelled pause.
             try? await Task.sleep(for: client.retry.backoff.delay(afterFailures: failures))
         }
     }
@@ -114,17 +121,17 @@ extension Session {
         if conditions: [Compare],
         then: [TransactionOperation],
         else: [TransactionOperation],
-        joining queue: Key?
+        batchKey: Key?
     ) async -> Result<TransactionResponse, EtcdError> {
-        if let queue, `else`.isEmpty {
-            let part = TransactionBatcher.Part(conditions: conditions, operations: then, queue: queue)
+        if let batchKey, `else`.isEmpty {
+            let part = TransactionBatcher.Part(conditions: conditions, operations: then, batchKey: batchKey)
             switch await batcher.run(part, on: self, grace: Self.grace) {
             case .done(let response): return .success(response)
             case .failed(let error): return .failure(error)
             case .alone: break
             }
         }
-        return await shielded(for: Self.grace, within: tenure) {
+        return await withoutCancellation(for: Self.grace, within: lifetime) {
             do throws(EtcdError) {
                 let timeout = self.attemptTimeout
                 return .success(try await self.transaction(if: conditions, then: then, else: `else`, timeout: timeout))
@@ -134,8 +141,8 @@ extension Session {
         }
     }
 
-    /// Deletes a key, if all conditions hold, again and again until that has an outcome or the time is over; also when
-    /// the session is lost.
+    /// Deletes a key if all conditions hold, and repeats that until its outcome is known or the time is over, also if the
+    /// session is lost.
     ///
     /// - Returns: The header of the answer.
     @discardableResult
@@ -144,7 +151,7 @@ extension Session {
         if conditions: [Compare],
         until deadline: ContinuousClock.Instant
     ) async throws(EtcdError) -> ResponseHeader {
-        try await client.insist(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
+        try await client.retryingUntilKnown(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
             try await examining { () throws(EtcdError) in
                 let header =
                     if conditions.isEmpty {

@@ -2,17 +2,17 @@
 
 public import EtcdKit
 
-/// A lease that is kept alive, on which locks and other patterns stand: many of them on one.
+/// A lease that is kept alive, for the keys of locks and other patterns; many of them can share one session.
 ///
 /// ```swift
 /// try await client.withSession { session in
-///     try await DistributedLock("report", session: session).withLock { grant in … }
+///     try await client.put("workers/7", "ready", lease: session.lease.id)
 /// }
 /// ```
 ///
-/// A session is lost when its lease is not renewed in time, or ends at the server. That is judged by this side's clock,
-/// from when renewals were sent, and a little early: ``isAlive`` turns false before the server can end the lease for want
-/// of a renewal. A session that is lost stays lost; open another.
+/// A session is lost when its lease is not renewed in time, or ends at the server. The client judges that by its own clock,
+/// from the times at which it sent renewals, and a little early: ``isAlive`` turns false before the server can end a lease
+/// that is not renewed. A lost session stays lost; open another.
 ///
 /// The clock goes on while the machine sleeps, and is compared at each call: a process that was stopped finds its session
 /// lost as soon as it asks. A session that is dropped without ``close(timeout:)`` is no longer renewed, and ends by itself.
@@ -20,11 +20,11 @@ public final class Session: Sendable {
     /// The lease, to attach keys to.
     public let lease: Lease
     let client: EtcdClient
-    let tenure: Tenure
-    private let news = SessionNews()
+    let lifetime: Lifetime
+    private let news = LatestValue<SessionState>()
     private let keeping: Task<Void, Never>
-    private let sweeper: Sweeper
-    let lookout = Lookout()
+    let cleanup: KeyCleanup
+    let holdWatcher = HoldWatcher()
     let batcher = TransactionBatcher()
     private let ending = Lock<BackgroundJob?>(nil)
     private let revoked = Lock(false)
@@ -33,29 +33,29 @@ public final class Session: Sendable {
     /// Opens a session: grants a lease, and keeps it alive from now on.
     ///
     /// - Parameters:
-    ///   - client: The way to the cluster.
-    ///   - timeToLive: How long others have to wait for what is held here, when this process has died, in whole seconds
-    ///     (rounded up), at least 2 s. etcd raises it to its minimum (2 s with its default settings).
+    ///   - client: The client that renews the lease.
+    ///   - timeToLive: How long others wait for what is held here when this process has died, in whole seconds (rounded
+    ///     up), at least 2 s. etcd raises it to its minimum (2 s with its default settings).
     /// - Throws: ``EtcdError`` when the lease cannot be granted, with the code `invalidArgument` for a time to live of
     ///   less than 2 s, which is too short to be renewed safely.
     public init(_ client: EtcdClient, timeToLive: Duration = .seconds(15)) async throws(EtcdError) {
         try Self.check(timeToLive: timeToLive)
         let sent = ContinuousClock.now
         let lease = try await client.leases.grant(timeToLive: timeToLive)
-        let tenure = Tenure(until: sent + lease.timeToLive - Self.margin(of: lease))
+        let lifetime = Lifetime(until: sent + lease.timeToLive - Self.margin(of: lease))
         self.lease = lease
         self.client = client
-        self.tenure = tenure
+        self.lifetime = lifetime
         let witness = StoreWitness(reading: Key("\(lease.id)"))
         self.witness = witness
-        sweeper = Sweeper(client, witness)
-        keeping = Task { [news] in await Self.keep(lease, client, tenure, witness, news) }
-        lookout.begin(for: self)
-        tenure.observe { [batcher] _ in batcher.end() }
+        cleanup = KeyCleanup(client, witness)
+        keeping = Task { [news] in await Self.keep(lease, client, lifetime, witness, news) }
+        holdWatcher.begin(for: self)
+        lifetime.observe { [batcher] _ in batcher.end() }
     }
 
     deinit {
-        tenure.end(CoordinationLoss(.closed))
+        lifetime.end(CoordinationLoss(.closed))
         keeping.cancel()
     }
 
@@ -68,28 +68,28 @@ public final class Session: Sendable {
 
     // MARK: How it stands
 
-    /// The session has not been lost or closed: compares the clock at each call.
-    public var isAlive: Bool { tenure.loss == nil }
+    /// Whether the session has not been lost or closed: compares the clock at each call.
+    public var isAlive: Bool { lifetime.loss == nil }
 
     /// How long the session certainly lives from now on, if its lease is not renewed; zero once it is lost.
-    public var remaining: Duration { max(.zero, (tenure.deadline ?? .now) - .now) }
+    public var remaining: Duration { lifetime.remaining }
 
-    /// Waits until the session is lost or closed, and tells why.
+    /// Waits until the session is lost or closed, and returns the reason.
     ///
-    /// - Throws: ``EtcdError`` with the code `cancelled`.
+    /// - Throws: `CancellationError`.
     public var lost: CoordinationLoss {
-        get async throws(EtcdError) { try await tenure.lost() }
+        get async throws { try await lifetime.lost() }
     }
 
-    /// The newest state, and those that follow: with warnings when the lease is at risk.
+    /// The current state, and then each new one, with warnings when the lease is at risk.
     ///
-    /// Who is slow gets the newest only. The sequence ends when the session is lost or closed.
+    /// A slow consumer gets the newest only. The sequence ends when the session is lost or closed.
     public var states: AsyncStream<SessionState> { news.listen() }
 
-    /// How long before the end of its lease work may no longer rely on it.
+    /// How long before the end of its lease a session counts as lost: `timeToLive / 100 + max(timeToLive / 10, 0.5 s)`.
     ///
-    /// Allows for clocks that differ in speed by a hundredth, and for what lies between a look at the clock and its
-    /// consequence.
+    /// The first part allows for clocks that differ in speed by one percent, the second for the time between a look at the
+    /// clock and its consequence.
     static func margin(of timeToLive: Duration) -> Duration {
         timeToLive / 100 + max(timeToLive / 10, .milliseconds(500))
     }
@@ -101,19 +101,19 @@ public final class Session: Sendable {
     private static func keep(
         _ lease: Lease,
         _ client: EtcdClient,
-        _ tenure: Tenure,
+        _ lifetime: Lifetime,
         _ witness: StoreWitness,
-        _ news: SessionNews
+        _ news: LatestValue<SessionState>
     ) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await renew(lease, client, tenure, witness, news) }
-            group.addTask { await tenure.expireInTime() }
+            group.addTask { await renew(lease, client, lifetime, witness, news) }
+            group.addTask { await lifetime.expireInTime() }
             await group.next()
             group.cancelAll()
         }
-        // Whoever does not renew holds nothing.
-        tenure.end(CoordinationLoss(.closed))
-        let loss = tenure.loss ?? CoordinationLoss(.closed)
+        // Without renewals, nothing is held.
+        lifetime.end(CoordinationLoss(.closed))
+        let loss = lifetime.loss ?? CoordinationLoss(.closed)
         if loss.reason != .closed {
             client.report(.sessionLost(lease.id, reason: loss.reason.description, loss.cause))
         }
@@ -123,9 +123,9 @@ public final class Session: Sendable {
     private static func renew(
         _ lease: Lease,
         _ client: EtcdClient,
-        _ tenure: Tenure,
+        _ lifetime: Lifetime,
         _ witness: StoreWitness,
-        _ news: SessionNews
+        _ news: LatestValue<SessionState>
     ) async {
         do throws(EtcdError) {
             var states = client.leases.keepAlive(lease).makeAsyncIterator()
@@ -135,26 +135,26 @@ public final class Session: Sendable {
                     interruptions = states.interruptions
                     // The renewal counts only once it is clear that it was made at the store that is known.
                     let loss = await witness.examine(client, attempt: attemptTimeout(lease, client))
-                    if let loss { return tenure.end(loss) }
+                    if let loss { return lifetime.end(loss) }
                 }
                 let deadline = state.deadline - margin(of: lease)
-                guard tenure.extend(to: deadline) else { return }
+                guard lifetime.extend(to: deadline) else { return }
                 switch state {
                 case .active: news.send(.active(until: deadline))
                 case .atRisk(_, let cause): news.send(.atRisk(until: deadline, cause))
                 }
             }
         } catch {
-            if error.code != .cancelled { tenure.end(CoordinationLoss(ofLease: error)) }
+            if error.code != .cancelled { lifetime.end(CoordinationLoss(ofLease: error)) }
         }
     }
 
     // MARK: The end
 
-    /// Ends the session: what is held on it is lost, and its lease is revoked.
+    /// Ends the session: everything that is held on it is lost, and its lease is revoked.
     ///
-    /// End the work under locks of the session before. The lease is revoked also when the caller's task is cancelled. What
-    /// is not done when this returns goes on in the background, until the lease has ended by itself or the client is
+    /// End the work under locks of the session before. The lease is revoked also when the caller's task is cancelled. If the
+    /// timeout is over before that, it goes on in the background, until the lease has ended by itself or the client is
     /// closed. For a session that is lost already, this returns at once. Closing twice does nothing.
     ///
     /// - Parameter timeout: How long to wait for the revocation.
@@ -162,38 +162,38 @@ public final class Session: Sendable {
         await end(CoordinationLoss(.closed), timeout)
     }
 
-    /// Gives the session up, since a key on it could not be deleted, for this reason.
+    /// Gives the session up, because a key on it could not be deleted.
     func abandon(_ cause: EtcdError?) async {
         await end(CoordinationLoss(.abandoned, cause: cause), .zero)
     }
 
-    /// Ends it; only the first call does something, the others wait for it.
+    /// Ends the session; the first call does it, and the others wait for it.
     private func end(_ loss: CoordinationLoss, _ timeout: Duration) async {
-        tenure.end(loss)
+        lifetime.end(loss)
         let job = ending.withLock { job in
             if let job { return job }
             let new = client.inBackground { await self.finish() }
             job = new
             return new
         }
-        await job.wait(tenure.loss?.reason == .closed ? timeout : .zero)
+        await job.wait(lifetime.loss?.reason == .closed ? timeout : .zero)
     }
 
-    /// How long the end of something is waited for that was given up, where the caller says nothing else.
+    /// How long a release waits by default.
     static let patience = Duration.seconds(5)
-    /// How long something that is cancelled, or has run out of time, may take to clean up behind itself before that goes
-    /// on in the background.
+    /// How long something that was cancelled, or has run out of time, may take to clean up; then the cleanup goes on in the
+    /// background.
     static let grace = Duration.milliseconds(500)
 
     private func finish() async {
         keeping.cancel()
         await keeping.value
-        await lookout.close()
-        await sweeper.close()
-        if tenure.loss?.reason == .leaseEnded { return }
+        await holdWatcher.close()
+        await cleanup.close()
+        if lifetime.loss?.reason == .leaseEnded { return }
         let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
         do throws(EtcdError) {
-            try await client.insist(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
+            try await client.retryingUntilKnown(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
                 try await client.leases.revoke(lease.id)
             }
             revoked.withLock { $0 = true }
@@ -202,7 +202,7 @@ public final class Session: Sendable {
         }
     }
 
-    /// Its lease is revoked, and all that stood on it is deleted.
+    /// Its lease is revoked, and all its keys are deleted.
     var isRevoked: Bool { revoked.withLock { $0 } }
 
     /// How long one attempt of several may take.
@@ -214,18 +214,13 @@ public final class Session: Sendable {
 
     // MARK: Keys that were given up
 
-    /// Deletes `key`, of which no put can take effect any more, in the background.
-    func sweepOnce(_ key: Key) {
-        sweeper.delete(key)
-    }
-
-    /// Deletes `key`, now and whenever it comes to be, until the session ends, and the key with it.
+    /// Deletes `key` now and whenever it appears, until the session ends, and the key with it.
     ///
     /// A put whose outcome is unknown may take effect late, after the key was deleted.
-    func sweep(_ key: Key) {
+    func deleteWhenever(_ key: Key) {
         // The keys of one session in one queue begin alike.
         let id = "\(lease.id)-"
         let prefix = key.bytes.firstRange(of: id.utf8).map { Key(bytes: Array(key.bytes[..<$0.upperBound])) }
-        sweeper.delete(key, whenever: prefix ?? key)
+        cleanup.delete(key, whenever: prefix ?? key)
     }
 }

@@ -3,16 +3,25 @@
 public import EtcdKit
 
 /// How a session stands; see ``Session/states``.
-public enum SessionState: Sendable {
-    /// The session certainly lives until the instant, and its lease is renewed.
+///
+/// More may be added, so a `switch` over states needs a `default`.
+public enum SessionState: Sendable, CustomStringConvertible {
+    /// The session certainly lives until the instant; its lease is renewed before that.
     case active(until: ContinuousClock.Instant)
-    /// For two thirds of the time to live no renewal was answered: at the instant the session is lost unless one is.
+    /// No renewal was answered for two thirds of the time to live: without an answer, the session is lost at the instant.
     ///
-    /// The error says what stands in the way, as far as that is known.
+    /// The error is the reason, as far as that is known.
     case atRisk(until: ContinuousClock.Instant, EtcdError?)
     /// The session is lost or closed; nothing comes after this.
     case lost(CoordinationLoss)
-}
 
-/// Tells all who listen the newest state.
-typealias SessionNews = LatestValue<SessionState>
+    /// The state in one line.
+    public var description: String {
+        switch self {
+        case .active(let end): "active, for \(max(.zero, end - .now)) without a renewal"
+        case .atRisk(let end, let cause):
+            "at risk, for \(max(.zero, end - .now)) more\(cause.map { ": \($0)" } ?? "")"
+        case .lost(let loss): "\(loss)"
+        }
+    }
+}

@@ -2,13 +2,12 @@
 
 import EtcdKit
 
-/// What a session knows of the store, by which it sees that the store was restored from a backup that does not know as
-/// much.
+/// Detects that the store was restored from a backup that is older than what the session has seen.
 ///
-/// Three things show that. The revision or the term of Raft is lower than in an answer before the question. Or a key that
-/// the session has given up is there again: once the restored store has grown, its revision may be as high as before. It
-/// is enough to look for the last such key, since a restoration that undoes an earlier deletion undoes the last one, too.
-/// A restoration that undoes a put is seen by who holds the key.
+/// Three things show that. The revision or the term of Raft is lower than in an earlier answer. Or a key that the session
+/// has deleted is there again: once the restored store has grown, its revision may be as high as before. It is enough to
+/// look for the key that was deleted last, since a restoration that undoes an earlier deletion undoes the last one, too.
+/// A restoration that undoes a put is seen by the holder of the key.
 final class StoreWitness: Sendable {
     /// What never falls from one linearizable answer to a later one.
     struct Position: Sendable {
@@ -60,7 +59,7 @@ final class StoreWitness: Sendable {
         var options = RangeOptions()
         options.keysOnly = true
         do throws(EtcdError) {
-            let response = try await client.insist(attempt: attempt) { [options] client throws(EtcdError) in
+            let response = try await client.retryingUntilKnown(attempt: attempt) { [options] client throws(EtcdError) in
                 try await client.range(.key(key), options: options)
             }
             let isBack = key == givenUp && !response.entries.isEmpty

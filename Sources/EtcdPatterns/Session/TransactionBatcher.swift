@@ -16,8 +16,8 @@ final class TransactionBatcher: Sendable {
     struct Part: Sendable {
         let conditions: [Compare]
         let operations: [TransactionOperation]
-        /// The queue that it puts a key into: two of one queue must not come into being at the same revision.
-        var queue: Key?
+        /// Two transactions of one batch key are never in the same batch, so that they have different revisions.
+        var batchKey: Key?
     }
 
     enum Outcome: Sendable {
@@ -38,8 +38,8 @@ final class TransactionBatcher: Sendable {
 
     private struct State {
         var waiting: [Waiting] = []
-        /// The queues of those that wait.
-        var queues: Set<Key> = []
+        /// The batch keys of those that wait.
+        var batchKeys: Set<Key> = []
         var continuations: [Int: UnsafeContinuation<Outcome, Never>] = [:]
         var lastNumber = 0
         var inFlight = 0
@@ -57,19 +57,19 @@ final class TransactionBatcher: Sendable {
     ///   - grace: How long it goes on once the caller's task is cancelled; nil for as long as there is time.
     /// - Returns: How it ended, for this transaction.
     func run(_ part: Part, on session: Session, grace: Duration?) async -> Outcome {
-        guard let number = enter(part.queue) else { return .alone }
+        guard let number = enter(part.batchKey) else { return .alone }
         guard let grace else { return await wait(number, part, session) }
         return await withTaskCancellationHandler {
             await wait(number, part, session)
         } onCancel: {
-            EventLoop.execute { _ = EventLoop.schedule(at: .after(grace)) { [weak self] in self?.giveUp(number) } }
+            callLater(after: grace) { [weak self] in self?.giveUp(number) }
         }
     }
 
-    /// - Returns: A number; nil if another of the same queue is waiting.
-    private func enter(_ queue: Key?) -> Int? {
+    /// - Returns: A number; nil if another of the same batch key is waiting.
+    private func enter(_ batchKey: Key?) -> Int? {
         state.withLock { state in
-            if let queue, !state.queues.insert(queue).inserted { return nil }
+            if let batchKey, !state.batchKeys.insert(batchKey).inserted { return nil }
             state.lastNumber += 1
             return state.lastNumber
         }
@@ -110,7 +110,7 @@ final class TransactionBatcher: Sendable {
             let batch = Array(state.waiting.prefix(max(1, fitting.count)))
             state.waiting.removeFirst(batch.count)
             for waiting in batch {
-                if let queue = waiting.part.queue { state.queues.remove(queue) }
+                if let batchKey = waiting.part.batchKey { state.batchKeys.remove(batchKey) }
             }
             return batch
         }
@@ -163,7 +163,7 @@ final class TransactionBatcher: Sendable {
     private func giveUp(_ number: Int) {
         let continuation = state.withLock { state in
             if let index = state.waiting.firstIndex(where: { $0.number == number }) {
-                if let queue = state.waiting.remove(at: index).part.queue { state.queues.remove(queue) }
+                if let key = state.waiting.remove(at: index).part.batchKey { state.batchKeys.remove(key) }
             }
             return state.continuations.removeValue(forKey: number)
         }
@@ -172,11 +172,9 @@ final class TransactionBatcher: Sendable {
 
     /// Ends what is under way soon: the session is lost.
     func end() {
-        EventLoop.execute {
-            _ = EventLoop.schedule(at: .after(Session.grace)) { [weak self] in
-                guard let self else { return }
-                for number in state.withLock({ Array($0.continuations.keys) }) { giveUp(number) }
-            }
+        callLater(after: Session.grace) { [weak self] in
+            guard let self else { return }
+            for number in state.withLock({ Array($0.continuations.keys) }) { giveUp(number) }
         }
     }
 }

@@ -2,11 +2,11 @@
 
 import EtcdKit
 
-/// Which member shall own which shard: the same for all who have the same members.
+/// The assignment of shards to members, which depends on nothing but both.
 ///
-/// Rendezvous hashing with bounded load. Of all pairs of a shard and a member, the one of the greatest weight goes first,
-/// and each goes through whose shard is free and whose member has room. So no member has more than an eighth above the
-/// average, and since the order of the pairs does not depend on who is there, little moves that need not.
+/// It is rendezvous hashing with bounded load. Pairs of a shard and a member are taken in the order of their weights, and a
+/// pair counts if its shard is free and its member has room. So no member has more than an eighth above the average. The
+/// order of the pairs does not depend on the other members, so few shards move when members come and go.
 enum ShardAssignment {
     /// How many shards a member has at most.
     static func capacity(shards: Int, members: Int) -> Int {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension ShardCoordinator {
-    /// What happens to a member and its shards.
+    /// An event of a member and its shards.
     ///
     /// More may be added, so a `switch` over events needs a `default`.
-    public enum Event: Sendable {
-        /// Another has the member's ID, or its own session of before has not run out yet: it waits for that.
+    public enum Event: Sendable, CustomStringConvertible {
+        /// Another process has the member's ID, or its own earlier session has not run out yet: it waits for that.
         case waitingForID
         /// The member has joined, and takes its shards.
         case joined
-        /// The place among the members is lost, and all shards with it; the member comes again.
+        /// The place among the members is lost, and all shards with it; the member joins again.
         case left(CoordinationLoss)
         /// A shard is owned now, and its body starts.
         case owned(Shard)
@@ -21,7 +21,22 @@ extension ShardCoordinator {
         case ended(Shard, (any Error)?)
         /// The body still runs although it was cancelled the drain time ago: the shard is given up nevertheless.
         case overran(Shard)
-        /// Something could not be done, and is tried again.
+        /// An attempt has failed with this error, and is repeated.
         case failed(any Error)
+
+        /// The event in one line.
+        public var description: String {
+            switch self {
+            case .waitingForID: "waiting for the ID"
+            case .joined: "joined"
+            case .left(let loss): "left: \(loss)"
+            case .owned(let shard): "owns \(shard.id)"
+            case .handedOff(let shard): "handed off \(shard.id)"
+            case .lost(let shard, let loss): "lost \(shard.id): \(loss)"
+            case .ended(let shard, let error): "the body of \(shard.id) has ended\(error.map { ": \($0)" } ?? "")"
+            case .overran(let shard): "the body of \(shard.id) still runs after its cancellation"
+            case .failed(let error): "failed: \(error)"
+            }
+        }
     }
 }

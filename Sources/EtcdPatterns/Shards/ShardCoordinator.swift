@@ -2,10 +2,11 @@
 
 public import EtcdKit
 
-/// Shards, each of which one member of a group owns at a time: a leadership for each, spread over all.
+/// Shards, each of which is owned by one member of a group at a time: like an election for each shard, spread over all
+/// members.
 ///
 /// ```swift
-/// let shards = try ShardCoordinator("orders", shardCount: 64, memberID: "worker-1", client: client)
+/// let shards = try ShardCoordinator("orders", shards: .numbered(64), memberID: "worker-1", on: .client(client))
 /// try await shards.run { shard in
 ///     while true {
 ///         try await shard.guarded(then: [.put("orders-done/\(shard.id)", "…")])
@@ -14,25 +15,42 @@ public import EtcdKit
 /// }
 /// ```
 ///
-/// There is no planner. Each member computes from the list of members which shards are whose, and all come to the same.
-/// A member takes its shards as soon as nobody owns them, and gives up those that have become another's. Exclusion does not
-/// depend on that list: the owner is who has the shard's key, `<name>/owners/<shard>`, which only one can put.
+/// There is no planner. Each member computes from the list of members which shards belong to which, and all get the same
+/// result. A member takes its shards as soon as they have no owner, and gives up those that have become another's.
+/// Exclusion does not depend on that list: the owner of a shard is the member that has put its key,
+/// `<name>/owners/<shard>`, and only one can.
 ///
-/// No member gets more than an eighth above the average, and when members come and go, little moves that need not. All
+/// No member gets more than an eighth above the average, and when members come and go, few shards move without need. All
 /// members must be given the same shards; those that were given others, as while a new version is rolled out, divide all
 /// shards among themselves, and still no shard has two owners.
 public final class ShardCoordinator: Sendable {
+    /// The names of shards.
+    public struct Names: Sendable {
+        let names: [String]
+
+        /// Shards with these names.
+        ///
+        /// - Parameter names: The names, each once, and not empty.
+        /// - Returns: The names.
+        public static func named(_ names: [String]) -> Names { Names(names: names) }
+
+        /// A number of shards, named `0`, `1` and so on.
+        ///
+        /// - Parameter count: The number of shards, at least 1.
+        /// - Returns: The names.
+        public static func numbered(_ count: Int) -> Names { Names(names: (0..<max(0, count)).map { "\($0)" }) }
+    }
+
     /// The name of the group.
-    public let name: Key
+    public let name: String
     /// The ID of this member.
-    public let memberID: Key
+    public let memberID: String
     /// The names of the shards.
-    public let shards: [Key]
-    let client: EtcdClient
+    public let shards: [String]
     let group: MemberGroup
-    /// Tells members apart that were given other shards.
+    /// The members that were given the same shards have the same.
     let fingerprint: Value
-    private let seat: Seat
+    private let place: MemberPlace
     let drainTime: Duration
     let restartGrace: Duration
     let report: @Sendable (Event) -> Void
@@ -42,103 +60,63 @@ public final class ShardCoordinator: Sendable {
     ///
     /// - Parameters:
     ///   - name: The name of the group.
-    ///   - shards: The names of the shards, the same for all members; each once, and not empty.
-    ///   - memberID: Tells the members apart; without a slash.
-    ///   - client: The way to the cluster.
-    ///   - timeToLive: How long others have to wait for the shards of a member whose process has died, in whole seconds
-    ///     (rounded up).
+    ///   - shards: The names of the shards, the same for all members; at least one.
+    ///   - memberID: The ID of this member, without a slash.
+    ///   - source: The session of the member; with `.client`, a new one whenever a session is lost.
     ///   - drainTime: How long a body may take to end when its shard goes to another member; then the shard is given up
     ///     although the body still runs.
-    ///   - restartGrace: For how long the shards of a member that has gone stay free for it to come back, as when it is
-    ///     restarted.
-    ///   - onEvent: Is told what happens; must return soon.
+    ///   - restartGrace: How long the shards of a member that has gone are kept free for it, as for a restart.
+    ///   - onEvent: Is called with each event; it must return soon.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(
-        _ name: Key,
-        shards: [Key],
-        memberID: Key,
-        client: EtcdClient,
-        timeToLive: Duration = .seconds(15),
+        _ name: String,
+        shards: Names,
+        memberID: String,
+        on source: SessionSource,
         drainTime: Duration = .seconds(10),
         restartGrace: Duration = .zero,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
-        let group = try MemberGroup(name, client: client, timeToLive: timeToLive)
-        var known: Set<Key> = []
-        for shard in shards where shard.bytes.isEmpty || !known.insert(shard).inserted {
+        let group = try MemberGroup(name, on: source)
+        let names = shards.names
+        if names.isEmpty { throw EtcdError(.invalidArgument, "\"\(name)\" has no shards: it needs 1 at least") }
+        var known: Set<String> = []
+        for shard in names where shard.isEmpty || !known.insert(shard).inserted {
             throw EtcdError(.invalidArgument, "shard \"\(shard)\" of \"\(name)\" is there twice, or without a name")
         }
-        let hash = shards.reduce(0) { $0 &+ RendezvousHash.hash($1.bytes) }
-        let fingerprint = Value("\(shards.count) shards \(String(hash, radix: 16))")
-        seat = try Seat(memberID, fingerprint, in: group)
+        let hash = names.reduce(0) { $0 &+ RendezvousHash.hash(Key($1).bytes) }
+        let fingerprint = Value("\(names.count) shards \(String(hash, radix: 16))")
+        place = try MemberPlace(memberID, fingerprint, in: group)
         self.group = group
         self.fingerprint = fingerprint
         self.name = name
-        self.shards = shards
+        self.shards = names
         self.memberID = memberID
-        self.client = client
         self.drainTime = drainTime
         self.restartGrace = restartGrace
         report = onEvent
     }
 
-    /// Describes a member that shares a number of shards, named `0`, `1` and so on, with others.
-    ///
-    /// - Parameters:
-    ///   - name: The name of the group.
-    ///   - shardCount: How many shards there are, the same for all members.
-    ///   - memberID: Tells the members apart; without a slash.
-    ///   - client: The way to the cluster.
-    ///   - timeToLive: How long others have to wait for the shards of a member whose process has died, in whole seconds
-    ///     (rounded up).
-    ///   - drainTime: How long a body may take to end when its shard goes to another member; then the shard is given up
-    ///     although the body still runs.
-    ///   - restartGrace: For how long the shards of a member that has gone stay free for it to come back, as when it is
-    ///     restarted.
-    ///   - onEvent: Is told what happens; must return soon.
-    /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    public convenience init(
-        _ name: Key,
-        shardCount: Int,
-        memberID: Key,
-        client: EtcdClient,
-        timeToLive: Duration = .seconds(15),
-        drainTime: Duration = .seconds(10),
-        restartGrace: Duration = .zero,
-        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
-    ) throws(EtcdError) {
-        if shardCount < 1 { throw EtcdError(.invalidArgument, "\"\(name)\" with \(shardCount) shards") }
-        try self.init(
-            name,
-            shards: (0..<shardCount).map { "\($0)" },
-            memberID: memberID,
-            client: client,
-            timeToLive: timeToLive,
-            drainTime: drainTime,
-            restartGrace: restartGrace,
-            onEvent: onEvent
-        )
-    }
-
-    var ownerPrefix: Key { name + "/owners/" }
+    var client: EtcdClient { group.source.client }
+    var ownerPrefix: Key { Key(name) + "/owners/" }
 
     // MARK: Running
 
     /// Joins the group, and runs `body` for each shard while this member owns it, until the task is cancelled.
     ///
     /// The task of `body` is cancelled when the shard is lost, or goes to another member, which takes it once `body` has
-    /// ended; in between, the shard is still owned. A body that returns or throws is run again after a pause, with a new
+    /// ended; in between, the shard is still owned. A body that returns or throws runs again after a pause, with a new
     /// token. After a loss of its session, the member joins again by itself.
     ///
-    /// Cancellation hands all shards off in the same way. This returns when all bodies have ended: one that does not end when
-    /// it is told to keeps it, but not its shard, which is free for others after the drain time.
+    /// Cancellation hands all shards off in the same way, and then this returns. It waits for all bodies: a body that does not
+    /// end when it is cancelled delays the return, but not its shard, which is free for others after the drain time.
     ///
-    /// It begins also without etcd, goes on by itself through all that another attempt may overcome, and says so
-    /// (``Event/failed(_:)``).
+    /// This also begins while etcd does not answer. It repeats an attempt that may succeed later, and reports that as
+    /// ``Event/failed(_:)``.
     ///
     /// - Parameter body: Does the work on a shard.
-    /// - Throws: ``EtcdError`` for what trying again does not help, such as `permissionDenied`, when all bodies have ended; or
-    ///   `invalidArgument` when it runs already.
+    /// - Throws: ``EtcdError`` for an error that another attempt would not change, such as `permissionDenied`, when all bodies
+    ///   have ended, and `invalidArgument` when it runs already; ``CoordinationLoss`` when a session that was given is lost.
     public func run(_ body: @escaping @Sendable (Shard) async throws -> Void) async throws {
         let work = ShardWork(self, body)
         let isFirst = self.work.withLock { current in
@@ -148,10 +126,10 @@ public final class ShardCoordinator: Sendable {
         }
         guard isFirst else { throw EtcdError(.invalidArgument, "\"\(memberID)\" runs in \"\(name)\" already") }
         defer { self.work.withLock { $0 = nil } }
-        let service = Tenure()
+        let service = Lifetime()
         let failure = await withTaskCancellationHandler {
-            // Bodies are cancelled one by one, before their shards are given up, so not by way of this task.
-            await shielded { await work.run { await self.serve(service, work) } }
+            // Bodies are cancelled one by one, before their shards are given up, so not through this task.
+            await withoutCancellation { await work.run { await self.serve(service, work) } }
         } onCancel: {
             service.end(CoordinationLoss(.closed))
         }
@@ -160,8 +138,8 @@ public final class ShardCoordinator: Sendable {
 
     /// Joins again and again, until the service ends.
     ///
-    /// - Returns: Why it cannot go on, if it is not told to end.
-    private func serve(_ service: Tenure, _ work: ShardWork) async -> (any Error)? {
+    /// - Returns: The error because of which it cannot go on; nil if the service has ended.
+    private func serve(_ service: Lifetime, _ work: ShardWork) async -> (any Error)? {
         let backoff = Backoff()
         var failures = 0
         while service.loss == nil {
@@ -170,10 +148,11 @@ public final class ShardCoordinator: Sendable {
                 try await join(service, work)
             } catch {
                 if service.loss != nil { break }
-                if let error = error as? EtcdError, error.code != .ambiguous, !error.code.isTransient { return error }
+                // A blocked ID may become free.
+                if !(error is QueueBlocked), !place.mayPass(error) { return error }
                 report(.failed(error))
             }
-            failures = .now - start < group.timeToLive ? failures + 1 : 0
+            failures = .now - start < group.source.timeToLive ? failures + 1 : 0
             let pause = backoff.delay(afterFailures: failures)
             try? await service.whileHeld { try await Task.sleep(for: pause) }
         }
@@ -181,39 +160,39 @@ public final class ShardCoordinator: Sendable {
     }
 
     /// Joins, and keeps shards until the place among the members is lost.
-    private func join(_ service: Tenure, _ work: ShardWork) async throws {
-        let taken = Lock<(mirror: KeyMirror, grant: LockGrant)?>(nil)
+    private func join(_ service: Lifetime, _ work: ShardWork) async throws {
+        let taken = Lock<(mirror: KeyMirror, hold: Hold)?>(nil)
         do {
-            try await service.whileHeld { [client, name, seat, report] in
-                let mirror = try await client.mirror(of: .prefix(name + "/"))
-                let grant = try await seat.take { report(.waitingForID) }
-                taken.withLock { $0 = (mirror, grant) }
+            try await service.whileHeld { [client, group, place, report] in
+                let mirror = try await client.mirror(of: .prefix(Key(group.name) + "/"))
+                let hold = try await place.take { report(.waitingForID) }
+                taken.withLock { $0 = (mirror, hold) }
             }
         } catch {
-            if let taken = taken.withLock({ $0 }) { await seat.leave(taken.grant) }
+            if let taken = taken.withLock({ $0 }) { await place.leave(taken.hold) }
             throw error
         }
-        guard let (mirror, grant) = taken.withLock({ $0 }) else { return }
+        guard let (mirror, hold) = taken.withLock({ $0 }) else { return }
         report(.joined)
         let result: Result<Void, EtcdError>
         do throws(EtcdError) {
-            result = .success(try await ShardKeeper(self, grant, mirror, service, work).run())
+            result = .success(try await ShardKeeper(self, hold, mirror, service, work).run())
         } catch {
             result = .failure(error)
         }
-        let loss = grant.hold.tenure.loss
-        await seat.leave(grant)
+        let loss = hold.lifetime.loss
+        await place.leave(hold)
         await mirror.close()
         if let loss { report(.left(loss)) }
         try result.get()
     }
 
-    // MARK: How it stands
+    // MARK: State
 
     /// The shards that this member owns now.
     public var owned: [Shard] { work.withLock { $0 }?.owned ?? [] }
 
-    /// Tells who owns which shard.
+    /// Reads the owners of all shards.
     ///
     /// - Returns: All shards, in the order in which they were given.
     /// - Throws: ``EtcdError``.
@@ -221,9 +200,8 @@ public final class ShardCoordinator: Sendable {
         var owners: [Key: KeyValue] = [:]
         for entry in try await client.range(.prefix(ownerPrefix)).entries { owners[entry.key] = entry }
         return shards.map { shard in
-            let entry = owners[ownerPrefix + shard]
-            let member = entry.map { Key(bytes: $0.value.bytes) }
-            return ShardOwner(shard: shard, member: member, fencingToken: entry?.createRevision)
+            let entry = owners[ownerPrefix + Key(shard)]
+            return ShardOwner(shard: shard, member: entry.map { "\($0.value)" }, fencingToken: entry?.createRevision)
         }
     }
 }

@@ -2,10 +2,10 @@
 
 import EtcdKit
 
-/// Brings what a member owns in line with what it should, from joining to the loss of its place.
+/// Makes a member own the shards that it should own, from joining to the loss of its place.
 ///
 /// It looks at the store's state, not at the outcome of its calls: a shard is owned when the mirror shows its key with this
-/// session's lease. So it does not matter which answer was lost. It looks again whenever something has happened.
+/// session's lease. So a lost answer does not matter. It looks again after each change.
 final class ShardKeeper: Sendable {
     /// How many shards one transaction claims: the server allows 128 operations, and as many conditions.
     private static let batchSize = 120
@@ -25,53 +25,58 @@ final class ShardKeeper: Sendable {
         var missing: [Key: ContinuousClock.Instant] = [:]
         var present: Set<Key> = []
         var revision: Revision = 0
-        /// Why it cannot go on.
+        /// The error because of which it cannot go on.
         var ending: EtcdError?
     }
 
     private let coordinator: ShardCoordinator
-    private let seat: LockGrant
+    private let place: Hold
+    /// The names of all shards.
+    private let names: [Key]
     private let mirror: KeyMirror
-    private let service: Tenure
+    private let service: Lifetime
     private let work: ShardWork
     private let state = Lock(State())
     private let targets = Lock<(members: [Key], shards: Set<Key>)>(([], []))
 
     init(
         _ coordinator: ShardCoordinator,
-        _ seat: LockGrant,
+        _ place: Hold,
         _ mirror: KeyMirror,
-        _ service: Tenure,
+        _ service: Lifetime,
         _ work: ShardWork
     ) {
         self.coordinator = coordinator
-        self.seat = seat
+        self.place = place
+        names = coordinator.shards.map { Key($0) }
         self.mirror = mirror
         self.service = service
         self.work = work
     }
 
-    private var session: Session { seat.hold.queue.session }
-    private var isServing: Bool { seat.isHeld && service.loss == nil && state.withLock { $0.ending == nil } }
+    private var session: Session { place.session }
+    private var isServing: Bool {
+        place.lifetime.loss == nil && service.loss == nil && state.withLock { $0.ending == nil }
+    }
 
     /// Keeps shards until the place among the members is lost, the service ends, or the store cannot be followed; then
-    /// tells all bodies to end, and waits for those that do within the drain time.
+    /// cancels all bodies, and waits for those that end within the drain time.
     ///
-    /// - Throws: Why the store cannot be followed, or shards cannot be claimed.
+    /// - Throws: The error because of which the store cannot be followed, or shards cannot be claimed.
     func run() async throws(EtcdError) {
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
                 do throws(EtcdError) {
                     for try await _ in mirror.views { work.wake() }
                 } catch {
-                    // Of this task's own cancellation, there is nothing to tell.
+                    // This task's own cancellation is no failure.
                     if !Task.isCancelled { end(error) }
                 }
             }
             group.addTask { [self] in await lookAfterInterruptions() }
-            for tenure in [seat.hold.tenure, service] {
+            for lifetime in [place.lifetime, service] {
                 group.addTask { [work] in
-                    _ = try? await tenure.lost()
+                    _ = try? await lifetime.lost()
                     work.wake()
                 }
             }
@@ -86,7 +91,7 @@ final class ShardKeeper: Sendable {
         if let error = state.withLock({ $0.ending }) { throw error }
     }
 
-    /// Gives all shards up, for this reason.
+    /// Gives all shards up, because of this error.
     private func end(_ error: EtcdError) {
         state.withLock { $0.ending = $0.ending ?? error }
         work.wake()
@@ -96,19 +101,19 @@ final class ShardKeeper: Sendable {
 
     private func reconcile(_ group: inout DiscardingTaskGroup) {
         let snapshot = mirror.view
-        if snapshot.revision >= seat.fencingToken, snapshot[seat.key]?.createRevision != seat.fencingToken {
-            seat.hold.tenure.end(CoordinationLoss(.keyDeleted))
+        if snapshot.revision >= place.createRevision, snapshot[place.key]?.createRevision != place.createRevision {
+            place.lifetime.end(CoordinationLoss(.keyDeleted))
         }
         let isRestored = state.withLock { state in
             defer { state.revision = snapshot.revision }
             return snapshot.revision < state.revision
         }
-        // All knowledge of its revisions is void; others may own by them what is owned here.
-        if isRestored { session.tenure.end(CoordinationLoss(.revisionRegressed)) }
+        // Its revisions are void, and others may own the same shards.
+        if isRestored { session.lifetime.end(CoordinationLoss(.revisionRegressed)) }
         let isServing = isServing
         let shards = isServing ? targets(in: snapshot, &group) : []
         for (id, task) in work.tasks {
-            if snapshot[task.shard.key]?.createRevision != task.shard.fencingToken { task.lose() }
+            if snapshot[task.shard.key]?.createRevision != task.shard.createRevision { task.lose() }
             if !shards.contains(id) { task.handOff() }
         }
         if !isServing { return }
@@ -116,12 +121,12 @@ final class ShardKeeper: Sendable {
         for id in shards.union(unsettled) {
             guard let entry = snapshot[coordinator.ownerPrefix + id] else { continue }
             if entry.lease == session.lease.id {
-                let shard = shard(id, entry)
+                let shard = ShardOwnership(of: id, entry, on: place)
                 if work.isRevived(shard, at: snapshot.revision) {
-                    session.tenure.end(CoordinationLoss(.revisionRegressed))
+                    session.lifetime.end(CoordinationLoss(.revisionRegressed))
                     return work.wake()
                 }
-                let task = work.begin(shard, seat.hold)
+                let task = work.begin(shard, place)
                 if !shards.contains(id) { task?.handOff() }
             } else if entry.lease == nil, state.withLock({ $0.strays.insert(id).inserted }) {
                 let message = "shard \"\(id)\" never becomes free: \(entry.key) has no lease"
@@ -131,7 +136,7 @@ final class ShardKeeper: Sendable {
         claimFree(among: shards, in: snapshot, &group)
     }
 
-    /// Begins to claim the shards that nobody owns.
+    /// Begins to claim the shards without an owner.
     private func claimFree(among shards: Set<Key>, in snapshot: MirrorView, _ group: inout DiscardingTaskGroup) {
         let tasks = work.tasks
         let claims = state.withLock { state in
@@ -148,21 +153,11 @@ final class ShardKeeper: Sendable {
         if !claims.isEmpty { group.addTask { [self] in await claim(claims) } }
     }
 
-    private func shard(_ id: Key, _ entry: KeyValue) -> Shard {
-        Shard(
-            id: id,
-            key: entry.key,
-            fencingToken: entry.createRevision,
-            tenure: Tenure(within: seat.hold.tenure),
-            session: session
-        )
-    }
-
     /// The shards that this member should own.
     private func targets(in snapshot: MirrorView, _ group: inout DiscardingTaskGroup) -> Set<Key> {
         let view = GroupView(snapshot, behind: coordinator.group.prefix)
         // Those that were given other shards divide them among themselves.
-        let present = Set(view.members.filter { $0.value == coordinator.fingerprint }.map(\.id))
+        let present = Set(view.members.filter { $0.value == coordinator.fingerprint }.map { Key($0.id) })
         var members = present
         let grace = coordinator.restartGrace
         if grace > .zero {
@@ -185,27 +180,28 @@ final class ShardKeeper: Sendable {
         let sorted = members.sorted()
         let known = targets.withLock { $0 }
         if known.members == sorted { return known.shards }
-        let owners = ShardAssignment.owners(of: coordinator.shards, among: sorted)
-        let shards = Set(owners.filter { $0.value == coordinator.memberID }.keys)
+        let owners = ShardAssignment.owners(of: names, among: sorted)
+        let member = Key(coordinator.memberID)
+        let shards = Set(owners.filter { $0.value == member }.keys)
         targets.withLock { $0 = (sorted, shards) }
         return shards
     }
 
     // MARK: Restored stores
 
-    /// Reads who owns the shards after each interruption, in which the store may have been restored from a backup: once that
-    /// has grown beyond what the mirror knows, the mirror takes it for the store of before.
+    /// Reads the owners of the shards after each interruption, in which the store may have been restored from a backup: once
+    /// that has grown beyond the revision of the mirror, the mirror takes it for the same store.
     private func lookAfterInterruptions() async {
-        var revision = seat.fencingToken
+        var revision = place.createRevision
         let client = session.client
         do throws(EtcdError) {
-            while try await !client.awaitChange(in: .key(seat.key), after: revision, { $0.kind == .delete }) {
+            while try await !client.awaitChange(in: .key(place.key), after: revision, { $0.kind == .delete }) {
                 let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in
                     try await client.range(.prefix(coordinator.ownerPrefix))
                 }
                 revision = response.header.revision
                 if contradicts(response.entries, asOf: revision) {
-                    session.tenure.end(CoordinationLoss(.revisionRegressed))
+                    session.lifetime.end(CoordinationLoss(.revisionRegressed))
                 }
             }
         } catch {
@@ -213,23 +209,24 @@ final class ShardKeeper: Sendable {
         }
     }
 
-    /// Whether the store has lost what this member owns, or has what it has given up.
+    /// Whether the store lacks a shard that this member owns, or has one that it has given up.
     private func contradicts(_ entries: [KeyValue], asOf revision: Revision) -> Bool {
         let known = Dictionary(entries.map { ($0.key, $0) }) { $1 }
         let isLost = work.tasks.values.contains { task in
-            task.shard.session === session && task.shard.isOwned && task.shard.fencingToken <= revision
-                && known[task.shard.key]?.createRevision != task.shard.fencingToken
+            task.shard.session === session && task.shard.lifetime.loss == nil && task.shard.createRevision <= revision
+                && known[task.shard.key]?.createRevision != task.shard.createRevision
         }
         if isLost { return true }
         return entries.contains { entry in
             let id = Key(bytes: Array(entry.key.bytes.dropFirst(coordinator.ownerPrefix.bytes.count)))
-            return entry.lease == session.lease.id && work.isRevived(shard(id, entry), at: revision)
+            return entry.lease == session.lease.id
+                && work.isRevived(ShardOwnership(of: id, entry, on: place), at: revision)
         }
     }
 
     // MARK: Claims
 
-    /// Puts the keys of shards that nobody owns, as long as the member has its place.
+    /// Puts the keys of shards without an owner, as long as the member has its place.
     private func claim(_ shards: [Key]) async {
         var rest = shards
         do throws(EtcdError) {
@@ -241,7 +238,7 @@ final class ShardKeeper: Sendable {
                 rest = batch.filter { !taken.isEmpty && !taken.contains($0) } + rest.dropFirst(batch.count)
             }
         } catch {
-            if session.tenure.loss != nil {
+            if session.lifetime.loss != nil {
                 // It joins again.
             } else if error.code == .ambiguous || error.code.isTransient {
                 coordinator.report(.failed(error))
@@ -265,17 +262,17 @@ final class ShardKeeper: Sendable {
     /// - Returns: Those that have an owner.
     private func claimAtOnce(_ shards: [Key]) async throws(EtcdError) -> Set<Key> {
         let keys = shards.map { coordinator.ownerPrefix + $0 }
-        let value = Value(bytes: coordinator.memberID.bytes)
+        let value = Value(coordinator.memberID)
         let response = try await session.transaction(
-            if: [seat.isCurrent] + keys.map { .isMissing($0) },
+            if: [place.isCurrent] + keys.map { .isMissing($0) },
             then: keys.map { .put($0, value, lease: session.lease.id) },
-            else: [.get(seat.key)] + keys.map { .get($0) },
+            else: [.get(place.key)] + keys.map { .get($0) },
             timeout: min(session.lease.timeToLive, session.client.timeout)
         )
         var taken: Set<Key> = []
         if !response.succeeded {
-            if !seat.hold.guarding.isMet(response.results.first?.entries.first) {
-                seat.hold.tenure.end(CoordinationLoss(.guardFailed))
+            if !place.isMet(by: response.results.first?.entries.first) {
+                place.lifetime.end(CoordinationLoss(.guardFailed))
             }
             for (id, result) in zip(shards, response.results.dropFirst()) where !result.entries.isEmpty {
                 taken.insert(id)

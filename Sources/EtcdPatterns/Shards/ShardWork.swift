@@ -4,7 +4,7 @@ import EtcdKit
 
 /// The bodies that work on shards while a coordinator runs, from one membership to the next.
 ///
-/// A body that does not end when it is told to keeps this member from that one shard, and from nothing else.
+/// A body that does not end when it is cancelled keeps this member from that one shard only.
 final class ShardWork: Sendable {
     private struct State {
         /// Shards on which a body works, or whose body has just ended by itself.
@@ -20,18 +20,19 @@ final class ShardWork: Sendable {
     private let body: @Sendable (Shard) async throws -> Void
     private let state = Lock(State())
     private let (begun, starter) = AsyncStream.makeStream(of: ShardTask.self)
-    private let waker: AsyncStream<Void>.Continuation
-    /// Something has happened that is to be looked at.
-    let wakes: AsyncStream<Void>
+    private let changes = LatestValue<Void>()
 
     init(_ coordinator: ShardCoordinator, _ body: @escaping @Sendable (Shard) async throws -> Void) {
         drainTime = coordinator.drainTime
         report = coordinator.report
         self.body = body
-        (wakes, waker) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
-    func wake() { waker.yield() }
+    /// Signals that something has changed.
+    func wake() { changes.send(()) }
+
+    /// Wakes after each change.
+    var wakes: AsyncStream<Void> { changes.listen() }
 
     /// The tasks, by the names of their shards.
     var tasks: [Key: ShardTask] { state.withLock { $0.tasks } }
@@ -39,7 +40,10 @@ final class ShardWork: Sendable {
     /// A body works on a shard of which this member has the key, as far as is known.
     var isBusy: Bool { tasks.values.contains { $0.stage == .running } }
 
-    var owned: [Shard] { tasks.values.map(\.shard).filter(\.isOwned).sorted { $0.id < $1.id } }
+    var owned: [Shard] {
+        tasks.values.map(\.shard).filter { $0.lifetime.loss == nil }.sorted { $0.name < $1.name }
+            .map { Shard(ownership: $0) }
+    }
 
     /// Runs `members`, and the bodies that begin meanwhile, and waits for all of them.
     ///
@@ -65,11 +69,12 @@ final class ShardWork: Sendable {
     /// Begins to work on a shard that this member owns.
     ///
     /// - Returns: The work; nil if this very ownership was given up already.
-    func begin(_ shard: Shard, _ seat: Hold) -> ShardTask? {
+    func begin(_ shard: ShardOwnership, _ place: Hold) -> ShardTask? {
         let task = state.withLock { state -> ShardTask? in
-            if state.tasks[shard.id] != nil || state.released[shard.id]?.shard.isSame(as: shard) ?? false { return nil }
-            let task = ShardTask(shard, seat)
-            state.tasks[shard.id] = task
+            if state.tasks[shard.name] != nil { return nil }
+            if state.released[shard.name]?.shard.isSame(as: shard) ?? false { return nil }
+            let task = ShardTask(shard, place)
+            state.tasks[shard.name] = task
             return task
         }
         if let task { starter.yield(task) }
@@ -78,14 +83,14 @@ final class ShardWork: Sendable {
 
     /// Whether an ownership is there again that was given up before the store's `revision`: then the store was restored from
     /// a backup that does not know of it.
-    func isRevived(_ shard: Shard, at revision: Revision) -> Bool {
-        guard let last = state.withLock({ $0.released[shard.id] }), let deletion = last.deletion else { return false }
+    func isRevived(_ shard: ShardOwnership, at revision: Revision) -> Bool {
+        guard let last = state.withLock({ $0.released[shard.name] }), let deletion = last.deletion else { return false }
         return last.shard.isSame(as: shard) && deletion <= revision
     }
 
     private func run(_ task: ShardTask) async {
-        let id = task.shard.id
-        report(.owned(task.shard))
+        let id = task.shard.name
+        report(.owned(Shard(ownership: task.shard)))
         let start = ContinuousClock.now
         let event = await task.run(drainTime: drainTime, report, wake: wake, body)
         report(event)
@@ -106,12 +111,5 @@ final class ShardWork: Sendable {
         try? await Task.sleep(for: backoff.delay(afterFailures: failures))
         state.withLock { $0.tasks[id] = nil }
         wake()
-    }
-}
-
-extension Shard {
-    /// Whether it is one ownership of one shard.
-    fileprivate func isSame(as other: Shard) -> Bool {
-        id == other.id && fencingToken == other.fencingToken && session === other.session
     }
 }

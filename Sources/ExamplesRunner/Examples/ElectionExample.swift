@@ -10,14 +10,17 @@ extension Example {
         isShared: true
     ) { context in
         let client = context.client
-        let name = context.prefix + "leader"
-        let standBy = try LeaderElection(name, candidate: "\(context.nodeID)-b", client: client)
+        let name = "\(context.prefix)leader"
+        let standBy = try LeaderElection(name, candidate: "\(context.nodeID)-b", on: .client(client))
 
         try await withThrowingTaskGroup(of: Void.self) { group in
-            // Whoever wants to can see who leads, also in other processes.
+            // Any process can follow who leads.
             group.addTask {
-                for try await leader in standBy.leaders {
-                    context.say(leader.map { "leader: \($0.value), in term \($0.fencingToken)" } ?? "no leader")
+                for try await leadership in standBy.leaders {
+                    switch leadership {
+                    case .leader(let leader): context.say("leader: \(leader.value), in term \(leader.fencingToken)")
+                    case .none: context.say("no leader")
+                    }
                 }
             }
 
@@ -26,8 +29,7 @@ extension Example {
             let election = try LeaderElection(
                 name,
                 candidate: "\(context.nodeID)-a",
-                client: doomed,
-                timeToLive: .seconds(2)
+                on: .client(doomed, timeToLive: .seconds(2))
             )
             let term = try await election.campaign()
             try await term.proclaim("\(context.nodeID)-a at work")
@@ -36,8 +38,8 @@ extension Example {
             group.addTask {
                 try await standBy.lead { next in
                     try context.expect(next.fencingToken > term.fencingToken, "a higher token in a later term")
-                    // What the old leader may still have under way has no effect any more.
-                    let late = try await client.transaction(if: [term.isCurrent], then: [.delete(name)])
+                    // A late write of the old leader has no effect.
+                    let late = try await client.transaction(if: [term.isCurrent], then: [.delete(Key(name))])
                     try context.expect(!late.succeeded, "etcd refuses what was guarded by the old term")
                     try await Task.sleep(for: .milliseconds(500))
                 }
@@ -45,7 +47,7 @@ extension Example {
             try await Task.sleep(for: .milliseconds(500))
             try context.expect(election.isLeader && !standBy.isLeader, "one leads at a time")
 
-            // … which comes when the leader is gone without a word, and its lease has run out.
+            // … which comes when the leader has crashed, and its lease has run out.
             context.say("\(context.nodeID)-a loses its connection")
             await doomed.close()
             let loss = try await term.lost

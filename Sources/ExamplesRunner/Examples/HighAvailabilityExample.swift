@@ -9,14 +9,18 @@ extension Example {
         summary: "one member is primary, the others stand by and take over; run it in several terminals",
         isShared: true
     ) { context in
-        let name = context.prefix + "primary"
+        let name = "\(context.prefix)primary"
         let gate = FenceGate()
         let (turns, turn) = AsyncStream.makeStream(of: (member: String, token: Revision).self)
 
         let seen = try await withThrowingTaskGroup(of: Void.self) { group in
             for member in ["\(context.nodeID)-a", "\(context.nodeID)-b"] {
-                let election = try LeaderElection(name, candidate: "endpoint of \(member)", client: context.client)
-                let coordinator = HighAvailabilityCoordinator(election) { term in
+                let election = try LeaderElection(
+                    name,
+                    candidate: "endpoint of \(member)",
+                    on: .client(context.client)
+                )
+                let coordinator = HighAvailabilityCoordinator(on: election) { term in
                     context.say("\(member) is primary, in term \(term.fencingToken)")
                     // A server that serves the newest primary only.
                     try gate.admit(term.fencingToken)
@@ -26,8 +30,8 @@ extension Example {
                     context.say("\(member) steps down for maintenance")
                 } secondary: { primaries in
                     // In the moment before its own turn, it hears of itself.
-                    for try await primary in primaries where primary?.value != election.candidate {
-                        context.say("\(member) stands by, and follows \(primary.map { "the \($0.value)" } ?? "nobody")")
+                    for try await primary in primaries where primary.candidate?.value != election.candidate {
+                        context.say("\(member) stands by, and follows \(primary)")
                     }
                 }
                 group.addTask {

@@ -11,15 +11,15 @@ extension Example {
         isShared: true
     ) { context in
         let client = context.client
-        let (name, leader) = (context.prefix + "report", context.prefix + "leader")
+        let (name, leader) = ("\(context.prefix)report", "\(context.prefix)leader")
         let (runs, ran) = AsyncStream.makeStream(of: (node: String, slot: Date).self)
 
         // Two nodes in this process, and those of the processes beside it.
         var tasks: [String: LeaderTask] = [:]
         for node in [context.nodeID, "\(context.nodeID)-standby"] {
-            let election = try LeaderElection(leader, candidate: Value(node), client: client)
-            tasks[node] = try LeaderTask(name, election: election, every: .milliseconds(250)) { run in
-                try await run.guarded(then: [.put(name + "/last", "\(run.slot)")])
+            let election = try LeaderElection(leader, candidate: Value(node), on: .client(client))
+            tasks[node] = try LeaderTask(name, on: election, every: .milliseconds(250)) { run in
+                try await run.guarded(then: [.put("\(name)/last", "\(run.slot)")])
                 let time = String(format: "%.2f", run.slot.timeIntervalSince1970)
                 context.say("\(node) runs the slot \(time), in the term \(run.term.fencingToken)")
                 ran.yield((node, run.slot))
@@ -48,7 +48,7 @@ extension Example {
         for task in tasks.values { await task.stop() }
 
         // Candidates leave with their sessions. What the task has written stays as long as there is one.
-        let isLast = Compare.Target.createRevision(in: .prefix(leader + "/")) == 0
-        try await client.transaction(if: [isLast], then: [.delete(.prefix(name + "/"))])
+        let isLast = Compare.Target.createRevision(in: .prefix("\(leader)/")) == 0
+        try await client.transaction(if: [isLast], then: [.delete(.prefix("\(name)/"))])
     }
 }

@@ -9,11 +9,11 @@ extension Example {
         summary: "one at a time, and what a lock that was lost can still do"
     ) { context in
         let client = context.client
-        let (name, data) = (context.prefix + "report", context.prefix + "data")
+        let (name, data) = ("\(context.prefix)report", context.prefix + "data")
 
         // Each acquisition has a session of its own here, as if it were another process.
         func participant(_ owner: Value) throws -> DistributedLock {
-            var lock = try DistributedLock(name, client: client)
+            var lock = try DistributedLock(name, on: .client(client))
             lock.owner = owner
             return lock
         }
@@ -21,7 +21,7 @@ extension Example {
         let first = try await lock.acquire()
         context.say("first has the lock, with the token \(first.fencingToken)")
         let attempt = try await lock.acquireIfAvailable()
-        context.say("who does not want to wait \(attempt == nil ? "is refused" : "has it, too")")
+        context.say("a caller that does not wait \(attempt == nil ? "is refused" : "has it, too")")
         try context.expect(attempt == nil, "a lock that is held is refused")
 
         async let acquisition = participant("second").acquire()
@@ -43,7 +43,7 @@ extension Example {
         let late = try await client.transaction(if: [second.isCurrent], then: [.put(data, "late, of second")])
         let value = try await client.get(data)?.value ?? "nothing"
         context.say("a late write of second is \(late.succeeded ? "accepted" : "refused"): the data are \(value)")
-        try context.expect(!late.succeeded && value == "of third", "the server refuses who has lost the lock")
+        try context.expect(!late.succeeded && value == "of third", "the server refuses a holder that has lost the lock")
         await third.release()
         await second.release()
     }

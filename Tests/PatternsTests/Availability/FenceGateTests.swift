@@ -39,10 +39,10 @@ struct FenceGateTests {
     func leaders() async throws {
         try await withSession { session, name in
             let gate = FenceGate()
-            let old = try await LeaderElection(name, candidate: "a", session: session).campaign()
+            let old = try await LeaderElection("\(name)", candidate: "a", on: .session(session)).campaign()
             try gate.admit(old.fencingToken)
             await old.resign()
-            let new = try await LeaderElection(name, candidate: "b", session: session).campaign()
+            let new = try await LeaderElection("\(name)", candidate: "b", on: .session(session)).campaign()
             // Until the successor shows up, there is nothing to know it by.
             try gate.admit(old.fencingToken)
             try gate.admit(new.fencingToken)

@@ -8,31 +8,31 @@ import Testing
 
 @Suite("Barriers", .timeLimit(.minutes(2)))
 struct BarrierTests {
-    @Test("all wait until the gate is opened, once it has been closed")
+    @Test("all wait until the barrier is lowered, once it was raised")
     func gate() async throws {
         try await withSession { session, name in
-            let gate = try Barrier(name, session: session)
+            let gate = try Barrier("\(name)", on: .session(session))
             try await gate.wait()
-            let closing = try #require(try await gate.close())
-            #expect(try await gate.close() == nil)
+            let closing = try #require(try await gate.raise())
+            #expect(try await gate.raise() == nil)
             await expectError(.deadlineExceeded) { try await gate.wait(timeout: .milliseconds(100)) }
             let passed = Lock(0)
             let waiters = (0..<5).map { _ in
                 Task {
-                    try await Barrier(name, client: session.client).wait()
+                    try await Barrier("\(name)", on: .client(session.client)).wait()
                     passed.withLock { $0 += 1 }
                 }
             }
             waiters[4].cancel()
-            await expectError(.cancelled) { try await waiters[4].value }
+            await expectCancellation { try await waiters[4].value }
             try await closing.guarded(then: [.put(name + "-data", "ready")])
             #expect(passed.withLock { $0 } == 0)
-            try await gate.open(closing)
+            try await closing.lower()
             for waiter in waiters.dropLast() { try await waiter.value }
             #expect(!closing.isHeld)
-            await expectLoss(.released) { try await gate.open(closing) }
+            await expectLoss(.released) { try await closing.lower() }
             // The name can be used again.
-            let result = try await gate.whileClosed { _ in
+            let result = try await gate.withRaised { _ in
                 await expectError(.deadlineExceeded) { try await gate.wait(timeout: .milliseconds(50)) }
                 return 1
             }
@@ -43,17 +43,20 @@ struct BarrierTests {
         }
     }
 
-    @Test("a closer that dies or fails lets nobody through, and another can take over", arguments: [true, false])
+    @Test(
+        "a barrier whose holder dies or fails lets no task pass, and another can raise it again",
+        arguments: [true, false]
+    )
     func broken(dies: Bool) async throws {
         try await withSession { session, name in
             struct Failure: Error {}
-            let gate = try Barrier(name, session: session)
+            let gate = try Barrier("\(name)", on: .session(session))
             let own = try await Session(session.client)
-            var doomed = try Barrier(name, session: own)
+            var doomed = try Barrier("\(name)", on: .session(own))
             doomed.owner = "the closer"
             let isClosed = Lock(false)
             let closing = Task { [doomed] in
-                try await doomed.whileClosed { _ in
+                try await doomed.withRaised { _ in
                     isClosed.withLock { $0 = true }
                     if dies { try await Task.sleep(for: .seconds(60)) }
                     // Only when there are some who wait.
@@ -66,22 +69,22 @@ struct BarrierTests {
             try await Task.sleep(for: .milliseconds(100))
             if dies { try await session.client.leases.revoke(own.lease.id) } else { isClosed.withLock { $0 = false } }
             let error = await #expect(throws: BarrierBroken.self) { try await waiter.value }
-            #expect(error?.name == name && error?.description.contains("\"the closer\"") == true)
+            #expect(error?.name == "\(name)" && error?.description.contains("\"the closer\"") == true)
             await #expect(throws: (any Error).self) { try await closing.value }
             await #expect(throws: BarrierBroken.self) { try await gate.wait() }
 
             // Whoever comes while another repairs it waits again.
-            let repairing = try #require(try await gate.close())
+            let repairing = try #require(try await gate.raise())
             let second = Task { try await gate.wait() }
             await expectError(.deadlineExceeded) { try await gate.wait(timeout: .milliseconds(100)) }
-            try await gate.open(repairing)
+            try await repairing.lower()
             try await second.value
             #expect(try await session.client.range(.prefix(name + "/")).count == 0)
             await own.close()
         }
     }
 
-    @Test("a gate that was opened and closed again has been open for those who waited before")
+    @Test("a barrier that was lowered and raised again lets those pass that waited before")
     func reopened() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
@@ -89,23 +92,25 @@ struct BarrierTests {
                 try await withEtcdClient(endpoints: proxy.endpoint) { client in
                     try await withEtcdClient(endpoints: endpoint) { other in
                         try await other.withSession { session in
-                            let gate = try Barrier("gate", session: session)
-                            let first = try #require(try await gate.close())
-                            let waiter = Task { try await Barrier("gate", client: client).wait(timeout: .seconds(30)) }
+                            let gate = try Barrier("gate", on: .session(session))
+                            let first = try #require(try await gate.raise())
+                            let waiter = Task {
+                                try await Barrier("gate", on: .client(client)).wait(timeout: .seconds(30))
+                            }
                             try await eventually("it waits") {
                                 try await cluster.members[0].metric("etcd_debugging_mvcc_watcher_total") ?? 0 >= 3
                             }
                             // It hears of both at once.
                             await proxy.stall(.toClient)
-                            try await gate.open(first)
-                            let second = try #require(try await gate.close())
+                            try await first.lower()
+                            let second = try #require(try await gate.raise())
                             await proxy.resume()
                             try await waiter.value
                             // The control: who comes now waits.
                             await expectError(.deadlineExceeded) {
-                                try await Barrier("gate", client: client).wait(timeout: .milliseconds(100))
+                                try await Barrier("gate", on: .client(client)).wait(timeout: .milliseconds(100))
                             }
-                            try await gate.open(second)
+                            try await second.lower()
                         }
                     }
                 }
@@ -113,14 +118,10 @@ struct BarrierTests {
         }
     }
 
-    @Test("what has closed one gate does not open another")
+    @Test("a name that cannot be one is refused")
     func refusals() async throws {
-        try await withSession { session, name in
-            let gate = try Barrier(name, session: session)
-            let grant = try await DistributedLock(name, session: session).acquire()
-            await expectError(.invalidArgument) { try await gate.open(grant) }
-            await grant.release()
-            #expect(throws: EtcdError.self) { try Barrier("", session: session) }
+        try await withSession { session, _ in
+            #expect(throws: EtcdError.self) { try Barrier("", on: .session(session)) }
         }
     }
 }

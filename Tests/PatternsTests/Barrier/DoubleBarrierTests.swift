@@ -19,8 +19,8 @@ struct DoubleBarrierTests {
                     group.addTask {
                         let barrier =
                             number == 0
-                            ? try DoubleBarrier(name, count: count, client: session.client)
-                            : try DoubleBarrier(name, count: count, session: session)
+                            ? try DoubleBarrier("\(name)", count: count, on: .client(session.client))
+                            : try DoubleBarrier("\(name)", count: count, on: .session(session))
                         for round in 1...rounds {
                             try await Task.sleep(for: .milliseconds(Int.random(in: 0...20)))
                             state.withLock { $0.entering += 1 }
@@ -45,14 +45,14 @@ struct DoubleBarrierTests {
     @Test("one that is gone before the others have come is not counted")
     func crashOutside() async throws {
         try await withSession { session, name in
-            let barrier = try DoubleBarrier(name, count: 3, session: session)
+            let barrier = try DoubleBarrier("\(name)", count: 3, on: .session(session))
             let own = try await Session(session.client)
-            let doomed = Task { try await DoubleBarrier(name, count: 3, session: own).enter() }
+            let doomed = Task { try await DoubleBarrier("\(name)", count: 3, on: .session(own)).enter() }
             try await eventually("one waits") { try await session.client.range(.prefix(name)).count == 1 }
             let cancelled = Task { try await barrier.enter() }
             try await eventually("two wait") { try await session.client.range(.prefix(name)).count == 2 }
             cancelled.cancel()
-            await expectError(.cancelled) { try await cancelled.value }
+            await expectCancellation { try await cancelled.value }
             try await session.client.leases.revoke(own.lease.id)
             await #expect(throws: CoordinationLoss.self) { try await doomed.value }
             await expectError(.deadlineExceeded) { try await barrier.enter(timeout: .milliseconds(100)) }
@@ -65,7 +65,7 @@ struct DoubleBarrierTests {
             let third = try await barrier.enter(timeout: .seconds(30))
             let grants = [third, try await two[0].value, try await two[1].value]
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for grant in grants { group.addTask { try await barrier.leave(grant) } }
+                for grant in grants { group.addTask { try await grant.leave() } }
                 try await group.waitForAll()
             }
             #expect(grants.allSatisfy { !$0.isHeld })
@@ -82,20 +82,20 @@ struct DoubleBarrierTests {
     func crashInside(end: End) async throws {
         try await withSession { session, name in
             struct Failure: Error {}
-            let barrier = try DoubleBarrier(name, count: 3, session: session)
+            let barrier = try DoubleBarrier("\(name)", count: 3, on: .session(session))
             let own = try await Session(session.client)
             let doomed = Task {
-                let barrier = try DoubleBarrier(name, count: 3, session: own)
+                let barrier = try DoubleBarrier("\(name)", count: 3, on: .session(own))
                 let grant = try await barrier.enter()
                 switch end {
                 case .crashes: try await session.client.leases.revoke(own.lease.id)
                 case .throwsError: await grant.release()
-                case .leavesAndCrashes: try await barrier.leave(grant)
+                case .leavesAndCrashes: try await grant.leave()
                 }
             }
             let others = [Task { try await barrier.enter() }, Task { try await barrier.enter() }]
             let grants = [try await others[0].value, try await others[1].value]
-            let leaver = Task { try await barrier.leave(grants[0]) }
+            let leaver = Task { try await grants[0].leave() }
             if end == .leavesAndCrashes {
                 try await eventually("two are done") {
                     let entries = try await session.client.range(.prefix(name)).entries
@@ -106,7 +106,7 @@ struct DoubleBarrierTests {
             _ = await doomed.result
             await #expect(throws: BarrierBroken.self) { try await leaver.value }
             // So it is for who comes later.
-            await #expect(throws: BarrierBroken.self) { try await barrier.leave(grants[1]) }
+            await #expect(throws: BarrierBroken.self) { try await grants[1].leave() }
             #expect(try await session.client.range(.prefix(name)).count == 0)
 
             // The next round has nothing to do with it.
@@ -123,18 +123,20 @@ struct DoubleBarrierTests {
         try await withSession { session, name in
             // As one of three puts it, but one who would not find out first.
             try await session.client.put(name + "/three", BarrierMember.value(3, .waiting))
-            await expectError(.invalidArgument) { try await DoubleBarrier(name, count: 2, session: session).enter() }
+            await expectError(.invalidArgument) {
+                try await DoubleBarrier("\(name)", count: 2, on: .session(session)).enter()
+            }
             try await session.client.delete(name + "/three")
             try await session.client.put(name + "/stranger", "what?")
             let error = await #expect(throws: EtcdError.self) {
-                try await DoubleBarrier(name, count: 1, session: session).enter()
+                try await DoubleBarrier("\(name)", count: 1, on: .session(session)).enter()
             }
             #expect(error?.message.contains("\(name)/stranger") == true && error?.message.contains("what?") == true)
             try await session.client.delete(name + "/stranger")
-            try await DoubleBarrier(name, count: 1, session: session).withBarrier { _ in }
-            #expect(throws: EtcdError.self) { try DoubleBarrier("", count: 1, session: session) }
-            #expect(throws: EtcdError.self) { try DoubleBarrier(name, count: 0, session: session) }
-            #expect(throws: EtcdError.self) { try DoubleBarrier(name, count: 129, session: session) }
+            try await DoubleBarrier("\(name)", count: 1, on: .session(session)).withBarrier { _ in }
+            #expect(throws: EtcdError.self) { try DoubleBarrier("", count: 1, on: .session(session)) }
+            #expect(throws: EtcdError.self) { try DoubleBarrier("\(name)", count: 0, on: .session(session)) }
+            #expect(throws: EtcdError.self) { try DoubleBarrier("\(name)", count: 129, on: .session(session)) }
             #expect(try await session.client.range(.prefix(name)).count == 0)
         }
     }

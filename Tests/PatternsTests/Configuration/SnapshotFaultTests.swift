@@ -120,12 +120,12 @@ struct SnapshotFaultTests {
                     state: stored
                 )
                 let key = snapshots.records + "late"
-                let sweeper = try InterruptedClient(endpoint, after: request) {
+                let cleanup = try InterruptedClient(endpoint, after: request) {
                     try await client.transaction(if: areThere, then: [.put(key, StoredJSON.encode(fields))])
                 }
-                try await SnapshotManager("\(folder)", client: sweeper.client).create()
-                await sweeper.client.close()
-                guard sweeper.hasRun else { break }
+                try await SnapshotManager("\(folder)", client: cleanup.client).create()
+                await cleanup.client.close()
+                guard cleanup.hasRun else { break }
                 if try await snapshots.list().names.contains("late") {
                     outcomes.completed += 1
                     let values = try await snapshots.values(of: "late")

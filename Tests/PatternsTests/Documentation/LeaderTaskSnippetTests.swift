@@ -15,7 +15,7 @@ struct LeaderTaskSnippetTests {
                 // The second time, on the store that the first has left.
                 for _ in 1...2 {
                     let task = Task { try await Snippets.leaderTask(client) {} }
-                    let reports = try LeaderElection("reports/leader", candidate: "a", client: client)
+                    let reports = try LeaderElection("reports/leader", candidate: "a", on: .client(client))
                     try await eventually("it leads, and waits for the next hour") {
                         let record = try await client.get("reports/hourly/task")
                         return try await reports.leader() != nil && record != nil
@@ -24,10 +24,10 @@ struct LeaderTaskSnippetTests {
                     _ = await task.result
                     #expect(try await client.range(.prefix("reports/leader/")).count == 0)
 
-                    let election = try LeaderElection("billing/leader", candidate: "a", client: client)
+                    let election = try LeaderElection("billing/leader", candidate: "a", on: .client(client))
                     let daily = try Snippets.missedRuns(election) { _ in }
                     try await Snippets.startedTask(daily)
-                    let other = try LeaderTask("billing/hourly", election: election, every: .seconds(3600)) { _ in }
+                    let other = try LeaderTask("billing/hourly", on: election, every: .seconds(3600)) { _ in }
                     let together = Task { try await Snippets.tasksTogether(election, daily, other) }
                     try await eventually("both have begun") {
                         let statuses = (try await daily.status(), try await other.status())
@@ -37,9 +37,9 @@ struct LeaderTaskSnippetTests {
                     _ = await together.result
 
                     let membership = Task { try await Snippets.membership(client) }
-                    try await MemberGroup("workers", client: client).waitUntil(memberCount: 1)
+                    try await MemberGroup("workers", on: .client(client)).waitUntil(memberCount: 1)
                     membership.cancel()
-                    await expectError(.cancelled) { try await membership.value }
+                    await expectCancellation { try await membership.value }
 
                     let start = try await client.range(.prefix("done/")).header.revision
                     let shards = Task { try await Snippets.shards(client) { "order-of-\($0.id)" } }

@@ -18,7 +18,7 @@ struct LockSnippetTests {
                     let states = Task { try await Snippets.sessionStates(session) }
                     try await Snippets.lock(client) {}
                     #expect(try await client.get("state/report") != nil)
-                    try await Snippets.grant(try DistributedLock("report", session: session)) {}
+                    try await Snippets.grant(try DistributedLock("report", on: .session(session))) {}
                     try await Snippets.readWriteLock(client)
                     try await Snippets.lockManager(session)
                     try await Snippets.semaphore(client)

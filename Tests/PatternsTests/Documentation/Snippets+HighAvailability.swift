@@ -10,14 +10,14 @@ extension Snippets {
         serve: @escaping @Sendable (Revision) async throws -> Void,
         follow: @escaping @Sendable (Value?) -> Void
     ) async throws {
-        var election = try LeaderElection("database", candidate: "10.0.0.7:5432", client: client)
+        var election = try LeaderElection("database", candidate: "10.0.0.7:5432", on: .client(client))
         election.drainTime = .seconds(3)
-        let coordinator = HighAvailabilityCoordinator(election) { event in
+        let coordinator = HighAvailabilityCoordinator(on: election) { event in
             if case .overran(let role) = event { print("ALARM: the \(role) does not end") }
         } primary: { term in
             try await serve(term.fencingToken)
         } secondary: { primaries in
-            for try await primary in primaries { follow(primary?.value) }
+            for try await primary in primaries { follow(primary.candidate?.value) }
         }
         try await coordinator.run()
     }

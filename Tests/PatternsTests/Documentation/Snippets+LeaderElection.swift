@@ -6,9 +6,13 @@ import EtcdPatterns
 /// The chapter on leader election.
 extension Snippets {
     static func election(_ client: EtcdClient) async throws {
-        let election = try LeaderElection("scheduler", candidate: "node-1", client: client, timeToLive: .seconds(10))
+        let election = try LeaderElection(
+            "scheduler",
+            candidate: "node-1",
+            on: .client(client, timeToLive: .seconds(10))
+        )
         try await election.run { term in
-            while term.isLeader {
+            while term.isHeld {
                 try await term.guarded(then: [.put("plan", "…")])
                 try await Task.sleep(for: .seconds(1))
             }
@@ -31,8 +35,11 @@ extension Snippets {
     }
 
     static func leaders(_ election: LeaderElection) async throws {
-        for try await leader in election.leaders {
-            print(leader.map { "\($0.value) leads" } ?? "nobody leads")
+        for try await leadership in election.leaders {
+            switch leadership {
+            case .leader(let candidate): print("\(candidate.value) leads")
+            case .none: print("no candidate leads")
+            }
         }
     }
 

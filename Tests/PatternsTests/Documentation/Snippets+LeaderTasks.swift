@@ -6,8 +6,8 @@ import EtcdPatterns
 /// Leader tasks, membership, shards.
 extension Snippets {
     static func leaderTask(_ client: EtcdClient, _ report: @escaping @Sendable () async throws -> Void) async throws {
-        let election = try LeaderElection("reports/leader", candidate: "node-1", client: client)
-        let task = try LeaderTask("reports/hourly", election: election, every: .seconds(3600)) { run in
+        let election = try LeaderElection("reports/leader", candidate: "node-1", on: .client(client))
+        let task = try LeaderTask("reports/hourly", on: election, every: .seconds(3600)) { run in
             try await report()
             try await run.guarded(then: [.put("reports/last", "\(run.slot)")])
         }
@@ -28,7 +28,7 @@ extension Snippets {
     ) throws -> LeaderTask {
         let task = try LeaderTask(
             "billing/daily",
-            election: election,
+            on: election,
             every: .seconds(24 * 3600),
             missedRuns: .all(limit: 7),
             onEvent: { event in
@@ -55,7 +55,7 @@ extension Snippets {
     }
 
     static func membership(_ client: EtcdClient) async throws {
-        let group = try MemberGroup("workers", client: client)
+        let group = try MemberGroup("workers", on: .client(client))
         try await group.withMembership(as: "worker-1", value: "10.0.0.7") { membership in
             for try await view in group.views {
                 let isMine = view.owner(of: "customer-7")?.id == membership.id
@@ -68,7 +68,7 @@ extension Snippets {
         _ client: EtcdClient,
         _ nextOrder: @escaping @Sendable (Shard) async throws -> Key
     ) async throws {
-        let shards = try ShardCoordinator("orders", shardCount: 64, memberID: "worker-1", client: client)
+        let shards = try ShardCoordinator("orders", shards: .numbered(64), memberID: "worker-1", on: .client(client))
         try await shards.run { shard in
             while !Task.isCancelled {
                 let order = try await nextOrder(shard)
@@ -85,14 +85,14 @@ extension Snippets {
     static func shardEvents(_ client: EtcdClient) throws -> ShardCoordinator {
         let shards = try ShardCoordinator(
             "orders",
-            shards: ["north", "east", "south", "west"],
+            shards: .named(["north", "east", "south", "west"]),
             memberID: "worker-1",
-            client: client,
+            on: .client(client),
             restartGrace: .seconds(30),
             onEvent: { event in
                 switch event {
                 case .lost(let shard, let loss): print(shard.id, loss, loss.overrun ?? .zero)
-                case .overran(let shard): print(shard.id, "does not end when it is told to")
+                case .overran(let shard): print(shard.id, "still runs after its cancellation")
                 case .ended(let shard, let error?): print(shard.id, "runs again after", error)
                 default: break
                 }

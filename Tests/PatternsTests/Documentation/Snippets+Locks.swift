@@ -7,8 +7,8 @@ import EtcdPatterns
 extension Snippets {
     static func session(_ client: EtcdClient) async throws {
         try await client.withSession(timeToLive: .seconds(10)) { session in
-            let schema = try DistributedLock("schema", session: session)
-            let backup = try DistributedLock("backup", session: session)
+            let schema = try DistributedLock("schema", on: .session(session))
+            let backup = try DistributedLock("backup", on: .session(session))
             try await schema.withLock { _ in try await backup.withLock { _ in print("both, on one lease") } }
         }
     }
@@ -17,14 +17,14 @@ extension Snippets {
         for await state in session.states {
             switch state {
             case .active: break
-            case .atRisk(let deadline, let cause): print("lost at \(deadline):", cause?.message ?? "no answers")
+            case .atRisk: print(state)
             case .lost(let loss): print(loss)
             }
         }
     }
 
     static func lock(_ client: EtcdClient, _ work: @escaping @Sendable () async throws -> Void) async throws {
-        let lock = try DistributedLock("report", client: client)
+        let lock = try DistributedLock("report", on: .client(client))
         try await lock.withLock(timeout: .seconds(30)) { grant in
             try await work()
             try await grant.guarded(then: [.put("state/report", "done by \(grant.fencingToken)")])
@@ -44,9 +44,9 @@ extension Snippets {
     }
 
     static func readWriteLock(_ client: EtcdClient) async throws {
-        let schema = try ReadWriteLock("schema", client: client)
-        try await schema.withReadLock { _ in print("with other readers") }
-        try await schema.withWriteLock { grant in
+        let schema = try ReadWriteLock("schema", on: .client(client))
+        try await schema.reading.withLock { _ in print("with other readers") }
+        try await schema.writing.withLock { grant in
             try await grant.guarded(then: [.put("version", "2")])
             try await schema.downgrade(grant)
             print("with readers again, and no writer was in between")
@@ -54,7 +54,7 @@ extension Snippets {
     }
 
     static func lockManager(_ session: Session) async throws {
-        let accounts = try LockManager("accounts", session: session)
+        let accounts = try LockManager("accounts", on: .session(session))
         try await accounts.withLocks(["alice", "bob"], timeout: .seconds(10)) { locks in
             try await locks.guarded(then: [.put("balance/alice", "10"), .put("balance/bob", "90")])
         }
@@ -66,28 +66,28 @@ extension Snippets {
     }
 
     static func semaphore(_ client: EtcdClient) async throws {
-        let licences = try Semaphore("licences", limit: 3, client: client)
-        try await licences.withSlot { grant in
-            print("slot", grant.slot ?? 0, "of", try await licences.limit())
+        let licences = try Semaphore("licences", limit: 3, on: .client(client))
+        try await licences.withSlot { slot in
+            print("slot", slot.number, "of", try await licences.limit())
         }
         try await licences.setLimit(5)
     }
 
     static func barrier(_ session: Session, _ migrate: @escaping @Sendable () async throws -> Void) async throws {
-        let ready = try Barrier("schema-ready", session: session)
-        if try await ready.whileClosed({ _ in try await migrate() }) == nil { print("somebody else does it") }
+        let ready = try Barrier("schema-ready", on: .session(session))
+        if try await ready.withRaised({ _ in try await migrate() }) == nil { print("somebody else does it") }
     }
 
     static func barrierWait(_ client: EtcdClient) async throws {
         do {
-            try await Barrier("schema-ready", client: client).wait(timeout: .seconds(60))
+            try await Barrier("schema-ready", on: .client(client)).wait(timeout: .seconds(60))
         } catch let broken as BarrierBroken {
-            print("not to be waited for:", broken)
+            print("broken:", broken)
         }
     }
 
     static func doubleBarrier(_ session: Session) async throws {
-        let batch = try DoubleBarrier("batch", count: 3, session: session)
+        let batch = try DoubleBarrier("batch", count: 3, on: .session(session))
         try await batch.withBarrier { _ in print("all three are here") }
         print("all three are done")
     }

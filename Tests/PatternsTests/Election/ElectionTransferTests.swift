@@ -16,7 +16,7 @@ struct ElectionTransferTests {
     ) async throws -> [String: Task<LeaderTerm, any Error>] {
         var tasks: [String: Task<LeaderTerm, any Error>] = [:]
         for name in names {
-            let candidate = try LeaderElection(election, candidate: Value(name), session: session)
+            let candidate = try LeaderElection("\(election)", candidate: Value(name), on: .session(session))
             let before = try await candidate.candidates().count
             tasks[name] = Task { try await candidate.campaign() }
             try await eventually("\(name) is there") { try await candidate.candidates().count == before + 1 }
@@ -27,14 +27,14 @@ struct ElectionTransferTests {
     @Test("it goes to the chosen one, those before it are behind it, and tokens rise")
     func chosen() async throws {
         try await withSession { session, name in
-            let election = try LeaderElection(name, candidate: "a", session: session)
+            let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
             let first = try await election.campaign()
             let waiting = try await start(["b", "c", "d", "e"], name, session)
             try await first.transfer(to: "d")
-            #expect(!first.isLeader)
+            #expect(!first.isHeld)
             #expect(try await first.lost.reason == .released)
             let second = try await (try #require(waiting["d"])).value
-            #expect(second.isLeader && first.fencingToken < second.fencingToken)
+            #expect(second.isHeld && first.fencingToken < second.fencingToken)
             try await eventually("the passed over are back") { try await election.candidates().count == 4 }
             let order = try await election.candidates().map(\.value)
             #expect(order.prefix(2) == ["d", "e"] && Set(order.dropFirst(2)) == ["b", "c"])
@@ -53,13 +53,13 @@ struct ElectionTransferTests {
     @Test("in a scope, the chosen one leads once the body has ended")
     func scoped() async throws {
         try await withSession { session, name in
-            let election = try LeaderElection(name, candidate: "a", session: session)
+            let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
             let (othersWait, bodyEnded) = (Lock(false), Lock(false))
             let task = Task {
                 try await election.lead { term in
                     try await eventually("others wait") { othersWait.withLock { $0 } }
                     try await term.transfer(to: "c")
-                    #expect(!term.isLeader)
+                    #expect(!term.isHeld)
                     while !Task.isCancelled { await Task.yield() }
                     let order = try await Task { try await election.candidates() }.value
                     #expect(order.map(\.value) == ["a", "b", "c"])
@@ -80,7 +80,7 @@ struct ElectionTransferTests {
     @Test("it is refused where nobody of that name waits, or a foreign candidate stands before it")
     func refused() async throws {
         try await withSession { session, name in
-            let election = try LeaderElection(name, candidate: "a", session: session)
+            let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
             let term = try await election.campaign()
             await #expect(throws: LeadershipTransferError.noCandidate("a")) { try await term.transfer(to: "a") }
             let etcdctl = try await EtcdCtl(["elect", "\(name)", "go"], endpoint: try await liveEndpoint())
@@ -90,7 +90,7 @@ struct ElectionTransferTests {
             await #expect(throws: LeadershipTransferError.foreignCandidate(foreign.key, before: "b")) {
                 try await term.transfer(to: "b")
             }
-            #expect(term.isLeader)
+            #expect(term.isHeld)
             // To the foreign one itself it can go: nobody is passed over.
             try await term.transfer(to: "go")
             try await eventually("etcdctl leads") { etcdctl.output.contains("go") }
@@ -104,7 +104,7 @@ struct ElectionTransferTests {
     @Test("should the chosen one have left, the next one leads")
     func chosenHasLeft() async throws {
         try await withSession { session, name in
-            let election = try LeaderElection(name, candidate: "a", session: session)
+            let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
             let othersWait = Lock(false)
             let task = Task {
                 try await election.lead { term in
@@ -132,20 +132,20 @@ struct ElectionTransferTests {
     @Test("past more candidates than one transaction can delete, it is refused, and nothing happens")
     func tooMany() async throws {
         try await withSession { session, name in
-            let term = try await LeaderElection(name, candidate: "a", session: session).campaign()
+            let term = try await LeaderElection("\(name)", candidate: "a", on: .session(session)).campaign()
             let queue = term.hold.queue
-            let keys = (0...Handover.maximumDeletions).map { _ in queue.candidacy(.exclusive, "between").key }
+            let keys = (0...Handover.maximumDeletions).map { _ in queue.queueKey(.exclusive, "between").key }
             for key in keys { try await session.client.put(key, "between", lease: session.lease.id) }
-            try await session.client.put(queue.candidacy(.exclusive, "z").key, "z", lease: session.lease.id)
+            try await session.client.put(queue.queueKey(.exclusive, "z").key, "z", lease: session.lease.id)
             await #expect(throws: LeadershipTransferError.tooManyCandidates(101, before: "z")) {
                 try await term.transfer(to: "z")
             }
-            #expect(term.isLeader)
+            #expect(term.isHeld)
             // The control: one less can be passed over.
             try await session.client.delete(try #require(keys.first))
             try await term.transfer(to: "z")
-            #expect(!term.isLeader)
-            let election = try LeaderElection(name, candidate: "a", session: session)
+            #expect(!term.isHeld)
+            let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
             #expect(try await election.candidates().map(\.value) == ["z"])
         }
     }

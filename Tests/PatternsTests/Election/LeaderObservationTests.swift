@@ -10,9 +10,9 @@ import Testing
 struct LeaderObservationTests {
     /// What an observer has seen.
     private final class Sightings: Sendable {
-        private let seen = Lock<[LeaderElection.Candidate?]>([])
+        private let seen = Lock<[LeaderElection.Leadership]>([])
 
-        var values: [String] { seen.withLock { $0 }.map { $0.map { "\($0.value)" } ?? "none" } }
+        var values: [String] { seen.withLock { $0 }.map { $0.candidate.map { "\($0.value)" } ?? "none" } }
 
         func observe(_ election: LeaderElection) async throws {
             for try await leader in election.leaders { seen.withLock { $0.append(leader) } }
@@ -27,13 +27,13 @@ struct LeaderObservationTests {
         let task = Task { try await sightings.observe(election) }
         try await body(sightings)
         task.cancel()
-        await expectError(.cancelled) { try await task.value }
+        await expectCancellation { try await task.value }
     }
 
     @Test("an observer sees nobody, the leader, what it proclaims, the next one, and nobody again")
     func changes() async throws {
         try await withSession { session, name in
-            let election = try LeaderElection(name, candidate: "a", session: session)
+            let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
             try await observing(election) { sightings in
                 func see(_ values: String...) async throws {
                     try await eventually("\(values)") { sightings.values == values }
@@ -41,7 +41,9 @@ struct LeaderObservationTests {
                 try await see("none")
                 let first = try await election.campaign()
                 try await see("none", "a")
-                let next = Task { try await LeaderElection(name, candidate: "b", session: session).campaign() }
+                let next = Task {
+                    try await LeaderElection("\(name)", candidate: "b", on: .session(session)).campaign()
+                }
                 try await eventually("b waits") { try await election.candidates().count == 2 }
                 try await first.proclaim("a at work")
                 // That b waits was nothing to tell of.
@@ -62,9 +64,9 @@ struct LeaderObservationTests {
                 let candidate = try EtcdClient(endpoints: endpoint)
                 let client = try EtcdClient(endpoints: proxy.endpoint)
                 await proxy.refuseConnections()
-                let observed = try LeaderElection("election", candidate: "nobody", client: client)
+                let observed = try LeaderElection("election", candidate: "nobody", on: .client(client))
                 let session = try await Session(candidate, timeToLive: .seconds(60))
-                let terms = try LeaderElection("election", candidate: "a", session: session)
+                let terms = try LeaderElection("election", candidate: "a", on: .session(session))
                 let first = try await terms.campaign()
                 try await observing(observed) { sightings in
                     try await proxy.acceptConnections()
@@ -73,7 +75,7 @@ struct LeaderObservationTests {
                     await proxy.refuseConnections()
                     await proxy.reset()
                     let next = Task {
-                        try await LeaderElection("election", candidate: "b", session: session).campaign()
+                        try await LeaderElection("election", candidate: "b", on: .session(session)).campaign()
                     }
                     try await eventually("b waits") { try await terms.candidates().count == 2 }
                     await first.resign()
@@ -96,9 +98,9 @@ struct LeaderObservationTests {
     @Test("an observer whose client is closed is told so")
     func clientClosed() async throws {
         let client = try EtcdClient(endpoints: try await liveEndpoint())
-        let election = try LeaderElection("closed", candidate: "a", client: client)
+        let election = try LeaderElection("closed", candidate: "a", on: .client(client))
         var leaders = election.leaders.makeAsyncIterator()
-        #expect(try await leaders.next() == .some(nil))
+        #expect(try await leaders.next() == .some(.none))
         await client.close()
         await expectError(.clientClosed) { try await leaders.next() }
     }

@@ -107,7 +107,6 @@ final class ElectionFaultRun: Sendable {
                     history.stints[place].lost = (instant, loss.reason)
                 }
             }
-        } catch EtcdError.Code.cancelled {
         } catch {
             history.withLock { $0.surprises.append("member \(contender.number) has ended with \(error)") }
         }
@@ -142,7 +141,7 @@ final class ElectionFaultRun: Sendable {
             let elections = field.contenders.map(\.election)
             let first = elections.compactMap(\.currentTerm)
             // Each of them has led while the later ones were asked, if it still does.
-            let both = first.count > 1 ? first.filter(\.isLeader) : []
+            let both = first.count > 1 ? first.filter(\.isHeld) : []
             if both.count > 1 {
                 history.withLock { _ = $0.sightings.insert(both.map(\.fencingToken).sorted()) }
             }
@@ -237,7 +236,7 @@ final class ElectionFaultRun: Sendable {
         default:
             count("lease revoked")
             history.withLock { _ = $0.stolen.insert(term.fencingToken) }
-            _ = try? await field.witness.leases.revoke(term.hold.queue.session.lease.id)
+            _ = try? await field.witness.leases.revoke(term.hold.session.lease.id)
         }
     }
 }

@@ -73,7 +73,7 @@ struct ElectionFaultRunTests {
         try await withLiveClient { client, name in
             let timeToLive = Duration.seconds(10)
             let elections = try ["a", "b"].map {
-                try LeaderElection(name, candidate: $0, client: client, timeToLive: timeToLive)
+                try LeaderElection("\(name)", candidate: $0, on: .client(client, timeToLive: timeToLive))
             }
             var term = try await elections[0].campaign()
             for round in 1...6 {

@@ -56,10 +56,9 @@ struct ElectionField: Sendable {
                 for endpoint in cluster.endpoints { proxies.append(try await .start(to: endpoint)) }
                 let client = try client(of: proxies.map(\.endpoint))
                 var election = try LeaderElection(
-                    name,
+                    "\(name)",
                     candidate: "\(number)",
-                    client: client,
-                    timeToLive: timeToLive
+                    on: .client(client, timeToLive: timeToLive)
                 )
                 election.backoff = Backoff(initial: .milliseconds(10), maximum: .milliseconds(200))
                 // One of them takes time to drain.

@@ -17,12 +17,12 @@ struct BoundedEndTests {
     @Test("an acquisition throws at its timeout, although the way is cut while it waits", arguments: [true, false])
     func acquisition(ownsSession: Bool) async throws {
         try await withProxiedEtcd { proxy, client, witness in
-            let holder = try await DistributedLock("lock", client: witness).acquire()
+            let holder = try await DistributedLock("lock", on: .client(witness)).acquire()
             let session = try await Session(client, timeToLive: .seconds(60))
             let lock =
                 ownsSession
-                ? try DistributedLock("lock", client: client, timeToLive: .seconds(60))
-                : try DistributedLock("lock", session: session)
+                ? try DistributedLock("lock", on: .client(client, timeToLive: .seconds(60)))
+                : try DistributedLock("lock", on: .session(session))
             let waiter = Task { try await lock.acquire(timeout: .seconds(3)) }
             let start = ContinuousClock.now
             try await eventually("it waits") { try await witness.range(.prefix("lock/")).count == 2 }
@@ -46,8 +46,8 @@ struct BoundedEndTests {
             let session = try await Session(client, timeToLive: .seconds(3))
             let lock =
                 ownsSession
-                ? try DistributedLock("lock", client: client, timeToLive: .seconds(3))
-                : try DistributedLock("lock", session: session)
+                ? try DistributedLock("lock", on: .client(client, timeToLive: .seconds(3)))
+                : try DistributedLock("lock", on: .session(session))
             let ended = Lock<ContinuousClock.Instant?>(nil)
             await expectLoss(.deadline) {
                 try await lock.withLock { _ in
@@ -67,11 +67,11 @@ struct BoundedEndTests {
     func shutdown() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let session = try await Session(client, timeToLive: .seconds(60))
-            let grant = try await DistributedLock("lock", session: session).acquire()
-            let election = try LeaderElection("leader", candidate: "a", client: client, timeToLive: .seconds(60))
+            let grant = try await DistributedLock("lock", on: .session(session)).acquire()
+            let election = try LeaderElection("leader", candidate: "a", on: .client(client, timeToLive: .seconds(60)))
             let run = Task { try await election.run { term in _ = try await term.lost } }
             try await eventually("it leads") { election.isLeader }
-            let other = try await DistributedLock("other", session: session).acquire()
+            let other = try await DistributedLock("other", on: .session(session)).acquire()
             await proxy.stall()
             // As short as it is wanted.
             let short = await duration { await other.release(timeout: .milliseconds(200)) }
@@ -92,7 +92,7 @@ struct BoundedEndTests {
     func owner() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let session = try await Session(client, timeToLive: .seconds(60))
-            let grant = try await DistributedLock("lock", session: session).acquire()
+            let grant = try await DistributedLock("lock", on: .session(session)).acquire()
             await proxy.stall()
             await grant.release(timeout: .zero)
             await session.close(timeout: .zero)
@@ -110,7 +110,7 @@ struct BoundedEndTests {
     func closedWhileCleaningUp() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(60))
-            let grant = try await DistributedLock("lock", session: session).acquire()
+            let grant = try await DistributedLock("lock", on: .session(session)).acquire()
             await proxy.stall()
             await grant.release(timeout: .zero)
             async let closed: Void = client.close()
@@ -128,7 +128,7 @@ struct BoundedEndTests {
             let session = try await Session(client, timeToLive: .seconds(60))
             var options = MirrorOptions()
             options.initialWait = nil
-            let first = Task { try await DoubleBarrier("batch", count: 2, session: session).enter() }
+            let first = Task { try await DoubleBarrier("batch", count: 2, on: .session(session)).enter() }
             // Its key is put, and its mirror may not be open yet.
             try await eventually("it has come") { try await witness.range(.prefix("batch/")).count == 1 }
             await proxy.stall()
@@ -136,7 +136,7 @@ struct BoundedEndTests {
                 _ = try await client.with(timeout: .seconds(1)).mirror(of: .prefix("batch/"), options: options)
             }
             await proxy.resume()
-            let second = try await DoubleBarrier("batch", count: 2, client: witness).enter(timeout: .seconds(20))
+            let second = try await DoubleBarrier("batch", count: 2, on: .client(witness)).enter(timeout: .seconds(20))
             let grant = try await first.value
             #expect(grant.isHeld && second.isHeld)
             await grant.release()
@@ -153,12 +153,12 @@ struct BoundedEndTests {
             try await withEtcdClient(configuration) { client in
                 await proxy.refuseConnections()
                 await proxy.cut()
-                let lock = try DistributedLock("lock", client: client)
-                let election = try LeaderElection("leader", candidate: "a", client: client)
+                let lock = try DistributedLock("lock", on: .client(client))
+                let election = try LeaderElection("leader", candidate: "a", on: .client(client))
                 for acquire in [
                     { _ = try await lock.acquire(timeout: .seconds(3)) },
                     { _ = try await election.campaign(timeout: .seconds(3)) },
-                    { _ = try await DoubleBarrier("b", count: 1, client: client).enter(timeout: .seconds(3)) },
+                    { _ = try await DoubleBarrier("b", count: 1, on: .client(client)).enter(timeout: .seconds(3)) },
                 ] {
                     let start = ContinuousClock.now
                     let error = await #expect(throws: EtcdError.self) { try await acquire() }
@@ -171,7 +171,7 @@ struct BoundedEndTests {
                 try await Task.sleep(for: .seconds(3))
                 try await proxy.acceptConnections()
                 let (grant, term) = try await waiting.value
-                #expect(grant.isHeld && term.isLeader)
+                #expect(grant.isHeld && term.isHeld)
                 await grant.release()
                 await term.resign()
             }

@@ -26,7 +26,9 @@ struct GivenUpTests {
                         }
                     }
                     let clock = ContinuousClock.now
-                    let grant = try await DistributedLock(name, client: witness).acquire(timeout: .seconds(50))
+                    let grant = try await DistributedLock("\(name)", on: .client(witness)).acquire(
+                        timeout: .seconds(50)
+                    )
                     let wait = ContinuousClock.now - clock
                     await grant.release()
                     // Keys that were left would stay for the minute that their leases live.
@@ -58,8 +60,8 @@ struct GivenUpTests {
             try await withEtcdClient(configuration) { client in
                 let session = sharesSession ? try await Session(client, timeToLive: .seconds(60)) : nil
                 let lock =
-                    if let session { try DistributedLock(name, session: session) } else {
-                        try DistributedLock(name, client: client, timeToLive: .seconds(60))
+                    if let session { try DistributedLock("\(name)", on: .session(session)) } else {
+                        try DistributedLock("\(name)", on: .client(client, timeToLive: .seconds(60)))
                     }
                 let faults = Task { while !Task.isCancelled { await loseAnswers(proxy) } }
                 await withTaskGroup(of: Void.self) { group in
@@ -110,7 +112,7 @@ struct GivenUpTests {
             try await withEtcdClient(endpoints: endpoint) { witness in
                 try await PatternRun.repeating { round in
                     let order = WorkerOrder(.contend, endpoint, "killed-\(round)", timeToLive: .seconds(2))
-                    let lock = try DistributedLock(order.name, client: witness)
+                    let lock = try DistributedLock("\(order.name)", on: .client(witness))
                     var left = 0
                     try await WorkerFleet.lend(10, order) { fleet in
                         for generation in 1...5 {

@@ -19,12 +19,17 @@ struct HerdTests {
 
         func acquire(_ session: Session) async throws -> LockGrant {
             switch self {
-            case .lock: try await DistributedLock("herd", session: session).acquire()
-            case .reader: try await ReadWriteLock("herd", session: session).acquireRead()
-            case .writer: try await ReadWriteLock("herd", session: session).acquireWrite()
-            case .semaphore: try await Semaphore("herd", limit: HerdTests.slots, session: session).acquire()
+            case .lock: try await DistributedLock("herd", on: .session(session)).acquire()
+            case .reader: try await ReadWriteLock("herd", on: .session(session)).reading.acquire()
+            case .writer: try await ReadWriteLock("herd", on: .session(session)).writing.acquire()
+            case .semaphore:
+                LockGrant(
+                    hold: try await Semaphore("herd", limit: HerdTests.slots, on: .session(session)).acquire().hold
+                )
             case .candidate:
-                LockGrant(hold: try await LeaderElection("herd", candidate: "me", session: session).campaign().hold)
+                LockGrant(
+                    hold: try await LeaderElection("herd", candidate: "me", on: .session(session)).campaign().hold
+                )
             }
         }
 

@@ -19,7 +19,8 @@ struct LateWriteTests {
                 configuration.callTimeout = .seconds(60)
                 try await withEtcdClient(configuration) { slow in
                     try await withEtcdClient(endpoints: endpoint) { other in
-                        let grant = try await DistributedLock("lock", client: slow, timeToLive: .seconds(2)).acquire()
+                        let grant = try await DistributedLock("lock", on: .client(slow, timeToLive: .seconds(2)))
+                            .acquire()
                         await proxy.stall(.toServer)
                         #expect(grant.isHeld)
                         let write = Task {
@@ -30,7 +31,7 @@ struct LateWriteTests {
                                 try await slow.transaction(then: put)
                             }
                         }
-                        let next = try await DistributedLock("lock", client: other).acquire()
+                        let next = try await DistributedLock("lock", on: .client(other)).acquire()
                         try await next.guarded(then: [.put("data", "new")])
                         await proxy.resume()
                         if isGuarded {

@@ -27,7 +27,7 @@ struct ManyWaitersTests {
             let member = try #require(cluster.members.first)
             try await withEtcdClient(endpoints: member.endpoint) { client in
                 try await client.withSession(timeToLive: .seconds(60)) { session in
-                    let lock = try DistributedLock("lock", session: session)
+                    let lock = try DistributedLock("lock", on: .session(session))
                     let granted = Lock<[LockGrant]>([try await lock.acquire()])
                     try await withThrowingDiscardingTaskGroup { group in
                         for _ in 0..<count {

@@ -84,7 +84,7 @@ struct SelfFencingTrial: Sendable {
             let session = try await Session(client, timeToLive: timeToLive)
             let granted = ContinuousClock.now
             do {
-                return (session, granted, try await DistributedLock(name, session: session).acquire())
+                return (session, granted, try await DistributedLock("\(name)", on: .session(session)).acquire())
             } catch is CoordinationLoss {
                 // A machine that is slow enough loses it without our help.
             }

@@ -13,10 +13,10 @@ struct LeaderTaskClaimTests {
     func meeting() async throws {
         try await withLiveClient { client, name in
             let (clock, log) = (ManualClock(100), TaskLog())
-            let election = try LeaderElection(name + "/leader", candidate: "a", client: client)
-            let task = try LeaderTask(
-                name,
-                election: election,
+            let election = try LeaderElection("\(name + "/leader")", candidate: "a", on: .client(client))
+            let task = try LeaderTask.timed(
+                "\(name)",
+                on: election,
                 every: .milliseconds(20),
                 clock: { clock.now },
                 onEvent: { log.report($0) }
@@ -48,9 +48,9 @@ struct LeaderTaskClaimTests {
     func lostAnswers() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let (clock, log) = (ManualClock(100), TaskLog())
-            let task = try LeaderTask(
+            let task = try LeaderTask.timed(
                 "t",
-                election: LeaderElection("t/leader", candidate: "a", client: client, timeToLive: .seconds(60)),
+                on: LeaderElection("t/leader", candidate: "a", on: .client(client, timeToLive: .seconds(60))),
                 every: .milliseconds(20),
                 missedRuns: .all(limit: 10_000),
                 clock: { clock.now },
@@ -82,10 +82,10 @@ struct LeaderTaskClaimTests {
     func terms() async throws {
         try await withLiveClient { client, name in
             let (clock, log) = (ManualClock(100), TaskLog())
-            let election = try LeaderElection(name + "/leader", candidate: "a", client: client)
-            let task = try LeaderTask(
-                name,
-                election: election,
+            let election = try LeaderElection("\(name + "/leader")", candidate: "a", on: .client(client))
+            let task = try LeaderTask.timed(
+                "\(name)",
+                on: election,
                 every: .milliseconds(20),
                 clock: { clock.now },
                 onEvent: { log.report($0) }

@@ -14,9 +14,9 @@ struct LeaderTaskRestorationTests {
         try await RestorableStore.lend { store in
             let (clock, log, isStuck) = (ManualClock(100), TaskLog(), Lock(true))
             func node(_ id: String, _ session: Session) throws -> LeaderTask {
-                try LeaderTask(
+                try LeaderTask.timed(
                     "t",
-                    election: LeaderElection("t/leader", candidate: Value(id), session: session),
+                    on: LeaderElection("t/leader", candidate: Value(id), on: .session(session)),
                     every: .milliseconds(20),
                     clock: { clock.now },
                     onEvent: { log.report($0) }

@@ -21,9 +21,9 @@ struct LeaderTaskTests {
         _ missedRuns: LeaderTask.MissedRuns = .once,
         _ body: @escaping @Sendable (LeaderTask.Run) async throws -> Void = { _ in }
     ) throws -> LeaderTask {
-        try LeaderTask(
-            name,
-            election: try LeaderElection(name + "/leader", candidate: Value(node), client: client),
+        try LeaderTask.timed(
+            "\(name)",
+            on: try LeaderElection("\(name + "/leader")", candidate: Value(node), on: .client(client)),
             every: .milliseconds(20),
             missedRuns: missedRuns,
             clock: { clock.now },
@@ -159,7 +159,7 @@ struct LeaderTaskTests {
             let first = try task(name, client, clock, log, node: "a") { _ in
                 try? await Task.sleep(for: .seconds(3600))
                 // It takes a while to end.
-                await shielded { await Task.pause(for: .milliseconds(200)) }
+                await withoutCancellation { await Task.pause(for: .milliseconds(200)) }
             }
             let second = try task(name, client, clock, log, node: "b")
             first.start()
@@ -191,9 +191,9 @@ struct LeaderTaskTests {
                 let old = Lock<LeaderTerm?>(nil)
                 func node(_ id: String, _ client: EtcdClient) throws -> LeaderTask {
                     let (name, node): (Key, Value) = ("t/leader", Value(id))
-                    return try LeaderTask(
+                    return try LeaderTask.timed(
                         "t",
-                        election: LeaderElection(name, candidate: node, client: client, timeToLive: .seconds(2)),
+                        on: LeaderElection("\(name)", candidate: node, on: .client(client, timeToLive: .seconds(2))),
                         every: .milliseconds(20),
                         clock: { clock.now },
                         onEvent: { log.report($0) }
@@ -272,14 +272,18 @@ struct LeaderTaskTests {
             let log = TaskLog()
             let start = try await client.range(.key(name)).header.revision
             let elections = try (0..<3).map { number in
-                var election = try LeaderElection(name + "/leader", candidate: "node-\(number)", client: client)
+                var election = try LeaderElection(
+                    "\(name + "/leader")",
+                    candidate: "node-\(number)",
+                    on: .client(client)
+                )
                 election.backoff = Backoff(initial: .milliseconds(1), maximum: .milliseconds(5))
                 return election
             }
             let nodes = try elections.enumerated().map { number, election in
-                try LeaderTask(
-                    name,
-                    election: election,
+                try LeaderTask.timed(
+                    "\(name)",
+                    on: election,
                     every: .milliseconds(50),
                     missedRuns: .all(limit: 3),
                     clock: { Date() + 5 * Double(number - 1) },
@@ -323,7 +327,7 @@ struct LeaderTaskTests {
     @Test("several tasks run under one leadership")
     func together() async throws {
         try await withLiveClient { client, name in
-            let election = try LeaderElection(name + "/leader", candidate: "a", client: client)
+            let election = try LeaderElection("\(name + "/leader")", candidate: "a", on: .client(client))
             let (clock, logs) = (ManualClock(100), [TaskLog(), TaskLog()])
             let tasks = try logs.enumerated().map { number, log in try task(name + "/\(number)", client, clock, log) }
             let leading = Task {
@@ -345,18 +349,18 @@ struct LeaderTaskTests {
     @Test("what cannot work is refused, and a foreign value under the key of the task is named")
     func arguments() async throws {
         try await withLiveClient { client, name in
-            let election = try LeaderElection(name, candidate: "a", client: client)
-            #expect(throws: EtcdError.self) { try LeaderTask("", election: election, every: .seconds(1)) { _ in } }
-            #expect(throws: EtcdError.self) { try LeaderTask(name, election: election, every: .seconds(1)) { _ in } }
+            let election = try LeaderElection("\(name)", candidate: "a", on: .client(client))
+            #expect(throws: EtcdError.self) { try LeaderTask("", on: election, every: .seconds(1)) { _ in } }
+            #expect(throws: EtcdError.self) { try LeaderTask("\(name)", on: election, every: .seconds(1)) { _ in } }
             for interval in [Duration.zero, .seconds(-1), .microseconds(999), .seconds(Int64.max)] {
                 #expect(throws: EtcdError.self) {
-                    try LeaderTask(name + "-task", election: election, every: interval) { _ in }
+                    try LeaderTask("\(name + "-task")", on: election, every: interval) { _ in }
                 }
             }
             let log = TaskLog()
             let task = try LeaderTask(
-                name + "-task",
-                election: election,
+                "\(name + "-task")",
+                on: election,
                 every: .seconds(1),
                 onEvent: { log.report($0) }
             ) { _ in }

@@ -22,11 +22,11 @@ struct OpenClaimsTests {
             let claims = (0..<3).map { claim(Int64($0), over: 5) }
             for claim in claims { open.insert(claim) }
             // Nothing has happened yet: each of them may still come.
-            #expect(open.settle(by: TaskRecord(slot: -1, leader: "other", term: 6), at: 5) == nil && !open.isEmpty)
-            #expect(open.settle(by: claims[number].record, at: 6) == claims[number])
+            #expect(open.resolve(by: TaskRecord(slot: -1, leader: "other", term: 6), at: 5) == nil && !open.isEmpty)
+            #expect(open.resolve(by: claims[number].record, at: 6) == claims[number])
             // The others can never come any more, since the record that they were to replace is gone.
             #expect(open.isEmpty)
-            #expect(open.settle(by: claims[number].record, at: 6) == nil, "it is found once")
+            #expect(open.resolve(by: claims[number].record, at: 6) == nil, "it is found once")
         }
     }
 
@@ -34,7 +34,7 @@ struct OpenClaimsTests {
     func others() {
         var open = OpenClaims()
         open.insert(claim(1, over: 5))
-        #expect(open.settle(by: claim(1, over: 5, nonce: "b").record, at: 6) == nil)
+        #expect(open.resolve(by: claim(1, over: 5, nonce: "b").record, at: 6) == nil)
         #expect(open.isEmpty, "it has come in place of this one's")
     }
 
@@ -44,14 +44,14 @@ struct OpenClaimsTests {
         open.insert(claim(1, over: 5))
         open.insert(claim(2, over: 6))
         open.insert(claim(2, over: 6))
-        #expect(open.settle(by: nil, at: 6) == nil)
-        #expect(open.settle(by: claim(1, over: 5).record, at: 6) == nil)
-        #expect(open.settle(by: claim(2, over: 6).record, at: 7) == claim(2, over: 6))
+        #expect(open.resolve(by: nil, at: 6) == nil)
+        #expect(open.resolve(by: claim(1, over: 5).record, at: 6) == nil)
+        #expect(open.resolve(by: claim(2, over: 6).record, at: 7) == claim(2, over: 6))
         // A record that was deleted: those for it cannot come, and one for none can.
         open.insert(claim(3, over: 7))
         open.insert(claim(4, over: 0))
-        #expect(open.settle(by: nil, at: 0) == nil)
-        #expect(open.settle(by: claim(4, over: 0).record, at: 8) == claim(4, over: 0))
+        #expect(open.resolve(by: nil, at: 0) == nil)
+        #expect(open.resolve(by: claim(4, over: 0).record, at: 8) == claim(4, over: 0))
     }
 
     @Test("a record says whose claim it is, and one of an early version is read")

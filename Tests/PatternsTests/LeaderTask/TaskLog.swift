@@ -66,3 +66,29 @@ final class TaskLog: Sendable {
         events.withLock { $0.reduce(0) { if case .missed(let count, _) = $1 { $0 + count } else { $0 } } }
     }
 }
+
+extension LeaderTask {
+    /// A task with another clock.
+    static func timed(
+        _ name: String,
+        on election: LeaderElection,
+        every interval: Duration,
+        anchor: Date = Date(timeIntervalSince1970: 0),
+        missedRuns: MissedRuns = .once,
+        clock: @escaping @Sendable () -> Date,
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in },
+        _ body: @escaping @Sendable (Run) async throws -> Void
+    ) throws -> LeaderTask {
+        try $clock.withValue(clock) {
+            try LeaderTask(
+                name,
+                on: election,
+                every: interval,
+                anchor: anchor,
+                missedRuns: missedRuns,
+                onEvent: onEvent,
+                body
+            )
+        }
+    }
+}

@@ -11,13 +11,13 @@ struct DowngradeTests {
     @Test("readers behind it come in, the next writer does not, and it keeps its place, its token and its lease")
     func order() async throws {
         try await withSession { session, name in
-            let lock = try ReadWriteLock(name, session: session)
-            let writing = try await lock.acquireWrite()
-            let readers = (0..<2).map { _ in Task { try await lock.acquireRead() } }
+            let lock = try ReadWriteLock("\(name)", on: .session(session))
+            let writing = try await lock.writing.acquire()
+            let readers = (0..<2).map { _ in Task { try await lock.reading.acquire() } }
             try await eventually("readers wait") { try await lock.queue().count == 3 }
-            let writer = Task { try await lock.acquireWrite() }
+            let writer = Task { try await lock.writing.acquire() }
             try await eventually("a writer waits") { try await lock.queue().count == 4 }
-            let late = Task { try await lock.acquireRead() }
+            let late = Task { try await lock.reading.acquire() }
             try await eventually("another reader waits") { try await lock.queue().count == 5 }
             let before = try #require(try await lock.queue().first)
             #expect(!before.isShared && !writing.isShared)
@@ -51,12 +51,12 @@ struct DowngradeTests {
     @Test("in a scope, the lock is released at its end")
     func scope() async throws {
         try await withSession { session, name in
-            let lock = try ReadWriteLock(name, session: session)
-            try await lock.withWriteLock { grant in
-                #expect(try await lock.acquireReadIfAvailable() == nil, "the control")
+            let lock = try ReadWriteLock("\(name)", on: .session(session))
+            try await lock.writing.withLock { grant in
+                #expect(try await lock.reading.acquireIfAvailable() == nil, "the control")
                 try await lock.downgrade(grant)
-                try await lock.withReadLock(timeout: .seconds(5)) { _ in }
-                #expect(try await lock.acquireWriteIfAvailable() == nil)
+                try await lock.reading.withLock(timeout: .seconds(5)) { _ in }
+                #expect(try await lock.writing.acquireIfAvailable() == nil)
             }
             #expect(try await lock.queue().isEmpty)
         }
@@ -65,13 +65,13 @@ struct DowngradeTests {
     @Test("what was written as a writer, and is still under way, is refused")
     func lateWrite() async throws {
         try await withSession { session, name in
-            let lock = try ReadWriteLock(name, session: session)
-            let grant = try await lock.acquireWrite()
+            let lock = try ReadWriteLock("\(name)", on: .session(session))
+            let grant = try await lock.writing.acquire()
             let asWriter = grant.isCurrent
             let put = TransactionOperation.put(name + "-data", "1")
             #expect(try await session.client.transaction(if: [asWriter], then: [put]).succeeded, "the control")
             // The server has the change before this side knows of it.
-            #expect(try await grant.hold.queue.downgrade(candidacy(grant), at: grant.fencingToken))
+            #expect(try await grant.hold.queue.downgrade(queueKey(grant), at: grant.fencingToken))
             await expectLoss(.downgraded) { try await grant.guarded(then: [put]) }
             #expect(grant.isHeld)
             try await lock.downgrade(grant)
@@ -82,18 +82,18 @@ struct DowngradeTests {
         }
     }
 
-    private func candidacy(_ grant: LockGrant) -> Candidacy {
-        let candidacy = Candidacy(grant.key, "")
-        candidacy.entered(at: grant.fencingToken)
-        return candidacy
+    private func queueKey(_ grant: LockGrant) -> QueueKey {
+        let queueKey = QueueKey(grant.hold.session, grant.key, "")
+        queueKey.entered(at: grant.fencingToken)
+        return queueKey
     }
 
     @Test("etcdctl waits for the former writer, and what it waits for is not what an owner says of itself")
     func foreigners() async throws {
         try await withSession { session, name in
-            var lock = try ReadWriteLock(name, session: session)
+            var lock = try ReadWriteLock("\(name)", on: .session(session))
             lock.owner = "shared:not"
-            let grant = try await lock.acquireWrite()
+            let grant = try await lock.writing.acquire()
             #expect(try await lock.queue().map(\.isShared) == [false])
             #expect(try await lock.queue().map(\.owner) == ["shared:not"])
             let etcdctl = try await EtcdCtl(["lock", "\(name)"], endpoint: try await liveEndpoint())
@@ -101,7 +101,7 @@ struct DowngradeTests {
             try await lock.downgrade(grant)
             #expect(try await lock.queue().map(\.isShared) == [true, false])
             #expect(try await lock.queue().first?.owner == "shared:not")
-            #expect(try await lock.acquireReadIfAvailable() == nil, "etcdctl came before")
+            #expect(try await lock.reading.acquireIfAvailable() == nil, "etcdctl came before")
             #expect(etcdctl.output.isEmpty)
             await grant.release()
             try await eventually("etcdctl has the lock") { etcdctl.output.contains("\(name)/") }
@@ -114,8 +114,8 @@ struct DowngradeTests {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(30))
             for isCancelled in [true, false] {
-                let lock = try ReadWriteLock("lock", session: session)
-                let grant = try await lock.acquireWrite()
+                let lock = try ReadWriteLock("lock", on: .session(session))
+                let grant = try await lock.writing.acquire()
                 await proxy.stall(.toClient)
                 let task = Task { try await lock.downgrade(grant) }
                 try await eventually("it has happened") { try await witness.get(grant.key)?.version == 2 }
@@ -123,7 +123,7 @@ struct DowngradeTests {
                 await proxy.reset()
                 await proxy.resume()
                 if isCancelled {
-                    await expectError(.cancelled) { try await task.value }
+                    await expectCancellation { try await task.value }
                 } else {
                     try await task.value
                 }
@@ -140,25 +140,19 @@ struct DowngradeTests {
     @Test("a grant of another lock is refused, and one that is lost says so")
     func refusals() async throws {
         try await withSession { session, name in
-            let lock = try ReadWriteLock(name, session: session)
-            let other = try await ReadWriteLock(name + "-other", session: session).acquireWrite()
+            let lock = try ReadWriteLock("\(name)", on: .session(session))
+            let other = try await ReadWriteLock("\(name + "-other")", on: .session(session)).writing.acquire()
             await expectError(.invalidArgument) { try await lock.downgrade(other) }
             #expect(!other.isShared)
             await other.release()
-            let slot = try await Semaphore(name, limit: 1, session: session).acquire()
-            await expectError(.invalidArgument) {
-                try await ReadWriteLock(name + "/queue", session: session).downgrade(slot)
-            }
-            await slot.release()
-            try await session.client.delete(name + "/limit")
-            let stolen = try await lock.acquireWrite()
+            let stolen = try await lock.writing.acquire()
             try await session.client.delete(stolen.key)
             await expectLoss(.keyDeleted) { try await lock.downgrade(stolen) }
             #expect(try await lock.queue().isEmpty)
             // A plain lock of the name is a writer.
-            let plain = try await DistributedLock(name, session: session).acquire()
+            let plain = try await DistributedLock("\(name)", on: .session(session)).acquire()
             try await lock.downgrade(plain)
-            #expect(try await lock.withReadLockIfAvailable { _ in true } == true)
+            #expect(try await lock.reading.withLockIfAvailable { _ in true } == true)
             await plain.release()
         }
     }

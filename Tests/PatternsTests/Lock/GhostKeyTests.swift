@@ -13,8 +13,8 @@ struct GhostKeyTests {
         try await withSession { session, name in
             let lock =
                 sharesSession
-                ? try DistributedLock(name, session: session)
-                : try DistributedLock(name, client: session.client, timeToLive: .seconds(60))
+                ? try DistributedLock("\(name)", on: .session(session))
+                : try DistributedLock("\(name)", on: .client(session.client, timeToLive: .seconds(60)))
             let start = try await session.client.range(.key(name)).header.revision
             let granted = Lock(0)
             // The control: some were in the queue when they were cancelled. A slow machine needs more time for that.
@@ -55,7 +55,7 @@ struct GhostKeyTests {
     func lostAnswer(isCancelled: Bool) async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(30))
-            let lock = try DistributedLock("lock", session: session)
+            let lock = try DistributedLock("lock", on: .session(session))
             await proxy.stall(.toClient)
             let task = Task { try await lock.acquire() }
             var created: KeyValue?
@@ -67,7 +67,7 @@ struct GhostKeyTests {
             await proxy.reset()
             await proxy.resume()
             if isCancelled {
-                await expectError(.cancelled) { try await task.value }
+                await expectCancellation { try await task.value }
             } else {
                 let grant = try await task.value
                 #expect(grant.key == created?.key)
@@ -95,7 +95,7 @@ struct GhostKeyTests {
                 let client = try EtcdClient(configuration)
                 let witness = try EtcdClient(endpoints: endpoint)
                 let session = try await Session(client, timeToLive: .seconds(60))
-                let lock = try DistributedLock("lock", session: session)
+                let lock = try DistributedLock("lock", on: .session(session))
                 let chaos = Task {
                     while !Task.isCancelled {
                         try? await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
@@ -132,7 +132,7 @@ struct GhostKeyTests {
     func straggler() async throws {
         try await withSession { session, name in
             let (given, control) = (name + "/given-up", name + "/control")
-            session.sweep(given)
+            session.deleteWhenever(given)
             for _ in 1...3 {
                 for key in [given, control] { try await session.client.put(key, "", lease: session.lease.id) }
                 try await eventually("it is deleted") { try await session.client.get(given) == nil }
@@ -147,7 +147,7 @@ struct GhostKeyTests {
     func unreachable() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(3))
-            let grant = try await DistributedLock("lock", session: session).acquire()
+            let grant = try await DistributedLock("lock", on: .session(session)).acquire()
             await proxy.stall()
             let start = ContinuousClock.now
             await grant.release()
@@ -164,11 +164,11 @@ struct GhostKeyTests {
         try await withLiveClient { client, name in
             let session = try await Session(client)
             // etcd refuses to delete an empty key.
-            let candidacy = Candidacy("", "")
-            await session.leave([candidacy])
+            let queueKey = QueueKey(session, "", "")
+            await QueueKey.leave([queueKey])
             #expect(session.isAlive, "the control: a key that was never put needs no deletion")
-            candidacy.tried()
-            await session.leave([candidacy])
+            queueKey.tried()
+            await QueueKey.leave([queueKey])
             #expect(try await session.lost.reason == .abandoned)
             // The lease is revoked in the background.
             try await eventually("the lease has ended") {
@@ -180,7 +180,7 @@ struct GhostKeyTests {
     @Test("a compaction during the wait changes nothing")
     func compaction() async throws {
         try await withSession { session, name in
-            let lock = try DistributedLock(name, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
             let holder = try await lock.acquire()
             let waiter = Task { try await lock.acquire() }
             try await eventually("it waits") { try await lock.queue().count == 2 }

@@ -15,7 +15,7 @@ struct JoinGateTests {
             for number in 0..<400 {
                 group.addTask {
                     let task = Task {
-                        try await gate.pass("q", within: Tenure()) {
+                        try await gate.pass("q", within: Lifetime()) {
                             let now = inside.withLock {
                                 $0 += 1
                                 return $0
@@ -42,22 +42,22 @@ struct JoinGateTests {
         // All places are free again, and stay so where one fails.
         for _ in 0...JoinGate.width {
             await #expect(throws: CancellationError.self) {
-                try await gate.pass("q", within: Tenure()) { throw CancellationError() }
+                try await gate.pass("q", within: Lifetime()) { throw CancellationError() }
             }
         }
         try await withThrowingDiscardingTaskGroup { group in
             let full = Lock(0)
             for _ in 0..<JoinGate.width {
                 group.addTask {
-                    try await gate.pass("q", within: Tenure()) {
+                    try await gate.pass("q", within: Lifetime()) {
                         full.withLock { $0 += 1 }
                         try await eventually("another queue was passed") { full.withLock { $0 } > JoinGate.width }
                     }
                 }
             }
             try await eventually("it is full") { full.withLock { $0 } == JoinGate.width }
-            let waiter = Task { try await gate.pass("q", within: Tenure()) {} }
-            try await gate.pass("other", within: Tenure()) { full.withLock { $0 += 1 } }
+            let waiter = Task { try await gate.pass("q", within: Lifetime()) {} }
+            try await gate.pass("other", within: Lifetime()) { full.withLock { $0 += 1 } }
             try await waiter.value
         }
     }

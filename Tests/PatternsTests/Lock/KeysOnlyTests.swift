@@ -60,17 +60,17 @@ struct KeysOnlyTests {
     @Test("locks, read-write locks, semaphores and elections have waiters, who get their turns")
     func waiters() async throws {
         try await withRelay { relay, session, name in
-            let lock = try DistributedLock(name + "/lock", session: session)
-            let readWriteLock = try ReadWriteLock(name + "/rw", session: session)
-            let semaphore = try Semaphore(name + "/semaphore", limit: 1, session: session)
-            let election = try LeaderElection(name + "/election", candidate: "", session: session)
-            let (writer, slot) = (try await readWriteLock.acquireWrite(), try await semaphore.acquire())
+            let lock = try DistributedLock("\(name + "/lock")", on: .session(session))
+            let readWriteLock = try ReadWriteLock("\(name + "/rw")", on: .session(session))
+            let semaphore = try Semaphore("\(name + "/semaphore")", limit: 1, on: .session(session))
+            let election = try LeaderElection("\(name + "/election")", candidate: "", on: .session(session))
+            let (writer, slot) = (try await readWriteLock.writing.acquire(), try await semaphore.acquire())
             let (holder, term) = (try await lock.acquire(), try await election.campaign())
             let waiting = (0..<3).map { _ in
                 [
                     Task { await (try await lock.acquire()).release() },
-                    Task { await (try await readWriteLock.acquireRead()).release() },
-                    Task { await (try await readWriteLock.acquireWrite()).release() },
+                    Task { await (try await readWriteLock.reading.acquire()).release() },
+                    Task { await (try await readWriteLock.writing.acquire()).release() },
                     Task { await (try await semaphore.acquire()).release() },
                     Task { await (try await election.campaign()).resign() },
                 ]
@@ -79,7 +79,7 @@ struct KeysOnlyTests {
             try await eventually("all wait") {
                 try await session.client.range(.prefix(name + "/")).count == Int64(waiting.count + 5)
             }
-            for grant in [holder, writer, slot] { await grant.release() }
+            for hold in [holder.hold, writer.hold, slot.hold] { await hold.release() }
             await term.resign()
             for task in waiting { try await task.value }
             #expect(
@@ -105,13 +105,13 @@ struct KeysOnlyTests {
     @Test("what is written within a transaction reads no more of the queue than its length")
     func join() async throws {
         try await withRelay { relay, session, name in
-            let lock = try DistributedLock(name, session: session)
-            let readWriteLock = try ReadWriteLock(name, session: session)
-            let semaphore = try Semaphore(name + "-semaphore", limit: 2, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
+            let readWriteLock = try ReadWriteLock("\(name)", on: .session(session))
+            let semaphore = try Semaphore("\(name + "-semaphore")", limit: 2, on: .session(session))
             let waiting = (0..<4).map { _ in
                 [
                     Task { await (try await lock.acquire()).release() },
-                    Task { await (try await readWriteLock.acquireRead()).release() },
+                    Task { await (try await readWriteLock.reading.acquire()).release() },
                     Task { await (try await semaphore.acquire()).release() },
                 ]
             }

@@ -11,7 +11,7 @@ struct LockLossTests {
     @Test("without a way to the server, the body has ended before the next one has the lock", arguments: 1...3)
     func cutOff(trial: Int) async throws {
         try await withProxiedEtcd { proxy, cut, other in
-            let lock = try DistributedLock("lock", client: cut, timeToLive: .seconds(2))
+            let lock = try DistributedLock("lock", on: .client(cut, timeToLive: .seconds(2)))
             let (isRunning, ended) = (Lock(false), Lock<ContinuousClock.Instant?>(nil))
             let grants = Lock<[LockGrant]>([])
             let holder = Task {
@@ -24,7 +24,7 @@ struct LockLossTests {
             }
             try await eventually("the body runs") { isRunning.withLock { $0 } }
             let next = Task {
-                let grant = try await DistributedLock("lock", client: other).acquire()
+                let grant = try await DistributedLock("lock", on: .client(other)).acquire()
                 return (grant, ContinuousClock.now)
             }
             try await Task.sleep(for: .milliseconds(400 * trial))
@@ -56,14 +56,14 @@ struct LockLossTests {
         try await withLiveClient { client, name in
             let thief = try EtcdClient(client.configuration)
             let session = try await Session(client)
-            let lock = try DistributedLock(name, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
             let loss = await #expect(throws: CoordinationLoss.self) {
                 try await lock.withLock { grant in
                     switch theft {
                     case .keyDeleted: try await thief.delete(grant.key)
                     case .keyReplaced:
                         // The deletion cancels this task.
-                        await shielded {
+                        await withoutCancellation {
                             _ = try? await thief.delete(grant.key)
                             _ = try? await thief.put(grant.key, "mine")
                         }
@@ -88,16 +88,16 @@ struct LockLossTests {
     func guardFails() async throws {
         try await withSession { session, name in
             // It would find out first on a slow machine.
-            await session.lookout.close()
-            let queue = KeyQueue(session: session, name: name)
-            let candidacy = try #require(try await queue.enter(.exclusive, ""))
+            await session.holdWatcher.close()
+            let queue = FairQueue(session: session, name: name)
+            let queueKey = try #require(try await queue.enter(.exclusive, ""))
             // The token of another: as if the key had been deleted and put again, and the watch was late.
-            let revision = try #require(candidacy.createRevision)
-            let wrong = LockGrant(hold: Hold(candidacy, at: revision.previous, in: queue, ownsSession: false))
+            let revision = try #require(queueKey.createRevision)
+            let wrong = LockGrant(hold: Hold(queueKey, at: revision.previous, in: queue, ownsSession: false))
             await expectLoss(.guardFailed) { try await wrong.guarded(then: [.put(name + "-data", "1")]) }
             #expect(!wrong.isHeld)
             #expect(try await wrong.lost.reason == .guardFailed)
-            let right = LockGrant(hold: Hold(candidacy, at: revision, in: queue, ownsSession: false))
+            let right = LockGrant(hold: Hold(queueKey, at: revision, in: queue, ownsSession: false))
             #expect(try await session.client.get(name + "-data") == nil)
             try await right.guarded(then: [.put(name + "-data", "1")])
             await right.release()
@@ -107,9 +107,9 @@ struct LockLossTests {
     @Test("a waiter whose key or lease is taken away hears of it at once", arguments: [true, false])
     func waiter(revokesLease: Bool) async throws {
         try await withSession { session, name in
-            let holder = try await DistributedLock(name, session: session).acquire()
+            let holder = try await DistributedLock("\(name)", on: .session(session)).acquire()
             let waiting = try await Session(session.client)
-            let lock = try DistributedLock(name, session: waiting)
+            let lock = try DistributedLock("\(name)", on: .session(waiting))
             let waiter = Task { try await lock.acquire() }
             try await eventually("it waits") { try await lock.queue().count == 2 }
             let start = ContinuousClock.now
@@ -134,13 +134,13 @@ struct LockLossTests {
             let session = try await Session(client)
             var grants: [LockGrant] = []
             for number in 0..<5 {
-                grants.append(try await DistributedLock(name + "-\(number)", session: session).acquire())
+                grants.append(try await DistributedLock("\(name + "-\(number)")", on: .session(session)).acquire())
             }
             #expect(grants.allSatisfy { $0.isHeld && $0.remaining > .zero })
             await session.close()
             #expect(grants.allSatisfy { !$0.isHeld && $0.remaining == .zero })
             for grant in grants { #expect(try await grant.lost.reason == .closed) }
-            await expectLoss(.closed) { try await DistributedLock(name, session: session).acquire() }
+            await expectLoss(.closed) { try await DistributedLock("\(name)", on: .session(session)).acquire() }
             #expect(try await client.range(.prefix(name)).count == 0)
         }
     }

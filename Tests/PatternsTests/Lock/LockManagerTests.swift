@@ -11,16 +11,16 @@ struct LockManagerTests {
     @Test("its locks are plain locks under its prefix")
     func names() async throws {
         try await withSession { session, name in
-            let manager = try LockManager(name, session: session)
-            let grant = try await DistributedLock(name + "/a", session: session).acquire()
+            let manager = try LockManager("\(name)", on: .session(session))
+            let grant = try await DistributedLock("\(name + "/a")", on: .session(session)).acquire()
             #expect(try await manager.lock("a").acquireIfAvailable() == nil)
-            #expect(try await manager.readWriteLock("a").acquireReadIfAvailable() == nil)
+            #expect(try await manager.readWriteLock("a").reading.acquireIfAvailable() == nil)
             #expect(try await manager.acquireIfAvailable(["b", "a"]) == nil)
-            await expectError(.deadlineExceeded) { try await manager.acquire(["a", "b"], timeout: .seconds(2)) }
+            await expectBusy { try await manager.acquire(["a", "b"], timeout: .seconds(2)) }
             await grant.release()
             #expect(try await manager.lock("a").withLockIfAvailable { _ in true } == true)
 
-            #expect(throws: EtcdError.self) { try LockManager("", session: session) }
+            #expect(throws: EtcdError.self) { try LockManager("", on: .session(session)) }
             await expectError(.emptyKey) { try manager.lock("") }
             await expectError(.invalidArgument) { try manager.lock("a/b") }
             await expectError(.invalidArgument) { try await manager.acquire([]) }
@@ -32,7 +32,7 @@ struct LockManagerTests {
     @Test("several locks are acquired in one order, whatever the order of the names, and each once")
     func several() async throws {
         try await withSession { session, name in
-            let manager = try LockManager(name, session: session)
+            let manager = try LockManager("\(name)", on: .session(session))
             try await manager.withLocks(["c", "a", "b", "a"]) { locks in
                 #expect(locks.grants.keys.sorted() == ["a", "b", "c"])
                 let tokens = ["a", "b", "c"].compactMap { locks.grants[$0]?.fencingToken }
@@ -52,13 +52,13 @@ struct LockManagerTests {
     @Test("those who want several at once never wait for each other in a circle, and exclude each other")
     func noDeadlock() async throws {
         try await withSession { session, name in
-            let inside = Lock<(held: [Key: Int], collisions: Int, rounds: Int, misses: Int)>(([:], 0, 0, 0))
+            let inside = Lock<(held: [String: Int], collisions: Int, rounds: Int, misses: Int)>(([:], 0, 0, 0))
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<30 {
                     group.addTask {
-                        let manager = try LockManager(name, session: session)
+                        let manager = try LockManager("\(name)", on: .session(session))
                         for round in 0..<4 {
-                            let names = (0..<5).map { Key("\($0)") }.shuffled().prefix(Int.random(in: 1...4))
+                            let names = (0..<5).map { "\($0)" }.shuffled().prefix(Int.random(in: 1...4))
                             let body: @Sendable (LockSet) async throws -> Void = { locks in
                                 inside.withLock { state in
                                     state.rounds += 1
@@ -87,22 +87,22 @@ struct LockManagerTests {
             #expect(seen.collisions == 0)
             #expect(seen.rounds + seen.misses == 120)
             #expect(seen.misses > 0, "the control: they were in each other's way")
-            #expect(try await LockManager(name, session: session).locks().isEmpty)
+            #expect(try await LockManager("\(name)", on: .session(session)).locks().isEmpty)
         }
     }
 
     @Test("all or none: whoever is cancelled or runs out of time in the middle keeps no lock and no place")
     func allOrNone() async throws {
         try await withSession { session, name in
-            let manager = try LockManager(name, session: session)
+            let manager = try LockManager("\(name)", on: .session(session))
             let last = try await manager.lock("z").acquire()
             let waiter = Task { try await manager.acquire(["a", "b", "z"]) }
             try await eventually("it waits for the last") { try await manager.lock("z").queue().count == 2 }
             #expect(try await manager.lock("a").queue().count == 1, "the control: it has the first")
             waiter.cancel()
-            await expectError(.cancelled) { try await waiter.value }
+            await expectCancellation { try await waiter.value }
             #expect(try await manager.locks().map(\.name) == ["z"])
-            await expectError(.deadlineExceeded) { try await manager.acquire(["a", "z"], timeout: .seconds(2)) }
+            await expectBusy { try await manager.acquire(["a", "z"], timeout: .seconds(2)) }
             #expect(try await manager.locks().map(\.name) == ["z"])
 
             // A lock that is lost during the wait for another ends the wait.
@@ -119,7 +119,7 @@ struct LockManagerTests {
     @Test("when one of the locks is lost, the body is cancelled, and a guarded transaction refused")
     func loss() async throws {
         try await withSession { session, name in
-            let manager = try LockManager(name, session: session)
+            let manager = try LockManager("\(name)", on: .session(session))
             let thief = try EtcdClient(session.client.configuration)
             await expectLoss(.keyDeleted) {
                 try await manager.withLocks(["a", "b"]) { locks in
@@ -132,10 +132,8 @@ struct LockManagerTests {
             try await thief.delete(wrong.key)
             let put = [TransactionOperation.put(name + "-data", "1")]
             // The server refuses it, also where this side has not heard of it yet.
-            let guards = set.grants.values.map(\.hold.guarding).map {
-                Guard(key: $0.key, tenure: Tenure(), condition: $0.condition, isMet: $0.isMet)
-            }
-            await expectLoss(.guardFailed) { try await session.guarded(by: guards, if: [], then: put, else: []) }
+            let fences = set.grants.values.map { UnawareFence(hold: $0.hold) }
+            await expectLoss(.guardFailed) { try await session.guarded(by: fences, then: put) }
             let loss = await #expect(throws: CoordinationLoss.self) { try await set.guarded(then: put) }
             #expect([.guardFailed, .keyDeleted].contains(loss?.reason))
             #expect(!set.isHeld && !wrong.isHeld && set.grants["a"]?.isHeld == true)
@@ -150,8 +148,8 @@ struct LockManagerTests {
     @Test("many locks in one request are had or not; too many are refused by their number", arguments: [100, 200])
     func many(count: Int) async throws {
         try await withSession { session, name in
-            let manager = try LockManager(name, session: session)
-            let names = (0..<count).map { Key("lock-\($0)") }
+            let manager = try LockManager("\(name)", on: .session(session))
+            let names = (0..<count).map { "lock-\($0)" }
             if count > 128 {
                 let error = await #expect(throws: EtcdError.self) { try await manager.acquireIfAvailable(names) }
                 #expect(error?.code == .tooManyOperations && error?.message.contains("200 locks") == true)
@@ -173,7 +171,7 @@ struct LockManagerTests {
     func lostAnswer(isCancelled: Bool) async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(30))
-            let manager = try LockManager("locks", session: session)
+            let manager = try LockManager("locks", on: .session(session))
             await proxy.stall(.toClient)
             let task = Task { try await manager.acquireIfAvailable(["a", "b", "c"]) }
             try await eventually("the keys are there") { try await witness.range(.prefix("locks/")).count == 3 }
@@ -181,7 +179,7 @@ struct LockManagerTests {
             await proxy.reset()
             await proxy.resume()
             if isCancelled {
-                await expectError(.cancelled) { try await task.value }
+                await expectCancellation { try await task.value }
             } else {
                 let set = try #require(try await task.value)
                 #expect(set.isHeld && set.grants.count == 3)
@@ -196,14 +194,15 @@ struct LockManagerTests {
     @Test("all locks are listed, with their holders and waiters; a key without a lease is seen as such")
     func listing() async throws {
         try await withSession { session, name in
-            var manager = try LockManager(name, session: session)
+            var manager = try LockManager("\(name)", on: .session(session))
             manager.owner = "me"
             let set = try await manager.acquire(["a", "b"])
             let waiter = Task { [manager] in try await manager.lock("a").acquire() }
             let readers = [
-                try await manager.readWriteLock("c").acquireRead(), try await manager.readWriteLock("c").acquireRead(),
+                try await manager.readWriteLock("c").reading.acquire(),
+                try await manager.readWriteLock("c").reading.acquire(),
             ]
-            let writer = Task { [manager] in try await manager.readWriteLock("c").acquireWrite() }
+            let writer = Task { [manager] in try await manager.readWriteLock("c").writing.acquire() }
             try await eventually("they wait") { try await manager.locks().reduce(0) { $0 + $1.waiters.count } == 2 }
             let locks = try await manager.locks()
             #expect(locks.map(\.name) == ["a", "b", "c"])
@@ -225,4 +224,18 @@ struct LockManagerTests {
             #expect(try await manager.locks().isEmpty)
         }
     }
+}
+
+/// A hold that has not noticed its loss.
+private struct UnawareFence: Fence {
+    let hold: Hold
+    let lifetime = Lifetime()
+
+    var session: Session { hold.session }
+    var key: Key { hold.key }
+    var createRevision: Revision { hold.createRevision }
+    var isCurrent: Compare { hold.isCurrent }
+    var reserved: [KeyRange] { [] }
+
+    func isMet(by entry: KeyValue?) -> Bool { hold.isMet(by: entry) }
 }

@@ -48,7 +48,7 @@ struct PredecessorsTests {
         }
     }
 
-    private func predecessors(_ count: Int, _ role: KeyQueue.Role = .exclusive) -> Predecessors {
+    private func predecessors(_ count: Int, _ role: FairQueue.Role = .exclusive) -> Predecessors {
         Predecessors(atMost: count, of: role, in: "q", before: 1000)
     }
 
@@ -108,7 +108,7 @@ struct PredecessorsTests {
         store.put("zz", at: 3)
         try store.look(&before)
         #expect(before.nearest.map(\.key) == ["q/w1"], "what is not known can have been seen the first time only")
-        let ranges = KeyQueue.Role.shared.obstacles(in: "q")
+        let ranges = FairQueue.Role.shared.obstacles(in: "q")
         #expect(ranges.contains { $0.contains("q/zz") } && ranges.contains { $0.contains("q/0") })
         #expect(!ranges.contains { $0.contains("q/shared-0") } && !ranges.contains { $0.contains("qq") })
     }
@@ -178,7 +178,7 @@ struct PredecessorsTests {
                 if Bool.random(using: &generator) { continue }
                 store.put(["a", "shared-", "z"].randomElement(using: &generator)! + "\(revision)", at: revision)
             }
-            let role = Bool.random(using: &generator) ? KeyQueue.Role.shared : .exclusive
+            let role = Bool.random(using: &generator) ? FairQueue.Role.shared : .exclusive
             let sections = (0..<Int.random(in: 1...8, using: &generator)).map { _ in
                 let end = Int64.random(in: 2...length + 2, using: &generator)
                 return QueueSection(

@@ -25,10 +25,10 @@ struct QueueHeadTests {
                 return count.withLock { $0 }
             }
             func isTaken() async throws {
-                #expect(try await DistributedLock(name, session: own).acquireIfAvailable() == nil)
+                #expect(try await DistributedLock("\(name)", on: .session(own)).acquireIfAvailable() == nil)
             }
 
-            let lock = try DistributedLock(name, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
             let holder = try await lock.acquire()
             let waiter = Task { try await lock.acquire() }
             try await eventually("it waits") { try await lock.queue().count == 2 }
@@ -39,13 +39,13 @@ struct QueueHeadTests {
             #expect(try await transactions(5, isTaken) == 6, "there is another")
             // The same name in a namespace is another queue.
             let inner = try await Session(client.with(namespace: "inner-"), timeToLive: .seconds(30))
-            let other = try #require(try await DistributedLock(name, session: inner).acquireIfAvailable())
+            let other = try #require(try await DistributedLock("\(name)", on: .session(inner)).acquireIfAvailable())
             await other.release()
             #expect(try await transactions(5, isTaken) == 5)
             await next.release()
             var grant: LockGrant?
             let requests = try await transactions(1) {
-                grant = try await DistributedLock(name, session: own).acquireIfAvailable()
+                grant = try await DistributedLock("\(name)", on: .session(own)).acquireIfAvailable()
             }
             #expect(requests == 1)
             let taken = try #require(grant)

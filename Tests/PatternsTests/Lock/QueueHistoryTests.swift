@@ -18,7 +18,7 @@ struct QueueHistoryTests {
                 let hasSeenAll =
                     history.writers > 10 && history.mostInside > 2 && history.downgrades > 5
                     && history.downgradesWithCompany > 0
-                #expect(try await ReadWriteLock(name, session: session).queue().isEmpty)
+                #expect(try await ReadWriteLock("\(name)", on: .session(session)).queue().isEmpty)
                 try await client.delete(.prefix(name))
                 if hasSeenAll { break }
                 // The control.
@@ -48,7 +48,7 @@ struct QueueHistoryTests {
     private static func visit(_ shared: Session, _ name: Key) async throws {
         let isOwn = Int.random(in: 0..<8) == 0
         let session = isOwn ? try await Session(shared.client) : shared
-        let lock = try ReadWriteLock(name, session: session)
+        let lock = try ReadWriteLock("\(name)", on: .session(session))
         let isWriter = Int.random(in: 0..<3) == 0
         let task = Task {
             let body: @Sendable (LockGrant) async throws -> Void = { grant in
@@ -62,10 +62,10 @@ struct QueueHistoryTests {
                 try await grant.guarded(then: [.delete(log)])
             }
             switch (isWriter, Int.random(in: 0..<8) == 0) {
-            case (true, true): _ = try await lock.withWriteLockIfAvailable(body)
-            case (true, false): try await lock.withWriteLock(timeout: .seconds(5), body)
-            case (false, true): _ = try await lock.withReadLockIfAvailable(body)
-            case (false, false): try await lock.withReadLock(timeout: .seconds(5), body)
+            case (true, true): _ = try await lock.writing.withLockIfAvailable(body)
+            case (true, false): try await lock.writing.withLock(timeout: .seconds(5), body)
+            case (false, true): _ = try await lock.reading.withLockIfAvailable(body)
+            case (false, false): try await lock.reading.withLock(timeout: .seconds(5), body)
             }
         }
         if Int.random(in: 0..<6) == 0 {

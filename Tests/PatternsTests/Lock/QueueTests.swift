@@ -12,22 +12,22 @@ struct QueueTests {
     func foreignKey() async throws {
         try await withSession { session, folder in
             let name = folder + "/lock"
-            let lock = try DistributedLock(name, session: session)
-            let readWriteLock = try ReadWriteLock(name, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
+            let readWriteLock = try ReadWriteLock("\(name)", on: .session(session))
             try await session.client.put(name + "/stray", "")
             for acquire in [
                 { try await lock.acquire(timeout: .seconds(20)) },
                 { try await lock.acquireIfAvailable() },
                 { try await lock.withLockIfAvailable { $0 } },
-                { try await readWriteLock.acquireRead(timeout: .seconds(20)) },
-                { try await readWriteLock.acquireReadIfAvailable() },
+                { try await readWriteLock.reading.acquire(timeout: .seconds(20)) },
+                { try await readWriteLock.reading.acquireIfAvailable() },
             ] as [@Sendable () async throws -> LockGrant?] {
                 let error = await #expect(throws: QueueBlocked.self) { _ = try await acquire() }
-                #expect(error?.key == name + "/stray" && error?.name == name)
+                #expect(error?.key == name + "/stray" && error?.name == "\(name)")
                 #expect(error?.description.contains("\(name)/stray") == true)
             }
             await #expect(throws: QueueBlocked.self) {
-                try await LockManager(folder, session: session).acquireIfAvailable(["free", "lock"])
+                try await LockManager("\(folder)", on: .session(session)).acquireIfAvailable(["free", "lock"])
             }
             #expect(try await lock.queue().map(\.lease) == [nil])
             try await session.client.delete(name + "/stray")
@@ -38,7 +38,7 @@ struct QueueTests {
     @Test("those who wait behind others, of whom one waits for a key without a lease, hear of it too")
     func behindAnother() async throws {
         try await withSession { session, name in
-            let lock = try DistributedLock(name, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
             let holder = try await lock.acquire()
             try await session.client.put(name + "/stray", "")
             // One that goes on waiting, as Go's lock does.
@@ -57,7 +57,7 @@ struct QueueTests {
     @Test("one whose predecessor loses its lease hears of it")
     func lostLease() async throws {
         try await withSession { session, name in
-            let lock = try DistributedLock(name, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
             let holder = try await lock.acquire()
             let waiter = Task { try await lock.acquire() }
             try await eventually("it waits") { try await lock.queue().count == 2 }
@@ -70,27 +70,27 @@ struct QueueTests {
     @Test("a waiter whose key was deleted, and put again by another, is no waiter any more")
     func replacedKey() async throws {
         try await withSession { session, name in
-            let lock = try DistributedLock(name, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
             let holder = try await lock.acquire()
-            let queue = KeyQueue(session: session, name: name)
-            let candidacy = queue.candidacy(.exclusive, "")
-            var before = try await queue.join(candidacy)
-            let revision = try await queue.look(candidacy, &before)
-            try await session.client.delete(candidacy.key)
-            try await session.client.put(candidacy.key, "", lease: session.lease.id)
+            let queue = FairQueue(session: session, name: name)
+            let queueKey = queue.queueKey(.exclusive, "")
+            var before = try await queue.join(queueKey)
+            let revision = try await queue.look(queueKey, &before)
+            try await session.client.delete(queueKey.key)
+            try await session.client.put(queueKey.key, "", lease: session.lease.id)
             await holder.release()
             let loss = await #expect(throws: CoordinationLoss.self) {
-                try await queue.approach(candidacy, &before, after: revision)
+                try await queue.approach(queueKey, &before, after: revision)
             }
             #expect(loss?.reason == .keyDeleted)
-            try await session.client.delete(candidacy.key)
+            try await session.client.delete(queueKey.key)
         }
     }
 
     @Test("a guarded transaction cannot change the queue that it depends on")
     func ownQueue() async throws {
         try await withSession { session, name in
-            let lock = try DistributedLock(name, session: session)
+            let lock = try DistributedLock("\(name)", on: .session(session))
             let put = TransactionOperation.put(name + "/state", "")
             try await lock.withLock { grant in
                 for operations in [
@@ -108,20 +108,20 @@ struct QueueTests {
             // So the lock can be had a second time.
             #expect(try await lock.withLockIfAvailable { _ in true } == true)
 
-            let semaphore = try Semaphore(name + "-s", limit: 2, session: session)
+            let semaphore = try Semaphore("\(name + "-s")", limit: 2, on: .session(session))
             try await semaphore.withSlot { grant in
                 for key in ["/slots/1/x", "/queue/x"] as [Key] {
                     await expectError(.invalidArgument) { try await grant.guarded(then: [.put(name + "-s" + key, "")]) }
                 }
                 try await grant.guarded(then: [.put(name + "-s/data", "")])
             }
-            let election = try LeaderElection(name + "-e", candidate: "", session: session)
+            let election = try LeaderElection("\(name + "-e")", candidate: "", on: .session(session))
             let term = try await election.campaign()
             await expectError(.invalidArgument) { try await term.guarded(then: [.put(name + "-e/state", "")]) }
             try await term.proclaim("still possible")
             #expect(try await election.leader()?.value == "still possible")
             await term.resign()
-            try await LockManager(name + "-m", session: session).withLocks(["a", "b"]) { locks in
+            try await LockManager("\(name + "-m")", on: .session(session)).withLocks(["a", "b"]) { locks in
                 await expectError(.invalidArgument) { try await locks.guarded(then: [.put(name + "-m/b/x", "")]) }
             }
             try await session.client.delete(.prefix(name))
@@ -132,10 +132,10 @@ struct QueueTests {
     func cause() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client.with(timeout: .seconds(1)), timeToLive: .seconds(60))
-            let lock = try DistributedLock("lock", session: session)
-            let grant = try await DistributedLock("lock", client: witness).acquire()
-            let held = await #expect(throws: EtcdError.self) { try await lock.acquire(timeout: .seconds(2)) }
-            #expect(held?.code == .deadlineExceeded && held?.cause == nil)
+            let lock = try DistributedLock("lock", on: .session(session))
+            let grant = try await DistributedLock("lock", on: .client(witness)).acquire()
+            let held = await expectBusy { try await lock.acquire(timeout: .seconds(2)) }
+            #expect(held?.name == "lock" && held?.waited == .seconds(2) && held?.cause == nil)
             await proxy.stall()
             let silent = await #expect(throws: EtcdError.self) { try await lock.acquire(timeout: .seconds(3)) }
             #expect(silent?.code == .unavailable, "\(silent as Any)")
@@ -157,7 +157,9 @@ struct QueueTests {
                         try await client.withSession(timeToLive: .seconds(6)) { session in
                             var grants: [LockGrant] = []
                             for number in 0..<4 {
-                                grants.append(try await DistributedLock("lock-\(number)", session: session).acquire())
+                                grants.append(
+                                    try await DistributedLock("lock-\(number)", on: .session(session)).acquire()
+                                )
                             }
                             let before = await silent.counters.bytesToClient
                             #expect(before > 0, "the control: it was in use")
@@ -182,7 +184,7 @@ struct QueueTests {
                 let client = try EtcdClient(endpoints: proxy.endpoint)
                 let witness = try EtcdClient(endpoints: endpoint)
                 let session = try await Session(client, timeToLive: .seconds(60))
-                let grant = try await DistributedLock("lock", session: session).acquire()
+                let grant = try await DistributedLock("lock", on: .session(session)).acquire()
                 // It watches; from now on, what it asks does not arrive.
                 let member = try #require(cluster.members.first)
                 try await eventually("it watches") {

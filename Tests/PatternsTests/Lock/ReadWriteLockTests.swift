@@ -11,15 +11,15 @@ struct ReadWriteLockTests {
     @Test("readers are inside together, and a writer is served before readers that came later")
     func order() async throws {
         try await withSession { session, name in
-            let lock = try ReadWriteLock(name, session: session)
-            let early = [try await lock.acquireRead(), try await lock.acquireRead()]
-            let writer = Task { try await lock.acquireWrite() }
+            let lock = try ReadWriteLock("\(name)", on: .session(session))
+            let early = [try await lock.reading.acquire(), try await lock.reading.acquire()]
+            let writer = Task { try await lock.writing.acquire() }
             try await eventually("the writer waits") { try await lock.queue().count == 3 }
-            let late = (0..<3).map { _ in Task { try await lock.acquireRead() } }
+            let late = (0..<3).map { _ in Task { try await lock.reading.acquire() } }
             try await eventually("more readers wait") { try await lock.queue().count == 6 }
             #expect(try await lock.queue().map(\.isShared) == [true, true, false, true, true, true])
-            #expect(try await lock.acquireReadIfAvailable() == nil, "a writer waits")
-            #expect(try await lock.acquireWriteIfAvailable() == nil)
+            #expect(try await lock.reading.acquireIfAvailable() == nil, "a writer waits")
+            #expect(try await lock.writing.acquireIfAvailable() == nil)
 
             for grant in early {
                 #expect(try await lock.queue().contains { $0.key == grant.key })
@@ -31,7 +31,7 @@ struct ReadWriteLockTests {
             var readers: [LockGrant] = []
             for task in late { readers.append(try await task.value) }
             #expect(readers.allSatisfy { $0.isHeld && $0.fencingToken > writing.fencingToken })
-            let another = try #require(try await lock.acquireReadIfAvailable(), "readers only")
+            let another = try #require(try await lock.reading.acquireIfAvailable(), "readers only")
             for grant in readers + [another] { await grant.release() }
             #expect(try await lock.queue().isEmpty)
         }
@@ -40,14 +40,14 @@ struct ReadWriteLockTests {
     @Test("a waiting writer that gives up lets the readers behind it in")
     func writerGivesUp() async throws {
         try await withSession { session, name in
-            let lock = try ReadWriteLock(name, session: session)
-            let reader = try await lock.acquireRead()
-            let writer = Task { try await lock.acquireWrite() }
+            let lock = try ReadWriteLock("\(name)", on: .session(session))
+            let reader = try await lock.reading.acquire()
+            let writer = Task { try await lock.writing.acquire() }
             try await eventually("the writer waits") { try await lock.queue().count == 2 }
-            let second = Task { try await lock.acquireRead() }
+            let second = Task { try await lock.reading.acquire() }
             try await eventually("the reader waits") { try await lock.queue().count == 3 }
             writer.cancel()
-            await expectError(.cancelled) { try await writer.value }
+            await expectCancellation { try await writer.value }
             await (try await second.value).release()
             #expect(reader.isHeld)
             await reader.release()
@@ -57,9 +57,9 @@ struct ReadWriteLockTests {
     @Test("a plain lock, and etcdctl, count as writers")
     func plainLocks() async throws {
         try await withSession { session, name in
-            let lock = try ReadWriteLock(name, session: session)
-            let plain = try await DistributedLock(name, session: session).acquire()
-            let reader = Task { try await lock.acquireRead() }
+            let lock = try ReadWriteLock("\(name)", on: .session(session))
+            let plain = try await DistributedLock("\(name)", on: .session(session)).acquire()
+            let reader = Task { try await lock.reading.acquire() }
             try await eventually("the reader waits") { try await lock.queue().count == 2 }
             let etcdctl = try await EtcdCtl(["lock", "\(name)"], endpoint: try await liveEndpoint())
             try await eventually("etcdctl waits") { try await lock.queue().count == 3 }
@@ -68,7 +68,7 @@ struct ReadWriteLockTests {
             #expect(etcdctl.output.isEmpty)
             await reading.release()
             try await eventually("etcdctl has the lock") { etcdctl.output.contains("\(name)/") }
-            #expect(try await lock.acquireReadIfAvailable() == nil)
+            #expect(try await lock.reading.acquireIfAvailable() == nil)
             try await etcdctl.interrupt()
         }
     }
@@ -76,7 +76,7 @@ struct ReadWriteLockTests {
     @Test("a writer never has company, whoever comes, goes and gives up")
     func invariant() async throws {
         try await withSession { session, name in
-            let lock = try ReadWriteLock(name, session: session)
+            let lock = try ReadWriteLock("\(name)", on: .session(session))
             let inside = Lock((readers: 0, writers: 0, company: 0, most: 0))
             await withTaskGroup(of: Void.self) { group in
                 for number in 0..<24 {
@@ -96,9 +96,9 @@ struct ReadWriteLockTests {
                             }
                             let task = Task {
                                 if isWriter {
-                                    try await lock.withWriteLock(body)
+                                    try await lock.writing.withLock(body)
                                 } else {
-                                    try await lock.withReadLock(body)
+                                    try await lock.reading.withLock(body)
                                 }
                             }
                             if number % 4 == 0 {

@@ -43,14 +43,15 @@ struct SharedReadsTests {
 
         func acquire(_ client: EtcdClient, _ session: Session) async throws -> LockGrant {
             switch self {
-            case .lock: try await DistributedLock("q", session: session).acquire()
-            case .reader: try await ReadWriteLock("q", session: session).acquireRead()
-            case .semaphore: try await Semaphore("q", limit: 1, session: session).acquire()
+            case .lock: try await DistributedLock("q", on: .session(session)).acquire()
+            case .reader: try await ReadWriteLock("q", on: .session(session)).reading.acquire()
+            case .semaphore:
+                LockGrant(hold: try await Semaphore("q", limit: 1, on: .session(session)).acquire().hold)
             }
         }
 
         func block(_ session: Session) async throws -> LockGrant {
-            if self == .reader { return try await ReadWriteLock("q", session: session).acquireWrite() }
+            if self == .reader { return try await ReadWriteLock("q", on: .session(session)).writing.acquire() }
             return try await acquire(session.client, session)
         }
     }
@@ -164,7 +165,7 @@ struct SharedReadsTests {
             }
             try await Task.sleep(for: .milliseconds(100))
             for task in tasks.prefix(3) { task.cancel() }
-            for task in tasks.prefix(3) { await expectError(.cancelled) { try await task.value } }
+            for task in tasks.prefix(3) { await expectCancellation { try await task.value } }
             await proxy.resume()
             for (task, question) in zip(tasks, questions).dropFirst(3) {
                 #expect(try await task.value.entries.first??.key == question.key)

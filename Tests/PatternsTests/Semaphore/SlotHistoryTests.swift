@@ -20,7 +20,9 @@ struct SlotHistoryTests {
                     }
                     group.addTask {
                         while ContinuousClock.now < end {
-                            try? await Semaphore(name, limit: 3, session: session).setLimit(Int.random(in: 1...6))
+                            try? await Semaphore("\(name)", limit: 3, on: .session(session)).setLimit(
+                                Int.random(in: 1...6)
+                            )
                             try? await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
                         }
                     }
@@ -30,7 +32,7 @@ struct SlotHistoryTests {
             #expect(history.complaints == [])
             #expect(history.claims > 20 && history.limits.count > 3, "the control: \(history.claims) \(history.limits)")
             #expect(history.attritions > 0 && history.mostInside > 2, "the control: the limit fell below the holders")
-            let semaphore = try Semaphore(name, limit: 3, session: session)
+            let semaphore = try Semaphore("\(name)", limit: 3, on: .session(session))
             #expect(try await semaphore.holders().isEmpty)
             #expect(try await semaphore.waiters().isEmpty)
             try await session.client.delete(.prefix(name))
@@ -41,9 +43,9 @@ struct SlotHistoryTests {
     private static func visit(_ shared: Session, _ name: Key) async throws {
         let isOwn = Int.random(in: 0..<8) == 0
         let session = isOwn ? try await Session(shared.client) : shared
-        let semaphore = try Semaphore(name, limit: 3, session: session)
+        let semaphore = try Semaphore("\(name)", limit: 3, on: .session(session))
         let task = Task {
-            let body: @Sendable (LockGrant) async throws -> Void = { _ in try await pause(15_000) }
+            let body: @Sendable (SemaphoreSlot) async throws -> Void = { _ in try await pause(15_000) }
             if Int.random(in: 0..<8) == 0 {
                 _ = try await semaphore.withSlotIfAvailable(body)
             } else {

@@ -21,7 +21,7 @@ struct DurationTests {
             let session = try await Session(client, timeToLive: .seconds(60))
             let isLong = timeout > .seconds(1)
             func isOver(_ error: any Error) -> Bool {
-                guard let error = error as? EtcdError else { return false }
+                guard let error = error as? EtcdError else { return error is BusyError }
                 return [.deadlineExceeded, .unavailable].contains(error.code)
             }
             func check<Grant>(_ operation: (Duration) async throws -> Grant, _ give: (Grant) async -> Void) async {
@@ -32,50 +32,50 @@ struct DurationTests {
                 }
             }
             await check {
-                try await DistributedLock(name + "-1", session: session).acquire(timeout: $0)
+                try await DistributedLock("\(name + "-1")", on: .session(session)).acquire(timeout: $0)
             } _: {
                 await $0.release(timeout: timeout)
             }
             await check {
-                try await DistributedLock(name + "-1", session: session).withLock(timeout: $0) { _ in }
+                try await DistributedLock("\(name + "-1")", on: .session(session)).withLock(timeout: $0) { _ in }
             } _: {
             }
             await check {
-                try await ReadWriteLock(name + "-2", session: session).acquireRead(timeout: $0)
-            } _: {
-                await $0.release(timeout: timeout)
-            }
-            await check {
-                try await ReadWriteLock(name + "-3", session: session).acquireWrite(timeout: $0)
+                try await ReadWriteLock("\(name + "-2")", on: .session(session)).reading.acquire(timeout: $0)
             } _: {
                 await $0.release(timeout: timeout)
             }
             await check {
-                try await Semaphore(name + "-4", limit: 2, session: session).acquire(timeout: $0)
+                try await ReadWriteLock("\(name + "-3")", on: .session(session)).writing.acquire(timeout: $0)
             } _: {
                 await $0.release(timeout: timeout)
             }
             await check {
-                try await LockManager(name + "-5", session: session).acquire(["a", "b"], timeout: $0)
+                try await Semaphore("\(name + "-4")", limit: 2, on: .session(session)).acquire(timeout: $0)
             } _: {
                 await $0.release(timeout: timeout)
             }
             await check {
-                try await LeaderElection(name + "-6", candidate: "a", session: session).campaign(timeout: $0)
+                try await LockManager("\(name + "-5")", on: .session(session)).acquire(["a", "b"], timeout: $0)
+            } _: {
+                await $0.release(timeout: timeout)
+            }
+            await check {
+                try await LeaderElection("\(name + "-6")", candidate: "a", on: .session(session)).campaign(timeout: $0)
             } _: {
                 await $0.resign(timeout: timeout)
             }
             await check {
-                try await DoubleBarrier(name + "-7", count: 1, session: session).enter(timeout: $0)
+                try await DoubleBarrier("\(name + "-7")", count: 1, on: .session(session)).enter(timeout: $0)
             } _: {
                 await $0.release(timeout: timeout)
             }
             await check {
-                try await Barrier(name + "-8", session: session).wait(timeout: $0)
+                try await Barrier("\(name + "-8")", on: .session(session)).wait(timeout: $0)
             } _: { _ in
             }
             await check {
-                try await MemberGroup(name + "-9", client: client).join(as: "a", timeout: $0)
+                try await MemberGroup("\(name + "-9")", on: .client(client)).join(as: "a", timeout: $0)
             } _: {
                 await $0.leave(timeout: timeout)
             }
@@ -88,14 +88,19 @@ struct DurationTests {
         try await withLiveClient { client, name in
             await #expect(throws: EtcdError.self) { _ = try await Session(client, timeToLive: timeToLive) }
             await #expect(throws: EtcdError.self) {
-                try await DistributedLock(name, client: client, timeToLive: timeToLive).acquire(timeout: .seconds(1))
+                try await DistributedLock("\(name)", on: .client(client, timeToLive: timeToLive)).acquire(
+                    timeout: .seconds(1)
+                )
             }
             await #expect(throws: EtcdError.self) {
-                try await LeaderElection(name, candidate: "a", client: client, timeToLive: timeToLive)
+                try await LeaderElection("\(name)", candidate: "a", on: .client(client, timeToLive: timeToLive))
                     .campaign(timeout: .seconds(1))
             }
             await #expect(throws: EtcdError.self) {
-                try await MemberGroup(name, client: client, timeToLive: timeToLive).join(as: "a", timeout: .seconds(1))
+                try await MemberGroup("\(name)", on: .client(client, timeToLive: timeToLive)).join(
+                    as: "a",
+                    timeout: .seconds(1)
+                )
             }
         }
     }
@@ -103,14 +108,14 @@ struct DurationTests {
     @Test("as drain times, and as pauses", arguments: extremes)
     func elections(_ duration: Duration) async throws {
         try await withLiveClient { client, name in
-            var election = try LeaderElection(name, candidate: "a", client: client)
+            var election = try LeaderElection("\(name)", candidate: "a", on: .client(client))
             election.drainTime = duration
             if duration > .seconds(1) || duration < .zero {
                 await expectError(.invalidArgument) { _ = try await election.campaign() }
             } else {
                 await (try await election.campaign()).resign()
             }
-            let coordinator = HighAvailabilityCoordinator(election) { _ in
+            let coordinator = HighAvailabilityCoordinator(on: election) { _ in
             } secondary: { _ in
             }
             let member = Task { try await coordinator.run() }
@@ -253,15 +258,20 @@ extension DurationTests.User {
 
     private func share(_ duration: Duration, _ client: EtcdClient, _ name: Key) async throws {
         await #expect(throws: EtcdError.self) {
-            let refused = try ShardCoordinator(name, shardCount: 1, memberID: "x", client: client, timeToLive: duration)
+            let refused = try ShardCoordinator(
+                "\(name)",
+                shards: .numbered(1),
+                memberID: "x",
+                on: .client(client, timeToLive: duration)
+            )
             try await refused.run { _ in }
         }
         let members = try ["a", "b"].map { id in
             try ShardCoordinator(
-                name,
-                shardCount: 4,
-                memberID: Key(id),
-                client: client,
+                "\(name)",
+                shards: .numbered(4),
+                memberID: id,
+                on: .client(client),
                 drainTime: duration,
                 restartGrace: duration
             )
@@ -280,7 +290,7 @@ extension DurationTests.User {
     }
 
     private func work(_ duration: Duration, _ client: EtcdClient, _ name: Key) async throws {
-        let election = try LeaderElection(name + "-leader", candidate: "a", client: client)
-        #expect(throws: EtcdError.self) { try LeaderTask(name, election: election, every: duration) { _ in } }
+        let election = try LeaderElection("\(name + "-leader")", candidate: "a", on: .client(client))
+        #expect(throws: EtcdError.self) { try LeaderTask("\(name)", on: election, every: duration) { _ in } }
     }
 }

@@ -56,9 +56,9 @@ struct LossEventTests {
         try await withLoggedClient { client, log, store in
             let session = try await Session(client, timeToLive: .seconds(4))
             let grants = [
-                try await DistributedLock("lock-1", session: session).acquire(),
-                try await DistributedLock("lock-2", session: session).acquire(),
-                try await DistributedLock("lock-3", session: session).acquire(),
+                try await DistributedLock("lock-1", on: .session(session)).acquire(),
+                try await DistributedLock("lock-2", on: .session(session)).acquire(),
+                try await DistributedLock("lock-3", on: .session(session)).acquire(),
             ]
             try await store.witness.delete(grants[0].key)
             _ = try await grants[0].lost
@@ -73,7 +73,7 @@ struct LossEventTests {
     @Test("terms are told of when they begin and when they end, whatever ends them")
     func terms() async throws {
         try await withLoggedClient { client, log, store in
-            let election = try LeaderElection("leader", candidate: "a", client: client)
+            let election = try LeaderElection("leader", candidate: "a", on: .client(client))
             let first = try await election.campaign()
             await first.resign()
             let second = try await election.campaign()

@@ -27,18 +27,20 @@ struct NameTests {
         try await withSession { session, _ in
             let client = session.client
             let code: EtcdError.Code = name == "" ? .emptyKey : .invalidArgument
-            await expectError(code) { try DistributedLock(name, session: session) }
-            await expectError(code) { try DistributedLock(name, client: client) }
-            await expectError(code) { try ReadWriteLock(name, session: session) }
-            await expectError(code) { try LockManager(name, session: session) }
-            await expectError(code) { try Semaphore(name, limit: 1, session: session) }
-            await expectError(code) { try Barrier(name, session: session) }
-            await expectError(code) { try DoubleBarrier(name, count: 1, session: session) }
-            await expectError(code) { try LeaderElection(name, candidate: "", session: session) }
-            let election = try LeaderElection("e", candidate: "", session: session)
-            await expectError(code) { try LeaderTask(name, election: election, every: .seconds(1)) { _ in } }
-            await expectError(code) { try MemberGroup(name, client: client) }
-            await expectError(code) { try ShardCoordinator(name, shardCount: 1, memberID: "m", client: client) }
+            await expectError(code) { try DistributedLock("\(name)", on: .session(session)) }
+            await expectError(code) { try DistributedLock("\(name)", on: .client(client)) }
+            await expectError(code) { try ReadWriteLock("\(name)", on: .session(session)) }
+            await expectError(code) { try LockManager("\(name)", on: .session(session)) }
+            await expectError(code) { try Semaphore("\(name)", limit: 1, on: .session(session)) }
+            await expectError(code) { try Barrier("\(name)", on: .session(session)) }
+            await expectError(code) { try DoubleBarrier("\(name)", count: 1, on: .session(session)) }
+            await expectError(code) { try LeaderElection("\(name)", candidate: "", on: .session(session)) }
+            let election = try LeaderElection("e", candidate: "", on: .session(session))
+            await expectError(code) { try LeaderTask("\(name)", on: election, every: .seconds(1)) { _ in } }
+            await expectError(code) { try MemberGroup("\(name)", on: .client(client)) }
+            await expectError(code) {
+                try ShardCoordinator("\(name)", shards: .numbered(1), memberID: "m", on: .client(client))
+            }
             await expectError(code) { try ServiceRegistry(client, prefix: "\(name)") }
             await expectError(code) { try await ConfigManager("\(name)", client: client) }
             await expectError(code) { try await FeatureFlags("\(name)", client: client) }
@@ -53,17 +55,23 @@ struct NameTests {
         try await withLiveClient { client, name in
             let short = Duration.milliseconds(1999)
             await expectError(.invalidArgument) { try await Session(client, timeToLive: short) }
-            await expectError(.invalidArgument) { try DistributedLock(name, client: client, timeToLive: short) }
-            await expectError(.invalidArgument) { try ReadWriteLock(name, client: client, timeToLive: short) }
-            await expectError(.invalidArgument) { try Semaphore(name, limit: 1, client: client, timeToLive: short) }
-            await expectError(.invalidArgument) { try Barrier(name, client: client, timeToLive: short) }
-            await expectError(.invalidArgument) { try DoubleBarrier(name, count: 1, client: client, timeToLive: short) }
             await expectError(.invalidArgument) {
-                try LeaderElection(name, candidate: "", client: client, timeToLive: short)
+                try DistributedLock("\(name)", on: .client(client, timeToLive: short))
             }
-            await expectError(.invalidArgument) { try MemberGroup(name, client: client, timeToLive: short) }
+            await expectError(.invalidArgument) { try ReadWriteLock("\(name)", on: .client(client, timeToLive: short)) }
+            await expectError(.invalidArgument) {
+                try Semaphore("\(name)", limit: 1, on: .client(client, timeToLive: short))
+            }
+            await expectError(.invalidArgument) { try Barrier("\(name)", on: .client(client, timeToLive: short)) }
+            await expectError(.invalidArgument) {
+                try DoubleBarrier("\(name)", count: 1, on: .client(client, timeToLive: short))
+            }
+            await expectError(.invalidArgument) {
+                try LeaderElection("\(name)", candidate: "", on: .client(client, timeToLive: short))
+            }
+            await expectError(.invalidArgument) { try MemberGroup("\(name)", on: .client(client, timeToLive: short)) }
             // The control: 2 s are enough.
-            let lock = try DistributedLock(name, client: client, timeToLive: .seconds(2))
+            let lock = try DistributedLock("\(name)", on: .client(client, timeToLive: .seconds(2)))
             await (try await lock.acquire()).release()
         }
     }

@@ -36,18 +36,18 @@ struct OwnDeadKeyTests {
     }
 
     /// As at the deadline of the session, which is not waited for here.
-    private func lose(_ grant: LockGrant) async {
-        grant.hold.queue.session.tenure.end(CoordinationLoss(.deadline))
-        await grant.release()
-        #expect(!grant.isHeld)
+    private func lose(_ hold: Hold) async {
+        hold.session.lifetime.end(CoordinationLoss(.deadline))
+        await hold.release()
+        #expect(hold.lifetime.loss != nil)
     }
 
     @Test("a lock that was lost, or released, with a session of its own", arguments: [true, false])
     func lock(isLost: Bool) async throws {
         try await run { client, witness, outage in
-            let lock = try DistributedLock("lock", client: client, timeToLive: Self.timeToLive)
+            let lock = try DistributedLock("lock", on: .client(client, timeToLive: Self.timeToLive))
             let old = try await lock.acquire()
-            try await outage { if isLost { await lose(old) } else { await old.release() } }
+            try await outage { if isLost { await lose(old.hold) } else { await old.release() } }
             let grant = try await lock.acquire(timeout: .seconds(20))
             #expect(grant.isHeld && grant.fencingToken > old.fencingToken)
             #expect(try await witness.get(old.key) == nil)
@@ -58,36 +58,39 @@ struct OwnDeadKeyTests {
     @Test("the only slot of a semaphore", arguments: [true, false])
     func semaphore(waits: Bool) async throws {
         try await run { client, witness, outage in
-            let semaphore = try Semaphore("s", limit: 1, client: client, timeToLive: Self.timeToLive)
+            let semaphore = try Semaphore("s", limit: 1, on: .client(client, timeToLive: Self.timeToLive))
             let old = try await semaphore.acquire()
-            try await outage { await lose(old) }
-            #expect(try await Semaphore("s", limit: 1, client: witness).acquireIfAvailable() == nil, "it is another's")
+            try await outage { await lose(old.hold) }
+            #expect(
+                try await Semaphore("s", limit: 1, on: .client(witness)).acquireIfAvailable() == nil,
+                "it is another's"
+            )
             try await eventually("there is a way to etcd") { (try? await client.range(.key("k"))) != nil }
             let grant =
                 waits ? try await semaphore.acquire(timeout: .seconds(20)) : try await semaphore.acquireIfAvailable()
-            #expect(grant?.isHeld == true && grant?.slot == 0)
+            #expect(grant?.isHeld == true && grant?.number == 0)
             #expect(try await witness.get(old.key) == nil)
             await grant?.release()
         }
     }
 
-    @Test("a gate that it keeps closed")
+    @Test("a barrier that it has raised")
     func barrier() async throws {
         try await run { client, witness, outage in
-            let barrier = try Barrier("gate", client: client, timeToLive: Self.timeToLive)
-            let old = try #require(try await barrier.close())
-            try await outage { await lose(old) }
+            let barrier = try Barrier("gate", on: .client(client, timeToLive: Self.timeToLive))
+            let old = try #require(try await barrier.raise())
+            try await outage { await lose(old.hold) }
             try await eventually("there is a way to etcd") { (try? await client.range(.key("k"))) != nil }
-            let grant = try #require(try await barrier.close())
-            try await barrier.open(grant)
-            try await Barrier("gate", client: witness).wait(timeout: .seconds(10))
+            let grant = try #require(try await barrier.raise())
+            try await grant.lower()
+            try await Barrier("gate", on: .client(witness)).wait(timeout: .seconds(10))
         }
     }
 
     @Test("a place in a double barrier, which would else count for another participant")
     func doubleBarrier() async throws {
         try await run { client, witness, outage in
-            let barrier = try DoubleBarrier("batch", count: 2, client: client, timeToLive: Self.timeToLive)
+            let barrier = try DoubleBarrier("batch", count: 2, on: .client(client, timeToLive: Self.timeToLive))
             let old = Task { try await barrier.enter() }
             try await eventually("it has come") { try await witness.range(.prefix("batch/")).count == 1 }
             try await outage {
@@ -100,7 +103,7 @@ struct OwnDeadKeyTests {
                 let keys = try await witness.range(.prefix("batch/")).entries.map(\.key)
                 return keys.count == 1 && keys.first != key
             }
-            let second = try await DoubleBarrier("batch", count: 2, client: witness).enter(timeout: .seconds(20))
+            let second = try await DoubleBarrier("batch", count: 2, on: .client(witness)).enter(timeout: .seconds(20))
             let grant = try await first.value
             #expect(grant.isHeld && second.isHeld)
             await grant.release()

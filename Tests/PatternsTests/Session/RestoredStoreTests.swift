@@ -50,7 +50,7 @@ struct RestoredStoreTests {
     @Test("a lock that was forgotten is lost", arguments: [0, 100])
     func forgottenLock(growth: Int) async throws {
         try await expectLossOfForgotten(growth: growth) { session in
-            try await DistributedLock("lock", session: session).acquire(timeout: .seconds(20))
+            try await DistributedLock("lock", on: .session(session)).acquire(timeout: .seconds(20))
         }
     }
 
@@ -58,20 +58,21 @@ struct RestoredStoreTests {
     func forgottenReader(growth: Int) async throws {
         let isFirst = Lock(true)
         try await expectLossOfForgotten(growth: growth) { session in
-            let lock = try ReadWriteLock("lock", session: session)
+            let lock = try ReadWriteLock("lock", on: .session(session))
             let reads = isFirst.withLock { isFirst in
                 defer { isFirst = false }
                 return isFirst
             }
             return try await reads
-                ? lock.acquireRead(timeout: .seconds(20)) : lock.acquireWrite(timeout: .seconds(20))
+                ? lock.reading.acquire(timeout: .seconds(20)) : lock.writing.acquire(timeout: .seconds(20))
         }
     }
 
     @Test("so is a slot of a semaphore", arguments: [0, 100])
     func forgottenSlot(growth: Int) async throws {
         try await expectLossOfForgotten(growth: growth) { session in
-            try await Semaphore("slots", limit: 1, session: session).acquire(timeout: .seconds(20))
+            let slot = try await Semaphore("slots", limit: 1, on: .session(session)).acquire(timeout: .seconds(20))
+            return LockGrant(hold: slot.hold)
         }
     }
 
@@ -79,8 +80,8 @@ struct RestoredStoreTests {
     func released(growth: Int) async throws {
         try await RestorableStore.lend { store in
             let holder = try await session(store)
-            let lock = try await DistributedLock("lock", session: holder).acquire()
-            let slot = try await Semaphore("slots", limit: 1, session: holder).acquire()
+            let lock = try await DistributedLock("lock", on: .session(holder)).acquire()
+            let slot = try await Semaphore("slots", limit: 1, on: .session(holder)).acquire()
             try await store.save()
             await lock.release()
             await slot.release()
@@ -89,8 +90,8 @@ struct RestoredStoreTests {
             // Without a look, the session would be renewed, and with it the lock of nobody.
             #expect(try await holder.lost.reason == .revisionRegressed)
             let client = store.witness
-            let again = try await DistributedLock("lock", client: client).acquire(timeout: .seconds(30))
-            let slotAgain = try await Semaphore("slots", limit: 1, client: client).acquire(timeout: .seconds(30))
+            let again = try await DistributedLock("lock", on: .client(client)).acquire(timeout: .seconds(30))
+            let slotAgain = try await Semaphore("slots", limit: 1, on: .client(client)).acquire(timeout: .seconds(30))
             await again.release()
             await slotAgain.release()
             await holder.close()
@@ -102,9 +103,9 @@ struct RestoredStoreTests {
         try await RestorableStore.lend { store in
             let holder = try await session(store)
             let waiting = try await session(store)
-            let grant = try await DistributedLock("lock", session: holder).acquire()
+            let grant = try await DistributedLock("lock", on: .session(holder)).acquire()
             try await store.save()
-            let waiter = Task { try await DistributedLock("lock", session: waiting).acquire() }
+            let waiter = Task { try await DistributedLock("lock", on: .session(waiting)).acquire() }
             try await eventually("it waits") { try await store.witness.range(.prefix("lock/")).count == 2 }
             try await store.restore(growingBy: growth)
             #expect(try await store.witness.range(.prefix("lock/")).entries.map(\.key) == [grant.key])
@@ -119,19 +120,19 @@ struct RestoredStoreTests {
         try await RestorableStore.lend { store in
             let sessions = [try await session(store), try await session(store)]
             let elections = try sessions.enumerated().map {
-                try LeaderElection("leader", candidate: Value("\($0.offset)"), session: $0.element)
+                try LeaderElection("leader", candidate: Value("\($0.offset)"), on: .session($0.element))
             }
             try await store.save()
             let old = try await elections[0].campaign()
             try await store.restore(growingBy: growth)
             #expect(try await store.witness.get(old.key) == nil, "the control: the store has forgotten it")
             // A candidate with a session that knows nothing of what was forgotten.
-            let newcomer = try LeaderElection("leader", candidate: "new", client: store.witness)
+            let newcomer = try LeaderElection("leader", candidate: "new", on: .client(store.witness))
             let new = try await newcomer.campaign(timeout: .seconds(20))
             let distance = new.fencingToken.rawValue - old.fencingToken.rawValue
             if growth == 0 { #expect(distance <= 2, "the control: tokens repeat") }
-            try await eventually("the old one leads no more") { !old.isLeader && !elections[0].isLeader }
-            #expect(new.isLeader)
+            try await eventually("the old one leads no more") { !old.isHeld && !elections[0].isLeader }
+            #expect(new.isHeld)
             await new.resign()
             for session in sessions { await session.close() }
         }
@@ -141,7 +142,7 @@ struct RestoredStoreTests {
     func run(growth: Int) async throws {
         try await RestorableStore.lend { store in
             let elections = try (0..<3).map {
-                try LeaderElection("leader", candidate: "\($0)", client: store.client, timeToLive: Self.timeToLive)
+                try LeaderElection("leader", candidate: "\($0)", on: .client(store.client, timeToLive: Self.timeToLive))
             }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for election in elections {
@@ -170,21 +171,21 @@ struct RestoredStoreTests {
     func barrier() async throws {
         try await RestorableStore.lend { store in
             let closer = try await session(store)
-            let opened = try Barrier("opened", session: closer)
-            let closed = try Barrier("closed", session: closer)
-            let grant = try #require(try await opened.close())
+            let opened = try Barrier("opened", on: .session(closer))
+            let closed = try Barrier("closed", on: .session(closer))
+            let grant = try #require(try await opened.raise())
             try await store.save()
-            try await opened.open(grant)
-            let forgotten = try #require(try await closed.close())
-            let waiter = Task { try await Barrier("closed", client: store.client).wait() }
+            try await grant.lower()
+            let forgotten = try #require(try await closed.raise())
+            let waiter = Task { try await Barrier("closed", on: .client(store.client)).wait() }
             try await eventually("it waits") { try await store.cluster.members[0].watcherCount >= 3 }
             try await store.restore()
-            #expect(try await store.witness.get("closed/closed") == nil, "the control: it was never closed")
+            #expect(try await store.witness.get("closed/raised") == nil, "the control: it was never closed")
             try await waiter.value
             // The gate that was opened is closed again, by a closer that does not know of it.
-            #expect(try await store.witness.get("opened/closed") != nil, "the control: it is back")
+            #expect(try await store.witness.get("opened/raised") != nil, "the control: it is back")
             await #expect(throws: BarrierBroken.self) {
-                try await Barrier("opened", client: store.client).wait(timeout: .seconds(40))
+                try await Barrier("opened", on: .client(store.client)).wait(timeout: .seconds(40))
             }
             #expect(!forgotten.isHeld)
             await closer.close()
@@ -196,7 +197,7 @@ struct RestoredStoreTests {
         try await RestorableStore.lend { store in
             let session = try await session(store)
             try await store.save()
-            let waiter = Task { try await DoubleBarrier("batch", count: 2, session: session).enter() }
+            let waiter = Task { try await DoubleBarrier("batch", count: 2, on: .session(session)).enter() }
             try await eventually("it waits") { try await store.witness.range(.prefix("batch/")).count == 1 }
             try await store.restore()
             #expect(try await store.witness.range(.prefix("batch/")).count == 0, "the control: it is forgotten")

@@ -37,7 +37,7 @@ struct StoreChangeTests {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
                 let session = try await Session(client, timeToLive: .seconds(60))
-                let grant = try await DistributedLock("lock", session: session).acquire()
+                let grant = try await DistributedLock("lock", on: .session(session)).acquire()
                 let backup = try await backup(of: cluster, for: cluster)
                 for number in 1...10 { try await grant.guarded(then: [.put("data", "\(number)")]) }
                 #expect(session.isAlive && grant.isHeld, "the control: a restart is no restoration")
@@ -45,15 +45,15 @@ struct StoreChangeTests {
                 // The restored store has the key and the lease, so nothing else would tell.
                 #expect(try await client.get(grant.key)?.createRevision == grant.fencingToken)
                 _ = try? await grant.guarded(then: [.put("data", "late")])
-                #expect(session.tenure.loss?.reason == .revisionRegressed)
+                #expect(session.lifetime.loss?.reason == .revisionRegressed)
                 #expect(!session.isAlive && !grant.isHeld)
                 await expectLoss(.revisionRegressed) { try await grant.guarded(then: [.put("data", "later")]) }
-                await expectLoss(.revisionRegressed) { try await DistributedLock("b", session: session).acquire() }
+                await expectLoss(.revisionRegressed) { try await DistributedLock("b", on: .session(session)).acquire() }
                 #expect(try await client.get("data")?.value != "later")
                 await session.close()
                 // A new session has no such past.
                 try await client.withSession { session in
-                    try await DistributedLock("b", session: session).withLock { _ in }
+                    try await DistributedLock("b", on: .session(session)).withLock { _ in }
                 }
             }
         }
@@ -66,7 +66,7 @@ struct StoreChangeTests {
                 try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
                     // No renewal comes first, which would say only that nobody there knows the lease.
                     let session = try await Session(client, timeToLive: .seconds(600))
-                    let grant = try await DistributedLock("lock", session: session).acquire()
+                    let grant = try await DistributedLock("lock", on: .session(session)).acquire()
                     #expect(session.isAlive, "the control")
                     try await restart(cluster, on: try await backup(of: other, for: cluster))
                     await #expect(throws: (any Error).self) { try await grant.guarded(then: [.put("data", "1")]) }

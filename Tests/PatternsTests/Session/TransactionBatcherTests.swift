@@ -25,7 +25,9 @@ struct TransactionBatcherTests {
     /// Acquires locks of these names at once.
     private func acquire(_ names: [Key], on session: Session) async throws -> [LockGrant] {
         try await withThrowingTaskGroup(of: LockGrant.self) { group in
-            for name in names { group.addTask { try await DistributedLock(name, session: session).acquire() } }
+            for name in names {
+                group.addTask { try await DistributedLock("\(name)", on: .session(session)).acquire() }
+            }
             return try await group.reduce(into: []) { $0.append($1) }
         }
     }
@@ -71,7 +73,7 @@ struct TransactionBatcherTests {
                 for number in 0..<120 {
                     let name = number % 12
                     group.addTask {
-                        try await DistributedLock("lock-\(name)", session: session).withLock { grant in
+                        try await DistributedLock("lock-\(name)", on: .session(session)).withLock { grant in
                             let holders = inside.withLock { inside in
                                 inside[name, default: 0] += 1
                                 return inside[name]
@@ -128,7 +130,7 @@ struct TransactionBatcherTests {
                 for number in 0..<60 {
                     group.addTask {
                         let isMine = number % 6 != 0
-                        let lock = try DistributedLock("\(isMine ? "mine" : "other")/\(number)", session: session)
+                        let lock = try DistributedLock("\(isMine ? "mine" : "other")/\(number)", on: .session(session))
                         if isMine {
                             try await lock.withLock { #expect($0.isHeld) }
                         } else {
@@ -149,12 +151,12 @@ struct TransactionBatcherTests {
             let session = try await Session(client, timeToLive: .seconds(60))
             await proxy.stall(.toClient)
             let tasks = (0..<40).map { number in
-                Task { try await DistributedLock("lock-\(number)", session: session).acquire() }
+                Task { try await DistributedLock("lock-\(number)", on: .session(session)).acquire() }
             }
             try await eventually("keys are there") { try await witness.range(.prefix("lock-")).count > 0 }
             let start = ContinuousClock.now
             for task in tasks.prefix(20) { task.cancel() }
-            for task in tasks.prefix(20) { await expectError(.cancelled) { try await task.value } }
+            for task in tasks.prefix(20) { await expectCancellation { try await task.value } }
             #expect(ContinuousClock.now - start < .seconds(3))
             await proxy.resume()
             for task in tasks.dropFirst(20) {
@@ -175,7 +177,7 @@ struct TransactionBatcherTests {
             let session = try await Session(client, timeToLive: .seconds(60))
             await proxy.stall(.toClient)
             let tasks = (0..<40).map { number in
-                Task { try await DistributedLock("lock-\(number)", session: session).acquire() }
+                Task { try await DistributedLock("lock-\(number)", on: .session(session)).acquire() }
             }
             try await Task.sleep(for: .milliseconds(50))
             let start = ContinuousClock.now

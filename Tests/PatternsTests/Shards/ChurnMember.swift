@@ -14,7 +14,7 @@ final class ChurnMember: Sendable {
         let task: Task<Void, any Error>
     }
 
-    let id: Key
+    let id: String
     let proxy: FaultProxy
     private let name: Key
     private let shardCount: Int
@@ -23,7 +23,7 @@ final class ChurnMember: Sendable {
     private let life = Lock<Life?>(nil)
 
     init(
-        _ id: Key,
+        _ id: String,
         _ name: Key,
         _ shardCount: Int,
         _ timeToLive: Duration,
@@ -44,17 +44,16 @@ final class ChurnMember: Sendable {
     func join() throws {
         let client = try EtcdClient(endpoints: proxy.endpoint)
         let coordinator = try ShardCoordinator(
-            name,
-            shardCount: shardCount,
+            "\(name)",
+            shards: .numbered(shardCount),
             memberID: id,
-            client: client,
-            timeToLive: timeToLive,
+            on: .client(client, timeToLive: timeToLive),
             drainTime: .seconds(5)
         )
         let task = Task { [id, name, history] in
             try await coordinator.run { shard in
                 history.begin(shard, at: id)
-                let write = [TransactionOperation.put(name + "/data/" + shard.id, "\(shard.fencingToken)")]
+                let write = [TransactionOperation.put(name + "/data/" + Key(shard.id), "\(shard.fencingToken)")]
                 while !Task.isCancelled {
                     _ = try? await shard.guarded(then: write)
                     try? await Task.sleep(for: .milliseconds(.random(in: 500...2000)))

@@ -8,17 +8,17 @@ import Testing
 /// Who has owned which shard, and when, by what the owners believe: all of them have one clock here.
 final class OwnershipHistory: Sendable {
     struct Ownership: Sendable {
-        let member: Key
+        let member: String
         let shard: Shard
         let start: ContinuousClock.Instant
 
         /// When the owner has stopped believing in it; nil if it still does.
-        var end: ContinuousClock.Instant? { shard.tenure.loss?.instant }
+        var end: ContinuousClock.Instant? { shard.ownership.lifetime.loss?.instant }
     }
 
     private let ownerships = Lock<[Ownership]>([])
 
-    func begin(_ shard: Shard, at member: Key) {
+    func begin(_ shard: Shard, at member: String) {
         ownerships.withLock { $0.append(Ownership(member: member, shard: shard, start: .now)) }
     }
 

@@ -81,7 +81,7 @@ struct ShardChurnTests {
             var (moved, needed) = (0, 0)
             for member in members.prefix(2) {
                 let before = Self.owners(members)
-                needed += before.values.count { $0 == member.id }
+                needed += before.values.count { $0 == Key(member.id) }
                 try await member.leave()
                 try await settle(members)
                 let without = Self.owners(members)
@@ -89,7 +89,7 @@ struct ShardChurnTests {
                 try member.join()
                 try await settle(members)
                 #expect(Self.owners(members) == before)
-                needed += before.values.count { $0 == member.id }
+                needed += before.values.count { $0 == Key(member.id) }
                 moved += before.count { without[$0.key] != $0.value }
                 // Each move is one ownership more.
                 ownerships += 2 * before.count { without[$0.key] != $0.value }
@@ -116,7 +116,7 @@ struct ShardChurnTests {
             try await witness.delete(.prefix("s/owners/"))
             try await eventually("the other has it") { members[1].owned.contains { $0.id == stolen.id } }
             try await eventually("the checker finds it") { !history.overlaps.isEmpty }
-            #expect(stolen.isOwned, "the old owner believes that it is its own")
+            #expect(stolen.isHeld, "the old owner believes that it is its own")
             await members[0].proxy.resume()
             await #expect(throws: CoordinationLoss.self) { try await stolen.guarded(then: [.put("s/data/x", "")]) }
             for member in members { try await member.leave() }
@@ -141,7 +141,7 @@ struct ShardChurnTests {
             let history = OwnershipHistory()
             var members: [ChurnMember] = []
             for number in 0..<count {
-                let id = Key("m\(number)")
+                let id = "m\(number)"
                 members.append(try await ChurnMember(id, "s", Self.shardCount, timeToLive, to: endpoint, history))
             }
             try await withEtcdClient(endpoints: endpoint) { witness in
@@ -153,7 +153,7 @@ struct ShardChurnTests {
 
     /// Waits until those who are there have their shares.
     private func settle(_ members: [ChurnMember]) async throws {
-        let present = members.filter(\.isThere).map(\.id)
+        let present = members.filter(\.isThere).map { Key($0.id) }
         let shards = (0..<Self.shardCount).map { Key("\($0)") }
         let targets = ShardAssignment.owners(of: shards, among: present)
         try await eventually(within: .seconds(40), "all shards are where they belong") {
@@ -164,7 +164,7 @@ struct ShardChurnTests {
     private static func owners(_ members: [ChurnMember]) -> [Key: Key] {
         var owners: [Key: Key] = [:]
         for member in members {
-            for shard in member.owned { owners[shard.id] = member.id }
+            for shard in member.owned { owners[Key(shard.id)] = Key(member.id) }
         }
         return owners
     }

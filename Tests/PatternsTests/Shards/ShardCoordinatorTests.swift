@@ -19,7 +19,7 @@ struct ShardCoordinatorTests {
     func division() async throws {
         try await withLiveClient { client, name in
             let shards = try ["a", "b", "c"].map {
-                try ShardCoordinator(name, shardCount: 30, memberID: $0, client: client)
+                try ShardCoordinator("\(name)", shards: .numbered(30), memberID: $0, on: .client(client))
             }
             var tasks = [Task { try await shards[0].run(Self.idle) }]
             try await eventually("one has all") { shards[0].owned.count == 30 }
@@ -27,11 +27,13 @@ struct ShardCoordinatorTests {
             try await eventually("all are owned, and spread") { Self.areSpread(shards) }
             let owners = try await shards[1].owners()
             #expect(owners.map(\.shard) == (0..<30).map { "\($0)" })
-            for (owner, target) in zip(owners, Self.targets(30, ["a", "b", "c"])) { #expect(owner.member == target) }
+            for (owner, target) in zip(owners, Self.targets(30, ["a", "b", "c"])) {
+                #expect(owner.member == target.map { "\($0)" })
+            }
             for shard in shards[2].owned {
                 let owner = try #require(owners.first { $0.shard == shard.id })
                 #expect(owner.member == "c" && owner.fencingToken == shard.fencingToken)
-                #expect(shard.isOwned && shard.remaining > .zero)
+                #expect(shard.isHeld && shard.remaining > .zero)
             }
             tasks[0].cancel()
             try await tasks[0].value
@@ -74,8 +76,8 @@ struct ShardCoordinatorTests {
                 log.withLock { $0.append("\(shard.id) ends at \(member)") }
             }
             let (a, b) = (
-                try ShardCoordinator(name, shards: ["s", "t"], memberID: "a", client: client),
-                try ShardCoordinator(name, shards: ["s", "t"], memberID: "b", client: client)
+                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "a", on: .client(client)),
+                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "b", on: .client(client))
             )
             let first = Task { try await a.run { try await body("a", $0) } }
             try await eventually("a has both") { a.owned.count == 2 }
@@ -107,14 +109,14 @@ struct ShardCoordinatorTests {
             let isStuck = Lock(true)
             let (stubborn, other) = (
                 try ShardCoordinator(
-                    name,
-                    shards: ["s", "t"],
+                    "\(name)",
+                    shards: .named(["s", "t"]),
                     memberID: "a",
-                    client: client,
+                    on: .client(client),
                     drainTime: .milliseconds(100),
                     onEvent: { event in events.withLock { $0.append(event) } }
                 ),
-                try ShardCoordinator(name, shards: ["s", "t"], memberID: "b", client: client)
+                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "b", on: .client(client))
             )
             let first = Task {
                 try await stubborn.run { shard in
@@ -141,27 +143,21 @@ struct ShardCoordinatorTests {
     func overrunWakes() async throws {
         try await withLiveClient { client, name in
             try await client.withSession { session in
-                let grant = try await DistributedLock(name + "/seat", session: session).acquire()
+                let grant = try await DistributedLock("\(name + "/place")", on: .session(session)).acquire()
                 let entry = try #require(try await client.get(grant.key))
                 let coordinator = try ShardCoordinator(
-                    name,
-                    shards: ["s"],
+                    "\(name)",
+                    shards: .named(["s"]),
                     memberID: "a",
-                    client: client,
+                    on: .client(client),
                     drainTime: .milliseconds(10)
                 )
-                let (isBegun, isStuck, service) = (Lock(false), Lock(true), Tenure())
+                let (isBegun, isStuck, service) = (Lock(false), Lock(true), Lifetime())
                 let work = ShardWork(coordinator) { _ in
                     isBegun.withLock { $0 = true }
                     await ignoreCancellation(while: isStuck)
                 }
-                let shard = Shard(
-                    id: "s",
-                    key: entry.key,
-                    fencingToken: entry.createRevision,
-                    tenure: Tenure(within: grant.hold.tenure),
-                    session: session
-                )
+                let shard = ShardOwnership(of: "s", entry, on: grant.hold)
                 let task = try #require(work.begin(shard, grant.hold))
                 let running = Task {
                     await work.run {
@@ -186,7 +182,8 @@ struct ShardCoordinatorTests {
         try await withLiveClient { client, name in
             let events = Lock<[ShardCoordinator.Event]>([])
             let tokens = Lock<[Revision]>([])
-            let shards = try ShardCoordinator(name, shardCount: 5, memberID: "a", client: client) { event in
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(5), memberID: "a", on: .client(client)) {
+                event in
                 events.withLock { $0.append(event) }
             }
             let task = Task {
@@ -220,7 +217,8 @@ struct ShardCoordinatorTests {
     func theft(theft: Theft) async throws {
         try await withLiveClient { client, name in
             let losses = Lock<[CoordinationLoss]>([])
-            let shards = try ShardCoordinator(name, shardCount: 5, memberID: "a", client: client) { event in
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(5), memberID: "a", on: .client(client)) {
+                event in
                 if case .lost(_, let loss) = event { losses.withLock { $0.append(loss) } }
             }
             let task = Task { try await shards.run(Self.idle) }
@@ -238,7 +236,7 @@ struct ShardCoordinatorTests {
                 let kept = shards.owned.count { shard in old.contains { $0.fencingToken == shard.fencingToken } }
                 return shards.owned.count == 5 && kept == 5 - count
             }
-            #expect(old.count { !$0.isOwned } == count && losses.withLock { $0.count } == count)
+            #expect(old.count { !$0.isHeld } == count && losses.withLock { $0.count } == count)
             await #expect(throws: CoordinationLoss.self) { try await old[2].guarded(then: [.put(name + "/data", "1")]) }
             #expect(try await !client.transaction(if: [old[2].isCurrent], then: [.put(name + "/data", "1")]).succeeded)
             task.cancel()
@@ -249,8 +247,14 @@ struct ShardCoordinatorTests {
     @Test("the shards of a member that comes back in time stay free for it")
     func restart() async throws {
         try await withLiveClient { client, name in
-            func coordinator(_ id: Key, _ grace: Duration) throws -> ShardCoordinator {
-                try ShardCoordinator(name, shardCount: 20, memberID: id, client: client, restartGrace: grace)
+            func coordinator(_ id: String, _ grace: Duration) throws -> ShardCoordinator {
+                try ShardCoordinator(
+                    "\(name)",
+                    shards: .numbered(20),
+                    memberID: id,
+                    on: .client(client),
+                    restartGrace: grace
+                )
             }
             let (a, b) = (try coordinator("a", .seconds(60)), try coordinator("b", .seconds(60)))
             let first = Task { try await a.run(Self.idle) }
@@ -282,8 +286,8 @@ struct ShardCoordinatorTests {
     @Test("members that were given other shards divide all of theirs, and still no shard has two owners")
     func otherShards() async throws {
         try await withLiveClient { client, name in
-            let old = try ShardCoordinator(name, shardCount: 10, memberID: "old", client: client)
-            let new = try ShardCoordinator(name, shardCount: 20, memberID: "new", client: client)
+            let old = try ShardCoordinator("\(name)", shards: .numbered(10), memberID: "old", on: .client(client))
+            let new = try ShardCoordinator("\(name)", shards: .numbered(20), memberID: "new", on: .client(client))
             let first = Task { try await old.run(Self.idle) }
             try await eventually("the old one has its shards") { old.owned.count == 10 }
             let second = Task { try await new.run(Self.idle) }
@@ -300,7 +304,7 @@ struct ShardCoordinatorTests {
     @Test("more shards than a transaction has operations are taken and given up")
     func many() async throws {
         try await withLiveClient { client, name in
-            let shards = try ShardCoordinator(name, shardCount: 500, memberID: "a", client: client)
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(500), memberID: "a", on: .client(client))
             let task = Task { try await shards.run(Self.idle) }
             try await eventually("all are owned") { shards.owned.count == 500 }
             task.cancel()
@@ -313,8 +317,9 @@ struct ShardCoordinatorTests {
     func twice() async throws {
         try await withLiveClient { client, name in
             let isWaiting = Lock(false)
-            let first = try ShardCoordinator(name, shardCount: 3, memberID: "a", client: client)
-            let second = try ShardCoordinator(name, shardCount: 3, memberID: "a", client: client) { event in
+            let first = try ShardCoordinator("\(name)", shards: .numbered(3), memberID: "a", on: .client(client))
+            let second = try ShardCoordinator("\(name)", shards: .numbered(3), memberID: "a", on: .client(client)) {
+                event in
                 if case .waitingForID = event { isWaiting.withLock { $0 = true } }
             }
             let tasks = [Task { try await first.run(Self.idle) }, Task { try await second.run(Self.idle) }]
@@ -334,18 +339,20 @@ struct ShardCoordinatorTests {
     @Test("what cannot work is refused")
     func arguments() async throws {
         try await withLiveClient { client, name in
-            for (name, count, id): (Key, Int, Key) in [("", 1, "a"), (name, 0, "a"), (name, 1, "a/b"), (name, 1, "")] {
+            for (name, count, id): (Key, Int, String) in [
+                ("", 1, "a"), (name, 0, "a"), (name, 1, "a/b"), (name, 1, ""),
+            ] {
                 #expect(throws: EtcdError.self) {
-                    try ShardCoordinator(name, shardCount: count, memberID: id, client: client)
+                    try ShardCoordinator("\(name)", shards: .numbered(count), memberID: id, on: .client(client))
                 }
             }
-            for shards: [Key] in [["s", "s"], [""]] {
+            for shards: [String] in [["s", "s"], [""], []] {
                 #expect(throws: EtcdError.self) {
-                    try ShardCoordinator(name, shards: shards, memberID: "a", client: client)
+                    try ShardCoordinator("\(name)", shards: .named(shards), memberID: "a", on: .client(client))
                 }
             }
             let closed = try EtcdClient(client.configuration)
-            let shards = try ShardCoordinator(name, shardCount: 1, memberID: "a", client: closed)
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(1), memberID: "a", on: .client(closed))
             await closed.close()
             await expectError(.clientClosed) { try await shards.run(Self.idle) }
         }

@@ -15,9 +15,9 @@ struct ShardFaultTests {
             let log = ShardLog()
             let shards = try ShardCoordinator(
                 "s",
-                shardCount: shardCount,
+                shards: .numbered(shardCount),
                 memberID: "a",
-                client: worker,
+                on: .client(worker),
                 onEvent: { log.report($0) }
             )
             await expectError(.permissionDenied) { try await shards.run(idle) }
@@ -36,14 +36,14 @@ struct ShardFaultTests {
     @Test("who may not read the members any more tells its bodies to end, and gives shards up once they have")
     func endOfMirror() async throws {
         try await withAuthenticatingEtcd([Permission(.readWrite, .prefix("s/"))]) { root, worker in
-            let shards = try ShardCoordinator("s", shards: ["x", "y"], memberID: "a", client: worker)
+            let shards = try ShardCoordinator("s", shards: .named(["x", "y"]), memberID: "a", on: .client(worker))
             // Whether the shard was still owned when its body had ended, and the time that this took.
-            let ends = Lock<[Key: Bool]>([:])
+            let ends = Lock<[String: Bool]>([:])
             let task = Task {
                 try await shards.run { shard in
                     _ = try? await idle(shard)
                     // The rest of the work takes a while.
-                    await shielded { await Task.pause(for: .seconds(1)) }
+                    await withoutCancellation { await Task.pause(for: .seconds(1)) }
                     let isThere = await Task { try? await root.get(shard.key) }.value != nil
                     ends.withLock { $0[shard.id] = isThere }
                 }
@@ -64,12 +64,12 @@ struct ShardFaultTests {
     func stuck(losesLease: Bool) async throws {
         try await withLiveClient { client, name in
             let log = ShardLog()
-            let (isStuck, starts) = (Lock(true), Lock<[Key: Int]>([:]))
+            let (isStuck, starts) = (Lock(true), Lock<[String: Int]>([:]))
             let shards = try ShardCoordinator(
-                name,
-                shardCount: 6,
+                "\(name)",
+                shards: .numbered(6),
                 memberID: "a",
-                client: client,
+                on: .client(client),
                 drainTime: .milliseconds(200),
                 onEvent: { log.report($0) }
             )
@@ -93,13 +93,13 @@ struct ShardFaultTests {
             #expect(log.overruns == ["3"] && starts.withLock { $0["3"] == 1 })
             #expect(try await client.get(name + "/owners/3") == nil, "it is free for others")
             // Another gets on, also with that shard, if it is one of its own.
-            let other = try ShardCoordinator(name, shardCount: 6, memberID: "b", client: client)
+            let other = try ShardCoordinator("\(name)", shards: .numbered(6), memberID: "b", on: .client(client))
             let second = Task { try await other.run(idle) }
-            let targets = ShardAssignment.owners(of: shards.shards, among: ["a", "b"])
+            let targets = ShardAssignment.owners(of: shards.shards.map { Key($0) }, among: ["a", "b"])
             try await eventually("both have their shares, but for that shard") {
                 let owned = Dictionary(uniqueKeysWithValues: (shards.owned + other.owned).map { ($0.id, $0) })
                 return targets.allSatisfy { id, member in
-                    id == "3" && member == "a" || owned[id] != nil
+                    id == "3" && member == "a" || owned["\(id)"] != nil
                 }
             }
             second.cancel()
@@ -120,24 +120,23 @@ struct ShardFaultTests {
             let log = ShardLog()
             let shards = try ShardCoordinator(
                 "s",
-                shardCount: 5,
+                shards: .numbered(5),
                 memberID: "a",
-                client: client.with(timeout: .seconds(1)),
-                timeToLive: .seconds(60),
+                on: .client(client.with(timeout: .seconds(1)), timeToLive: .seconds(60)),
                 onEvent: { log.report($0) }
             )
             let task = Task { try await shards.run(idle) }
             try await eventually("it has all") { shards.owned.count == 5 }
-            let session = try #require(shards.owned.first?.session)
+            let session = try #require(shards.owned.first?.ownership.session)
             await proxy.stall()
             // As at its deadline, which is not waited for here.
-            session.tenure.end(CoordinationLoss(.deadline))
+            session.lifetime.end(CoordinationLoss(.deadline))
             try await eventually("it has left") { log.losses == [.deadline] }
             #expect(try await witness.range(.prefix("s/")).count == 6, "the control: its keys are there")
             await proxy.resume()
             await proxy.cut()
             try await eventually("it has all again") { shards.owned.count == 5 }
-            #expect(log.waits == 0 && shards.owned.allSatisfy { $0.session !== session })
+            #expect(log.waits == 0 && shards.owned.allSatisfy { $0.ownership.session !== session })
             #expect(try await witness.leases.list().count == 1)
             task.cancel()
             try await task.value
@@ -150,10 +149,10 @@ struct ShardFaultTests {
             try await client.put(name + "/owners/1", "somebody")
             let log = ShardLog()
             let shards = try ShardCoordinator(
-                name,
-                shardCount: 3,
+                "\(name)",
+                shards: .numbered(3),
                 memberID: "a",
-                client: client,
+                on: .client(client),
                 onEvent: { log.report($0) }
             )
             let task = Task { try await shards.run(idle) }
@@ -174,9 +173,9 @@ struct ShardFaultTests {
         let log = ShardLog()
         let shards = try ShardCoordinator(
             "s",
-            shardCount: 3,
+            shards: .numbered(3),
             memberID: "a",
-            client: client,
+            on: .client(client),
             onEvent: { log.report($0) }
         )
         return (shards, log)
@@ -216,7 +215,7 @@ struct ShardFaultTests {
     func stopWithoutEtcd() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let (starts, ends) = (Lock(0), Lock(0))
-            let shards = try ShardCoordinator("s", shardCount: 8, memberID: "a", client: client)
+            let shards = try ShardCoordinator("s", shards: .numbered(8), memberID: "a", on: .client(client))
             let task = Task {
                 try await shards.run { shard in
                     starts.withLock { $0 += 1 }

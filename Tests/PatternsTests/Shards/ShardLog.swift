@@ -18,7 +18,7 @@ final class ShardLog: Sendable {
     }
 
     var waits: Int { count { if case .waitingForID = $0 { true } else { false } } }
-    var overruns: [Key] {
+    var overruns: [String] {
         events.withLock { $0.compactMap { if case .overran(let shard) = $0 { shard.id } else { nil } } }
     }
     var failures: [any Error] {

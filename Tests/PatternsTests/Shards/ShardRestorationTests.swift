@@ -17,10 +17,9 @@ struct ShardRestorationTests {
                 let members = try [("a", store.client), ("b", other)].enumerated().map { number, member in
                     try ShardCoordinator(
                         "s",
-                        shardCount: 12,
-                        memberID: Key(member.0),
-                        client: member.1,
-                        timeToLive: .seconds(60),
+                        shards: .numbered(12),
+                        memberID: member.0,
+                        on: .client(member.1, timeToLive: .seconds(60)),
                         onEvent: { logs[number].report($0) }
                     )
                 }
@@ -39,9 +38,10 @@ struct ShardRestorationTests {
                 try await eventually(within: .seconds(60), "all are owned anew") {
                     let owned = members.flatMap(\.owned)
                     return Self.areSettled(members)
-                        && !owned.contains { shard in old.contains { $0.session === shard.session } }
+                        && !owned.contains { shard in old.contains { $0.ownership.session === shard.ownership.session }
+                        }
                 }
-                #expect(old.allSatisfy { !$0.isOwned })
+                #expect(old.allSatisfy { !$0.isHeld })
                 let owners = try await members[0].owners()
                 for (number, member) in members.enumerated() {
                     for shard in member.owned {
@@ -58,9 +58,12 @@ struct ShardRestorationTests {
 
     /// Each has what it should, and nothing else.
     private static func areSettled(_ members: [ShardCoordinator]) -> Bool {
-        let targets = ShardAssignment.owners(of: members[0].shards, among: members.map(\.memberID))
+        let targets = ShardAssignment.owners(
+            of: members[0].shards.map { Key($0) },
+            among: members.map { Key($0.memberID) }
+        )
         return members.allSatisfy { member in
-            Set(member.owned.map(\.id)) == Set(targets.filter { $0.value == member.memberID }.keys)
+            Set(member.owned.map { Key($0.id) }) == Set(targets.filter { $0.value == Key(member.memberID) }.keys)
         }
     }
 }

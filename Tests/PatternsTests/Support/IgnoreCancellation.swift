@@ -5,5 +5,5 @@
 
 /// Goes on while `isStuck` holds true, also when its task is cancelled: a body that does not end when it is told to.
 func ignoreCancellation(while isStuck: Lock<Bool>) async {
-    while isStuck.withLock({ $0 }) { await shielded { await Task.pause(for: .milliseconds(5)) } }
+    while isStuck.withLock({ $0 }) { await withoutCancellation { await Task.pause(for: .milliseconds(5)) } }
 }

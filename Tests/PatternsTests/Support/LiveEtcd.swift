@@ -56,6 +56,23 @@ func expectError<Result>(
     if let error { #expect(error.code == code, "\(error)", sourceLocation: sourceLocation) }
 }
 
+/// Expects `operation` to throw `CancellationError`, as a wait does.
+func expectCancellation<Result>(
+    sourceLocation: SourceLocation = #_sourceLocation,
+    _ operation: () async throws -> Result
+) async {
+    await #expect(throws: CancellationError.self, sourceLocation: sourceLocation) { _ = try await operation() }
+}
+
+/// Expects `operation` to throw a ``BusyError``.
+@discardableResult
+func expectBusy<Result>(
+    sourceLocation: SourceLocation = #_sourceLocation,
+    _ operation: () async throws -> Result
+) async -> BusyError? {
+    await #expect(throws: BusyError.self, sourceLocation: sourceLocation) { _ = try await operation() }
+}
+
 /// Expects `operation` to throw a loss for `reason`.
 @discardableResult
 func expectLoss<Result>(

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+
+extension LeaderElection {
+    /// A candidate that leads or waits.
+    public struct Candidate: Sendable, Hashable, CustomStringConvertible {
+        /// The key that stands for the candidate.
+        public let key: Key
+        /// The place in the queue, and the number of the term once it leads: the revision at which the key was created.
+        public let fencingToken: Revision
+        /// The lease of the key; nil for a foreign key, which stays until it is deleted.
+        public let lease: Lease.ID?
+        /// The candidate's text about itself.
+        public let value: Value
+
+        /// Makes a candidate with these properties, for tests.
+        public init(key: Key, fencingToken: Revision, lease: Lease.ID? = nil, value: Value) {
+            self.key = key
+            self.fencingToken = fencingToken
+            self.lease = lease
+            self.value = value
+        }
+
+        init(_ entry: KeyValue) {
+            self.init(key: entry.key, fencingToken: entry.createRevision, lease: entry.lease, value: entry.value)
+        }
+
+        /// The value, the key and the token in one line.
+        public var description: String {
+            "\"\(value)\" with \(key), token \(fencingToken)\(lease == nil ? ", no lease" : "")"
+        }
+    }
+
+    /// The state of an election: a leader, or none.
+    public enum Leadership: Sendable, Hashable, CustomStringConvertible {
+        /// No candidate leads.
+        case none
+        /// This candidate leads, with the value that it has proclaimed last.
+        case leader(Candidate)
+
+        /// The candidate that leads; nil if there is none.
+        public var candidate: Candidate? {
+            if case .leader(let candidate) = self { candidate } else { nil }
+        }
+
+        /// The leader in one line.
+        public var description: String { candidate?.description ?? "no leader" }
+    }
+}
