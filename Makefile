@@ -6,7 +6,7 @@ SWIFT_FLAGS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo monitor test tsan fault-run pattern-run crosscheck mutants coverage budgets docs lint dependencies
+.PHONY: help demo monitor test integrations tsan fault-run pattern-run crosscheck mutants coverage budgets docs lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ monitor: dependencies ## Install what is missing, build the monitor, and watch a
 
 test: dependencies ## Install what is missing, run all tests, in three processes at a time
 	scripts/test.sh $(SWIFT_FLAGS)
+
+integrations: dependencies ## Build and test Integrations, which needs packages from the network
+	scripts/integrations.sh $(SWIFT_FLAGS)
 
 tsan: dependencies ## Run all tests under ThreadSanitizer
 	scripts/test.sh --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
@@ -47,7 +50,7 @@ docs: dependencies ## Build the documentation of the modules, and fail on links 
 	scripts/docs.sh $(SWIFT_FLAGS)
 
 lint: ## Check the formatting, the layers of Docs/Design.md, the prose and the versions
-	swift format lint --strict --recursive Sources Tests Embedding Package.swift
+	swift format lint --strict --recursive Sources Tests Integrations Package.swift
 	scripts/lint-test.py --quiet
 	scripts/layers.py
 	scripts/prose.py

@@ -72,10 +72,10 @@ struct MonitoringPageTests {
         try compare("thresholds", rows.joined(separator: "\n"))
     }
 
-    @Test("quotes the service in Embedding, which is compiled")
-    func embedding() throws {
+    @Test("quotes the middleware in Integrations, which is compiled")
+    func middleware() throws {
         let page = try String(contentsOf: Self.path, encoding: .utf8)
-        let file = Self.root.appending(path: "Embedding/Sources/Service/MonitorMiddleware.swift")
+        let file = Self.root.appending(path: "Integrations/Sources/EtcdHummingbird/MonitorMiddleware.swift")
         let section = try #require(
             page.components(separatedBy: "## Mount it").last?.components(separatedBy: "## ").first
         )

@@ -1,30 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdMonitorKit
+public import EtcdMonitorKit
 import HTTPTypes
-import Hummingbird
+public import Hummingbird
 import NIOCore
 import ServiceLifecycle
 
-/// Answers what is asked below a path with the monitor's page and API, and leaves all other requests to the router.
-struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
+/// Answers requests below a path with the monitor's page and API, and passes all others on.
+///
+/// ```swift
+/// router.add(middleware: MonitorMiddleware(MonitorAPI([monitor]), at: "/monitor"))
+/// ```
+public struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
     /// The bytes of a request's body that are read; a larger one is refused.
     private static var maximumBody: Int { 64 << 10 }
 
-    let api: MonitorAPI
-    let path: String
+    private let api: MonitorAPI
+    private let path: String
 
     /// Makes the middleware.
     ///
     /// - Parameters:
     ///   - api: The API of the monitors.
     ///   - path: The path below which it is mounted, such as `/monitor`.
-    init(_ api: MonitorAPI, at path: String) {
+    public init(_ api: MonitorAPI, at path: String) {
         self.api = api
         self.path = path
     }
 
-    func handle(
+    /// Answers a request, or passes it on.
+    ///
+    /// - Parameters:
+    ///   - request: The request.
+    ///   - context: The context of the request.
+    ///   - next: Answers requests for other paths.
+    /// - Returns: The answer.
+    /// - Throws: What `next` throws; `HTTPError` for a request that is not valid, or whose body is too large.
+    public func handle(
         _ request: Request,
         context: Context,
         next: @concurrent (Request, Context) async throws -> Response

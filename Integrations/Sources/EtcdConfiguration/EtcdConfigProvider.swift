@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Configuration
+import EtcdKit
+public import EtcdPatterns
+
+/// A configuration in etcd as a provider of swift-configuration.
+///
+/// ```swift
+/// let etcd = try await ConfigManager("config/app", client: client)
+/// let config = ConfigReader(providers: [EnvironmentVariablesProvider(), EtcdConfigProvider(etcd)])
+/// let port = config.int(forKey: "database.port", default: 5432)
+/// ```
+///
+/// The parts of a key are joined by slashes: `database.port` is the key `config/app/database/port` in etcd. A list is a
+/// JSON array such as `["a", "b"]`, or plain text with commas such as `a,b`; a list of bytes has strings in base64.
+///
+/// Reads take what the `ConfigManager` has, and wait for nothing. A watch goes on through restarts of etcd.
+public struct EtcdConfigProvider: ConfigProvider {
+    /// The name of the provider, with the name of the configuration.
+    public var providerName: String { "EtcdConfigProvider[\(config.name)]" }
+
+    private let config: ConfigManager
+    private let secrets: SecretsSpecifier<String, String>
+
+    /// Makes a provider.
+    ///
+    /// - Parameters:
+    ///   - config: The configuration, which the caller closes.
+    ///   - secrets: Which values are secrets, by their keys within the configuration, such as `database/password`, and
+    ///     their text in etcd.
+    public init(_ config: ConfigManager, secrets: SecretsSpecifier<String, String> = .none) {
+        self.config = config
+        self.secrets = secrets
+    }
+
+    private var current: EtcdConfigSnapshot { snapshot(of: config.snapshot) }
+
+    private func snapshot(of state: EtcdPatterns.ConfigSnapshot) -> EtcdConfigSnapshot {
+        EtcdConfigSnapshot(providerName: providerName, state: state, secrets: secrets)
+    }
+
+    /// Reads a value from the newest state that is known here.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - type: The wanted type.
+    /// - Returns: The value, if there is one.
+    /// - Throws: `ConfigError` when the value is not of the type.
+    public func value(forKey key: AbsoluteConfigKey, type: ConfigType) throws -> LookupResult {
+        try current.value(forKey: key, type: type)
+    }
+
+    /// Reads a value once the newest state of etcd is known here.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - type: The wanted type.
+    /// - Returns: The value, if there is one.
+    /// - Throws: `EtcdError` when etcd does not answer; `ConfigError` when the value is not of the type.
+    public func fetchValue(forKey key: AbsoluteConfigKey, type: ConfigType) async throws -> LookupResult {
+        // A change that writes nothing is a linearizable read of the revision.
+        let revision = try await config.change { _ in }.revision
+        try await config.waitUntil(revision: revision)
+        return try value(forKey: key, type: type)
+    }
+
+    /// Follows a value.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - type: The wanted type.
+    ///   - updatesHandler: Gets the value as it is, and then each that is different; a slow handler skips some.
+    /// - Returns: The result of the handler.
+    /// - Throws: The errors of the handler.
+    public func watchValue<Return: ~Copyable>(
+        forKey key: AbsoluteConfigKey,
+        type: ConfigType,
+        updatesHandler: (
+            _ updates: ConfigUpdatesAsyncSequence<Result<LookupResult, any Error>, Never>
+        ) async throws -> Return
+    ) async throws -> Return {
+        let lookups = config.snapshots.map { [self] state -> Result<LookupResult, any Error> in
+            Result { try snapshot(of: state).value(forKey: key, type: type) }
+        }
+        return try await updatesHandler(ConfigUpdatesAsyncSequence(DistinctLookups(base: lookups)))
+    }
+
+    /// The newest state that is known here: all its values are of one revision.
+    ///
+    /// - Returns: The state.
+    public func snapshot() -> any Configuration.ConfigSnapshot { current }
+
+    /// Follows the state.
+    ///
+    /// - Parameter updatesHandler: Gets the state as it is, and then the newest whenever there is a new one.
+    /// - Returns: The result of the handler.
+    /// - Throws: The errors of the handler.
+    public func watchSnapshot<Return: ~Copyable>(
+        updatesHandler: (
+            _ updates: ConfigUpdatesAsyncSequence<any Configuration.ConfigSnapshot, Never>
+        ) async throws -> Return
+    ) async throws -> Return {
+        let states = config.snapshots.map { [self] state -> any Configuration.ConfigSnapshot in snapshot(of: state) }
+        return try await updatesHandler(ConfigUpdatesAsyncSequence(states))
+    }
+}
+
+/// The values of one revision.
+struct EtcdConfigSnapshot: Configuration.ConfigSnapshot {
+    let providerName: String
+    let state: EtcdPatterns.ConfigSnapshot
+    let secrets: SecretsSpecifier<String, String>
+
+    func value(forKey key: AbsoluteConfigKey, type: ConfigType) throws -> LookupResult {
+        let name = key.components.joined(separator: "/")
+        guard let stored = state[Key(name)] else { return LookupResult(encodedKey: name, value: nil) }
+        let content = try ConfigContent(of: Key(name), in: state, as: type)
+        let isSecret = secrets.isSecret(key: name, value: stored.description)
+        return LookupResult(encodedKey: name, value: Configuration.ConfigValue(content, isSecret: isSecret))
+    }
+}
+
+/// Lookups without those that are as the one before.
+private struct DistinctLookups<Base: AsyncSequence & Sendable>: AsyncSequence, Sendable
+where Base.Element == Result<LookupResult, any Error>, Base.Failure == Never {
+    typealias Element = Base.Element
+    typealias Failure = Never
+
+    let base: Base
+
+    func makeAsyncIterator() -> Iterator { Iterator(base: base.makeAsyncIterator()) }
+
+    struct Iterator: AsyncIteratorProtocol {
+        var base: Base.AsyncIterator
+        private var last: LookupResult?
+
+        init(base: Base.AsyncIterator) { self.base = base }
+
+        mutating func next() async -> Element? { await next(isolation: nil) }
+
+        mutating func next(isolation actor: isolated (any Actor)?) async -> Element? {
+            while let lookup = await base.next(isolation: actor) {
+                let result = try? lookup.get()
+                // Errors are told each time.
+                if let result, result == last { continue }
+                last = result
+                return lookup
+            }
+            return nil
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdPatterns
+public import GRPCCore
+public import GRPCNIOTransportCore
+
+/// Resolves a service to the instances that are registered in etcd, so that a gRPC client balances over them.
+///
+/// ```swift
+/// var resolvers = NameResolverRegistry.defaults
+/// resolvers.registerFactory(EtcdNameResolver(registry))
+/// let transport = try HTTP2ClientTransport.Posix(
+///     target: .etcd(service: "greeter"),
+///     transportSecurity: .plaintext,
+///     resolverRegistry: resolvers
+/// )
+/// ```
+///
+/// The client hears of each instance that comes, goes or drains, and goes on with those that it knows while etcd is away.
+/// While none takes requests, calls fail with the status `unavailable`, unless they wait for ready.
+public struct EtcdNameResolver: NameResolverFactory, Sendable {
+    /// A service in the registry.
+    public typealias Target = ResolvableTargets.EtcdService
+
+    private let registry: ServiceRegistry
+    private let options: DiscoveryOptions
+    private let serviceConfig: ServiceConfig
+
+    /// Makes a resolver.
+    ///
+    /// - Parameters:
+    ///   - registry: The registry in which the instances are.
+    ///   - options: How to judge the instances that are seen.
+    ///   - serviceConfig: The configuration that clients get with the addresses, in place of their own; by default, calls
+    ///     go to the instances in turns.
+    public init(
+        _ registry: ServiceRegistry,
+        options: DiscoveryOptions = DiscoveryOptions(),
+        serviceConfig: ServiceConfig = ServiceConfig(loadBalancingConfig: [.roundRobin])
+    ) {
+        self.registry = registry
+        self.options = options
+        self.serviceConfig = serviceConfig
+    }
+
+    /// Makes the resolver of a service.
+    ///
+    /// - Parameter target: The service.
+    /// - Returns: The resolver, which follows the instances while it is iterated.
+    public func resolver(for target: Target) -> NameResolver {
+        let names = InstanceAddresses(
+            service: target.name,
+            registry: registry,
+            options: options,
+            serviceConfig: serviceConfig
+        )
+        return NameResolver(names: RPCAsyncSequence(wrapping: names), updateMode: .push, authority: target.name)
+    }
+}
+
+extension ResolvableTargets {
+    /// A service whose instances are registered in etcd; see ``EtcdNameResolver``.
+    public struct EtcdService: ResolvableTarget, Sendable {
+        /// The name of the service.
+        public var name: String
+
+        /// Makes a target.
+        ///
+        /// - Parameter name: The name of the service.
+        public init(name: String) { self.name = name }
+    }
+}
+
+extension ResolvableTarget where Self == ResolvableTargets.EtcdService {
+    /// A service whose instances are registered in etcd; see ``EtcdNameResolver``.
+    ///
+    /// - Parameter service: The name of the service.
+    /// - Returns: The target.
+    public static func etcd(service: String) -> Self { Self(name: service) }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdPatterns
+import HTTPTypes
+public import Hummingbird
+
+/// Answers requests on the leader of an election only.
+///
+/// ```swift
+/// router.group("admin")
+///     .add(middleware: LeaderOnlyMiddleware(election) { leader in "http://\(leader.value)" })
+///     .post("rebuild") { _, _ in try await rebuild() }
+/// ```
+///
+/// Others answer with the status 307 and the address of the same path at the leader, or with 503 while nobody leads. A
+/// leader may lose its leadership while it answers: what must not happen then is done by `LeaderTerm.guarded`.
+public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
+    private let election: LeaderElection
+    private let address: (@Sendable (LeaderElection.Candidate) -> String?)?
+
+    /// Makes the middleware.
+    ///
+    /// - Parameters:
+    ///   - election: The election, in which this process takes part, as by `EtcdService.election`.
+    ///   - address: The beginning of the leader's URLs, such as `http://10.0.0.7:8080`, by its candidate; nil for a
+    ///     leader without one. Without the closure, each request is refused.
+    public init(
+        _ election: LeaderElection,
+        redirectTo address: (@Sendable (LeaderElection.Candidate) -> String?)? = nil
+    ) {
+        self.election = election
+        self.address = address
+    }
+
+    /// Passes a request on if this process leads.
+    ///
+    /// - Parameters:
+    ///   - request: The request.
+    ///   - context: The context of the request.
+    ///   - next: Answers on the leader.
+    /// - Returns: The answer, or the redirection.
+    /// - Throws: What `next` throws; `HTTPError` with the status 503 if this process does not lead, and cannot say who
+    ///   does.
+    public func handle(
+        _ request: Request,
+        context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        if election.isLeader { return try await next(request, context) }
+        guard let address, let leader = try? await election.leader(), let base = address(leader) else {
+            throw HTTPError(.serviceUnavailable, headers: [.retryAfter: "1"], message: "this process does not lead")
+        }
+        return .redirect(to: base + request.uri.string, type: .temporary)
+    }
+}

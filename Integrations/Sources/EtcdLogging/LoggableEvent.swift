@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+
+/// An event with its line in the log; see `Logger.log(_:)`.
+public protocol LoggableEvent: Sendable {
+    /// The line that tells of the event.
+    var logLine: LogLine { get }
+}
+
+/// A line in the log, before it is written.
+public struct LogLine: Sendable {
+    /// How important it is.
+    public var level: Logger.Level
+    /// The message: the same for all events of one kind.
+    public var message: Logger.Message
+    /// The error behind the event, if there is one.
+    public var error: (any Error)?
+    /// The details of the event; made when the line is written.
+    public var metadata: @Sendable () -> Logger.Metadata
+
+    /// Makes a line.
+    ///
+    /// - Parameters:
+    ///   - level: How important it is.
+    ///   - message: The message: the same for all events of one kind.
+    ///   - error: The error behind the event.
+    ///   - metadata: The details of the event; made when the line is written.
+    public init(
+        _ level: Logger.Level,
+        _ message: Logger.Message,
+        error: (any Error)? = nil,
+        _ metadata: @autoclosure @escaping @Sendable () -> Logger.Metadata = [:]
+    ) {
+        self.level = level
+        self.message = message
+        self.error = error
+        self.metadata = metadata
+    }
+}
+
+extension Logger {
+    /// Writes an event of etcd-kit, if its level is logged.
+    ///
+    /// ```swift
+    /// var election = try LeaderElection("scheduler", candidate: "node-1", client: client)
+    /// election.onEvent = { event in logger.log(event) }
+    /// ```
+    ///
+    /// - Parameter event: The event of a client or of a pattern.
+    public func log(_ event: some LoggableEvent) {
+        let line = event.logLine
+        if line.level < logLevel { return }
+        log(level: line.level, line.message, error: line.error, metadata: line.metadata())
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import CoreMetrics
+public import EtcdPatterns
+
+extension LoadBalancer {
+    /// Records what the balancer has seen as metrics, again and again until the task is cancelled.
+    ///
+    /// | metric | kind | dimensions |
+    /// |---|---|---|
+    /// | `etcd.balancer.in_flight` | meter: requests that have not ended | `service`, `instance` |
+    /// | `etcd.balancer.successes`, `.failures` | meters: requests that have ended, since the start | `service`, `instance` |
+    /// | `etcd.balancer.latency` | meter: seconds that a request takes | `service`, `instance` |
+    /// | `etcd.balancer.healthy` | meter: 1 while the instance gets its share, else 0 | `service`, `instance` |
+    /// | `etcd.balancer.retries`, `.denied_retries` | meters, since the start | `service` |
+    ///
+    /// - Parameters:
+    ///   - interval: The time between two looks at the balancer.
+    ///   - prefix: What the names begin with.
+    ///   - factory: Makes the metrics; nil for the one of `MetricsSystem`.
+    public func recordMetrics(
+        every interval: Duration = .seconds(10),
+        prefix: String = "etcd.balancer",
+        factory: (any MetricsFactory)? = nil
+    ) async {
+        let cache = MetricsCache(prefix: prefix, factory: factory)
+        repeat {
+            record(statistics, in: cache)
+        } while (try? await Task.sleep(for: interval)) != nil
+    }
+
+    private func record(_ statistics: LoadBalancerStatistics, in cache: MetricsCache) {
+        for instance in statistics.instances {
+            let dimensions = [("service", service), ("instance", instance.id)]
+            cache.meter("in_flight", dimensions).set(Double(instance.inFlight))
+            cache.meter("successes", dimensions).set(Double(instance.successes))
+            cache.meter("failures", dimensions).set(Double(instance.failures))
+            cache.meter("healthy", dimensions).set(instance.health == .healthy && !instance.isGone ? 1 : 0)
+            if let latency = instance.latency { cache.meter("latency", dimensions).set(latency / .seconds(1)) }
+        }
+        cache.meter("retries", [("service", service)]).set(Double(statistics.retries))
+        cache.meter("denied_retries", [("service", service)]).set(Double(statistics.deniedRetries))
+    }
+}

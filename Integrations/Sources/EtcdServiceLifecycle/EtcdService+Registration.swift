@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdPatterns
+import ServiceLifecycle
+
+extension EtcdService {
+    /// Keeps an instance registered, and takes it out at the graceful shutdown, without a failed request.
+    ///
+    /// At the shutdown, others first see the instance as draining. After `propagation` it is deregistered, and only then the
+    /// service ends; so the server, which stands before it in the list of services, still answers meanwhile.
+    ///
+    /// - Parameters:
+    ///   - instance: The instance.
+    ///   - registry: The registry.
+    ///   - timeToLive: How long others see the instance when its process has died, in whole seconds (rounded up).
+    ///   - check: How the process checks itself: while that fails, others see it as down.
+    ///   - propagation: How long others have at the shutdown to hear that the instance is draining.
+    ///   - onState: Is told how the registration stands; must return soon.
+    /// - Returns: The service. It throws `CoordinationLoss` when another process registers as the same instance.
+    public static func registration(
+        of instance: ServiceInstance,
+        in registry: ServiceRegistry,
+        timeToLive: Duration = .seconds(10),
+        check: HealthCheck? = nil,
+        propagation: Duration = .seconds(5),
+        onState: @escaping @Sendable (RegistrationState) -> Void = { _ in }
+    ) -> EtcdService {
+        registration(
+            in: registry,
+            timeToLive: timeToLive,
+            check: check,
+            propagation: propagation,
+            onState: onState
+        ) {
+            instance
+        }
+    }
+
+    /// Keeps an instance registered as soon as it is known where it listens, and takes it out at the graceful shutdown.
+    ///
+    /// A group does not wait until a server listens. `instance` does: it returns when there is a port to register.
+    ///
+    /// - Parameters:
+    ///   - registry: The registry.
+    ///   - timeToLive: How long others see the instance when its process has died, in whole seconds (rounded up).
+    ///   - check: How the process checks itself: while that fails, others see it as down.
+    ///   - propagation: How long others have at the shutdown to hear that the instance is draining.
+    ///   - onState: Is told how the registration stands; must return soon.
+    ///   - instance: Waits until the server listens, and describes the instance. It is cancelled by the shutdown.
+    /// - Returns: The service. It throws what `instance` throws, and `CoordinationLoss` when another process registers as
+    ///   the same instance.
+    public static func registration(
+        in registry: ServiceRegistry,
+        timeToLive: Duration = .seconds(10),
+        check: HealthCheck? = nil,
+        propagation: Duration = .seconds(5),
+        onState: @escaping @Sendable (RegistrationState) -> Void = { _ in },
+        of instance: @escaping @Sendable () async throws -> ServiceInstance
+    ) -> EtcdService {
+        EtcdService(name: "registration") {
+            try await ignoringCancellation {
+                guard let instance = try await cancelledByShutdown(instance) else { return }
+                try await registry.withRegistration(of: instance, timeToLive: timeToLive, check: check) {
+                    registration in
+                    async let _: Void = tell(registration.states, to: onState)
+                    try await gracefulShutdown()
+                    // An etcd that does not answer must not keep the process from ending.
+                    try? await registration.drain(propagation: propagation, timeout: propagation * 2 + .seconds(6))
+                }
+            }
+        }
+    }
+}
+
+private func tell(
+    _ states: AsyncStream<RegistrationState>,
+    to onState: @Sendable (RegistrationState) -> Void
+) async {
+    for await state in states { onState(state) }
+}
+
+/// The result of `body`; nil if the graceful shutdown has come first.
+private func cancelledByShutdown<Result: Sendable>(
+    _ body: @escaping @Sendable () async throws -> Result
+) async throws -> Result? {
+    try await cancelWhenGracefulShutdown {
+        do {
+            let result = try await body()
+            return Task.isCancelled ? nil : result
+        } catch {
+            if Task.isCancelled { return nil }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import EtcdKit
+public import EtcdPatterns
+public import ServiceLifecycle
+
+/// A part of etcd-kit as a service of a `ServiceGroup`.
+///
+/// ```swift
+/// let group = ServiceGroup(
+///     services: [
+///         EtcdService.client(client),
+///         EtcdService("report") { try await reportTask.run() },
+///         server,
+///         EtcdService.registration(of: instance, in: registry),
+///     ],
+///     gracefulShutdownSignals: [.sigterm],
+///     logger: logger
+/// )
+/// ```
+///
+/// A group starts its services in the order of the list, and shuts them down in the reverse order, one after the other.
+/// So the client comes first, and the registration last: it tells others to stay away before the server stops.
+public struct EtcdService: Service, CustomStringConvertible {
+    /// The name of the service in the logs of its group.
+    public let description: String
+    private let body: @Sendable () async throws -> Void
+
+    init(name: String, _ body: @escaping @Sendable () async throws -> Void) {
+        description = name
+        self.body = body
+    }
+
+    /// A service that runs until the graceful shutdown, which cancels it.
+    ///
+    /// Each `run()` of the patterns and of the monitor can be such a body: it returns once its work has ended and what it
+    /// held is given up.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the service in the logs of its group.
+    ///   - body: Does the work until its task is cancelled. An error that only says so is no failure of the service.
+    public init(_ name: String, run body: @escaping @Sendable () async throws -> Void) {
+        self.init(name: name) {
+            try await cancelWhenGracefulShutdown { try await ignoringCancellation(body) }
+        }
+    }
+
+    /// A service that does nothing until the graceful shutdown, and then closes something.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the service in the logs of its group.
+    ///   - close: Closes it, also when the group is cancelled.
+    /// - Returns: The service.
+    public static func closing(_ name: String, _ close: @escaping @Sendable () async -> Void) -> EtcdService {
+        EtcdService(name: name) {
+            // It throws when the group is cancelled, which is the end, too.
+            try? await gracefulShutdown()
+            await close()
+        }
+    }
+
+    /// Does the work of the service.
+    ///
+    /// - Throws: An error that ends the group.
+    public func run() async throws { try await body() }
+}
+
+extension EtcdService {
+    /// Closes a client at the graceful shutdown.
+    ///
+    /// As the first service in the list, it closes the client last.
+    ///
+    /// - Parameter client: The client.
+    /// - Returns: The service.
+    public static func client(_ client: EtcdClient) -> EtcdService {
+        closing("etcd client") { await client.close() }
+    }
+
+    /// Closes a configuration at the graceful shutdown: its file is written once more.
+    ///
+    /// - Parameter configuration: The configuration.
+    /// - Returns: The service.
+    public static func configuration(_ configuration: ConfigManager) -> EtcdService {
+        closing("configuration \(configuration.name)") { await configuration.close() }
+    }
+
+    /// Takes part in an election, and works as the leader in each term.
+    ///
+    /// The graceful shutdown cancels the work; once it has ended, the leadership is given up, and the next candidate leads.
+    ///
+    /// - Parameters:
+    ///   - election: The election.
+    ///   - body: Does what the leader does, until its task is cancelled.
+    /// - Returns: The service.
+    public static func election(
+        _ election: LeaderElection,
+        lead body: @escaping @Sendable (LeaderTerm) async throws -> Void
+    ) -> EtcdService {
+        EtcdService("election \(election.name)") { try await election.run(body) }
+    }
+}
+
+/// Runs `body`; an error that only says that the task was cancelled is not thrown.
+func ignoringCancellation(_ body: () async throws -> Void) async throws {
+    do {
+        try await body()
+    } catch {
+        let isCancellation = error is CancellationError || (error as? EtcdError)?.code == .cancelled
+        if !(Task.isCancelled && isCancellation) { throw error }
+    }
+}
