@@ -6,7 +6,7 @@ SWIFT_FLAGS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo monitor test integrations tsan fault-run pattern-run crosscheck mutants coverage budgets docs lint dependencies
+.PHONY: help demo monitor test quick integrations tsan fault-run pattern-run crosscheck mutants coverage budgets docs lint dependencies
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,14 +19,17 @@ monitor: dependencies ## Install what is missing, build the monitor, and watch a
 	swift build -c release --product etcd-monitor $(SWIFT_FLAGS)
 	.build/release/etcd-monitor --demo
 
-test: dependencies ## Install what is missing, run all tests, in three processes at a time
+test: dependencies ## Install what is missing, run all tests, or with FILTER=NAME those of that name
 	scripts/test.sh $(SWIFT_FLAGS)
+
+quick: dependencies ## Run the tests that start no etcd
+	TIERS=unit scripts/test.sh $(SWIFT_FLAGS)
 
 integrations: dependencies ## Build and test Integrations, which needs packages from the network
 	scripts/integrations.sh $(SWIFT_FLAGS)
 
 tsan: dependencies ## Run all tests under ThreadSanitizer
-	scripts/test.sh --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
+	JOBS=3 scripts/test.sh --sanitize=thread --scratch-path .build-tsan $(SWIFT_FLAGS)
 
 fault-run: dependencies ## Harm a cluster for ten minutes while clients work on it, and check what they were promised
 	scripts/fault-run.sh $(SWIFT_FLAGS)
@@ -49,11 +52,12 @@ budgets: dependencies ## Count allocations and instructions, and fail where some
 docs: dependencies ## Build the documentation of the modules, and fail on links that lead nowhere
 	scripts/docs.sh $(SWIFT_FLAGS)
 
-lint: ## Check the formatting, the layers of Docs/Design.md, the prose and the versions
+lint: ## Check the formatting, the layers of Docs/Design.md, the prose, the links and the versions
 	swift format lint --strict --recursive Sources Tests Integrations Package.swift
 	scripts/lint-test.py --quiet
 	scripts/layers.py
 	scripts/prose.py
+	scripts/links.py
 	scripts/version.py
 
 dependencies: ## Install what is missing: the nghttp2 and OpenSSL headers, pkg-config, etcd

@@ -57,9 +57,16 @@ let package = Package(
             dependencies: ["EtcdMonitorKit", "EtcdKit", "EtcdTesting", "CommandLineFlags"],
             swiftSettings: settings
         ),
+        // The code that the tests share.
+        .target(
+            name: "TestSupport",
+            dependencies: ["EtcdKit", "EtcdTesting"],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "EtcdKitTests",
-            dependencies: ["EtcdKit", "EtcdTesting", "CNghttp2", "COpenSSL"],
+            dependencies: ["TestSupport", "EtcdKit", "EtcdTesting", "CNghttp2", "COpenSSL"],
             swiftSettings: settings
         ),
         // A process for the tests of the patterns to freeze, to cut off and to kill.
@@ -71,7 +78,7 @@ let package = Package(
         ),
         .testTarget(
             name: "PatternsTests",
-            dependencies: ["EtcdPatterns", "EtcdKit", "EtcdTesting", "PatternsWorker"],
+            dependencies: ["TestSupport", "EtcdPatterns", "EtcdKit", "EtcdTesting", "PatternsWorker"],
             swiftSettings: settings
         ),
         // Counts allocations and instructions, for `make budgets`.
@@ -85,8 +92,18 @@ let package = Package(
         ),
         .testTarget(
             name: "MonitorTests",
-            dependencies: ["EtcdMonitorKit", "EtcdMonitor", "CommandLineFlags", "EtcdKit", "EtcdTesting"],
+            dependencies: [
+                "TestSupport", "EtcdMonitorKit", "EtcdMonitor", "CommandLineFlags", "EtcdKit", "EtcdTesting",
+            ],
             swiftSettings: settings
         ),
     ]
 )
+
+// `scripts/test.sh` optimizes the code that it tests, to save processor time. It does not optimize the tests, which would
+// take longer to compile.
+if Context.environment["ETCD_KIT_OPTIMIZED_TESTS"] != nil {
+    for target in package.targets where [.regular, .executable].contains(target.type) && target.swiftSettings != nil {
+        target.swiftSettings = settings + [.unsafeFlags(["-O"])]
+    }
+}

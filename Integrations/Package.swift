@@ -36,16 +36,19 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 // For the tests
 let configurationTesting = Target.Dependency.product(name: "ConfigurationTesting", package: "swift-configuration")
 let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let inMemoryLogging = Target.Dependency.product(name: "InMemoryLogging", package: "swift-log")
+let inMemoryTracing = Target.Dependency.product(name: "InMemoryTracing", package: "swift-distributed-tracing")
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 
 let libraries = [
-    "EtcdServiceLifecycle", "EtcdLogging", "EtcdMetrics", "EtcdMonitoring", "EtcdConfiguration", "EtcdOpenFeature",
+    "EtcdServiceLifecycle", "EtcdLogging", "EtcdMetrics", "EtcdTracing", "EtcdMonitoring", "EtcdConfiguration",
+    "EtcdOpenFeature",
     "EtcdGRPC", "EtcdHTTPClient", "EtcdHummingbird",
 ]
 
@@ -64,6 +67,7 @@ let package = Package(
     dependencies: [
         .package(name: "etcd-kit", path: ".."),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -85,6 +89,8 @@ let package = Package(
         .target(name: "EtcdLogging", dependencies: [etcdKit, etcdPatterns, logging], swiftSettings: settings),
         // Events as metrics.
         .target(name: "EtcdMetrics", dependencies: [etcdKit, etcdPatterns, coreMetrics], swiftSettings: settings),
+        // Spans of calls.
+        .target(name: "EtcdTracing", dependencies: [etcdKit, tracing], swiftSettings: settings),
         // The monitor as a service, and its findings in the log.
         .target(
             name: "EtcdMonitoring",
@@ -129,8 +135,7 @@ let package = Package(
             name: "Snippets",
             dependencies: [
                 etcdKit, etcdPatterns, etcdMonitorKit, asyncHTTPClient, configuration, grpcCore, grpcTransport,
-                hummingbird,
-                logging, serviceLifecycle, unixSignals,
+                hummingbird, logging, serviceLifecycle, unixSignals,
             ] + libraries.map { .target(name: $0) },
             path: "Examples/Snippets",
             swiftSettings: settings
@@ -139,10 +144,9 @@ let package = Package(
             name: "IntegrationsTests",
             dependencies: [
                 etcdKit, etcdPatterns, etcdMonitorKit, etcdTesting, asyncHTTPClient, configuration,
-                configurationTesting,
-                coreMetrics, grpcCore, grpcTransport, hummingbird, hummingbirdTesting, httpTypes, inMemoryLogging,
-                logging,
-                metricsTestKit, nioCore, nioHTTP1, nioPosix, serviceLifecycle, "GreetingService",
+                configurationTesting, coreMetrics, grpcCore, grpcTransport, hummingbird, hummingbirdTesting,
+                httpTypes, inMemoryLogging, inMemoryTracing, logging, metricsTestKit, nioCore, nioHTTP1, nioPosix,
+                serviceLifecycle, tracing, "GreetingService",
             ] + libraries.map { .target(name: $0) },
             swiftSettings: settings
         ),

@@ -15,9 +15,15 @@ docc=$(command -v docc || xcrun --find docc) || {
 }
 target=$(swiftc -print-target-info | sed -n 's/^ *"triple": "\(.*\)",$/\1/p' | head -1)
 
-# Together they use all modules.
-for program in examples etcd-monitor; do swift build --scratch-path "$scratch" --product "$program" "$@"; done
-built=$(swift build --scratch-path "$scratch" "$@" --show-bin-path)
+# Together they use all modules. The tests build the same (scripts/test.sh), so nothing is built twice.
+export ETCD_KIT_OPTIMIZED_TESTS=1
+flags=(--scratch-path .build-tests "$@")
+for program in examples etcd-monitor; do swift build --product "$program" "${flags[@]}"; done
+built=$(swift build "${flags[@]}" --show-bin-path)
+
+# The modules of the C libraries.
+libraries=()
+for map in Sources/*/module.modulemap; do libraries+=(-I "$(dirname "$map")"); done
 
 dependencies=()
 archives=()
@@ -27,7 +33,7 @@ for module in "${modules[@]}"; do
     rm -rf "$symbols" "$archive"
     mkdir -p "$symbols"
     swift symbolgraph-extract -module-name "$module" -target "$target" -output-dir "$symbols" \
-        -I "$built/Modules" -I Sources/CNghttp2 -I Sources/COpenSSL \
+        -I "$built/Modules" "${libraries[@]}" \
         -minimum-access-level public -skip-inherited-docs -emit-extension-block-symbols
     scripts/docs-symbols.py "$module" "$scratch/symbols" "Sources/$module/$module.docc/$module.md"
     "$docc" convert "Sources/$module/$module.docc" --additional-symbol-graph-dir "$symbols" --output-dir "$archive" \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What all copies of a client share.
+/// The state that all copies of a client share.
 ///
 /// When the last is gone, so is the connection.
 final class ClientCore: Sendable {

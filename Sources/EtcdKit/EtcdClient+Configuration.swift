@@ -34,7 +34,7 @@ extension EtcdClient {
         public var waitsForConnection = true
         /// Fields that go with everything that the client sends: calls, watches and lease renewals.
         public var metadata = CallMetadata()
-        /// What takes part in calls, the outermost first; see ``CallInterceptor``.
+        /// The interceptors of calls, the outermost first; see ``CallInterceptor``.
         public var interceptors: [any CallInterceptor] = []
         /// How long to wait between attempts to connect.
         public var backoff = Backoff()
@@ -98,7 +98,7 @@ extension EtcdClient {
             ]
         }
 
-        /// What gRPC can say of a message's size.
+        /// The sizes that gRPC can express.
         private static let messageSizeLimit = Int(UInt32.max)
 
         /// Refuses what cannot work, before anything is built on it, and bounds what never ends.

@@ -59,9 +59,6 @@ extension EtcdClient {
         case callFinished(Call, CallOutcome)
     }
 
-    /// Tells the user of an event.
-    package func report(_ event: @autoclosure () -> Event) { core.channel.report(event()) }
-
     /// A call with one request, and with one answer or a stream of them.
     ///
     /// Watches and the renewals of leases, which share streams, are no calls in this sense. A call whose answer is a stream

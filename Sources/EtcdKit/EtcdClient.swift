@@ -113,6 +113,9 @@ public struct EtcdClient: Sendable {
         await core.close()
     }
 
+    /// Tells the user of an event.
+    package func report(_ event: @autoclosure () -> Event) { core.channel.report(event()) }
+
     /// The thread on which connections live, as an executor.
     ///
     /// Code that makes many small calls saves the way between threads when it runs there:
@@ -125,8 +128,8 @@ public struct EtcdClient: Sendable {
 /// - Parameters:
 ///   - configuration: Where the cluster is, and how to reach it.
 ///   - body: Uses the client. It runs where the caller runs.
-/// - Returns: What `body` returns.
-/// - Throws: What `body` throws, or ``EtcdError`` for a configuration that cannot work.
+/// - Returns: The result of `body`.
+/// - Throws: The error of `body`, or ``EtcdError`` for a configuration that cannot work.
 @discardableResult
 public func withEtcdClient<Result>(
     _ configuration: EtcdClient.Configuration,
@@ -148,8 +151,8 @@ public func withEtcdClient<Result>(
 /// - Parameters:
 ///   - endpoints: The members of the cluster, separated by commas.
 ///   - body: Uses the client. It runs where the caller runs.
-/// - Returns: What `body` returns.
-/// - Throws: What `body` throws, or ``EtcdError/Code/invalidEndpoint``.
+/// - Returns: The result of `body`.
+/// - Throws: The error of `body`, or ``EtcdError/Code/invalidEndpoint``.
 @discardableResult
 public func withEtcdClient<Result>(
     endpoints: String,

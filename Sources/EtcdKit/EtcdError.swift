@@ -19,7 +19,7 @@
 /// > Note: Swift 6.3 crashes when it compiles a function with a `for await` loop and a `do` that throws only `EtcdError`, if
 /// > that has a `catch` with a pattern and no `catch` without one. End with a `catch` without a pattern.
 public struct EtcdError: LocalizedError, Sendable, CustomStringConvertible {
-    /// What kind of error it is: the part to decide by.
+    /// The kind of the error: the part to decide by.
     public let code: Code
     /// The explanation, for people.
     ///

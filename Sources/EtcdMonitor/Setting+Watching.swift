@@ -24,7 +24,7 @@ extension Setting {
         place("member-endpoint", "reaches this member at this endpoint instead of the advertised one") {
             $0.endpoints[$1] = $2
         },
-        place("metrics-endpoint", "reads this member's metrics at this endpoint; see etcd's --listen-metrics-urls") {
+        place("metrics-endpoint", "this member's metrics endpoint, see etcd's --listen-metrics-urls") {
             $0.metricsEndpoints[$1] = $2
         },
         Setting(

@@ -2,7 +2,7 @@
 
 import CommandLineFlags
 
-/// What the program was asked to do.
+/// The task of the program.
 struct Arguments: Sendable {
     enum Command: Sendable {
         case run([Example])

@@ -16,7 +16,7 @@ struct Example: Sendable {
     ]
 }
 
-/// What an example works with.
+/// The surroundings of an example.
 struct ExampleContext: Sendable {
     let client: EtcdClient
     /// Tells processes apart that run the same example against one etcd.

@@ -75,7 +75,7 @@ extension Worker {
     }
 }
 
-/// What stands in the counter: the number, and which operation has written it.
+/// The content of the counter: the number, and which operation has written it.
 struct CounterChange: Sendable, Hashable {
     let value: Int
     let operation: String

@@ -19,7 +19,7 @@ struct Worker: Sendable {
             exit(2)
         }
         var configuration = try EtcdClient.Configuration(endpoints: order.endpoint)
-        // What a fault has held up arrives, rather than being called off.
+        // A message that a fault has held up arrives, and is not called off.
         configuration.callTimeout = .seconds(5)
         configuration.backoff.maximum = .milliseconds(500)
         let worker = Worker(order: order, client: try EtcdClient(configuration))

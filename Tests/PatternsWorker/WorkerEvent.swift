@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// What a worker tells of itself: a line of JSON, written when it is certain.
+/// A report of a worker: a line of JSON, written when it is certain.
 struct WorkerEvent: Sendable, Codable, Hashable {
     enum Kind: String, Sendable, Codable {
         /// The process is at work.
@@ -15,9 +15,9 @@ struct WorkerEvent: Sendable, Codable, Hashable {
         case held
         /// It is about to write.
         case attempted
-        /// What it has attempted was done.
+        /// Its attempt took effect.
         case acknowledged
-        /// What it has attempted was not done, and will not be.
+        /// Its attempt did not take effect, and will not.
         case refused
         /// It has given the lock up, or has lost it.
         case released

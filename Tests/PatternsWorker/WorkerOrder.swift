@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// What a worker is to do: `PatternsWorker ROLE ENDPOINT NAME SECONDS`.
+/// The work of a worker: `PatternsWorker ROLE ENDPOINT NAME SECONDS`.
 struct WorkerOrder: Sendable {
     enum Role: String, Sendable, CaseIterable {
         /// Increments a number under a lock, by guarded transactions.
@@ -15,7 +15,7 @@ struct WorkerOrder: Sendable {
 
     let role: Role
     let endpoint: String
-    /// What the workers compete for.
+    /// The name that the workers compete for.
     let name: Key
     let timeToLive: Duration
 

@@ -30,18 +30,17 @@ struct GreetingService {
 
         // While etcd is away, each goes on after five seconds: with defaults, and without instances.
         let registry = try ServiceRegistry(client)
-        async let startingConfig = ConfigManager("greeting/config", client: client)
+        async let startingConfig = ConfigManager("greeting/config", client: client, onEvent: { logger.log($0) })
         async let startingFlags = FeatureFlags("greeting/flags", client: client)
         async let startingBalancer = registry.loadBalancer(for: "greeter")
         let (config, flags, balancer) = try await (startingConfig, startingFlags, startingBalancer)
         let election = try LeaderElection(
             "greeting/leader",
             candidate: "127.0.0.1:\(port)",
-            client: client,
-            timeToLive: .seconds(5)
+            on: .client(client, timeToLive: .seconds(5))
         )
-        let lock = try DistributedLock("greeting/lock", client: client, timeToLive: .seconds(5))
-        let report = try LeaderTask("greeting/report", election: election, every: .seconds(1)) { event in
+        let lock = try DistributedLock("greeting/lock", on: .client(client, timeToLive: .seconds(5)))
+        let report = try LeaderTask("greeting/report", on: election, every: .seconds(1)) { event in
             logger.log(event)
         } _: { run in
             try await run.guarded(then: [.put("greeting/reported-by", Value(id))])
@@ -58,7 +57,7 @@ struct GreetingService {
         router.get("health") { _, _ in "ok" }
         router.get("hello") { request, context in
             let name = request.uri.queryParameters["name"].map { String($0) } ?? "world"
-            let text = "\(try config.string("greeting", default: "Hello")), \(name)!"
+            let text = "\(config.string("greeting", default: "Hello")), \(name)!"
             return context.flags.isEnabled("shout") ? text.uppercased() : text
         }
         // The greeting of any instance.

@@ -9,7 +9,7 @@ import Logging
 
 func configuration(client: EtcdClient, logger: Logger) async throws {
     let etcd = try await ConfigManager("config/orders", client: client)
-    let config = Configuration.ConfigReader(
+    let config = ConfigReader(
         providers: [
             EnvironmentVariablesProvider(), EtcdConfigProvider(etcd, secrets: .specific(["database/password"])),
         ]
@@ -19,6 +19,13 @@ func configuration(client: EtcdClient, logger: Logger) async throws {
     try await config.watchInt(forKey: "database.port", default: 5432) { ports in
         for await port in ports { logger.info("the port is \(port) now") }
     }
+}
+
+func startTogether(client: EtcdClient) async throws -> (ConfigManager, FeatureFlags) {
+    async let startingConfig = ConfigManager("config/orders", client: client)
+    async let startingFlags = FeatureFlags("flags", client: client)
+    let (config, flags) = try await (startingConfig, startingFlags)
+    return (config, flags)
 }
 
 func openFeature(client: EtcdClient, logger: Logger) async throws {

@@ -7,6 +7,7 @@ import EtcdMonitorKit
 import EtcdMonitoring
 import EtcdPatterns
 import EtcdServiceLifecycle
+import EtcdTracing
 import Logging
 import ServiceLifecycle
 
@@ -16,9 +17,18 @@ func logEvents(endpoints: String) async throws {
     configuration.logEvents(to: logger)
     let client = try EtcdClient(configuration)
 
-    var election = try LeaderElection("scheduler", candidate: "node-1", client: client)
-    election.onEvent = { event in logger.log(event) }
+    let election = try LeaderElection("scheduler", candidate: "node-1", on: .client(client)) { event in
+        logger.log(event)
+    }
     try await election.run { _ in }
+}
+
+func logEventsAndRecordMetrics(endpoints: String, logger: Logger) throws -> EtcdClient {
+    var configuration = try EtcdClient.Configuration(endpoints: endpoints)
+    configuration.logEvents(to: logger)
+    configuration.recordMetrics()
+    let client = try EtcdClient(configuration)
+    return client
 }
 
 func recordMetrics(endpoints: String, balancer: LoadBalancer) async throws {
@@ -28,6 +38,13 @@ func recordMetrics(endpoints: String, balancer: LoadBalancer) async throws {
     let balancerMetrics = EtcdService("balancer metrics") { await balancer.recordMetrics(every: .seconds(10)) }
     try await balancerMetrics.run()
     await client.close()
+}
+
+func traceCalls(endpoints: String) throws -> EtcdClient {
+    var configuration = try EtcdClient.Configuration(endpoints: endpoints)
+    configuration.traceCalls()
+    let client = try EtcdClient(configuration)
+    return client
 }
 
 func monitor(client: EtcdClient, logger: Logger) throws -> any Service {

@@ -34,9 +34,9 @@ public struct EtcdConfigProvider: ConfigProvider {
         self.secrets = secrets
     }
 
-    private var current: EtcdConfigSnapshot { snapshot(of: config.snapshot) }
+    private var current: EtcdConfigSnapshot { snapshot(of: config.view) }
 
-    private func snapshot(of state: EtcdPatterns.ConfigSnapshot) -> EtcdConfigSnapshot {
+    private func snapshot(of state: ConfigView) -> EtcdConfigSnapshot {
         EtcdConfigSnapshot(providerName: providerName, state: state, secrets: secrets)
     }
 
@@ -51,7 +51,9 @@ public struct EtcdConfigProvider: ConfigProvider {
         try current.value(forKey: key, type: type)
     }
 
-    /// Reads a value once the newest state of etcd is known here.
+    /// Reads a value from etcd.
+    ///
+    /// A validator of the `ConfigManager` is not asked.
     ///
     /// - Parameters:
     ///   - key: The key.
@@ -59,10 +61,10 @@ public struct EtcdConfigProvider: ConfigProvider {
     /// - Returns: The value, if there is one.
     /// - Throws: `EtcdError` when etcd does not answer; `ConfigError` when the value is not of the type.
     public func fetchValue(forKey key: AbsoluteConfigKey, type: ConfigType) async throws -> LookupResult {
-        // A change that writes nothing is a linearizable read of the revision.
-        let revision = try await config.change { _ in }.revision
-        try await config.waitUntil(revision: revision)
-        return try value(forKey: key, type: type)
+        let name = key.components.joined(separator: "/")
+        // A change that writes nothing is a linearizable read.
+        let bytes = try await config.change { edit in try edit.value(Key(name), as: [UInt8].self) }.result
+        return try LookupResult(name, bytes.map { Value(bytes: $0) }, as: type, secrets)
     }
 
     /// Follows a value.
@@ -80,7 +82,7 @@ public struct EtcdConfigProvider: ConfigProvider {
             _ updates: ConfigUpdatesAsyncSequence<Result<LookupResult, any Error>, Never>
         ) async throws -> Return
     ) async throws -> Return {
-        let lookups = config.snapshots.map { [self] state -> Result<LookupResult, any Error> in
+        let lookups = config.views.map { [self] state -> Result<LookupResult, any Error> in
             Result { try snapshot(of: state).value(forKey: key, type: type) }
         }
         return try await updatesHandler(ConfigUpdatesAsyncSequence(DistinctLookups(base: lookups)))
@@ -89,7 +91,7 @@ public struct EtcdConfigProvider: ConfigProvider {
     /// The newest state that is known here: all its values are of one revision.
     ///
     /// - Returns: The state.
-    public func snapshot() -> any Configuration.ConfigSnapshot { current }
+    public func snapshot() -> any ConfigSnapshot { current }
 
     /// Follows the state.
     ///
@@ -98,26 +100,23 @@ public struct EtcdConfigProvider: ConfigProvider {
     /// - Throws: The errors of the handler.
     public func watchSnapshot<Return: ~Copyable>(
         updatesHandler: (
-            _ updates: ConfigUpdatesAsyncSequence<any Configuration.ConfigSnapshot, Never>
+            _ updates: ConfigUpdatesAsyncSequence<any ConfigSnapshot, Never>
         ) async throws -> Return
     ) async throws -> Return {
-        let states = config.snapshots.map { [self] state -> any Configuration.ConfigSnapshot in snapshot(of: state) }
+        let states = config.views.map { [self] state -> any ConfigSnapshot in snapshot(of: state) }
         return try await updatesHandler(ConfigUpdatesAsyncSequence(states))
     }
 }
 
 /// The values of one revision.
-struct EtcdConfigSnapshot: Configuration.ConfigSnapshot {
+struct EtcdConfigSnapshot: ConfigSnapshot {
     let providerName: String
-    let state: EtcdPatterns.ConfigSnapshot
+    let state: ConfigView
     let secrets: SecretsSpecifier<String, String>
 
     func value(forKey key: AbsoluteConfigKey, type: ConfigType) throws -> LookupResult {
         let name = key.components.joined(separator: "/")
-        guard let stored = state[Key(name)] else { return LookupResult(encodedKey: name, value: nil) }
-        let content = try ConfigContent(of: Key(name), in: state, as: type)
-        let isSecret = secrets.isSecret(key: name, value: stored.description)
-        return LookupResult(encodedKey: name, value: Configuration.ConfigValue(content, isSecret: isSecret))
+        return try LookupResult(name, state[Key(name)], as: type, secrets)
     }
 }
 

@@ -19,8 +19,8 @@ struct InstanceAddresses: AsyncSequence, Sendable {
     struct Iterator: AsyncIteratorProtocol {
         fileprivate let addresses: InstanceAddresses
         /// The discovery ends with the last copy of the iterator.
-        private var following: (discovery: ServiceDiscovery, views: ServiceSnapshots.Iterator)?
-        private var last: [ServiceInstance] = []
+        private var following: (discovery: ServiceDiscovery, views: any AsyncIteratorProtocol<ServiceView, any Error>)?
+        private var last: [GRPCNIOTransportCore.Endpoint] = []
 
         init(addresses: InstanceAddresses) { self.addresses = addresses }
 
@@ -43,15 +43,16 @@ struct InstanceAddresses: AsyncSequence, Sendable {
                     of: addresses.service,
                     options: addresses.options
                 )
-                following = (discovery, discovery.snapshots.makeAsyncIterator())
+                following = (discovery, discovery.views.makeAsyncIterator())
             }
             while let view = try await following?.views.next(isolation: actor) {
                 let available = view.available
                 // The channel keeps its last addresses, and tries again after an error, which is what callers see.
                 if available.isEmpty, last.isEmpty { throw NoInstance(service: addresses.service) }
-                if available.isEmpty || available == last { continue }
+                if available.isEmpty { continue }
                 let endpoints = try await Self.endpoints(of: available)
-                last = available
+                if endpoints == last { continue }
+                last = endpoints
                 return NameResolutionResult(endpoints: endpoints, serviceConfig: .success(addresses.serviceConfig))
             }
             return nil

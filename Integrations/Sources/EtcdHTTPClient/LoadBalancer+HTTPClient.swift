@@ -35,12 +35,13 @@ extension LoadBalancer {
         logger: Logger? = nil,
         retryIf isRetryable: (HTTPFailure) -> Bool = { $0.isRetryable }
     ) async throws -> HTTPClientResponse {
+        let (request, url) = try request.withHost()
         do {
             return try await withInstance(
                 for: key,
                 retryIf: { ($0 as? HTTPFailure).map(isRetryable) ?? false }
             ) { instance in
-                try await Self.send(try request.addressed(to: instance), client, timeout, logger)
+                try await Self.send(try request.addressed(to: instance, url), client, timeout, logger)
             }
         } catch let failure as HTTPFailure {
             return try failure.result.get()

@@ -12,7 +12,7 @@ public protocol FlagsRequestContext: RequestContext {
 /// The flags for one request: all evaluations are by definitions of one revision, and for one context.
 public struct RequestFlags: Sendable {
     /// The definitions.
-    public var view: FlagSnapshot
+    public var view: FlagView
     /// The user for whom flags are evaluated, and the attributes.
     public var context: FlagContext
 
@@ -21,7 +21,7 @@ public struct RequestFlags: Sendable {
     /// - Parameters:
     ///   - view: The definitions; none by default.
     ///   - context: The user for whom flags are evaluated, and the attributes.
-    public init(_ view: FlagSnapshot = FlagSnapshot([:]), for context: FlagContext = FlagContext()) {
+    public init(_ view: FlagView = FlagView([:]), for context: FlagContext = FlagContext()) {
         self.view = view
         self.context = context
     }
@@ -75,14 +75,14 @@ public struct FeatureFlagsMiddleware<Context: FlagsRequestContext>: RouterMiddle
     ///   - context: The context of the request.
     ///   - next: Answers the request.
     /// - Returns: The answer.
-    /// - Throws: What `next` throws.
+    /// - Throws: The error of `next`.
     public func handle(
         _ request: Request,
         context: Context,
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var context = context
-        context.flags = RequestFlags(flags.snapshot, for: self.context(request, context))
+        context.flags = RequestFlags(flags.view, for: self.context(request, context))
         return try await next(request, context)
     }
 }

@@ -39,7 +39,7 @@ public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
     ///   - context: The context of the request.
     ///   - next: Answers on the leader.
     /// - Returns: The answer, or the redirection.
-    /// - Throws: What `next` throws; `HTTPError` with the status 503 if this process does not lead, and cannot say who
+    /// - Throws: The error of `next`; `HTTPError` with the status 503 if this process does not lead, and cannot say who
     ///   does.
     public func handle(
         _ request: Request,

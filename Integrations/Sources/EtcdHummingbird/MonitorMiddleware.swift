@@ -35,7 +35,7 @@ public struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
     ///   - context: The context of the request.
     ///   - next: Answers requests for other paths.
     /// - Returns: The answer.
-    /// - Throws: What `next` throws; `HTTPError` for a request that is not valid, or whose body is too large.
+    /// - Throws: The error of `next`; `HTTPError` for a request that is not valid, or whose body is too large.
     public func handle(
         _ request: Request,
         context: Context,

@@ -43,8 +43,7 @@ extension Logger {
     /// Writes an event of etcd-kit, if its level is logged.
     ///
     /// ```swift
-    /// var election = try LeaderElection("scheduler", candidate: "node-1", client: client)
-    /// election.onEvent = { event in logger.log(event) }
+    /// let election = try LeaderElection("scheduler", candidate: "node-1", on: .client(client)) { event in logger.log(event) }
     /// ```
     ///
     /// - Parameter event: The event of a client or of a pattern.

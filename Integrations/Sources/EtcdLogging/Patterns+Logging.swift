@@ -110,12 +110,26 @@ extension ServiceEvent: LoggableEvent {
         case .added: LogLine(.info, "an instance is new", .instance(instance))
         case .updated: LogLine(.debug, "an instance has changed", .instance(instance))
         case .removed(_, .deregistered): LogLine(.info, "an instance has left", .instance(instance))
-        case .removed(_, .expired): LogLine(.warning, "an instance has vanished", .instance(instance))
+        case .removed: LogLine(.warning, "an instance has vanished", .instance(instance))
         case .suspected:
             LogLine(.warning, "an instance has vanished along with many others, and is kept", .instance(instance))
         case .confirmed: LogLine(.info, "an instance that was suspected is there", .instance(instance))
         case .healthChanged(_, true): LogLine(.info, "an instance passes its checks again", .instance(instance))
         case .healthChanged(_, false): LogLine(.warning, "an instance fails its checks", .instance(instance))
+        }
+    }
+}
+
+extension ConfigManager.Event: LoggableEvent {
+    /// The line that tells of the event.
+    public var logLine: LogLine {
+        switch self {
+        case .defaultUsed(let error):
+            LogLine(.warning, "a value is of another type, and its default is used", .key(error.key))
+        case .rejected(let rejection): rejection.logLine
+        case .followingFailed(let error): LogLine(.warning, "the configuration cannot be followed", error: error)
+        case .fileFailed(let error):
+            LogLine(.warning, "the copy of the configuration cannot be read or written", error: error)
         }
     }
 }
@@ -129,19 +143,36 @@ extension ConfigChange: LoggableEvent {
 }
 
 extension ConfigRejection: LoggableEvent {
-    /// The line that tells of the rejection.
+    /// The line that tells of the rejection; without the error where that has the value, which may be a secret.
     public var logLine: LogLine {
-        let revision = revision
+        let (key, code, revision) = (error.key, error.code, revision)
         return LogLine(
             .error,
             "a configuration is refused, and the last good one stays",
-            error: error,
-            ["etcd.revision": "\(revision)"]
+            error: error.value == nil ? error : nil,
+            .key(key).merging(["etcd.code": "\(code)", "etcd.revision": "\(revision)"]) { $1 }
+        )
+    }
+}
+
+extension FlagError: LoggableEvent {
+    /// The line that tells of a definition that is broken.
+    public var logLine: LogLine {
+        let (flag, code) = (flag, code)
+        return LogLine(
+            .error,
+            "the definition of a flag is broken, and its callers get their defaults",
+            error: self,
+            ["etcd.flag": "\(flag)", "etcd.code": "\(code)"]
         )
     }
 }
 
 extension Logger.Metadata {
+    fileprivate static func key(_ key: EtcdKit.Key?) -> Logger.Metadata {
+        key.map { ["etcd.key": "\($0)"] } ?? [:]
+    }
+
     fileprivate static func slot(_ slot: Date) -> Logger.Metadata {
         ["etcd.slot": "\(slot.formatted(.iso8601))"]
     }
@@ -153,7 +184,7 @@ extension Logger.Metadata {
     fileprivate static func instance(_ instance: ServiceInstance) -> Logger.Metadata {
         [
             "etcd.service": "\(instance.service)", "etcd.instance": "\(instance.id)",
-            "etcd.address": "\(instance.address):\(instance.port)", "etcd.status": "\(instance.status.rawValue)",
+            "etcd.address": "\(instance.address):\(instance.port)", "etcd.status": "\(instance.status)",
         ]
     }
 }

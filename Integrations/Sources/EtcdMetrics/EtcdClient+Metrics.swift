@@ -18,7 +18,7 @@ extension EtcdClient.Configuration {
     /// | `etcd.client.leader` | meter: 1 while this process leads, else 0 | `election` |
     ///
     /// - Parameters:
-    ///   - prefix: What the names begin with.
+    ///   - prefix: The prefix of the names.
     ///   - factory: Makes the metrics; nil for the one of `MetricsSystem`, once it is bootstrapped.
     public mutating func recordMetrics(prefix: String = "etcd.client", factory: (any MetricsFactory)? = nil) {
         let metrics = ClientMetrics(MetricsCache(prefix: prefix, factory: factory))

@@ -16,7 +16,7 @@ extension LoadBalancer {
     ///
     /// - Parameters:
     ///   - interval: The time between two looks at the balancer.
-    ///   - prefix: What the names begin with.
+    ///   - prefix: The prefix of the names.
     ///   - factory: Makes the metrics; nil for the one of `MetricsSystem`.
     public func recordMetrics(
         every interval: Duration = .seconds(10),

@@ -5,20 +5,20 @@ import Synchronization
 
 /// Metrics by their names and dimensions: each is made once.
 final class MetricsCache: Sendable {
-    private let prefix: String
-    private let factory: (any MetricsFactory)?
-    private let metrics = Mutex<[ID: Metric]>([:])
-
     private struct ID: Hashable {
         let name: String
         let values: [String]
     }
 
-    private enum Metric {
-        case counter(Counter)
-        case meter(Meter)
-        case timer(Timer)
+    private struct Metrics {
+        var counters: [ID: Counter] = [:]
+        var meters: [ID: Meter] = [:]
+        var timers: [ID: Timer] = [:]
     }
+
+    private let prefix: String
+    private let factory: (any MetricsFactory)?
+    private let metrics = Mutex(Metrics())
 
     init(prefix: String, factory: (any MetricsFactory)?) {
         self.prefix = prefix
@@ -26,40 +26,28 @@ final class MetricsCache: Sendable {
     }
 
     func counter(_ name: String, _ dimensions: [(String, String)]) -> Counter {
-        let make = { (label: String, factory: any MetricsFactory) in
-            Counter(label: label, dimensions: dimensions, factory: factory)
-        }
-        return metric(name, dimensions, make, Metric.counter) {
-            if case .counter(let counter) = $0 { counter } else { nil }
-        }
+        metric(\.counters, name, dimensions) { Counter(label: $0, dimensions: dimensions, factory: $1) }
     }
 
     func meter(_ name: String, _ dimensions: [(String, String)]) -> Meter {
-        let make = { (label: String, factory: any MetricsFactory) in
-            Meter(label: label, dimensions: dimensions, factory: factory)
-        }
-        return metric(name, dimensions, make, Metric.meter) { if case .meter(let meter) = $0 { meter } else { nil } }
+        metric(\.meters, name, dimensions) { Meter(label: $0, dimensions: dimensions, factory: $1) }
     }
 
     func timer(_ name: String, _ dimensions: [(String, String)]) -> Timer {
-        let make = { (label: String, factory: any MetricsFactory) in
-            Timer(label: label, dimensions: dimensions, factory: factory)
-        }
-        return metric(name, dimensions, make, Metric.timer) { if case .timer(let timer) = $0 { timer } else { nil } }
+        metric(\.timers, name, dimensions) { Timer(label: $0, dimensions: dimensions, factory: $1) }
     }
 
     private func metric<Kind: Sendable>(
+        _ kind: WritableKeyPath<Metrics, [ID: Kind]>,
         _ name: String,
         _ dimensions: [(String, String)],
-        _ make: (String, any MetricsFactory) -> Kind,
-        _ wrap: (Kind) -> Metric,
-        _ unwrap: (Metric) -> Kind?
+        _ make: (String, any MetricsFactory) -> Kind
     ) -> Kind {
-        metrics.withLock { metrics in
-            let id = ID(name: name, values: dimensions.map(\.1))
-            if let known = metrics[id].flatMap(unwrap) { return known }
+        let id = ID(name: name, values: dimensions.map(\.1))
+        return metrics.withLock { metrics in
+            if let known = metrics[keyPath: kind][id] { return known }
             let new = make("\(prefix).\(name)", factory ?? MetricsSystem.factory)
-            metrics[id] = wrap(new)
+            metrics[keyPath: kind][id] = new
             return new
         }
     }

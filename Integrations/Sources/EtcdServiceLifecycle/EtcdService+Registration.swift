@@ -60,23 +60,39 @@ extension EtcdService {
         EtcdService(name: "registration") {
             try await ignoringCancellation {
                 guard let instance = try await cancelledByShutdown(instance) else { return }
-                try await registry.withRegistration(of: instance, timeToLive: timeToLive, check: check) {
-                    registration in
-                    async let _: Void = tell(registration.states, to: onState)
-                    try await gracefulShutdown()
-                    // An etcd that does not answer must not keep the process from ending.
-                    try? await registration.drain(propagation: propagation, timeout: propagation * 2 + .seconds(6))
+                let registration = try await registry.register(instance, timeToLive: timeToLive, check: check)
+                do {
+                    try await keep(registration, propagation: propagation, onState)
+                } catch {
+                    await registration.deregister()
+                    throw error
                 }
             }
         }
     }
 }
 
-private func tell(
-    _ states: AsyncStream<RegistrationState>,
-    to onState: @Sendable (RegistrationState) -> Void
-) async {
-    for await state in states { onState(state) }
+/// Waits for the graceful shutdown, and lets a registration drain then.
+private func keep(
+    _ registration: Registration,
+    propagation: Duration,
+    _ onState: @escaping @Sendable (RegistrationState) -> Void
+) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask {
+            for await state in registration.states {
+                onState(state)
+                if case .superseded = state { throw CoordinationLoss(.superseded) }
+            }
+        }
+        group.addTask {
+            try await gracefulShutdown()
+            // An etcd that does not answer must not keep the process from ending.
+            try? await registration.drain(propagation: propagation, timeout: propagation * 2 + .seconds(6))
+        }
+        // The registration ends first only if it is superseded.
+        for try await _ in group { group.cancelAll() }
+    }
 }
 
 /// The result of `body`; nil if the graceful shutdown has come first.

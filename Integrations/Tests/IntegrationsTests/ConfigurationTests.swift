@@ -30,11 +30,13 @@ struct ConfigurationTests {
     @Test("EtcdConfigProvider passes the tests of swift-configuration")
     func compatibility() async throws {
         try await withConfig { config, client in
-            for (key, value) in Self.values { try await client.put("config/app/" + key, value) }
+            var revision: Revision = 0
+            for (key, value) in Self.values {
+                revision = try await client.put("config/app/" + key, value).header.revision
+            }
+            try await config.waitUntil(revision: revision)
             let provider = EtcdConfigProvider(config)
             #expect(provider.providerName == "EtcdConfigProvider[config/app]")
-            // It waits for the values above.
-            _ = try await provider.fetchValue(forKey: "string", type: .string)
             try await ProviderCompatTest(provider: provider).runTest()
         }
     }
@@ -45,7 +47,7 @@ struct ConfigurationTests {
             try await config.set("database/port", 5432)
             try await config.set("database/host", "in-etcd")
             let overrides = InMemoryProvider(values: ["database.host": "override"])
-            let reader = Configuration.ConfigReader(providers: [overrides, EtcdConfigProvider(config)])
+            let reader = ConfigReader(providers: [overrides, EtcdConfigProvider(config)])
             let database = reader.scoped(to: "database")
             #expect(database.int(forKey: "port") == 5432)
             #expect(database.string(forKey: "host") == "override")
@@ -110,8 +112,8 @@ struct ConfigurationTests {
             try await config.set("ports", "1,two")
             try await config.set("password", "hunter2")
             let provider = EtcdConfigProvider(config, secrets: .specific(["password"]))
-            #expect(throws: EtcdPatterns.ConfigError.self) { try provider.value(forKey: "port", type: .int) }
-            #expect(throws: EtcdPatterns.ConfigError.self) { try provider.value(forKey: "ports", type: .intArray) }
+            #expect(throws: ConfigError.self) { try provider.value(forKey: "port", type: .int) }
+            #expect(throws: ConfigError.self) { try provider.value(forKey: "ports", type: .intArray) }
             let password = try provider.value(forKey: "password", type: .string)
             #expect(password.value?.isSecret == true)
             #expect(!"\(password)".contains("hunter2"))

@@ -150,8 +150,9 @@ struct GreetingServiceTests {
             let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             channels.append(try await bootstrap.bind(host: "127.0.0.1", port: 0).get())
         }
+        let ports = try channels.map { try #require($0.localAddress?.port) }
         for channel in channels { try await channel.close() }
-        return try channels.map { try #require($0.localAddress?.port) }
+        return ports
     }
 }
 

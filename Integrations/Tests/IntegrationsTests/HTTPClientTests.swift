@@ -99,7 +99,7 @@ struct HTTPClientTests {
                         let response = try await both.execute(HTTPClientRequest(url: "http://api/items"), with: client)
                         #expect(response.status == .ok)
                     }
-                    #expect(both.statistics.retries == 1)
+                    #expect(both.statistics.retries >= 1)
 
                     let one = balancer(["a": a])
                     var request = HTTPClientRequest(url: "http://api/items")

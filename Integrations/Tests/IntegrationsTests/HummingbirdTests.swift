@@ -23,8 +23,8 @@ struct HummingbirdTests {
     @Test("LeaderOnlyMiddleware answers on the leader, redirects elsewhere, and refuses while nobody leads")
     func leaderOnly() async throws {
         try await withEtcd { client, _ in
-            let follower = try LeaderElection("e", candidate: "10.0.0.1:80", client: client)
-            let leader = try LeaderElection("e", candidate: "10.0.0.2:80", client: client)
+            let follower = try LeaderElection("e", candidate: "10.0.0.1:80", on: .client(client))
+            let leader = try LeaderElection("e", candidate: "10.0.0.2:80", on: .client(client))
             try await Self.app(follower).test(.router) { http in
                 try await http.execute(uri: "/admin?x=1", method: .post) { response in
                     #expect(response.status == .serviceUnavailable)

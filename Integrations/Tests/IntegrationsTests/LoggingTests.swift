@@ -115,18 +115,26 @@ struct LoggingTests {
         let logger = logger()
         try await withEtcd { client, _ in
             let options = ConfigOptions { view in
-                if try view.int("port", default: 1) < 1 { throw ConfigError.invalid("port", "must be positive") }
+                if view["port"] != nil, try view.int("port") < 1 {
+                    throw ConfigError.invalid("port", "must be positive")
+                }
             }
             try await client.withConfiguration("config/app", options: options) { config in
                 var changes = config.changes().makeAsyncIterator()
                 try await config.set("password", "hunter2")
                 logger.log(try #require(await changes.next()))
-                try await client.put("config/app/port", "0")
                 var rejections = config.rejections.makeAsyncIterator()
+                try await client.put("config/app/port", "0")
+                logger.log(try #require(await rejections.next()))
+                try await client.put("config/app/port", "hunter2")
                 logger.log(try #require(await rejections.next()))
             }
         }
-        #expect(handler.entries.map(\.level) == [.info, .error])
+        #expect(handler.entries.map(\.level) == [.info, .error, .error])
+        #expect(handler.entries[1].metadata["etcd.code"] == "invalid")
+        #expect(handler.entries[1].error is ConfigError)
+        #expect(handler.entries[2].metadata["etcd.key"] == "port")
+        #expect(handler.entries[2].metadata["etcd.code"] == "wrongType")
         #expect(handler.entries.first?.metadata["etcd.key"] == "password")
         #expect(!"\(handler.entries)".contains("hunter2"))
     }

@@ -64,15 +64,16 @@ struct ServiceLifecycleTests {
                 onState: { states.add("\($0)") }
             )
             let discovery = try await registry.discovery(of: "api")
-            var events = discovery.events.makeAsyncIterator()
-            try await withServices([service]) { _ in
-                let first = try await events.next()
-                #expect(first == .added(instance))
-            }
+            let seen = Record<ServiceEvent>()
+            let following = Task { for try await event in discovery.events { seen.add(event) } }
+            try await withServices([service]) { _ in try await eventually { seen.all == [.added(instance)] } }
+            try await eventually { seen.all.count == 3 }
             var draining = instance
             draining.status = .draining
-            #expect(try await events.next() == .updated(draining, previous: instance))
-            #expect(try await events.next() == .removed(draining, .deregistered))
+            #expect(seen.all.dropFirst().first == .updated(draining, previous: instance))
+            #expect(seen.all.last == .removed(draining, .deregistered))
+            following.cancel()
+            _ = await following.result
             #expect(states.all.contains { $0.hasPrefix("registered") })
             await discovery.close()
         }
@@ -82,18 +83,21 @@ struct ServiceLifecycleTests {
     func registrationWithoutServer() async throws {
         try await withEtcd { client, _ in
             let registry = try ServiceRegistry(client)
-            let (ports, port) = AsyncStream.makeStream(of: Int.self)
-            let service = EtcdService.registration(in: registry, propagation: .zero) {
-                let port = await ports.first { _ in true } ?? 1
-                return ServiceInstance(service: "api", id: "api-1", address: "127.0.0.1", port: port)
+            func service(_ ports: AsyncStream<Int>) -> EtcdService {
+                EtcdService.registration(in: registry, propagation: .zero) {
+                    let port = await ports.first { _ in true } ?? 1
+                    return ServiceInstance(service: "api", id: "api-1", address: "127.0.0.1", port: port)
+                }
             }
-            try await withServices([service]) { _ in
+            let (never, _) = AsyncStream.makeStream(of: Int.self)
+            try await withServices([service(never)]) { _ in
                 try await Task.sleep(for: .milliseconds(100))
                 #expect(try await registry.discover("api").instances.isEmpty)
             }
             #expect(try await registry.discover("api").instances.isEmpty)
 
-            try await withServices([service]) { _ in
+            let (ports, port) = AsyncStream.makeStream(of: Int.self)
+            try await withServices([service(ports)]) { _ in
                 port.yield(4711)
                 try await eventually { try await registry.discover("api").instances.first?.port == 4711 }
             }
@@ -130,7 +134,7 @@ struct ServiceLifecycleTests {
                 await cluster.members[0].kill()
                 start = clock.now
             }
-            #expect(clock.now - start < .seconds(12))
+            #expect(clock.now - start < .seconds(11))
         }
     }
 
@@ -139,7 +143,7 @@ struct ServiceLifecycleTests {
         try await withEtcd { client, _ in
             let record = Record<String>()
             func service(_ name: String) throws -> EtcdService {
-                let election = try LeaderElection("e", candidate: Value(name), client: client)
+                let election = try LeaderElection("e", candidate: Value(name), on: .client(client))
                 return EtcdService.election(election) { _ in
                     record.add("\(name) begins")
                     try? await Task.sleep(for: .seconds(60))
@@ -151,7 +155,7 @@ struct ServiceLifecycleTests {
             try await eventually { record.all == ["a begins"] }
             async let secondRun: Void = second.run()
             try await eventually {
-                try await LeaderElection("e", candidate: "x", client: client).candidates().count == 2
+                try await LeaderElection("e", candidate: "x", on: .client(client)).candidates().count == 2
             }
             let start = ContinuousClock.now
             await first.triggerGracefulShutdown()

@@ -35,7 +35,7 @@ extension Channel {
             deadline: .now + configuration.callTimeout,
             retry: configuration.retry,
             metadata: configuration.metadata,
-            patience: configuration.waitsForConnection ? .unlessMisconfigured : .unlessFailed
+            waitPolicy: configuration.waitsForConnection ? .unlessMisconfigured : .unlessFailed
         )
         let response: Wire.AuthenticateResponse
         do throws(EtcdError) {

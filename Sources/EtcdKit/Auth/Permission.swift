@@ -2,7 +2,7 @@
 
 /// The access of the users with a role to the keys of a range.
 public struct Permission: Sendable, Hashable, CustomStringConvertible {
-    /// What may be done.
+    /// The operations that are permitted.
     ///
     /// A newer etcd may know more than these, so a `switch` needs a `default`.
     public struct Access: Sendable, Hashable, CustomStringConvertible, ProtobufEnum {
@@ -26,7 +26,7 @@ public struct Permission: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// What may be done with the keys.
+    /// The operations that are permitted for the keys.
     public internal(set) var access: Access
     /// The keys.
     public internal(set) var range: KeyRange
@@ -34,7 +34,7 @@ public struct Permission: Sendable, Hashable, CustomStringConvertible {
     /// Makes a permission.
     ///
     /// - Parameters:
-    ///   - access: What may be done with the keys.
+    ///   - access: The operations that are permitted for the keys.
     ///   - range: The keys.
     public init(_ access: Access, _ range: KeyRange) {
         self.access = access

@@ -49,7 +49,7 @@ public struct Roles: Sendable {
     /// It takes the place of the role's permission for exactly the same range, if there is one.
     ///
     /// - Parameters:
-    ///   - permission: What may be done with which keys.
+    ///   - permission: The operations, and the keys that they are permitted for.
     ///   - role: The name of the role.
     /// - Throws: ``EtcdError``, among its codes `roleNotFound` and, for a range without keys, `invalidArgument`.
     public func grant(_ permission: Permission, to role: String) async throws(EtcdError) {

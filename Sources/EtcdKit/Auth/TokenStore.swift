@@ -3,7 +3,7 @@
 /// The token of a client: fetched when it is first needed, kept, and fetched once for all calls that need a new one.
 @EventLoop
 final class TokenStore {
-    /// What goes with a call: a token, or nothing where none is needed.
+    /// The token that goes with a call, or nothing where none is needed.
     typealias Answer = Result<AuthToken?, EtcdError>
 
     /// A token, or nil where the cluster has no authentication.

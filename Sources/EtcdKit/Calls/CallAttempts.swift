@@ -56,7 +56,7 @@ struct CallAttempts {
         if request.endpoint == nil, let link = channel.nextLink(avoiding: tried) {
             return Channel.Route(link: link, token: token)
         }
-        let link = try await channel.link(at: request.endpoint, until: deadline, request.patience)
+        let link = try await channel.link(at: request.endpoint, until: deadline, request.waitPolicy)
         return Channel.Route(link: link, token: token)
     }
 

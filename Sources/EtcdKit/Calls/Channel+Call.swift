@@ -18,7 +18,7 @@ extension Channel {
         /// Where the call goes only if there is nowhere else.
         var avoided: [Endpoint] = []
         var metadata: CallMetadata
-        let patience: Channel.Patience
+        let waitPolicy: Channel.WaitPolicy
     }
 
     /// The outcome of a call, after all attempts.

@@ -75,7 +75,7 @@ extension EtcdClient {
             endpoint: endpoint,
             avoided: avoided,
             metadata: metadata,
-            patience: waitsForConnection ? .unlessMisconfigured : .unlessFailed
+            waitPolicy: waitsForConnection ? .unlessMisconfigured : .unlessFailed
         )
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What follows from a failure of a call: whether it may have changed something, and whether it is made again.
+// The consequences of a failure of a call: whether it may have changed something, and whether it is made again.
 
 extension GRPCFailure {
     /// The server may have acted on the call, or may still do so.

@@ -2,7 +2,7 @@
 
 extension Channel {
     /// How long to wait for a connection.
-    enum Patience: Sendable {
+    enum WaitPolicy: Sendable {
         /// As long as the client is open: for watches and leases, which go on for as long as their user wants them.
         case unlimited
         /// Until the endpoints turn out to be misconfigured: waiting does not help then.
@@ -20,7 +20,7 @@ extension Channel {
         fileprivate let ticket: Ticket
         /// Where the connection is to lead; nil for anywhere.
         let endpoint: Endpoint?
-        let patience: Patience
+        let policy: WaitPolicy
         let since = ContinuousClock.now
         let deliver: @EventLoop (Result<Link, EtcdError>) -> Void
     }
@@ -32,12 +32,12 @@ extension Channel {
 
         mutating func add(
             for endpoint: Endpoint?,
-            _ patience: Patience,
+            _ policy: WaitPolicy,
             _ deliver: @escaping @EventLoop (Result<Link, EtcdError>) -> Void
         ) -> Ticket {
             lastNumber += 1
             let ticket = Ticket(number: lastNumber)
-            waiters.append(Waiter(ticket: ticket, endpoint: endpoint, patience: patience, deliver: deliver))
+            waiters.append(Waiter(ticket: ticket, endpoint: endpoint, policy: policy, deliver: deliver))
             return ticket
         }
 
@@ -58,7 +58,7 @@ extension Channel {
         var endpoints: Set<Endpoint> { Set(waiters.compactMap(\.endpoint)) }
     }
 
-    /// What a call or a stream is opened with: a connection, and the token for it.
+    /// The things that a call or a stream is opened with: a connection, and the token for it.
     struct Route {
         let link: Link
         let token: AuthToken?
@@ -89,14 +89,14 @@ extension Channel {
     nonisolated func link(
         at endpoint: Endpoint?,
         until deadline: ContinuousClock.Instant,
-        _ patience: Patience
+        _ policy: WaitPolicy
     ) async throws(EtcdError) -> Link {
         do throws(EtcdError) {
             return try await Completion.run(until: deadline) { interruption in
                 if interruption == .cancellation { return EtcdError.cancelledTask }
                 return endpoint.map(self.unavailability) ?? self.unavailability
             } _: { completion in
-                let ticket = self.whenReady(at: endpoint, patience) { completion.complete($0) }
+                let ticket = self.whenReady(at: endpoint, policy) { completion.complete($0) }
                 if let ticket { completion.onEnd = { self.forget(ticket) } }
             }
         } catch {

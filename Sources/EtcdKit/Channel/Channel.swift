@@ -41,7 +41,7 @@ final class Channel {
     /// Tells the user of an event.
     nonisolated func report(_ event: @autoclosure () -> EtcdClient.Event) { configuration.onEvent?(event()) }
 
-    /// What goes with a call or a stream at `endpoint`.
+    /// The metadata of a call or a stream at `endpoint`.
     nonisolated func metadata(
         for endpoint: Endpoint,
         deadline: MonotonicInstant? = nil,
@@ -82,7 +82,7 @@ final class Channel {
     var links: [Link] { subchannels.compactMap(\.link) }
 
     /// Calls `deliver` with a connection, at once or as soon as there is one, or with an error when the client closes or
-    /// the patience is over.
+    /// the policy of the waiter says so.
     ///
     /// With an `endpoint`, it is a connection to that one, whatever is known of it. An endpoint that is not among the
     /// client's is connected for as long as need be: the caller calls ``leave(_:)`` when it has used the connection.
@@ -92,7 +92,7 @@ final class Channel {
     func whenReady(
         at endpoint: Endpoint? = nil,
         avoiding avoided: Endpoint? = nil,
-        _ patience: Patience = .unlimited,
+        _ policy: WaitPolicy = .unlimited,
         _ deliver: @escaping @EventLoop (Result<Link, EtcdError>) -> Void
     ) -> Ticket? {
         if isClosed {
@@ -108,9 +108,9 @@ final class Channel {
             deliver(.success(link))
             return nil
         }
-        let ticket = waiters.add(for: place?.endpoint, patience, deliver)
+        let ticket = waiters.add(for: place?.endpoint, policy, deliver)
         connectAsNeeded()
-        if patience == .unlessFailed { failHopeless() }
+        if policy == .unlessFailed { failHopeless() }
         return ticket
     }
 
@@ -137,7 +137,7 @@ final class Channel {
         return EtcdError(code, "no endpoint is reachable: \(reasons.joined(separator: "; "))")
     }
 
-    /// Fails those whose patience is over.
+    /// Fails the waiters that need not wait any longer.
     private func failHopeless() {
         let failing = waiters.take { waiter in
             let relevant = waiter.endpoint.map { [subchannel(at: $0)] } ?? subchannels
@@ -145,7 +145,7 @@ final class Channel {
             return relevant.allSatisfy { subchannel in
                 guard let error = subchannel.lastError else { return false }
                 let hasFailedSince = subchannel.failed >= waiter.since
-                return switch waiter.patience {
+                return switch waiter.policy {
                 case .unlimited: false
                 case .unlessMisconfigured: hasFailedSince && error.kind.isMisconfiguration && !isProven
                 // An endpoint that did not answer at all is given another attempt.

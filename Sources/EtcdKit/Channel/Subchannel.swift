@@ -31,6 +31,8 @@ final class Subchannel {
     private weak var channel: Channel?
     private var state = State.idle
     private var failures = 0
+    /// It was an attempt to connect that has failed last, and not a connection.
+    private var hasFailedToConnect = false
     /// When the last attempt has failed.
     private(set) var failed = ContinuousClock.now
     private var pingInterval: Duration
@@ -64,10 +66,10 @@ final class Subchannel {
     /// When the next attempt to connect may begin.
     var due: ContinuousClock.Instant { failed + configuration.backoff.delay(afterFailures: failures, chance: 0) }
 
-    /// The last attempt has failed, and it is too early for the next one.
+    /// The last attempt to connect has failed, and it is too early for the next one.
     var isPausing: Bool {
         switch state {
-        case .idle, .pausing: .now < due
+        case .idle, .pausing: hasFailedToConnect && .now < due
         case .dialing, .examining, .ready, .retired: false
         }
     }
@@ -144,6 +146,7 @@ final class Subchannel {
 
     private func stateChanged(of connection: HTTP2Connection) {
         let error: ConnectionError
+        let wasReady = link != nil
         switch connection.state {
         case .handshaking, .open: return
         case .draining(let reason), .closed(let reason): error = reason
@@ -164,11 +167,12 @@ final class Subchannel {
         // One that never answered a call is as good as none; else a server that always hangs up would be asked at once
         // and for ever.
         if connection.hasAnswered { failures = 0 }
-        fail(error)
+        fail(error, isAttempt: !wasReady)
     }
 
-    private func fail(_ error: ConnectionError) {
+    private func fail(_ error: ConnectionError, isAttempt: Bool = true) {
         state = .idle
+        hasFailedToConnect = isAttempt
         lastError = error
         failures += 1
         failed = .now

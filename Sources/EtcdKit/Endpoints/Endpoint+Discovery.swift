@@ -17,7 +17,7 @@ extension Endpoint {
     ///
     /// - Parameters:
     ///   - domain: The domain.
-    ///   - serviceName: What stands after a hyphen in the names of the services, as with `--discovery-srv-name`; nil for
+    ///   - serviceName: The text after a hyphen in the names of the services, as with `--discovery-srv-name`; nil for
     ///     nothing.
     ///   - secureOnly: Leaves out plaintext endpoints.
     ///   - timeout: How long to wait for the name servers in all.

@@ -21,7 +21,7 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     public let port: UInt16
     /// The path of the unix socket, if it is one.
     public let socketPath: String?
-    /// What it says itself about TLS; nil leaves that to the configuration.
+    /// Whether it asks for TLS itself; nil leaves that to the configuration.
     let scheme: Scheme?
     /// The name of the server in a request.
     let authority: String

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What this side has found out about a call by itself, without a status of the server.
+/// A failure of a call that this side has found out by itself, without a status of the server.
 struct LocalFailure: Error, Sendable, Hashable {
     let code: EtcdError.Code
     let message: String
@@ -101,7 +101,7 @@ struct GRPCFailure: Error, Sendable, Hashable {
         }
     }
 
-    /// What kind of error the failure is.
+    /// The kind of error that the failure is.
     var code: EtcdError.Code {
         switch cause {
         // A call that the server cancelled was not cancelled by the task that made it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What goes with a call besides its message.
+/// The metadata that go with a call besides its message.
 struct GRPCMetadata: Sendable {
     /// The host and port that the call is for.
     let authority: String
@@ -9,7 +9,7 @@ struct GRPCMetadata: Sendable {
     var requiresLeader = false
     /// Says which user makes the call.
     var token: AuthToken?
-    /// What the user of the client adds.
+    /// The metadata that the user of the client adds.
     var custom = CallMetadata()
 
     func headers(path: String, isSecure: Bool = false) -> HTTP2RequestHeaders {
@@ -47,7 +47,7 @@ struct GRPCMetadata: Sendable {
     }
 }
 
-/// What etcd knows a user by, for a while.
+/// The token by which etcd knows a user, for a while.
 struct AuthToken: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     let text: String
 

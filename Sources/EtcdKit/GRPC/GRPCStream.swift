@@ -53,9 +53,6 @@ final class GRPCStream<Request: ProtobufMessage, Response: ProtobufMessage> {
     /// Lets the server send as many bytes as messages had that are consumed now.
     func consume(_ byteCount: Int) { stream.consume(byteCount) }
 
-    /// Lets the server be `size` bytes ahead of what was consumed.
-    func setWindow(to size: Int) { stream.setWindow(to: size) }
-
     /// Ends the stream from this side; no event comes after this.
     func cancel() { stream.cancel() }
 }

@@ -63,7 +63,7 @@ extension HTTP2Connection {
         return ConnectionError(.lost, error.description)
     }
 
-    /// What may be wrong when the connection breaks so early.
+    /// The likely cause when the connection breaks so early.
     private var hint: String? {
         if !socket.isReady { return "during the TLS handshake; if it does not speak TLS, use http://" }
         return hasReceived || isSecure ? nil : "without a word; if it speaks TLS, use https://"

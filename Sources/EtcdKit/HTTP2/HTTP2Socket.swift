@@ -10,7 +10,7 @@ final class HTTP2Socket {
     private var socket: Socket?
     private var output: [UInt8] = []
     private var outputStart = 0
-    /// What TLS is about to encrypt.
+    /// The bytes that TLS is about to encrypt.
     private var plaintext: [UInt8] = []
 
     init(_ socket: consuming Socket, _ tls: TLSSession?) {

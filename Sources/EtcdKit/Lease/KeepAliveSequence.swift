@@ -41,7 +41,7 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
             handle.begin()
             while true {
                 if let state = try take() { return state }
-                await handle.subscription.wait()
+                await handle.subscription.change.wait { [handle] in handle.subscription.isReady }
             }
         }
 

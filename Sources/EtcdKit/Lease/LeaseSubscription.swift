@@ -21,7 +21,8 @@ final class LeaseSubscription: Sendable {
 
     let id: Lease.ID
     private let state = Lock(State())
-    private let change = AsyncCondition()
+    /// Tells the consumer that there is something to take perhaps.
+    let change = AsyncCondition()
 
     init(_ id: Lease.ID) { self.id = id }
 
@@ -42,14 +43,12 @@ final class LeaseSubscription: Sendable {
     func next() async throws(EtcdError) -> Update {
         while true {
             if let update = try take() { return update }
-            await wait()
+            await change.wait { isReady }
         }
     }
 
-    /// Waits until there is something to take, or the task is cancelled.
-    func wait() async {
-        await change.wait { state.withLock { $0.newest != nil || $0.ending != nil } }
-    }
+    /// There is something to take.
+    var isReady: Bool { state.withLock { $0.newest != nil || $0.ending != nil } }
 
     /// The newest update that was not taken yet; nil if there is none.
     ///

@@ -89,22 +89,3 @@ public struct ElectionService: Sendable {
         if election.bytes.isEmpty { throw EtcdError(.emptyKey, "the name of the election is empty") }
     }
 }
-
-/// The leadership that a candidate has won, as long as its key exists.
-public struct ElectedLeader: Sendable, Hashable {
-    /// The name of the election.
-    public var election = Key(bytes: [])
-    /// The key that stands for the leadership.
-    public var key = Key(bytes: [])
-    /// The revision in which the key came into being, which tells this leadership from all others.
-    public var createRevision: Revision = 0
-    /// The lease that the leadership lives as long as.
-    public var lease: Lease.ID {
-        get { Lease.ID(rawValue: leaseID) }
-        set { leaseID = newValue.rawValue }
-    }
-    var leaseID: Int64 = 0
-
-    /// Makes an empty leadership.
-    public init() {}
-}

@@ -27,7 +27,7 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
         private let sequence: SnapshotSequence
         private var stream: ResponseStream<Wire.EmptyRequest, Wire.SnapshotResponse>?
         private var progress = SnapshotProgress()
-        private let seal = SnapshotSeal()
+        private let digest = SnapshotDigest()
 
         fileprivate init(sequence: SnapshotSequence) { self.sequence = sequence }
 
@@ -45,10 +45,10 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
                 stream = try await client.stream(Wire.snapshot, Wire.EmptyRequest(), at: sequence.endpoint)
             }
             guard let response = try await stream?.next(within: client.timeout) else {
-                if seal.isWhole { return nil }
+                if digest.agrees { return nil }
                 throw EtcdError(.snapshotDamaged, "the snapshot does not agree with its digest [\(sequence.endpoint)]")
             }
-            seal.append(response.blob)
+            digest.append(response.blob)
             progress.bytesReceived += Int64(response.blob.count)
             if progress.bytesTotal == 0 {
                 // The member counts the bytes of the database, behind which the digest comes.
@@ -62,7 +62,7 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
 }
 
 /// Checks that the last 32 bytes of a snapshot are the SHA-256 digest of all before.
-private final class SnapshotSeal {
+private final class SnapshotDigest {
     private let sum = SHA256()
     /// The last bytes so far, which may be the digest.
     private var tail: [UInt8] = []
@@ -75,8 +75,8 @@ private final class SnapshotSeal {
         tail.removeFirst(surplus)
     }
 
-    /// Nothing comes any more: whether all of the snapshot is there, and as it was sent.
-    var isWhole: Bool {
+    /// Whether all of the snapshot has come, and as it was sent; nothing may be appended afterwards.
+    var agrees: Bool {
         let verdict = verdict ?? (sum.finish() == tail)
         self.verdict = verdict
         return verdict

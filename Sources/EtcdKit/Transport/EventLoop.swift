@@ -31,7 +31,7 @@ package actor EventLoop {
     ///
     /// The caller saves the way to the loop's thread. It must not run timers or call users' code.
     ///
-    /// - Returns: What `operation` returns; nil if the loop is busy, and `operation` has not run.
+    /// - Returns: The result of `operation`; nil if the loop is busy, and `operation` has not run.
     static func borrow<Result: Sendable>(_ operation: @EventLoop () -> Result) -> Result? {
         shared.thread.borrow(operation)
     }
@@ -48,7 +48,7 @@ package actor EventLoop {
 }
 
 extension EventLoop {
-    /// What a descriptor is ready for.
+    /// The operations that a descriptor is ready for.
     package struct Readiness: Sendable {
         package let canRead: Bool
         package let canWrite: Bool

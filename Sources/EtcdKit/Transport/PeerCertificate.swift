@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What people want to know of a certificate that is in use.
+/// The facts that a user needs about a certificate in use.
 package struct PeerCertificate: Sendable, Hashable {
     /// Whom it is about, such as `CN=etcd-0`.
     package let subject: String

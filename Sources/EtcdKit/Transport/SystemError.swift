@@ -6,6 +6,6 @@ package struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
     package let number: Int32
 
     package var description: String { "\(call): \(reason)" }
-    /// What went wrong, without the name of the call.
+    /// The error, without the name of the call.
     package var reason: String { Platform.message(of: number) }
 }

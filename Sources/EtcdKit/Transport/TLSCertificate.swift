@@ -49,7 +49,7 @@ final class TLSCertificate {
         return text.isEmpty ? nil : text
     }
 
-    /// What `print` writes, without control characters and shortened: the peer has chosen it.
+    /// The output of `print`, without control characters and shortened: the peer has chosen it.
     private static func text(_ print: (OpaquePointer) -> Int32) -> String {
         guard let output = BIO_new(BIO_s_mem()) else { return "" }
         defer { BIO_free(output) }

@@ -29,7 +29,7 @@ final class TLSContext: @unchecked Sendable {
     // Sendable: nothing changes it after `init`, and OpenSSL counts the references to it atomically.
     let pointer: OpaquePointer
     let role: Role
-    /// What messages call the trusted authorities.
+    /// The name of the trusted authorities in messages.
     let trustName: String
 
     /// Makes a context; may read the system's certificates, which takes a while.

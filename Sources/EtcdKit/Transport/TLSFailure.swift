@@ -2,7 +2,7 @@
 
 import COpenSSL
 
-/// What to say of a failed handshake.
+/// The message about a failed handshake.
 enum TLSFailure {
     /// The other side.
     enum Peer: Sendable {
@@ -67,7 +67,7 @@ enum TLSFailure {
         }
     }
 
-    /// What an error of OpenSSL means, be it an alert of the peer or something that this side has found.
+    /// The meaning of an error of OpenSSL, be it an alert of the peer or something that this side has found.
     ///
     /// `isCertificateMissing` says that the server has asked for a client certificate, and there is none.
     static func explain(_ error: OpenSSLError, isCertificateMissing: Bool, peer: Peer) -> TLSError {

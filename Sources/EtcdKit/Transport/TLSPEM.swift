@@ -4,7 +4,7 @@ import COpenSSL
 
 /// Text with certificates or a key, and where it comes from.
 struct TLSPEM: Sendable {
-    /// What messages call it: the path of the file, or which setting it is.
+    /// Its name in messages: the path of the file, or which setting it is.
     let name: String
     let bytes: [UInt8]
 

@@ -41,7 +41,8 @@ final class WatchMailbox: Sendable {
     }
 
     private let content = Lock(Content())
-    private let change = AsyncCondition()
+    /// Tells the consumer that the mailbox is ready perhaps.
+    let change = AsyncCondition()
 
     // MARK: The consumer's side
 
@@ -63,10 +64,8 @@ final class WatchMailbox: Sendable {
         return nil
     }
 
-    /// Waits until there is something to take, or the task is cancelled; may return early.
-    func wait() async {
-        await change.wait { content.withLock { !$0.portion.isEmpty || $0.ending != nil } }
-    }
+    /// There is something to take, or nothing more will come.
+    var isReady: Bool { content.withLock { !$0.portion.isEmpty || $0.ending != nil } }
 
     /// Wakes all tasks that wait.
     func wake() { change.wakeAll() }

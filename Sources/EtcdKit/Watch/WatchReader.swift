@@ -90,12 +90,18 @@ struct WatchReader {
             return
         }
         do throws(EtcdError) {
-            guard let portion = try await subscription.take() else { return }
-            items = portion.items[...]
-            lastEvents = portion.events
+            if let portion = try subscription.take() {
+                items = portion.items[...]
+                lastEvents = portion.events
+                return
+            }
         } catch {
             difference = try await subscription.goOn(after: error)
+            return
         }
+        // Directly, since thousands of tasks may wait here.
+        guard let mailbox = subscription.watcher?.mailbox else { return }
+        await mailbox.change.wait { mailbox.isReady }
     }
 
     @inline(never)
@@ -104,7 +110,9 @@ struct WatchReader {
         case .running(let subscription): return subscription
         case .cold(let description):
             let subscription = WatchSubscription(description)
-            try await description.client.retryingWhileUnavailable { () throws(EtcdError) in try await subscription.start() }
+            try await description.client.retryingWhileUnavailable { () throws(EtcdError) in
+                try await subscription.start()
+            }
             return subscription
         }
     }

@@ -80,13 +80,11 @@ final class WatchSubscription: Sendable {
         if isStopped { stop() }
     }
 
-    /// Takes all that has come since the last call; waits if there is nothing, and may then return nil.
-    func take() async throws(EtcdError) -> WatchMailbox.Portion? {
+    /// Takes all that has come since the last call; nil if there is nothing.
+    func take() throws(EtcdError) -> WatchMailbox.Portion? {
         if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
         guard let watcher else { throw EtcdError(.cancelled, "the watch has not begun") }
-        if let portion = try watcher.take() { return portion }
-        await watcher.mailbox.wait()
-        return nil
+        return try watcher.take()
     }
 
     /// Goes on after a compaction, if the options say so.
@@ -96,7 +94,9 @@ final class WatchSubscription: Sendable {
     @inline(never)
     func goOn(after error: EtcdError) async throws(EtcdError) -> WatchBatch {
         guard let resync, error.code == .compacted else { throw error }
-        let difference = try await client.retryingWhileUnavailable { () throws(EtcdError) in try await resync.difference() }
+        let difference = try await client.retryingWhileUnavailable { () throws(EtcdError) in
+            try await resync.difference()
+        }
         await watch(from: difference.revision.next)
         let range = description.range.entering(client.scope)
         client.core.channel.report(.watchResynced(range, at: difference.revision))

@@ -9,7 +9,7 @@ extension Setting {
         program(
             "alert-state-file",
             .value("FILE"),
-            "file that keeps the state of alerts over restarts, so that no alert is sent twice (default: none)"
+            "file that keeps the state of alerts, so that no alert is sent twice (default: none)"
         ) { $0.alerts.options.stateFile = try filled($1) },
         secret("slack-url", "sends alerts to the Slack webhook whose URL is in this file") {
             try $0.alerts.add("slack", SlackChannel(url: $1))

@@ -29,10 +29,12 @@ extension Setting {
             let rate = try number(text, in: 0.001...1e9)
             return { $0.rate = rate }
         },
-        count("benchmark-key-size", "size of a key after the prefix (default: 8)", in: 1...32_768) {
+        count("benchmark-key-size", "size of a key after the prefix, in bytes (default: 8)", in: 1...32_768) {
             $0.keySize = $1
         },
-        count("benchmark-value-size", "size of a value (default: 256)", in: 0...(64 << 20)) { $0.valueSize = $1 },
+        count("benchmark-value-size", "size of a value, in bytes (default: 256)", in: 0...(64 << 20)) {
+            $0.valueSize = $1
+        },
         count("benchmark-keys", "number of keys (default: 1000)", in: 1...10_000_000) { $0.keySpace = $1 },
         choice("benchmark-key-order", BenchmarkOptions.KeyOrder.self, "(default: sequential)") { $0.keyOrder = $1 },
         toggle("benchmark-serializable", "makes reads serializable: a member answers from its own copy") {

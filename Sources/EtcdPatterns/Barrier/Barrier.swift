@@ -48,7 +48,7 @@ public struct Barrier: Sendable {
     ///
     /// - Parameter body: Does the work that the others wait for.
     /// - Returns: The result of `body`; nil if another task has raised the barrier.
-    /// - Throws: What `body` throws; ``CoordinationLoss``; ``EtcdError``; `CancellationError`.
+    /// - Throws: The error of `body`; ``CoordinationLoss``; ``EtcdError``; `CancellationError`.
     @discardableResult
     public func withRaised<Result: Sendable>(
         _ body: @escaping @Sendable (RaisedBarrier) async throws -> Result

@@ -54,8 +54,8 @@ public struct BarrierParticipation: FencedGrant {
         // An outage now is an outage like any other, so the loop waits for the first list.
         options.initialWait = .zero
         try await queue.client.withMirror(of: queue.range, options: options) { mirror in
-            for try await snapshot in mirror.views where snapshot.revision > 0 {
-                switch BarrierStep(for: key, among: try members(in: snapshot, count), until: goal) {
+            for try await view in mirror.views where view.revision > 0 {
+                switch BarrierStep(for: key, among: try members(in: view, count), until: goal) {
                 case nil: throw CoordinationLoss(.keyDeleted)
                 case .arrived: return
                 case .wait: continue
@@ -72,9 +72,9 @@ public struct BarrierParticipation: FencedGrant {
         }
     }
 
-    private static func members(in snapshot: MirrorView, _ count: Int) throws(EtcdError) -> [BarrierMember] {
+    private static func members(in view: MirrorView, _ count: Int) throws(EtcdError) -> [BarrierMember] {
         var members: [BarrierMember] = []
-        for entry in snapshot {
+        for entry in view {
             let member = try BarrierMember(entry)
             if member.count != count {
                 throw EtcdError(.invalidArgument, "\(entry.key) is for a barrier of \(member.count), not \(count)")

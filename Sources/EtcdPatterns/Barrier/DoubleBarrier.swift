@@ -48,8 +48,8 @@ public struct DoubleBarrier: Sendable {
     ///   - timeout: How long to wait for the others to come; nil waits without a limit.
     ///   - body: Does the participant's part.
     /// - Returns: The result of `body`.
-    /// - Throws: What `body` throws; ``BarrierBroken`` when another participant of the round is gone; ``CoordinationLoss``;
-    ///   what ``enter(timeout:)`` throws.
+    /// - Throws: The error of `body`; ``BarrierBroken`` when another participant of the round is gone;
+    ///   ``CoordinationLoss``; what ``enter(timeout:)`` throws.
     @discardableResult
     public func withBarrier<Result: Sendable>(
         timeout: Duration? = nil,

@@ -96,9 +96,9 @@ extension ConfigManager {
     /// ``SnapshotManager/replace(with:expecting:)`` takes any number.
     ///
     /// - Parameter body: Reads and changes values through its argument.
-    /// - Returns: What `body` returns, and the revision of the change.
-    /// - Throws: What `body` throws; ``ConfigError`` with the code `invalidKey`, or when the validator refuses the result;
-    ///   ``EtcdError``, among its codes `transactionConflict` when others were faster 32 times, `ambiguous`,
+    /// - Returns: The result of `body`, and the revision of the change.
+    /// - Throws: The error of `body`; ``ConfigError`` with the code `invalidKey`, or when the validator refuses the
+    ///   result; ``EtcdError``, among its codes `transactionConflict` when others were faster 32 times, `ambiguous`,
     ///   `tooManyOperations` and `requestTooLarge`.
     @discardableResult
     public func change<Result>(

@@ -35,7 +35,7 @@ enum DurationText {
             sum = total
             isFirst = false
         }
-        // What a duration can hold: as many seconds as `Int64` counts.
+        // The longest duration: as many seconds as `Int64` counts.
         guard sum / second < Int128(Int64.max) else { return nil }
         return Duration(attoseconds: isNegative ? -sum : sum)
     }

@@ -10,8 +10,8 @@ extension EtcdClient {
     ///   - options: A validator, and a file with a copy.
     ///   - onEvent: Gets each event, for logs; it should return at once.
     ///   - body: Uses the configuration, which ends with the scope. It runs on the caller's actor.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; what ``ConfigManager/init(_:client:options:onEvent:)`` throws.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; what ``ConfigManager/init(_:client:options:onEvent:)`` throws.
     @discardableResult
     public func withConfiguration<Result>(
         _ name: String,

@@ -47,8 +47,8 @@ public struct LeaderChanges: AsyncSequence, Sendable {
 
     /// Starts an iteration, whose first element is the current leadership.
     public func makeAsyncIterator() -> Iterator {
-        let changes = MirroredValues<Element>(client, range, isSame: ==) { snapshot in
-            let first = snapshot.min { $0.createRevision < $1.createRevision }
+        let changes = MirroredValues<Element>(client, range, isSame: ==) { view in
+            let first = view.min { $0.createRevision < $1.createRevision }
             return first.map { Element.leader(LeaderElection.Candidate($0)) } ?? Element.none
         }
         return Iterator(changes: changes)
@@ -57,6 +57,9 @@ public struct LeaderChanges: AsyncSequence, Sendable {
     /// An iteration over the leaderships.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate var changes: MirroredValues<Element>
+
+        /// The next leadership, as ``next(isolation:)`` returns it.
+        public mutating func next() async throws -> Element? { try await next(isolation: nil) }
 
         /// The next leadership.
         ///

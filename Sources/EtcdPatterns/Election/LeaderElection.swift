@@ -137,7 +137,8 @@ public struct LeaderElection: Sendable {
     ///   - timeout: How long to wait for the leadership; nil waits without a limit.
     ///   - body: Does the leader's work.
     /// - Returns: The result of `body`.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when the leadership was lost; what ``campaign(timeout:)`` throws.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the leadership was lost; what ``campaign(timeout:)``
+    ///   throws.
     @discardableResult
     public func lead<Result: Sendable>(
         timeout: Duration? = nil,

@@ -16,9 +16,9 @@ extension EtcdClient {
     ///   - staleAfter: How long etcd may be out of reach before evaluations have the reason ``FlagReason/stale``.
     ///   - initialWait: How long to wait for etcd before `body` starts without flags.
     ///   - body: Uses the flags.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``EtcdError`` when the flags cannot be read for a reason that does not pass by itself,
-    ///   or changes cannot be followed.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; ``EtcdError`` when the flags cannot be read for a reason that does not pass by
+    ///   itself, or changes cannot be followed.
     @discardableResult
     public func withFeatureFlags<Result: Sendable>(
         _ name: String,

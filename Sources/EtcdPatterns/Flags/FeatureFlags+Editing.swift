@@ -58,8 +58,8 @@ extension FeatureFlags {
     ///   - name: The name of the flag.
     ///   - change: Changes the definition; it may run many times.
     /// - Returns: The new definition.
-    /// - Throws: What `change` throws; ``FlagError``, among its codes `flagNotFound`, when the old definition cannot be
-    ///   read, or there is a mistake in the new one; ``EtcdError``.
+    /// - Throws: The error of `change`; ``FlagError``, among its codes `flagNotFound`, when the old definition cannot
+    ///   be read, or there is a mistake in the new one; ``EtcdError``.
     @discardableResult
     public func update(_ name: String, _ change: (inout FeatureFlag) throws -> Void) async throws -> FeatureFlag {
         try await edit(name, orElse: nil, isChecked: true, change)

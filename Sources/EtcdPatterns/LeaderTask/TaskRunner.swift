@@ -133,16 +133,10 @@ struct TaskRunner: Sendable {
             throw loss
         }
         if record.outcome == .completed { report(.completed(slot)) }
-        // Also when this node is told to stop: what was done was done. It is bounded by the time for a call.
-        let failure = await withoutCancellation { [record] () -> (any Error)? in
-            do {
-                _ = try await put(record, over: revision, term)
-                return nil
-            } catch {
-                return error
-            }
+        // Also when this node stops, since the run is done. It is bounded by the time for a call.
+        await withoutCancellation { [record] in
+            do { _ = try await put(record, over: revision, term) } catch { report(.hindered(error)) }
         }
-        if let failure { report(.hindered(failure)) }
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension InstancePool {
-    /// What a member adds to the sums and lists of the pool.
+    /// The part of a member in the sums and lists of the pool.
     struct Standing {
         var isUp = false
         var isHealthy = false

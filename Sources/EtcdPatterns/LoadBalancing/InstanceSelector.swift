@@ -8,7 +8,7 @@ protocol InstanceSelector: Sendable {
     mutating func select(from candidates: [Int], of members: inout [PoolMember], for request: SelectionRequest) -> Int
 }
 
-/// What a choice may depend on besides the instances.
+/// The input of a choice besides the instances.
 struct SelectionRequest: Sendable {
     /// The hash of the key, if there is one.
     var keyHash: UInt64?

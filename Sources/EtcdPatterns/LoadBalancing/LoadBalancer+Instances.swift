@@ -79,7 +79,7 @@ extension LoadBalancer {
     /// Follows a sequence of lists until it ends; after that, the last list stays.
     ///
     /// - Parameter updates: Lists of all instances.
-    /// - Throws: What the sequence throws.
+    /// - Throws: The error of the sequence.
     public func follow<Updates: AsyncSequence>(_ updates: Updates) async throws
     where Updates.Element == [ServiceInstance] {
         for try await instances in updates { update(instances) }

@@ -122,8 +122,8 @@ public final class LoadBalancer: Sendable {
     ///   - isRetryable: Whether a request with this error may be tried again: it must have had no effect, or one that does
     ///     no harm if it comes twice.
     ///   - body: Makes the request.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws in its last attempt; ``NoInstanceAvailable``.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body` in its last attempt; ``NoInstanceAvailable``.
     @discardableResult
     public func withInstance<Result>(
         for key: String? = nil,

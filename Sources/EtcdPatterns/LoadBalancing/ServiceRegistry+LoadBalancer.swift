@@ -24,8 +24,8 @@ extension ServiceRegistry {
     ///   - options: Outliers, retries, zones, excluded instances.
     ///   - discovery: Protection from mass losses, and active checks.
     ///   - body: Uses the balancer, which follows the service until the scope ends.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``EtcdError``, among its codes `invalidArgument`.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; ``EtcdError``, among its codes `invalidArgument`.
     @discardableResult
     public func withLoadBalancer<Result: Sendable>(
         for service: String,

@@ -59,7 +59,7 @@ public struct DistributedLock: Sendable {
     ///   - timeout: How long to wait for the lock; nil waits without a limit.
     ///   - body: Does the work that needs the lock.
     /// - Returns: The result of `body`.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost; what ``acquire(timeout:)`` throws.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the lock was lost; what ``acquire(timeout:)`` throws.
     @discardableResult
     public func withLock<Result: Sendable>(
         timeout: Duration? = nil,
@@ -72,7 +72,7 @@ public struct DistributedLock: Sendable {
     ///
     /// - Parameter body: Does the work that needs the lock, as in ``withLock(timeout:_:)``.
     /// - Returns: The result of `body`; nil if the lock was not free.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when the lock was lost; ``QueueBlocked``; ``EtcdError``.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the lock was lost; ``QueueBlocked``; ``EtcdError``.
     @discardableResult
     public func withLockIfAvailable<Result: Sendable>(
         _ body: @escaping @Sendable (LockGrant) async throws -> Result

@@ -79,7 +79,7 @@ public struct LockManager: Sendable {
     ///   - timeout: How long to wait for all locks together; nil waits without a limit.
     ///   - body: Does the work that needs the locks.
     /// - Returns: The result of `body`.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when a lock was lost; what ``acquire(_:timeout:)`` throws.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when a lock was lost; what ``acquire(_:timeout:)`` throws.
     @discardableResult
     public func withLocks<Result: Sendable>(
         _ names: [String],
@@ -95,7 +95,7 @@ public struct LockManager: Sendable {
     ///   - names: The names, as in ``acquireIfAvailable(_:)``.
     ///   - body: Does the work that needs the locks.
     /// - Returns: The result of `body`; nil if the locks were not all free.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when a lock was lost; ``EtcdError``.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when a lock was lost; ``EtcdError``.
     @discardableResult
     public func withLocksIfAvailable<Result: Sendable>(
         _ names: [String],
@@ -119,7 +119,7 @@ public struct LockManager: Sendable {
         let names = try distinct(names)
         let attempt = Attempt()
         let set = try await withTimeout(timeout) {
-            try await source.withSession(onFailure: { attempt.hindered(by: $0) }) { session, isOwn in
+            try await source.withSession(waits: true, onFailure: { attempt.hindered(by: $0) }) { session, isOwn in
                 try await acquireAll(names, on: session, isOwn, attempt)
             }
         }
@@ -161,7 +161,7 @@ public struct LockManager: Sendable {
     ///   names than the server allows; `CancellationError`.
     public func acquireIfAvailable(_ names: [String]) async throws -> LockSet? {
         let names = try distinct(names)
-        return try await source.withSession(onFailure: nil) { session, isOwn in
+        return try await source.withSession(waits: false) { session, isOwn in
             let places = names.map { name in
                 let queue = FairQueue(session: session, name: Key(prefix + "/" + name))
                 return (queue: queue, queueKey: queue.queueKey(.exclusive, owner))

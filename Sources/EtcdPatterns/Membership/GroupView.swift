@@ -78,12 +78,12 @@ public struct GroupView: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension GroupView {
-    /// The members whose keys, `<id>/<place in the queue for the ID>`, a snapshot has behind `prefix`.
+    /// The members whose keys, `<id>/<place in the queue for the ID>`, a view has behind `prefix`.
     ///
     /// Keys of other forms are skipped, also those without a lease, which do not stand for a living process. As long as such a
     /// key is the first in the queue for an ID, there is no such member.
-    init(_ snapshot: MirrorView, behind prefix: Key) {
-        self.init(epoch: snapshot.revision, entries: snapshot.entries(in: .prefix(prefix)), behind: prefix)
+    init(_ view: MirrorView, behind prefix: Key) {
+        self.init(epoch: view.revision, entries: view.entries(in: .prefix(prefix)), behind: prefix)
     }
 
     init(epoch: Revision, entries: some Sequence<KeyValue>, behind prefix: Key) {

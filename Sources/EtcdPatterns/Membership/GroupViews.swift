@@ -26,6 +26,9 @@ public struct GroupViews: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate var changes: MirroredValues<GroupView>
 
+        /// The newest view, as ``next(isolation:)`` returns it.
+        public mutating func next() async throws -> GroupView? { try await next(isolation: nil) }
+
         /// The newest view, once its members have changed.
         ///
         /// - Parameter actor: The caller's actor.

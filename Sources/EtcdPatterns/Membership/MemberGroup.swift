@@ -51,7 +51,7 @@ public struct MemberGroup: Sendable {
     ///     by itself as soon as etcd answers.
     ///   - body: Runs as a member.
     /// - Returns: The result of `body`.
-    /// - Throws: What `body` throws, and what ``join(as:value:timeout:initialWait:)`` throws.
+    /// - Throws: The error of `body`, and what ``join(as:value:timeout:initialWait:)`` throws.
     public func withMembership<Result>(
         as id: String,
         value: Value = "",

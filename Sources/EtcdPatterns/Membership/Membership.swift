@@ -16,20 +16,20 @@ public final class Membership: Sendable {
     /// The ID of the member.
     public let id: String
     private let place: MemberPlace
-    private let news: LatestValue<State>
+    private let latest: LatestValue<State>
     private let keeping: Task<Void, Never>
 
     init(_ id: String, _ place: MemberPlace) {
         self.id = id
         self.place = place
-        let news = LatestValue<State>()
-        self.news = news
-        keeping = Task { await Self.keep(place, news) }
+        let latest = LatestValue<State>()
+        self.latest = latest
+        keeping = Task { await Self.keep(place, latest) }
     }
 
     deinit { keeping.cancel() }
 
-    private var hold: Hold? { news.newest?.hold.flatMap { $0.lifetime.loss == nil ? $0 : nil } }
+    private var hold: Hold? { latest.newest?.hold.flatMap { $0.lifetime.loss == nil ? $0 : nil } }
 
     /// Whether the group has this process as a member, according to its session: compares the clock at each call.
     public var isActive: Bool { hold != nil }
@@ -38,13 +38,13 @@ public final class Membership: Sendable {
     public var token: Revision? { hold?.createRevision }
 
     /// The session of the membership; nil while it is not a member.
-    var session: Session? { news.newest?.hold?.session }
+    var session: Session? { latest.newest?.hold?.session }
 
     /// Whether it waits because another has the ID, or an earlier life of this process whose lease has not run out.
-    public var isWaiting: Bool { news.newest?.isWaiting ?? false }
+    public var isWaiting: Bool { latest.newest?.isWaiting ?? false }
 
     /// The error of the last attempt to join; nil once an attempt has succeeded, or waits for the ID.
-    public var failure: (any Error)? { news.newest?.failure }
+    public var failure: (any Error)? { latest.newest?.failure }
 
     /// Leaves the group.
     ///
@@ -80,7 +80,7 @@ public final class Membership: Sendable {
     /// - Returns: The state; nil when the time is over.
     /// - Throws: The error of an attempt to join that another attempt would not change; `CancellationError`.
     private func state(within time: Duration?, _ isSought: @escaping @Sendable (State) -> Bool) async throws -> State? {
-        let states = news.listen()
+        let states = latest.listen()
         return try await withTimeout(time) { [place] in
             for await state in states {
                 if isSought(state) { return state }
@@ -91,26 +91,26 @@ public final class Membership: Sendable {
     }
 
     /// Takes the place again whenever it is lost, until the task is cancelled, and then gives it up.
-    private static func keep(_ place: MemberPlace, _ news: LatestValue<State>) async {
+    private static func keep(_ place: MemberPlace, _ latest: LatestValue<State>) async {
         let backoff = Backoff()
         var failures = 0
         while !Task.isCancelled {
             do {
-                if let hold = news.newest?.hold {
+                if let hold = latest.newest?.hold {
                     _ = try await hold.lifetime.lost()
                     await place.leave(hold)
-                    news.send(State())
+                    latest.send(State())
                 }
-                let hold = try await place.take { news.send(State(isWaiting: true)) }
-                news.send(State(hold: hold))
+                let hold = try await place.take { latest.send(State(isWaiting: true)) }
+                latest.send(State(hold: hold))
                 failures = 0
             } catch {
                 failures += 1
-                if !Task.isCancelled { news.send(State(failure: error)) }
+                if !Task.isCancelled { latest.send(State(failure: error)) }
                 // A cancelled pause ends at once.
                 try? await Task.sleep(for: backoff.delay(afterFailures: failures))
             }
         }
-        if let hold = news.newest?.hold { await place.leave(hold, timeout: hold.session.lease.timeToLive) }
+        if let hold = latest.newest?.hold { await place.leave(hold, timeout: hold.session.lease.timeToLive) }
     }
 }

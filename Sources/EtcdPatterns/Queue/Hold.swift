@@ -9,8 +9,8 @@ final class Hold: Fence {
     let queue: FairQueue
     let key: Key
     let createRevision: Revision
-    /// Ranges in which only holders and waiters may be.
-    let reserved: [KeyRange]
+    /// Ranges beside the queue in which only holders and waiters may be.
+    private let otherReserved: [KeyRange]
     let lifetime: Lifetime
     private let queueKey: QueueKey
     /// The holder may put the key again, so that a change of the key says nothing about its role.
@@ -39,7 +39,7 @@ final class Hold: Fence {
         self.queue = queue
         self.queueKey = queueKey
         self.createRevision = createRevision
-        self.reserved = [queue.range] + reserved
+        otherReserved = reserved
         self.ownsSession = ownsSession
         let (session, key) = (queue.session, queueKey.key)
         self.key = key
@@ -63,6 +63,7 @@ final class Hold: Fence {
     }
 
     var session: Session { queue.session }
+    var reserved: [KeyRange] { [queue.range] + otherReserved }
 
     // MARK: The role
 

@@ -24,11 +24,12 @@ struct NamedQueue: Sendable {
     ///   - what: The pattern, for errors: `lock`.
     ///   - source: The source of sessions.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
-    init(_ name: String, _ folder: Key = "", of what: String, on source: SessionSource) throws(EtcdError) {
-        try Key(name).checkName(of: what)
+    init(_ name: String, _ folder: Key? = nil, of what: String, on source: SessionSource) throws(EtcdError) {
+        let base = Key(name)
+        try base.checkName(of: what)
         try source.check()
         self.name = name
-        key = Key(name) + folder
+        key = folder.map { base + $0 } ?? base
         self.source = source
     }
 
@@ -56,7 +57,7 @@ struct NamedQueue: Sendable {
 
     /// Calls `body` with the queue on a session, until the time is over.
     ///
-    /// - Throws: What `body` throws; the error of `busy` when the time is over, or ``EtcdError`` with the code
+    /// - Throws: The error of `body`; the error of `busy` when the time is over, or ``EtcdError`` with the code
     ///   `unavailable` if etcd has not answered in that time.
     func waiting<Result: Sendable>(
         _ timeout: Duration?,
@@ -77,13 +78,13 @@ struct NamedQueue: Sendable {
     ///   - waits: Waits for etcd if a session cannot be opened.
     ///   - body: Acquires something, and returns nil if it has not.
     /// - Returns: The result of `body`.
-    /// - Throws: What `body` throws; ``EtcdError`` when no session can be opened; `CancellationError`.
+    /// - Throws: The error of `body`; ``EtcdError`` when no session can be opened; `CancellationError`.
     func withQueue<Result>(
         _ attempt: Attempt = Attempt(),
         waits: Bool,
         _ body: (_ queue: FairQueue, _ ownsSession: Bool) async throws -> Result?
     ) async throws -> Result? {
-        try await source.withSession(onFailure: waits ? { attempt.hindered(by: $0) } : nil) { session, isOwn in
+        try await source.withSession(waits: waits, onFailure: { attempt.hindered(by: $0) }) { session, isOwn in
             let queue = FairQueue(session: session, name: key, staleKeys: staleKeys, attempt: attempt)
             return try await body(queue, isOwn)
         }

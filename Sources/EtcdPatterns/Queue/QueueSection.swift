@@ -43,7 +43,7 @@ struct QueueSection: Sendable {
 
     /// Takes this section out of the answers to one that covers it.
     ///
-    /// - Returns: What a read of this section alone would have been answered with, or fewer entries of that; nil if the
+    /// - Returns: The answer that a read of this section alone would have got, or fewer entries of it; nil if the
     ///   limit has cut all of them off.
     func part(of responses: [RangeResponse]) -> [RangeResponse]? {
         var parts: [RangeResponse] = []

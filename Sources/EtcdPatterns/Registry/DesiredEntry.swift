@@ -74,7 +74,7 @@ final class DesiredEntry: Sendable {
     ///
     /// Changes come one after the other: if etcd refused an entry with two of them, nobody could say which one is wrong.
     ///
-    /// - Throws: What `body` throws; the reason why the entry cannot be put; `CancellationError`.
+    /// - Throws: The error of `body`; the reason why the entry cannot be put; `CancellationError`.
     func update(_ body: (ServiceInstance) throws -> ServiceInstance) async throws {
         try await state.wait { state -> Void? in
             if state.isChanging { return nil }

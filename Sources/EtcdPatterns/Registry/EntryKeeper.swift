@@ -123,7 +123,9 @@ final class EntryKeeper: Sendable {
     /// - Returns: Nil if the entry was changed meanwhile.
     /// - Throws: `Supersession` if the entry belongs to a later registration; ``EtcdError``.
     private func reconcile(_ session: Session, _ claim: inout DesiredEntry.Claim?) async throws -> ConfirmedEntry? {
-        let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in try await client.range(.key(key)) }
+        let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in
+            try await client.range(.key(key))
+        }
         let present = response.entries.first
         let found = present.flatMap(read)
         guard let claimed = entry.claim(found) else {

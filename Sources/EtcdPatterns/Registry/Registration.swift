@@ -73,7 +73,7 @@ public final class Registration: Sendable {
     ///
     /// - Parameter change: Changes the instance, but not its service and its ID. It is called again if the change before,
     ///   on which this one was made, is refused.
-    /// - Throws: What `change` throws; ``CoordinationLoss`` when the registration has ended; ``EtcdError``, among its
+    /// - Throws: The error of `change`; ``CoordinationLoss`` when the registration has ended; ``EtcdError``, among its
     ///   codes `invalidArgument` and `requestTooLarge`; `CancellationError`.
     public func update(_ change: (inout ServiceInstance) throws -> Void) async throws {
         try await keeper.entry.update { old in
@@ -119,7 +119,7 @@ public final class Registration: Sendable {
     ///   - propagation: How long others have to hear of the new status before the instance is gone.
     ///   - timeout: How long all of it may take. If no time is left, the deregistration still has a second.
     ///   - inFlight: Returns when the requests in flight are answered; its task is cancelled after `timeout`.
-    /// - Throws: What `inFlight` throws; ``EtcdError`` with the code `deadlineExceeded` when requests were left;
+    /// - Throws: The error of `inFlight`; ``EtcdError`` with the code `deadlineExceeded` when requests were left;
     ///   `CancellationError`.
     public func drain(
         propagation: Duration = .seconds(5),

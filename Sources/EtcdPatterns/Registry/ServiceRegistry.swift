@@ -53,8 +53,8 @@ public struct ServiceRegistry: Sendable {
     ///   - check: How the process checks itself: while the check fails, others see the status `down`.
     ///   - initialWait: How long to wait for etcd before `body` starts unseen by others.
     ///   - body: Serves.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws, or what ``register(_:timeToLive:check:initialWait:)`` does.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`, or what ``register(_:timeToLive:check:initialWait:)`` does.
     @discardableResult
     public func withRegistration<Result: Sendable>(
         of instance: ServiceInstance,
@@ -136,8 +136,8 @@ public struct ServiceRegistry: Sendable {
     ///   - service: The name of the service.
     ///   - options: Protection from mass losses, and checks.
     ///   - body: Uses the discovery, which ends with the scope.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws; ``EtcdError``, among its codes `invalidArgument`.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; ``EtcdError``, among its codes `invalidArgument`.
     @discardableResult
     public func withDiscovery<Result: Sendable>(
         of service: String,

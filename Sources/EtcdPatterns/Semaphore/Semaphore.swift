@@ -78,7 +78,7 @@ public struct Semaphore: Sendable {
     ///   - timeout: How long to wait for a slot; nil waits without a limit.
     ///   - body: Does the work that needs the slot.
     /// - Returns: The result of `body`.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when the slot was lost; what ``acquire(timeout:)`` throws.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the slot was lost; what ``acquire(timeout:)`` throws.
     @discardableResult
     public func withSlot<Result: Sendable>(
         timeout: Duration? = nil,
@@ -92,7 +92,7 @@ public struct Semaphore: Sendable {
     ///
     /// - Parameter body: Does the work that needs the slot.
     /// - Returns: The result of `body`; nil if no slot was free.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when the slot was lost; ``EtcdError``.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the slot was lost; ``EtcdError``.
     @discardableResult
     public func withSlotIfAvailable<Result: Sendable>(
         _ body: @escaping @Sendable (SemaphoreSlot) async throws -> Result

@@ -118,7 +118,7 @@ struct SlotTable: Sendable {
         let slot: KeyValue
     }
 
-    /// What a look at the limit and the slots reads.
+    /// The ranges that a look at the limit and the slots reads.
     private var reads: [TransactionOperation] { [.get(limitKey), .range(.prefix(prefix))] }
 
     /// Puts the key of a slot, and deletes that of the place in the queue.

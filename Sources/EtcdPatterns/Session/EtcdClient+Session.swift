@@ -13,8 +13,8 @@ extension EtcdClient {
     ///     up).
     ///   - body: Does the work that needs the session.
     /// - Returns: The result of `body`.
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when the session was lost; ``EtcdError`` when its lease could
-    ///   not be granted.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the session was lost; ``EtcdError`` when its lease
+    ///   could not be granted.
     public func withSession<Result: Sendable>(
         timeToLive: Duration = .seconds(15),
         _ body: @escaping @Sendable (Session) async throws -> Result

@@ -8,7 +8,7 @@ extension Key {
     /// An empty part, as in `/`, `a/` and `a//b`, would put the keys of one name among those of another. Only the first
     /// part may be empty, since many names begin with a slash.
     ///
-    /// - Parameter what: What has the name, for the error: `lock`.
+    /// - Parameter what: The kind of thing that has the name, for the error: `lock`.
     /// - Throws: `emptyKey` or `invalidArgument`.
     func checkName(of what: String) throws(EtcdError) {
         if bytes.isEmpty { throw EtcdError(.emptyKey, "the name of the \(what) is empty") }

@@ -153,7 +153,7 @@ final class Lifetime: Sendable {
 
     /// Runs `body` in a task that is cancelled at the loss, as with the caller's, and waits for it.
     ///
-    /// - Throws: What `body` throws; ``CoordinationLoss`` when it was lost before `body` has ended.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when it was lost before `body` has ended.
     func whileHeld<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
         if let loss { throw loss }
         // Not a child task: to cancel that, a second one would have to wait for the loss.

@@ -8,7 +8,7 @@ struct MirroredValues<Value: Sendable> {
     let range: KeyRange
     let value: @Sendable (MirrorView) -> Value
     let isSame: @Sendable (Value, Value) -> Bool
-    private var mirror: (owner: KeyMirror, snapshots: MirrorViews.Iterator)?
+    private var mirror: (owner: KeyMirror, views: MirrorViews.Iterator)?
     private var last: Value?
 
     init(
@@ -30,11 +30,13 @@ struct MirroredValues<Value: Sendable> {
         do {
             if mirror == nil {
                 let (client, range) = (client, range)
-                let owner = try await client.retryingWhileUnavailable { () throws(EtcdError) in try await client.mirror(of: range) }
+                let owner = try await client.retryingWhileUnavailable { () throws(EtcdError) in
+                    try await client.mirror(of: range)
+                }
                 mirror = (owner, owner.views.makeAsyncIterator())
             }
-            while let snapshot = try await mirror?.snapshots.next(isolation: actor) {
-                let value = value(snapshot)
+            while let view = try await mirror?.views.next(isolation: actor) {
+                let value = value(view)
                 if let last, isSame(value, last) { continue }
                 last = value
                 return value

@@ -21,7 +21,7 @@ public final class Session: Sendable {
     public let lease: Lease
     let client: EtcdClient
     let lifetime: Lifetime
-    private let news = LatestValue<SessionState>()
+    private let latest = LatestValue<SessionState>()
     private let keeping: Task<Void, Never>
     let cleanup: KeyCleanup
     let holdWatcher = HoldWatcher()
@@ -49,7 +49,7 @@ public final class Session: Sendable {
         let witness = StoreWitness(reading: Key("\(lease.id)"))
         self.witness = witness
         cleanup = KeyCleanup(client, witness)
-        keeping = Task { [news] in await Self.keep(lease, client, lifetime, witness, news) }
+        keeping = Task { [latest] in await Self.keep(lease, client, lifetime, witness, latest) }
         holdWatcher.begin(for: self)
         lifetime.observe { [batcher] _ in batcher.end() }
     }
@@ -84,7 +84,7 @@ public final class Session: Sendable {
     /// The current state, and then each new one, with warnings when the lease is at risk.
     ///
     /// A slow consumer gets the newest only. The sequence ends when the session is lost or closed.
-    public var states: AsyncStream<SessionState> { news.listen() }
+    public var states: AsyncStream<SessionState> { latest.listen() }
 
     /// How long before the end of its lease a session counts as lost: `timeToLive / 100 + max(timeToLive / 10, 0.5 s)`.
     ///
@@ -103,10 +103,10 @@ public final class Session: Sendable {
         _ client: EtcdClient,
         _ lifetime: Lifetime,
         _ witness: StoreWitness,
-        _ news: LatestValue<SessionState>
+        _ latest: LatestValue<SessionState>
     ) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await renew(lease, client, lifetime, witness, news) }
+            group.addTask { await renew(lease, client, lifetime, witness, latest) }
             group.addTask { await lifetime.expireInTime() }
             await group.next()
             group.cancelAll()
@@ -117,7 +117,7 @@ public final class Session: Sendable {
         if loss.reason != .closed {
             client.report(.sessionLost(lease.id, reason: loss.reason.description, loss.cause))
         }
-        news.send(.lost(loss), isLast: true)
+        latest.send(.lost(loss), isLast: true)
     }
 
     private static func renew(
@@ -125,7 +125,7 @@ public final class Session: Sendable {
         _ client: EtcdClient,
         _ lifetime: Lifetime,
         _ witness: StoreWitness,
-        _ news: LatestValue<SessionState>
+        _ latest: LatestValue<SessionState>
     ) async {
         do throws(EtcdError) {
             var states = client.leases.keepAlive(lease).makeAsyncIterator()
@@ -140,8 +140,8 @@ public final class Session: Sendable {
                 let deadline = state.deadline - margin(of: lease)
                 guard lifetime.extend(to: deadline) else { return }
                 switch state {
-                case .active: news.send(.active(until: deadline))
-                case .atRisk(_, let cause): news.send(.atRisk(until: deadline, cause))
+                case .active: latest.send(.active(until: deadline))
+                case .atRisk(_, let cause): latest.send(.atRisk(until: deadline, cause))
                 }
             }
         } catch {

@@ -9,7 +9,7 @@ import EtcdKit
 /// look for the key that was deleted last, since a restoration that undoes an earlier deletion undoes the last one, too.
 /// A restoration that undoes a put is seen by the holder of the key.
 final class StoreWitness: Sendable {
-    /// What never falls from one linearizable answer to a later one.
+    /// The numbers that never fall from one linearizable answer to a later one.
     struct Position: Sendable {
         var revision: Revision = 0
         var term: UInt64 = 0

@@ -10,7 +10,7 @@ private enum Outcome<Result: Sendable>: Sendable {
 /// Runs `body`, cancels it after `timeout`, and waits for it.
 ///
 /// - Returns: The result of `body`, or nil if it was cancelled because the time was over.
-/// - Throws: What `body` throws, and `CancellationError` in place of an ``EtcdError`` with the code `cancelled`.
+/// - Throws: The error of `body`, and `CancellationError` in place of an ``EtcdError`` with the code `cancelled`.
 func withTimeout<Result: Sendable>(
     _ timeout: Duration?,
     _ body: @escaping @Sendable () async throws -> Result?

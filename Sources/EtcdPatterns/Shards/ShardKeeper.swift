@@ -100,29 +100,29 @@ final class ShardKeeper: Sendable {
     // MARK: One look
 
     private func reconcile(_ group: inout DiscardingTaskGroup) {
-        let snapshot = mirror.view
-        if snapshot.revision >= place.createRevision, snapshot[place.key]?.createRevision != place.createRevision {
+        let content = mirror.view
+        if content.revision >= place.createRevision, content[place.key]?.createRevision != place.createRevision {
             place.lifetime.end(CoordinationLoss(.keyDeleted))
         }
         let isRestored = state.withLock { state in
-            defer { state.revision = snapshot.revision }
-            return snapshot.revision < state.revision
+            defer { state.revision = content.revision }
+            return content.revision < state.revision
         }
         // Its revisions are void, and others may own the same shards.
         if isRestored { session.lifetime.end(CoordinationLoss(.revisionRegressed)) }
         let isServing = isServing
-        let shards = isServing ? targets(in: snapshot, &group) : []
+        let shards = isServing ? targets(in: content, &group) : []
         for (id, task) in work.tasks {
-            if snapshot[task.shard.key]?.createRevision != task.shard.createRevision { task.lose() }
+            if content[task.shard.key]?.createRevision != task.shard.createRevision { task.lose() }
             if !shards.contains(id) { task.handOff() }
         }
         if !isServing { return }
         let unsettled = state.withLock { $0.unsettled }
         for id in shards.union(unsettled) {
-            guard let entry = snapshot[coordinator.ownerPrefix + id] else { continue }
+            guard let entry = content[coordinator.ownerPrefix + id] else { continue }
             if entry.lease == session.lease.id {
                 let shard = ShardOwnership(of: id, entry, on: place)
-                if work.isRevived(shard, at: snapshot.revision) {
+                if work.isRevived(shard, at: content.revision) {
                     session.lifetime.end(CoordinationLoss(.revisionRegressed))
                     return work.wake()
                 }
@@ -133,17 +133,17 @@ final class ShardKeeper: Sendable {
                 coordinator.report(.failed(EtcdError(.invalidArgument, message)))
             }
         }
-        claimFree(among: shards, in: snapshot, &group)
+        claimFree(among: shards, in: content, &group)
     }
 
     /// Begins to claim the shards without an owner.
-    private func claimFree(among shards: Set<Key>, in snapshot: MirrorView, _ group: inout DiscardingTaskGroup) {
+    private func claimFree(among shards: Set<Key>, in content: MirrorView, _ group: inout DiscardingTaskGroup) {
         let tasks = work.tasks
         let claims = state.withLock { state in
             if state.isClaiming { return [Key]() }
             let claims = shards.filter { id in
-                tasks[id] == nil && snapshot[coordinator.ownerPrefix + id] == nil
-                    && state.settled[id] ?? 0 <= snapshot.revision
+                tasks[id] == nil && content[coordinator.ownerPrefix + id] == nil
+                    && state.settled[id] ?? 0 <= content.revision
             }
             state.isClaiming = !claims.isEmpty
             state.unsettled.formUnion(claims)
@@ -154,8 +154,8 @@ final class ShardKeeper: Sendable {
     }
 
     /// The shards that this member should own.
-    private func targets(in snapshot: MirrorView, _ group: inout DiscardingTaskGroup) -> Set<Key> {
-        let view = GroupView(snapshot, behind: coordinator.group.prefix)
+    private func targets(in content: MirrorView, _ group: inout DiscardingTaskGroup) -> Set<Key> {
+        let view = GroupView(content, behind: coordinator.group.prefix)
         // Those that were given other shards divide them among themselves.
         let present = Set(view.members.filter { $0.value == coordinator.fingerprint }.map { Key($0.id) })
         var members = present

@@ -47,7 +47,7 @@ final class ShardWork: Sendable {
 
     /// Runs `members`, and the bodies that begin meanwhile, and waits for all of them.
     ///
-    /// - Returns: What `members` returns.
+    /// - Returns: The result of `members`.
     func run(_ members: @escaping @Sendable () async -> (any Error)?) async -> (any Error)? {
         await withTaskGroup(of: (any Error)?.self) { group in
             group.addTask { [starter] in

@@ -32,7 +32,7 @@ extension Example {
                 return event
             }
 
-            // What is there comes first, and then whatever changes.
+            // The present instances come first, and then each change.
             let second = try await registry.register(
                 ServiceInstance(service: "api-server", id: "api-2", address: "192.168.1.101", port: 8080)
             )

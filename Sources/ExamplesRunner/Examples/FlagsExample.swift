@@ -26,7 +26,7 @@ extension Example {
                 before = now
             }
 
-            // Whoever pays gets it first, by a rule.
+            // A rule gives it to paying users first.
             try await flags.update("new-ui") { flag in
                 flag.rules = [.init(if: [.attribute("plan", in: ["pro", "team"])], serve: .variant("on"))]
             }

@@ -47,7 +47,7 @@ extension Example {
         }
         for task in tasks.values { await task.stop() }
 
-        // Candidates leave with their sessions. What the task has written stays as long as there is one.
+        // Candidates leave with their sessions. The output of the task stays as long as there is one.
         let isLast = Compare.Target.createRevision(in: .prefix("\(leader)/")) == 0
         try await client.transaction(if: [isLast], then: [.delete(.prefix("\(name)/"))])
     }

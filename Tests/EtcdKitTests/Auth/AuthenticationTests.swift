@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Authentication, switched on and off", .timeLimit(.minutes(1)))
+@Suite("Auth: switched on and off", .cluster, .timeLimit(.minutes(1)))
 struct AuthenticationTests {
     @Test("it needs a user root with a role root, and is what it says it is")
     func enabling() async throws {
@@ -70,7 +70,7 @@ struct AuthenticationTests {
                 await expectError(.permissionDenied) { try await roles.revoke(.prefix("a/"), from: "alice") }
                 await expectError(.permissionDenied) { try await alice.auth.disable() }
             }
-            // What authentication stands on cannot be taken away while it is on.
+            // The things that authentication stands on cannot be taken away while it is on.
             await expectError(.invalidAuthManagement) { try await root.auth.users.delete("root") }
             await expectError(.invalidAuthManagement) { try await root.auth.roles.delete("root") }
             await expectError(.invalidAuthManagement) { try await root.auth.users.revoke(role: "root", from: "root") }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Credentials from a provider", .timeLimit(.minutes(1)))
+@Suite("Credentials: from a provider", .cluster, .timeLimit(.minutes(1)))
 @EventLoop
 struct CredentialsProviderTests {
     private struct VaultIsSealed: Error {}

@@ -4,10 +4,10 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("A change of the client's own password, by script", .timeLimit(.minutes(1)))
+@Suite("Auth: a change of the client's own password, by script", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct PasswordChangeTests {
-    /// What happens while a token is asked for with the old password.
+    /// The client while a token is asked for with the old password.
     @Test("an old password that is refused is followed by the new one, if there is one", arguments: [false, true])
     func race(isChanged: Bool) async throws {
         let member = try FakeMember()

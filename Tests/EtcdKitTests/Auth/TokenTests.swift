@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// When a client asks for a token, and what it does when the token is refused.
-@Suite("Tokens", .timeLimit(.minutes(1)))
+@Suite("Auth: tokens", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct TokenTests {
     private static let password = "s3cret-Password"
@@ -16,7 +16,7 @@ struct TokenTests {
         let member: FakeMember
         private(set) var granted = 0
         var refusal = (GRPCStatus.Code.unauthenticated, "etcdserver: invalid auth token")
-        /// What it says instead of granting a token.
+        /// The status that it sends instead of a token.
         var rejection: (GRPCStatus.Code, String)?
         /// Accepts no token at all.
         var refusesAll = false

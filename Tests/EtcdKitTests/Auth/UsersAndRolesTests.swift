@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Users and roles", .timeLimit(.minutes(1)))
+@Suite("Auth: users and roles", .cluster, .timeLimit(.minutes(1)))
 struct UsersAndRolesTests {
     private static let password = "s3cret-Password"
 

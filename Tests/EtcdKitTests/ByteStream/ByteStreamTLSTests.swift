@@ -7,11 +7,11 @@ import Testing
 @testable import EtcdKit
 
 /// Streams of bytes by TLS: who trusts whom, and what is said of those who are not trusted.
-@Suite("Byte stream by TLS", .timeLimit(.minutes(1)))
+@Suite("ByteStream: by TLS", .unit, .timeLimit(.minutes(1)))
 struct ByteStreamTLSTests {
     private static let authority = Result { try TestCertificateAuthority() }
 
-    /// What the client's and the server's end say of each other: nil for both if a byte goes each way.
+    /// The reports of the client's and the server's end: nil for both if a byte goes each way.
     private func outcome(
         _ client: TLSConfiguration?,
         _ server: TLSServerConfiguration,
@@ -155,7 +155,7 @@ struct ByteStreamTLSTests {
         let stream = try await connect(to: [1, bad.port, good.port])
         #expect(stream.remoteAddress == "127.0.0.1:\(good.port)")
         try await served
-        // What each has said.
+        // The words of each.
         async let refused: Void? = try? bad.accept().handshake()
         await expect(.tls, saying: "127.0.0.1:1: connect: Connection refused, 127.0.0.1:\(bad.port): the server's") {
             _ = try await connect(to: [1, bad.port])

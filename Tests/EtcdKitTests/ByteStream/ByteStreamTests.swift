@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 
 /// Streams of bytes between two ends of this process, with and without TLS.
-@Suite("Byte stream", .timeLimit(.minutes(1)))
+@Suite("ByteStream", .measurement, .timeLimit(.minutes(1)))
 struct ByteStreamTests {
     enum Protection: CaseIterable {
         case none, tls, mutualTLS

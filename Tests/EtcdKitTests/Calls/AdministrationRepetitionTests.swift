@@ -4,8 +4,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// What is done again about users, roles, members, locks and elections when nobody knows what became of it.
-@Suite("Repetition of administrative calls", .timeLimit(.minutes(1)))
+/// The calls that are made again about users, roles, members, locks and elections when nobody knows what became of it.
+@Suite("RetryPolicy: administrative calls", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct AdministrationRepetitionTests {
     typealias Operation = @Sendable (EtcdClient) async throws -> Void

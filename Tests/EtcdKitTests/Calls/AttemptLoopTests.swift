@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The loop of attempts", .timeLimit(.minutes(1)))
+@Suite("AttemptLoop", .unit, .timeLimit(.minutes(1)))
 struct AttemptLoopTests {
     private struct Failure: Error {
         let number: Int

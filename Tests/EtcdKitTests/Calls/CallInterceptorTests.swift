@@ -5,12 +5,12 @@ import Testing
 
 @testable import EtcdKit
 
-/// What a tracing library keeps in the task.
+/// The state that a tracing library keeps in the task.
 private enum Trace {
     @TaskLocal static var id: String?
 }
 
-@Suite("Call interceptors", .timeLimit(.minutes(1)))
+@Suite("Call interceptors", .cluster, .timeLimit(.minutes(1)))
 @EventLoop
 struct CallInterceptorTests {
     private struct Refusal: Error {}

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// Calls of a client against a scripted server: deadlines, cancellation, strange answers, and the end of the client.
-@Suite("Calls of a client", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: calls", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct ClientCallTests {
     /// Reads and writes with a client of a server that does `answer`, and expects both to fail.

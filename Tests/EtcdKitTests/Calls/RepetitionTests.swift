@@ -4,14 +4,14 @@ import Testing
 
 @testable import EtcdKit
 
-/// What a client does about a call that fails on the way: reads are repeated, writes only when they were not done.
-@Suite("Repetition of calls", .timeLimit(.minutes(1)))
+/// How a client treats a call that fails on the way: reads are repeated, writes only when they were not done.
+@Suite("RetryPolicy", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct RepetitionTests {
-    /// What the server does to a request that it does not answer.
+    /// How the server treats a request that it does not answer.
     typealias Trouble = @EventLoop (HTTP2ServerExchange, FakeServer.Connection) -> Void
 
-    /// What becomes of a call whose first request meets `trouble`, and how many requests it makes.
+    /// The outcome of a call whose first request meets `trouble`, and how many requests it makes.
     private func outcome(isRead: Bool, _ trouble: @escaping Trouble) async throws -> (error: EtcdError?, requests: Int)
     {
         var isFirst = true

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// Calls that are answered by a stream are tried again by the same rules as others, until their first answer is there.
-@Suite("Attempts at a stream", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: attempts at a stream", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct StreamAttemptTests {
     /// Reads all parts of a stream of entries.

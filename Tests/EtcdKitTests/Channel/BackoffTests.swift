@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Backoff", .timeLimit(.minutes(1)))
+@Suite("Backoff", .unit, .timeLimit(.minutes(1)))
 struct BackoffTests {
     @Test("waits grow by the multiplier up to the maximum, and there is none before a failure")
     func growth() {

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdTesting
 
 /// The endpoints taken from the cluster's list of members.
-@Suite("Endpoints from the list of members", .timeLimit(.minutes(2)))
+@Suite("EtcdClient: endpoints from the list of members", .cluster, .timeLimit(.minutes(2)))
 struct EndpointSyncTests {
     private func port(of member: EtcdMember) throws -> UInt16 {
         try #require(member.endpoint.split(separator: ":").last.flatMap { UInt16($0) })

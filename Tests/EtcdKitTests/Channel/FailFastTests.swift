@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Calls that fail fast", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: calls that fail fast", .cluster, .timeLimit(.minutes(1)))
 @EventLoop
 struct FailFastTests {
     @Test("a call fails at once while the last attempt has failed, and works again when etcd is back")

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// Which of several endpoints gets a call, and what becomes of one that fails there.
-@Suite("Failover between endpoints", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: failover between endpoints", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct FailoverTests {
     private func isReady(_ client: EtcdClient, _ count: Int) async throws {
@@ -272,7 +272,7 @@ struct FailoverTests {
 
     // MARK: Failures
 
-    /// What a member answers, whether a read is made again elsewhere, and what becomes of a write.
+    /// The answer of a member, whether a read is made again elsewhere, and what becomes of a write.
     enum Refusal: String, CaseIterable {
         case noLeader = "etcdserver: no leader"
         case tooManyRequests = "etcdserver: too many requests"

@@ -4,8 +4,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// What an answer to the question about a member's health says of it.
-@Suite("Examinations", .timeLimit(.minutes(1)))
+/// The meaning of each answer to the question about a member's health.
+@Suite("Endpoint: health checks", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct HealthCheckTests {
     /// Reads often from two members, of which one answers the question as `answer` does; returns how often it was read.

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// How far a list of members is believed, on a scripted member.
-@Suite("Lists of members", .timeLimit(.minutes(1)))
+@Suite("Cluster: lists of members", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct MemberListTests {
     /// Lends a client whose member says that the cluster's members have `urls`.

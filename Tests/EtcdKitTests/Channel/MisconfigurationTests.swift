@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 
 /// A wrong setup is told at once and by a code of its own; a server that is only out of order is waited for.
-@Suite("Misconfiguration", .timeLimit(.minutes(1)))
+@Suite("EtcdClient.Configuration: mistakes", .cluster, .timeLimit(.minutes(1)))
 @EventLoop
 struct MisconfigurationTests {
     /// Expects a call with the default deadline to fail early, saying `reason`.
@@ -144,7 +144,7 @@ struct MisconfigurationTests {
         }
     }
 
-    // MARK: What runs already
+    // MARK: Things that run already
 
     /// A resolver whose only name can be lost.
     private struct Names {

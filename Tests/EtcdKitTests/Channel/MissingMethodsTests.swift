@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Methods that an endpoint does not have", .timeLimit(.minutes(1)))
+@Suite("Endpoint: methods that it does not have", .unit, .timeLimit(.minutes(1)))
 struct MissingMethodsTests {
     @Test("are remembered for each endpoint and method by itself, and looked at again")
     func memory() throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 
 /// A client that begins while its etcd is down finds it when it is up, whatever kind of endpoint it has.
-@Suite("Down, then up", .serialized, .timeLimit(.minutes(2)))
+@Suite("EtcdClient: etcd down, then up", .cluster, .serialized, .timeLimit(.minutes(2)))
 struct ReconnectionTests {
     enum Kind: String, CaseIterable {
         case ipv4, ipv6, name, unix, tls, unixs

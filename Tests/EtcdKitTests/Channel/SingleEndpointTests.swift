@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// Calls that go to one endpoint, whichever others there are.
-@Suite("Calls to one endpoint", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: calls to one endpoint", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct SingleEndpointTests {
     @Test("it goes over the connection that is there, to the client's own endpoints", arguments: [true, false])

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Client configuration", .timeLimit(.minutes(1)))
+@Suite("EtcdClient.Configuration", .live, .timeLimit(.minutes(1)))
 struct ConfigurationTests {
     private func error(
         _ change: (inout EtcdClient.Configuration) -> Void

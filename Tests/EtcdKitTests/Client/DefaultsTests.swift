@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// A change of a default is a change of the API, and an option that is added belongs here.
-@Suite("Defaults")
+@Suite("Defaults", .unit)
 struct DefaultsTests {
     /// Compares all options but those that are left out with their texts.
     private func expect(

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The life of a client", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: its life", .cluster, .timeLimit(.minutes(1)))
 struct EtcdClientTests {
     // MARK: The end
 

@@ -6,7 +6,12 @@ import Testing
 @testable import EtcdKit
 
 /// `make test` runs one test at a time in a process, so what is counted is only the client's.
-@Suite("Nothing is leaked", .enabled(if: ProcessFigures.areAvailable), .timeLimit(.minutes(3)))
+@Suite(
+    "EtcdClient: nothing is leaked",
+    .measurement,
+    .enabled(if: ProcessFigures.areAvailable),
+    .timeLimit(.minutes(3))
+)
 struct LeakTests {
     @Test("10,000 calls cancelled at random moments leave nothing behind, and none is stuck")
     func cancelledCalls() async throws {

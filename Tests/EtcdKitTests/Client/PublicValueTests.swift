@@ -4,7 +4,7 @@
 import EtcdKit
 import Testing
 
-@Suite("Public values")
+@Suite("Public values", .unit)
 struct PublicValueTests {
     private let entry = KeyValue("users/1", "ann", at: 7, lease: Lease.ID(rawValue: 0x1f))
 

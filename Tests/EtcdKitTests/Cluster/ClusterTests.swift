@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The members of a cluster", .timeLimit(.minutes(2)))
+@Suite("Cluster: members", .cluster, .timeLimit(.minutes(2)))
 struct ClusterTests {
     @Test("the list names the members, by way of the leader and without it")
     func list() async throws {

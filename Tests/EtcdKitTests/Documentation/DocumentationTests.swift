@@ -6,17 +6,17 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The documentation is true", .timeLimit(.minutes(2)))
+@Suite("The documentation is true", .cluster, .timeLimit(.minutes(2)))
 struct DocumentationTests {
-    private static let root = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
     @Test("every Swift block of README and Docs is code that compiles here")
     func blocksCompile() throws {
-        let snippets = try files(in: "Tests").filter { $0.lastPathComponent.hasPrefix("Snippets") }.flatMap(lines)
+        let snippets =
+            try Repository.files(in: "Tests")
+            .filter { $0.lastPathComponent.hasPrefix("Snippets") }.flatMap(lines)
+            + Repository.files(in: "Integrations/Examples/Snippets", ending: ".swift").flatMap(lines)
         var blockCount = 0
-        let pages = try files(in: "Docs").filter { $0.pathExtension == "md" }
-        for page in [Self.root.appending(path: "README.md")] + pages {
+        let pages = try Repository.files(in: "Docs", ending: ".md")
+        for page in [Repository.url("README.md")] + pages {
             for block in try swiftBlocks(of: page) {
                 blockCount += 1
                 let code = block.filter { !$0.hasPrefix("import ") && !$0.isEmpty }
@@ -31,7 +31,7 @@ struct DocumentationTests {
 
     @Test("every test that Docs/Client.md names exists, and every line of its tables that has no test says \"no\"")
     func namedTestsExist() throws {
-        let sources = try files(in: "Tests").filter { $0.pathExtension == "swift" }
+        let sources = try Repository.files(in: "Tests", ending: ".swift")
             .map { try String(contentsOf: $0, encoding: .utf8) }
         func exists(_ suite: Substring, _ test: Substring) -> Bool {
             sources.contains { source in
@@ -40,7 +40,7 @@ struct DocumentationTests {
             }
         }
         #expect(!exists("DocumentationTests", "isNotThere"), "control")
-        let page = try lines(of: Self.root.appending(path: "Docs/Client.md"))
+        let page = try lines(of: Repository.url("Docs/Client.md"))
         var count = 0
         for line in page {
             for name in line.matches(of: /`([A-Z]\w*Tests)\.(\w+)`/) {
@@ -180,13 +180,6 @@ struct DocumentationTests {
         try await withEtcdCluster { try await Snippets.badNetwork($0) }
         try await withTemporaryFolder { try await Snippets.certificates($0) }
         try await Snippets.harm()
-    }
-
-    /// The files in a folder of the repository, and in its folders.
-    private func files(in folder: String) throws -> [URL] {
-        let folder = Self.root.appending(path: folder)
-        let paths = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
-        return paths.sorted().map { folder.appending(path: $0) }
     }
 
     private func lines(of file: URL) throws -> [String] {

@@ -60,10 +60,12 @@ extension Snippets {
     static func errors(_ client: EtcdClient, _ lease: Lease.ID) async throws {
         do {
             try await client.put("alive/me", "1", lease: lease)
+        } catch EtcdError.Code.ambiguous {
+            print("perhaps done: read the key and compare")
         } catch EtcdError.Code.leaseNotFound {
             print("the lease has ended")
         } catch {
-            print(error.code, "since", error.message, "because of", error.cause ?? "nothing else")
+            print("not done:", error.code, error.message, error.cause ?? "no cause")
         }
     }
 

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// How the addresses of one name are tried.
-@Suite("Addresses of a name", .timeLimit(.minutes(1)))
+@Suite("AddressRace", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct AddressRaceTests {
     /// A listener that never answers, because nobody accepts and its queue is full.

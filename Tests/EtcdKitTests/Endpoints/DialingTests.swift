@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// How a client finds a server, and what it says when it finds none.
-@Suite("Connecting", .timeLimit(.minutes(1)))
+@Suite("Dialer", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct DialingTests {
     private func answeringServer() throws -> FakeServer { try FakeServer { $0.answer() } }

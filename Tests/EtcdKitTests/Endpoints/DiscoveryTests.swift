@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Discovery by DNS SRV", .timeLimit(.minutes(1)))
+@Suite("Endpoint: discovery by DNS SRV", .unit, .timeLimit(.minutes(1)))
 struct DiscoveryTests {
     private struct Answer {
         var bytes: [UInt8] = []

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 
 /// Endpoints other than IPv4 ones, on a real etcd.
-@Suite("Kinds of endpoints", .timeLimit(.minutes(1)))
+@Suite("Endpoint: kinds", .cluster, .timeLimit(.minutes(1)))
 struct EndpointKindsTests {
     /// A name for a socket in the folder of this process, which etcd inherits; in the form that etcd 3.4 asks for.
     private let socketName = "etcdkit-\(UInt32.random(in: .min ... .max)):1"

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Endpoints", .timeLimit(.minutes(1)))
+@Suite("Endpoint", .unit, .timeLimit(.minutes(1)))
 struct EndpointTests {
     @Test(
         "good forms",
@@ -20,7 +20,7 @@ struct EndpointTests {
         let endpoint = try Endpoint(text)
         #expect(endpoint.host == host)
         #expect(endpoint.port == port)
-        // What it writes it can read.
+        // It can read the text that it writes.
         let copy = try Endpoint(endpoint.description)
         #expect(copy.host == host && copy.port == port && copy.description == endpoint.description)
     }

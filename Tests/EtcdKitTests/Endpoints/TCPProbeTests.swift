@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Probes of a server by TCP", .timeLimit(.minutes(1)))
+@Suite("Endpoint: probes by TCP", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct TCPProbeTests {
     @Test("a server that accepts and says nothing is waited for no longer than the timeout")

@@ -7,7 +7,7 @@ import Testing
 
 /// Each row of the tables in Docs/Errors.md, held against a scripted server: what a read throws, what a write throws, and
 /// whether the code says that the write may have been done.
-@Suite("The tables of errors", .timeLimit(.minutes(2)))
+@Suite("EtcdError: the tables of Docs/Errors.md", .unit, .timeLimit(.minutes(2)))
 @EventLoop
 struct ErrorTableTests {
     private struct Row {
@@ -18,18 +18,9 @@ struct ErrorTableTests {
 
     /// The rows of the table whose heading has `columns` cells and begins with `first`.
     nonisolated private static func table(_ first: String, columns: Int) throws -> [Row] {
-        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "Docs/Errors.md")
-        let lines = try String(contentsOf: page, encoding: .utf8).split(
-            separator: "\n",
-            omittingEmptySubsequences: false
-        )
-        let start = try #require(lines.firstIndex { $0.hasPrefix("| \(first) |") })
-        return lines[(start + 2)...].prefix { $0.hasPrefix("|") }.map { line in
-            let cells = line.dropFirst().dropLast().components(separatedBy: "|")
-            return Row(cells: cells.map { $0.trimmingCharacters(in: .whitespaces) })
-        }.filter { $0.cells.count == columns }
+        let rows = markdownTable(in: try Repository.text("Docs/Errors.md"), startingWith: first)
+        try #require(!rows.isEmpty)
+        return rows.dropFirst().map(Row.init).filter { $0.cells.count == columns }
     }
 
     private func failure(of operation: () async throws(EtcdError) -> Void) async throws -> EtcdError {
@@ -67,7 +58,7 @@ struct ErrorTableTests {
         return (read, write)
     }
 
-    // MARK: What etcd says
+    // MARK: Answers of etcd
 
     @Test("every text of etcd has its code, and the documentation says whether a write was done")
     func texts() async throws {
@@ -93,7 +84,7 @@ struct ErrorTableTests {
         }
     }
 
-    // MARK: What is not etcd's word
+    // MARK: Answers of others
 
     private typealias Script = @EventLoop (HTTP2ServerExchange) -> Void
 
@@ -138,7 +129,7 @@ struct ErrorTableTests {
     @Test("what is not etcd's word leaves a write in doubt")
     func strangeAnswers() async throws {
         let foreign = "`OK` from another cluster"
-        let rows = try Self.table("what came back", columns: 4)
+        let rows = try Self.table("answer", columns: 4)
         #expect(Set(rows.map { $0.cells[0] }) == Set(Self.answers.keys).union([foreign]))
         for row in rows {
             if let script = Self.answers[row.cells[0]] {
@@ -158,7 +149,7 @@ struct ErrorTableTests {
         }
     }
 
-    // MARK: What never came back
+    // MARK: Calls without an answer
 
     private func call(_ client: EtcdClient, _ isRead: Bool) async throws -> EtcdError {
         try await failure { () throws(EtcdError) in
@@ -236,7 +227,7 @@ struct ErrorTableTests {
         }
         scripts["the client was closed"] = { try await interrupted($0) { _, client in await client.close() } }
 
-        let rows = try Self.table("what happened", columns: 4)
+        let rows = try Self.table("event", columns: 4)
         #expect(Set(rows.map { $0.cells[0] }) == Set(scripts.keys))
         for row in rows {
             guard let script = scripts[row.cells[0]] else { continue }

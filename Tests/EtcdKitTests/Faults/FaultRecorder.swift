@@ -4,7 +4,7 @@ import EtcdKit
 
 /// Writes the history of a fault run, for all who take part in it.
 final class FaultRecorder: Sendable {
-    /// What the summary counts and no rule asks for.
+    /// Counts for the summary that no rule asks for.
     struct Tally: Sendable {
         var failedReads = 0
         var leases = 0

@@ -9,7 +9,7 @@ import Testing
 ///
 /// `FAULT_RUN_SECONDS` says for how long, `FAULT_RUN_SEED` which things and when: see `scripts/fault-run.sh`, which draws
 /// a seed where this has always the same.
-@Suite("Fault run", .enabled(if: SocketOwner.canBeFound))
+@Suite("EtcdClient: a run under faults", .slow, .enabled(if: SocketOwner.canBeFound))
 struct FaultRunTests {
     @Test("no promise is broken, whatever happens to the members and the network", .timeLimit(.minutes(minutes + 4)))
     func run() async throws {
@@ -47,7 +47,7 @@ struct FaultRunTests {
         [.init(start: .seconds(8), length: .zero, member: 0, fault: .reset)]
     ])
 
-    private static let seconds = number("FAULT_RUN_SECONDS") ?? 60
+    private static let seconds = number("FAULT_RUN_SECONDS") ?? TestScale.pick(30, long: 60)
     private static let minutes = Int(seconds / 60)
 }
 

@@ -5,8 +5,8 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdTesting
 
-/// The rows of "What each fault looks like" in Docs/Reliability.md, on three members and with default settings.
-@Suite("The table of faults", .enabled(if: SocketOwner.canBeFound), .timeLimit(.minutes(4)))
+/// The rows of "The effects of each fault" in Docs/Reliability.md, on three members and with default settings.
+@Suite("EtcdClient: the table of faults", .cluster, .enabled(if: SocketOwner.canBeFound), .timeLimit(.minutes(4)))
 struct FaultTableTests {
     /// A row about one member.
     struct Row: Sendable {

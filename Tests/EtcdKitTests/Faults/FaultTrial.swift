@@ -94,7 +94,7 @@ final class FaultTrial: Sendable {
         }
     }
 
-    // MARK: What goes on
+    // MARK: Things that go on
 
     private func read() async {
         while !Task.isCancelled {

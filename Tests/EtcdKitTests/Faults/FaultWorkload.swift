@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// What the clients do all the while in a fault run: each function is one party, and goes on until it is cancelled.
+/// The work of the clients during a fault run: each function is one party, and goes on until it is cancelled.
 struct FaultWorkload: Sendable {
     /// How a party breaks a rule, to show that it is noticed.
     enum Misbehavior: Sendable {

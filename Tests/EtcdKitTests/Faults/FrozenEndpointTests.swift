@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdTesting
 
 /// A member that stands still while its connections stay open.
-@Suite("Frozen endpoint", .timeLimit(.minutes(2)))
+@Suite("EtcdClient: an endpoint that is frozen", .cluster, .timeLimit(.minutes(2)))
 struct FrozenEndpointTests {
     @Test(
         "no read fails while one of three endpoints stands still, and none waits for long (etcd#10816)",

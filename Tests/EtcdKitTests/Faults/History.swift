@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// What happened in a fault run, as those who took part saw it; ``HistoryChecker`` judges it.
+/// The events of a fault run, as its parties saw them; ``HistoryChecker`` judges it.
 struct History: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -42,7 +42,7 @@ struct History: Sendable {
         let entries: [Change]
     }
 
-    /// What a watcher saw of a change, and when.
+    /// A change, as a watcher saw it, and when.
     struct Sighting: Sendable {
         let change: Change
         let instant: Instant

@@ -3,7 +3,7 @@
 import EtcdKit
 import Testing
 
-@Suite("The checker of fault runs")
+@Suite("HistoryChecker", .unit)
 struct HistoryCheckerTests {
     @Test("a history in which all is well breaks no rule, though nobody knows of some writes")
     func sound() {
@@ -127,7 +127,7 @@ struct HistoryCheckerTests {
     }
 }
 
-@Suite("The schedule of fault runs")
+@Suite("FaultSchedule", .unit)
 struct FaultScheduleTests {
     @Test("a seed repeats its schedule, another seed has another")
     func seeds() {

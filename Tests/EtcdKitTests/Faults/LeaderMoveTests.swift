@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 
 /// A leader that hands over to another drops the writes that come meanwhile.
-@Suite("Writes while the leadership moves", .timeLimit(.minutes(3)))
+@Suite("EtcdClient: writes while the leadership moves", .cluster, .timeLimit(.minutes(3)))
 struct LeaderMoveTests {
     @Test("a write that the leader has dropped is made again, and succeeds")
     func moves() async throws {

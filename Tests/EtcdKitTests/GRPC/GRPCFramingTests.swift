@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("gRPC framing", .timeLimit(.minutes(1)))
+@Suite("GRPC: framing", .unit, .timeLimit(.minutes(1)))
 struct GRPCFramingTests {
     private func frame(_ message: [UInt8]) -> [UInt8] { HTTP2ServerExchange.frame(message) }
 
@@ -63,9 +63,9 @@ struct GRPCFramingTests {
         var deframer = GRPCDeframer(limit: 100)
         deframer.append(frame([1]) + HTTP2ServerExchange.frame([2], compressed: true))
         #expect(try deframer.take() == [1])
-        let status = #expect(throws: GRPCStatus.self) { try deframer.take() }
-        #expect(status?.code == .internal)
-        #expect(status?.message.contains("compressed") == true)
+        let failure = #expect(throws: LocalFailure.self) { try deframer.take() }
+        #expect(failure?.code == .protocolViolation)
+        #expect(failure?.message.contains("compressed") == true)
     }
 
     @Test("a message over the limit is refused by its prefix alone")
@@ -73,10 +73,10 @@ struct GRPCFramingTests {
         var deframer = GRPCDeframer(limit: 100)
         deframer.append(frame(pattern(100)) + HTTP2ServerExchange.frame([], length: 101))
         #expect(try deframer.take()?.count == 100)
-        let status = #expect(throws: GRPCStatus.self) { try deframer.take() }
-        #expect(status?.code == .resourceExhausted)
-        #expect(status?.message.contains("101") == true)
-        #expect(status?.message.contains("maximumMessageSize") == true)
+        let failure = #expect(throws: LocalFailure.self) { try deframer.take() }
+        #expect(failure?.code == .responseTooLarge)
+        #expect(failure?.message.contains("101") == true)
+        #expect(failure?.message.contains("maximumMessageSize") == true)
 
         var largest = GRPCDeframer(limit: .max)
         largest.append([0, 255, 255, 255, 255])
@@ -93,8 +93,8 @@ struct GRPCFramingTests {
             (frame([1]) + frame([2]), "12 bytes"), (frame([1]) + [0], "7 bytes"),
             (HTTP2ServerExchange.frame([1], compressed: true), "compressed"), (frame([1, 2, 3, 4]), "the limit is 3"),
         ] {
-            let status = #expect(throws: GRPCStatus.self) { try GRPCFraming.singleMessage(in: body, limit: 3) }
-            #expect(status?.message.contains(reason) == true, "\(String(describing: status))")
+            let failure = #expect(throws: LocalFailure.self) { try GRPCFraming.singleMessage(in: body, limit: 3) }
+            #expect(failure?.message.contains(reason) == true, "\(String(describing: failure))")
         }
     }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("gRPC status", .timeLimit(.minutes(1)))
+@Suite("GRPCStatus", .unit, .timeLimit(.minutes(1)))
 struct GRPCStatusTests {
     private func headers(_ fields: KeyValuePairs<String, String>) -> HTTP2Headers {
         var headers = HTTP2Headers()
@@ -91,7 +91,7 @@ struct GRPCStatusTests {
     }
 }
 
-@Suite("gRPC metadata", .timeLimit(.minutes(1)))
+@Suite("GRPCMetadata", .unit, .timeLimit(.minutes(1)))
 struct GRPCMetadataTests {
     @Test(
         "a timeout has at most eight digits and a unit",

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("gRPC streams", .timeLimit(.minutes(1)))
+@Suite("GRPCStream", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct GRPCStreamTests {
     struct Note: ProtobufMessage {
@@ -175,7 +175,7 @@ struct GRPCStreamTests {
             let session = try #require(server.connections[0].session)
             let exchange = server.exchanges[0]
             try await eventually("the window is full of notes") { recording.notes.count >= 6 }
-            // What there is of the seventh note was let through; now the server has nothing more to go by.
+            // The part of the seventh note that is there was let through; now the server has nothing more to go by.
             try await eventually("the window is used up") { session.remainingWindow(of: exchange) < 10_000 }
             #expect(recording.notes.count <= 7)
             try await eventually("all notes are there") {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("gRPC unary calls", .timeLimit(.minutes(1)))
+@Suite("GRPC: unary calls", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct GRPCUnaryCallTests {
     private func call(

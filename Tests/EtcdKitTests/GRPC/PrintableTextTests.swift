@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// Text of a peer is shown to people without the parts that could act on their terminals and logs.
-@Suite("Text of peers", .timeLimit(.minutes(1)))
+@Suite("PrintableText", .unit, .timeLimit(.minutes(1)))
 struct PrintableTextTests {
     @Test(
         "characters that act instead of being shown become spaces",

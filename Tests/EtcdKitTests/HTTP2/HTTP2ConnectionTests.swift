@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("HTTP/2 connection", .timeLimit(.minutes(1)))
+@Suite("HTTP2Connection", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct HTTP2ConnectionTests {
     /// Notes how its stream ends.

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("HTTP/2 session: endings", .timeLimit(.minutes(1)))
+@Suite("HTTP2Session: endings", .unit, .timeLimit(.minutes(1)))
 struct HTTP2EndingTests {
     @Test(
         "a reset by the server ends the stream with its code, and a refusal says that nothing was done",

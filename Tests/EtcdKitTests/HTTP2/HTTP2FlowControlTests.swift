@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("HTTP/2 session: flow control", .timeLimit(.minutes(1)))
+@Suite("HTTP2Session: flow control", .unit, .timeLimit(.minutes(1)))
 struct HTTP2FlowControlTests {
     @Test("a request larger than the server's window arrives as the server opens it")
     func largeRequest() throws {

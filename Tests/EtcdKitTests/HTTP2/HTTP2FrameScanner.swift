@@ -20,7 +20,7 @@ struct HTTP2FrameScanner {
             return bytes.count == 4 ? bytes.reduce(0) { $0 << 8 | UInt32($1) } : nil
         }
 
-        /// What a DATA frame holds without its padding; nil if that is wrong.
+        /// The content of a DATA frame without its padding; nil if that is wrong.
         var data: ArraySlice<UInt8>? {
             guard has(8) else { return payload }
             guard let padding = payload.first, Int(padding) < payload.count else { return nil }
@@ -76,7 +76,7 @@ struct HTTP2FrameScanner {
     /// With which codes the server resets the stream.
     func resets(of stream: Int32) -> Set<UInt32> { Set(frames(3, on: stream).compactMap { $0.number() }) }
 
-    /// What the server may have said last of the streams that it still looks at.
+    /// The last thing that the server may have said of the streams that it still looks at.
     var goAways: [(last: Int32, code: UInt32)] {
         frames.filter { $0.type == 7 }.compactMap { frame in
             guard let last = frame.number(), let code = frame.number(at: 4) else { return nil }

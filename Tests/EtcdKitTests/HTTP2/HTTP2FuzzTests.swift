@@ -9,7 +9,7 @@ import Testing
 ///
 /// Each run is held against a reader of frames of the tests' own (``HTTP2FrameScanner``), and against a second session that
 /// gets the same bytes cut in another way.
-@Suite("HTTP/2 session: broken servers", .serialized, .timeLimit(.minutes(3)))
+@Suite("HTTP2Session: broken servers", .measurement, .serialized, .timeLimit(.minutes(3)))
 struct HTTP2FuzzTests {
     private static let rounds = 700
 
@@ -137,7 +137,7 @@ struct HTTP2FuzzTests {
 
     private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
 
-    /// What a session makes of `bytes`, which may not depend on how they are cut.
+    /// The events that a session makes of `bytes`, which may not depend on how they are cut.
     private func observe(
         _ bytes: [UInt8],
         _ random: inout SplitMix64,
@@ -160,7 +160,7 @@ struct HTTP2FuzzTests {
     }
 }
 
-/// What a proper server says that answers three requests in random ways, and what a client must make of it.
+/// The bytes of a proper server that answers three requests in random ways, and what a client must make of it.
 private struct HTTP2Conversation {
     let transcript: [UInt8]
     private(set) var expected: [HTTP2Observation.Stream] = []

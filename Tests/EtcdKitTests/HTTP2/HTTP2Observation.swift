@@ -6,7 +6,7 @@ import Testing
 
 /// All that a session with three streams says of a server's bytes.
 struct HTTP2Observation: Equatable {
-    /// What was recorded of a stream.
+    /// The record of a stream.
     struct Stream: Equatable {
         let id: Int32
         var headers: [String] = []

@@ -6,7 +6,7 @@
 final class HTTP2Pair {
     let client: HTTP2Session
     let server: HTTP2ServerSession
-    /// What the server does about a request.
+    /// The server's reaction to a request.
     var script: (HTTP2ServerExchange, HTTP2ServerSession.Event) -> Void = { _, _ in }
     /// How many bytes arrive at once.
     var chunkSize = Int.max

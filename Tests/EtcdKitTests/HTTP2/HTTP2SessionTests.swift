@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("HTTP/2 session: exchanges", .timeLimit(.minutes(1)))
+@Suite("HTTP2Session: exchanges", .unit, .timeLimit(.minutes(1)))
 struct HTTP2SessionTests {
     @Test("a request reaches the server with all its fields and its body", arguments: [Int.max, 1000, 1])
     func request(chunkSize: Int) throws {

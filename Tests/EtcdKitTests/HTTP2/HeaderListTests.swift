@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// A server cannot make the client keep more header fields than it has said it takes.
-@Suite("HTTP/2 session: header lists", .serialized, .timeLimit(.minutes(1)))
+@Suite("HTTP2Session: header lists", .measurement, .serialized, .timeLimit(.minutes(1)))
 struct HeaderListTests {
     /// Frames of one answer on stream 1: a field of 4000 bytes, and `count` bytes each of which names it again.
     static func bomb(_ count: Int) -> [UInt8] {
@@ -101,7 +101,7 @@ struct HeaderListTests {
 }
 
 /// A client of such a server.
-@Suite("Header lists that are too large", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: header lists that are too large", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct HeaderListClientTests {
     @Test("a read says what is wrong, a write that it may have happened, and the connection goes on")

@@ -3,7 +3,7 @@
 import EtcdKit
 import Testing
 
-@Suite("Compaction", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: compaction", .cluster, .timeLimit(.minutes(1)))
 struct CompactionTests {
     @Test("a compaction drops what is older, once, and knows no future", arguments: [false, true])
     func compact(physical: Bool) async throws {

@@ -3,7 +3,7 @@
 import EtcdKit
 import Testing
 
-@Suite("Entries page by page", .timeLimit(.minutes(1)))
+@Suite("EntrySequence: page by page", .cluster, .timeLimit(.minutes(1)))
 struct EntrySequenceTests {
     @Test(
         "all entries are of the revision of the first page, whatever is written meanwhile",

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Key ranges", .timeLimit(.minutes(1)))
+@Suite("KeyRange", .cluster, .timeLimit(.minutes(1)))
 struct KeyRangeTests {
     /// A range in the words of the API, and which keys it means, said without etcd's `key` and `range_end`.
     private enum Sample: CustomStringConvertible {

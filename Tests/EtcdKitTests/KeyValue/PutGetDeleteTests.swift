@@ -4,7 +4,7 @@ import EtcdKit
 import EtcdTesting
 import Testing
 
-@Suite("Put, get and delete", .timeLimit(.minutes(1)))
+@Suite("EtcdClient: put, get and delete", .cluster, .timeLimit(.minutes(1)))
 struct PutGetDeleteTests {
     @Test("a put entry is read back with its history")
     func history() async throws {

@@ -3,7 +3,7 @@
 import EtcdKit
 import Testing
 
-@Suite("The options of a range", .timeLimit(.minutes(1)))
+@Suite("RangeOptions", .live, .timeLimit(.minutes(1)))
 struct RangeOptionsTests {
     @Test("a limit cuts entries off, and the answer says so and how many there are in all")
     func limit() async throws {

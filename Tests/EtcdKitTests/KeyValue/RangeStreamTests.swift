@@ -4,8 +4,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// What `entries` makes of a server that can stream ranges, as etcd from 3.7 on.
-@Suite("Entries that are streamed", .timeLimit(.minutes(1)))
+/// `entries` with a server that can stream ranges, as etcd from 3.7 on.
+@Suite("EntrySequence: streamed", .cluster, .timeLimit(.minutes(1)))
 @EventLoop
 struct RangeStreamTests {
     /// A store of the keys `k1000` and following, if the first is not another, which answers ranges in parts of three.
@@ -14,7 +14,7 @@ struct RangeStreamTests {
         let entries: [KeyValue]
         var pages: [Wire.RangeRequest] = []
         var streams: [Wire.RangeRequest] = []
-        /// What is done with a stream instead of an answer, by its number from 0.
+        /// The treatment of a stream instead of an answer, by its number from 0.
         var refusal: (Int) -> (GRPCStatus.Code, String)? = { _ in nil }
         /// After how many parts the stream of a number is reset.
         var partsBeforeReset: (Int) -> Int? = { _ in nil }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Leases that are kept alive", .timeLimit(.minutes(1)))
+@Suite("Lease: kept alive", .live, .timeLimit(.minutes(1)))
 struct KeepAliveTests {
     @Test("renewals come every third of the time to live, and keep the key (etcd-cpp-apiv3#67)")
     func renewals() async throws {

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// In virtual time: no clock runs here.
-@Suite("The agenda of leases", .timeLimit(.minutes(1)))
+@Suite("LeaseAgenda", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct LeaseAgendaTests {
     private let start = MonotonicInstant.now

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdTesting
 
-@Suite("Leases in a cluster with authentication", .timeLimit(.minutes(1)))
+@Suite("Lease: in a cluster with authentication", .cluster, .timeLimit(.minutes(1)))
 struct LeaseAuthTests {
     @Test("a lease that the user may not renew ends alone, although etcd ends the whole stream for it")
     func denied() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Leases in a cluster that fails in part", .timeLimit(.minutes(2)))
+@Suite("Lease: in a cluster that fails in part", .cluster, .timeLimit(.minutes(2)))
 struct LeaseFailoverTests {
     @Test("a lease of 5 s outlives the freeze of the member that its stream is on (etcd#12528)")
     func frozenMember() async throws {

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 
 /// Grants and revocations whose answers are lost on the way.
-@Suite("Outcomes of grants and revocations", .timeLimit(.minutes(1)))
+@Suite("Lease: outcomes of grants and revocations", .cluster, .timeLimit(.minutes(1)))
 struct LeaseOutcomeTests {
     /// Makes `call` over a network that loses the answer to its first attempt, once `isDone` says that etcd has acted.
     private func losingAnswer<Result: Sendable>(

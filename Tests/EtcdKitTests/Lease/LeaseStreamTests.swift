@@ -4,8 +4,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// What a client does with its streams of renewals, as a scripted server sees it.
-@Suite("Streams of renewals", .timeLimit(.minutes(1)))
+/// A client's streams of renewals, as a scripted server sees them.
+@Suite("Lease: streams of renewals", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct LeaseStreamTests {
     private let id = Lease.ID(rawValue: 1)
@@ -25,7 +25,7 @@ struct LeaseStreamTests {
         }
         try await client.leases.revoke(id)
         server.renewals.last { $0.id == 1 }?.answer(timeToLive: 3)
-        // What comes after the late answer on the same stream has arrived, so that has, too.
+        // The messages after the late answer on the same stream have arrived, so it has, too.
         for _ in 1...2 { _ = try await sibling.next() }
         #expect(server.streams.count == 1)
         for _ in 1...2 {

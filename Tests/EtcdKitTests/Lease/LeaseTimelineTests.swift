@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// In virtual time: no clock runs here.
-@Suite("The timeline of a lease", .timeLimit(.minutes(1)))
+@Suite("Lease: its timeline", .unit, .timeLimit(.minutes(1)))
 struct LeaseTimelineTests {
     private let start = MonotonicInstant.now
     private let timeToLive = Duration.seconds(9)

@@ -4,7 +4,7 @@ import EtcdKit
 import EtcdTesting
 import Testing
 
-@Suite("Leases", .timeLimit(.minutes(1)))
+@Suite("Lease", .cluster, .timeLimit(.minutes(1)))
 struct LeasesTests {
     // MARK: Grant
 

@@ -6,25 +6,25 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Thousands of leases", .timeLimit(.minutes(5)))
+@Suite("Lease: thousands", .slow, .timeLimit(.minutes(5)))
 struct ManyLeasesTests {
-    /// How long they are kept alive: longer than they live alone, or as `LEASE_TEST_SECONDS` says.
-    private static let duration = Duration.seconds(
-        ProcessInfo.processInfo.environment["LEASE_TEST_SECONDS"].flatMap { Int($0) } ?? 38
-    )
+    private static let count = TestScale.pick(2_500, long: 10_000)
+    private static let timeToLive = Duration.seconds(TestScale.pick(12, long: 30))
+    /// Longer than the leases live alone.
+    private static let duration = timeToLive + .seconds(8)
 
-    @Test("10,000 leases are kept alive for long, through a restart of a member, and none is lost (etcd#11886)")
+    @Test("thousands of leases are kept alive for long, through a restart of a member, and none is lost (etcd#11886)")
     func tenThousand() async throws {
         let events = EventLog()
         try await withEtcdCluster(members: 3) { cluster in
             try await withEtcdClient(events.configuration(cluster.endpoints)) { client in
                 // Three members, their clients and other tests share a few cores: a thousand renewals a second are enough.
-                let timeToLive = Duration.seconds(30)
+                let timeToLive = Self.timeToLive
                 let renewals = Lock<[Lease.ID: Int]>([:])
                 let control = try await client.leases.grant(timeToLive: timeToLive)
                 let keeping = Task {
                     try await withThrowingTaskGroup { group in
-                        for number in 0..<10_000 {
+                        for number in 0..<Self.count {
                             // Not all at once: the rest of the leases would grow old in the server's queue.
                             if number >= 200 { try await eventuallyGranted(number - 200, renewals) }
                             group.addTask {
@@ -39,7 +39,7 @@ struct ManyLeasesTests {
                 }
                 defer { keeping.cancel() }
                 try await eventually(within: .seconds(200), "all are granted and renewed once") {
-                    renewals.withLock { $0.count } == 10_000
+                    renewals.withLock { $0.count } == Self.count
                 }
                 let start = ContinuousClock.now
                 let before = renewals.withLock { $0.values.reduce(0, +) }
@@ -63,7 +63,7 @@ struct ManyLeasesTests {
                 }
                 #expect(events.losses.isEmpty)
                 // The server knows them all still.
-                #expect(try await client.leases.list().count == 10_000)
+                #expect(try await client.leases.list().count == Self.count)
                 #expect(!events.failovers.isEmpty, "the restart has moved streams")
                 if !ProcessFigures.isThreadSanitized { #expect(cpu < elapsed) }
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("RenewalQueue")
+@Suite("RenewalQueue", .unit)
 @EventLoop
 struct RenewalQueueTests {
     private let start = MonotonicInstant.now

@@ -4,7 +4,7 @@ import EtcdKit
 import EtcdTesting
 import Testing
 
-@Suite("Work under a lease", .timeLimit(.minutes(1)))
+@Suite("Lease: work under it", .cluster, .timeLimit(.minutes(1)))
 struct WithLeaseTests {
     @Test("the lease and its key live while the body runs, and are gone after it")
     func scope() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("etcd's own elections", .timeLimit(.minutes(1)))
+@Suite("ElectionService", .cluster, .timeLimit(.minutes(1)))
 struct ElectionServiceTests {
     @Test("one leads at a time, says what it wants, and resigns")
     func leadership() async throws {

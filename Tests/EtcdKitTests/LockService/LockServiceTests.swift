@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("etcd's own locks", .timeLimit(.minutes(1)))
+@Suite("LockService", .cluster, .timeLimit(.minutes(1)))
 struct LockServiceTests {
     @Test("a lock is had by one, and by the next when it is given up")
     func exclusion() async throws {
@@ -14,7 +14,7 @@ struct LockServiceTests {
             let key = try await client.lockService.lock(prefix + "lock", lease: first)
             #expect(key == prefix + "lock/" + Key(first.description))
             #expect(try await client.get(key)?.lease == first)
-            // Who has it gets it again.
+            // The owner of the lock gets it again.
             #expect(try await client.lockService.lock(prefix + "lock", lease: first) == key)
 
             let waiter = Task { try await client.lockService.lock(prefix + "lock", lease: second) }

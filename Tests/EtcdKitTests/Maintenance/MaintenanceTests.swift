@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 
 /// Every method of the service, on a real etcd; snapshots have their own suites.
-@Suite("Maintenance", .timeLimit(.minutes(2)))
+@Suite("Maintenance", .cluster, .timeLimit(.minutes(2)))
 struct MaintenanceTests {
     @Test("a member tells of itself, at any of the endpoints")
     func status() async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 
 /// Snapshots that fail, none of which may leave anything behind.
-@Suite("Snapshots that fail", .timeLimit(.minutes(1)))
+@Suite("Maintenance: snapshots that fail", .cluster, .timeLimit(.minutes(1)))
 @EventLoop
 struct SnapshotFaultTests {
     private static let database = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }

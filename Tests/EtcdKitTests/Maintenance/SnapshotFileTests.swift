@@ -12,7 +12,7 @@ import Testing
 #endif
 
 /// Faults of the file system, which concern the whole process for a moment, and so come one at a time.
-@Suite("The file of a snapshot on a bad disk", .serialized, .timeLimit(.minutes(1)))
+@Suite("Maintenance: the file of a snapshot on a bad disk", .unit, .serialized, .timeLimit(.minutes(1)))
 struct SnapshotFileTests {
     private func bytes(of path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
 

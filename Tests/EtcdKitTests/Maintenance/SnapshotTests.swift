@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Snapshots", .timeLimit(.minutes(2)))
+@Suite("Snapshots", .cluster, .timeLimit(.minutes(2)))
 struct SnapshotTests {
     @Test("one that is taken while others write holds exactly what was there at one revision, once it is restored")
     func restore() async throws {
@@ -48,7 +48,7 @@ struct SnapshotTests {
                     var options = RangeOptions()
                     options.revision = range.header.revision
                     #expect(range.entries == (try await client.range(.prefix("w/"), options: options).entries))
-                    // What its writer knows of it, too: the last write of each key up to that revision.
+                    // The same that its writer knows: the last write of each key up to that revision.
                     var expected: [Key: Value] = [:]
                     let made = writes.withLock { $0 }.filter { $0.key <= range.header.revision }
                     for (_, write) in made.sorted(by: { $0.key < $1.key }) { expected[write.0] = write.1 }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("A mirror and the loss of history", .serialized, .timeLimit(.minutes(3)))
+@Suite("KeyMirror: the loss of history", .cluster, .serialized, .timeLimit(.minutes(3)))
 struct MirrorFaultTests {
     // MARK: Compaction
 

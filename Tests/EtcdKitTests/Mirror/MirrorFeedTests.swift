@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The feed of a mirror", .timeLimit(.minutes(1)))
+@Suite("KeyMirror: its feed", .unit, .timeLimit(.minutes(1)))
 struct MirrorFeedTests {
     @Test("a list is due once another history was noticed, until it is there")
     func dueList() async throws {

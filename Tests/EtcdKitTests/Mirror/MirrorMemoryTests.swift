@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// `make test` runs one test at a time in a process, so what is measured is only the mirror's.
-@Suite("The memory of a mirror", .serialized, .timeLimit(.minutes(3)))
+@Suite("KeyMirror: memory", .measurement, .serialized, .timeLimit(.minutes(3)))
 struct MirrorMemoryTests {
     private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
 

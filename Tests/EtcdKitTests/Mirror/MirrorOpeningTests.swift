@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Opening a mirror while etcd is away", .serialized, .timeLimit(.minutes(1)))
+@Suite("KeyMirror: opened while etcd is away", .cluster, .serialized, .timeLimit(.minutes(1)))
 struct MirrorOpeningTests {
     /// Lends a client that reaches etcd through a proxy, which refuses connections at first, and one that reaches it.
     private func withEtcdAway(

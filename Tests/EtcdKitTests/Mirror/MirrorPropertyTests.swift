@@ -6,14 +6,13 @@ import Testing
 
 @testable import EtcdKit
 
-/// Random operations, while the mirror's connection breaks and history is compacted: `MIRROR_OPERATIONS` of them.
-@Suite("A mirror equals the store", .serialized, .timeLimit(.minutes(5)))
+/// Random operations, while the mirror's connection breaks and history is compacted.
+@Suite("KeyMirror: equals the store", .slow, .serialized, .timeLimit(.minutes(5)))
 struct MirrorPropertyTests {
-    private static let operations =
-        ProcessInfo.processInfo.environment["MIRROR_OPERATIONS"].flatMap(Int.init) ?? 40_000
+    private static let operations = TestScale.pick(10_000, long: 40_000)
     private static let range = KeyRange.prefix("k/")
 
-    /// What was compared and seen.
+    /// The counts of comparisons and of events.
     private struct Tally {
         var operations = 0
         var isOver = false
@@ -170,7 +169,7 @@ struct MirrorPropertyTests {
             if revision.rawValue % 1000 == 0 { try await Task.sleep(for: .milliseconds(200)) }
         }
         let view = try await mirror.consistentView()
-        // What leases have taken since is all that may be different.
+        // Only the keys that leases have taken since may be different.
         let entries = replica.values.sorted { $0.key < $1.key }
         #expect(entries.filter { view[$0.key] != nil } == Array(view))
         #expect(entries.allSatisfy { view[$0.key] != nil || $0.lease != nil })

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The state of a mirror")
+@Suite("KeyMirror: its state", .unit)
 struct MirrorStateTests {
     private static func entry(_ key: Key, created: Revision, modified: Revision, version: Int64 = 1) -> KeyValue {
         var entry = KeyValue()
@@ -114,7 +114,7 @@ struct MirrorStateTests {
         var answer = RangeResponse()
         answer.header = Self.header(15)
         answer.count = 2
-        // What is as new as the newest that is known comes along.
+        // An entry as new as the newest that is known comes along.
         answer.entries = [old[0]]
         #expect(state.inquiry.question.minModRevision == 5)
         var unchanged = state

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Mirrors", .timeLimit(.minutes(1)))
+@Suite("KeyMirror", .cluster, .timeLimit(.minutes(1)))
 struct MirrorTests {
     @Test("a mirror has what is there, and follows")
     func following() async throws {

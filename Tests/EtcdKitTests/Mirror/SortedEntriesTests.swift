@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Sorted entries")
+@Suite("SortedEntries", .unit)
 struct SortedEntriesTests {
     private func entry(_ number: Int, revision: Int) -> KeyValue {
         var entry = KeyValue()

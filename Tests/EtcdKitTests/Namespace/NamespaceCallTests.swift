@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Calls within a namespace", .timeLimit(.minutes(1)))
+@Suite("Namespace: calls", .cluster, .timeLimit(.minutes(1)))
 struct NamespaceCallTests {
     @Test("put, get, touch and delete name keys without the prefix, in answers too")
     func calls() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The keys of a namespace", .timeLimit(.minutes(1)))
+@Suite("Namespace: keys", .cluster, .timeLimit(.minutes(1)))
 struct NamespaceMappingTests {
     private static let prefixes = [[0x61], [0x61, 0xff], [0xff, 0xff], [0x61, 0x00], [0x00], [0x61, 0x2f, 0x62]]
         .map { Key(bytes: $0) }

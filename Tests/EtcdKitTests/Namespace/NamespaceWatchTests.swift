@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Watches within a namespace", .timeLimit(.minutes(1)))
+@Suite("Namespace: watches", .cluster, .timeLimit(.minutes(1)))
 struct NamespaceWatchTests {
     @Test("a watch of all keys sees those of the namespace, with previous entries, in batches, and no others")
     func all() async throws {

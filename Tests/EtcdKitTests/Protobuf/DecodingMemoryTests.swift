@@ -5,11 +5,11 @@ import Testing
 @testable import EtcdKit
 
 /// A message takes up no more memory than its budget, however small the parts that it is made of.
-@Suite("The memory of a message", .serialized, .timeLimit(.minutes(2)))
+@Suite("ProtobufDecoder: the memory of a message", .measurement, .serialized, .timeLimit(.minutes(2)))
 struct DecodingMemoryTests {
     private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
 
-    /// What becomes of `count` bytes of empty events, and by how much memory grows with it.
+    /// The result for `count` bytes of empty events, and by how much memory grows.
     private func decodeEvents(_ count: Int, budget: Int? = nil) -> (Result<Wire.WatchResponse, ProtobufError>, Int) {
         let bytes: [UInt8] = (0..<count).map { $0 % 2 == 0 ? 0x5a : 0x00 }
         ProcessFigures.releaseFreeMemory()

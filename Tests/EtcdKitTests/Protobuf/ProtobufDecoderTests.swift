@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Decoding protobuf", .timeLimit(.minutes(1)))
+@Suite("ProtobufDecoder", .unit, .timeLimit(.minutes(1)))
 struct ProtobufDecoderTests {
     /// Ten bytes, of which the first nine have no more than the continuation bit.
     private static let paddedZero: [UInt8] = Array(repeating: 0x80, count: 9) + [0]

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Encoding protobuf", .timeLimit(.minutes(1)))
+@Suite("ProtobufEncoder", .unit, .timeLimit(.minutes(1)))
 struct ProtobufEncoderTests {
     @Test("Defaults are left out")
     func defaults() {

@@ -5,11 +5,11 @@
 /// A scripted member of a cluster: says how it is when it is asked, and leaves the calls to the test.
 @EventLoop
 final class FakeMember {
-    /// What it says of itself.
+    /// The status that it reports.
     var status: MemberStatus
-    /// What it does with a call.
+    /// Its reaction to a call.
     var onCall: @EventLoop (HTTP2ServerExchange) -> Void = { $0.answer() }
-    /// What it does with a question about its health, if not to say how it is.
+    /// Its reaction to a question about its health, if it does not report its status.
     var onCheck: (@EventLoop (HTTP2ServerExchange) -> Void)?
     /// It leaves questions about its health without an answer.
     var isMute = false

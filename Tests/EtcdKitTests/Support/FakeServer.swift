@@ -5,7 +5,7 @@
 /// A server on a loopback socket that does what a test's script says.
 @EventLoop
 final class FakeServer {
-    /// What the server does with a connection it has accepted.
+    /// The server's treatment of a connection that it has accepted.
     enum Behavior {
         /// Speaks HTTP/2; the script is told of every event of a request.
         case http2(HTTP2ServerSession.Settings, Script)

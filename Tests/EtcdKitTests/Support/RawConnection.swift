@@ -15,7 +15,7 @@ final class RawConnection {
         case reset
     }
 
-    /// What came from the peer.
+    /// The bytes from the peer.
     private(set) var received: [UInt8] = []
     /// How the peer has ended the stream.
     private(set) var ending: Ending?

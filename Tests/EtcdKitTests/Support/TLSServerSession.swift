@@ -27,7 +27,7 @@ final class TLSServerSession {
     private(set) var hasFailed = false
     /// The peer has said that nothing more will come.
     private(set) var isFinished = false
-    /// What the client has sent, decrypted.
+    /// The client's bytes, decrypted.
     private(set) var received: [UInt8] = []
 
     init(_ options: Options) throws {

@@ -5,8 +5,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// What is said of certificates and keys that cannot be used.
-@Suite("TLS configuration", .timeLimit(.minutes(1)))
+/// The messages about certificates and keys that cannot be used.
+@Suite("TLSConfiguration", .unit, .timeLimit(.minutes(1)))
 struct TLSConfigurationTests {
     private let folder: CertificateFolder
     private let authority: TestCertificateAuthority

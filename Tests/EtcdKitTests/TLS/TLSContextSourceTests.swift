@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 
 /// When files are read again.
-@Suite("TLS context source", .timeLimit(.minutes(1)))
+@Suite("TLSContextSource", .unit, .timeLimit(.minutes(1)))
 struct TLSContextSourceTests {
     private func context(_ source: TLSContextSource) async throws -> TLSContext {
         let completion = Completion<TLSContextSource.Answer>()

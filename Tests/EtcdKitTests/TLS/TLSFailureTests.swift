@@ -5,8 +5,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// What a client says when it cannot get through to a real etcd by TLS.
-@Suite("TLS failures", .timeLimit(.minutes(2)))
+/// The messages of a client that cannot connect to a real etcd by TLS.
+@Suite("TLS failures", .cluster, .timeLimit(.minutes(2)))
 struct TLSFailureTests {
     @Test(
         "a certificate out of its time is named with its date and the endpoint",

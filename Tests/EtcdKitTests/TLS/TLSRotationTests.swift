@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 
 /// Certificates that are replaced while a client works.
-@Suite("TLS rotation", .timeLimit(.minutes(2)))
+@Suite("TLS rotation", .cluster, .timeLimit(.minutes(2)))
 struct TLSRotationTests {
     /// Replaces all certificates, the authority's too, under calls whose connections are cut again and again.
     private func rotate(

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 
 /// The TLS session against OpenSSL's server, in memory.
-@Suite("TLS session", .timeLimit(.minutes(1)))
+@Suite("TLSSession", .measurement, .timeLimit(.minutes(1)))
 struct TLSSessionTests {
     private static let authority = Result { try TestCertificateAuthority() }
 

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 
 /// Clients of a real etcd that serves by TLS.
-@Suite("TLS", .timeLimit(.minutes(1)))
+@Suite("TLS", .cluster, .timeLimit(.minutes(1)))
 struct TLSTests {
     private func expectService(_ client: EtcdClient) async throws {
         try await client.put("key", "value")

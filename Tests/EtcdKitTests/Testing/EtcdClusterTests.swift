@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdTesting
 
-@Suite("Throwaway clusters", .timeLimit(.minutes(2)))
+@Suite("EtcdCluster", .cluster, .timeLimit(.minutes(2)))
 struct EtcdClusterTests {
     @Test("a member starts, answers, and leaves nothing behind")
     func oneMember() async throws {

@@ -5,10 +5,10 @@ import Testing
 
 @testable import EtcdKit
 
-/// What the faults do to a client of a real etcd.
+/// The effects of the faults on a client of a real etcd.
 ///
 /// The control of each is the same client without the fault, and what a direct client sees.
-@Suite("Fault proxy before etcd", .timeLimit(.minutes(1)))
+@Suite("FaultProxy: before etcd", .cluster, .timeLimit(.minutes(1)))
 struct FaultProxyEtcdTests {
     @Test("a client reconnects after a cut and a reset", arguments: [false, true])
     func cut(withReset: Bool) async throws {

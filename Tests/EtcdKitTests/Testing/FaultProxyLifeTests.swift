@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdTesting
 
-@Suite("Life of a fault proxy", .timeLimit(.minutes(1)))
+@Suite("FaultProxy: its life", .measurement, .timeLimit(.minutes(1)))
 struct FaultProxyLifeTests {
     @Test("a proxy that is stopped or dropped is gone", arguments: [false, true])
     func end(dropped: Bool) async throws {

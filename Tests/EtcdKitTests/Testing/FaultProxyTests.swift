@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdTesting
 
-@Suite("Fault proxy", .timeLimit(.minutes(1)))
+@Suite("FaultProxy", .unit, .timeLimit(.minutes(1)))
 struct FaultProxyTests {
     // MARK: Passing on
 
@@ -84,7 +84,7 @@ struct FaultProxyTests {
             let count = 64_000_000
             await client.send([UInt8](repeating: 1, count: count))
             try await settled { await client.unsentCount }
-            // What was sent is in the proxy and in the buffers of four sockets.
+            // The bytes that were sent are in the proxy and in the buffers of four sockets.
             #expect(await client.unsentCount > count / 3)
             await peer.setReading(true)
             try await eventually("all arrives") { await peer.received.count == count }

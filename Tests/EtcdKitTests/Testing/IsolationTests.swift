@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdTesting
 
 /// Members that are cut off from each other.
-@Suite("Isolated members", .enabled(if: SocketOwner.canBeFound), .timeLimit(.minutes(1)))
+@Suite("EtcdCluster: isolated members", .cluster, .enabled(if: SocketOwner.canBeFound), .timeLimit(.minutes(1)))
 struct IsolationTests {
     @Test("an isolated leader loses its office, the others elect another, and all agree after it")
     func isolatedLeader() async throws {

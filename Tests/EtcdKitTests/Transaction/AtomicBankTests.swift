@@ -7,17 +7,14 @@ import Testing
 @testable import EtcdKit
 
 /// Many move money between accounts, over connections that are cut.
-///
-/// `ATOMIC_RUN_SECONDS` says for how long, 5 by default.
-@Suite("Money under atomic transactions", .timeLimit(.minutes(3)))
+@Suite("Atomic transaction: a bank", .slow, .timeLimit(.minutes(3)))
 struct AtomicBankTests {
-    private static let seconds =
-        ProcessInfo.processInfo.environment["ATOMIC_RUN_SECONDS"].flatMap { Int($0) } ?? 5
+    private static let seconds = TestScale.pick(4, long: 60)
     private static let accountCount = 50
     private static let balance = 100
 
     private struct Outcome: Sendable, CustomStringConvertible {
-        /// What all accounts hold together, at each revision.
+        /// The sum of all accounts, at each revision.
         var sums: [Int] = []
         var runs = 0
         var acknowledged = 0

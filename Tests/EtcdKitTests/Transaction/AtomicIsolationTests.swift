@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The isolation of atomic transactions", .timeLimit(.minutes(1)))
+@Suite("Atomic transaction: isolation", .cluster, .timeLimit(.minutes(1)))
 struct AtomicIsolationTests {
     typealias Isolation = AtomicOptions.Isolation
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("An atomic transaction", .timeLimit(.minutes(1)))
+@Suite("Atomic transaction", .cluster, .timeLimit(.minutes(1)))
 struct AtomicTransactionTests {
     typealias Isolation = AtomicOptions.Isolation
 

@@ -3,7 +3,7 @@
 import EtcdKit
 import Testing
 
-@Suite("Conditions of transactions", .timeLimit(.minutes(1)))
+@Suite("Compare", .live, .timeLimit(.minutes(1)))
 struct CompareTests {
     @Test("every property is compared by every operator")
     func propertiesAndOperators() async throws {
@@ -70,7 +70,7 @@ struct CompareTests {
         }
     }
 
-    /// What the documentation of `Compare.Target` says of missing keys and of ranges without entries.
+    /// The rules in the documentation of `Compare.Target` about missing keys and of ranges without entries.
     @Test("a missing key and an empty range count as zero, and have no value that any comparison holds for")
     func missing() async throws {
         try await withLiveClient { client, prefix in

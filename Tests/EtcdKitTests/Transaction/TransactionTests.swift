@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Transactions", .timeLimit(.minutes(1)))
+@Suite("Transaction", .cluster, .timeLimit(.minutes(1)))
 struct TransactionTests {
     @Test("the branch that its conditions choose runs, and no other")
     func branches() async throws {

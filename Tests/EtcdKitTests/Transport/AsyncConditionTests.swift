@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("AsyncCondition", .timeLimit(.minutes(1)))
+@Suite("AsyncCondition", .unit, .timeLimit(.minutes(1)))
 struct AsyncConditionTests {
     @Test("no wake is lost, however a change and a wait meet")
     func noLostWake() async {

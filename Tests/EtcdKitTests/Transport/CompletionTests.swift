@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Completion", .timeLimit(.minutes(1)))
+@Suite("Completion", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct CompletionTests {
     @Test("the value reaches a task that waits for it, and one that comes later")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Deadline heap", .timeLimit(.minutes(1)))
+@Suite("DeadlineHeap", .unit, .timeLimit(.minutes(1)))
 struct DeadlineHeapTests {
     private let start = MonotonicInstant.now
 

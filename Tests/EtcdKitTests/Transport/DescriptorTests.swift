@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 
 /// No socket and no pipe gets into a child process, not even into one that is started while it is made.
-@Suite("Descriptors and child processes", .serialized, .timeLimit(.minutes(1)))
+@Suite("Descriptors: child processes", .measurement, .serialized, .timeLimit(.minutes(1)))
 struct DescriptorTests {
     #if os(Linux)
         /// How many sockets and pipes a child has that is started, again and again, while other threads make some.

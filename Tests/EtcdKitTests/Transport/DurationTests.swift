@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Durations of any length", .timeLimit(.minutes(1)))
+@Suite("Durations of any length", .unit, .timeLimit(.minutes(1)))
 struct BoundedDurationTests {
     static let extremes: [Duration] = [
         .seconds(Int64.max), .seconds(Int64.min), .milliseconds(Int64.max), .nanoseconds(Int64.max),

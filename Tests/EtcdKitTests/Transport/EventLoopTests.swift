@@ -5,9 +5,9 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Event loop", .timeLimit(.minutes(1)))
+@Suite("EventLoop", .unit, .timeLimit(.minutes(1)))
 struct EventLoopTests {
-    /// What has happened on the loop, in order.
+    /// The events on the loop, in order.
     @EventLoop
     final class Log {
         var entries: [Int] = []

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("LatestValue", .timeLimit(.minutes(2)))
+@Suite("LatestValue", .unit, .timeLimit(.minutes(2)))
 struct LatestValueTests {
     @Test("a listener gets the newest value, however many send at the same time")
     func concurrentSenders() async throws {

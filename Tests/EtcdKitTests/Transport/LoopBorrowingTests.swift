@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("A borrowed event loop", .timeLimit(.minutes(1)))
+@Suite("EventLoop: borrowed", .unit, .timeLimit(.minutes(1)))
 struct LoopBorrowingTests {
     @EventLoop
     final class Log {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Waiting for descriptors", .timeLimit(.minutes(1)))
+@Suite("Poll", .unit, .timeLimit(.minutes(1)))
 struct PollTests {
     @Test("an end can be written while there is room, and read once something is there or the other end is closed")
     func readiness() throws {

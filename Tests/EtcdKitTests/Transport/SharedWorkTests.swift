@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 
 /// Look-ups that hang take one thread each, however often they are asked for.
-@Suite("Shared work", .serialized, .timeLimit(.minutes(1)))
+@Suite("SharedWork", .measurement, .serialized, .timeLimit(.minutes(1)))
 @EventLoop
 struct SharedWorkTests {
     /// A name server that does not answer until it is told to.

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("What the consumer of a watch knows", .timeLimit(.minutes(1)))
+@Suite("KnownKeys", .unit, .timeLimit(.minutes(1)))
 struct KnownKeysTests {
     private func entry(_ key: Key, _ revision: Revision) -> KeyValue {
         var entry = KeyValue()

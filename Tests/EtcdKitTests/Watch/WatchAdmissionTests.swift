@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Refused watches: the token's fault or the user's", .timeLimit(.minutes(1)))
+@Suite("Watch: refusals, the token's fault or the user's", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct WatchAdmissionTests {
     // MARK: The decision

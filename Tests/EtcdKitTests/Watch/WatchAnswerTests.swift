@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// The decoder is the judge: what the loop reads of an answer must be what the decoder reads.
-@Suite("Answers of watches, read without decoding", .timeLimit(.minutes(1)))
+@Suite("WatchAnswer", .unit, .timeLimit(.minutes(1)))
 struct WatchAnswerTests {
     /// The parts of an answer as the loop reads it, with its events decoded.
     private struct Reading: Equatable {

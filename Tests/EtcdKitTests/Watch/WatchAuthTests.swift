@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Watches and tokens", .serialized, .timeLimit(.minutes(2)))
+@Suite("Watch: tokens", .cluster, .serialized, .timeLimit(.minutes(2)))
 struct WatchAuthTests {
     @Test("a watch outlives its token, and so do new watches on its stream (etcd#11954)")
     func expiredToken() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Watches on a cluster with faults", .serialized, .timeLimit(.minutes(3)))
+@Suite("Watch: a cluster with faults", .cluster, .serialized, .timeLimit(.minutes(3)))
 struct WatchFailoverTests {
     /// Lends a cluster of three members behind proxies, with a client of the proxies and one past them.
     private func withCluster(

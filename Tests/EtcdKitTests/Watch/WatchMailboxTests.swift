@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The mailbox of a watch", .timeLimit(.minutes(1)))
+@Suite("WatchMailbox", .unit, .timeLimit(.minutes(1)))
 struct WatchMailboxTests {
     /// The content of the mailbox, in words.
     private func take(_ box: WatchMailbox, _ credits: inout [Int]) throws -> [String]? {
@@ -119,4 +119,8 @@ extension Task where Failure == Never {
             return await value
         }
     }
+}
+
+extension WatchMailbox {
+    fileprivate func wait() async { await change.wait { isReady } }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The search for silent streams", .timeLimit(.minutes(1)))
+@Suite("Watch: the search for silent streams", .unit, .timeLimit(.minutes(1)))
 struct WatchProbeTests {
     private let start = ContinuousClock.now
 

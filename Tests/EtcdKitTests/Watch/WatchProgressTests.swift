@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Progress of watches", .timeLimit(.minutes(1)))
+@Suite("Watch: progress", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct WatchProgressTests {
     @Test("progress of the whole stream that overtakes an event takes it from nobody (etcd#15220)")

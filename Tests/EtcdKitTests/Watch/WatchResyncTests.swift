@@ -5,14 +5,14 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("A watch that was cut off during a compaction", .serialized, .timeLimit(.minutes(2)))
+@Suite("Watch: cut off during a compaction", .cluster, .serialized, .timeLimit(.minutes(2)))
 struct WatchResyncTests {
     /// A watch that throws or not, and everything it sees.
     private struct Outcome {
         var batches: [WatchBatch] = []
         var error: EtcdError?
         var resyncs: [Revision] = []
-        /// What a reader of the store finds in the end.
+        /// The entries that a reader of the store finds in the end.
         var entries: [KeyValue] = []
         /// The revision before which history is gone.
         var compacted: Revision = 0

@@ -40,9 +40,9 @@ final class WatchServer {
     /// When each stream was opened.
     private(set) var openings: [ContinuousClock.Instant] = []
     private(set) var creations: [Creation] = []
-    /// What happens to a stream of a number, from 1; false ends it at once.
+    /// The treatment of a stream of a number, from 1; false ends it at once.
     var onOpening: @EventLoop (HTTP2ServerExchange, Int) -> Bool = { _, _ in true }
-    /// What happens to a watch.
+    /// The treatment of a watch.
     var onCreation: @EventLoop (Creation) -> Void = { $0.confirm() }
     /// Answers the calls that are no watches.
     var onCall: @EventLoop (HTTP2ServerExchange) -> Void = { $0.answer() }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("How far a watch has come", .timeLimit(.minutes(1)))
+@Suite("WatchState", .unit, .timeLimit(.minutes(1)))
 struct WatchStateTests {
     private func response(
         header: Revision = 100,

@@ -4,8 +4,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// What becomes of the watches of a stream that a server ends.
-@Suite("Streams of watches that end", .timeLimit(.minutes(1)))
+/// The watches of a stream that a server ends.
+@Suite("Watch: streams that end", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct WatchStreamEndTests {
     /// The first event of a watch of a key.

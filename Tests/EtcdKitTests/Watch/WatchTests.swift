@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Watches on a real etcd", .timeLimit(.minutes(1)))
+@Suite("Watch", .cluster, .timeLimit(.minutes(1)))
 struct WatchTests {
     /// The next `count` events.
     private func take(_ count: Int, of events: WatchSequence) async throws -> [WatchEvent] {

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 
 /// `ETCDKIT_FUZZ_ITERATIONS` (for each message type) and `ETCDKIT_FUZZ_SEED` make it another or a longer run.
-@Suite("Hostile bytes", .timeLimit(.minutes(TestEnvironment.fuzzIterations == nil ? 1 : 60)))
+@Suite("Wire: hostile bytes", .unit, .timeLimit(.minutes(TestEnvironment.fuzzIterations == nil ? 1 : 60)))
 struct HostileBytesTests {
     private static let seed = TestEnvironment.fuzzSeed ?? 1
     private static let iterations = TestEnvironment.fuzzIterations ?? 500

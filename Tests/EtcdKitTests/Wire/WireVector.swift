@@ -41,7 +41,7 @@ struct WireVector: Sendable {
 
     /// The vectors, with `types` for the messages in them.
     static func load(_ types: [String: any VectorMessage.Type]) throws -> [WireVector] {
-        let path = TestEnvironment.wireVectors ?? TestEnvironment.repository + "/scripts/wire-vectors.jsonl"
+        let path = TestEnvironment.wireVectors ?? Repository.url("scripts/wire-vectors.jsonl").path
         return try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map { text in
             let line = try Line(text)
             guard let type = types[line.name] else { throw Mistake("\(line.name) is not in VectorMessages.swift") }
@@ -49,7 +49,7 @@ struct WireVector: Sendable {
         }
     }
 
-    /// What is wrong with how our codec reads and writes the message.
+    /// The differences in how our codec reads and writes the message.
     var faults: [String] {
         func check<Message: VectorMessage>(_ expected: Message) -> [String] {
             var faults: [String] = []
@@ -66,7 +66,7 @@ struct WireVector: Sendable {
     }
 }
 
-/// What the environment says to the tests of the wire format.
+/// The environment variables for the tests of the wire format.
 enum TestEnvironment {
     /// The file to read vectors from, instead of the one in the repository.
     static var wireVectors: String? { ProcessInfo.processInfo.environment["ETCDKIT_WIRE_VECTORS"] }
@@ -74,13 +74,6 @@ enum TestEnvironment {
     static var wireEncodings: String? { ProcessInfo.processInfo.environment["ETCDKIT_WIRE_ENCODINGS"] }
     /// How many hostile inputs each message type gets.
     static var fuzzIterations: Int? { ProcessInfo.processInfo.environment["ETCDKIT_FUZZ_ITERATIONS"].flatMap(Int.init) }
-    /// What the hostile inputs are derived from.
+    /// The messages from which the hostile inputs are derived.
     static var fuzzSeed: UInt64? { ProcessInfo.processInfo.environment["ETCDKIT_FUZZ_SEED"].flatMap(UInt64.init) }
-
-    /// The folder of the package: this file is four levels below it.
-    static var repository: String {
-        var url = URL(fileURLWithPath: #filePath)
-        for _ in 0..<4 { url.deleteLastPathComponent() }
-        return url.path
-    }
 }

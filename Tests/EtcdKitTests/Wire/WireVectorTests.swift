@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("The wire format, against Python's protobuf", .timeLimit(.minutes(1)))
+@Suite("Wire: against Python's protobuf", .unit, .timeLimit(.minutes(1)))
 struct WireVectorTests {
     @Test(
         "Each message is read from Python's bytes, and written as the same bytes",
@@ -19,9 +19,10 @@ struct WireVectorTests {
 
     @Test("No message in the sources is left out")
     func allCovered() throws {
-        let declaration = /(?:struct|extension) ([\w.]+): (?:\w+, )*(?:ProtobufMessage|Response)\b/
+        let declaration =
+            /(?:struct|extension) ([\w.]+): (?:\w+, )*(?:ProtobufMessage|(?:Keyless)?(?:Request|Response))\b/
         let covered = Set(vectorMessages.values.map { String(reflecting: $0).split(separator: ".").last })
-        let sources = TestEnvironment.repository + "/Sources/EtcdKit"
+        let sources = Repository.url("Sources/EtcdKit").path
         var found = 0
         for path in try FileManager.default.subpathsOfDirectory(atPath: sources) where path.hasSuffix(".swift") {
             for match in try String(contentsOfFile: sources + "/" + path, encoding: .utf8).matches(of: declaration) {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct AccessTests {
+@Suite(.unit) struct AccessTests {
     private var guarded: MonitorAPI.Options {
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("look"), APIToken("change", role: .admin), APIToken("")]

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Routes of alerts", .timeLimit(.minutes(1)))
+@Suite("MonitorAPI: alerts", .unit, .timeLimit(.minutes(1)))
 struct AlertRouteTests {
     private let alerts = FakeAlerts()
     private var api: MonitorAPI { .over(FakeCluster(), FakeCluster(name: "other"), alerts: alerts) }

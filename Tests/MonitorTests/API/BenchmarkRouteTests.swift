@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Routes of benchmarks", .timeLimit(.minutes(1)))
+@Suite("MonitorAPI: benchmarks", .cluster, .timeLimit(.minutes(1)))
 struct BenchmarkRouteTests {
     private let alerts = FakeAlerts(.init())
     private static let path = "/api/v1/performance/benchmark"

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Benchmarks that the API owns", .timeLimit(.minutes(1)))
+@Suite("MonitorAPI: its benchmarks", .unit, .timeLimit(.minutes(1)))
 struct BenchmarkRunsTests {
     /// A benchmark that says that it runs, and then waits for its cancellation and cleans up.
     private static func untilCancelled(_ cleaned: Lock<Int>) -> BenchmarkRuns.Measure {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite(.timeLimit(.minutes(1))) struct EventTests {
+@Suite(.unit, .timeLimit(.minutes(1))) struct EventTests {
     /// The frames of a request for events.
     private func frames(_ cluster: FakeCluster, heartbeat: Duration = .seconds(600)) async throws -> AsyncStream<
         [UInt8]

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct ExporterTests {
+@Suite(.cluster) struct ExporterTests {
     private static let python = ["/usr/bin/python3", ProcessInfo.processInfo.environment["MONITOR_PYTHON"]]
         .compactMap { $0 }.last { hasOpenMetrics($0) }
     private static let promtool = ["/usr/bin/promtool", "/usr/local/bin/promtool"]

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HealthRouteTests {
+@Suite(.unit) struct HealthRouteTests {
     private func cluster(_ verdict: Verdict, poll: Int = 7, isLive: Bool = true, name: String = "main") -> FakeCluster {
         var cluster = FakeCluster(name: name, snapshot: .sample(name, poll: poll), isLive: isLive)
         cluster.snapshot.verdict = verdict

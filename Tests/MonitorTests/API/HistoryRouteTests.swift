@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HistoryRouteTests {
+@Suite(.unit) struct HistoryRouteTests {
     private let api = MonitorAPI.over(FakeCluster())
 
     /// The range and the step that the cluster was asked for, in seconds.

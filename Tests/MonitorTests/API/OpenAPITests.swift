@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The description of the API is held against the API.
-@Suite struct OpenAPITests {
+@Suite(.unit) struct OpenAPITests {
     /// The lines of the description, without those of examples and texts.
     private let lines: [Line]
     private var options: MonitorAPI.Options {
@@ -24,9 +24,7 @@ import Testing
     }
 
     init() throws {
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("../../../Docs/openapi.yaml").standardized
-        lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map { line in
+        lines = try Repository.text("Docs/openapi.yaml").split(separator: "\n").map { line in
             Line(depth: line.prefix { $0 == " " }.count, text: line.drop { $0 == " " })
         }
     }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct ReadinessTests {
+@Suite(.unit) struct ReadinessTests {
     /// The effect of one change of a cluster that is fit on one check; no other check changes.
     struct Case: Sendable, CustomStringConvertible {
         let check: String

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct RouteTests {
+@Suite(.unit) struct RouteTests {
     @Test func `Every route answers with its type, and nothing is cached or guessed`() async {
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("change", role: .admin)]

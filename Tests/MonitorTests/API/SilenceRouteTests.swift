@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Routes of silences", .timeLimit(.minutes(1)))
+@Suite("MonitorAPI: silences", .unit, .timeLimit(.minutes(1)))
 struct SilenceRouteTests {
     private let alerts = FakeAlerts(.init())
     private var api: MonitorAPI {

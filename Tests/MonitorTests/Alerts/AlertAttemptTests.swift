@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The steps of a center that does not run, one by one.
-@Suite("Attempts of the alert center", .timeLimit(.minutes(1))) struct AlertAttemptTests {
+@Suite("AlertCenter: attempts", .unit, .timeLimit(.minutes(1))) struct AlertAttemptTests {
     private let cluster = StagedCluster()
 
     @Test func `An alert that ends right after its message was planned is told to be over`() async throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The alert center", .timeLimit(.minutes(1))) struct AlertCenterTests {
+@Suite("AlertCenter", .unit, .timeLimit(.minutes(1))) struct AlertCenterTests {
     @Test func `An alert is told when it fires and when it is over, and is in the history then`() async throws {
         let (cluster, ops, log) = (StagedCluster(), StagedChannel(), EventLog())
         let center = try AlertCenter.staged([cluster], ["ops": ops]) { $0.onEvent = log.append }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("A synthetic day", .timeLimit(.minutes(3))) struct AlertDayTests {
+@Suite("AlertEngine: a synthetic day", .slow, .timeLimit(.minutes(3))) struct AlertDayTests {
     @Test("Each channel knows what fires and nothing else, whatever fails", arguments: [15] as [UInt64])
     func day(_ seed: UInt64) throws {
         var day = AlertDay(seed: seed)

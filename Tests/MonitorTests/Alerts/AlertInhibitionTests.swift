@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Inhibition", .timeLimit(.minutes(1))) struct AlertInhibitionTests {
+@Suite("AlertEngine: inhibition", .unit, .timeLimit(.minutes(1))) struct AlertInhibitionTests {
     private typealias Subject = AlertBench.Subject
     private let a = AlertBench.Subject("A", "1")
     private let cause = AlertBench.Subject("Cause", "1")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Conditions on alerts", .timeLimit(.minutes(1))) struct AlertMatcherTests {
+@Suite("AlertMatcher", .unit, .timeLimit(.minutes(1))) struct AlertMatcherTests {
     private func alert(_ labels: [String: String], _ severity: AlertSeverity = .warning) -> Alert {
         Alert("A", cluster: "prod-eu", AlertRule.Match(labels: labels, summary: ""), severity: severity, since: Date())
     }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Options of the alert center", .timeLimit(.minutes(1))) struct AlertOptionTests {
+@Suite("AlertCenter: options", .unit, .timeLimit(.minutes(1))) struct AlertOptionTests {
     struct Row: Sendable, CustomTestStringConvertible {
         var message: String
         var change: @Sendable (inout AlertCenter.Options) -> Void

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Restarts of the monitor", .timeLimit(.minutes(1))) struct AlertRestartTests {
+@Suite("AlertCenter: restarts of the monitor", .unit, .timeLimit(.minutes(1))) struct AlertRestartTests {
     private let subject = AlertBench.Subject("A", "1")
 
     private func bench(

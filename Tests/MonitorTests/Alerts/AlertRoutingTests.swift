@@ -5,7 +5,8 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Routes, escalation and the failure of channels", .timeLimit(.minutes(1))) struct AlertRoutingTests {
+@Suite("AlertEngine: routes, escalation and the failure of channels", .unit, .timeLimit(.minutes(1)))
+struct AlertRoutingTests {
     private let a = AlertBench.Subject("A")
     private let b = AlertBench.Subject("B")
     private let rules = [AlertRule("A") { _ in nil }, AlertRule("B") { _ in nil }]

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Rules of alerts", .timeLimit(.minutes(1))) struct AlertRuleTests {
+@Suite("AlertRule", .unit, .timeLimit(.minutes(1))) struct AlertRuleTests {
     @Test func `Each kind of finding has a rule of its own`() {
         #expect(AlertRule.findings.count == Finding.Code.allCases.count)
         #expect(Set(AlertRule.findings.map(\.name)).count == Finding.Code.allCases.count)

@@ -136,19 +136,3 @@ func withStateFile(_ body: (String) async throws -> Void) async throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     try await body("\(folder.path)/alerts.json")
 }
-
-/// Waits until something is so; records an issue after a long time.
-func eventually(
-    _ text: Comment,
-    sourceLocation: SourceLocation = #_sourceLocation,
-    _ condition: () throws -> Bool
-) async throws {
-    let end = ContinuousClock.now + .seconds(30)
-    while try !condition() {
-        if .now > end {
-            Issue.record("never: \(text)", sourceLocation: sourceLocation)
-            throw CancellationError()
-        }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}

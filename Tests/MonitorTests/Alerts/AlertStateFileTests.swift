@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The file of alerts", .timeLimit(.minutes(1))) struct AlertStateFileTests {
+@Suite("AlertCenter: its file", .unit, .timeLimit(.minutes(1))) struct AlertStateFileTests {
     private func withFolder(_ body: (String) throws -> Void) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("alerts-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("States of alerts", .timeLimit(.minutes(1))) struct AlertStateTests {
+@Suite("AlertEngine: states", .unit, .timeLimit(.minutes(1))) struct AlertStateTests {
     private let subject = AlertBench.Subject("A", "1")
 
     /// The states after polls ten seconds apart: `x` where the rule holds, `.` where not, `?` where it cannot be told.

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Telling of alerts", .timeLimit(.minutes(1))) struct AlertTellingTests {
+@Suite("AlertEngine: what is told", .unit, .timeLimit(.minutes(1))) struct AlertTellingTests {
     private typealias Subject = AlertBench.Subject
     private let rules = ["A", "B", "C"].map { name in AlertRule(name) { _ in nil } }
     private let a = AlertBench.Subject("A")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Maintenance windows", .timeLimit(.minutes(1))) struct MaintenanceWindowTests {
+@Suite("AlertEngine: maintenance windows", .unit, .timeLimit(.minutes(1))) struct MaintenanceWindowTests {
     private func time(_ text: String) throws -> Date { try Date(text, strategy: .iso8601) }
 
     private func berlin() throws -> TimeZone { try #require(TimeZone(identifier: "Europe/Berlin")) }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Silences", .timeLimit(.minutes(1))) struct SilenceTests {
+@Suite("AlertEngine: silences", .unit, .timeLimit(.minutes(1))) struct SilenceTests {
     private typealias Subject = AlertBench.Subject
     private let a = AlertBench.Subject("A", "1")
 
@@ -112,7 +112,7 @@ import Testing
             (makeSilence(bench, Array(repeating: one, count: 51)), "more than 50 matchers"),
             (makeSilence(bench, [one], from: 60, to: 60), "does not end after its start"),
             (makeSilence(bench, [one], from: 60, to: 50), "does not end after its start"),
-            (makeSilence(bench, [one], from: -60, to: 0), "is over"),
+            (makeSilence(bench, [one], from: -60, to: 0), "has already ended"),
             (makeSilence(bench, [one], to: .nan), "does not end after its start"),
             (makeSilence(bench, [one], from: .nan), "does not end after its start"),
             (makeSilence(bench, [one], to: .infinity), "longer than a year"),

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The schedule of operations, and the records of their latencies.
-@Suite struct BenchmarkClockworkTests {
+@Suite(.unit) struct BenchmarkClockworkTests {
     private func options(
         _ amount: BenchmarkOptions.Amount,
         rate: Double? = nil,

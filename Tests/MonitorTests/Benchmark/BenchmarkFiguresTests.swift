@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct BenchmarkFiguresTests {
+@Suite(.unit) struct BenchmarkFiguresTests {
     /// A result of 1,000 operations in two seconds that took 1 to 10 ms.
     private static func result(_ kind: BenchmarkKind = .write) -> BenchmarkResult {
         var options = BenchmarkOptions(kind)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct BenchmarkHistogramTests {
+@Suite(.unit) struct BenchmarkHistogramTests {
     /// Times from a nanosecond to half an hour, spread over all powers of two.
     private static let samples: [UInt64] = {
         var random = SplitMix64(seed: 7)

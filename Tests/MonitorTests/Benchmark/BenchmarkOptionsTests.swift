@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct BenchmarkOptionsTests {
+@Suite(.unit) struct BenchmarkOptionsTests {
     struct Case: Sendable, CustomStringConvertible {
         let description: String
         let change: @Sendable (inout BenchmarkOptions) -> Void

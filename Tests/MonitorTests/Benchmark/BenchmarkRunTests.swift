@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.cluster, .timeLimit(.minutes(1)))
 struct BenchmarkRunTests {
     /// The counts of one kind.
     struct Expectation: Sendable {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The page of a benchmark", .timeLimit(.minutes(1)))
+@Suite("BenchmarkReport: the page", .cluster, .timeLimit(.minutes(1)))
 struct BenchmarkPageTests {
     private static let hostile = "</style><script>alert(1)</script>\"' onload=\"alert(2)\" &amp;\u{202e}"
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The report of a benchmark")
+@Suite("BenchmarkReport", .unit)
 struct BenchmarkReportTests {
     private static let limits = {
         var limits = BenchmarkLimits()

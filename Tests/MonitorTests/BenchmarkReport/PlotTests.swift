@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Rows and axes of plots")
+@Suite("Plot", .unit)
 struct PlotTests {
     @Test("rows are few, of equal ratio, without a gap, and have every time")
     func rows() {

@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The behaviour that all channels over HTTP share, tested on the webhook.
-@Suite("A channel over HTTP", .timeLimit(.minutes(1))) struct AlertReceiverTests {
+@Suite("A channel over HTTP", .unit, .timeLimit(.minutes(1))) struct AlertReceiverTests {
     static let news = AlertNotification.sample(.sample())
 
     @Test("sends what a receiver needs, and the headers of its settings")

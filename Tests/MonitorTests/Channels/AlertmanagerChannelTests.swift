@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The Alertmanager channel", .timeLimit(.minutes(1))) struct AlertmanagerChannelTests {
+@Suite("The Alertmanager channel", .unit, .timeLimit(.minutes(1))) struct AlertmanagerChannelTests {
     private static func sent(
         _ notification: AlertNotification,
         format: (@Sendable (AlertNotification.Item, AlertNotification) -> AlertmanagerChannel.Content)? = nil

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// Every secret begins with a mark, which must be in nothing that a channel says.
-@Suite("The secrets of channels", .timeLimit(.minutes(1))) struct ChannelSecretTests {
+@Suite("The secrets of channels", .unit, .timeLimit(.minutes(1))) struct ChannelSecretTests {
     private static let mark = "leak-"
     private static let options = HTTPChannelOptions(
         tls: TLSConfiguration(trustedCertificates: .text("leak-certificate"), passphrase: "leak-passphrase")

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The console channel") struct ConsoleChannelTests {
+@Suite("The console channel", .unit) struct ConsoleChannelTests {
     private static let time = Date(timeIntervalSince1970: 1_767_323_045.625)
     private static let news = AlertNotification.sample(
         [

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Mail addresses")
+@Suite("Mail addresses", .unit)
 struct MailAddressTests {
     @Test(arguments: [
         ("a@b", "", "a@b"), (" ops@example.com ", "", "ops@example.com"), ("<a@b>", "", "a@b"),

@@ -7,6 +7,7 @@ import Testing
 
 @Suite(
     "Mails in a browser",
+    .cluster,
     .enabled(if: Browser.path != nil, "Chromium is not installed"),
     .serialized,
     .timeLimit(.minutes(2))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Texts of mails")
+@Suite("Texts of mails", .unit)
 struct MailContentTests {
     private let down = MailSamples.alert()
     private let slow = MailSamples.alert("EtcdSlowFsync", severity: .warning, summary: "Writes are slow")

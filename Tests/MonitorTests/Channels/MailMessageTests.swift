@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Mails on the wire")
+@Suite("Mails on the wire", .cluster)
 struct MailMessageTests {
     private static func message(_ notification: AlertNotification, _ content: MailContent? = nil) throws -> [UInt8] {
         MailMessage(

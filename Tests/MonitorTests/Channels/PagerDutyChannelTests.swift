@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The PagerDuty channel", .timeLimit(.minutes(1))) struct PagerDutyChannelTests {
+@Suite("The PagerDuty channel", .unit, .timeLimit(.minutes(1))) struct PagerDutyChannelTests {
     private static let key = "0123456789abcdef0123456789ABCDEF"
 
     private static func run(

@@ -8,6 +8,7 @@ import Testing
 
 @Suite(
     "A real Alertmanager",
+    .cluster,
     .timeLimit(.minutes(2)),
     .enabled(if: AlertmanagerProcess.program != nil, "there is no prometheus-alertmanager on PATH")
 )

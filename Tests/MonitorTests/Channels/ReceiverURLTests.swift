@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("URLs of receivers") struct ReceiverURLTests {
+@Suite("URLs of receivers", .unit) struct ReceiverURLTests {
     struct Case: Sendable {
         let text: String
         let origin: String

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("SMTP servers that do not do as they should", .timeLimit(.minutes(2)))
+@Suite("SMTP servers that do not do as they should", .unit, .timeLimit(.minutes(2)))
 struct SMTPHostileTests {
     @Test func `The control: a server that does as it should gets the mail`() async throws {
         let outcome = try await SMTPScript().deliver()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Recipients that a mail server puts off", .timeLimit(.minutes(1)))
+@Suite("Recipients that a mail server puts off", .unit, .timeLimit(.minutes(1)))
 struct SMTPRecipientTests {
     private let news = MailSamples.notification(id: "news")
     private let later = MailSamples.notification(id: "later")

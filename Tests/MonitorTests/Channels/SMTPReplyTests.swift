@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("SMTP replies")
+@Suite("SMTP replies", .unit)
 struct SMTPReplyTests {
     @Test func `Replies split at any byte are the same replies`() throws {
         let text = "220 hi\r\n250-a\r\n250-b c\r\n250\r\n334 \r\n550-5.1.1 no\n550 5.1.1 way\r\n"

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Settings of mail channels")
+@Suite("Settings of mail channels", .unit)
 struct SMTPSettingsTests {
     private let good = SMTPChannel.Options(
         host: "smtp.example.com",
@@ -23,7 +23,8 @@ struct SMTPSettingsTests {
             ("host: ", { $0.host = "smtp.example.com:25" }), ("host: ", { $0.host = "https://a" }),
             ("not a port", { $0.port = 0 }),
             ("from: ", { $0.from = "etcd" }), ("to: ", { $0.to = ["a@b", "x"] }), ("to: ", { $0.to = [] }),
-            ("no password", { $0.password = nil }), ("no user", { $0.user = nil }), ("user: ", { $0.user = "" }),
+            ("password is not set", { $0.password = nil }), ("user is not set", { $0.user = nil }),
+            ("user: ", { $0.user = "" }),
             ("password: ", { $0.password = Secret("") }), ("NUL", { $0.password = Secret("a\u{0}b") }),
             ("without TLS", { $0.security = .none }),
             (

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The Slack channel", .timeLimit(.minutes(1))) struct SlackChannelTests {
+@Suite("The Slack channel", .unit, .timeLimit(.minutes(1))) struct SlackChannelTests {
     private static let fired = AlertNotification.Item(.sample(), .fired)
 
     /// The message that Slack has taken.

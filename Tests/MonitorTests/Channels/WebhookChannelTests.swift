@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The webhook channel", .timeLimit(.minutes(1))) struct WebhookChannelTests {
+@Suite("The webhook channel", .cluster, .timeLimit(.minutes(1))) struct WebhookChannelTests {
     private static let time = Date(timeIntervalSince1970: 1_767_323_045.625)
 
     @Test("posts what Alertmanager would")

@@ -7,11 +7,10 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The folder `Deploy` is held against the program; its own script checks the rest.
-@Suite("The folder Deploy", .timeLimit(.minutes(2)))
+@Suite("The folder Deploy", .cluster, .timeLimit(.minutes(2)))
 struct DeployTests {
     private static func text(_ path: String) throws -> String {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../../Deploy")
-        return try String(contentsOf: folder.appending(path: path).standardized, encoding: .utf8)
+        try Repository.text("Deploy/\(path)")
     }
 
     @Test(
@@ -82,9 +81,7 @@ private enum DeployCheck {
 
     /// Runs the script, and returns its status and its output.
     static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appending(path: "../../../Deploy/check.py").standardized
-        return try run(try #require(python), [script.path] + arguments)
+        try run(try #require(python), [Repository.url("Deploy/check.py").path] + arguments)
     }
 
     private static func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {

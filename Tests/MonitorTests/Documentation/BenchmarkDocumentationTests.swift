@@ -11,11 +11,9 @@ import Testing
 /// Docs/Benchmark.md is complete and true.
 ///
 /// With `ETCD_KIT_WRITE_DOCS` in the environment, a test writes the page's table of settings.
-@Suite("Docs/Benchmark.md", .timeLimit(.minutes(1)))
+@Suite("Docs/Benchmark.md", .cluster, .timeLimit(.minutes(1)))
 struct BenchmarkDocumentationTests {
-    private static let docs = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().appending(path: "../../../Docs").standardized
-    private static let path = docs.appending(path: "Benchmark.md")
+    private static let path = Repository.url("Docs/Benchmark.md")
     private let page: String
 
     init() throws { page = try String(contentsOf: Self.path, encoding: .utf8) }
@@ -32,14 +30,15 @@ struct BenchmarkDocumentationTests {
 
     @Test("has each setting")
     func settings() throws {
-        try MonitoringPageTests.compare("settings", MonitoringPageTests.table(of: Setting.benchmark), in: Self.path)
+        let table = MonitoringPageTests.table(of: Setting.benchmark)
+        try Repository.compare("settings", with: table, in: Self.path)
     }
 
     @Test("has each type, each key of the JSON and each exit status")
     func lists() throws {
         #expect(try names(of: "Types") == BenchmarkKind.allCases.map(\.rawValue))
         // Each line of the coding keys that ends with its name in JSON, or is its name.
-        let folder = Self.docs.appending(path: "../Sources/EtcdMonitorKit")
+        let folder = Repository.url("Sources/EtcdMonitorKit")
         var keys: [String] = []
         for file in ["Benchmark/BenchmarkResult+Coding.swift", "BenchmarkReport/BenchmarkReport.swift"] {
             let source = try String(contentsOf: folder.appending(path: file), encoding: .utf8)

@@ -74,7 +74,7 @@ struct GrafanaDashboard: Decodable {
 }
 
 /// The parts of the dashboard that Grafana needs to import it, and that its readers need.
-@Suite("The Grafana dashboard", .timeLimit(.minutes(1)))
+@Suite("The Grafana dashboard", .unit, .timeLimit(.minutes(1)))
 struct GrafanaDashboardTests {
     @Test("has the version, the variables and the rows that it should")
     func outline() throws {

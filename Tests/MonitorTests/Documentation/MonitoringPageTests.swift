@@ -11,11 +11,9 @@ import Testing
 /// The lists of Docs/Monitoring.md are complete and true.
 ///
 /// With `ETCD_KIT_WRITE_DOCS` in the environment, the tests write the page's tables instead of comparing them.
-@Suite("Docs/Monitoring.md", .timeLimit(.minutes(1)))
+@Suite("Docs/Monitoring.md", .cluster, .timeLimit(.minutes(1)))
 struct MonitoringPageTests {
-    private static let root = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().appending(path: "../../..").standardized
-    private static let path = root.appending(path: "Docs/Monitoring.md")
+    private static let path = Repository.url("Docs/Monitoring.md")
 
     @Test("has an entry for each finding, with its meaning and its advice")
     func findings() throws {
@@ -49,11 +47,8 @@ struct MonitoringPageTests {
 
     @Test("has each threshold with its default, as its source has it")
     func thresholds() throws {
-        let source = try String(
-            contentsOf: Self.root.appending(path: "Sources/EtcdMonitorKit/Health/Thresholds.swift"),
-            encoding: .utf8
-        )
-        var rows = ["| threshold | default | what it is |", "|---|---|---|"]
+        let source = try Repository.text("Sources/EtcdMonitorKit/Health/Thresholds.swift")
+        var rows = ["| threshold | default | description |", "|---|---|---|"]
         var comment: [String] = []
         for line in source.split(separator: "\n").map({ $0.trimmingCharacters(in: .whitespaces) }) {
             if line.hasPrefix("///") {
@@ -75,7 +70,7 @@ struct MonitoringPageTests {
     @Test("quotes the middleware in Integrations, which is compiled")
     func middleware() throws {
         let page = try String(contentsOf: Self.path, encoding: .utf8)
-        let file = Self.root.appending(path: "Integrations/Sources/EtcdHummingbird/MonitorMiddleware.swift")
+        let file = Repository.url("Integrations/Sources/EtcdHummingbird/MonitorMiddleware.swift")
         let section = try #require(
             page.components(separatedBy: "## Mount it").last?.components(separatedBy: "## ").first
         )
@@ -93,7 +88,7 @@ struct MonitoringPageTests {
     @Test("has each figure")
     func figures() throws {
         let rows = Figure.allCases.map { "| `\($0.rawValue)` | \($0.help) |" }
-        try compare("figures", (["| figure | what it is |", "|---|---|"] + rows).joined(separator: "\n"))
+        try compare("figures", (["| figure | description |", "|---|---|"] + rows).joined(separator: "\n"))
     }
 
     @Test("has each setting")
@@ -111,7 +106,7 @@ struct MonitoringPageTests {
                 "| `\($0)` | `\(setting.isSecret ? setting.key + "File" : setting.key)` | \(setting.help) |"
             }
         }
-        return (["| flag | in the file | what it says |", "|---|---|---|"] + rows).joined(separator: "\n")
+        return (["| flag | in the file | meaning |", "|---|---|---|"] + rows).joined(separator: "\n")
     }
 
     @Test("has each route, and each link in it leads somewhere")
@@ -184,20 +179,7 @@ struct MonitoringPageTests {
         }
     }
 
-    /// Compares a part of the page with what it should be.
-    private func compare(_ name: String, _ expected: String) throws { try Self.compare(name, expected, in: Self.path) }
-
-    /// Compares a part of a page with what it should be.
-    static func compare(_ name: String, _ expected: String, in path: URL) throws {
-        let page = try String(contentsOf: path, encoding: .utf8)
-        let (begin, end) = ("<!-- begin \(name) -->\n", "\n<!-- end \(name) -->")
-        let start = try #require(page.firstRange(of: begin)).upperBound
-        let stop = try #require(page[start...].firstRange(of: end)).lowerBound
-        if ProcessInfo.processInfo.environment["ETCD_KIT_WRITE_DOCS"] != nil {
-            try Data("\(page[..<start])\(expected)\(page[stop...])".utf8).write(to: path)
-            return
-        }
-        let found = page[start..<stop]
-        #expect(found == expected, "the page should have, between its marks for \(name):\n\(expected)")
+    private func compare(_ name: String, _ expected: String) throws {
+        try Repository.compare(name, with: expected, in: Self.path)
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// Docs/monitoring/alertmanager.yml, as amtool and a real Alertmanager read it.
-@Suite("The example for Alertmanager", .timeLimit(.minutes(1)))
+@Suite("The example for Alertmanager", .cluster, .timeLimit(.minutes(1)))
 struct PrometheusAlertmanagerTests {
     private static let amtool = PrometheusFiles.program("amtool")
     private static let alertmanager = PrometheusFiles.program("prometheus-alertmanager", "alertmanager")

@@ -5,8 +5,7 @@ import Testing
 
 /// The files of Docs/monitoring, and the programs that read them.
 enum PrometheusFiles {
-    static let folder = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().appending(path: "../../../Docs/monitoring").standardized
+    static let folder = Repository.url("Docs/monitoring")
 
     static let rules = ["etcd-rules.yaml", "etcd-monitor-rules.yaml"]
 

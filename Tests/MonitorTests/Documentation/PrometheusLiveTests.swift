@@ -9,6 +9,7 @@ import Testing
 /// A real Prometheus with the rules scrapes a real cluster.
 @Suite(
     "A Prometheus with the rules",
+    .cluster,
     .timeLimit(.minutes(3)),
     .enabled(if: PrometheusFiles.program("prometheus") != nil, "there is no prometheus")
 )

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// Docs/monitoring/metrics-by-version.md, which the rules and the dashboard are held against, is true of real servers.
-@Suite("The table of etcd's metrics", .timeLimit(.minutes(2)))
+@Suite("The table of etcd's metrics", .cluster, .timeLimit(.minutes(2)))
 struct PrometheusMetricTests {
     @Test("has what members serve, of the same type, from the release on that it says", arguments: MetricsPage.binaries)
     func servers(binary: String?) async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// Docs/monitoring/*-rules.yaml, as promtool and a reader see them.
-@Suite("Rules for Prometheus", .timeLimit(.minutes(2)))
+@Suite("Rules for Prometheus", .cluster, .timeLimit(.minutes(2)))
 struct PrometheusRuleTests {
     private static let promtool = PrometheusFiles.program("promtool")
     private static let tests = [

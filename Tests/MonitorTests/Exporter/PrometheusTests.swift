@@ -8,7 +8,11 @@ import Testing
 @testable import EtcdTesting
 
 /// A real Prometheus scrapes the exporter of a monitor of a real etcd.
-@Suite(.timeLimit(.minutes(2)), .enabled(if: PrometheusFiles.program("prometheus") != nil, "there is no prometheus"))
+@Suite(
+    .cluster,
+    .timeLimit(.minutes(2)),
+    .enabled(if: PrometheusFiles.program("prometheus") != nil, "there is no prometheus")
+)
 struct PrometheusTests {
     @Test func `Prometheus scrapes the exporter without a complaint, and its own page is understood here`() async throws
     {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HTTPClientTests {
+@Suite(.unit) struct HTTPClientTests {
     /// Gets `/x` from a server that answers with a text once it has the request, and then hangs up.
     private static func get(
         answer: String,

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HTTPParserTests {
+@Suite(.unit) struct HTTPParserTests {
     @Test func `a request has its method, target, fields and body`() throws {
         let outcome = ParserOutcome(.requests, HTTPSamples.requests[1])
         #expect(outcome.refusal == nil)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HTTPRefusalTests {
+@Suite(.unit) struct HTTPRefusalTests {
     /// A stream that is refused, and the status.
     struct Bad: Sendable, CustomTestStringConvertible {
         let status: Int

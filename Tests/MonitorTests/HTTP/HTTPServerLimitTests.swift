@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HTTPServerLimitTests {
+@Suite(.measurement) struct HTTPServerLimitTests {
     @Test func `a slow head or body ends with 408, and an idle connection without a word`() async throws {
         var options = HTTPServer.Options()
         options.headerTimeout = .milliseconds(300)
@@ -151,7 +151,7 @@ import Testing
     }
 
     @Test func `a thousand connections and hostile ones leave it answering, and nothing behind`() async throws {
-        let before = socketCount()
+        let before = ProcessFigures.socketCount
         var options = HTTPServer.Options()
         options.headerTimeout = .seconds(5)
         try await withServer(options) { port in
@@ -197,6 +197,6 @@ import Testing
             }
             #expect(try await HTTPWire.exchange(port, HTTPWire.last).hasPrefix("HTTP/1.1 200 "))
         }
-        if let before { #expect(await eventually { socketCount() ?? 0 <= before + 2 }) }
+        #expect(await eventually { ProcessFigures.socketCount <= before + 2 })
     }
 }

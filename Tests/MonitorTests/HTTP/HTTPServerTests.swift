@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HTTPServerTests {
+@Suite(.unit) struct HTTPServerTests {
     @Test func `a connection serves one request after the other, until the client wants no more`() async throws {
         try await withServer { port in
             let wire = try await HTTPWire(port: port)

@@ -99,20 +99,3 @@ func withScript(_ script: @escaping @Sendable (HTTPWire) async throws -> Void, _
         try await group.waitForAll()
     }
 }
-
-/// Waits until a condition holds that has to come true; false after half a minute.
-func eventually(within time: Duration = .seconds(30), _ condition: () async -> Bool) async -> Bool {
-    let deadline = ContinuousClock.Instant.now + time
-    while ContinuousClock.now < deadline {
-        if await condition() { return true }
-        try? await Task.sleep(for: .milliseconds(5))
-    }
-    return false
-}
-
-/// The open sockets of this process; nil where it cannot be known.
-func socketCount() -> Int? {
-    guard let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") else { return nil }
-    let targets = names.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }
-    return targets.count { $0.hasPrefix("socket:") }
-}

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct EvaluatorTests {
+@Suite(.unit) struct EvaluatorTests {
     /// A cluster whose members are a little different in each poll.
     private func makeNoise(_ cluster: inout SimulatedCluster) {
         for index in cluster.nodes.indices {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct FaultScheduleTests {
+@Suite(.unit) struct FaultScheduleTests {
     /// Something happens to the cluster, or nothing does.
     private func disturb(_ cluster: inout SimulatedCluster) {
         guard let node = cluster.nodes.randomElement(using: &cluster.generator) else { return }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct FaultTableTests {
+@Suite(.unit) struct FaultTableTests {
     @Test(arguments: Scenario.members + Scenario.identity + Scenario.storage + Scenario.load + Scenario.others)
     func `A fault raises its findings and no others, and they go with it`(_ scenario: Scenario) {
         var cluster = SimulatedCluster(scenario.thresholds)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct FindingTests {
+@Suite(.unit) struct FindingTests {
     @Test(arguments: Finding.Code.allCases) func `Every kind of finding has a guide`(_ code: Finding.Code) {
         #expect(!code.title.isEmpty && code.title != code.rawValue)
         #expect(code.meaning.hasSuffix(".") && code.advice.hasSuffix("."))

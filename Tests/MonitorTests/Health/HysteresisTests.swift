@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HysteresisTests {
+@Suite(.unit) struct HysteresisTests {
     /// Feeds one suspicion or none in each second, and tells the verdict of its finding after each.
     private func verdicts(
         _ polls: [Verdict?],

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct ThresholdTests {
+@Suite(.unit) struct ThresholdTests {
     @Test(arguments: Decision.all)
     func `A threshold decides what is found`(_ decision: Decision) throws {
         var defaults = Thresholds()

@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Sinks of the history", .timeLimit(.minutes(1)))
+@Suite("Sinks of the history", .cluster, .timeLimit(.minutes(1)))
 struct HistoryFeedTests {
     private static let quick = Backoff(initial: .milliseconds(1), maximum: .milliseconds(1))
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HistoryFileTests {
+@Suite(.unit) struct HistoryFileTests {
     private let now = Date(timeIntervalSince1970: 1_790_000_000)
 
     private func withFolder(_ body: (String) throws -> Void) throws {

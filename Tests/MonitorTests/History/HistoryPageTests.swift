@@ -9,10 +9,9 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The page is true.
-@Suite("Docs/History.md", .timeLimit(.minutes(1)))
+@Suite("Docs/History.md", .cluster, .timeLimit(.minutes(1)))
 struct HistoryPageTests {
-    private static let path = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().appending(path: "../../../Docs/History.md").standardized
+    private static let path = Repository.url("Docs/History.md")
 
     @Test(
         "each of its questions is answered rightly",

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Connection strings of PostgreSQL")
+@Suite("Connection strings of PostgreSQL", .unit)
 struct PostgresConnectionTests {
     @Test(
         "are read as PostgreSQL's client library does",

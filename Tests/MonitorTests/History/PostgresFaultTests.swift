@@ -10,6 +10,7 @@ import Testing
 /// The sink while its database is away, slow, or refuses.
 @Suite(
     "History in PostgreSQL, with faults",
+    .cluster,
     .enabled(if: PostgresServer.isInstalled, "PostgreSQL is not installed"),
     .timeLimit(.minutes(2))
 )

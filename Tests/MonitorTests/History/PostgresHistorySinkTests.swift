@@ -10,6 +10,7 @@ import Testing
 /// The tests on a real PostgreSQL.
 @Suite(
     "History in PostgreSQL",
+    .cluster,
     .enabled(if: PostgresServer.isInstalled, "PostgreSQL is not installed"),
     .timeLimit(.minutes(2))
 )

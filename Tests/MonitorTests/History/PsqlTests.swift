@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The tests with a program that stands in for `psql`.
-@Suite("Scripts through psql", .timeLimit(.minutes(1)))
+@Suite("Scripts through psql", .cluster, .timeLimit(.minutes(1)))
 struct PsqlTests {
     private static let secret = "hunter2-p@ss"
 
@@ -94,7 +94,7 @@ struct PsqlTests {
 
     @Test("a program that hangs is killed with what it has started, and leaves no process and no descriptor")
     func hanging() async throws {
-        let sockets = socketCount()
+        let sockets = ProcessFigures.socketCount
         try await run("sleep 1000 & echo $! $$ >$folder/ids; sleep 1000", timeout: .milliseconds(300)) {
             folder,
             error in
@@ -104,7 +104,7 @@ struct PsqlTests {
             // An orphan is reaped by the system's first process, a moment later.
             #expect(await eventually { ids.allSatisfy { isGone($0) } })
         }
-        #expect(await eventually { socketCount() ?? 0 <= (sockets ?? 0) + 2 })
+        #expect(await eventually { ProcessFigures.socketCount <= sockets + 2 })
     }
 
     @Test("when the task is cancelled, the program is killed at once")

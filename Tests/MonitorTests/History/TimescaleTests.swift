@@ -9,6 +9,7 @@ import Testing
 /// registered as if the extension were there.
 @Suite(
     "History in TimescaleDB, as far as a stand-in tells",
+    .cluster,
     .enabled(if: PostgresServer.isInstalled, "PostgreSQL is not installed"),
     .timeLimit(.minutes(1))
 )

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct CounterLogTests {
+@Suite(.unit) struct CounterLogTests {
     private let puts = "etcd_mvcc_put_total"
     private let received = "etcd_network_peer_received_bytes_total"
     private let committed = "etcd_server_proposals_committed_total"

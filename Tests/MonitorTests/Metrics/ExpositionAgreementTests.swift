@@ -8,6 +8,7 @@ import Testing
 
 /// Holds the parser against the one of Python's `prometheus_client`, on the pages of real servers.
 @Suite(
+    .cluster,
     .timeLimit(.minutes(3)),
     .enabled(
         if: Python.withPrometheusClient != nil,

@@ -6,13 +6,14 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite(.timeLimit(.minutes(2))) struct ExpositionHostileTests {
+@Suite(.cluster, .timeLimit(.minutes(2))) struct ExpositionHostileTests {
     @Test(arguments: [
         ("a", "value"), ("a{b=\"c\"}", "value"), ("1a 2", "digit"), ("{b=\"c\"} 1", "name"), ("{} 1", "name"),
         ("{\"\"} 1", "name"), ("{\"a\" b=\"c\"} 1", "comma"), ("a{b=\"c} 1", "closed"), ("a{b=\"c\\\"} 1", "closed"),
         ("a{b=\"c\\", "closed"), ("a{b=c} 1", "quote"), ("a{b} 1", "no value"), ("a{=\"c\"} 1", "label"),
         ("a{,} 1", "label"), ("a{b=\"c\",,} 1", "label"), ("a{b=\"c\" d=\"e\"} 1", "comma"), ("a{b=\"c\"", "comma"),
-        ("a{b=\"c\",b=\"d\"} 1", "twice"), ("a{1b=\"c\"} 1", "digit"), ("a 1 x", "timestamp"), ("a 1 2 3", "too much"),
+        ("a{b=\"c\",b=\"d\"} 1", "duplicate label b"), ("a{1b=\"c\"} 1", "digit"), ("a 1 x", "timestamp"),
+        ("a 1 2 3", "unexpected text"),
         ("a # {} 1", "value"), ("é 1", "name"), ("a{\"b\"} 1", "no value"),
     ])
     func `A line that is not valid is an error with its number`(line: String, reason: String) throws {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct ExpositionTests {
+@Suite(.unit) struct ExpositionTests {
     @Test func `A page of all types is read into its families`() throws {
         let page = try Exposition(
             parsing: """

@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite(.timeLimit(.minutes(2))) struct FigureReaderTests {
+@Suite(.cluster, .timeLimit(.minutes(2))) struct FigureReaderTests {
     private func figures(
         _ pages: String...,
         status: MemberStatus? = nil,

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct HistogramReadingTests {
+@Suite(.unit) struct HistogramReadingTests {
     private let reading = HistogramReading([0.1: 10, 0.2: 30, 0.4: 40, .infinity: 50], sum: 9, count: 50)
 
     @Test(arguments: [

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct LatencyHistogramTests {
+@Suite(.unit) struct LatencyHistogramTests {
     @Test(arguments: 1...20)
     func `Quantiles, counts and sums are those of the sorted times, within one percent`(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite(.timeLimit(.minutes(2))) struct MetricsHistoryTests {
+@Suite(.unit, .timeLimit(.minutes(2))) struct MetricsHistoryTests {
     private func date(_ seconds: Double) -> Date { Date(timeIntervalSince1970: seconds) }
 
     private func options(full: Int = 3600, step: Int = 60, coarse: Int = 7 * 86_400, series: Int = 200)

@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// A real cluster fails and is repaired, and real receivers, which check their own rules, are told.
-@Suite("Alerts about a real cluster", .timeLimit(.minutes(4)))
+@Suite("AlertCenter: a real cluster", .cluster, .timeLimit(.minutes(4)))
 struct AlertDeliveryTests {
     private static let repeatSeconds = 6.0
 

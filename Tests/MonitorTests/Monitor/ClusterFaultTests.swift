@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// Harms real clusters, and checks that the monitor finds exactly that, soon, and that the finding goes with the harm.
-@Suite("Faults of a cluster", .timeLimit(.minutes(3)))
+@Suite("ClusterMonitor: faults of a cluster", .measurement, .timeLimit(.minutes(3)))
 struct ClusterFaultTests {
     // MARK: Processes
 

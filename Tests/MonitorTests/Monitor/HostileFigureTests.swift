@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// Members may say anything; the monitor goes on and shows what can be shown.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.unit, .timeLimit(.minutes(1)))
 struct HostileFigureTests {
     @Test(arguments: [1, 2, 3] as [UInt64]) func `No figure ends the process`(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)

@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The endpoints stay, and what is behind them does not.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.cluster, .timeLimit(.minutes(1)))
 struct ReplacedClusterTests {
     @Test func `A cluster that takes the place of another is watched instead`() async throws {
         let (old, new) = (try await EtcdCluster.start(), try await EtcdCluster.start())

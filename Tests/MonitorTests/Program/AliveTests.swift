@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("The health check of etcd-monitor", .timeLimit(.minutes(2)))
+@Suite("The health check of etcd-monitor", .cluster, .timeLimit(.minutes(2)))
 struct AliveTests {
     @Test("says whether the one that serves by the same settings works", arguments: [false, true])
     func alive(isSecure: Bool) async throws {

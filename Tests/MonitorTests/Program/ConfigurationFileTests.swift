@@ -8,7 +8,7 @@ import Testing
 
 @testable import EtcdMonitor
 
-@Suite("The configuration file of etcd-monitor")
+@Suite("The configuration file of etcd-monitor", .unit)
 struct ConfigurationFileTests {
     private func settings(_ file: String, environment: [String: String] = [:]) throws -> Settings {
         try withFiles(["monitor.json": file]) { folder in
@@ -25,8 +25,7 @@ struct ConfigurationFileTests {
 
     @Test("the shipped example says what it seems to say")
     func example() throws {
-        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appending(path: "../../../Docs/etcd-monitor.json").standardized.path
+        let path = Repository.url("Docs/etcd-monitor.json").path
         let environment = [
             "ETCD_US_PASSWORD": "pa55", "ETCD_MONITOR_READ_TOKEN": "t0ken", "ETCD_MONITOR_ALICE_TOKEN": "al1ce",
             "ETCD_MONITOR_BOB_TOKEN": "b0b", "TICKETS_TOKEN": "t1ckets",

@@ -4,7 +4,7 @@ import CommandLineFlags
 import EtcdKit
 import Testing
 
-@Suite("Flags of the programs")
+@Suite("Flags of the programs", .unit)
 struct FlagTests {
     @Test("a value is attached to its flag or follows it")
     func values() throws {

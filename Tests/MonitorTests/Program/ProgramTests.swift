@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdMonitor
 @testable import EtcdMonitorKit
 
-@Suite("The program etcd-monitor", .timeLimit(.minutes(3)))
+@Suite("The program etcd-monitor", .cluster, .timeLimit(.minutes(3)))
 struct ProgramTests {
     @Test("prints its help and its version")
     func help() async throws {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitor
 
-@Suite("What etcd-monitor prints")
+@Suite("The output of etcd-monitor", .unit)
 struct ReportTests {
     /// A cluster of which one member is gone.
     private static func snapshot() -> MonitorSnapshot {

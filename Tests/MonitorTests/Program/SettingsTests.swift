@@ -8,7 +8,7 @@ import Testing
 
 @testable import EtcdMonitor
 
-@Suite("Settings of etcd-monitor")
+@Suite("Settings of etcd-monitor", .unit)
 struct SettingsTests {
     private func settings(_ arguments: String..., environment: [String: String] = [:]) throws -> Settings {
         try Settings(arguments, environment: environment)

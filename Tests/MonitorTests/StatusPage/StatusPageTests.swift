@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite struct StatusPageTests {
+@Suite(.unit) struct StatusPageTests {
     @Test func `The page loads nothing from outside`() {
         // The namespace of SVG is a name, and nothing is loaded from it.
         let page = StatusPage.html.replacing("http://www.w3.org/2000/svg", with: "")

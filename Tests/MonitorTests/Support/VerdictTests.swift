@@ -3,7 +3,7 @@
 import EtcdMonitorKit
 import Testing
 
-@Suite struct VerdictTests {
+@Suite(.unit) struct VerdictTests {
     @Test func `Verdicts are ordered from good to bad`() {
         #expect(Verdict.allCases == Verdict.allCases.sorted())
         #expect([Verdict.unknown, .critical, .ok].max() == .critical)

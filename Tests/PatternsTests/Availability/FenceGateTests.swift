@@ -5,7 +5,7 @@ import EtcdPatterns
 import EtcdTesting
 import Testing
 
-@Suite("Gates against old leaders", .timeLimit(.minutes(2)))
+@Suite("FenceGate", .live, .timeLimit(.minutes(2)))
 struct FenceGateTests {
     @Test("a gate lets in the newest leader and its equals, and refuses older ones")
     func order() throws {

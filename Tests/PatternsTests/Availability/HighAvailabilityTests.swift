@@ -6,11 +6,11 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("One primary, and others that stand by", .timeLimit(.minutes(2)))
+@Suite("High availability", .cluster, .timeLimit(.minutes(2)))
 struct HighAvailabilityTests {
     private struct Failure: Error {}
 
-    /// What the members of a service do, as they note it themselves.
+    /// The actions of the members of a service, as they note them themselves.
     private final class Log: Sendable {
         private struct State {
             var primaries: [String] = []

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("The steps of a double barrier")
+@Suite("DoubleBarrier: its steps", .unit)
 struct BarrierStepTests {
     private func member(_ number: Int64, _ value: String, changed: Int64? = nil) throws -> BarrierMember {
         var entry = KeyValue()
@@ -42,7 +42,7 @@ struct BarrierStepTests {
         #expect(BarrierStep(for: "m1", among: done + [last, other], until: .left) == all)
         #expect(BarrierStep(for: "m2", among: done + [last, other], until: .left) == .wait)
         #expect(BarrierStep(for: "m1", among: done + [other], until: .left) == .broken)
-        // Who is out stays out, whoever has gone on already.
+        // A participant that is out stays out, whichever others have gone on already.
         #expect(BarrierStep(for: "m1", among: [try member(1, "3 left 1"), other], until: .left) == .arrived)
     }
 

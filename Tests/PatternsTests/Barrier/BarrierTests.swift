@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Barriers", .timeLimit(.minutes(2)))
+@Suite("Barrier", .cluster, .timeLimit(.minutes(2)))
 struct BarrierTests {
     @Test("all wait until the barrier is lowered, once it was raised")
     func gate() async throws {
@@ -73,7 +73,7 @@ struct BarrierTests {
             await #expect(throws: (any Error).self) { try await closing.value }
             await #expect(throws: BarrierBroken.self) { try await gate.wait() }
 
-            // Whoever comes while another repairs it waits again.
+            // A participant that comes while another one repairs it waits again.
             let repairing = try #require(try await gate.raise())
             let second = Task { try await gate.wait() }
             await expectError(.deadlineExceeded) { try await gate.wait(timeout: .milliseconds(100)) }

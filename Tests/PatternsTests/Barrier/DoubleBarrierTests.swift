@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Double barriers", .timeLimit(.minutes(2)))
+@Suite("DoubleBarrier", .live, .timeLimit(.minutes(2)))
 struct DoubleBarrierTests {
     @Test("they enter together and leave together, again and again under one name")
     func rounds() async throws {

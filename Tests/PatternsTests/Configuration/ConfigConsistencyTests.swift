@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdPatterns
 @testable import EtcdTesting
 
-@Suite("Views of a configuration are of one revision", .timeLimit(.minutes(5)))
+@Suite("ConfigManager: views are of one revision", .cluster, .timeLimit(.minutes(5)))
 struct ConfigConsistencyTests {
     /// All values of a state are the same; there are so many that a restoration is staged.
     private static let keys = (0..<200).map { "k/\($0)" as Key }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Values of a configuration as text")
+@Suite("Configuration: values as text", .unit)
 struct ConfigConvertibleTests {
     private enum Level: String, ConfigConvertible { case debug, info }
 
@@ -78,7 +78,7 @@ struct ConfigConvertibleTests {
         ] {
             #expect(Duration(configValue: Value(text)) == nil, "\(text)")
         }
-        // What it can hold, it also writes.
+        // It also writes each value that it can hold.
         let longest = Duration(configValue: "2562047788015215h")
         #expect(longest.flatMap { Duration(configValue: $0.configValue) } == longest)
         #expect(longest != nil)

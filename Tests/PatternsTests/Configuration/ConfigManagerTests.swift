@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("A configuration", .timeLimit(.minutes(2)))
+@Suite("ConfigManager", .live, .timeLimit(.minutes(2)))
 struct ConfigManagerTests {
     private struct Pool: Codable, Equatable {
         var size: Int
@@ -153,7 +153,7 @@ struct ConfigManagerTests {
                 try await config.waitUntil(revision: last)
                 await config.close()
                 #expect(await changes.next() == nil)
-                // What is closed stays readable.
+                // A closed manager stays readable.
                 #expect(try config.int("api/timeout/deep") == 1)
                 #expect(config.isStale)
             }

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("ConfigManager, and what it reports", .timeLimit(.minutes(1)))
+@Suite("ConfigManager, and what it reports", .live, .timeLimit(.minutes(1)))
 struct ConfigReportTests {
     private let large = String(repeating: "x", count: 3_000_000)
 

@@ -7,7 +7,11 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("The start of a configuration without etcd, and the file of the last good state", .timeLimit(.minutes(2)))
+@Suite(
+    "ConfigManager: the start without etcd, and the file of the last good state",
+    .cluster,
+    .timeLimit(.minutes(2))
+)
 struct ConfigStartTests {
     @Test("without etcd, a manager begins with the file, says so, and goes on with the store when that is there")
     func offlineStart() async throws {

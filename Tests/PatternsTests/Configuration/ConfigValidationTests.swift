@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("States that a configuration refuses, and the file of the last good one", .timeLimit(.minutes(2)))
+@Suite("ConfigManager: states it refuses, and the file of the last good one", .cluster, .timeLimit(.minutes(2)))
 struct ConfigValidationTests {
     private struct Pool: Codable { var size: Int }
 

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Views of a configuration, as values", .timeLimit(.minutes(1)))
+@Suite("ConfigView: a value", .unit, .timeLimit(.minutes(1)))
 struct ConfigViewTests {
     private let layout: ConfigLayout
 

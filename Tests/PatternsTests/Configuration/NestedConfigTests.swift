@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("A configuration within another, and names", .timeLimit(.minutes(2)))
+@Suite("ConfigManager: one within another, and names", .live, .timeLimit(.minutes(2)))
 struct NestedConfigTests {
     @Test("the outer one has the values of the inner one, and nothing that the library has put there")
     func values() async throws {

@@ -11,7 +11,7 @@ import Testing
 ///
 /// `RESTORE_KEYS=5000 RESTORE_STRIDE=1 swift test --no-parallel --filter RestoreTests` kills one of 5,000 keys after each
 /// of its requests.
-@Suite("Restorations that die on the way", .serialized, .timeLimit(.minutes(30)))
+@Suite("SnapshotManager: restorations that die on the way", .slow, .serialized, .timeLimit(.minutes(30)))
 struct RestoreTests {
     /// Two states of a configuration, so large that one transaction cannot change the one into the other.
     private struct Generation: Equatable {
@@ -41,9 +41,9 @@ struct RestoreTests {
         try await killed(keys: Self.setting("RESTORE_KEYS") ?? 300, stride: Self.setting("RESTORE_STRIDE") ?? 1)
     }
 
-    @Test("the same with 5,000 keys, at some of the steps")
+    @Test("the same with many more keys, at some of the steps")
     func killedLarge() async throws {
-        try await killed(keys: 5000, stride: 45)
+        try await killed(keys: TestScale.pick(1500, long: 5000), stride: TestScale.pick(14, long: 45))
     }
 
     private func killed(keys: Int, stride: Int) async throws {
@@ -217,7 +217,10 @@ struct RestoreTests {
         }
     }
 
-    @Test("a change while a restorer is on its way is a conflict, and not lost", arguments: [20, 300])
+    @Test(
+        "a change while a restorer is on its way is a conflict, and not lost",
+        arguments: [20, TestScale.pick(150, long: 300)]
+    )
     func conflict(keys: Int) async throws {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
@@ -261,7 +264,7 @@ struct RestoreTests {
                             outcomes.conflicts += 1
                             continue
                         }
-                        // What counted for readers when the change was made.
+                        // The values that counted for readers when the change was made.
                         let revision = change.withLock { $0 }
                         let pointer = try await client.get(name + "/.restore", at: revision)
                         let other = try await client.get(name + "/k/1", at: revision)?.value

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Snapshots among junk, clocks that are wrong, and outages", .timeLimit(.minutes(5)))
+@Suite("SnapshotManager: junk, wrong clocks and outages", .live, .timeLimit(.minutes(5)))
 struct SnapshotFaultTests {
     @Test("records that cannot be read are reported beside the others, and harm none of them")
     func junk() async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Snapshots of a configuration", .timeLimit(.minutes(2)))
+@Suite("SnapshotManager", .cluster, .timeLimit(.minutes(2)))
 struct SnapshotManagerTests {
     @Test("a snapshot is saved with who, when and why, compared, restored, and what it has replaced too")
     func lifecycle() async throws {
@@ -40,7 +40,7 @@ struct SnapshotManagerTests {
                 let before = try await snapshots.restore("1", expecting: config.view.revision)
                 #expect(config.values() == ["a": "1", "b": "x"])
                 #expect(before.name == "2" && before.reason == "before the restoration of 1" && before.count == 2)
-                // What is a snapshot already is not saved again.
+                // A snapshot is not saved again as a part of another one.
                 #expect(try await snapshots.restore(before.name).sha256 == first.sha256)
                 #expect(config.values() == ["a": "2", "c": "3"])
                 #expect(try await snapshots.list().records.map(\.name) == ["1", "named", "2"])

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("The code of the chapters on configuration runs", .timeLimit(.minutes(2)))
+@Suite("The code of the chapters on configuration runs", .cluster, .timeLimit(.minutes(2)))
 struct ConfigurationSnippetTests {
     @Test("the chapter on configuration")
     func configuration() async throws {

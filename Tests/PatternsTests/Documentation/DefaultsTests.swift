@@ -6,7 +6,7 @@ import Testing
 /// The defaults of the public API, as they stand in its sources: of options, and of parameters.
 ///
 /// A default is a promise. A change of one is to be made here, too, and to be told in CHANGELOG.md.
-@Suite("Defaults of the patterns")
+@Suite("Defaults of the patterns", .unit)
 struct DefaultsTests {
     @Test("every default is the one in this table, and every one in the table is there")
     func table() throws {
@@ -18,11 +18,8 @@ struct DefaultsTests {
     }
 
     private static func defaults() throws -> Set<String> {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appending(path: "../../../Sources/EtcdPatterns").standardized
-        let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
         var found: Set<String> = []
-        for case let file as URL in files where file.pathExtension == "swift" {
+        for file in try Repository.files(in: "Sources/EtcdPatterns", ending: ".swift") {
             found.formUnion(try defaults(in: String(contentsOf: file, encoding: .utf8)))
         }
         return found
@@ -37,9 +34,13 @@ struct DefaultsTests {
         for (number, line) in lines.enumerated() {
             let indentation = line.prefix { $0 == " " }.count
             types.removeAll { $0.indentation >= indentation && !line.isEmpty }
-            if let match = line.firstMatch(of: /\b(?:struct|class|enum|extension|actor|protocol) ([A-Z][\w.]*)/) {
+            if line.contains("{"),
+                let match = line.firstMatch(of: /\b(?:struct|class|enum|extension|actor|protocol) ([A-Z][\w.]*)/)
+            {
                 types.append((indentation, String(match.1)))
             }
+            // Regular expressions are slow.
+            guard line.contains("public") else { continue }
             let type = types.map(\.name).joined(separator: ".")
             if let match = line.firstMatch(
                 of: /public (?:internal\(set\) |private\(set\) )?var (\w+)(?:: [^={]+)? = (.+)/

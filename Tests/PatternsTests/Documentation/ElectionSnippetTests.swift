@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("The code of Docs/Patterns.md about leadership runs", .timeLimit(.minutes(2)))
+@Suite("The code of Docs/Patterns about leadership runs", .live, .timeLimit(.minutes(2)))
 struct ElectionSnippetTests {
     @Test("leader election")
     func elections() async throws {

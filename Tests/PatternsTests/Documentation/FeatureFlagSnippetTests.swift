@@ -5,7 +5,7 @@ import EtcdPatterns
 import EtcdTesting
 import Testing
 
-@Suite("The documentation of feature flags", .timeLimit(.minutes(2)))
+@Suite("The documentation of feature flags", .cluster, .timeLimit(.minutes(2)))
 struct FeatureFlagSnippetTests {
     @Test("its code runs")
     func snippets() async throws {

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("The code about leader tasks, membership and shards", .timeLimit(.minutes(2)))
+@Suite("The code about leader tasks, membership and shards", .cluster, .timeLimit(.minutes(2)))
 struct LeaderTaskSnippetTests {
     @Test("it runs")
     func run() async throws {

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("The chapter about the load balancer", .timeLimit(.minutes(2)))
+@Suite("The chapter about the load balancer", .live, .timeLimit(.minutes(2)))
 struct LoadBalancerSnippetTests {
     @Test("its code runs")
     func snippetsRun() async throws {

@@ -5,9 +5,9 @@ import EtcdPatterns
 import EtcdTesting
 import Testing
 
-@Suite("The documentation of locks is true", .timeLimit(.minutes(2)))
+@Suite("The documentation of locks is true", .cluster, .timeLimit(.minutes(2)))
 struct LockSnippetTests {
-    @Test("the code of Docs/Patterns.md about sessions, locks, semaphores and barriers runs")
+    @Test("the code of Docs/Patterns about sessions, locks, semaphores and barriers runs")
     func snippetsRun() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in

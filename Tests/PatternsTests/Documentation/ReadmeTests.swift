@@ -5,7 +5,7 @@ import EtcdPatterns
 import EtcdTesting
 import Testing
 
-@Suite("The service in README", .timeLimit(.minutes(2)))
+@Suite("The service in README", .cluster, .timeLimit(.minutes(2)))
 struct ReadmeTests {
     @Test("registers itself, follows its configuration, and leads")
     func service() async throws {

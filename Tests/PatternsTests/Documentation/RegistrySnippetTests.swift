@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("The chapter about the service registry", .timeLimit(.minutes(2)))
+@Suite("The chapter about the service registry", .live, .timeLimit(.minutes(2)))
 struct RegistrySnippetTests {
     @Test("its code runs")
     func snippetsRun() async throws {

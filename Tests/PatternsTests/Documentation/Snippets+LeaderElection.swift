@@ -37,8 +37,8 @@ extension Snippets {
     static func leaders(_ election: LeaderElection) async throws {
         for try await leadership in election.leaders {
             switch leadership {
-            case .leader(let candidate): print("\(candidate.value) leads")
-            case .none: print("no candidate leads")
+            case .leader(let candidate): print(candidate.value, "leads")
+            case .none: print("nobody leads")
             }
         }
     }

@@ -17,7 +17,8 @@ extension Snippets {
     static func startedTask(_ task: LeaderTask) async throws {
         task.start()
         if let status = try await task.status() {
-            print(status.slot, status.leader, status.outcome, status.lastCompleted as Any, status.missedCount)
+            print(status.slot, status.leader, status.outcome, status.missedCount)
+            if let last = status.lastCompleted { print("completed last:", last) }
         }
         await task.stop()
     }

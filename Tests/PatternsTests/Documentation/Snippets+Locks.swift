@@ -29,7 +29,7 @@ extension Snippets {
             try await work()
             try await grant.guarded(then: [.put("state/report", "done by \(grant.fencingToken)")])
         }
-        if try await lock.withLockIfAvailable({ _ in try await work() }) == nil { print("somebody is at it") }
+        if try await lock.withLockIfAvailable({ _ in try await work() }) == nil { print("another task has the lock") }
     }
 
     static func grant(_ lock: DistributedLock, _ work: @escaping @Sendable () async throws -> Void) async throws {
@@ -75,14 +75,14 @@ extension Snippets {
 
     static func barrier(_ session: Session, _ migrate: @escaping @Sendable () async throws -> Void) async throws {
         let ready = try Barrier("schema-ready", on: .session(session))
-        if try await ready.withRaised({ _ in try await migrate() }) == nil { print("somebody else does it") }
+        if try await ready.withRaised({ _ in try await migrate() }) == nil { print("another task has raised it") }
     }
 
     static func barrierWait(_ client: EtcdClient) async throws {
         do {
             try await Barrier("schema-ready", on: .client(client)).wait(timeout: .seconds(60))
         } catch let broken as BarrierBroken {
-            print("broken:", broken)
+            print("the migration has failed:", broken)
         }
     }
 

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Elections shared with etcdctl", .timeLimit(.minutes(2)))
+@Suite("LeaderElection: shared with etcdctl", .live, .timeLimit(.minutes(2)))
 struct ElectionInteropTests {
     @Test("etcdctl and we hand the leadership to each other")
     func handOver() async throws {

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("A candidate that comes back", .timeLimit(.minutes(2)))
+@Suite("LeaderElection: a candidate that comes back", .cluster, .timeLimit(.minutes(2)))
 struct ElectionRecoveryTests {
     @Test("it does not stand behind its own dead key, which lives on when etcd is back")
     func ownDeadKey() async throws {

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Elections that go on", .timeLimit(.minutes(2)))
+@Suite("LeaderElection: campaigns that go on", .live, .timeLimit(.minutes(2)))
 struct ElectionRunTests {
     private static func quick(_ election: LeaderElection) -> LeaderElection {
         var election = election

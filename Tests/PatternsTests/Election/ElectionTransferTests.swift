@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("A leadership handed to a chosen candidate", .timeLimit(.minutes(2)))
+@Suite("LeaderElection: handed to a chosen candidate", .live, .timeLimit(.minutes(2)))
 struct ElectionTransferTests {
     /// Starts candidates who wait, one after the other.
     private func start(

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Elections", .timeLimit(.minutes(2)))
+@Suite("LeaderElection", .cluster, .timeLimit(.minutes(2)))
 struct LeaderElectionTests {
     @Test("candidates lead one after the other, in the order in which they came, with rising tokens")
     func order() async throws {

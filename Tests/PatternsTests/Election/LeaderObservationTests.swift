@@ -6,9 +6,9 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Observed elections", .timeLimit(.minutes(2)))
+@Suite("LeaderElection: observed", .cluster, .timeLimit(.minutes(2)))
 struct LeaderObservationTests {
-    /// What an observer has seen.
+    /// The leaders that an observer has seen.
     private final class Sightings: Sendable {
         private let seen = Lock<[LeaderElection.Leadership]>([])
 

@@ -7,7 +7,7 @@ import EtcdTesting
 
 /// Candidates who lead in turns under faults, and what came of it.
 final class ElectionFaultRun: Sendable {
-    /// What happens at the same time, each with chances of its own.
+    /// The faults that happen at the same time, each with chances of its own.
     private enum Lane: UInt64, CaseIterable {
         case network, cluster, leadership
     }
@@ -97,7 +97,7 @@ final class ElectionFaultRun: Sendable {
                 }
             } onDefeated: { loss in
                 let token = token.withLock { $0 }
-                // Who gives it up need not be told.
+                // A leader that gives it up need not be told.
                 let isTold = self.judgesByAnswers && loss.reason != .released
                 let instant = isTold ? await self.refutation(of: token, contender) : loss.instant
                 self.history.withLock { history in
@@ -204,7 +204,7 @@ final class ElectionFaultRun: Sendable {
         }
     }
 
-    /// What happens to a leadership: whatever fails, for want of a leader or a way, may do so.
+    /// The fates of a leadership: whatever fails, for want of a leader or a way, may do so.
     private func harmLeadership(_ chance: inout Chance) async {
         let choice = Int.random(in: 0..<5, using: &chance)
         guard let leader = field.leader, let term = leader.election.currentTerm else { return }

@@ -9,7 +9,7 @@ import Testing
 /// Candidates of one election while bad things happen to them, to etcd and to the leadership.
 ///
 /// For longer, and with other chances: `scripts/pattern-run.sh --run election`.
-@Suite("Elections under faults")
+@Suite("LeaderElection: a run under faults", .cluster)
 struct ElectionFaultRunTests {
     @Test("never do two lead at once, and tokens rise, whatever happens", .timeLimit(.minutes(PatternRun.minutes)))
     func run() async throws {
@@ -20,7 +20,7 @@ struct ElectionFaultRunTests {
         }
         print(summary)
         #expect(history.violations == [], "\(summary)")
-        // What was taken away is known at the latest when the lease is not renewed any more, or by the watch.
+        // A loss is known at the latest when the lease is not renewed any more, or by the watch.
         #expect(history.overlaps.excused.allSatisfy { $0.length < ElectionField.timeToLive * 2 }, "\(summary)")
         // It was a run: terms began and ended, for more than one reason, and leaders wrote.
         #expect(history.stints.count >= 4, "\(summary)")

@@ -3,7 +3,7 @@
 import EtcdKit
 import EtcdPatterns
 
-/// Who believed to lead from when to when, on one clock, and what else must be known to judge that.
+/// The candidate that believed to lead, from when to when, on one clock, and what else must be known to judge that.
 struct TermHistory: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -39,13 +39,13 @@ struct TermHistory: Sendable {
     var sightings: Set<[Revision]> = []
     /// The tokens of the guarded writes, in the order in which they took effect.
     var writes: [Revision] = []
-    /// What should not have happened at all.
+    /// Events that should not have happened at all.
     var surprises: [String] = []
 
     /// How long after an awakening a live lease may be ended.
     static let afterEffect = Duration.seconds(5)
 
-    /// What another than the leader has done to the leadership, which no clock of the leader can foresee.
+    /// An action of another than the leader on the leadership, which no clock of the leader can foresee.
     private func isExcused(_ older: Stint, by newer: Stint) -> Bool {
         if stolen.contains(older.token) { return true }
         return awakenings.contains { awakening in

@@ -4,7 +4,7 @@ import EtcdKit
 import EtcdPatterns
 import Testing
 
-@Suite("The judge of terms", .timeLimit(.minutes(2)))
+@Suite("TermHistory", .unit, .timeLimit(.minutes(2)))
 struct TermHistoryTests {
     private static let start = ContinuousClock.now
 

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Timeouts and ends while etcd cannot be reached", .timeLimit(.minutes(3)))
+@Suite("Session: timeouts and ends while etcd cannot be reached", .cluster, .timeLimit(.minutes(3)))
 struct BoundedEndTests {
     private func duration(_ body: () async throws -> Void) async rethrows -> Duration {
         let start = ContinuousClock.now

@@ -4,7 +4,7 @@ import EtcdKit
 
 @testable import PatternsWorker
 
-/// What the workers were told of their increments, and what the store has kept of them.
+/// The answers to the workers' increments, and the increments that the store has kept.
 struct CounterHistory: Sendable {
     /// By worker.
     let events: [[WorkerEvent]]
@@ -67,7 +67,7 @@ struct CounterHistory: Sendable {
 
     enum Rule: String, Sendable {
         case noIncrementIsLost, acknowledgedIsDone, refusedIsNotDone, doneIsAttemptedOnce, finalIsTheSum
-        /// What is not known was left open by a process that was killed, one by each.
+        /// An unknown outcome was left by a process that was killed, one by each.
         case onlyTheDeadLeaveOpen
         /// No worker took the lock for held when one with a higher token had it already.
         case oneHolderAtATime

@@ -4,7 +4,7 @@ import Testing
 
 @testable import PatternsWorker
 
-@Suite("The rules for counters")
+@Suite("CounterHistory", .unit)
 struct CounterHistoryTests {
     private typealias Rule = CounterHistory.Rule
 

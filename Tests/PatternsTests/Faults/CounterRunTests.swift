@@ -7,7 +7,7 @@ import Testing
 @testable import PatternsWorker
 
 /// Five processes that increment one number under a lock while they are frozen, killed and cut off.
-@Suite("Counter under faults", .timeLimit(.minutes(PatternRun.minutes)))
+@Suite("DistributedLock: a counter under faults", .cluster, .timeLimit(.minutes(PatternRun.minutes)))
 struct CounterRunTests {
     @Test("with the guard, the number is what was acknowledged; without it, increments are lost")
     func increments() async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdPatterns
 @testable import PatternsWorker
 
-@Suite("Acquisitions that are given up under faults", .timeLimit(.minutes(PatternRun.minutes)))
+@Suite("DistributedLock: acquisitions given up under faults", .cluster, .timeLimit(.minutes(PatternRun.minutes)))
 struct GivenUpTests {
     @Test("2,000 that are cancelled while answers get lost leave nothing behind")
     func cancelled() async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdPatterns
 
 /// Many waiters in one queue, on many sessions: 100, or so many times more as `ETCD_TEST_SCALE` says.
-@Suite("Herds of waiters", .serialized, .timeLimit(.minutes(TestScale.minutes)))
+@Suite("Queue: herds of waiters", .slow, .serialized, .timeLimit(.minutes(TestScale.minutes)))
 struct HerdTests {
     private static let count = 100 * TestScale.factor
     private static let slots = 50
@@ -44,7 +44,7 @@ struct HerdTests {
         }
     }
 
-    /// What the member has done so far.
+    /// The actions of the member so far.
     private struct Figures {
         var transactions: Double
         var bytes: Double

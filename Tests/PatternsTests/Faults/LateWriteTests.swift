@@ -5,7 +5,7 @@ import EtcdPatterns
 import EtcdTesting
 import Testing
 
-@Suite("Writes that come late", .timeLimit(.minutes(2)))
+@Suite("DistributedLock: writes that come late", .cluster, .timeLimit(.minutes(2)))
 struct LateWriteTests {
     @Test(
         "what was on its way when the lock was lost is refused, and without the guard overwrites",

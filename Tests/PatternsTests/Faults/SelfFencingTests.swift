@@ -4,7 +4,7 @@ import EtcdKit
 import EtcdTesting
 import Testing
 
-@Suite("Self-fencing", .timeLimit(.minutes(PatternRun.minutes)))
+@Suite("DistributedLock: self-fencing", .cluster, .timeLimit(.minutes(PatternRun.minutes)))
 struct SelfFencingTests {
     private static let trialsPerRound = 50
 

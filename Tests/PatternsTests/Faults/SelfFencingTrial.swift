@@ -63,7 +63,7 @@ struct SelfFencingTrial: Sendable {
                     return deletion != nil
                 }
                 let end = try #require(deletion)
-                // What it said is what counts, whatever the reason.
+                // Its answer counts, whatever the reason.
                 #expect(await held < loss.instant)
                 return SelfFencingTrial(
                     fault: fault,

@@ -50,7 +50,7 @@ enum WorkerFault: String, Sendable, CaseIterable {
     case requestsStalled
     /// Its requests arrive at once, the answers late.
     case answersStalled
-    /// What passes is lost, until the connections break.
+    /// Bytes that pass are lost, until the connections break.
     case unreachable
     /// Its requests arrive, the answers are lost, and the connections break.
     case answersLost
@@ -60,10 +60,10 @@ enum WorkerFault: String, Sendable, CaseIterable {
     case slow
 }
 
-/// What happens to the worker in one place, and when: the same for the same seed, but for how fast the worker is.
+/// The faults of the worker in one place, and when: the same for the same seed, but for how fast the worker is.
 struct WorkerFaults: Sendable {
     private var generator: SplitMix64
-    /// What comes next; all come before one comes again.
+    /// The next fault; all come before one comes again.
     private var deck: [WorkerFault]
     private(set) var counts: [WorkerFault: Int] = [:]
 
@@ -124,7 +124,7 @@ struct WorkerFaults: Sendable {
             await proxy.blackhole(fault == .unreachable ? .both : .toClient)
             try await Task.sleep(for: length)
             await proxy.resume()
-            // What has lost bytes stays dead.
+            // A connection that has lost bytes stays dead.
             await proxy.reset()
         case .reset:
             await proxy.reset()

@@ -35,10 +35,10 @@ final class WorkerPlace: Sendable {
 struct WorkerFleet: Sendable {
     let places: [WorkerPlace]
 
-    /// What all workers have told, each in its order.
+    /// The events of all workers, each in its order.
     var histories: [[WorkerEvent]] { places.flatMap(\.all).map(\.events) }
 
-    /// What they should not have told.
+    /// Events that they should not have told.
     var otherLines: [String] { places.flatMap(\.all).flatMap(\.otherLines) }
 
     /// Starts workers, lends them to `body` when all are at work, and kills them.

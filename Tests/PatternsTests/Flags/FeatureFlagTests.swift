@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Definitions of feature flags", .timeLimit(.minutes(2)))
+@Suite("FeatureFlag", .unit, .timeLimit(.minutes(2)))
 struct FeatureFlagTests {
     private static let whole: FeatureFlag = {
         var flag = FeatureFlag(

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Feature flags in etcd", .timeLimit(.minutes(2)))
+@Suite("FeatureFlags", .live, .timeLimit(.minutes(2)))
 struct FeatureFlagsTests {
     @Test("flags are switched, defined, changed and removed, and each is known here when the call returns")
     func editing() async throws {
@@ -252,7 +252,7 @@ struct FeatureFlagsTests {
                 try await client.transaction(then: [.put(name + "/b", "false"), .put(name + "/c", "true")])
                 #expect(try await changes.next()?.updated == ["b", "c"])
                 #expect(!flags.isEnabled("b") && flags.isEnabled("c"))
-                // What was taken before the change stays what it was.
+                // A view that was taken before the change stays as it was.
                 let before = flags.view
                 let revision = try await client.delete(name + "/a").header.revision
                 let change = try await changes.next()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Conditions of feature flags", .timeLimit(.minutes(2)))
+@Suite("FeatureFlag: conditions", .unit, .timeLimit(.minutes(2)))
 struct FlagConditionTests {
     typealias Condition = FeatureFlag.Condition
 

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("FeatureFlags, and the errors in their definitions", .timeLimit(.minutes(1)))
+@Suite("FeatureFlags, and the errors in their definitions", .live, .timeLimit(.minutes(1)))
 struct FlagRejectionTests {
     @Test("each broken definition is reported when it comes, and again when it breaks again")
     func rejections() async throws {

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Evaluation among many flags", .serialized, .timeLimit(.minutes(5)))
+@Suite("FeatureFlags: evaluation among many", .measurement, .serialized, .timeLimit(.minutes(5)))
 struct FlagScaleTests {
     /// The shortest time that an evaluation takes which is the first after a change, of `count` flags.
     private func cost(of count: Int) async throws -> Duration {
@@ -46,7 +46,7 @@ struct FlagScaleTests {
         #expect(many < few * 20, "\(few) among 100, \(many) among 10,000")
     }
 
-    // MARK: What is kept
+    // MARK: Memory
 
     private let cache = FlagCache()
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Evaluation of feature flags", .timeLimit(.minutes(2)))
+@Suite("FeatureFlags: evaluation", .unit, .timeLimit(.minutes(2)))
 struct FlagViewTests {
     private struct Theme: Codable, FlagConvertible, Equatable {
         var color: String

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Percentage rollouts", .timeLimit(.minutes(2)))
+@Suite("FeatureFlag: percentage rollouts", .unit, .timeLimit(.minutes(2)))
 struct RolloutTests {
     /// A line of what `scripts/rollout-vectors.py` writes.
     private struct Vector: Decodable {
@@ -19,8 +19,7 @@ struct RolloutTests {
     }
 
     private static func vectors() throws -> [Vector] {
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().appending(path: "scripts/rollout-vectors.jsonl")
+        let file = Repository.url("scripts/rollout-vectors.jsonl")
         return try Data(contentsOf: file).split(separator: UInt8(ascii: "\n")).map {
             try JSONDecoder().decode(Vector.self, from: $0)
         }

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Claims of a leader's task", .timeLimit(.minutes(2)))
+@Suite("LeaderTask: claims", .cluster, .timeLimit(.minutes(2)))
 struct LeaderTaskClaimTests {
     @Test("where several run in one term, no slot runs twice")
     func meeting() async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Leader tasks in a store that was restored from a backup", .timeLimit(.minutes(3)))
+@Suite("LeaderTask: in a store that was restored from a backup", .cluster, .timeLimit(.minutes(3)))
 struct LeaderTaskRestorationTests {
     @Test("the run of a leader that the store has forgotten ends, and no later slot runs twice", arguments: [0, 100])
     func restored(growth: Int) async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Leader tasks", .timeLimit(.minutes(2)))
+@Suite("LeaderTask", .cluster, .timeLimit(.minutes(2)))
 struct LeaderTaskTests {
     private struct Failure: Error {}
 
@@ -203,7 +203,7 @@ struct LeaderTaskTests {
                         if id == "a" { try? await Task.sleep(for: .seconds(3600)) }
                         log.end(number)
                         if id == "a" {
-                            // What the old leader still wants to do is refused here already, and later by etcd.
+                            // The writes that the old leader still makes are refused here already, and later by etcd.
                             await expectLoss(.deadline) { try await run.guarded(then: [.put("data", "late")]) }
                             old.withLock { $0 = run.term }
                         }

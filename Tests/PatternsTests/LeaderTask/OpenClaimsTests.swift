@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Claims of slots whose outcome is not known")
+@Suite("LeaderTask: claims whose outcome is not known", .unit)
 struct OpenClaimsTests {
     private func claim(_ slot: Int64, over base: Revision, nonce: String = "a") -> OpenClaims.Claim {
         OpenClaims.Claim(

@@ -16,7 +16,7 @@ final class ManualClock: Sendable {
     func advance(by seconds: Double) { time.withLock { $0 += seconds } }
 }
 
-/// What has run for which slot, and where.
+/// The runs, each with its slot and its place.
 final class TaskLog: Sendable {
     struct Entry: Sendable {
         let node: String
@@ -57,7 +57,7 @@ final class TaskLog: Sendable {
         events.withLock { $0.count { if case .hindered(EtcdError.Code.ambiguous) = $0 { true } else { false } } }
     }
 
-    /// What has happened, by the names of the events.
+    /// The events so far, by name.
     var kinds: [String] {
         events.withLock { $0.map { String("\($0)".prefix { $0 != "(" }) } }
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("When a leader's task runs")
+@Suite("LeaderTask: when it runs", .unit)
 struct TaskScheduleTests {
     private let schedule = TaskSchedule(interval: 10, anchor: 3)
 

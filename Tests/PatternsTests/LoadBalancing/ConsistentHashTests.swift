@@ -5,11 +5,11 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Load balancing by keys", .timeLimit(.minutes(2)))
+@Suite("LoadBalancer: by keys", .unit, .timeLimit(.minutes(2)))
 struct ConsistentHashTests {
     private static let keys = (0..<2000).map { "user-\($0)" }
 
-    /// Who has each key.
+    /// The owner of each key.
     private func owners(_ virtual: VirtualBalancer) throws -> [String: String] {
         var owners: [String: String] = [:]
         for key in Self.keys { owners[key] = try virtual.balancer.pick(for: key).instance.id }

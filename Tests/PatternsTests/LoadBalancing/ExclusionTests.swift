@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("LoadBalancer, and instances that it leaves out", .timeLimit(.minutes(1)))
+@Suite("LoadBalancer, and instances that it leaves out", .live, .timeLimit(.minutes(1)))
 struct ExclusionTests {
     private func instance(_ id: String) -> ServiceInstance {
         ServiceInstance(service: "api", id: id, address: "10.0.0.1", port: 80)

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Load balancers", .timeLimit(.minutes(2)))
+@Suite("LoadBalancer", .unit, .timeLimit(.minutes(2)))
 struct LoadBalancerTests {
     private struct Broken: Error {}
     private struct NotFound: Error {}
@@ -14,7 +14,7 @@ struct LoadBalancerTests {
         balancer.statistics.instances.reduce(0) { $0 + $1.inFlight }
     }
 
-    // MARK: Who is there
+    // MARK: The instances
 
     @Test("who drains or is down gets nothing, also when all others fail")
     func statuses() throws {

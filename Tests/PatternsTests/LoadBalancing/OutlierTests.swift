@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Ejection of outliers", .timeLimit(.minutes(2)))
+@Suite("LoadBalancer: ejection of outliers", .unit, .timeLimit(.minutes(2)))
 struct OutlierTests {
     private static let policies: [BalancingPolicy] = [
         .roundRobin, .weightedRoundRobin, .random, .weightedRandom, .leastConnections, .peakEWMA(), .consistentHash(),

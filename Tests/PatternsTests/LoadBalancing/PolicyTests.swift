@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Policies of load balancing", .timeLimit(.minutes(2)))
+@Suite("LoadBalancer: policies", .unit, .timeLimit(.minutes(2)))
 struct PolicyTests {
     private func pick(_ virtual: VirtualBalancer) throws -> String { try virtual.balancer.pick().instance.id }
 
@@ -96,7 +96,7 @@ struct PolicyTests {
         #expect(try virtual.balancer.pick().instance.id == "c")
         held = []
         #expect(virtual.balancer.statistics.instances.allSatisfy { $0.inFlight == 0 })
-        // Who does one request at a time does not only meet the first, or the heaviest.
+        // A client with one request at a time does not only meet the first, or the heaviest.
         let counts = try virtual.counts(2000) { try pick(virtual) }
         #expect(chiSquare(counts, ["a": 1000, "b": 500, "c": 500]) < 13.8)
     }

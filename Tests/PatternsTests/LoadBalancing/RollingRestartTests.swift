@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdPatterns
 @testable import EtcdTesting
 
-@Suite("Load balancing over a registry", .timeLimit(.minutes(3)))
+@Suite("LoadBalancer: over a registry", .cluster, .timeLimit(.minutes(3)))
 struct RollingRestartTests {
     /// A server and its registration.
     private struct Replica {
@@ -34,7 +34,7 @@ struct RollingRestartTests {
         func crash() async { await server.stop() }
     }
 
-    /// What has become of calls.
+    /// The outcomes of calls.
     private struct Tally {
         var answers: [String: Int] = [:]
         var failures: [any Error] = []

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Locks", .timeLimit(.minutes(2)))
+@Suite("DistributedLock", .live, .timeLimit(.minutes(2)))
 struct DistributedLockTests {
     @Test("many tasks of several clients exclude each other", arguments: [true, false])
     func exclusion(sharesSession: Bool) async throws {

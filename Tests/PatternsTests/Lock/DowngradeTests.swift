@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("A lock for writing that becomes one for reading", .timeLimit(.minutes(2)))
+@Suite("ReadWriteLock: a writer that becomes a reader", .cluster, .timeLimit(.minutes(2)))
 struct DowngradeTests {
     @Test("readers behind it come in, the next writer does not, and it keeps its place, its token and its lease")
     func order() async throws {

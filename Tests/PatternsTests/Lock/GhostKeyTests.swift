@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("No way out of a queue leaves a key behind", .timeLimit(.minutes(2)))
+@Suite("Queue: no way out leaves a key behind", .cluster, .timeLimit(.minutes(2)))
 struct GhostKeyTests {
     @Test("acquisitions that are cancelled at random moments", arguments: [true, false])
     func cancelStorm(sharesSession: Bool) async throws {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("The gate of a queue", .timeLimit(.minutes(1)))
+@Suite("Queue: its gate", .unit, .timeLimit(.minutes(1)))
 struct JoinGateTests {
     @Test("as many are inside as it is wide, those that give up leave no gap, and each queue has its own")
     func width() async throws {

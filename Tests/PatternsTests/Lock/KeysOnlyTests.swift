@@ -9,7 +9,7 @@ import Testing
 /// Keys-only ranges have no leases in etcd 3.7.
 ///
 /// The other suites of the patterns run through the relay by `ETCD_RELAY=3.7`.
-@Suite("Queues through a relay that answers as etcd 3.7 does", .timeLimit(.minutes(2)))
+@Suite("Queue: through a relay that answers as etcd 3.7 does", .cluster, .timeLimit(.minutes(2)))
 struct KeysOnlyTests {
     private func withRelay(
         _ body: (_ relay: KeysOnlyRelay, _ session: Session, _ name: Key) async throws -> Void

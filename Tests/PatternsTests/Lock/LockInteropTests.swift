@@ -5,7 +5,7 @@ import EtcdPatterns
 import EtcdTesting
 import Testing
 
-@Suite("Locks shared with etcdctl", .timeLimit(.minutes(2)))
+@Suite("DistributedLock: shared with etcdctl", .live, .timeLimit(.minutes(2)))
 struct LockInteropTests {
     @Test("what etcdctl has locked, we wait for")
     func etcdctlFirst() async throws {

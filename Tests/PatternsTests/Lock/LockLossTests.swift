@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Locks that are lost", .timeLimit(.minutes(2)))
+@Suite("DistributedLock: lost", .cluster, .timeLimit(.minutes(2)))
 struct LockLossTests {
     @Test("without a way to the server, the body has ended before the next one has the lock", arguments: 1...3)
     func cutOff(trial: Int) async throws {
@@ -75,7 +75,7 @@ struct LockLossTests {
             let reasons: [CoordinationLoss.Reason] =
                 theft == .leaseRevoked ? [.keyDeleted, .leaseEnded] : [.keyDeleted]
             #expect(loss.map { reasons.contains($0.reason) } == true, "\(String(describing: loss))")
-            // What is another's is left alone.
+            // The key of another one is left alone.
             #expect(try await client.range(.prefix(name)).count == (theft == .keyReplaced ? 1 : 0))
             #expect(theft == .leaseRevoked || session.isAlive)
             try await client.delete(.prefix(name))

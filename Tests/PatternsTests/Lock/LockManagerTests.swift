@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("A lock manager", .timeLimit(.minutes(2)))
+@Suite("LockManager", .cluster, .timeLimit(.minutes(2)))
 struct LockManagerTests {
     @Test("its locks are plain locks under its prefix")
     func names() async throws {

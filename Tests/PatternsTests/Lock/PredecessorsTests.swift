@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Those before one in a queue", .timeLimit(.minutes(1)))
+@Suite("Queue: the keys before one", .unit, .timeLimit(.minutes(1)))
 struct PredecessorsTests {
     /// A queue in memory, which answers as etcd does.
     private struct Store {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Trying a lock that is taken", .timeLimit(.minutes(1)))
+@Suite("DistributedLock: trying one that is taken", .live, .timeLimit(.minutes(1)))
 struct QueueHeadTests {
     @Test("only the first try after a change reads the queue; all tell the truth, and a free lock takes one request")
     func tries() async throws {

@@ -2,8 +2,8 @@
 
 /// Replays what has happened in the queue of a lock, and complains where somebody was inside who should not have been.
 ///
-/// Who gets in puts a key of the name of its place under `<name>-log/`, and who leaves deletes it, each by a guarded
-/// transaction; so the store says when everybody has believed to be inside.
+/// A participant that gets in puts a key of the name of its place under `<name>-log/`, and deletes it when it leaves, each by
+/// a guarded transaction; so the store says when everybody has believed to be inside.
 struct QueueHistory {
     private struct Place {
         let createRevision: Int64
@@ -24,7 +24,7 @@ struct QueueHistory {
     init(of name: String, _ revisions: [[HistoryEvent]]) {
         self.name = name
         for events in revisions {
-            // What is deleted by a transaction is gone when the rest of it is there.
+            // A key that a transaction deletes is gone when the rest of it is there.
             for event in events where event.key.hasPrefix(name + "/") { apply(event) }
             for event in events where event.key.hasPrefix(name + "-log/") { log(event) }
             check(events.first?.revision ?? 0)

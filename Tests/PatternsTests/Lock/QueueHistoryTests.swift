@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("The history of a lock for reading and writing", .timeLimit(.minutes(PatternRun.minutes)))
+@Suite("ReadWriteLock: its history", .live, .timeLimit(.minutes(PatternRun.minutes)))
 struct QueueHistoryTests {
     @Test("nobody is inside who should not be, whoever comes, goes, becomes a reader, gives up or dies")
     func randomSchedule() async throws {

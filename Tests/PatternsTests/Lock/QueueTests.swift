@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Queues of locks", .timeLimit(.minutes(2)))
+@Suite("Queue", .cluster, .timeLimit(.minutes(2)))
 struct QueueTests {
     @Test("a key without a lease, which would be waited for without end, is an error that names it")
     func foreignKey() async throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Locks for reading and writing", .timeLimit(.minutes(2)))
+@Suite("ReadWriteLock", .live, .timeLimit(.minutes(2)))
 struct ReadWriteLockTests {
     @Test("readers are inside together, and a writer is served before readers that came later")
     func order() async throws {

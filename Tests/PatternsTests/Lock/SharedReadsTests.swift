@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Waiters read together", .timeLimit(.minutes(2)))
+@Suite("Queue: waiters read together", .cluster, .timeLimit(.minutes(2)))
 struct SharedReadsTests {
     /// The requests of a client, and the sizes of their answers.
     private struct Traffic {
@@ -165,7 +165,7 @@ struct SharedReadsTests {
             }
             try await Task.sleep(for: .milliseconds(100))
             for task in tasks.prefix(3) { task.cancel() }
-            for task in tasks.prefix(3) { await expectCancellation { try await task.value } }
+            for task in tasks.prefix(3) { await expectError(.cancelled) { try await task.value } }
             await proxy.resume()
             for (task, question) in zip(tasks, questions).dropFirst(3) {
                 #expect(try await task.value.entries.first??.key == question.key)

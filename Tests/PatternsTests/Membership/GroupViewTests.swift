@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Who owns a key", .timeLimit(.minutes(2)))
+@Suite("The owner of a key", .unit, .timeLimit(.minutes(2)))
 struct GroupViewTests {
     @Test("hashes and weights are those of all versions")
     func vectors() {

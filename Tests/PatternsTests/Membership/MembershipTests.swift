@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Membership", .timeLimit(.minutes(2)))
+@Suite("Membership", .cluster, .timeLimit(.minutes(2)))
 struct MembershipTests {
     @Test("members see each other come and go, at the same epochs the same")
     func views() async throws {

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("The changes that a discovery remembers")
+@Suite("ServiceDiscovery: the changes it remembers", .unit)
 struct ChangeLogTests {
     @Test("positions stay what they are when the oldest changes are forgotten")
     func forgetting() {

@@ -8,7 +8,7 @@ import Testing
 /// A change of one instance costs what a change costs, and not what the instances do.
 ///
 /// The costs of many instances are compared with those of few on the same machine, the lowest of several rounds each.
-@Suite("What a change of one instance costs", .serialized, .timeLimit(.minutes(5)))
+@Suite("ServiceDiscovery: the cost of a change", .measurement, .serialized, .timeLimit(.minutes(5)))
 struct DiscoveryCostTests {
     private static let (few, many) = (100, 10_000)
     /// Many instances cost a hundred times as much where all of them are looked at.

@@ -10,7 +10,7 @@ import Testing
 /// Random operations, while connections break and history is compacted.
 ///
 /// The long form: `REGISTRY_OPERATIONS=200000 swift test --filter DiscoveryPropertyTests`.
-@Suite("Discovery equals the store", .timeLimit(.minutes(10)))
+@Suite("ServiceDiscovery: equals the store", .cluster, .timeLimit(.minutes(10)))
 struct DiscoveryPropertyTests {
     private static let operations =
         ProcessInfo.processInfo.environment["REGISTRY_OPERATIONS"].flatMap(Int.init) ?? 12_000

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdPatterns
 
 /// In virtual time, without a server.
-@Suite("What a discovery makes of changes")
+@Suite("ServiceDiscovery: its state", .unit)
 struct DiscoveryStateTests {
     private let start = ContinuousClock.now
 
@@ -47,7 +47,7 @@ struct DiscoveryStateTests {
             return entry
         }
 
-        /// What is new since the last call, as names and ids.
+        /// The events since the last call, as names and ids.
         func events() -> [String] {
             defer { seen = state.view }
             return state.step(from: seen).events.map { event in
@@ -76,7 +76,7 @@ struct DiscoveryStateTests {
         #expect(pool.state.view.available.map(\.id) == ["2", "3", "4"])
         try pool.delete(1..<2, at: start)
         #expect(pool.events() == ["deregistered 1"])
-        // Who was slow is told the same.
+        // A slow consumer is told the same.
         try pool.put(2..<3, status: .draining, at: start)
         try pool.delete(2..<3, at: start)
         #expect(pool.events() == ["deregistered 2"])
@@ -186,7 +186,7 @@ struct DiscoveryStateTests {
         pool.state.note(false, of: instance, check)
         #expect(pool.events() == ["ill 1"])
         #expect(pool.state.view.available.map(\.id) == ["0", "2"])
-        // What is known of its health outlives a mass loss.
+        // The knowledge of its health outlives a mass loss.
         try pool.delete(0..<3, at: start)
         #expect(pool.state.view.available.map(\.id) == ["0", "2"])
         try pool.put(0..<3, at: start)

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Discovery", .timeLimit(.minutes(2)))
+@Suite("ServiceDiscovery", .live, .timeLimit(.minutes(2)))
 struct DiscoveryTests {
     private func instance(_ number: Int) -> ServiceInstance {
         ServiceInstance(service: "api", id: "api-\(number)", address: "10.0.0.\(number)", port: 80)

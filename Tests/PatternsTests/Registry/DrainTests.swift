@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Graceful exits", .timeLimit(.minutes(2)))
+@Suite("ServiceRegistry: graceful exits", .live, .timeLimit(.minutes(2)))
 struct DrainTests {
     private let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
 

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Health checks", .timeLimit(.minutes(2)))
+@Suite("ServiceRegistry: health checks", .live, .timeLimit(.minutes(2)))
 struct HealthCheckTests {
     private func instance(_ port: Int, address: String = "127.0.0.1") -> ServiceInstance {
         ServiceInstance(service: "api", id: "api-1", address: address, port: port)

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("A registry without etcd", .timeLimit(.minutes(3)))
+@Suite("ServiceRegistry: without etcd", .cluster, .timeLimit(.minutes(3)))
 struct OfflineTests {
     private let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
 

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Registrations outlive their store", .timeLimit(.minutes(2)))
+@Suite("Registration: outlives its store", .cluster, .timeLimit(.minutes(2)))
 struct RegistrationFaultTests {
     enum Outage: CaseIterable {
         /// The store is there again as it was.
@@ -69,7 +69,7 @@ struct RegistrationFaultTests {
             try await eventually("a state says so") {
                 if case .registered = registration.state { true } else { false }
             }
-            // Who discovers has it, too, in the new history.
+            // A discovery has it, too, in the new history.
             try await registration.update { $0.weight = 9 }
             // It looks for such a store from time to time.
             try await eventually("the discovery goes on") {

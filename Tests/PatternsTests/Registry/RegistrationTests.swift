@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Registrations", .timeLimit(.minutes(2)))
+@Suite("Registration", .cluster, .timeLimit(.minutes(2)))
 struct RegistrationTests {
     private func instance(_ id: String = "api-1", port: Int = 8080) -> ServiceInstance {
         ServiceInstance(service: "api", id: id, address: "10.0.0.7", port: port)

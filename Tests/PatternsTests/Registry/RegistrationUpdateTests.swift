@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Changes of a registration", .timeLimit(.minutes(2)))
+@Suite("Registration: changes", .cluster, .timeLimit(.minutes(2)))
 struct RegistrationUpdateTests {
     private let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
     private static let tooLarge = String(repeating: "z", count: 3_000_000)

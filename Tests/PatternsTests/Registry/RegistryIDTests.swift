@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Ids of instances", .timeLimit(.minutes(2)))
+@Suite("ServiceInstance: ids", .live, .timeLimit(.minutes(2)))
 struct RegistryIDTests {
     private let composed = "caf\u{e9}"
     private let decomposed = "cafe\u{301}"
@@ -56,7 +56,7 @@ struct RegistryIDTests {
                 for view in [discovery.view, try await registry.discover("api")] {
                     #expect(view.instances.map(\.endpoint) == ["10.0.0.2:80"])
                     #expect(view.problems.map(\.key) == keys)
-                    #expect(view.problems.first?.reason == "its id is not UTF-8")
+                    #expect(view.problems.first?.reason == "its ID is not UTF-8")
                 }
                 try await client.delete(keys[0])
                 try await eventually("it is not reported any more") {

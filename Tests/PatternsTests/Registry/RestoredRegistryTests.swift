@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdPatterns
 
 /// Against a store whose data are really put back.
-@Suite("Registrations in a store that was restored from a backup", .timeLimit(.minutes(3)))
+@Suite("Registration: in a store that was restored from a backup", .cluster, .timeLimit(.minutes(3)))
 struct RestoredRegistryTests {
     private let key = "services/api/api-1" as Key
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("The JSON of instances")
+@Suite("ServiceInstance: JSON", .unit)
 struct ServiceRecordTests {
     private let key = "services/api/api-1" as Key
 
@@ -26,7 +26,7 @@ struct ServiceRecordTests {
         instance.weight = 3
         instance.metadata = ["version": "1.0.0", "quote": #"a "b" \ c"#]
         let value = try ServiceRecord(instance, by: author).encoded()
-        // What another parser reads.
+        // The fields that another parser reads.
         let object = try #require(try JSONSerialization.jsonObject(with: Data(value.bytes)) as? [String: Any])
         #expect(Set(object.keys) == ["Op", "Addr", "Metadata"])
         #expect(object["Op"] as? Int == 0)
@@ -49,7 +49,7 @@ struct ServiceRecordTests {
         #expect(try read(value.description).instance == instance)
     }
 
-    /// What Go's `endpoints.Manager` and its predecessors write.
+    /// Records as Go's `endpoints.Manager` and its predecessors write them.
     @Test(
         "what Go writes is read, whatever its metadata are",
         arguments: [

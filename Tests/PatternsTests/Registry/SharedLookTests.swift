@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Registrations look together", .timeLimit(.minutes(2)))
+@Suite("Registration: they look together", .cluster, .timeLimit(.minutes(2)))
 struct SharedLookTests {
     private func counting(_ client: EtcdClient, _ count: Lock<Int>) throws -> EtcdClient {
         var configuration = client.configuration

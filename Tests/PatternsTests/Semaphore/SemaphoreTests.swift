@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Semaphores", .timeLimit(.minutes(2)))
+@Suite("Semaphore", .cluster, .timeLimit(.minutes(2)))
 struct SemaphoreTests {
     @Test("as many are inside as there are slots, each in its own, the others in their order")
     func slots() async throws {

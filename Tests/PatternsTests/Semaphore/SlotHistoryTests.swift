@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("The history of a semaphore", .timeLimit(.minutes(PatternRun.minutes)))
+@Suite("Semaphore: its history", .live, .timeLimit(.minutes(PatternRun.minutes)))
 struct SlotHistoryTests {
     @Test("never are there more slots than the limit allows when one is claimed, whatever becomes of it meanwhile")
     func randomSchedule() async throws {

@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdPatterns
 
 /// Durations that no clock can count, and those that are over before they begin: none of them is a crash.
-@Suite("Durations of any length", .timeLimit(.minutes(3)))
+@Suite("Durations of any length", .live, .timeLimit(.minutes(3)))
 struct DurationTests {
     static let extremes: [Duration] = [
         .seconds(Int64.max), .seconds(Int64.min), .seconds(-1), .zero, .nanoseconds(1),

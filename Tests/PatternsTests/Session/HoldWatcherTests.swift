@@ -6,13 +6,13 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Holds are looked after once they are no longer young", .timeLimit(.minutes(2)))
+@Suite("HoldWatcher", .cluster, .timeLimit(.minutes(2)))
 struct HoldWatcherTests {
     /// A key that stands for a hold, and its lifetime.
     private func put(_ key: Key, _ session: Session) async throws -> (key: Key, revision: Revision, lifetime: Lifetime)
     {
         let revision = try await session.client.put(key, "", lease: session.lease.id).header.revision
-        return (key, revision, Lifetime(within: session.lifetime))
+        return (key, revision, Lifetime(within: [session.lifetime]))
     }
 
     enum Fault: CaseIterable {
@@ -95,7 +95,7 @@ struct HoldWatcherTests {
             await withTaskGroup(of: CoordinationLoss?.self) { group in
                 for _ in 0..<300 {
                     group.addTask {
-                        let lifetime = Lifetime(within: session.lifetime)
+                        let lifetime = Lifetime(within: [session.lifetime])
                         holdWatcher.watch(hold.key, hold.revision, lifetime)
                         try? await Task.sleep(for: .microseconds(Int.random(in: 0...6_000)))
                         most.withLock { $0 = max($0, holdWatcher.taskCount) }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Keys that were given up", .timeLimit(.minutes(2)))
+@Suite("KeyCleanup", .cluster, .timeLimit(.minutes(2)))
 struct KeyCleanupTests {
     private static let watchers = "etcd_debugging_mvcc_watcher_total"
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("Whether something is still held")
+@Suite("Lifetime", .live)
 struct LifetimeTests {
     private let start = ContinuousClock.now
 

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Events of losses and terms", .timeLimit(.minutes(2)))
+@Suite("Session: events of losses and terms", .cluster, .timeLimit(.minutes(2)))
 struct LossEventTests {
     private final class Log: Sendable {
         private let lines = Lock<[String]>([])

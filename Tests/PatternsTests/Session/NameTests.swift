@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("What is refused at the door", .timeLimit(.minutes(1)))
+@Suite("Names that are refused at once", .live, .timeLimit(.minutes(1)))
 struct NameTests {
     @Test("a name with an empty part is refused, and named", arguments: ["/", "a/", "a//b", "//a", "/a/"] as [Key])
     func emptyPart(name: Key) {

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdPatterns
 
 /// A place that is given up while etcd cannot be reached leaves its key behind, as long as its lease lives in the store.
-@Suite("One that comes back after an outage does not meet its own dead keys", .timeLimit(.minutes(2)))
+@Suite("Session: no meeting with its own dead keys after an outage", .cluster, .timeLimit(.minutes(2)))
 struct OwnDeadKeyTests {
     /// Nobody waits for so long.
     private static let timeToLive = Duration.seconds(60)

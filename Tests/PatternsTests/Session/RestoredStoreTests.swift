@@ -12,7 +12,7 @@ import Testing
 ///
 /// The second argument lets the restored store grow, until its revision is higher than any that was seen before; its term
 /// of Raft is the same, since both stores are young.
-@Suite("Holds and waiters in a store that was restored from a backup", .timeLimit(.minutes(3)))
+@Suite("Session: in a store that was restored from a backup", .cluster, .timeLimit(.minutes(3)))
 struct RestoredStoreTests {
     private static let timeToLive = Duration.seconds(5)
 

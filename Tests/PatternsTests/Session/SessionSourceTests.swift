@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdTesting
+import Foundation
 import Testing
 
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("SessionSource: a session of its own, or a shared one", .timeLimit(.minutes(2)))
+@Suite("SessionSource: a session of its own, or a shared one", .live, .timeLimit(.minutes(2)))
 struct SessionSourceTests {
     @Test("several locks on a client share one session, which ends with them")
     func lockManager() async throws {

@@ -5,7 +5,7 @@ import EtcdPatterns
 import EtcdTesting
 import Testing
 
-@Suite("Sessions", .timeLimit(.minutes(2)))
+@Suite("Session", .cluster, .timeLimit(.minutes(2)))
 struct SessionTests {
     @Test("the lease outlives its time to live, and is gone with the session")
     func scope() async throws {

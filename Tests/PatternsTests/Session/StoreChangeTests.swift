@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("A session when the store is another one", .timeLimit(.minutes(2)))
+@Suite("Session: when the store is another one", .cluster, .timeLimit(.minutes(2)))
 struct StoreChangeTests {
     /// Kills the member, puts another folder of data in the place of its own, and starts it again.
     private func restart(_ cluster: EtcdCluster, on data: URL) async throws {

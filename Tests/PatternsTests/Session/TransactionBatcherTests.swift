@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Transactions of a session leave together", .timeLimit(.minutes(2)))
+@Suite("Session: transactions leave together", .cluster, .timeLimit(.minutes(2)))
 struct TransactionBatcherTests {
     /// The transactions of a client, by the code with which they ended.
     private final class Transactions: Sendable {

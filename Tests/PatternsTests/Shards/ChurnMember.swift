@@ -58,7 +58,7 @@ final class ChurnMember: Sendable {
                     _ = try? await shard.guarded(then: write)
                     try? await Task.sleep(for: .milliseconds(.random(in: 500...2000)))
                 }
-                // Whoever is told to go may still say a word, as long as the shard is its own.
+                // A body that is told to end may still say a word, as long as the shard is its own.
                 _ = await Task { try? await shard.guarded(then: write) }.value
             }
         }

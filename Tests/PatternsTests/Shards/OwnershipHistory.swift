@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// Who has owned which shard, and when, by what the owners believe: all of them have one clock here.
+/// The owner of each shard over time, by the belief of the owners: all of them have one clock here.
 final class OwnershipHistory: Sendable {
     struct Ownership: Sendable {
         let member: String
@@ -40,7 +40,7 @@ final class OwnershipHistory: Sendable {
     }
 }
 
-/// What the store says of shards: all changes since a revision.
+/// The store's view of shards: all changes since a revision.
 struct ShardReplay {
     private(set) var violations: [String] = []
     private(set) var ownerships = 0

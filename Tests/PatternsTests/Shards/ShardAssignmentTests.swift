@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Whose shards are which", .timeLimit(.minutes(2)))
+@Suite("ShardAssignment", .unit, .timeLimit(.minutes(2)))
 struct ShardAssignmentTests {
     @Test(
         "all shards are somebody's, nobody has too many, and little moves that need not",
@@ -25,7 +25,7 @@ struct ShardAssignmentTests {
                 let average = Double(shardCount) / Double(count)
                 #expect(Double(loads.values.max() ?? 0) < average * 1.125 + 1, "\(loads)")
             }
-            // What the first one leaves has to move when it goes; as much, to it, when it comes.
+            // The shards of the first one have to move when it goes; as many, to it, when it comes.
             needed += before.values.count { $0 == members[0] }
             moved += shards.count { before[$0] != after[$0] }
         }

@@ -9,7 +9,7 @@ import Testing
 /// Two hundred shards and ten members to whom bad things happen.
 ///
 /// For longer, and with other things: `scripts/pattern-run.sh --run shards`.
-@Suite("Shards of members that come and go")
+@Suite("ShardCoordinator: members that come and go", .cluster)
 struct ShardChurnTests {
     private static let shardCount = 200
 
@@ -36,7 +36,8 @@ struct ShardChurnTests {
                 try await Task.sleep(for: .milliseconds(.random(in: 0...2500, using: &random)))
                 for member in chosen {
                     await member.proxy.resume()
-                    // What has lost bytes is of no use any more, which its owner would find out in a quarter of a minute.
+                    // A connection that has lost bytes is of no use any more. Its owner would find that out in a quarter of
+                    // a minute.
                     await member.proxy.cut()
                     if !member.isThere { try member.join() }
                 }

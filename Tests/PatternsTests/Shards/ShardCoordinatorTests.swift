@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Shards", .timeLimit(.minutes(2)))
+@Suite("ShardCoordinator", .live, .timeLimit(.minutes(2)))
 struct ShardCoordinatorTests {
     private struct Failure: Error {}
 
@@ -68,7 +68,7 @@ struct ShardCoordinatorTests {
             let body: @Sendable (String, Shard) async throws -> Void = { member, shard in
                 log.withLock { $0.append("\(shard.id) begins at \(member)") }
                 try? await Task.sleep(for: .seconds(3600))
-                // What is left to do when the shard goes: it takes a while, and needs the shard.
+                // The work that is left when the shard goes: it takes a while, and needs the shard.
                 let task = Task { try await Task.sleep(for: .milliseconds(200)) }
                 try await task.value
                 let flush = Task { try await shard.guarded(then: [.put(name + "/data", Value(member))]) }

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Shards of members in trouble", .timeLimit(.minutes(2)))
+@Suite("ShardCoordinator: members in trouble", .cluster, .timeLimit(.minutes(2)))
 struct ShardFaultTests {
     @Test("who may not put the keys of shards is told so, and keeps nothing", arguments: [1, 200])
     func permission(shardCount: Int) async throws {

@@ -3,7 +3,7 @@
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// What has happened to a member and its shards.
+/// The events of a member and its shards.
 final class ShardLog: Sendable {
     private let events = Lock<[ShardCoordinator.Event]>([])
 

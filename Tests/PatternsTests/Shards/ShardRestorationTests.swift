@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Shards in a store that was restored from a backup", .timeLimit(.minutes(3)))
+@Suite("ShardCoordinator: in a store that was restored from a backup", .cluster, .timeLimit(.minutes(3)))
 struct ShardRestorationTests {
     /// The backup knows `a` as the owner of all, and perhaps `b` as a member that has no shard yet.
     @Test("after a short time no shard has two owners, and all are owned", arguments: [0, 1000])

@@ -11,21 +11,13 @@ func withAuthenticatingEtcd(
 ) async throws {
     try await withEtcdCluster { cluster in
         try await withEtcdClient(endpoints: cluster.endpoints.joined(separator: ",")) { client in
-            for (user, role) in [("root", "root"), ("worker", "worker")] {
-                try await client.auth.users.add(user, password: "secret")
-                try await client.auth.roles.add(role)
-                try await client.auth.users.grant(role: role, to: user)
-            }
+            let setup = AuthSetup(client: client)
+            try await setup.addUser("worker")
             for permission in permissions { try await client.auth.roles.grant(permission, to: "worker") }
-            try await client.auth.enable()
+            try await setup.enable()
         }
-        func configuration(_ user: String) throws -> EtcdClient.Configuration {
-            var configuration = try EtcdClient.Configuration(endpoints: cluster.endpoints)
-            configuration.credentials = .user(user, password: "secret")
-            return configuration
-        }
-        try await withEtcdClient(try configuration("root")) { root in
-            try await withEtcdClient(try configuration("worker")) { worker in try await body(root, worker) }
+        try await withEtcdClient(cluster.configuration(user: "root")) { root in
+            try await withEtcdClient(cluster.configuration(user: "worker")) { worker in try await body(root, worker) }
         }
     }
 }

@@ -31,7 +31,7 @@ final class EtcdCtl {
         try? FileManager.default.removeItem(atPath: file)
     }
 
-    /// What it has printed so far.
+    /// The text that it has printed so far.
     var output: String { (try? String(contentsOfFile: file, encoding: .utf8)) ?? "" }
 
     /// Asks it to end, as Ctrl-C does, and waits for that.

@@ -91,7 +91,7 @@ final class KeysOnlyRelay: Sendable {
 
 /// One connection through a ``KeysOnlyRelay``.
 private final class RelayConnection: Sendable {
-    /// What is known of a call.
+    /// The state of a call.
     private struct Call {
         var request: [UInt8] = []
         var rewriter: KeysOnlyRewriter?

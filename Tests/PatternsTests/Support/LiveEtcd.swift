@@ -6,28 +6,24 @@ import EtcdTesting
 import Foundation
 import Testing
 
-/// The one real etcd that the live tests of this process share.
-///
-/// It is started on first use, and EtcdTesting removes it when the process ends. With `ETCD_RELAY=3.7` in the
-/// environment, all tests that share it, and those behind a proxy, run through a ``KeysOnlyRelay``.
-private enum LiveEtcd {
-    static let cluster = Task { try await EtcdCluster.start() }
-    static let relay = Task { try KeysOnlyRelay(to: try #require(try await cluster.value.endpoints.first)) }
-    static var usesRelay: Bool { ProcessInfo.processInfo.environment["ETCD_RELAY"] == "3.7" }
+/// With `ETCD_RELAY=3.7` in the environment, the tests that share an etcd, and those behind a proxy, run through a
+/// ``KeysOnlyRelay``.
+private enum LiveRelay {
+    static let shared = Task { try KeysOnlyRelay(to: try await LiveEtcd.endpoint) }
+    static var isUsed: Bool { ProcessInfo.processInfo.environment["ETCD_RELAY"] == "3.7" }
 }
 
 /// Lends a client of the shared etcd to `body`, with a name that no other test uses.
 @discardableResult
 func withLiveClient<Result>(_ body: (EtcdClient, Key) async throws -> Result) async throws -> Result {
     try await withEtcdClient(endpoints: try await liveEndpoint()) { client in
-        try await body(client, "test-\(String(UInt64.random(in: .min ... .max), radix: 16))")
+        try await body(client, LiveEtcd.uniqueName())
     }
 }
 
 /// The endpoint of the shared etcd.
 func liveEndpoint() async throws -> String {
-    if LiveEtcd.usesRelay { return try await LiveEtcd.relay.value.endpoint }
-    return try #require(try await LiveEtcd.cluster.value.endpoints.first)
+    try await LiveRelay.isUsed ? LiveRelay.shared.value.endpoint : LiveEtcd.endpoint
 }
 
 /// Lends an etcd of its own to `body`: `client` goes through the proxy, `witness` does not.
@@ -36,7 +32,7 @@ func withProxiedEtcd(
 ) async throws {
     try await withEtcdCluster { cluster in
         let endpoint = try #require(cluster.endpoints.first)
-        let relay = LiveEtcd.usesRelay ? try KeysOnlyRelay(to: endpoint) : nil
+        let relay = LiveRelay.isUsed ? try KeysOnlyRelay(to: endpoint) : nil
         defer { withExtendedLifetime(relay) {} }
         try await withFaultProxy(to: relay?.endpoint ?? endpoint) { proxy in
             try await withEtcdClient(endpoints: proxy.endpoint) { client in
@@ -44,16 +40,6 @@ func withProxiedEtcd(
             }
         }
     }
-}
-
-/// Expects `operation` to throw an ``EtcdError`` with the code `code`.
-func expectError<Result>(
-    _ code: EtcdError.Code,
-    sourceLocation: SourceLocation = #_sourceLocation,
-    _ operation: () async throws -> Result
-) async {
-    let error = await #expect(throws: EtcdError.self, sourceLocation: sourceLocation) { _ = try await operation() }
-    if let error { #expect(error.code == code, "\(error)", sourceLocation: sourceLocation) }
 }
 
 /// Expects `operation` to throw `CancellationError`, as a wait does.

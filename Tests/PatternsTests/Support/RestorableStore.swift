@@ -45,7 +45,7 @@ struct RestorableStore: Sendable {
     /// Kills the member, restores what was saved, under the same identity, and starts the member again.
     ///
     /// - Parameter growth: How many revisions the restored store gets before the client can reach it.
-    /// - Throws: What the tool or the member says.
+    /// - Throws: The message of the tool or the member.
     func restore(growingBy growth: Int = 0) async throws {
         let peer = try await witness.cluster.list().first?.peerURLs.first ?? ""
         let data = "\(cluster.folder)/\(member.name)"

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("SharedState and UpdateSequence", .timeLimit(.minutes(1)))
+@Suite("SharedState and UpdateSequence", .unit, .timeLimit(.minutes(1)))
 struct SharedStateTests {
     @Test("a wait returns at once, after the update that it waits for, or when it is cancelled")
     func waits() async throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitor
 
-@Suite("What etcd-monitor logs of alerts")
+@Suite("Alerts in the log of etcd-monitor", .unit)
 struct AlertLogTests {
     private static let hook = WebhookChannel(url: Secret("https://h"))
     private static let managers = AlertmanagerChannel(urls: [Secret("https://a")])

@@ -7,7 +7,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Alerts of the program etcd-monitor", .timeLimit(.minutes(2)))
+@Suite("Alerts of the program etcd-monitor", .cluster, .timeLimit(.minutes(2)))
 struct AlertProgramTests {
     /// Lends a cluster, a receiver and a folder to `body`.
     private func run(

@@ -9,7 +9,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 /// The program is given a secret in each place where it takes one, and receivers that repeat all they are sent.
-@Suite("Secrets of the running etcd-monitor", .timeLimit(.minutes(2)))
+@Suite("Secrets of the running etcd-monitor", .cluster, .timeLimit(.minutes(2)))
 struct AlertSecretsTests {
     private static let read = "s3cret-read", alice = "s3cret-alice", bob = "s3cret-bob", etcd = "s3cret-etcd"
     private static let slack = "s3cret-slack", pager = "s3cret-pager-0123456789abcdef012", hook = "s3cret-hook"

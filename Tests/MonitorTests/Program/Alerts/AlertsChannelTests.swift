@@ -9,7 +9,7 @@ import Testing
 @testable import EtcdMonitor
 @testable import EtcdMonitorKit
 
-@Suite("Channels of the configuration file", .timeLimit(.minutes(1)))
+@Suite("Channels of the configuration file", .unit, .timeLimit(.minutes(1)))
 struct AlertsChannelTests {
     /// The least that each type has to be told.
     private static let types = [

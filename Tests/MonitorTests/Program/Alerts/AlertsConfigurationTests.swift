@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitor
 
-@Suite("The object alerts of the configuration file", .timeLimit(.minutes(1)))
+@Suite("The object alerts of the configuration file", .unit, .timeLimit(.minutes(1)))
 struct AlertsConfigurationTests {
     @Test("without it, everything is at its default, and nobody is told")
     func defaults() throws {

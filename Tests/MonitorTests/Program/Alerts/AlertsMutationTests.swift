@@ -7,15 +7,14 @@ import Testing
 
 @testable import EtcdMonitor
 
-@Suite("Damaged objects alerts of the configuration file", .timeLimit(.minutes(2)))
+@Suite("Damaged objects alerts of the configuration file", .unit, .timeLimit(.minutes(2)))
 struct AlertsMutationTests {
     /// The names of the variables that the example takes; their values are secrets.
     private static let environment = ["TICKETS_TOKEN": "s3cret-tickets"]
 
     /// The object `alerts` of the shipped example.
     private static func example() throws -> JSONValue {
-        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appending(path: "../../../../Docs/etcd-monitor.json").standardized
+        let path = Repository.url("Docs/etcd-monitor.json")
         let content = try JSONDecoder().decode([String: JSONValue].self, from: Data(contentsOf: path))
         return try #require(content["alerts"])
     }

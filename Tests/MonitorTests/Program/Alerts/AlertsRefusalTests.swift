@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitor
 
-@Suite("Mistakes in the object alerts of the configuration file", .timeLimit(.minutes(1)))
+@Suite("Mistakes in the object alerts of the configuration file", .unit, .timeLimit(.minutes(1)))
 struct AlertsRefusalTests {
     /// The reason why an object `alerts` is refused, after the path of the file; with the path only if it is named.
     private func problem(_ alerts: String) -> String? {

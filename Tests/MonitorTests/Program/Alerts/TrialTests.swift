@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("Trials of channels by etcd-monitor --test-alert", .timeLimit(.minutes(1)))
+@Suite("Trials of channels by etcd-monitor --test-alert", .cluster, .timeLimit(.minutes(1)))
 struct TrialTests {
     /// Runs the program with these channels.
     private func outcome(

@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdMonitor
 @testable import EtcdMonitorKit
 
-@Suite("etcd-monitor --run-benchmark", .timeLimit(.minutes(2)))
+@Suite("etcd-monitor --run-benchmark", .cluster, .timeLimit(.minutes(2)))
 struct BenchmarkProgramTests {
     /// Runs a short benchmark.
     private func run(_ endpoint: String, _ flags: String...) async throws -> RunningProgram.Outcome {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import EtcdMonitor
 
-@Suite("Settings of benchmarks")
+@Suite("Settings of benchmarks", .unit)
 struct BenchmarkSettingsTests {
     private func settings(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Settings {
         try Settings(["--run-benchmark", "--endpoints=a"] + arguments, environment: environment)

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EtcdKit
+import EtcdTesting
+import EtcdTracing
+import InMemoryTracing
+import Testing
+import Tracing
+
+@Suite("EtcdTracing", .timeLimit(.minutes(2)))
+struct TracingTests {
+    @Test("Configuration.traceCalls makes a span of each call, within the caller's span")
+    func spans() async throws {
+        let tracer = InMemoryTracer()
+        try await withEtcd {
+            $0.traceCalls(with: tracer)
+        } _: { client, _ in
+            try await tracer.withSpan("request") { _ in _ = try await client.put("secret-key", "secret-value") }
+        }
+        let spans = tracer.finishedSpans
+        #expect(spans.map(\.operationName) == ["etcdserverpb.KV/Put", "request"])
+        let span = try #require(spans.first)
+        #expect(span.kind == .client)
+        #expect(span.spanContext.parentSpanID == spans.last?.spanContext.spanID)
+        #expect(span.attributes.get("rpc.service") == .string("etcdserverpb.KV"))
+        #expect(span.attributes.get("rpc.method") == .string("Put"))
+        #expect(span.attributes.get("server.address") == .string("127.0.0.1"))
+        #expect(span.attributes.get("etcd.attempts") == .int64(1))
+        #expect(span.status == nil)
+        #expect(!"\(spans)".contains("secret"))
+        // The server gets the context.
+        #expect(tracer.performedContextInjections.first?.values[InMemoryTracer.spanIDKey] == span.spanContext.spanID)
+    }
+
+    @Test("Configuration.traceCalls tells of errors by their codes")
+    func errors() async throws {
+        let tracer = InMemoryTracer()
+        try await withEtcd {
+            $0.traceCalls(with: tracer)
+        } _: { client, _ in
+            await #expect(throws: EtcdError.self) { try await client.put("k", "v", lease: Lease.ID(rawValue: 4711)) }
+        }
+        let span = try #require(tracer.finishedSpans.first)
+        #expect(span.status?.code == .error)
+        #expect(span.attributes.get("error.type") == .string("leaseNotFound"))
+    }
+
+    @Test("TracingInterceptor leaves out a context that cannot be sent, and the call succeeds")
+    func strangeContext() async throws {
+        let tracer = InMemoryTracer(idGenerator: .init(nextTraceID: { "träce" }, nextSpanID: { "spän" }))
+        try await withEtcd {
+            $0.traceCalls(with: tracer)
+        } _: { client, _ in
+            try await client.put("k", "v")
+        }
+        #expect(tracer.finishedSpans.count == 1)
+    }
+}
