@@ -6,7 +6,7 @@ extension EtcdClient {
     /// Makes a unary call, at `endpoint` if one is given: encodes and decodes on the caller's thread, and does the rest on
     /// the loop.
     ///
-    /// Here, and for watches in ``WatchHandle``, keys enter and leave the client's namespace.
+    /// Here, and for watches in ``WatchReader``, keys enter and leave the client's namespace.
     func call<Message: Request, Answer: Response>(
         _ method: GRPCMethod<Message, Answer>,
         _ message: Message,
