@@ -16,7 +16,7 @@ extension AlertCenter {
 
     /// The next step of a channel.
     struct Step: Sendable {
-        var news: AlertNews?
+        var message: AlertMessage?
         /// How long there is nothing to send if nothing changes.
         var wait: Duration
     }
@@ -64,19 +64,19 @@ extension AlertCenter {
         let plan = core.withLock { $0.engine.planAttempt(for: channel, after: cluster, now: now) }
         // The clock may be set; each evaluation wakes the worker anyway.
         let wait = plan.next.map { Duration.seconds(min(3600, max(0.001, $0.timeIntervalSince(now)))) }
-        return Step(news: plan.news, wait: wait ?? .seconds(3600))
+        return Step(message: plan.message, wait: wait ?? .seconds(3600))
     }
 
     /// Records that an attempt was cancelled.
-    func noteEnd(of news: AlertNews, mayHaveArrived: Bool) {
-        core.withLock { $0.engine.markFailure(news, mayHaveArrived: mayHaveArrived) }
+    func noteEnd(of message: AlertMessage, mayHaveArrived: Bool) {
+        core.withLock { $0.engine.markFailure(message, mayHaveArrived: mayHaveArrived) }
     }
 
-    func noteDelivery(of news: AlertNews, answer: String) async {
+    func noteDelivery(of message: AlertMessage, answer: String) async {
         let now = now()
-        let channel = news.notification.channel
+        let channel = message.notification.channel
         core.withLock { core in
-            core.engine.markDelivered(news, now: now)
+            core.engine.markDelivered(message, now: now)
             core.change(channel) { report in
                 report.delivered += 1
                 report.failuresInARow = 0
@@ -85,13 +85,13 @@ extension AlertCenter {
             }
         }
         await save()
-        options.onEvent?(.delivered(channel: channel, news.notification, answer: answer))
+        options.onEvent?(.delivered(channel: channel, message.notification, answer: answer))
     }
 
-    func noteFailure(of news: AlertNews, _ error: AlertChannelError) async {
-        let channel = news.notification.channel
+    func noteFailure(of message: AlertMessage, _ error: AlertChannelError) async {
+        let channel = message.notification.channel
         core.withLock { core in
-            core.engine.markFailure(news, mayHaveArrived: error.mayHaveArrived)
+            core.engine.markFailure(message, mayHaveArrived: error.mayHaveArrived)
             core.change(channel) { report in
                 report.failed += 1
                 report.failuresInARow += 1
@@ -100,7 +100,7 @@ extension AlertCenter {
         }
         // After a restart, an attempt that is still in the file may have arrived.
         await save()
-        options.onEvent?(.failed(channel: channel, news.notification, reason: error.message))
+        options.onEvent?(.failed(channel: channel, message.notification, reason: error.message))
     }
 
     /// A test notification, which says that it is one.
@@ -167,7 +167,7 @@ extension AlertCenter {
 extension AlertCenter.Core {
     /// The channels whose newest attempts failed and that still have something to deliver.
     fileprivate func failures(at now: Date) -> [AlertEngine.ChannelFailure] {
-        reports.filter { $0.failuresInARow > 0 && engine.plan(for: $0.name, now: now).news != nil }.map { report in
+        reports.filter { $0.failuresInARow > 0 && engine.plan(for: $0.name, now: now).message != nil }.map { report in
             AlertEngine.ChannelFailure(
                 channel: report.name,
                 attempts: report.failuresInARow,

@@ -216,18 +216,18 @@ extension AlertEngine {
     /// Records that a channel must receive the resolution, if it knows or may know of the alert, and wants resolutions.
     private mutating func end(_ alert: Alert, _ id: Alert.ID, _ episode: Int, in channel: String) {
         let attempt = attempts[channel]?.removeValue(forKey: id).flatMap { $0.episode == episode ? $0 : nil }
-        let old = told[channel]?[id]
+        let old = notified[channel]?[id]
         if old?.episode != episode, attempt == nil { return }
         guard channels[channel]?.sendsResolved == true else {
-            told[channel]?[id] = nil
+            notified[channel]?[id] = nil
             return
         }
-        var entry = ToldAlert(episode: episode, severity: alert.severity, at: clock)
+        var entry = NotifiedAlert(episode: episode, severity: alert.severity, at: clock)
         // An earlier episode that was sent is open in any case.
         entry.isUnconfirmed = old == nil && attempt?.isUncertain == false
         if let old, old.episode == episode { entry = old }
         entry.ended = alert
-        told[channel, default: [:]][id] = entry
+        notified[channel, default: [:]][id] = entry
     }
 
     private mutating func nextEpisode(_ now: Date) -> Int {

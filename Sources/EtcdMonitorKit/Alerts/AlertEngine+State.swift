@@ -48,33 +48,33 @@ struct AlertTarget: Sendable, Hashable {
 }
 
 /// An alert as a channel knows it, until the channel receives its resolution.
-struct ToldAlert: Sendable, Codable {
+struct NotifiedAlert: Sendable, Codable {
     /// The episode that the channel knows.
     var episode: Int
     /// The last severity that was sent.
     var severity: AlertSeverity
     /// All severities that were sent.
     var severities: Set<AlertSeverity> = []
-    var lastTold: Date
+    var lastNotified: Date
     /// The number of messages about this episode.
     var count = 0
     /// The alert as it was at its end; nil while it fires.
     var ended: Alert?
     /// The time when the resolution was sent, for channels that receive it repeatedly.
-    var endToldAt: Date?
+    var endNotifiedAt: Date?
     /// Whether it ended during the first attempt to send it, whose result is still unknown.
     var isUnconfirmed = false
 
     init(episode: Int, severity: AlertSeverity, at time: Date) {
         self.episode = episode
         self.severity = severity
-        lastTold = time
+        lastNotified = time
     }
 
     mutating func forgetFuture(_ now: Date) {
-        lastTold = min(lastTold, now)
+        lastNotified = min(lastNotified, now)
         if let end = ended?.resolvedAt, end > now { ended?.resolvedAt = now }
-        endToldAt = endToldAt.map { min($0, now) }
+        endNotifiedAt = endNotifiedAt.map { min($0, now) }
     }
 }
 
@@ -99,9 +99,9 @@ extension AlertEngine {
         var clock: Date
         var lastEpisode: Int
         var alerts: [TrackedAlert]
-        var told: [String: [Alert.ID: ToldAlert]]
+        var notified: [String: [Alert.ID: NotifiedAlert]]
         var attempts: [String: [Alert.ID: Attempt]]
-        var lastTold: [String: [String: Date]]
+        var lastNotified: [String: [String: Date]]
         var history: [Alert]
         var silences: [Silence]
         var auditRecords: [AuditRecord]
@@ -113,9 +113,9 @@ extension AlertEngine {
             clock: clock,
             lastEpisode: lastEpisode,
             alerts: alerts.sorted { $0.key < $1.key }.map(\.value),
-            told: told,
+            notified: notified,
             attempts: attempts,
-            lastTold: lastTold,
+            lastNotified: lastNotified,
             history: history,
             silences: silences,
             auditRecords: auditRecords
@@ -140,13 +140,13 @@ extension AlertEngine {
             alerts[id] = tracked
         }
         // An alert that is neither open nor known to have ended can no longer be reported.
-        told = saved.told.filter { channels[$0.key] != nil }
+        notified = saved.notified.filter { channels[$0.key] != nil }
             .mapValues { $0.filter { alerts[$0.key]?.episode == $0.value.episode || $0.value.ended != nil } }
         attempts = saved.attempts.filter { channels[$0.key] != nil }.mapValues { entries in
             entries.filter { alerts[$0.key]?.episode == $0.value.episode }
                 .mapValues { Attempt(episode: $0.episode, isUncertain: true) }
         }
-        lastTold = saved.lastTold.filter { channels[$0.key] != nil }
+        lastNotified = saved.lastNotified.filter { channels[$0.key] != nil }
         updateCauses()
         start = nil
         revision += 1
@@ -154,26 +154,28 @@ extension AlertEngine {
 
     /// Removes data that are no longer needed, so that memory is bounded.
     mutating func prune(_ now: Date) {
-        for (channel, entries) in told where entries.contains(where: { $0.value.ended != nil }) {
+        for (channel, entries) in notified where entries.contains(where: { $0.value.ended != nil }) {
             let delivery = channels[channel] ?? AlertDelivery()
             for (id, entry) in entries {
                 guard let end = entry.ended?.resolvedAt else { continue }
-                let isOver = entry.endToldAt.map { $0.elapsed(until: now) >= delivery.resolvedKeepAlive.boundedSeconds }
+                let isOver = entry.endNotifiedAt.map {
+                    $0.elapsed(until: now) >= delivery.resolvedKeepAlive.boundedSeconds
+                }
                 if isOver ?? (end.elapsed(until: now) > Self.longestWaitOfAnEnd) { forget(id, in: channel) }
             }
-            let ends = (told[channel] ?? [:]).filter { $0.value.ended != nil }
+            let ends = (notified[channel] ?? [:]).filter { $0.value.ended != nil }
             if ends.count > Self.mostWaitingEnds {
-                let oldest = ends.sorted { $0.value.lastTold < $1.value.lastTold }
+                let oldest = ends.sorted { $0.value.lastNotified < $1.value.lastNotified }
                 for (id, _) in oldest.prefix(ends.count - Self.mostWaitingEnds) { forget(id, in: channel) }
             }
         }
         let wait = options.groupInterval.boundedSeconds
-        lastTold = lastTold.mapValues { $0.filter { $0.value.elapsed(until: now) < wait } }
+        lastNotified = lastNotified.mapValues { $0.filter { $0.value.elapsed(until: now) < wait } }
         pruneSilences(now)
     }
 
     private mutating func forget(_ id: Alert.ID, in channel: String) {
-        told[channel]?[id] = nil
+        notified[channel]?[id] = nil
         revision += 1
     }
 

@@ -18,11 +18,11 @@ struct AlertEngine: Sendable {
     /// The alerts that are pending or firing.
     var alerts: [Alert.ID: TrackedAlert] = [:]
     /// The alerts that each channel knows, until it receives their resolution.
-    var told: [String: [Alert.ID: ToldAlert]] = [:]
+    var notified: [String: [Alert.ID: NotifiedAlert]] = [:]
     /// The attempts to notify a channel of a new or changed alert whose arrival is unknown.
     var attempts: [String: [Alert.ID: Attempt]] = [:]
     /// The time of the last message to a channel about a cluster.
-    var lastTold: [String: [String: Date]] = [:]
+    var lastNotified: [String: [String: Date]] = [:]
     /// The resolved alerts, the oldest first.
     var history: [Alert] = []
     var silences: [Silence] = []
@@ -69,10 +69,10 @@ extension AlertEngine {
         revision += 1
         start = start.map { min($0, now) }
         for id in alerts.keys { alerts[id]?.forgetFuture(now) }
-        for (channel, entries) in told {
-            for id in entries.keys { told[channel]?[id]?.forgetFuture(now) }
+        for (channel, entries) in notified {
+            for id in entries.keys { notified[channel]?[id]?.forgetFuture(now) }
         }
-        lastTold = lastTold.mapValues { $0.mapValues { min($0, now) } }
+        lastNotified = lastNotified.mapValues { $0.mapValues { min($0, now) } }
     }
 }
 

@@ -25,22 +25,22 @@ struct ChannelWorker: Sendable {
         var cluster: String?
         while !Task.isCancelled {
             let step = center.beginStep(of: name, after: cluster)
-            guard let news = step.news else {
+            guard let message = step.message else {
                 await bell.wait(for: step.wait)
                 continue
             }
-            cluster = news.notification.cluster
+            cluster = message.notification.cluster
             await center.save()
-            if Task.isCancelled { return center.noteEnd(of: news, mayHaveArrived: false) }
-            switch await send(news.notification) {
+            if Task.isCancelled { return center.noteEnd(of: message, mayHaveArrived: false) }
+            switch await send(message.notification) {
             case .success(let answer):
                 failures = 0
-                await center.noteDelivery(of: news, answer: answer)
+                await center.noteDelivery(of: message, answer: answer)
             case .failure(let error):
                 // A cancelled attempt says nothing about the channel.
-                if Task.isCancelled { return center.noteEnd(of: news, mayHaveArrived: true) }
+                if Task.isCancelled { return center.noteEnd(of: message, mayHaveArrived: true) }
                 failures += 1
-                await center.noteFailure(of: news, error)
+                await center.noteFailure(of: message, error)
                 await Task.pause(for: delay(after: error, failures))
             }
         }

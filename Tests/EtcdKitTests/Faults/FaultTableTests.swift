@@ -37,22 +37,30 @@ struct FaultTableTests {
     }
 
     private func oneMember(_ row: Row) async throws {
+        for _ in 0..<3 where try await trial(row) { return }
+        Issue.record("no write was on its way to the member: \(row.name)")
+    }
+
+    /// Tries a row, and returns whether it could: on a busy machine, the client may avoid the member before it has written.
+    private func trial(_ row: Row) async throws -> Bool {
         let name = Comment(rawValue: row.name)
         // With a long time to live, the next renewal would come too late to show that the lease moves at once.
         let timeToLive = Duration.seconds(row.isSilent ? 15 : 60)
-        try await FaultField.lend { field in
+        return try await FaultField.lend { field in
             let members = field.cluster.members
             let victim = try await member(of: members, leads: row.hitsLeader)
             let home = row.hitsLeader ? try #require(members.indices.first { $0 != victim }) : victim
             let survivors = members.indices.filter { $0 != victim }.map { members[$0].endpoint }
             let control = try EtcdClient(endpoints: field.endpoints[victim])
             _ = try await control.get("key")
+            var isTried = true
             try await withEtcdClient(endpoints: survivors.joined(separator: ",")) { witness in
                 try await FaultTrial.run(at: home, in: field, timeToLive: timeToLive) { trial in
                     // A member that is killed has calls on their way.
                     if row.fault == .killed {
                         await members[victim].freeze()
-                        try await trial.writesWait(witness)
+                        isTried = await trial.writeWaits(witness)
+                        guard isTried else { return members[victim].thaw() }
                     }
                     let start = ContinuousClock.now
                     try await field.withFault(row.fault, at: victim) {
@@ -71,6 +79,7 @@ struct FaultTableTests {
                 await failure { () throws(EtcdError) in _ = try await control.get("key") } == nil
             }
             await control.close()
+            return isTried
         }
     }
 

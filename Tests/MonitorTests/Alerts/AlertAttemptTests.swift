@@ -14,11 +14,11 @@ import Testing
         let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()])
         cluster.set([1])
         await center.evaluate()
-        let news = try #require(center.beginStep(of: "ops", after: nil).news)
+        let news = try #require(center.beginStep(of: "ops", after: nil).message)
         cluster.set([])
         await center.evaluate()
         await center.noteDelivery(of: news, answer: "")
-        let end = center.beginStep(of: "ops", after: nil).news
+        let end = center.beginStep(of: "ops", after: nil).message
         #expect(end?.notification.items.map(\.reason) == [.resolved])
     }
 
@@ -35,7 +35,7 @@ import Testing
         }
         cluster.set([1])
         await center.evaluate()
-        let news = try #require(center.beginStep(of: "ops", after: nil).news)
+        let news = try #require(center.beginStep(of: "ops", after: nil).message)
         await center.noteFailure(of: news, AlertChannelError("no"))
         #expect(await names(after: 200) == ["EtcdMemberDown"])
         cluster.set(isOver ? [] : [1])
@@ -54,7 +54,7 @@ import Testing
             try center.openStateFile()
             cluster.set([1])
             await center.evaluate()
-            let news = try #require(center.beginStep(of: "ops", after: nil).news)
+            let news = try #require(center.beginStep(of: "ops", after: nil).message)
             await center.save()
             #expect(try attempts() == 1)
             await center.noteFailure(of: news, AlertChannelError("no"))

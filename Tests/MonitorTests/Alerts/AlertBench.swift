@@ -110,7 +110,7 @@ struct AlertBench {
         var cluster: String?
         // More rounds than clusters would be an endless loop.
         for _ in 0...clusters.count + 1 {
-            guard let news = engine.planAttempt(for: channel, after: cluster, now: now).news else { return }
+            guard let news = engine.planAttempt(for: channel, after: cluster, now: now).message else { return }
             if down.contains(channel) {
                 refused.append(news.notification)
                 engine.markFailure(news, mayHaveArrived: losesAnswers)
@@ -124,9 +124,9 @@ struct AlertBench {
     }
 
     /// Begins to tell a channel.
-    mutating func begin(_ channel: String = "ops") throws -> AlertNews {
+    mutating func begin(_ channel: String = "ops") throws -> AlertMessage {
         let plan = engine.planAttempt(for: channel, now: now)
-        return try #require(plan.news)
+        return try #require(plan.message)
     }
 
     /// The alerts that are open for a channel's receiver, by their names.
@@ -170,7 +170,7 @@ struct AlertReceiver {
         var cluster: String
         var severity: AlertSeverity
         var firingSince: Date?
-        var lastTold: Date
+        var lastNotified: Date
     }
 
     let delivery: AlertDelivery
@@ -220,7 +220,7 @@ struct AlertReceiver {
             if entry?.severity == alert.severity { complain("changed from \(alert.severity) to the same") }
         case .repeated:
             if entry == nil { complain("repeated before it fired") }
-            if let last = entry?.lastTold, let repeatInterval, now.timeIntervalSince(last) < repeatInterval {
+            if let last = entry?.lastNotified, let repeatInterval, now.timeIntervalSince(last) < repeatInterval {
                 complain("repeated after \(now.timeIntervalSince(last)) s")
             }
         case .resolved:
@@ -237,7 +237,7 @@ struct AlertReceiver {
             cluster: alert.cluster,
             severity: alert.severity,
             firingSince: alert.firingSince,
-            lastTold: now
+            lastNotified: now
         )
     }
 }

@@ -206,7 +206,7 @@ struct AlertDay {
     /// The monitor ends after messages went out, and before that was saved; another goes on.
     private mutating func crash() throws {
         for channel in Self.names where !bench.down.contains(channel) {
-            guard let news = bench.engine.planAttempt(for: channel, now: bench.now).news else { continue }
+            guard let news = bench.engine.planAttempt(for: channel, now: bench.now).message else { continue }
             bench.receivers[channel]?.receive(news.notification, bench.now)
             for id in news.episodes.keys { bench.receivers[channel]?.mayComeAgain[id] = bench.now + 3600 }
             note("crash")
@@ -221,9 +221,9 @@ struct AlertDay {
         if seconds < 0 { age = min(age, Self.blindPolls) }
         for channel in Self.names {
             for id in bench.receivers[channel]?.open.keys.map(\.self) ?? [] {
-                let last = bench.receivers[channel]?.open[id]?.lastTold ?? .distantPast
+                let last = bench.receivers[channel]?.open[id]?.lastNotified ?? .distantPast
                 // After a step forward, a reminder may come early.
-                bench.receivers[channel]?.open[id]?.lastTold = seconds < 0 ? last + seconds : .distantPast
+                bench.receivers[channel]?.open[id]?.lastNotified = seconds < 0 ? last + seconds : .distantPast
             }
         }
         forgetSpells()
@@ -266,7 +266,7 @@ struct AlertDay {
         bench.evaluate()
         note("poll")
         if mayCrash, chance(1, 30),
-            Self.names.contains(where: { bench.engine.plan(for: $0, now: bench.now).news != nil })
+            Self.names.contains(where: { bench.engine.plan(for: $0, now: bench.now).message != nil })
         {
             return try crash()
         }
@@ -319,7 +319,7 @@ struct AlertDay {
         if bench.engine.history.count > 200 { complain("a history of \(bench.engine.history.count)") }
         if bench.engine.alerts.count > subjects.count { complain("\(bench.engine.alerts.count) alerts") }
         for channel in Self.names {
-            let count = bench.engine.told[channel]?.count ?? 0
+            let count = bench.engine.notified[channel]?.count ?? 0
             if count > subjects.count { complain("\(count) notes about \(channel)") }
             for problem in bench.receivers[channel]?.problems ?? [] { complain("\(channel): \(problem)") }
             bench.receivers[channel]?.problems = []
@@ -387,8 +387,8 @@ struct AlertDay {
                 complain("\(channel) does not know the end of \(state.subject)")
             }
             let interval = keepsAlive ? 60.0 : 1800
-            if let open, open.lastTold > .distantPast, state.shouldRepeat[number].seconds > interval + 75 {
-                let silence = bench.now.timeIntervalSince(open.lastTold)
+            if let open, open.lastNotified > .distantPast, state.shouldRepeat[number].seconds > interval + 75 {
+                let silence = bench.now.timeIntervalSince(open.lastNotified)
                 if silence > interval + 75 {
                     complain("\(channel) was not reminded of \(state.subject) for \(silence) s")
                 }

@@ -136,7 +136,7 @@ import Testing
             )
         }
         _ = engine.evaluate(AlertEngine.sightings(of: options.rules, in: [snapshot]), now: snapshot.time)
-        let news = engine.plan(for: "ops", now: snapshot.time).news
+        let news = engine.plan(for: "ops", now: snapshot.time).message
         return (news?.notification.items.map(\.alert.name) ?? []).sorted()
     }
 

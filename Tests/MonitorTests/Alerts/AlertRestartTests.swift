@@ -135,7 +135,7 @@ import Testing
         bench.down = []
         bench.run(5)
         #expect(bench.log() == ["fired A1", "resolved A1"])
-        #expect(bench.engine.told["ops"]?.isEmpty == true)
+        #expect(bench.engine.notified["ops"]?.isEmpty == true)
     }
 
     @Test func `A repeat comes on time over restarts`() throws {
@@ -242,18 +242,18 @@ import Testing
         bench.held = [subject: .warning]
         bench.run(30)
         try bench.restart(channels: ["other": AlertDelivery()])
-        #expect(bench.engine.told.isEmpty)
-        #expect(bench.engine.lastTold.isEmpty)
+        #expect(bench.engine.notified.isEmpty)
+        #expect(bench.engine.lastNotified.isEmpty)
     }
 
     /// Goes on up to the next message, and crashes after it has gone out and before that is noted.
     private func crash(_ bench: inout AlertBench) throws {
-        var news: AlertNews?
+        var news: AlertMessage?
         while news == nil {
             bench.now += 5
             bench.poll += 1
             bench.evaluate()
-            news = bench.engine.planAttempt(for: "ops", now: bench.now).news
+            news = bench.engine.planAttempt(for: "ops", now: bench.now).message
         }
         guard let news else { return }
         bench.receivers["ops"]?.receive(news.notification, bench.now)
@@ -269,7 +269,7 @@ import Testing
         bench.held = [:]
         bench.run(300)
         #expect(bench.log() == ["fired A1", "resolved A1"])
-        #expect(bench.engine.told["ops"]?.isEmpty == true)
+        #expect(bench.engine.notified["ops"]?.isEmpty == true)
     }
 
     @Test func `After a crash during the message of a new beginning, the end of the old one is not told`() throws {

@@ -112,9 +112,9 @@ import Testing
         saved.alerts[0].alert.firingSince = nil
         saved.alerts[0].goneSince = Date(timeIntervalSince1970: -1e300)
         saved.alerts[1].alert.state = .resolved
-        saved.told["ops"]?["nobody"] = ToldAlert(episode: .min, severity: .info, at: .distantFuture)
-        saved.told["ops"]?["nobody"]?.count = 5
-        saved.lastTold["ops"] = ["main": Date(timeIntervalSince1970: 1e300)]
+        saved.notified["ops"]?["nobody"] = NotifiedAlert(episode: .min, severity: .info, at: .distantFuture)
+        saved.notified["ops"]?["nobody"]?.count = 5
+        saved.lastNotified["ops"] = ["main": Date(timeIntervalSince1970: 1e300)]
         bench.engine = AlertEngine(bench.options, channels: bench.deliveries)
         bench.engine.restore(try AlertStateFile.state(of: AlertStateFile.data(of: saved)))
         bench.down = []

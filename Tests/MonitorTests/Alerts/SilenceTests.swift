@@ -56,10 +56,10 @@ import Testing
         var bench = AlertBench()
         bench.held = [a: .warning]
         bench.evaluate()
-        #expect(bench.engine.plan(for: "ops", now: bench.now).news != nil)
+        #expect(bench.engine.plan(for: "ops", now: bench.now).message != nil)
         let silence = makeSilence(bench)
         _ = try bench.engine.add(silence, by: "eve", now: bench.now)
-        #expect(bench.engine.plan(for: "ops", now: bench.now).news == nil)
+        #expect(bench.engine.plan(for: "ops", now: bench.now).message == nil)
         let alert = try #require(bench.engine.openAlerts.first)
         let mutes = bench.engine.mutes(at: bench.now)
         #expect(bench.engine.reasonForSilence(of: alert, alert.id, mutes) == "silence \(silence.id)")

@@ -4,7 +4,7 @@ import EtcdKit
 import Foundation
 
 /// A notification with the episodes of its alerts, by which the engine identifies them.
-struct AlertNews: Sendable, Hashable {
+struct AlertMessage: Sendable, Hashable {
     var notification: AlertNotification
     var episodes: [Alert.ID: Int]
 
@@ -23,7 +23,7 @@ extension AlertEngine {
     /// The next steps of a channel.
     struct Plan: Sendable {
         /// The message to send now; nil for none.
-        var news: AlertNews?
+        var message: AlertMessage?
         /// The time of the next message if nothing changes; nil if none is expected.
         var next: Date?
     }
@@ -57,7 +57,7 @@ extension AlertEngine {
         for candidate in candidates(for: channel, delivery, now) {
             let name = candidate.alert.cluster
             var due = candidate.due
-            if delivery.isGrouped, !candidate.isUrgent, let last = lastTold[channel]?[name] {
+            if delivery.isGrouped, !candidate.isUrgent, let last = lastNotified[channel]?[name] {
                 due = max(due, last + options.groupInterval.boundedSeconds)
             }
             let earliest = min(due, groups[name]?.due ?? due)
@@ -70,26 +70,26 @@ extension AlertEngine {
             return Plan(next: groups.values.map(\.due).min())
         }
         let items = group.candidates.filter { $0.notBefore <= now }
-        return Plan(news: news(of: items, for: channel, turn, now), next: now)
+        return Plan(message: message(of: items, for: channel, turn, now), next: now)
     }
 
     /// The number of alerts whose current state a channel has not received.
     func waitingAlerts(for channel: String, now: Date) -> Int {
         guard let delivery = channels[channel] else { return 0 }
-        let untold = candidates(for: channel, delivery, now).filter { candidate in
-            let isEndAgain = candidate.reason == .resolved && told[channel]?[candidate.id]?.endToldAt != nil
+        let waiting = candidates(for: channel, delivery, now).filter { candidate in
+            let isEndAgain = candidate.reason == .resolved && notified[channel]?[candidate.id]?.endNotifiedAt != nil
             return candidate.reason != .repeated && !isEndAgain && candidate.notBefore <= now
         }
-        return Set(untold.map(\.id)).count
+        return Set(waiting.map(\.id)).count
     }
 
     /// The number of open alerts that a channel has received.
-    func openAlerts(for channel: String) -> Int { (told[channel] ?? [:]).values.count { $0.ended == nil } }
+    func openAlerts(for channel: String) -> Int { (notified[channel] ?? [:]).values.count { $0.ended == nil } }
 
     // MARK: Candidates
 
     private func candidates(for channel: String, _ delivery: AlertDelivery, _ now: Date) -> [Candidate] {
-        let entries = told[channel] ?? [:]
+        let entries = notified[channel] ?? [:]
         var candidates: [Candidate] = []
         var mutes: Mutes?
         for (id, tracked) in alerts where tracked.isFiring {
@@ -113,9 +113,9 @@ extension AlertEngine {
             // one.
             guard let alert = entry.ended, attempts[channel]?[id] == nil else { continue }
             var due = Date.distantPast
-            if entry.endToldAt != nil {
+            if entry.endNotifiedAt != nil {
                 guard let keepAlive = delivery.keepAlive else { continue }
-                due = entry.lastTold + keepAlive.boundedSeconds
+                due = entry.lastNotified + keepAlive.boundedSeconds
             }
             candidates.append(
                 Candidate(
@@ -136,7 +136,7 @@ extension AlertEngine {
     private func beginning(
         of id: Alert.ID,
         _ tracked: TrackedAlert,
-        _ old: ToldAlert?,
+        _ old: NotifiedAlert?,
         for channel: String,
         _ delivery: AlertDelivery
     ) -> Candidate? {
@@ -163,7 +163,7 @@ extension AlertEngine {
     private func update(
         of id: Alert.ID,
         _ tracked: TrackedAlert,
-        _ entry: ToldAlert,
+        _ entry: NotifiedAlert,
         for channel: String,
         _ delivery: AlertDelivery
     ) -> Candidate? {
@@ -187,48 +187,48 @@ extension AlertEngine {
         // People are reminded only of alerts that certainly still fire.
         if interval == nil, tracked.isSeen, !tracked.isFrozen { interval = tracked.targets[channel]?.repeatInterval }
         guard let interval else { return nil }
-        candidate.notBefore = entry.lastTold + interval
+        candidate.notBefore = entry.lastNotified + interval
         candidate.due = candidate.notBefore
         return candidate
     }
 
     // MARK: Messages
 
-    private func news(
+    private func message(
         of candidates: [Candidate],
         for channel: String,
         _ cluster: String,
         _ now: Date
-    ) -> AlertNews {
+    ) -> AlertMessage {
         // If an alert has ended and fires again, only the new episode is sent.
         let fired = Set(candidates.lazy.filter { $0.reason == .fired }.map(\.id))
-        let told = candidates.filter { $0.reason != .resolved || !fired.contains($0.id) }
+        let items = candidates.filter { $0.reason != .resolved || !fired.contains($0.id) }
             .sorted { first, second in
                 if (first.reason == .resolved) != (second.reason == .resolved) { return second.reason == .resolved }
                 return first.alert.isWorse(than: second.alert)
             }
         let sum = SHA256()
         sum.update(Array("\(channel.utf8.count) \(channel)".utf8)[...])
-        for item in told.sorted(by: { ($0.id, $0.reason.rawValue) < ($1.id, $1.reason.rawValue) }) {
+        for item in items.sorted(by: { ($0.id, $0.reason.rawValue) < ($1.id, $1.reason.rawValue) }) {
             let words = [item.reason.rawValue, "\(item.episode)", "\(item.count)", item.alert.severity.rawValue]
             sum.update(Array("\(item.id) \(words.joined(separator: " "))\n".utf8)[...])
         }
-        let isOpen = { (entry: (key: Alert.ID, value: ToldAlert)) in
+        let isOpen = { (entry: (key: Alert.ID, value: NotifiedAlert)) in
             entry.value.ended == nil && self.alerts[entry.key]?.alert.cluster == cluster
         }
-        let open = Set((self.told[channel] ?? [:]).filter(isOpen).keys)
-        let firing = told.lazy.filter { $0.reason != .resolved }.map(\.id)
-        return AlertNews(
+        let open = Set((notified[channel] ?? [:]).filter(isOpen).keys)
+        let firing = items.lazy.filter { $0.reason != .resolved }.map(\.id)
+        return AlertMessage(
             notification: AlertNotification(
                 id: (sum.finish() ?? []).hexadecimal,
                 channel: channel,
                 cluster: cluster,
-                items: told.map { AlertNotification.Item($0.alert, $0.reason) },
+                items: items.map { AlertNotification.Item($0.alert, $0.reason) },
                 openCount: open.union(firing).count,
                 time: now,
                 externalURL: options.externalURL
             ),
-            episodes: Dictionary(told.map { ($0.id, $0.episode) }) { first, _ in first }
+            episodes: Dictionary(items.map { ($0.id, $0.episode) }) { first, _ in first }
         )
     }
 
@@ -238,56 +238,57 @@ extension AlertEngine {
     /// before. Save the state before you send the message.
     mutating func planAttempt(for channel: String, after cluster: String? = nil, now: Date) -> Plan {
         let plan = plan(for: channel, after: cluster, now: now)
-        if let news = plan.news { markAttempt(news) }
+        if let message = plan.message { markAttempt(message) }
         return plan
     }
 
-    private mutating func markAttempt(_ news: AlertNews) {
-        for (id, episode) in news.uncertainties where attempts[news.notification.channel]?[id]?.episode != episode {
-            attempts[news.notification.channel, default: [:]][id] = Attempt(episode: episode)
+    private mutating func markAttempt(_ message: AlertMessage) {
+        for (id, episode) in message.uncertainties where attempts[message.notification.channel]?[id]?.episode != episode
+        {
+            attempts[message.notification.channel, default: [:]][id] = Attempt(episode: episode)
             revision += 1
         }
     }
 
     /// Records that an attempt failed, or may have arrived.
-    mutating func markFailure(_ news: AlertNews, mayHaveArrived: Bool) {
-        let channel = news.notification.channel
+    mutating func markFailure(_ message: AlertMessage, mayHaveArrived: Bool) {
+        let channel = message.notification.channel
         revision += 1
-        for (id, episode) in news.uncertainties {
+        for (id, episode) in message.uncertainties {
             if let attempt = attempts[channel]?[id], attempt.episode == episode, !attempt.isUncertain {
                 attempts[channel]?[id] = mayHaveArrived ? Attempt(episode: episode, isUncertain: true) : nil
             }
-            if let entry = told[channel]?[id], entry.episode == episode, entry.isUnconfirmed {
-                told[channel]?[id]?.isUnconfirmed = false
-                if !mayHaveArrived { told[channel]?[id] = nil }
+            if let entry = notified[channel]?[id], entry.episode == episode, entry.isUnconfirmed {
+                notified[channel]?[id]?.isUnconfirmed = false
+                if !mayHaveArrived { notified[channel]?[id] = nil }
             }
         }
     }
 
     /// Records that a message was delivered.
-    mutating func markDelivered(_ news: AlertNews, now: Date) {
-        let channel = news.notification.channel
+    mutating func markDelivered(_ message: AlertMessage, now: Date) {
+        let channel = message.notification.channel
         guard let delivery = channels[channel] else { return }
-        lastTold[channel, default: [:]][news.notification.cluster] = now
+        lastNotified[channel, default: [:]][message.notification.cluster] = now
         revision += 1
-        for item in news.notification.items {
+        for item in message.notification.items {
             let id = item.alert.id
-            guard let episode = news.episodes[id] else { continue }
+            guard let episode = message.episodes[id] else { continue }
             if item.reason == .resolved {
                 markEnd(of: id, episode, in: channel, delivery, now)
                 continue
             }
-            let old = told[channel]?[id].flatMap { $0.episode == episode ? $0 : nil }
-            var entry = old ?? ToldAlert(episode: episode, severity: item.alert.severity, at: now)
+            let old = notified[channel]?[id].flatMap { $0.episode == episode ? $0 : nil }
+            var entry = old ?? NotifiedAlert(episode: episode, severity: item.alert.severity, at: now)
             entry.severity = item.alert.severity
             entry.severities.insert(item.alert.severity)
-            entry.lastTold = now
+            entry.lastNotified = now
             entry.count &+= 1
             entry.isUnconfirmed = false
             if attempts[channel]?[id]?.episode == episode { attempts[channel]?[id] = nil }
             // The alert may have ended meanwhile, for a channel that wants no resolutions.
             let isKnown = entry.ended != nil || alerts[id]?.episode == episode
-            told[channel, default: [:]][id] = isKnown ? entry : nil
+            notified[channel, default: [:]][id] = isKnown ? entry : nil
         }
     }
 
@@ -298,16 +299,16 @@ extension AlertEngine {
         _ delivery: AlertDelivery,
         _ now: Date
     ) {
-        guard var entry = told[channel]?[id], entry.episode == episode, entry.ended != nil else { return }
-        let endToldAt = entry.endToldAt ?? now
-        if endToldAt.elapsed(until: now) >= delivery.resolvedKeepAlive.boundedSeconds {
-            told[channel]?[id] = nil
+        guard var entry = notified[channel]?[id], entry.episode == episode, entry.ended != nil else { return }
+        let endNotifiedAt = entry.endNotifiedAt ?? now
+        if endNotifiedAt.elapsed(until: now) >= delivery.resolvedKeepAlive.boundedSeconds {
+            notified[channel]?[id] = nil
             return
         }
-        entry.endToldAt = endToldAt
-        entry.lastTold = now
+        entry.endNotifiedAt = endNotifiedAt
+        entry.lastNotified = now
         entry.count &+= 1
-        told[channel]?[id] = entry
+        notified[channel]?[id] = entry
     }
 
     // MARK: Routes

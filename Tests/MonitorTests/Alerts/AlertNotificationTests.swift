@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("AlertEngine: what is told", .unit, .timeLimit(.minutes(1))) struct AlertTellingTests {
+@Suite("AlertEngine: notifications", .unit, .timeLimit(.minutes(1))) struct AlertNotificationTests {
     private typealias Subject = AlertBench.Subject
     private let rules = ["A", "B", "C"].map { name in AlertRule(name) { _ in nil } }
     private let a = AlertBench.Subject("A")
@@ -130,7 +130,7 @@ import Testing
         bench.engine.markFailure(news, mayHaveArrived: mayHaveArrived)
         bench.run(60)
         #expect(bench.log() == (mayHaveArrived ? ["resolved A"] : []))
-        #expect(bench.engine.told["ops"]?.isEmpty == true)
+        #expect(bench.engine.notified["ops"]?.isEmpty == true)
         #expect(bench.engine.attempts["ops"]?.isEmpty == true)
     }
 
@@ -218,7 +218,7 @@ import Testing
         bench.held = [:]
         bench.run(1000)
         #expect(bench.log().dropFirst(4) == ["resolved A", "resolved A"])
-        #expect(bench.engine.told["ops"]?.isEmpty == true)
+        #expect(bench.engine.notified["ops"]?.isEmpty == true)
         #expect(Set(bench.receivers["ops"]?.messages.map(\.id) ?? []).count == 6)
     }
 
@@ -246,7 +246,7 @@ import Testing
             bench.run(10)
         }
         #expect(bench.log() == ["fired A", "fired A"])
-        #expect(bench.engine.told["ops"]?.isEmpty == true)
+        #expect(bench.engine.notified["ops"]?.isEmpty == true)
     }
 
     @Test func `An alert that ends while it is being told is told to be over`() throws {
@@ -273,7 +273,7 @@ import Testing
         bench.held = [:]
         bench.evaluate()
         bench.engine.markDelivered(news, now: bench.now)
-        #expect(bench.engine.told["ops"]?.isEmpty == true)
+        #expect(bench.engine.notified["ops"]?.isEmpty == true)
     }
 
     @Test func `An alert that begins anew while it is being told stays open with its new time`() throws {
@@ -321,7 +321,7 @@ import Testing
         bench.evaluate()
         var turns: [String] = []
         for _ in 0..<6 {
-            let news = try #require(bench.engine.plan(for: "ops", after: turns.last, now: bench.now).news)
+            let news = try #require(bench.engine.plan(for: "ops", after: turns.last, now: bench.now).message)
             turns.append(news.notification.cluster)
         }
         #expect(turns == ["a", "b", "c", "a", "b", "c"])
@@ -348,7 +348,7 @@ import Testing
             #expect(bench.engine.alerts.count == 100)
             #expect(bench.engine.identities.count == 100)
             // Ends wait for a week.
-            #expect(bench.engine.told["ops"]?.count == (round < 7 ? 500 : 0))
+            #expect(bench.engine.notified["ops"]?.count == (round < 7 ? 500 : 0))
         }
     }
 }
