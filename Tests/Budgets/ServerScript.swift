@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// The server's side of calls over one HTTP/2 session, written down: what etcd answers to a put, byte for byte.
+/// The server's side of calls over one HTTP/2 session, recorded: the answer of etcd to a put, byte for byte.
 struct ServerScript {
     private static let settings: [UInt8] = [0, 0, 0, 4, 0, 0, 0, 0, 0]
     private static let message = [UInt8]([0, 0, 0, 0, 24, 10, 22]) + [UInt8](repeating: 1, count: 22)

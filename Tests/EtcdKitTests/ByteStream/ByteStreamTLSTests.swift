@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// Streams of bytes by TLS: who trusts whom, and what is said of those who are not trusted.
+/// Streams of bytes by TLS: which certificates are trusted, and the errors of those that are not.
 @Suite("ByteStream: by TLS", .unit, .timeLimit(.minutes(1)))
 struct ByteStreamTLSTests {
     private static let authority = Result { try TestCertificateAuthority() }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// Each row of the tables in Docs/Errors.md, held against a scripted server: what a read throws, what a write throws, and
+/// Each row of the tables in Docs/Errors.md, held against a scripted server: the errors of a read and of a write, and
 /// whether the code says that the write may have been done.
 @Suite("EtcdError: the tables of Docs/Errors.md", .unit, .timeLimit(.minutes(2)))
 @EventLoop

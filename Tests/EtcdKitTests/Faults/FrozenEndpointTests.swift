@@ -34,7 +34,7 @@ struct FrozenEndpointTests {
                     }
                     return await group.reduce(into: []) { $0 += $1 }
                 }
-                // The control: who knows this member only gets no answer.
+                // The control: a client of this member alone gets no answer.
                 try await withEtcdClient(endpoints: frozen.endpoint) { lonely in
                     #expect(await timeOfRead(lonely.with(timeout: .seconds(1))) == nil)
                 }

@@ -55,7 +55,7 @@ struct DescriptorTests {
                 return [socket, pipe.read, pipe.write]
             }
             #expect(made == 100 * before)
-            // The control: what is made first, and kept from children afterwards.
+            // The control: a descriptor that is kept from children only after it was made.
             let late = try await inherited(100) {
                 let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
                 _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)

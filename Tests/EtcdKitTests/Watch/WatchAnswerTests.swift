@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// The decoder is the judge: what the loop reads of an answer must be what the decoder reads.
+/// The loop must read the same from an answer as the decoder does.
 @Suite("WatchAnswer", .unit, .timeLimit(.minutes(1)))
 struct WatchAnswerTests {
     /// The parts of an answer as the loop reads it, with its events decoded.

@@ -36,7 +36,7 @@ struct PrometheusMetricTests {
                 }
             }
             #expect(table.count > 100)
-            // The other way round: what is served is in the table, but for what the page says is left out.
+            // The other way round: all served metrics are in the table, except those that the page leaves out.
             let left = ["etcd_grpc_proxy", "etcd_debugging_store", "etcd_debugging_mvcc"]
             for name in types.keys where name.hasPrefix("etcd_") && table[name] == nil {
                 #expect(left.contains { name.hasPrefix($0) }, "\(name) is not in the table")

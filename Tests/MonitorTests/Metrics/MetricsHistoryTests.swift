@@ -158,7 +158,7 @@ import Testing
         var points = history.points(of: "a", from: date(0), to: date(20_000), step: .seconds(1))
         #expect(points.map(\.mean) == [Double](repeating: 1, count: 200) + [3])
 
-        // The clock stays back: what it said before was wrong.
+        // The clock stays back: its earlier time was wrong.
         for second in 0..<300 { history.add(["a": 4], at: date(10_100 + Double(second))) }
         points = history.points(of: "a", from: date(0), to: date(20_000), step: .seconds(1))
         #expect(points.map(\.time) == points.map(\.time).sorted())

@@ -106,7 +106,7 @@ struct BarrierTests {
                             let second = try #require(try await gate.raise())
                             await proxy.resume()
                             try await waiter.value
-                            // The control: who comes now waits.
+                            // The control: a new caller waits.
                             await expectError(.deadlineExceeded) {
                                 try await Barrier("gate", on: .client(client)).wait(timeout: .milliseconds(100))
                             }

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdTesting
 @testable import PatternsWorker
 
-/// A running `PatternsWorker`: what it has told, and the harm that can be done to it.
+/// A running `PatternsWorker`: its reports, and the harm that can be done to it.
 final class WorkerProcess: Sendable {
     private struct Output {
         var offset: UInt64 = 0

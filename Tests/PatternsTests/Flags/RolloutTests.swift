@@ -66,7 +66,7 @@ struct RolloutTests {
             before = now
         }
         #expect(lucky(0).isEmpty && before.count == Self.users.count)
-        // The control: who is dealt anew for each percentage may lose.
+        // The control: a context that is assigned anew for each percentage may lose the flag.
         #expect(!lucky(10, group: "10").isSubset(of: lucky(20, group: "20")))
     }
 

@@ -56,7 +56,7 @@ struct TaskScheduleTests {
         #expect(error?.code == .invalidArgument && error?.message.contains("t/task") == true)
         entry.value = "junk"
         #expect(throws: EtcdError.self) { try TaskRecord(entry) }
-        // The control: what was written is read.
+        // The control: the written value is read.
         let record = TaskRecord(slot: 5, leader: "a", term: 1)
         entry.value = try record.value
         #expect(try TaskRecord(entry) == record)

@@ -96,27 +96,18 @@ struct GhostKeyTests {
                 let witness = try EtcdClient(endpoints: endpoint)
                 let session = try await Session(client, timeToLive: .seconds(60))
                 let lock = try DistributedLock("lock", on: .session(session))
-                let chaos = Task {
-                    while !Task.isCancelled {
-                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
-                        await proxy.stall(.toClient)
-                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...20)))
-                        await proxy.reset()
-                        await proxy.resume()
-                    }
-                }
-                await withTaskGroup(of: Void.self) { group in
-                    for number in 0..<100 {
-                        group.addTask {
-                            let task = Task { try await lock.withLock { _ in } }
-                            try? await Task.sleep(for: .milliseconds(Int.random(in: 0...3_000)))
-                            if number % 4 != 0 { task.cancel() }
-                            _ = await task.result
+                try await proxy.breakConnections(every: 0...60) {
+                    await withTaskGroup(of: Void.self) { group in
+                        for number in 0..<100 {
+                            group.addTask {
+                                let task = Task { try await lock.withLock { _ in } }
+                                try? await Task.sleep(for: .milliseconds(Int.random(in: 0...3_000)))
+                                if number % 4 != 0 { task.cancel() }
+                                _ = await task.result
+                            }
                         }
                     }
                 }
-                chaos.cancel()
-                await chaos.value
                 try await eventually("no key is left") { try await witness.range(.prefix("lock/")).count == 0 }
                 #expect(session.isAlive)
                 #expect(unknown.withLock { $0 } > 0, "the control: some outcomes were unknown")

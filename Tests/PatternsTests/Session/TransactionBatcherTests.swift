@@ -199,25 +199,16 @@ struct TransactionBatcherTests {
                 let client = try EtcdClient(configuration)
                 let witness = try EtcdClient(endpoints: endpoint)
                 let session = try await Session(client, timeToLive: .seconds(60))
-                let chaos = Task {
-                    while !Task.isCancelled {
-                        // Long enough for a slow machine to get something done.
-                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...200)))
-                        await proxy.stall(.toClient)
-                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...20)))
-                        await proxy.reset()
-                        await proxy.resume()
+                // Long enough for a slow machine to get something done.
+                try await proxy.breakConnections(every: 0...200) {
+                    for round in 0..<200 where round < 10 || transactions.count(.ambiguous) == 0 {
+                        let grants = try await acquire((0..<40).map { "lock-\($0)" }, on: session)
+                        let entries = try await witness.range(.prefix("lock-")).entries
+                        #expect(Set(grants.map(\.key)).isSubset(of: entries.map(\.key)))
+                        for grant in grants { #expect(grant.isHeld) }
+                        await release(grants)
                     }
                 }
-                for round in 0..<200 where round < 10 || transactions.count(.ambiguous) == 0 {
-                    let grants = try await acquire((0..<40).map { "lock-\($0)" }, on: session)
-                    let entries = try await witness.range(.prefix("lock-")).entries
-                    #expect(Set(grants.map(\.key)).isSubset(of: entries.map(\.key)))
-                    for grant in grants { #expect(grant.isHeld) }
-                    await release(grants)
-                }
-                chaos.cancel()
-                await chaos.value
                 try await eventually("no key is left") { try await witness.range(.prefix("lock-")).count == 0 }
                 #expect(session.isAlive)
                 #expect(transactions.count(.ambiguous) > 0, "the control: some outcomes were unknown")
