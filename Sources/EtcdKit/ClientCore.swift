@@ -2,7 +2,7 @@
 
 /// The state that all copies of a client share.
 ///
-/// When the last is gone, so is the connection.
+/// When the last copy is gone, the connections are closed.
 final class ClientCore: Sendable {
     let channel: Channel
     let watchHub: WatchHub

@@ -9,12 +9,12 @@ extension EtcdClient {
         ///
         /// With nil, endpoints without a scheme are plaintext, and `https://` ones trust the system's authorities.
         public var tls: TLSConfiguration?
-        /// The user that the client acts as; nil for a cluster without authentication, or one that knows users by their
-        /// certificates.
+        /// The user that the client acts as; nil for a cluster without authentication, or one that identifies users by
+        /// their certificates.
         public var credentials: Credentials?
         /// Which endpoint a call goes to.
         public var failover = FailoverPolicy.roundRobin
-        /// When a call that failed is made again.
+        /// When a failed call is repeated.
         public var retry = RetryPolicy()
         /// How often the endpoints are replaced by those of the cluster's members; nil for never.
         ///
@@ -22,7 +22,7 @@ extension EtcdClient {
         public var endpointSyncInterval: Duration?
         /// How long one attempt to connect to an endpoint may take.
         public var connectTimeout: Duration = .seconds(2)
-        /// How long a call may take in all, with connecting and repetitions.
+        /// How long a call may take in total, including connecting and repetitions.
         ///
         /// Streams, such as watches, have no limit.
         public var callTimeout: Duration = .seconds(10)
@@ -40,14 +40,14 @@ extension EtcdClient {
         public var backoff = Backoff()
         /// How long a connection may be silent while calls or watches are open before it is tested with a ping.
         ///
-        /// At least 5 s with etcd's defaults; servers take shorter intervals for abuse. Where one complains, the interval is
-        /// doubled for its endpoint.
+        /// At least 5 s with etcd's defaults; servers treat shorter intervals as abuse. If a server complains, the
+        /// interval is doubled for its endpoint.
         public var pingInterval: Duration = .seconds(10)
-        /// How long the answer to a ping may take before the connection is given up.
+        /// How long the answer to a ping may take before the connection is closed.
         public var pingTimeout: Duration = .seconds(5)
-        /// How long a stream of watches may be silent before the server is asked for a sign of life on it.
+        /// How long a stream of watches may be silent before the client requests its progress.
         ///
-        /// When there is no answer within ``pingTimeout``, the watches go on at another endpoint.
+        /// If there is no answer within ``pingTimeout``, the watches are moved to another endpoint.
         public var watchProbeInterval: Duration = .seconds(10)
         /// The largest message that is accepted from a server, in bytes; 64 MiB by default.
         ///
@@ -56,11 +56,11 @@ extension EtcdClient {
         public var maximumMessageSize = 64 << 20
         /// Receives the events of the client, for logs, metrics and traces.
         ///
-        /// It is called on any thread, also on that of the client's connections, and must not block.
-        /// Events hold no passwords and no tokens.
+        /// It is called on any thread, including that of the client's connections, and must not block. Events hold no
+        /// passwords and no tokens.
         public var onEvent: (@Sendable (EtcdClient.Event) -> Void)?
 
-        /// Looks names up.
+        /// Resolves host names.
         var resolver = HostResolver.system
 
         /// Makes a configuration with everything but the endpoints at its default.
@@ -101,7 +101,7 @@ extension EtcdClient {
         /// The sizes that gRPC can express.
         private static let messageSizeLimit = Int(UInt32.max)
 
-        /// Refuses what cannot work, before anything is built on it, and bounds what never ends.
+        /// Refuses settings that cannot work, and bounds times and sizes.
         func checked() throws(EtcdError) -> Configuration {
             var result = self
             if endpoints.isEmpty { throw EtcdError(.invalidEndpoint, "a client needs at least one endpoint") }

@@ -13,41 +13,42 @@ extension EtcdClient {
         case connectFailed(Endpoint, EtcdError)
         /// A connection has ended, for this reason.
         case disconnected(Endpoint, EtcdError)
-        /// An endpoint is avoided from now on, because it stalls, has no leader, or is not fit for another reason.
+        /// An endpoint is avoided from now on, because it stalls, has no leader, or is unhealthy for another reason.
         case suspected(Endpoint, EtcdError)
         /// An endpoint is no longer avoided.
         case trusted(Endpoint)
-        /// Calls, a stream of watches or one of leases have gone from one endpoint to another.
+        /// Calls, a stream of watches or a stream of leases have moved from one endpoint to another.
         case failedOver(from: Endpoint, to: Endpoint)
-        /// The endpoints are others now, after a look at the cluster's list of members.
+        /// The endpoints have changed to those of the cluster's list of members.
         case endpointsChanged([Endpoint])
-        /// The list of members could not be looked at; the endpoints stay.
+        /// The list of members could not be read; the endpoints do not change.
         case endpointSyncFailed(EtcdError)
-        /// The user was authenticated, and calls go with the new token.
+        /// The user was authenticated, and calls use the new token.
         case tokenRefreshed
         /// The revision of the store was below one seen before: it was restored from a backup, or the endpoint belongs to
         /// another store.
         case revisionFell(from: Revision, to: Revision, Endpoint)
-        /// A lease has not been renewed for two thirds of its time to live; it is lost at the instant unless that succeeds.
+        /// A lease has not been renewed for two thirds of its time to live; it is lost at the instant unless it is
+        /// renewed.
         case leaseAtRisk(Lease.ID, until: ContinuousClock.Instant, EtcdError?)
         /// A lease that was kept alive is lost, for this reason.
         case leaseLost(Lease.ID, EtcdError)
-        /// A session is lost before it was closed, and with it all that stood on it; the reason is the name of a
+        /// A session was lost before it was closed, with everything that depends on it; the reason is the name of a
         /// `CoordinationLoss.Reason` of the patterns, such as `deadline`.
         case sessionLost(Lease.ID, reason: String, EtcdError?)
-        /// A lock, a slot or another hold, which has this key and this token, is lost before it was released, though its
-        /// session is not.
+        /// A lock, a semaphore slot or another hold with this key and token was lost before it was released, although
+        /// its session was not.
         case holdLost(Key, fencingToken: Revision, reason: String)
-        /// This process leads the election of this name; the number of the term is the token.
+        /// This process leads the election with this name; the fencing token identifies the term.
         case leadershipGained(Key, fencingToken: Revision)
-        /// This process does not lead the election of this name any more, for this reason, `released` if it has resigned.
+        /// This process no longer leads the election with this name, for this reason: `released` if it has resigned.
         case leadershipLost(Key, fencingToken: Revision, reason: String)
-        /// A watch was interrupted and goes on, from this revision.
+        /// A watch was interrupted, and was resumed from this revision.
         ///
         /// The keys are those of the whole store, also for a client with a namespace.
         case watchResumed(KeyRange, from: Revision, Endpoint)
-        /// A watch or a mirror has lost history, to a compaction or because the store was restored, and its consumer was
-        /// given the difference up to this revision.
+        /// A watch or a mirror has missed changes, because of a compaction or a restored store, and its consumer got
+        /// the difference up to this revision.
         ///
         /// The keys are those of the whole store, also for a client with a namespace.
         case watchResynced(KeyRange, at: Revision)
@@ -55,16 +56,16 @@ extension EtcdClient {
         case callStarted(Call)
         /// A call is made again after a failure.
         case callRetried(Call, Endpoint, EtcdError)
-        /// A call has ended: how, where, after how many attempts and how long, and with how large an answer.
+        /// A call has ended; the outcome has its endpoint, attempts, duration, size and code.
         case callFinished(Call, CallOutcome)
     }
 
     /// A call with one request, and with one answer or a stream of them.
     ///
-    /// Watches and the renewals of leases, which share streams, are no calls in this sense. A call whose answer is a stream
-    /// ends with the stream: with the code `cancelled` when its consumer has given it up.
+    /// Watches and the renewals of leases, which share streams, are not calls in this sense. A call whose answer is a
+    /// stream ends with the stream: with the code `cancelled` if its consumer dropped it.
     public struct Call: Sendable, Hashable, Identifiable {
-        /// The number of the call, which all of its events have, and no other call of the process.
+        /// The number of the call, which is unique in the process and the same in all events of the call.
         public let id: UInt64
         /// The gRPC method, such as `/etcdserverpb.KV/Put`.
         public let method: String

@@ -9,8 +9,8 @@
 /// await client.close()
 /// ```
 ///
-/// A client works from the moment it is made: it connects when it is first used, and again when a connection breaks.
-/// Copies of a client share its connections. When the last copy is dropped, or with ``close()``, the connections end.
+/// A client connects when it is first used, and again when a connection breaks. Copies of a client share its
+/// connections. When the last copy is dropped, or with ``close()``, the connections end.
 ///
 /// Methods throw ``EtcdError``. In a cancelled task, they throw ``EtcdError/Code/cancelled``, and the call is cancelled
 /// at the server, too.
@@ -23,7 +23,7 @@ public struct EtcdClient: Sendable {
     /// The fields that go with each call.
     private(set) var metadata: CallMetadata
     private(set) var waitsForConnection: Bool
-    /// Where the client's keys are; nil for the whole store.
+    /// The namespace of the client's keys; nil for the whole store.
     var scope: Namespace?
 
     /// Makes a client.
@@ -64,7 +64,7 @@ public struct EtcdClient: Sendable {
 
     /// The same client with another deadline for its calls.
     ///
-    /// - Parameter timeout: How long each call may take in all. With zero or less, each throws
+    /// - Parameter timeout: How long each call may take in total. With zero or less, each throws
     ///   ``EtcdError/Code/deadlineExceeded`` and nothing is sent.
     /// - Returns: A client that shares the connections of this one.
     public func with(timeout: Duration) -> EtcdClient {
@@ -118,7 +118,7 @@ public struct EtcdClient: Sendable {
 
     /// The thread on which connections live, as an executor.
     ///
-    /// Code that makes many small calls saves the way between threads when it runs there:
+    /// Code that makes many small calls avoids switching threads when it runs there:
     /// `await withTaskExecutorPreference(EtcdClient.executor) { … }`. It must not block.
     public static var executor: any TaskExecutor { LoopThread.preference }
 }

@@ -29,7 +29,7 @@ extension EtcdError.Code {
     public static let invalidArgument = Self("invalidArgument")
     /// The task was cancelled.
     ///
-    /// A write may have happened nevertheless.
+    /// A write may have been done nevertheless.
     public static let cancelled = Self("cancelled")
     /// An interceptor of the client has refused the call, which was not sent.
     public static let intercepted = Self("intercepted")
@@ -47,23 +47,23 @@ extension EtcdError.Code {
     /// No endpoint can be reached, and at each of them something is set up wrongly: the host is unknown, a certificate is
     /// not accepted or cannot be read, or the port speaks another protocol.
     ///
-    /// Nothing was changed. Correct the configuration of the client or of the servers: the message has the reason for each
-    /// endpoint. A client that has never had a connection throws it as soon as all endpoints have failed so; a client
-    /// that has had one waits for the call's deadline, as it does for ``unavailable``.
+    /// Nothing was changed. Correct the configuration of the client or of the servers: the message has the reason for
+    /// each endpoint. A client that has never been connected throws it as soon as all endpoints have failed in this
+    /// way; a client that has been connected waits for the call's deadline, as it does for ``unavailable``.
     public static let misconfigured = Self("misconfigured")
-    /// The time for the call is over.
+    /// The deadline of the call has passed.
     ///
-    /// A read may be repeated; a write throws ``ambiguous`` once it was sent.
+    /// A read may be repeated. A write that was sent throws ``ambiguous`` instead.
     public static let deadlineExceeded = Self("deadlineExceeded")
-    /// The call was sent and its outcome is unknown: the write may have happened or not.
+    /// The write was sent and its outcome is unknown: it may have been done or not.
     ///
     /// Read before you repeat it.
     public static let ambiguous = Self("ambiguous")
     /// The server does not speak etcd's protocol: check the endpoint.
     public static let protocolViolation = Self("protocolViolation")
-    /// An endpoint belongs to another cluster than the one the client has begun with: correct the list.
+    /// An endpoint belongs to another cluster than the endpoints before: correct the list.
     ///
-    /// It may have done what it was asked to do.
+    /// A write may have been done there.
     public static let clusterMismatch = Self("clusterMismatch")
 }
 
@@ -87,11 +87,11 @@ extension EtcdError.Code {
     /// An answer is larger than ``EtcdClient/Configuration/maximumMessageSize``, or has so many small parts that it would
     /// take up far more memory than that: read it in parts.
     public static let responseTooLarge = Self("responseTooLarge")
-    /// The revision asked for was compacted away: start again from a newer one.
+    /// The requested revision has been compacted: start again from a newer one.
     public static let compacted = Self("compacted")
-    /// The revision asked for does not exist yet, at least not at the member that was asked.
+    /// The requested revision does not exist yet, at least not at the member that was asked.
     public static let futureRevision = Self("futureRevision")
-    /// The lease does not exist, any more or at all: grant another.
+    /// The lease does not exist, or has ended: grant another.
     public static let leaseNotFound = Self("leaseNotFound")
     /// A lease with this ID exists: choose another, or leave the choice to the client.
     public static let leaseExists = Self("leaseExists")
@@ -99,7 +99,7 @@ extension EtcdError.Code {
     public static let leaseTTLTooLarge = Self("leaseTTLTooLarge")
     /// The lease ran out or was revoked while it was kept alive; its keys are gone.
     public static let leaseLost = Self("leaseLost")
-    /// The candidate does not lead the election any more.
+    /// The candidate no longer leads the election.
     public static let leadershipLost = Self("leadershipLost")
 }
 
@@ -110,11 +110,11 @@ extension EtcdError.Code {
     public static let noSpace = Self("noSpace")
     /// The data of a member are corrupt: replace the member.
     public static let corrupt = Self("corrupt")
-    /// The server has too much to do.
+    /// The server is overloaded.
     ///
     /// Nothing was changed; the client has tried again as long as it may. Slow down.
     public static let tooManyRequests = Self("tooManyRequests")
-    /// The leader took no writes just then, because it hands over to another, or has too much to do.
+    /// The leader took no writes at that moment, because it was handing over to another member, or was overloaded.
     ///
     /// Nothing was changed; the client has tried again as long as it may.
     public static let proposalDropped = Self("proposalDropped")
@@ -136,7 +136,7 @@ extension EtcdError.Code {
     public static let notSupportedForLearner = Self("notSupportedForLearner")
     /// The cluster's version cannot do this, at least until all members are upgraded.
     public static let notCapable = Self("notCapable")
-    /// The server does not have this method: it is too old, or no etcd.
+    /// The server does not have this method: it is too old, or it is not etcd.
     public static let unimplemented = Self("unimplemented")
     /// Any other answer of the server; the message is its text.
     public static let server = Self("server")
@@ -163,13 +163,13 @@ extension EtcdError.Code {
     public static let tooManyLearners = Self("tooManyLearners")
     /// The member cannot become the leader: it is a learner, or not known.
     public static let badLeaderTransferee = Self("badLeaderTransferee")
-    /// The version to downgrade to is not written as `major.minor`, or not one below the present.
+    /// The version to downgrade to is not written as `major.minor`, or is not one minor version below the current one.
     public static let invalidDowngradeVersion = Self("invalidDowngradeVersion")
     /// The cluster has not settled on a version yet: try again later.
     public static let clusterVersionUnavailable = Self("clusterVersionUnavailable")
-    /// A downgrade is going on already.
+    /// A downgrade is already in progress.
     public static let downgradeInProgress = Self("downgradeInProgress")
-    /// No downgrade is going on.
+    /// No downgrade is in progress.
     public static let noDowngradeInProgress = Self("noDowngradeInProgress")
 }
 
@@ -180,17 +180,17 @@ extension EtcdError.Code {
     public static let permissionDenied = Self("permissionDenied")
     /// The name or the password is wrong.
     public static let authenticationFailed = Self("authenticationFailed")
-    /// The cluster wants a user, and the client has none: configure credentials.
+    /// The cluster requires a user, and the client has none: configure credentials.
     public static let authenticationRequired = Self("authenticationRequired")
     /// etcd does not accept the token, and the client could not get another.
     ///
-    /// With a token that was made elsewhere: make a new one.
+    /// If the token was issued elsewhere, issue a new one.
     public static let invalidToken = Self("invalidToken")
-    /// Users or roles have changed since the token was made; see ``invalidToken``.
+    /// Users or roles have changed since the token was issued; see ``invalidToken``.
     public static let staleToken = Self("staleToken")
-    /// The server requires authentication.
+    /// The server, or a proxy in front of it, requires authentication.
     public static let unauthenticated = Self("unauthenticated")
-    /// The cluster has no authentication now.
+    /// Authentication is not enabled.
     public static let authenticationNotEnabled = Self("authenticationNotEnabled")
     /// Authentication needs a user named `root` to be enabled.
     public static let rootUserNotFound = Self("rootUserNotFound")
@@ -208,7 +208,7 @@ extension EtcdError.Code {
     public static let roleNotGranted = Self("roleNotGranted")
     /// The role does not have this permission.
     public static let permissionNotGranted = Self("permissionNotGranted")
-    /// This would take authentication's own footing away, such as the role `root` from the user `root`.
+    /// Authentication could not work after this change, such as taking the role `root` from the user `root`.
     public static let invalidAuthManagement = Self("invalidAuthManagement")
 }
 
@@ -217,7 +217,7 @@ extension EtcdError.Code {
 extension EtcdError.Code {
     /// A snapshot is incomplete, or does not agree with its digest: take another.
     public static let snapshotDamaged = Self("snapshotDamaged")
-    /// There is a file at the place of the snapshot: choose another place, or have the file replaced.
+    /// There is a file at the path of the snapshot: choose another path, or have the file replaced.
     public static let fileExists = Self("fileExists")
     /// A file could not be written: the message has the system's reason.
     public static let fileNotWritten = Self("fileNotWritten")

@@ -19,11 +19,11 @@
 /// > Note: Swift 6.3 crashes when it compiles a function with a `for await` loop and a `do` that throws only `EtcdError`, if
 /// > that has a `catch` with a pattern and no `catch` without one. End with a `catch` without a pattern.
 public struct EtcdError: LocalizedError, Sendable, CustomStringConvertible {
-    /// The kind of the error: the part to decide by.
+    /// The kind of the error, for programs to act on.
     public let code: Code
     /// The explanation, for people.
     ///
-    /// Text of etcd stands here as etcd sent it, with the endpoint behind it.
+    /// It contains etcd's text as etcd sent it, followed by the endpoint.
     public let message: String
     /// The error behind this one, if any.
     public let cause: (any Error)?

@@ -14,8 +14,8 @@ extension EtcdClient {
 /// try await client.auth.enable()
 /// ```
 ///
-/// Once it is enabled, only users with the role `root` may call these methods; all users may look at themselves and at
-/// their roles. A change of users or roles whose outcome is unknown throws `ambiguous`: look before you repeat it.
+/// Once it is enabled, only users with the role `root` may call these methods; other users may read their own user and
+/// roles. A change of users or roles whose outcome is unknown throws `ambiguous`: look before you repeat it.
 public struct Authentication: Sendable {
     let client: EtcdClient
 
@@ -26,8 +26,8 @@ public struct Authentication: Sendable {
 
     /// Switches authentication on.
     ///
-    /// From then on each call needs a user. A client with ``Credentials`` that was made before gets its token when its
-    /// next call is refused, and goes on; one without fails with `authenticationRequired`. To enable it twice
+    /// From then on each call needs a user. An existing client with ``Credentials`` gets its token when its next call
+    /// is refused, and continues; one without credentials fails with `authenticationRequired`. Enabling it again
     /// changes nothing.
     ///
     /// - Throws: ``EtcdError``, among its codes `rootUserNotFound` and `rootRoleNotGranted`: there has to be a user `root`
@@ -64,7 +64,7 @@ public struct AuthenticationStatus: Sendable, Hashable {
 }
 
 extension Authentication {
-    /// Refuses an empty name, for which etcd has the same words as for a call without a user.
+    /// Refuses an empty name, to which etcd responds with the same text as to a call without a user.
     static func check(user: String) throws(EtcdError) {
         if user.isEmpty { throw EtcdError(.invalidArgument, "the name of the user is empty") }
     }

@@ -3,7 +3,7 @@
 extension Channel {
     /// Gets a token for `credentials`.
     ///
-    /// - Returns: The token, and how long it is good, if that is known; no token if the cluster has no authentication.
+    /// - Returns: The token, and how long it is valid, if known; no token if the cluster has no authentication.
     func authenticate(_ credentials: Credentials) async -> Result<TokenStore.Grant, EtcdError> {
         do throws(EtcdError) {
             let current = try await credentials.current()

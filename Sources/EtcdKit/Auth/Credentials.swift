@@ -36,11 +36,11 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
 
     /// A token that was made elsewhere, such as a JWT.
     ///
-    /// The client sends it with each call as it is. It can replace the token only if a ``provider(_:)`` gives another.
+    /// The client sends it with each call as it is. It can get another token only from a ``provider(_:)``.
     ///
     /// - Parameters:
     ///   - token: The token.
-    ///   - duration: How long the token is good from now on, if that is known. A client whose token comes from a
+    ///   - duration: How long the token is valid from now on, if known. A client whose token comes from a
     ///     ``provider(_:)`` asks for the next one when nine tenths of this time have passed.
     /// - Returns: The credentials.
     public static func token(_ token: String, validFor duration: Duration? = nil) -> Credentials {
@@ -56,9 +56,10 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
     /// ```
     ///
     /// The client calls the closure each time it needs a new token: before its first call, when etcd has refused the
-    /// present token, and when a ``token(_:validFor:)`` nears its end. One call of the closure serves all calls that wait
-    /// for it. If the closure throws, these calls throw ``EtcdError/Code/unavailable`` with the error as the cause, or the
-    /// ``EtcdError`` that it throws; watches and leases try again. When the client is closed, the closure's task is cancelled.
+    /// current token, and when a ``token(_:validFor:)`` is about to expire. One call of the closure serves all waiting
+    /// calls. If the closure throws, these calls throw ``EtcdError/Code/unavailable`` with the error as the cause, or
+    /// the ``EtcdError`` that it throws; watches and leases try again. When the client is closed, the closure's task is
+    /// cancelled.
     ///
     /// - Parameter provide: Gives a user with a password, or a token.
     /// - Returns: The credentials.
@@ -90,7 +91,7 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
         }
     }
 
-    /// The user or the token of the moment.
+    /// The current user or token.
     ///
     /// A provider runs off the loop, since it may block its thread for a while.
     @concurrent

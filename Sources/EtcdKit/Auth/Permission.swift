@@ -10,7 +10,7 @@ public struct Permission: Sendable, Hashable, CustomStringConvertible {
 
         /// Reading and watching.
         public static let read = Access(rawValue: 0)
-        /// Putting and deleting, which is not reading: a deletion that returns what was there needs both.
+        /// Putting and deleting; a deletion that returns the previous entries also needs ``read``.
         public static let write = Access(rawValue: 1)
         /// Both.
         public static let readWrite = Access(rawValue: 2)
@@ -41,7 +41,7 @@ public struct Permission: Sendable, Hashable, CustomStringConvertible {
         self.range = range
     }
 
-    /// The permission without any content, as the wire has it.
+    /// The permission with the default value of each field.
     init() { self.init(.read, .key("")) }
 
     /// The permission in words.

@@ -46,7 +46,7 @@ public struct Roles: Sendable {
 
     /// Gives a role a permission.
     ///
-    /// It takes the place of the role's permission for exactly the same range, if there is one.
+    /// It replaces the role's permission for exactly the same range, if there is one.
     ///
     /// - Parameters:
     ///   - permission: The operations, and the keys that they are permitted for.

@@ -3,13 +3,13 @@
 /// The token of a client: fetched when it is first needed, kept, and fetched once for all calls that need a new one.
 @EventLoop
 final class TokenStore {
-    /// The token that goes with a call, or nothing where none is needed.
+    /// The token of a call, or nil if it needs none.
     typealias Answer = Result<AuthToken?, EtcdError>
 
     /// A token, or nil where the cluster has no authentication.
     struct Grant: Sendable {
         let token: AuthToken?
-        /// How long the token is good, if that is known.
+        /// How long the token is valid, if known.
         var validFor: Duration?
     }
 
@@ -26,7 +26,7 @@ final class TokenStore {
         didSet { if case .present(let token) = state { published.withLock { $0.token = .some(token) } } }
     }
     private var waiting: [@EventLoop (Answer) -> Void] = []
-    /// Forgets the token before it is no longer good.
+    /// Forgets the token before it expires.
     private var expiry: EventLoop.Timer?
     /// When the token was granted; nil if none was asked for yet.
     private(set) var granted: ContinuousClock.Instant?
@@ -48,10 +48,10 @@ final class TokenStore {
         published.withLock { $0.token = known }
     }
 
-    /// The token, or that none is needed, if that is known; nil if it is to be waited for.
+    /// The token: `.some(nil)` if none is needed, nil if that is not known yet.
     nonisolated var probableToken: AuthToken?? { published.withLock { $0.token } }
 
-    /// Calls `deliver` with the token, at once or when it is there.
+    /// Calls `deliver` with the token, at once or when it arrives.
     func whenKnown(over channel: Channel, _ deliver: @escaping @EventLoop (Answer) -> Void) {
         switch state {
         case .present(let token):
@@ -86,7 +86,7 @@ final class TokenStore {
         credentials = .user(user, password: password)
     }
 
-    /// The token, waited for if need be.
+    /// The token; waits for it if necessary.
     nonisolated func token(
         until deadline: ContinuousClock.Instant,
         over channel: Channel

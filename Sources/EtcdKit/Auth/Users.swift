@@ -16,7 +16,7 @@ public struct Users: Sendable {
         _ = try await client.call(Wire.userAdd, Wire.UserAddRequest(name: name, password: password))
     }
 
-    /// Adds a user without a password, which is known by the common name of a client certificate alone.
+    /// Adds a user without a password, who is identified by the common name of a client certificate.
     ///
     /// - Parameter name: The name of the user.
     /// - Throws: ``EtcdError``, among its codes `userExists` and, for an empty name, `invalidArgument`.

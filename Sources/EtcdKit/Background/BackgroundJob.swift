@@ -54,7 +54,7 @@ package final class BackgroundJob: Sendable {
     }
 }
 
-/// Ends waits that last too long: one timer of the loop serves all, since hardly any does.
+/// Ends waits that last too long, all with one timer of the loop, since timeouts are rare.
 private final class WaitLimits: Sendable {
     typealias Heap = DeadlineHeap<(job: BackgroundJob, number: Int)>
     typealias ID = Heap.ID

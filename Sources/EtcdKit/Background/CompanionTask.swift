@@ -7,8 +7,8 @@ package struct CompanionFailure: Error {
 
 /// Runs `body` in a child task beside a companion that it needs, and cancels it when the companion ends.
 ///
-/// - Throws: ``CompanionFailure`` if the companion has ended before `body`, whatever came of `body` then; otherwise the
-///   error of `body`. A companion that was cancelled has not failed: that is for `body` to answer.
+/// - Throws: ``CompanionFailure`` if the companion ended before `body`, whatever the outcome of `body`; otherwise the
+///   error of `body`. A companion that was cancelled has not failed; then the outcome of `body` counts.
 package func withCompanion<Result: Sendable>(
     _ companion: @escaping @Sendable () async -> EtcdError,
     _ body: @escaping @Sendable () async throws -> Result

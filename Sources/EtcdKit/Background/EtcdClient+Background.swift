@@ -3,7 +3,7 @@
 extension EtcdClient {
     /// Starts work that goes on when no caller waits for it any more.
     ///
-    /// When the client is closed, it has two more seconds.
+    /// When the client is closed, the work has two more seconds.
     package func inBackground(_ body: @escaping @Sendable () async -> Void) -> BackgroundJob {
         let job = BackgroundJob()
         inBackground(job, body)

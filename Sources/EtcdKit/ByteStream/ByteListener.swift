@@ -28,15 +28,15 @@ package final class ByteListener {
     ///   - port: The port; 0 for a free one.
     ///   - tls: How to protect the connections; nil for plaintext.
     /// - Returns: The listener, to which clients can connect from now on.
-    /// - Throws: ``ByteStreamError`` of reason `refused`, if the port is taken for one, `misconfigured`, if the certificates cannot be
-    ///   used, or `cancelled`.
+    /// - Throws: ``ByteStreamError`` of reason `refused` (for example, the port is in use), `misconfigured` (the
+    ///   certificates cannot be used) or `cancelled`.
     package nonisolated static func listen(
         host: String,
         port: UInt16,
         tls: TLSServerConfiguration? = nil
     ) async throws(ByteStreamError) -> ByteListener {
         let source = tls.map { TLSContextSource($0) }
-        // It shows now what cannot be used, and not with the first client.
+        // Files that cannot be used fail here, and not at the first client.
         if let source { _ = try await source.context(until: nil) }
         let addresses: [SocketAddress]
         do throws(SocketAddress.LookupError) {
@@ -64,7 +64,7 @@ package final class ByteListener {
 
     /// Waits for the next connection; one task may.
     ///
-    /// TLS begins with the first call on the stream, so a client that says nothing does not hold up the others.
+    /// TLS begins with the first call on the stream, so a silent client does not delay the others.
     ///
     /// - Returns: The connection.
     /// - Throws: ``ByteStreamError`` of reason `cancelled` or `closed`.
@@ -83,7 +83,7 @@ package final class ByteListener {
         }
     }
 
-    /// Listens no longer; the streams go on.
+    /// Stops listening; open streams continue.
     package nonisolated func close() {
         EventLoop.execute {
             if let descriptor = self.socket?.descriptor { Platform.stopListening(descriptor) }

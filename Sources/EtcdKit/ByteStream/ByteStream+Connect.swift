@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension ByteStream {
-    /// Connects to an endpoint, by TLS if that or the configuration says so, and shakes hands.
+    /// Connects to an endpoint, with TLS if the endpoint or the configuration requires it, and completes the handshake.
     ///
     /// - Parameters:
     ///   - endpoint: A host and a port, or a unix socket; all addresses of a name are tried.
     ///   - tls: How to protect the connection; nil for plaintext, unless the endpoint wants TLS.
     ///   - timeout: How long all of it may take.
-    /// - Returns: The stream, with the handshake behind it.
+    /// - Returns: The stream, after the handshake.
     /// - Throws: ``ByteStreamError`` of reason `refused`, `reset`, `tls`, `misconfigured`, `timedOut` or `cancelled`.
     package nonisolated static func connect(
         to endpoint: Endpoint,
@@ -49,7 +49,7 @@ extension ByteStream {
         }
     }
 
-    /// Starts TLS on a stream that was opened without it, as `STARTTLS` does, and shakes hands.
+    /// Starts TLS on a stream that was opened without it, as `STARTTLS` does, and completes the handshake.
     ///
     /// Nothing may read or write meanwhile. After an error the stream is of no use.
     ///
@@ -80,7 +80,7 @@ extension TLSContextSource {
     }
 }
 
-/// The connections to one endpoint, one after the other until one is of use.
+/// The connections to one endpoint, one after the other until one is usable.
 @EventLoop
 private final class StreamDial {
     private let timeout: Duration
@@ -105,7 +105,7 @@ private final class StreamDial {
         }
     }
 
-    /// The next connection, after the one before it was of no use for this reason.
+    /// The next connection, after the previous one failed for this reason.
     nonisolated func next(
         after failure: ByteStreamError?,
         until deadline: ContinuousClock.Instant

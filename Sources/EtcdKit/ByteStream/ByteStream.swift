@@ -26,7 +26,7 @@ package final class ByteStream {
 
     private var socket: SecurableSocket?
     private var isWatched = false
-    /// Has a server's context for the handshake that is to come.
+    /// The context source for the coming handshake of a server.
     private var contextSource: TLSContextSource?
     private var contextRequest: TLSContextSource.Request?
     private var reader: Reader?
@@ -111,7 +111,7 @@ package final class ByteStream {
         }
     }
 
-    /// Shakes hands for TLS, which the first read or write does otherwise; does nothing if that is done, or without TLS.
+    /// Completes the TLS handshake, as the first read or write would do; does nothing if it is done, or without TLS.
     package nonisolated func handshake(deadline: ContinuousClock.Instant? = nil) async throws(ByteStreamError) {
         let timeoutMessage = { @EventLoop @Sendable in "the TLS handshake takes too long" }
         try await ByteStreamCall<Void>.run(until: deadline, timeoutMessage: timeoutMessage) { call in
@@ -212,7 +212,7 @@ package final class ByteStream {
         let reads = isWaiting && contextSource == nil && (!isReady || reader != nil)
         let writes = isWaiting && (socket?.hasOutput == true || isReady && writer != nil)
         let isWanted = reads || writes
-        // For a descriptor of which nothing is wanted, `poll` would report the end of the connection over and over.
+        // Even without events to wait for, `poll` would report the end of the connection over and over.
         if isWanted && !isWatched { EventLoop.watch(descriptor) { [weak self] _ in self?.advance() } }
         if !isWanted && isWatched { EventLoop.unwatch(descriptor) }
         isWatched = isWanted
@@ -230,7 +230,7 @@ package final class ByteStream {
     private func end(_ error: ByteStreamError) {
         if failure != nil { return }
         failure = error
-        // TLS's alert or farewell is a courtesy: if it cannot be sent, the peer sees the end of the connection.
+        // TLS's alert is optional: if it cannot be sent, the peer sees the end of the connection.
         if socket?.tls != nil { _ = try? socket?.flush() }
         socket = nil
         contextRequest = nil

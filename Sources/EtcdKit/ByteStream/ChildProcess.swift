@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A program that is fed with bytes, and whose answer is read.
+/// Runs a program with given input, and reads its output.
 package final class ChildProcess: Sendable {
     /// How a program has ended.
     package struct Outcome: Sendable {
@@ -78,7 +78,7 @@ package final class ChildProcess: Sendable {
         return ChildProcess(id, channels)
     }
 
-    /// A program that ends early takes not all of its input; it says why, and this does not.
+    /// A program that ends early does not read all of its input; its outcome says why, so the error is ignored here.
     private static func write(_ input: [UInt8], to stream: ByteStream) async {
         _ = try? await stream.write(input)
         stream.close()
@@ -101,7 +101,7 @@ package final class ChildProcess: Sendable {
         for stream in [channels.input, channels.output, channels.errors] { stream.close() }
     }
 
-    /// Waits for the end on a thread, as no descriptor tells of it everywhere.
+    /// Waits for the end on a thread, since not every system has a descriptor for it.
     private func exit() async -> Int32? {
         await withCheckedContinuation { continuation in
             let wait: @Sendable () -> Void = { [self] in

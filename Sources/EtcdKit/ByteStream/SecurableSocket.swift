@@ -31,13 +31,13 @@ struct SecurableSocket: ~Copyable {
         tls = session
     }
 
-    /// Goes on with the handshake until ``isReady``, or until the peer must say something.
+    /// Continues the handshake until ``isReady``, or until the peer must respond.
     mutating func shakeHands() throws(ByteStreamError) {
         guard let tls else { return }
         var sendError: ByteStreamError?
         for _ in 0..<Self.rounds where !tls.isEstablished {
             do throws(ByteStreamError) { _ = try flush() } catch { sendError = error }
-            // The peer may have said why, before it hung up.
+            // The peer may have sent the reason before it closed the connection.
             guard let input = try receiveRaw(Self.chunkSize) else { break }
             if input.isEmpty { throw ByteStreamError(.reset, "the peer hung up during the TLS handshake") }
             try feed(input, to: tls)

@@ -21,7 +21,7 @@ package struct AttemptLoop: Sendable {
     /// - Parameters:
     ///   - retry: The pauses between attempts.
     ///   - maximumAttempts: How many attempts there are at most, the first included.
-    ///   - deadline: When no attempt begins any more, except at once; nil for never.
+    ///   - deadline: The time by which a pause must end for an attempt to follow it; nil for none.
     package init(
         _ retry: RetryPolicy,
         maximumAttempts: Int = .max,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The attempts at a call: as many as are safe, again when the server has certainly not acted on it, and for a read also
-/// when its connection was lost or the server could not answer just then.
+/// The attempts at a call: it is repeated if the server certainly has not acted on it, and a read also if its
+/// connection was lost or the server could not answer at that moment.
 struct CallAttempts {
     private let request: Channel.Request
     private let channel: Channel
@@ -30,7 +30,7 @@ struct CallAttempts {
 
     // MARK: An attempt
 
-    /// A connection and the token for an attempt, if nothing is to be waited for.
+    /// A connection and the token for an attempt, if both are there already.
     mutating func routeAtOnce() -> Channel.Route? {
         if request.endpoint != nil { return nil }
         return channel.published.withLock { published in
@@ -47,7 +47,7 @@ struct CallAttempts {
         }
     }
 
-    /// A connection and the token for an attempt, waited for where need be.
+    /// A connection and the token for an attempt; waits for them if necessary.
     mutating func route() async throws(EtcdError) -> Channel.Route {
         if let route = routeAtOnce() { return route }
         let deadline = request.deadline.instant
@@ -96,7 +96,7 @@ struct CallAttempts {
     mutating func goOn(after failure: GRPCFailure, at route: Channel.Route) async throws(EtcdError) {
         let place = route.link.endpoint
         if let lastFailure, failure.code == .deadlineExceeded, failure.effect == .none {
-            // There was no time left for another attempt; the reason for that attempt says more.
+            // There was no time left for another attempt; the failure that led to it says more.
             throw lastFailure.error
         }
         let error = EtcdError(failure, of: request, at: place)
@@ -113,7 +113,7 @@ struct CallAttempts {
         at place: Endpoint
     ) async -> AttemptLoop.Next {
         if failure.code.meansTokenIsRejected && failure.effect == .answered && request.needsToken {
-            // Once for a call, and also for a user that is known by a certificate: its cached rights may be old.
+            // Once for a call, and also for users identified by a certificate: etcd's cached permissions may be old.
             let mayRenew = !hasRenewedToken && (channel.tokens.canRenew || failure.code == .staleToken)
             hasRenewedToken = true
             await channel.tokens.reject(token)

@@ -27,7 +27,7 @@
 /// the shared streams of watches and of lease renewals, nor the calls by which a client authenticates or examines members:
 /// these carry the fields of ``EtcdClient/Configuration/metadata`` only.
 public protocol CallInterceptor: Sendable {
-    /// Makes a call by calling `next` once, and does what is to be done before and after it.
+    /// Makes a call by calling `next` once, and does its own work before and after that.
     ///
     /// If it throws or returns without calling `next`, nothing is sent, and the call throws ``EtcdError``: the one that was
     /// thrown, `cancelled` for a `CancellationError`, or ``EtcdError/Code/intercepted`` with the error as its cause. An
@@ -38,8 +38,8 @@ public protocol CallInterceptor: Sendable {
     /// - Parameters:
     ///   - call: The call.
     ///   - metadata: The fields that go with the call.
-    ///   - next: Makes the call with these fields, with all repetitions, and tells how it went. A second call of `next`
-    ///     makes no second call.
+    ///   - next: Makes the call with these fields, with all repetitions, and returns its outcome. A second call of
+    ///     `next` makes no second call.
     /// - Throws: Any error, to refuse the call.
     func intercept(
         _ call: EtcdClient.Call,
@@ -53,7 +53,7 @@ public protocol CallInterceptor: Sendable {
     ///
     /// - Parameters:
     ///   - call: The call, as ``intercept(_:metadata:next:)`` has seen it.
-    ///   - outcome: How the whole call went: the code is `cancelled` when the consumer has given the stream up.
+    ///   - outcome: The outcome of the whole call; its code is `cancelled` if the consumer dropped the stream.
     func streamEnded(_ call: EtcdClient.Call, _ outcome: EtcdClient.CallOutcome)
 }
 

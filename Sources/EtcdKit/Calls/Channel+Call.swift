@@ -15,7 +15,7 @@ extension Channel {
         let retry: RetryPolicy
         /// The only endpoint that the call may go to; nil if any will do.
         var endpoint: Endpoint?
-        /// Where the call goes only if there is nowhere else.
+        /// The endpoints to which the call goes only if there is no other.
         var avoided: [Endpoint] = []
         var metadata: CallMetadata
         let waitPolicy: Channel.WaitPolicy

@@ -37,7 +37,7 @@ extension EtcdClient {
             if let scope { try message.leave(scope) }
             result = .success(message)
         } catch {
-            // After a success of the server that cannot be read, the outcome is unknown.
+            // If the response of a successful call cannot be decoded, the outcome is unknown.
             let isInDoubt = !method.isRead && answer.isSuccess
             result = .failure(isInDoubt ? EtcdError(inDoubtAfter: error) : error)
         }

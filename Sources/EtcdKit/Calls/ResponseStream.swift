@@ -120,8 +120,7 @@ final class ResponseStream<Message: Request, Answer: Response> {
 
     /// The next answer, or nil at the end.
     ///
-    /// A stream that is silent for longer than `limit` while someone waits is given up, as it is when the waiting task is
-    /// cancelled.
+    /// The stream is given up if it is silent for longer than `limit` while a task waits, or if that task is cancelled.
     func next(within limit: Duration? = nil) async throws(EtcdError) -> Answer? {
         if Task.isCancelled {
             answers = []

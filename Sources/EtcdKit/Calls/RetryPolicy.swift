@@ -9,15 +9,15 @@ public struct RetryPolicy: Sendable, Hashable {
     ///
     /// The deadline of the call bounds it too.
     public var maximumAttempts: Int
-    /// How long an endpoint may leave a call without any answer before it is taken for stalled, where there is another:
-    /// a read then goes to the next one, which has twice the time, and later calls avoid the endpoint until it has
-    /// shown that it is well.
+    /// How long an endpoint may leave a call without any answer before it counts as stalled, if there is another
+    /// endpoint: a read is then repeated at the next one, which has twice the time, and later calls avoid the stalled
+    /// endpoint until its member reports that it is healthy.
     ///
-    /// A read with less than twice this time left goes on after half of what is left.
+    /// A read with less than twice this time left is repeated after half of the remaining time.
     public var attemptTimeout: Duration
     /// How long to wait once all endpoints have failed a call.
     ///
-    /// The first repetition at another endpoint is at once.
+    /// The first repetition at another endpoint has no pause.
     public var backoff: Backoff
 
     /// Makes a policy.
@@ -39,7 +39,7 @@ public struct RetryPolicy: Sendable, Hashable {
     /// Each call is made once.
     public static let never = RetryPolicy(maximumAttempts: 1)
 
-    /// The policy without times that never end.
+    /// The policy with bounded times.
     var bounded: RetryPolicy {
         var policy = self
         policy.attemptTimeout = attemptTimeout.bounded

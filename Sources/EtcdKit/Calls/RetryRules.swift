@@ -22,7 +22,7 @@ extension GRPCFailure {
 extension GRPCStatus {
     /// A write that was answered so was not done.
     ///
-    /// That is certain only of what etcd itself is known to say before a write or instead of it. Anything else may come
+    /// This is certain only for the errors that etcd returns before a write or instead of it. Anything else may come
     /// from a proxy, or from a later step.
     fileprivate var saysUndone: Bool {
         if let code = EtcdError.Code.texts[message] {
@@ -41,7 +41,7 @@ extension GRPCStatus {
 }
 
 extension EtcdError.Code {
-    /// The server has refused the call before it did anything, for a reason that another member or moment may not have.
+    /// The server refused the call before it did anything, for a reason that may not hold elsewhere or later.
     fileprivate var meansUndone: Bool {
         [.noLeader, .tooManyRequests, .notSupportedForLearner, .proposalDropped].contains(self)
     }
@@ -59,14 +59,14 @@ extension EtcdError.Code {
             ].contains(self)
     }
 
-    /// The call may succeed with a new token: exactly what etcd answers when it does not know the caller.
+    /// The call may succeed with a new token: etcd returns exactly these errors if it does not know the caller.
     var meansTokenIsRejected: Bool { [.invalidToken, .staleToken, .authenticationRequired].contains(self) }
 
-    /// The member should be asked for a while only if no other can be.
+    /// For a while, the member should be used only if no other can be.
     var castsSuspicion: Bool {
         [.noLeader, .timedOut, .notSupportedForLearner, .serverStopped, .corrupt].contains(self)
     }
 
-    /// Another member would fail as well, or leave the call without an answer: only time helps.
+    /// Another member would fail as well, or not answer: only waiting helps.
     var concernsCluster: Bool { self == .proposalDropped }
 }

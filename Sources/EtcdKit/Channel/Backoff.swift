@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How long to wait between attempts: exponentially longer up to a limit, and scattered, so that many clients that lost
-/// a server together do not come back together.
+/// How long to wait between attempts: exponentially longer up to a limit, with random jitter, so that many clients that
+/// lost a server at once do not all return at once.
 public struct Backoff: Sendable, Hashable {
     /// The wait after the first failure.
     public var initial: Duration
     /// The longest wait.
     public var maximum: Duration
-    /// By how much each wait is longer than the one before.
+    /// The factor by which each wait is longer than the one before.
     public var multiplier: Double
-    /// Which part of a wait is left to chance: 0.2 means 80 % to 120 %.
+    /// The random part of a wait: 0.2 means 80 % to 120 %.
     public var jitter: Double
 
     /// Makes a backoff.
@@ -17,8 +17,8 @@ public struct Backoff: Sendable, Hashable {
     /// - Parameters:
     ///   - initial: The wait after the first failure.
     ///   - maximum: The longest wait.
-    ///   - multiplier: By how much each wait is longer than the one before, at least 1.
-    ///   - jitter: Which part of a wait is left to chance, from 0 to 1.
+    ///   - multiplier: The factor by which each wait is longer than the one before, at least 1.
+    ///   - jitter: The random part of a wait, from 0 to 1.
     public init(
         initial: Duration = .milliseconds(50),
         maximum: Duration = .milliseconds(750),
@@ -33,7 +33,7 @@ public struct Backoff: Sendable, Hashable {
 
     /// The wait after a number of failures in a row; none for 0.
     ///
-    /// The chance is a number from 0 to 1.
+    /// `chance` is a random number from 0 to 1.
     package func delay(afterFailures failures: Int, chance: Double = .random(in: 0...1)) -> Duration {
         if failures <= 0 { return .zero }
         let maximum = maximum.bounded

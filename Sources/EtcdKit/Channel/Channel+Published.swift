@@ -8,7 +8,7 @@ extension Channel {
         private var next = 0
         /// Calls have a choice of endpoints.
         var hasAlternatives: Bool
-        /// The token, or that there is none; nil if it is to be waited for.
+        /// The token: `.some(nil)` if none is needed, nil if that is not known yet.
         var token: AuthToken??
 
         init(hasAlternatives: Bool = false) { self.hasAlternatives = hasAlternatives }

@@ -25,7 +25,7 @@ extension Channel {
         let deliver: @EventLoop (Result<Link, EtcdError>) -> Void
     }
 
-    /// All that wait for a connection, in the order in which they came.
+    /// All waiters for a connection, in the order in which they came.
     struct Waiters {
         private var waiters: [Waiter] = []
         private var lastNumber: UInt64 = 0
@@ -43,7 +43,7 @@ extension Channel {
 
         mutating func remove(_ ticket: Ticket) { waiters.removeAll { $0.ticket == ticket } }
 
-        /// Takes those out for whom `isMeant` is true.
+        /// Removes and returns those for whom `isMeant` is true.
         mutating func take(where isMeant: (Waiter) -> Bool) -> [Waiter] {
             let taken = waiters.filter(isMeant)
             let tickets = Set(taken.map(\.ticket))
@@ -58,17 +58,17 @@ extension Channel {
         var endpoints: Set<Endpoint> { Set(waiters.compactMap(\.endpoint)) }
     }
 
-    /// The things that a call or a stream is opened with: a connection, and the token for it.
+    /// The things that a call or a stream needs: a connection, and the token for it.
     struct Route {
         let link: Link
         let token: AuthToken?
     }
 
-    /// Calls `deliver` with what a stream needs, at once or as soon as it is there, or with an error when the client
-    /// closes or the user is refused.
+    /// Calls `deliver` with a connection and a token, at once or as soon as they are there, or with an error if the
+    /// client is closed or the user is refused.
     ///
-    /// - Returns: The place in the queue, to be given back with ``forget(_:)`` by a waiter that waits no longer, and that
-    ///   may be called nevertheless; nil if there is no queue.
+    /// - Returns: The place in the queue; nil if `deliver` was called. A waiter that stops waiting passes it to
+    ///   ``forget(_:)``, and may be called nevertheless.
     func whenReadyForStream(
         avoiding avoided: Endpoint? = nil,
         _ deliver: @escaping @EventLoop (Result<Route, EtcdError>) -> Void
@@ -85,7 +85,7 @@ extension Channel {
         }
     }
 
-    /// A connection, waited for until the deadline.
+    /// A connection; waits for one until the deadline.
     nonisolated func link(
         at endpoint: Endpoint?,
         until deadline: ContinuousClock.Instant,

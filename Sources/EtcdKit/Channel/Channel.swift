@@ -60,15 +60,15 @@ final class Channel {
 
     // MARK: Connections
 
-    /// The endpoints, as configured or, if they lead elsewhere, as the list of members has them.
+    /// The endpoints: those of the configuration, or those of the list of members.
     var endpoints: [Endpoint] { subchannels.map(\.endpoint) }
 
-    /// There is a choice of endpoints, so each is examined before it is chosen, and avoided if it is not well.
+    /// There are several endpoints, so each is checked before it is chosen, and avoided if it is unhealthy.
     nonisolated var hasAlternatives: Bool { published.withLock { $0.hasAlternatives } }
 
     /// A connection, if there was one a moment ago: the next in turn of those that are not to be avoided, if any.
     ///
-    /// A connection that has ended since refuses a call, which is then known to have had no effect.
+    /// If the connection has ended since, it refuses the call, which then certainly had no effect.
     nonisolated func nextLink(avoiding avoided: [Endpoint] = []) -> Link? {
         published.withLock { $0.nextLink(avoiding: avoided, configuration.failover) }
     }
@@ -84,11 +84,11 @@ final class Channel {
     /// Calls `deliver` with a connection, at once or as soon as there is one, or with an error when the client closes or
     /// the policy of the waiter says so.
     ///
-    /// With an `endpoint`, it is a connection to that one, whatever is known of it. An endpoint that is not among the
-    /// client's is connected for as long as need be: the caller calls ``leave(_:)`` when it has used the connection.
+    /// With an `endpoint`, it is a connection to that one, even if it is unhealthy. If the endpoint is not one of the
+    /// client's, the connection is temporary: the caller calls ``leave(_:)`` after it has used it.
     ///
-    /// - Returns: The place in the queue, to be given back with ``forget(_:)`` by a waiter that waits no longer; nil if
-    ///   `deliver` was called.
+    /// - Returns: The place in the queue, which a waiter that stops waiting passes to ``forget(_:)``; nil if `deliver`
+    ///   was called.
     func whenReady(
         at endpoint: Endpoint? = nil,
         avoiding avoided: Endpoint? = nil,
@@ -158,12 +158,12 @@ final class Channel {
         }
     }
 
-    /// Avoids an endpoint until it has shown that it is well.
+    /// Avoids an endpoint until a check shows that it is healthy.
     func suspect(_ endpoint: Endpoint, _ reason: EtcdError) {
         subchannels.first { $0.endpoint == endpoint }?.suspect(reason)
     }
 
-    /// Replaces the endpoints; connections to those that stay go on.
+    /// Replaces the endpoints; connections to those that stay are kept.
     func setEndpoints(_ endpoints: [Endpoint]) {
         let targets = Set(endpoints.map(tls.target(of:)))
         let old = subchannels
@@ -226,7 +226,7 @@ final class Channel {
         }
     }
 
-    /// Whether `subchannel` is to be asked how it is before it gets calls.
+    /// Whether `subchannel` is to be checked before it gets calls.
     func examines(_ subchannel: Subchannel) -> Bool {
         hasAlternatives && subchannels.contains { $0 === subchannel }
     }
@@ -234,7 +234,7 @@ final class Channel {
     private func update() {
         let ready = subchannels.filter { $0.link != nil }
         let trusted = ready.filter(\.isTrusted)
-        // Rather an endpoint that is to be avoided than none, but not before the others have failed.
+        // An endpoint that is avoided is better than none, but only after the others have failed.
         let isHopeless = subchannels.allSatisfy { $0.link != nil || $0.lastError != nil }
         var usable = trusted.isEmpty && isHopeless ? ready : trusted
         if case .sticky = configuration.failover {
@@ -285,7 +285,7 @@ final class Channel {
         return subchannel
     }
 
-    /// A call needs the connection to `endpoint` no longer: a temporary endpoint goes with its last call.
+    /// A call no longer needs the connection to `endpoint`: a temporary endpoint is removed with its last call.
     func leave(_ endpoint: Endpoint) {
         let target = tls.target(of: endpoint)
         guard let place = temporary.first(where: { $0.target == target }) else { return }

@@ -2,7 +2,7 @@
 
 import Synchronization
 
-/// Remembers what all answers of one cluster agree in: its ID, and that its revisions only rise.
+/// Checks that all answers come from one cluster: they have the same cluster ID, and revisions that only rise.
 final class ClusterIdentity: Sendable {
     private let clusterID = Atomic<UInt64>(0)
     private let highest = Atomic<Int64>(0)

@@ -10,10 +10,9 @@ extension EtcdClient {
     ///
     /// Learners and members that have not started yet are left out, and so are plaintext URLs if the configuration has
     /// secure ones only, unix sockets that are not in the configuration, and all beyond 64 URLs, or beyond 8 of a
-    /// member. An endpoint that is written differently but leads to the same place keeps its connection, and its place in
-    /// ``endpoints``. If none is left, the endpoints stay as they are; if none of the new ones can be reached, those
-    /// of the configuration are taken in again. See ``Configuration/endpointSyncInterval`` to have it done again and
-    /// again.
+    /// member. An endpoint that is only written differently keeps its connection, and its place in ``endpoints``. If
+    /// none is left, the endpoints do not change; if none of the new ones can be reached, the configured ones are used
+    /// again. ``Configuration/endpointSyncInterval`` repeats this regularly.
     ///
     /// - Returns: The endpoints in use from now on.
     /// - Throws: ``EtcdError``.
@@ -28,7 +27,7 @@ extension EtcdClient {
     /// Whether connections to an endpoint are protected by TLS.
     package func secures(_ endpoint: Endpoint) -> Bool { core.channel.tls.secures(endpoint) }
 
-    /// Where a member can be reached, by its own account, which is trusted only in part.
+    /// The endpoints that a member advertises, without those that are not to be trusted.
     package func endpoints(of member: Member) -> [Endpoint] {
         // URLs for other kinds of clients are of no use here.
         let advertised = member.clientURLs.lazy.compactMap { try? Endpoint($0) }

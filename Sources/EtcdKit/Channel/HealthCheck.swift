@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One question to a member, whether it belongs to the cluster and can serve.
+/// Requests the status of a member once, to see whether it belongs to the cluster and can serve.
 @EventLoop
 final class HealthCheck {
     enum Finding {
         case well
-        /// The member answers, but others will do better.
+        /// The member answers, but other members are to be preferred.
         case unfit(EtcdError)
-        /// The connection leads nowhere, or to another cluster.
+        /// The connection is dead, or leads to another cluster.
         case lost(ConnectionError)
     }
 
     private var call: GRPCUnaryCall?
 
-    /// Asks, and calls `completion` once, unless the check is cancelled before.
+    /// Sends the request, and calls `completion` once, unless the check is cancelled before.
     init(_ link: Channel.Link, _ channel: Channel, completion: @escaping @EventLoop (Finding) -> Void) {
         let configuration = channel.configuration
         let metadata = channel.metadata(
@@ -45,9 +45,9 @@ final class HealthCheck {
         call = nil
     }
 
-    /// A member that refuses to answer because of a token or a right is well; only etcd's own words say so.
+    /// A member whose own error refuses the request because of a token or a permission is healthy.
     ///
-    /// Anything else may be said by a proxy that has lost its server, or by something that is no etcd.
+    /// Any other error may come from a proxy that has lost its server, or from something that is no etcd.
     private static func finding(in failure: GRPCFailure, of endpoint: Endpoint) -> Finding {
         if case .status(let status) = failure.cause, let code = EtcdError.Code(etcdText: status.message) {
             if code == .permissionDenied || code.meansTokenIsRejected { return .well }

@@ -2,7 +2,7 @@
 
 /// Remembers for a while which endpoints do not have a method.
 ///
-/// In a rolling upgrade some members have it and others do not, yet.
+/// In a rolling upgrade, some members have the method and others do not have it yet.
 final class MissingMethods: Sendable {
     private struct Place: Hashable {
         let path: String

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One endpoint of a channel: its connection, and whether the endpoint can be trusted with calls.
+/// One endpoint of a channel: its connection, and whether the endpoint is healthy enough for calls.
 @EventLoop
 final class Subchannel {
     private enum State {
@@ -8,13 +8,13 @@ final class Subchannel {
         /// The last attempt has failed; the next one begins when the timer fires.
         case pausing(EventLoop.Timer)
         case dialing(Dialer)
-        /// There is a connection, and the member is asked how it is before it gets any call.
+        /// There is a connection, and the member's health is checked before it gets any call.
         case examining(HTTP2Connection, HealthCheck)
         case ready(Channel.Link)
         case retired
     }
 
-    /// The endpoint is avoided: how its next examination stands.
+    /// The endpoint is avoided; this is the state of its next health check.
     private struct Suspicion {
         var check: HealthCheck?
         var checked = ContinuousClock.now
@@ -31,7 +31,7 @@ final class Subchannel {
     private weak var channel: Channel?
     private var state = State.idle
     private var failures = 0
-    /// It was an attempt to connect that has failed last, and not a connection.
+    /// The last failure was that of an attempt to connect, and not that of a connection.
     private var hasFailedToConnect = false
     /// When the last attempt has failed.
     private(set) var failed = ContinuousClock.now
@@ -156,7 +156,7 @@ final class Subchannel {
             state = .idle
             channel?.report(.disconnected(endpoint, EtcdError(error, at: endpoint)))
         case .examining(let examined, let check) where examined === connection:
-            // First, since a connection that drains is closed, and comes here again, when its last call is cancelled.
+            // First, since cancelling the last call of a draining connection closes it, and calls this method again.
             state = .idle
             check.cancel()
             channel?.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
@@ -164,8 +164,8 @@ final class Subchannel {
             return
         }
         if connection.isPingedTooOften { pingInterval = (pingInterval * 2).bounded }
-        // One that never answered a call is as good as none; else a server that always hangs up would be asked at once
-        // and for ever.
+        // A connection that never answered a call counts as a failed attempt; otherwise a server that always closes it
+        // would be reconnected to without pause.
         if connection.hasAnswered { failures = 0 }
         fail(error, isAttempt: !wasReady)
     }
@@ -181,7 +181,7 @@ final class Subchannel {
         channel?.changed(self)
     }
 
-    /// Gives the endpoint up: calls that are on their way may end, nothing new begins.
+    /// Gives the endpoint up: calls in flight may end, and no new ones begin.
     func retire(_ error: ConnectionError, closing: Bool) {
         let old = state
         state = .retired
@@ -201,7 +201,7 @@ final class Subchannel {
 
     // MARK: Trust
 
-    /// Avoids the endpoint until the member has said that it is well.
+    /// Avoids the endpoint until the member reports that it is healthy.
     func suspect(_ reason: EtcdError) {
         if let current = suspicion, current.check == nil {
             // It is used because there is no better one, and the trouble may be a new one: check again soon.
@@ -220,7 +220,7 @@ final class Subchannel {
         examine()
     }
 
-    /// Asks the member how it is; until it is well, again and again.
+    /// Checks the member's health, repeatedly until it is healthy.
     private func examine() {
         guard suspicion != nil, let link, let channel else { return }
         suspicion?.timer = nil
@@ -229,7 +229,7 @@ final class Subchannel {
             guard let self, suspicion != nil else { return }
             suspicion?.check = nil
             if case .lost(let error) = finding { return link.connection.close(error) }
-            // A member that says it is well may stall all the same, so it is given time even then.
+            // A member that reports that it is healthy may stall nevertheless, so it gets time even then.
             let pause = Self.suspicionBackoff.delay(afterFailures: suspicions)
             suspicion?.timer = EventLoop.schedule(at: .now + pause) { [weak self] in
                 guard let self, suspicion != nil else { return }

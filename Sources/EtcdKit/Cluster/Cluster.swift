@@ -7,19 +7,19 @@ extension EtcdClient {
 
 /// The members of a cluster.
 ///
-/// A change needs a majority of the members. etcd refuses one that could cost the majority, with
-/// `notEnoughStartedMembers`, and any within a few seconds after members have lost or found each other, with
-/// `unhealthy`: wait, and try again. A change whose outcome is unknown throws `ambiguous`: list the members before you
-/// repeat it.
+/// A change needs a majority of the members. etcd refuses a change that could cost the majority, with
+/// `notEnoughStartedMembers`. For a few seconds after members have lost or found each other, it refuses every change,
+/// with `unhealthy`: wait, and try again. A change whose outcome is unknown throws `ambiguous`: list the members before
+/// you repeat it.
 ///
-/// These are calls for the user `root` where the cluster has authentication; only listing is for all.
+/// If the cluster has authentication, these calls need the user `root`; only listing does not.
 public struct Cluster: Sendable {
     let client: EtcdClient
 
     /// Lists the members.
     ///
-    /// - Parameter linearizable: Asks by way of the leader for the present list; otherwise the member that is asked
-    ///   answers with what it knows, also without a leader. Before 3.5, etcd always does the latter.
+    /// - Parameter linearizable: Reads the current list, which needs a leader. Otherwise, the member that is asked
+    ///   answers from its own copy, also without a leader. Before 3.5, etcd always does the latter.
     /// - Returns: The members.
     /// - Throws: ``EtcdError``.
     public func list(linearizable: Bool = true) async throws(EtcdError) -> [Member] {
@@ -29,13 +29,13 @@ public struct Cluster: Sendable {
 
     /// Adds a member, which is to be started afterwards.
     ///
-    /// A member that votes counts for the majority at once, although it has not started. Better add a learner, start it,
-    /// and ``promote(_:)`` it when it has caught up.
+    /// A voting member counts for the majority at once, although it has not started. It is better to add a learner,
+    /// start it, and ``promote(_:)`` it when it has caught up.
     ///
     /// - Parameters:
     ///   - peerURLs: Where the other members will reach it, such as `http://10.0.0.4:2380`; at least one.
     ///   - isLearner: Adds it without a vote.
-    /// - Returns: The new member, and all members with it, of which its `--initial-cluster` has to be made.
+    /// - Returns: The new member, and all members including it, from which its `--initial-cluster` has to be made.
     /// - Throws: ``EtcdError``, among its codes `invalidMemberURLs`, `peerURLExists`, `tooManyLearners` (etcd allows one
     ///   by default), `notEnoughStartedMembers`, `unhealthy` and `ambiguous`.
     public func add(
@@ -73,7 +73,7 @@ public struct Cluster: Sendable {
         return try await client.call(Wire.memberUpdate, request).members
     }
 
-    /// Removes a member for ever: its process ends, and cannot join again with its data.
+    /// Removes a member permanently: its process ends, and cannot join again with its data.
     ///
     /// - Parameter id: The member.
     /// - Returns: All members that are left.
@@ -83,7 +83,7 @@ public struct Cluster: Sendable {
         try await client.call(Wire.memberRemove, Wire.MemberRequest(id: id.rawValue)).members
     }
 
-    /// Refuses what is obviously no URL of a peer; etcd itself looks closer.
+    /// Refuses text that is obviously no peer URL; etcd itself checks more.
     private func check(_ peerURLs: [String]) throws(EtcdError) {
         if peerURLs.isEmpty { throw EtcdError(.invalidMemberURLs, "a member without peer URLs") }
         for url in peerURLs {

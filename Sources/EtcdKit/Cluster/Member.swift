@@ -24,7 +24,7 @@ public struct Member: Sendable, Hashable, CustomStringConvertible {
     public var peerURLs: [String] = []
     /// Where it serves clients; none until it has started for the first time.
     public var clientURLs: [String] = []
-    /// It receives all changes but has no vote, and serves no calls but serializable reads.
+    /// It receives all changes but has no vote, and serves only serializable reads.
     public var isLearner = false
     /// It has started at least once since it was added.
     public var isStarted: Bool { !name.isEmpty }

@@ -3,10 +3,10 @@
 /// Connects to one of several addresses, as "happy eyeballs" (RFC 8305) does: an attempt starts a moment after the one
 /// before it, or at once when that has failed, and the first connection that stands wins.
 ///
-/// The winner may still turn out to be of no use; ``goOn(after:)`` then tries the addresses that are left.
+/// The winner may still turn out to be unusable; ``goOn(after:)`` then tries the remaining addresses.
 @EventLoop
 final class AddressRace {
-    /// How long an attempt has the field for itself.
+    /// How long an attempt runs before the next one starts.
     static let headStart: Duration = .milliseconds(250)
 
     private final class Attempt {
@@ -65,7 +65,7 @@ final class AddressRace {
         if running.isEmpty { onDefeat(failure ?? ConnectionError(.refused, "the name has no address")) }
     }
 
-    /// Notes why the last winner was of no use, and tries the other addresses.
+    /// Notes why the last winner was unusable, and tries the other addresses.
     func goOn(after error: ConnectionError) {
         if let winner { failures.append((winner, error)) }
         winner = nil
@@ -80,12 +80,12 @@ final class AddressRace {
         running = []
     }
 
-    /// Why addresses have failed: what each has said, if there are several.
+    /// Why addresses have failed: the reason of each, if there are several.
     var failure: ConnectionError? {
         guard let last = failures.last?.error else { return nil }
         if failures.count == 1 { return last }
         let texts = failures.map { address, error in "\(Platform.text(of: address) ?? "the socket"): \(error)" }
-        // A server's words weigh more than another address that does not answer.
+        // An error from a server says more than another address that does not answer.
         let kind = failures.first { $0.error.kind.isMisconfiguration }?.error.kind ?? last.kind
         return ConnectionError(kind, texts.joined(separator: ", "))
     }
@@ -93,7 +93,7 @@ final class AddressRace {
     private func isDecided(_ attempt: Attempt) {
         running.removeAll { $0 === attempt }
         guard let socket = attempt.socket.take() else { return }
-        // The winner may want nothing of its socket for a while.
+        // The winner may not watch its socket for a while.
         EventLoop.unwatch(attempt.descriptor)
         do {
             try socket.connectResult()

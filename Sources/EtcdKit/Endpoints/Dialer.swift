@@ -9,7 +9,7 @@ final class Dialer {
         var timeout: Duration
         var connection = HTTP2Connection.Options()
         var resolver = HostResolver.system
-        /// Finds out which protocol a server speaks that hangs up without a word.
+        /// Finds out which protocol a server speaks that closes the connection without a message.
         var asksForProtocol = false
     }
 
@@ -21,7 +21,7 @@ final class Dialer {
     private var sockets: SocketDialer?
     private var connection: HTTP2Connection?
     private var probe: ProtocolProbe?
-    /// Why the server that is asked for its protocol is of no use.
+    /// Why the server whose protocol is probed cannot be used.
     private var pendingError: ConnectionError?
 
     /// Prepares the attempt, which ``start()`` starts.

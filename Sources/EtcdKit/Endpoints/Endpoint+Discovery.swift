@@ -11,8 +11,8 @@ extension Endpoint {
     /// let client = try EtcdClient(EtcdClient.Configuration(endpoints: endpoints))
     /// ```
     ///
-    /// Endpoints are ordered by the priorities of their records, and by chance according to their weights. There are 64 at
-    /// most. DNS answers can be forged: use `secureOnly` and check certificates, for example against one name with
+    /// Endpoints are ordered by the priorities of their records, and randomly according to their weights. There are 64
+    /// at most. DNS answers can be forged: use `secureOnly` and check certificates, for example against one name with
     /// ``TLSConfiguration/serverName``. To follow later changes, see ``EtcdClient/Configuration/endpointSyncInterval``.
     ///
     /// - Parameters:

@@ -3,7 +3,7 @@
 /// The address of an etcd member: a host and a port, or a unix socket.
 ///
 /// Written `host:port`, `http://host:port` or `https://host:port`; the port is 2379 if it is left out. An IPv6 address
-/// stands in brackets, as in `[::1]:2379`. Without a scheme the connection is protected by TLS if
+/// is written in brackets, as in `[::1]:2379`. Without a scheme, the connection is protected by TLS if
 /// ``EtcdClient/Configuration/tls`` is set; `http://` is always plaintext, and `https://` always TLS.
 ///
 /// A unix socket is written `unix://` or, with TLS, `unixs://`, and its path, as in `unix:///run/etcd.sock`. etcd itself
@@ -21,12 +21,12 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     public let port: UInt16
     /// The path of the unix socket, if it is one.
     public let socketPath: String?
-    /// Whether it asks for TLS itself; nil leaves that to the configuration.
+    /// The scheme; nil if the configuration decides whether to use TLS.
     let scheme: Scheme?
     /// The name of the server in a request.
     let authority: String
 
-    /// The port that etcd listens on unless told otherwise.
+    /// The port that etcd listens on by default.
     public static let defaultPort: UInt16 = 2379
 
     /// Reads an endpoint from its text.
@@ -91,7 +91,7 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         authority = Self.authority(host, port)
     }
 
-    /// The target of a dial: endpoints that are spelled differently may lead to the same place in the same way.
+    /// The target of a dial: endpoints that are written differently may have the same target.
     struct Target: Hashable {
         let host: String
         let port: UInt16
@@ -127,7 +127,7 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         return endpoints
     }
 
-    /// The endpoint as `host:port`, or with its scheme if that is another than `http`.
+    /// The endpoint as `host:port`, or with its scheme unless that is `http`.
     public var description: String {
         guard let scheme, scheme != .http else { return authority }
         return "\(scheme.rawValue)://\(socketPath ?? authority)"

@@ -11,7 +11,7 @@ public enum PEMSource: Sendable, Hashable {
     /// The PEM itself, as text.
     case text(String)
 
-    /// Reads the file, if it is one; `role` is what messages call it otherwise.
+    /// Reads the file, if it is one; otherwise, `role` is its name in messages.
     func load(as role: String) throws(TLSError) -> TLSPEM {
         switch self {
         case .file(let path): try TLSPEM(file: path)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds out whether a server that hung up without a word speaks the other protocol: TLS where it was not used, plaintext
-/// where TLS was.
+/// Finds out whether a server that closed the connection without a message speaks the other protocol: TLS where it was
+/// not used, plaintext where TLS was.
 ///
-/// Such a server says nothing, as does a proxy that has lost its server. So it is asked on a connection of its own,
-/// with a greeting of the other protocol, and nothing else is sent.
+/// A proxy that has lost its server behaves in the same way. So the probe opens a connection of its own, and sends the
+/// first bytes of the other protocol and nothing else.
 @EventLoop
 final class ProtocolProbe {
     /// How HTTP/2 begins: the preface, and empty settings.
@@ -16,9 +16,9 @@ final class ProtocolProbe {
     private var socket: Socket?
     private var completion: (@EventLoop (ConnectionError?) -> Void)?
 
-    /// Asks the server at `address`, which was spoken to by TLS if `isSecure`.
+    /// Probes the server at `address`, which was contacted with TLS if `isSecure`.
     ///
-    /// The completion gets the reason, or nil if the server gives no answer either. It is not called if the probe is dropped.
+    /// The completion gets the reason, or nil without an answer. It is not called if the probe is dropped.
     init(
         _ address: SocketAddress,
         isSecure: Bool,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A place where a service can be had, as DNS has it (RFC 2782).
+/// A host and port of a service, from a DNS SRV record (RFC 2782).
 struct SRVRecord: Sendable, Hashable {
     /// Lower ones come first.
     let priority: UInt16
@@ -10,7 +10,7 @@ struct SRVRecord: Sendable, Hashable {
     /// The host, without a final dot.
     let target: String
 
-    /// The records in the order in which they are to be tried: by priority, and by chance according to their weights.
+    /// The records in the order in which they are to be tried: by priority, and randomly according to their weights.
     static func ordered(_ records: [SRVRecord], using random: inout some RandomNumberGenerator) -> [SRVRecord] {
         var result: [SRVRecord] = []
         for (_, group) in Dictionary(grouping: records, by: \.priority).sorted(by: { $0.key < $1.key }) {

@@ -53,7 +53,7 @@ final class SocketDialer {
         }
     }
 
-    /// Notes why the last connection was of no use, and tries the other addresses.
+    /// Notes why the last connection was unusable, and tries the other addresses.
     func goOn(after error: ConnectionError) { race?.goOn(after: error) }
 
     func stop() {

@@ -29,7 +29,7 @@ package final class TCPProbe {
         unsent = request[...]
     }
 
-    /// Connects, sends `request`, and reads until it is enough or the server has ended its side.
+    /// Connects, sends `request`, and reads until the answer is long enough or the server has ended its side.
     ///
     /// - Returns: The bytes that were read.
     /// - Throws: `unavailable`, `deadlineExceeded` or `cancelled`.

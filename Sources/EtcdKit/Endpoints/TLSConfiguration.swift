@@ -11,21 +11,21 @@
 /// )
 /// ```
 ///
-/// Files are looked at before each connection is made, and read again when they have changed. So certificates can be
-/// replaced while the client runs; connections that stand go on with the old ones. A file that cannot be used fails the
-/// attempt to connect, and the next attempt reads it again.
+/// Files are checked before each new connection, and read again when they have changed. So certificates can be replaced
+/// while the client runs; open connections keep the old ones. A file that cannot be used fails the attempt to connect,
+/// and the next attempt reads it again.
 public struct TLSConfiguration: Sendable, Hashable {
-    /// The certificates of the authorities that servers are trusted by; nil for those that the system trusts.
+    /// The certificates of the authorities that the client trusts; nil for those that the system trusts.
     public var trustedCertificates: PEMSource?
-    /// The client's certificate, followed by those between it and its authority; nil for none.
+    /// The client's certificate, followed by the intermediate ones; nil for none.
     public var certificateChain: PEMSource?
-    /// The key of the client's certificate; nil if it stands with ``certificateChain``.
+    /// The key of the client's certificate; nil if ``certificateChain`` contains it.
     public var privateKey: PEMSource?
     /// The passphrase of the key; nil if it is not encrypted.
     public var passphrase: String?
     /// The DNS name or IP address that the certificates of all servers must be for; nil for the host of the endpoint.
     public var serverName: String?
-    /// Accepts any certificate, or one for any name: an attacker on the way can then read and change everything.
+    /// Accepts any certificate, or one for any name: an attacker in between can then read and change everything.
     ///
     /// For experiments only.
     public var dangerouslySkipsVerification = false
@@ -33,9 +33,9 @@ public struct TLSConfiguration: Sendable, Hashable {
     /// Makes a configuration.
     ///
     /// - Parameters:
-    ///   - trustedCertificates: The certificates of the authorities that servers are trusted by; nil for the system's.
-    ///   - certificateChain: The client's certificate, followed by those between it and its authority.
-    ///   - privateKey: The key of the client's certificate; nil if it stands with the chain.
+    ///   - trustedCertificates: The certificates of the authorities that the client trusts; nil for the system's.
+    ///   - certificateChain: The client's certificate, followed by the intermediate ones.
+    ///   - privateKey: The key of the client's certificate; nil if the chain contains it.
     ///   - passphrase: The passphrase of the key.
     ///   - serverName: The name that certificates must be for, instead of the host of the endpoint.
     public init(
@@ -52,7 +52,7 @@ public struct TLSConfiguration: Sendable, Hashable {
         self.serverName = serverName
     }
 
-    /// Reads all files and checks that they can be used, which each connection does anyhow.
+    /// Reads all files and checks that they can be used, as each new connection does.
     ///
     /// It waits for the file system, on the caller's thread.
     ///

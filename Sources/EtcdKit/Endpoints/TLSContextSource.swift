@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Gives a TLS context to each connection that begins, made anew when one of its files has changed.
+/// Gives a TLS context to each new connection, and makes a new context when one of its files has changed.
 @EventLoop
 package final class TLSContextSource {
     typealias Answer = Result<TLSContext, TLSError>
@@ -22,7 +22,7 @@ package final class TLSContextSource {
     private nonisolated let isConfigured: Bool
     private var latest: Made?
 
-    /// A client's source; without a configuration, for endpoints that want TLS of their own accord.
+    /// A client's source; without a configuration, for endpoints whose scheme requires TLS.
     nonisolated init(_ configuration: TLSConfiguration?, role: TLSContext.Role = .http2Client) {
         material = (configuration ?? TLSConfiguration()).material(role)
         serverName = configuration?.serverName
@@ -46,7 +46,7 @@ package final class TLSContextSource {
     /// The target of a dial for `endpoint`.
     nonisolated func target(of endpoint: Endpoint) -> Endpoint.Target { endpoint.target(isSecure: secures(endpoint)) }
 
-    /// The first of those `endpoints` each that lead to the same place.
+    /// The endpoints, without those that lead to the same place as an earlier one.
     nonisolated func distinct(_ endpoints: [Endpoint]) -> [Endpoint] {
         var seen: Set<Endpoint.Target> = []
         return endpoints.filter { seen.insert(target(of: $0)).inserted }
@@ -61,7 +61,7 @@ package final class TLSContextSource {
     func context(_ completion: @escaping @EventLoop (Answer) -> Void) -> Request {
         let deliver: @EventLoop (Result<Made, TLSError>) -> Void = { [weak self] answer in
             if case .success(let made) = answer { self?.latest = made }
-            // Half of a change must not stop a server.
+            // A change that is only half written must not stop a server.
             if case .failure = answer, let self, let latest, material.role == .server {
                 return completion(.success(latest.context))
             }
@@ -82,7 +82,7 @@ package final class TLSContextSource {
         _ material: TLSMaterial,
         unlessCurrent latest: Made?
     ) throws(TLSError) -> Made {
-        // Before the reading: a change after this one shows in the next look.
+        // Before the files are read, so that a later change is noticed the next time.
         let stamps = try material.stamps()
         if let latest, latest.stamps == stamps { return latest }
         return Made(context: try TLSContext(material.credentials()), stamps: stamps)

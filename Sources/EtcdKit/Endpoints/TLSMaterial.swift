@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where all that stands from which a TLS context is made.
+/// The sources of the certificates and keys of a TLS context.
 struct TLSMaterial: Sendable, Hashable {
     var role: TLSContext.Role
     var trusted: PEMSource?
@@ -9,7 +9,7 @@ struct TLSMaterial: Sendable, Hashable {
     var passphrase: String?
     var skipsVerification = false
 
-    /// Reads what there is to read.
+    /// Reads the certificates and the key.
     func credentials() throws(TLSError) -> TLSContext.Credentials {
         let trustName = role == .server ? "tls.clientAuthorities" : "tls.trustedCertificates"
         return TLSContext.Credentials(

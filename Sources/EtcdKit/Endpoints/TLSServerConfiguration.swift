@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a server protects its connections: TLS 1.2 or 1.3, with a certificate, and maybe for clients with one only.
+/// How a server protects its connections: TLS 1.2 or 1.3, with a certificate, and optionally with client certificates.
 ///
-/// Files are looked at before each handshake, and read again when they have changed. As long as those cannot be used, what
-/// was read last stays in use.
+/// Files are checked before each handshake, and read again when they have changed. While they cannot be used, the ones
+/// that were read last stay in use.
 public struct TLSServerConfiguration: Sendable, Hashable {
     /// The server's certificate, followed by those between it and its authority.
     public var certificateChain: PEMSource

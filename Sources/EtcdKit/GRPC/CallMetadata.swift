@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Fields that a client adds to its calls, such as the context of a trace, or what a proxy in front of etcd asks for.
+/// Fields that a client adds to its calls, such as the context of a trace, or fields for a proxy in front of etcd.
 ///
 /// ```swift
 /// let traced = client.with(metadata: ["x-request-id": "42"])
@@ -24,7 +24,7 @@ public struct CallMetadata: Sendable, Hashable {
     ///   - value: The value.
     public mutating func add(_ name: String, _ value: String) { fields.append((name.lowercased(), value)) }
 
-    /// The first value of a field; to set it replaces all fields of this name, or removes them with nil.
+    /// The first value of a field; setting it replaces all fields of this name, and setting nil removes them.
     ///
     /// - Parameter name: The name of the field.
     public subscript(name: String) -> String? {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A failure of a call that this side has found out by itself, without a status of the server.
+/// A failure of a call that the client detected itself, without a status from the server.
 struct LocalFailure: Error, Sendable, Hashable {
     let code: EtcdError.Code
     let message: String
@@ -28,10 +28,10 @@ struct LocalFailure: Error, Sendable, Hashable {
     static let stalled = LocalFailure(.unavailable, "the server left the call without an answer")
 }
 
-/// A gRPC call that did not succeed, and what is known of its effect.
+/// A gRPC call that did not succeed, and what is known about its effect.
 struct GRPCFailure: Error, Sendable, Hashable {
     enum Cause: Sendable, Hashable {
-        /// The server, or something on the way to it, says so.
+        /// The status comes from the server, or from a proxy.
         case status(GRPCStatus)
         case local(LocalFailure)
     }
@@ -41,9 +41,9 @@ struct GRPCFailure: Error, Sendable, Hashable {
         case none
         /// The server has answered.
         case answered
-        /// Something on the way has answered in HTTP, and does not know what etcd has done.
+        /// A proxy has answered in HTTP, and does not know what etcd has done.
         case answeredByProxy
-        /// The call was sent and no answer of gRPC came: the server may have acted on it.
+        /// The call was sent and no gRPC answer came: the server may have acted on it.
         case unknown
     }
 
@@ -66,8 +66,7 @@ struct GRPCFailure: Error, Sendable, Hashable {
 
     /// Why a call ended, from all that its stream has received; nil when it succeeded.
     ///
-    /// A server that resets the stream when the `deadline` of the call has passed may be faster than the timer of this
-    /// side.
+    /// A server that resets the stream at the `deadline` of the call may be faster than the client's timer.
     init?(endOf stream: HTTP2Stream, deadline: MonotonicInstant? = nil) {
         if case .refused(let reason) = stream.ending {
             self.init(LocalFailure(.protocolViolation, reason), .unknown)

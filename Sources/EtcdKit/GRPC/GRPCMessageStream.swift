@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A gRPC call with a stream of answers, each handed on as the bytes of its message.
+/// A gRPC call with a stream of answers, each delivered as the bytes of its message.
 ///
 /// It knows no message types, so the code for each message is not generic.
 @EventLoop
 final class GRPCMessageStream: HTTP2StreamHandler {
-    /// Takes a message, whose bytes are there for the time of the call.
+    /// Takes a message, whose bytes are valid during the call.
     ///
     /// It returns an error to end the stream.
     typealias MessageHandler = @EventLoop (UnsafeRawBufferPointer) -> ProtobufError?
@@ -57,7 +57,7 @@ final class GRPCMessageStream: HTTP2StreamHandler {
         if let stream { connection.send(frame, endStream: isLast, on: stream) }
     }
 
-    /// Whether something of the answer has come.
+    /// Whether a part of the answer has arrived.
     var hasBegun: Bool { stream?.hasHeaders == true }
 
     /// Lets the server send as many bytes as messages had that are consumed now, their prefixes included.
@@ -72,15 +72,15 @@ final class GRPCMessageStream: HTTP2StreamHandler {
 
     /// Opens the window for a message that is not complete, which may be larger than the window.
     ///
-    /// Where there are others that are not consumed, it waits for them: else each message would open the window for the
-    /// next one.
+    /// While complete messages are not consumed, it waits: otherwise each message would open the window for the next
+    /// one.
     private func letMessageThrough(on stream: HTTP2Stream) {
         guard stream.window == .manual, !isDelivering, unconsumedCount <= 0 else { return }
         connection.consume(deframer.partialCount - advance, on: stream)
         advance = deframer.partialCount
     }
 
-    /// Lets the server be `size` bytes ahead of what was consumed.
+    /// Lets the server be `size` bytes ahead of the consumer.
     func setWindow(to size: Int) {
         if let stream { connection.setWindow(of: stream, to: size) }
     }
@@ -125,7 +125,7 @@ final class GRPCMessageStream: HTTP2StreamHandler {
             isDelivering = false
             letMessageThrough(on: stream)
         }
-        // A handler may come back to this object, so the bytes are held here meanwhile.
+        // A handler may call this object, so the bytes are held here meanwhile.
         let bytes = deframer.bytes
         while let onMessage, let message = try deframer.next() {
             unconsumedCount += message.count + GRPCFraming.prefixLength

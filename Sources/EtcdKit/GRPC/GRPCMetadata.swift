@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The metadata that go with a call besides its message.
+/// The metadata of a call.
 struct GRPCMetadata: Sendable {
     /// The host and port that the call is for.
     let authority: String
     var deadline: MonotonicInstant?
     /// The server refuses the call, and ends a stream, when it has no leader.
     var requiresLeader = false
-    /// Says which user makes the call.
+    /// The token that identifies the user.
     var token: AuthToken?
     /// The metadata that the user of the client adds.
     var custom = CallMetadata()
@@ -47,7 +47,7 @@ struct GRPCMetadata: Sendable {
     }
 }
 
-/// The token by which etcd knows a user, for a while.
+/// The token by which etcd identifies a user, for a while.
 struct AuthToken: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     let text: String
 

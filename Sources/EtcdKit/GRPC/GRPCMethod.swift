@@ -5,11 +5,11 @@ struct GRPCMethod<Request: ProtobufMessage, Response: ProtobufMessage>: Sendable
     let path: String
     /// The call changes nothing, so it may be repeated when its first outcome is unknown.
     private(set) var isRead: Bool
-    /// The call goes through the leader, so a member without one is to refuse it instead of waiting.
+    /// The call goes through the leader, so a member without a leader should refuse it instead of waiting.
     private(set) var needsLeader: Bool
     /// The revision in the answer is never below one that was seen before the call.
     private(set) var ordersRevisions: Bool
-    /// The server answers only when others let it, so its silence is no stall.
+    /// The server may wait for other clients before it answers, so its silence is no stall.
     let mayWait: Bool
 
     init(

@@ -24,7 +24,7 @@ struct GRPCStatus: Error, Sendable, Hashable {
         self.message = message
     }
 
-    /// The status that stands for an HTTP answer which is not gRPC's.
+    /// The status for an HTTP answer that is not gRPC.
     init?(httpHeaders headers: HTTP2Headers) {
         let status = (headers.status ?? "").printable
         let type = (headers.contentType ?? "").printable

@@ -2,19 +2,19 @@
 
 /// A gRPC call with one request and one response.
 ///
-/// It is itself what the loop runs: to start the call, when a time is over, and to wake the task that waits.
+/// It is itself the loop's job: to start the call, at a deadline, and to resume the waiting task.
 @EventLoop
 final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
     typealias Outcome = Result<[UInt8], GRPCFailure>
 
-    /// How long a server may leave a call without any answer, and what happens then.
+    /// How long a server may leave a call without any answer, and the reaction to that.
     struct Patience: Sendable {
         let end: MonotonicInstant
         /// Called at the end; returns whether the call is to be given up.
         let onEnd: @Sendable @EventLoop () -> Bool
     }
 
-    /// With more calls under way than this, calls do not borrow the loop: those of one turn leave in one `send`.
+    /// With more open calls than this, calls do not borrow the loop: those of one turn are sent in one `send`.
     private static let borrowingLimit = 4
 
     /// Reused for each call.
@@ -106,7 +106,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         start()
     }
 
-    /// Ends the call from this side, without telling anybody.
+    /// Cancels the call without a notification.
     func cancel() {
         onFinish = nil
         isOver = true
@@ -152,7 +152,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         scheduleTimer()
     }
 
-    /// For the end of patience or the deadline, what comes first.
+    /// The timer for the end of patience or the deadline, whichever is first.
     private func scheduleTimer() {
         let deadline = metadata.deadline
         guard let due = patience.map({ patience in deadline.map { min($0, patience.end) } ?? patience.end }) ?? deadline
@@ -180,7 +180,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
             }
             return
         }
-        // A server may answer before it has read the whole request; the rest is of no use then.
+        // A server may answer before it has read the whole request; the rest is not needed then.
         connection.reset(stream, .noError)
         if let failure = GRPCFailure(endOf: stream, deadline: metadata.deadline) {
             finish(.failure(failure))
@@ -200,7 +200,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         finish(.failure(GRPCFailure(failure, stream?.wasSent == true ? .unknown : .none)))
     }
 
-    /// Later, so that the caller holds the call by then.
+    /// In a later job, so that the caller holds the call by then.
     private func finishLater(_ failure: GRPCFailure) {
         EventLoop.atEndOfTurn { self.finish(.failure(failure)) }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Pieces of the client's work by themselves, without I/O, for `make budgets`, which counts their instructions.
+/// Parts of the client's work, without I/O, for `make budgets`, which counts their instructions.
 package enum WorkSamples {
     /// The frame of a put, as a call encodes it.
     package static func putFrame(_ key: Key, _ value: Value) -> [UInt8] {
@@ -21,7 +21,7 @@ package enum WorkSamples {
         decoded(RangeResponse.self, message)?.entries.count
     }
 
-    /// The news that these entries were put, as etcd encodes it.
+    /// The watch response that these entries were put, as etcd encodes it.
     package static func watchMessage(_ entries: [KeyValue]) -> [UInt8] {
         var message = Wire.WatchResponse()
         message.header.revision = 1_000_000

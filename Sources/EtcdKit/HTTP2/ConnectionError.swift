@@ -3,11 +3,11 @@
 /// Why a connection cannot be used.
 struct ConnectionError: Error, Sendable, CustomStringConvertible {
     enum Kind: Sendable {
-        /// No connection came about.
+        /// No connection was established.
         case refused
         /// There was no answer in time.
         case silent
-        /// The server hung up before it said anything.
+        /// The server closed the connection before it sent anything.
         case unanswered
         /// There is no such host.
         case unknownHost
@@ -24,7 +24,7 @@ struct ConnectionError: Error, Sendable, CustomStringConvertible {
         /// This side has closed it.
         case closedByUs
 
-        /// Something is set up wrongly, here or there, and waiting does not help.
+        /// The client or the server is misconfigured, and waiting does not help.
         var isMisconfiguration: Bool {
             switch self {
             case .unknownHost, .credentials, .untrusted, .protocolViolation: true

@@ -5,7 +5,7 @@ extension HTTP2Connection {
     ///
     /// - Returns: Why the connection has ended, if it has.
     func receiveFromSocket(into buffer: UnsafeMutableRawBufferPointer) -> ConnectionError? {
-        // A few rounds, so that one busy connection does not hold up the others.
+        // A few rounds, so that one busy connection does not delay the others.
         for _ in 0..<16 {
             do {
                 guard let count = try socket.receive(into: buffer) else { return nil }

@@ -17,17 +17,17 @@ final class HTTP2Connection: LoopTask {
         /// Waiting for the peer's settings.
         case handshaking
         case open
-        /// Open streams go on; new ones are refused, for this reason.
+        /// Open streams continue; new ones are refused, for this reason.
         case draining(ConnectionError)
         case closed(ConnectionError)
     }
 
     /// How long the answer to a ping waits for something else to be sent.
     ///
-    /// gRPC in Go pings with each answer, to measure how fast the connection is. So a call and the answer to the ping of
-    /// the call before leave in one piece.
+    /// gRPC in Go sends a ping with each answer, to measure the bandwidth. So the answer to the ping of one call is
+    /// sent together with the next call.
     private static let pingAnswerDelay = Duration.milliseconds(2)
-    /// One for all connections, as what one has received is taken in before another is read.
+    /// One for all connections, as the bytes of one connection are processed before another is read.
     private static let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
     private(set) var state = State.handshaking
@@ -67,7 +67,7 @@ final class HTTP2Connection: LoopTask {
     /// The server has answered a request on this connection.
     var hasAnswered: Bool { session.hasAnswered }
 
-    /// The server takes the pings for abuse.
+    /// The server treats the pings as abuse.
     var isPingedTooOften: Bool { session.goAway?.code == .enhanceYourCalm }
 
     // MARK: Streams
@@ -146,7 +146,7 @@ final class HTTP2Connection: LoopTask {
         if case .closed = state { return }
         // First, so that nothing below closes it a second time or opens a stream on it.
         state = .closed(error)
-        // The goodbye, or TLS's alert, is a courtesy: if it cannot be sent, the server sees the end of the connection.
+        // The GOAWAY, or TLS's alert, is optional: if it cannot be sent, the server sees the end of the connection.
         if case .closedByUs = error.kind {
             session.sendGoAway()
             try? socket.flush(session)
@@ -227,7 +227,7 @@ final class HTTP2Connection: LoopTask {
 
     /// Ends a turn in which there was something to send.
     ///
-    /// Only sends at once, since the loop may be borrowed: all that follows runs on the loop's thread.
+    /// It only sends, since the loop may be borrowed: everything that follows runs on the loop's thread.
     func run() {
         isFlushScheduled = false
         var failure: (any Error)?
@@ -247,7 +247,7 @@ final class HTTP2Connection: LoopTask {
         case let error as TLSError:
             close(ConnectionError(error))
         case let error as SystemError:
-            // The server may have said why before it hung up.
+            // The server may have sent the reason before it closed the connection.
             if isSecure, case .handshaking = state { readFromSocket() }
             close(lost(error))
         case let error?:
@@ -257,7 +257,7 @@ final class HTTP2Connection: LoopTask {
 
     // MARK: Keepalive
 
-    /// Pings the peer while there are open streams and nothing comes from it.
+    /// Pings a silent peer while there are open streams.
     private func scheduleKeepalive() {
         guard keepaliveTimer == nil else { return }
         keepaliveTimer = EventLoop.schedule(atMonotonic: keepalive.due) { [weak self] in

@@ -41,7 +41,7 @@ struct HTTP2Headers: Sendable {
         case 12 where common.3 == nil && name == "grpc-message":
             common.3 = String(decoding: value, as: UTF8.self)
         case 12 where common.1 == nil && name == "content-type":
-            // A text of this length has memory of its own, except where the program contains it.
+            // A string of this length is allocated, unless it is a literal of the program.
             common.1 = value == "application/grpc" ? "application/grpc" : String(decoding: value, as: UTF8.self)
         default:
             others.append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))

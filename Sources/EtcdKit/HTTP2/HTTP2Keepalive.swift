@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// When a silent connection is pinged, and when it is given up.
+/// When a silent connection is pinged, and when it is closed.
 struct HTTP2Keepalive: Sendable {
     enum Step: Sendable {
         /// Something has come, or the ping may still be answered.

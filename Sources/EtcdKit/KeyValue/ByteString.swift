@@ -2,7 +2,7 @@
 
 /// Bytes that are often text: etcd's keys and values.
 ///
-/// A string literal stands for its UTF-8 bytes, so `"users/1"` is a ``Key`` wherever one is wanted.
+/// A string literal stands for its UTF-8 bytes, so `"users/1"` can be used as a ``Key``.
 public protocol ByteString: Sendable, Hashable, ExpressibleByStringInterpolation, CustomStringConvertible
 where StringLiteralType == String {
     /// The bytes.
@@ -25,7 +25,7 @@ extension ByteString {
     /// - Parameter value: The literal.
     public init(stringLiteral value: String) { self.init(value) }
 
-    /// The text that the bytes encode in UTF-8, or nil where they are something else.
+    /// The text that the bytes encode in UTF-8, or nil if they are not UTF-8.
     public var string: String? { String(validating: bytes, as: UTF8.self) }
 
     /// The text, or for other bytes their number and their hexadecimal digits (at most 32 of them).
@@ -49,7 +49,7 @@ public struct Key: ByteString, Comparable {
     /// - Parameter bytes: At least one byte; etcd refuses an empty key.
     public init(bytes: [UInt8]) { self.bytes = bytes }
 
-    /// Whether `left` stands before `right` in etcd's order, which is that of the bytes.
+    /// Whether `left` is before `right` in etcd's order, which is that of the bytes.
     public static func < (left: Key, right: Key) -> Bool {
         left.bytes.lexicographicallyPrecedes(right.bytes)
     }
@@ -67,7 +67,7 @@ public struct Key: ByteString, Comparable {
     var successor: Key { Key(bytes: bytes + [0]) }
 }
 
-/// The value of an entry: any bytes, also none.
+/// The value of an entry: any bytes, or none.
 public struct Value: ByteString {
     /// The bytes.
     public var bytes: [UInt8]

@@ -7,12 +7,12 @@ extension EtcdClient {
     /// for try await user in client.entries(in: .prefix("users/")) { print(user.key) }
     /// ```
     ///
-    /// Each iteration reads anew; the first page fixes its revision. If that is compacted away before the end, the
-    /// iteration throws `compacted`. From etcd 3.7 on, what follows the first page is streamed, no faster than it is taken.
+    /// Each iteration reads at the revision of its first page. If that revision is compacted before the end, it throws
+    /// `compacted`. From etcd 3.7 on, the entries after the first page are streamed, no faster than they are consumed.
     ///
     /// - Parameters:
     ///   - range: The keys.
-    ///   - pageSize: How many entries one request reads, at least 1; nil for as many as make about a megabyte, 1,000 at
+    ///   - pageSize: How many entries one request reads, at least 1; nil for about a megabyte of them, 1,000 entries at
     ///     first and 10,000 at most.
     ///   - options: How to read the entries. `limit` holds for all pages together; `sort` and `countOnly` do not
     ///     apply.
@@ -33,7 +33,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
     fileprivate let pageSize: Int?
     fileprivate let options: RangeOptions
 
-    /// Starts an iteration; nothing is read before its first element is wanted.
+    /// Starts an iteration; nothing is read before its first `next()`.
     public func makeAsyncIterator() -> Iterator { Iterator(self) }
 
     /// An iteration over the entries.
@@ -44,7 +44,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
         private var options: RangeOptions
         private var isFirst = true
         private var page: ArraySlice<KeyValue> = []
-        /// The range that is not read yet; nil at the end.
+        /// The range that has not been read yet; nil at the end.
         private var rest: KeyRange?
         private var remaining: Int
         private let isLimited: Bool
@@ -106,7 +106,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
             pageSize = Swift.max(1, Swift.min(fitting, pageSize * 2, 10_000))
         }
 
-        /// A page, which is smaller, as are those after it, if the entries are too large for one.
+        /// A page; it and the following pages are smaller if the entries are too large for a message.
         private mutating func nextPage(of range: KeyRange) async throws(EtcdError) -> RangeResponse {
             while true {
                 options.limit = Swift.min(pageSize, remaining)
@@ -119,7 +119,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
             }
         }
 
-        /// More entries from the stream, none at its end; nil if they are rather to be had as a page.
+        /// More entries from the stream, none at its end; nil if they should be read as a page.
         private mutating func nextStreamed(of range: KeyRange) async throws(EtcdError) -> [KeyValue]? {
             let method = options.serializable ? Wire.rangeStream.serializable : Wire.rangeStream
             let channel = client.core.channel
@@ -145,8 +145,8 @@ public struct EntrySequence: AsyncSequence, Sendable {
 }
 
 extension EtcdError.Code {
-    /// A stream of entries that ends so is taken up again after a page from where it has come to: the page is read with a
-    /// new token, at another endpoint, or in a smaller message.
+    /// A stream of entries that ends with this code is replaced by a page, after which there is a stream again: the
+    /// page is read with a new token, at another endpoint, or in a smaller message.
     fileprivate var leavesRestToPages: Bool {
         isTransient || meansTokenIsRejected || self == .unimplemented || self == .responseTooLarge
     }

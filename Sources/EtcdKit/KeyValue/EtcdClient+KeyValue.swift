@@ -6,7 +6,7 @@ extension EtcdClient {
     /// - Parameters:
     ///   - key: The key.
     ///   - revision: The revision to read at; nil for the newest.
-    ///   - serializable: Lets the member that is asked answer from its own copy, which may be out of date.
+    ///   - serializable: Lets any member answer from its own copy, which may be out of date.
     /// - Returns: The entry, or nil if the key does not exist.
     /// - Throws: ``EtcdError``, among its codes `compacted` and `futureRevision`.
     public func get(
@@ -22,7 +22,7 @@ extension EtcdClient {
 
     /// Reads the entries in `range`, all at one revision.
     ///
-    /// All of them travel in one message; for a range that may be large, see ``entries(in:pageSize:options:)``.
+    /// All of them are in one message; for a range that may be large, see ``entries(in:pageSize:options:)``.
     ///
     /// - Parameters:
     ///   - range: The keys.
@@ -73,7 +73,7 @@ extension EtcdClient {
         }
     }
 
-    /// Puts the value that `key` has once more, which makes a new version of it and sets its lease.
+    /// Puts the current value of `key` again, which makes a new version of it and sets its lease.
     ///
     /// - Parameters:
     ///   - key: The key, which must exist.
@@ -113,7 +113,7 @@ extension EtcdClient {
     /// - Parameters:
     ///   - range: The keys.
     ///   - returningPrevious: Returns the entries from before.
-    /// - Returns: How many entries were deleted, and which, if that was asked for.
+    /// - Returns: How many entries were deleted, and the entries, if they were asked for.
     /// - Throws: ``EtcdError``, among its codes `ambiguous`.
     @discardableResult
     public func delete(_ range: KeyRange, returningPrevious: Bool = false) async throws(EtcdError) -> DeleteResponse {
@@ -124,11 +124,11 @@ extension EtcdClient {
         }
     }
 
-    /// Drops the history of the store before `revision`.
+    /// Compacts the history of the store before `revision`.
     ///
     /// - Parameters:
     ///   - revision: The oldest revision that can be read afterwards.
-    ///   - physical: Waits until the member that is asked has dropped it from its disk.
+    ///   - physical: Waits until the member that is asked has removed it from its database.
     /// - Returns: The header of the answer.
     /// - Throws: ``EtcdError``, among its codes `compacted` (it was done before) and `futureRevision`.
     @discardableResult

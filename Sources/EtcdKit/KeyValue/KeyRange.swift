@@ -32,7 +32,7 @@ public struct KeyRange: Sendable, Hashable, CustomStringConvertible {
         return KeyRange(start: prefix.bytes, end: prefixEnd(of: prefix.bytes))
     }
 
-    /// The keys from `first` up to but without `end`; none if `end` is not after `first`.
+    /// The keys from `first` up to, but not including, `end`; none if `end` is not after `first`.
     ///
     /// - Parameters:
     ///   - first: The first key that belongs to the range.

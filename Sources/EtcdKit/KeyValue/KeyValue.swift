@@ -6,11 +6,11 @@ public struct KeyValue: Sendable, Hashable, CustomStringConvertible {
     public var key = Key(bytes: [])
     /// The value; empty where only keys were asked for.
     public var value = Value(bytes: [])
-    /// The revision in which the key came into being, after its last deletion.
+    /// The revision in which the key was created, after its last deletion.
     public var createRevision: Revision = 0
     /// The revision of the last change.
     public var modRevision: Revision = 0
-    /// How often the key was put since it came into being: 1 after the first put.
+    /// The number of puts since the key was created: 1 after the first put.
     public var version: Int64 = 0
     /// The lease that the key is attached to, if any.
     public var lease: Lease.ID? {
@@ -62,10 +62,10 @@ public struct Revision: RawRepresentable, Sendable, Hashable, Comparable, Expres
     /// - Parameter value: The literal.
     public init(integerLiteral value: Int64) { self.init(rawValue: value) }
 
-    /// The revision after this one; the last one there can be is its own.
+    /// The revision after this one; the highest possible revision is its own.
     public var next: Revision { rawValue == .max ? self : Revision(rawValue: rawValue + 1) }
 
-    /// The revision before this one; the first one there can be is its own.
+    /// The revision before this one; the lowest possible revision is its own.
     public var previous: Revision { rawValue == .min ? self : Revision(rawValue: rawValue - 1) }
 
     /// Whether `left` is older than `right`.
@@ -75,7 +75,7 @@ public struct Revision: RawRepresentable, Sendable, Hashable, Comparable, Expres
     public var description: String { String(rawValue) }
 }
 
-/// The member that gave an answer, and the state of its store.
+/// The member that answered, and the state of its store.
 public struct ResponseHeader: Sendable, Hashable, CustomStringConvertible {
     /// The cluster.
     public var clusterID: UInt64 = 0

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The answer to the reading of a range.
+/// The answer to a range request.
 public struct RangeResponse: Sendable, Hashable, CustomStringConvertible {
     /// The member that answered, and the store's revision.
     public var header = ResponseHeader()
     /// The entries.
     public var entries: [KeyValue] = []
-    /// The limit has cut entries off.
+    /// There are more entries than the limit.
     public var more = false
     /// How many entries the range holds in all, without regard to the limit.
     public var count: Int64 = 0
 
     init() {}
 
-    /// Makes the answer to a reading without a limit.
+    /// Makes the answer to a range request without a limit.
     ///
     /// - Parameters:
     ///   - entries: The entries, which are all that the range holds.

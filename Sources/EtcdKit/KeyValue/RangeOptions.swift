@@ -10,9 +10,9 @@ public struct RangeOptions: Sendable, Hashable {
     public var revision: Revision?
     /// The order of the entries; nil for that of the keys.
     public var sort: Sort?
-    /// Lets the member that is asked answer from its own copy: faster, works without a leader, may be out of date.
+    /// Lets any member answer from its own copy: this is faster and works without a leader, but may be out of date.
     public var serializable = false
-    /// Leaves the values out, and the leases: etcd 3.7 and later do not read them, so that ``KeyValue/lease`` is nil for all
+    /// Leaves out the values; etcd 3.7 and later also leave out the leases, so that ``KeyValue/lease`` is nil for all
     /// keys, unless they are sorted by value.
     public var keysOnly = false
     /// Returns only the number of entries.
@@ -35,9 +35,9 @@ public struct RangeOptions: Sendable, Hashable {
         public enum Target: Sendable, Hashable, CaseIterable {
             /// The key.
             case key
-            /// The number of puts since the key came into being.
+            /// The number of puts since the key was created.
             case version
-            /// The revision in which the key came into being.
+            /// The revision in which the key was created.
             case createRevision
             /// The revision of the last change.
             case modRevision

@@ -13,8 +13,8 @@ extension EtcdClient {
     /// When the lease is lost, the task of `body` is cancelled; once `body` has ended, `leaseLost` is thrown. `body` runs
     /// in a child task, because only that can be cancelled.
     ///
-    /// The lease is revoked also when the caller's task is cancelled, for which there are as many seconds as the lease
-    /// lives; where that fails, the lease ends by itself.
+    /// The lease is also revoked if the caller's task is cancelled; this is tried for at most its time to live. If the
+    /// revocation fails, the lease expires by itself.
     ///
     /// - Parameters:
     ///   - timeToLive: How long the lease lives without a renewal, in whole seconds (rounded up).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a lease that is kept alive stands, time after time; see ``Leases/keepAlive(_:)-(Lease.ID)``.
+/// The states of a lease that is kept alive; see ``Leases/keepAlive(_:)-(Lease.ID)``.
 public struct KeepAliveSequence: AsyncSequence, Sendable {
     fileprivate let core: ClientCore
     fileprivate let id: Lease.ID
@@ -22,9 +22,9 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
 
         fileprivate init(_ handle: Handle) { self.handle = handle }
 
-        /// How often the renewals had to go on over another stream, as of the newest state.
+        /// How often the renewals had to move to another stream, as of the newest state.
         ///
-        /// Between two streams the store may have been replaced by an older one, of which a renewal says nothing.
+        /// Between two streams, the store may have been replaced by an older one, which a renewal does not show.
         package var interruptions: Int { handle.subscription.interruptions }
 
         /// The next element; see `next(isolation:)`.

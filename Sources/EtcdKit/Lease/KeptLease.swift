@@ -11,7 +11,7 @@ final class KeptLease {
     var stream: LeaseStream?
     /// The place in the keeper's agenda.
     var slot: Int64?
-    /// How often its renewals had to go on over another stream.
+    /// How often its renewals had to move to another stream.
     private(set) var interruptions = 0
     private var streamNumber: Int?
     private var subscriptions: [LeaseSubscription] = []

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Leases by when something is to be done for them next.
+/// Leases ordered by the time of their next action.
 ///
-/// Time is cut into slots, so leases that are due together come together, and whatever they need is sent together. A lease
-/// comes up to a slot late, or early: its owner looks at its timeline, and notes it again.
+/// Time is divided into slots, so that leases of one slot are handled together, and their requests are sent together. A
+/// lease may come up to a slot late, or early: its owner checks its timeline, and notes it again.
 struct LeaseAgenda {
-    /// How long a slot is, in milliseconds: so late may a lease come.
+    /// The length of a slot in milliseconds, by which a lease may be late.
     private static let slotLength: Int64 = 50
     /// How far ahead a lease is noted at most, in slots: one that has ended is held until it comes.
     private static let horizon: Int64 = 600

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The gRPC stream that renewals travel on; it is opened again when it has ended, elsewhere if there is a choice.
+/// The gRPC stream for renewals; when it ends, it is opened again, at another endpoint if there is one.
 @EventLoop
 final class LeaseConnection {
     enum Event {
@@ -24,7 +24,7 @@ final class LeaseConnection {
     }
 
     static let longestPause = Duration.milliseconds(500)
-    /// How many tokens in a row may be rejected; a member may not know yet one that was made a moment ago.
+    /// How many tokens in a row may be rejected; a member may not know a new token yet.
     private static let maximumRejections = 3
     /// Counts the streams that were opened, those of all clients.
     private static var openedCount = 0
@@ -118,7 +118,7 @@ final class LeaseConnection {
         lastError = error
         failures += 1
         if isFinal || isHopeless(error.code) { return onEvent(.failed(error)) }
-        // At once where there is somewhere else to go, or something else to show.
+        // At once if there is another endpoint or another token.
         if failures == 1, channel.hasAlternatives || error.code.meansTokenIsRejected { return open() }
         let pause = channel.configuration.backoff.delay(afterFailures: failures)
         let timer = EventLoop.schedule(at: .now + min(pause, Self.longestPause)) { [weak self] in
@@ -129,11 +129,11 @@ final class LeaseConnection {
         state = .pausing(timer)
     }
 
-    /// No other endpoint and no other moment will be better.
+    /// Neither another endpoint nor waiting will help.
     private func isHopeless(_ code: EtcdError.Code) -> Bool {
         if !code.meansTokenIsRejected { return [.unimplemented, .unauthenticated].contains(code) }
         if channel.tokens.canRenew { return rejections >= Self.maximumRejections }
-        // A client with a certificate has no token to renew, but etcd may have had an old copy of its rights.
+        // A client with a certificate has no token to renew, but etcd may have had an old copy of its permissions.
         return rejections > (code == .staleToken ? 1 : 0)
     }
 

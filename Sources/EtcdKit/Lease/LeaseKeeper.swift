@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Keeps the leases of a client alive: knows when something is to be done for each, and which stream does it.
+/// Keeps the leases of a client alive: knows the next action of each lease, and the stream that does it.
 @EventLoop
 final class LeaseKeeper {
     /// A server answers the renewals of one stream one after the other, so many leases take several streams.
@@ -25,7 +25,7 @@ final class LeaseKeeper {
 
     /// Keeps a lease alive until the subscription is cancelled or the lease has ended.
     ///
-    /// With the lease as it was granted, it is judged from then on whether it lives.
+    /// With `granted`, the lifetime is counted from the grant on.
     func subscribe(to id: Lease.ID, granted: Lease?) -> LeaseSubscription {
         let subscription = LeaseSubscription(id)
         add(subscription, granted: granted)
@@ -69,7 +69,7 @@ final class LeaseKeeper {
             cancel(subscription)
         }
         while true {
-            // That another's interest in the lease is at risk does not end the wait.
+            // The wait does not end when the lease is at risk.
             guard case .renewed(let deadline, let timeToLive, _) = try await subscription.next() else { continue }
             return LeaseRenewal(id: id, timeToLive: timeToLive, deadline: deadline.instant)
         }
@@ -102,7 +102,7 @@ final class LeaseKeeper {
                 advance(lease, to: now)
             }
         case .denied(let lease):
-            // It is renewed apart from the others, to see whether it was the reason.
+            // It is renewed on a stream of its own, to see whether it was the reason.
             assign(lease, to: addStream(isShared: false))
             lease.stream?.renew(lease)
         case .failed(let error):
@@ -193,7 +193,7 @@ final class LeaseKeeper {
         stream.add(lease)
     }
 
-    /// Takes a lease from its stream, which goes with the last one.
+    /// Takes a lease from its stream, which is closed with its last lease.
     private func release(_ lease: KeptLease) {
         guard let stream = lease.stream else { return }
         lease.stream = nil

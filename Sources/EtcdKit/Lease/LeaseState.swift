@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a lease that is kept alive stands.
+/// The state of a lease that is kept alive.
 ///
-/// Its loss is no state: it ends the iteration with an error that says why. A task that must not act without the lease
-/// compares ``deadline`` with the clock before it acts, whatever the newest state was.
+/// The loss of the lease is not a state: the iteration then throws an error with the reason. A task that must not act
+/// without the lease compares ``deadline`` with the clock before it acts, whatever the newest state was.
 public enum LeaseState: Sendable, CustomStringConvertible {
     /// The lease certainly lives until the instant, and its renewals are answered.
     case active(until: ContinuousClock.Instant)
     /// For two thirds of the time to live no renewal was answered: the lease is lost at the instant unless one is.
     ///
-    /// The error says what stands in the way, as far as that is known.
+    /// The error is the reason, if it is known.
     case atRisk(until: ContinuousClock.Instant, EtcdError?)
 
     /// Until when the lease certainly lives: counted from when its last answered renewal was sent.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Renews some of the leases over one connection, and moves to another endpoint when that ends or stalls.
+/// Renews some of the leases over one stream, and moves to another endpoint when the stream ends or stalls.
 ///
-/// It changes nothing in a lease: it tells its owner, the keeper, what has happened.
+/// It does not change leases: it reports events to its owner, the keeper.
 @EventLoop
 final class LeaseStream {
     enum Event {
@@ -10,9 +10,9 @@ final class LeaseStream {
         case sent(KeptLease, at: MonotonicInstant, over: Int)
         /// The server has answered, with the time to live in seconds.
         case answered(RenewalQueue.Renewal, timeToLive: Int64, by: Endpoint)
-        /// The stream is gone, and with it the answers for these leases.
+        /// The stream has ended, so there will be no answers for these leases.
         case disconnected([KeptLease])
-        /// The server has ended the stream, perhaps since this lease may not be renewed; the others go on.
+        /// The server has ended the stream, perhaps because this lease may not be renewed; the others continue.
         case denied(KeptLease)
         /// There will be no stream, for this reason.
         case failed(EtcdError)
@@ -75,7 +75,7 @@ final class LeaseStream {
         scheduleSend()
     }
 
-    /// A lease is at risk although answers come: they come too slowly here.
+    /// A lease is at risk although answers come, since they come too slowly on this stream.
     func leaveIfTooSlow() {
         guard channel.hasAlternatives, let endpoint, connection.opened + patience <= .now else { return }
         connection.giveUp(EtcdError(.unavailable, "renewals are answered too slowly [\(endpoint)]"))
@@ -135,7 +135,7 @@ final class LeaseStream {
     }
 
     private func ended(_ error: EtcdError) {
-        // The server handles renewals in order, so it has stumbled over the oldest one.
+        // The server handles renewals in order, so the oldest one is the reason.
         let culprit = error.code == .permissionDenied ? queue.oldestUnanswered?.lease : nil
         cancelStallTimer()
         onEvent(self, .disconnected(queue.takeUnanswered()))
@@ -162,7 +162,7 @@ final class LeaseStream {
     private var patience: Duration {
         let limit = channel.configuration.retry.attemptTimeout
         guard channel.hasAlternatives else { return limit }
-        // Still where the last stream has failed, as there was no other connection just then: soon there will be one.
+        // The stream is where the last one failed, since there was no other connection; there may be one soon.
         if connection.lastError != nil { return min(limit, LeaseConnection.longestPause) }
         return min(limit, shortest.map { $0 / 3 } ?? limit)
     }

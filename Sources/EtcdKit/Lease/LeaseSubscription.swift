@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One consumer that wants a lease kept alive and hears how it stands.
+/// A consumer for which a lease is kept alive, and which gets its states.
 ///
-/// The loop leaves the newest update, and the consumer's task takes it where it runs. So a renewal that no task waits
-/// for costs no change of threads.
+/// The loop stores the newest update, and the consumer's task takes it on its own thread. So a renewal without a
+/// waiting task needs no thread switch.
 final class LeaseSubscription: Sendable {
     enum Update: Sendable {
         /// The newest renewal was answered, with a new time to live.
@@ -21,7 +21,7 @@ final class LeaseSubscription: Sendable {
 
     let id: Lease.ID
     private let state = Lock(State())
-    /// Tells the consumer that there is something to take perhaps.
+    /// Wakes the consumer, since there may be an update.
     let change = AsyncCondition()
 
     init(_ id: Lease.ID) { self.id = id }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// When a lease that is kept alive is to be renewed, until when it certainly lives, and when that is in danger: a value
+/// When a lease that is kept alive is to be renewed, until when it certainly lives, and when it is at risk: a value
 /// without clock or I/O.
 ///
-/// The server counts from when it handles a renewal, so this side counts from when it has sent it.
+/// The server counts from the time when it handles a renewal, the client from the earlier time when it sent it.
 struct LeaseTimeline {
     /// Something whose time has come.
     enum Event: Hashable {
@@ -17,10 +17,10 @@ struct LeaseTimeline {
 
     /// How long an unanswered renewal waits before it is sent again.
     static let retryInterval = Duration.milliseconds(500)
-    /// Which part of the time between renewals is left to chance: leases that were granted together come apart.
+    /// The random part of the time between renewals: it spreads leases that were granted together.
     static let jitter = 0.1
 
-    /// Until when the lease certainly lives; nil before the first sign of it.
+    /// Until when the lease certainly lives; nil until its grant or a renewal is known.
     private(set) var deadline: MonotonicInstant?
     private(set) var isAtRisk = false
     /// The lease is lost or given up, for good.
@@ -50,7 +50,7 @@ struct LeaseTimeline {
         return next
     }
 
-    /// The event that has come by `now`: to be asked again and again, until there is nothing more.
+    /// The next event that is due at `now`; the caller repeats this until there is none.
     mutating func nextEvent(by now: MonotonicInstant) -> Event? {
         if hasEnded { return nil }
         if let deadline, deadline <= now {
@@ -75,7 +75,7 @@ struct LeaseTimeline {
 
     /// Takes the answer to the renewal that was sent at `sent`, and returns the new deadline; nil if it comes too late.
     ///
-    /// The chance is a number from 0 to 1, random in use.
+    /// `chance` is a random number from 0 to 1.
     mutating func answered(
         sent: MonotonicInstant,
         timeToLive: Duration,
@@ -88,13 +88,13 @@ struct LeaseTimeline {
         risk = max(sent.advanced(by: timeToLive - timeToLive / 3), risk ?? sent)
         isAtRisk = false
         if let unanswered, unanswered <= sent { self.unanswered = nil }
-        // While a newer renewal is on its way, another one is no use before that would be repeated.
+        // While a newer renewal is not answered, another one is not useful before the newer one would be repeated.
         let interval = Int64(Double(timeToLive / 3) * (1 - Self.jitter * chance))
         due = max(sent.advanced(by: interval), unanswered.map { $0 + Self.retryInterval } ?? sent)
         return deadline
     }
 
-    /// The stream is gone, and with it the answers.
+    /// The stream has ended, so there will be no answers.
     mutating func disconnected(at now: MonotonicInstant) {
         guard unanswered != nil else { return }
         unanswered = nil

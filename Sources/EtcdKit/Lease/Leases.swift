@@ -11,9 +11,9 @@ public struct Leases: Sendable {
 
     /// Grants a lease.
     ///
-    /// The client chooses the ID, so a grant whose outcome is unknown is made again with the same ID until it is known or
-    /// the time for the call is over. When that shows that the lease exists, and its ID was random, it is this one; it is
-    /// then counted from the first attempt.
+    /// The client chooses the ID, so a grant whose outcome is unknown is repeated with the same ID until the outcome is
+    /// known or the deadline has passed. If a repetition shows that the lease exists, and its ID is random, it is this
+    /// lease; its lifetime is then counted from the first attempt.
     ///
     /// - Parameters:
     ///   - timeToLive: How long the lease lives without a renewal, in whole seconds (rounded up). etcd raises it to its
@@ -52,8 +52,8 @@ public struct Leases: Sendable {
 
     /// Ends a lease and deletes its keys.
     ///
-    /// A revocation whose outcome is unknown is made again until it is known or the time for the call is over. Where this
-    /// client keeps the lease alive, that ends by throwing `leaseLost`.
+    /// A revocation whose outcome is unknown is repeated until the outcome is known or the deadline has passed. If this
+    /// client keeps the lease alive, the ``keepAlive(_:)-(Lease.ID)`` throws `leaseLost`.
     ///
     /// - Parameter id: The lease.
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound` and `ambiguous`.
@@ -102,15 +102,14 @@ public struct Leases: Sendable {
         try await client.core.leaseKeeper.renewOnce(id, deadline: .now + client.timeout)
     }
 
-    /// Renews a lease again and again, each time a third of its time to live after the last renewal, and tells how it
-    /// stands.
+    /// Renews a lease each time a third of its time to live has passed, and returns its states.
     ///
-    /// The lease is kept alive from the first call of `next()` until the iterator is dropped or its task cancelled, also
-    /// while no task waits for a state: the iterator then holds the newest one. Where renewals are not answered, they go to
-    /// another endpoint. The iteration ends by throwing: `leaseNotFound` if the lease never was, `permissionDenied` if the
-    /// user may not put one of its keys, `leaseLost` when the lease has ended. The message of that says how, and its cause
-    /// why, where there is one: `leaseNotFound` when the server has ended the lease, the last trouble with the renewals
-    /// when it has run out.
+    /// The lease is kept alive from the first call of `next()` until the iterator is dropped or its task cancelled,
+    /// also while no task waits for a state: the iterator then holds the newest one. Renewals that are not answered are
+    /// sent to another endpoint. The iteration ends by throwing: `leaseNotFound` if the lease never existed,
+    /// `permissionDenied` if the user may not put one of its keys, or `leaseLost` if the lease has ended. The cause of
+    /// `leaseLost` is `leaseNotFound` if the server has ended the lease, or the last failure of a renewal if the lease
+    /// has run out.
     ///
     /// - Parameter id: The lease.
     /// - Returns: The states of the lease.
@@ -118,7 +117,7 @@ public struct Leases: Sendable {
         KeepAliveSequence(client, id)
     }
 
-    /// Renews a lease again and again, like ``keepAlive(_:)-(Lease.ID)``, and judges from its grant on whether it is lost.
+    /// Renews a lease like ``keepAlive(_:)-(Lease.ID)``, and counts its lifetime from its grant on.
     ///
     /// - Parameter lease: The lease, as it was granted.
     /// - Returns: The states of the lease.
@@ -130,11 +129,11 @@ public struct Leases: Sendable {
 extension EtcdClient {
     fileprivate enum CertainOutcome<Answer> {
         case answered(Answer)
-        /// An attempt whose outcome was unknown has done it, as the error of a later one shows.
+        /// An attempt with an unknown outcome was successful, as the error of a later one shows.
         case doneBefore(EtcdError)
     }
 
-    /// Makes a call again while its outcome is unknown, for calls that do no harm when they are made twice.
+    /// Repeats a call while its outcome is unknown, for calls that may safely be made twice.
     ///
     /// After an attempt with an unknown outcome, an error of the code `done` shows that it was successful.
     fileprivate func callUntilCertain<Message: Request, Answer: Response>(
@@ -157,7 +156,7 @@ extension EtcdClient {
                 isOver = true
                 guard let ambiguity else { throw error }
                 if error.code == done { return .doneBefore(error) }
-                // However this attempt ended, nothing is known of the one before.
+                // However this attempt ended, the outcome of the previous one remains unknown.
                 throw error.code == .cancelled ? error : ambiguity
             }
         } after: { _ in

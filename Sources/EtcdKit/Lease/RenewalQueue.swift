@@ -10,7 +10,7 @@ struct RenewalQueue {
 
     /// How many renewals may be unanswered: more would only wait at the server, where they cannot be put in order.
     private static let window = 256
-    /// How many may be unanswered for one of them to be sent again.
+    /// While fewer are unanswered, one of them may be sent again.
     private static let windowForRepetition = 32
 
     /// The leases whose renewal is not sent yet, the one with the earliest deadline first.
@@ -18,7 +18,7 @@ struct RenewalQueue {
     private var places: [Lease.ID: DeadlineHeap<KeptLease>.ID] = [:]
     /// The renewals that are not answered yet, the oldest first.
     ///
-    /// A renewal stays here when its lease has left, because its late answer must not pass for that to a newer one.
+    /// A renewal stays when its lease has left: otherwise its late answer would count for a newer renewal.
     private var sent: [Renewal] = []
     /// The renewals before this one were answered.
     private var start = 0

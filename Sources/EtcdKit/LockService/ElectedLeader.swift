@@ -6,9 +6,9 @@ public struct ElectedLeader: Sendable, Hashable {
     public var election = Key(bytes: [])
     /// The key that stands for the leadership.
     public var key = Key(bytes: [])
-    /// The revision in which the key came into being, which tells this leadership from all others.
+    /// The revision in which the key was created, which identifies this leadership.
     public var createRevision: Revision = 0
-    /// The lease that the leadership lives as long as.
+    /// The lease on which the leadership depends.
     public var lease: Lease.ID {
         get { Lease.ID(rawValue: leaseID) }
         set { leaseID = newValue.rawValue }

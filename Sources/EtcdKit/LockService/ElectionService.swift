@@ -5,13 +5,13 @@ extension EtcdClient {
     public var electionService: ElectionService { ElectionService(client: self) }
 }
 
-/// The elections that etcd itself holds on behalf of clients, for programs that share them with others that do.
+/// etcd's own elections, for programs that share an election with programs that use these.
 ///
-/// > Warning: Nothing here notices that a leader has lost, so guard what is done as one by a transaction:
+/// > Warning: The service does not report the loss of a leadership, so guard the leader's writes by a transaction:
 /// > - A leadership lasts as long as its lease. With ``Lease/ID/none``, etcd makes a lease that is not renewed, so the
 /// >   leader is deposed after 60 seconds without notice. Keep a lease of your own alive, such as that of
 /// >   ``EtcdClient/withLease(timeToLive:_:)``.
-/// > - A candidate whose lease has ended during the campaign is still told of a victory later.
+/// > - A candidate whose lease has ended during the campaign is still reported as the winner later.
 /// > - A token that expires while a campaign waits ends it (etcd#17623).
 ///
 /// The `LeaderElection` of EtcdPatterns has none of these weaknesses.
@@ -22,13 +22,13 @@ public struct ElectionService: Sendable {
     ///
     /// The wait is a call, so it ends with the client's time for a call (see ``EtcdClient/with(timeout:)``), and then
     /// throws `ambiguous`: the candidate may have won at the last moment. After any other error, too, a key may be left
-    /// that wins later, as long as the lease lives. With a lease of your own, campaigning again with it, or revoking it,
-    /// makes that certain.
+    /// that wins later, as long as the lease lives. To resolve this, campaign again with the same lease, or revoke it;
+    /// this needs a lease of your own.
     ///
     /// - Parameters:
     ///   - election: The name of the election.
     ///   - value: The value of the candidate, such as its address.
-    ///   - lease: The lease that the candidacy lives as long as. A leader with this lease wins again at once.
+    ///   - lease: The lease on which the candidacy depends. A leader with this lease wins again at once.
     /// - Returns: The leadership.
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound`, `permissionDenied` and `ambiguous`.
     public func campaign(
@@ -68,8 +68,8 @@ public struct ElectionService: Sendable {
 
     /// The leader, and then each new leader or new value of the leader.
     ///
-    /// Leaders that were deposed soon may be left out. The iteration never ends by itself, and throws when its connection
-    /// breaks: unlike a watch, it does not go on elsewhere.
+    /// Leaders with a short term may be left out. The iteration never ends by itself, and throws when its connection
+    /// breaks: unlike a watch, it does not continue at another endpoint.
     ///
     /// - Parameter election: The name of the election.
     /// - Returns: The entries of the leaders, as in ``leader(of:)``.

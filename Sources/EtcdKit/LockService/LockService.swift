@@ -5,9 +5,9 @@ extension EtcdClient {
     public var lockService: LockService { LockService(client: self) }
 }
 
-/// The locks that etcd itself takes on behalf of a client, for programs that share them with others that do.
+/// etcd's own locks, for programs that share a lock with programs that use these.
 ///
-/// > Warning: Nothing here notices that a lock is lost, so guard what is done under it by a transaction:
+/// > Warning: The service does not report the loss of a lock, so guard the writes under it by a transaction:
 /// > - A lock lives as long as its lease. With ``Lease/ID/none``, etcd makes a lease that is not renewed, so the lock
 /// >   ends after 60 seconds without notice. Keep a lease of your own alive, such as that of
 /// >   ``EtcdClient/withLease(timeToLive:_:)``.
@@ -22,13 +22,13 @@ public struct LockService: Sendable {
     /// Waits for a lock, and takes it.
     ///
     /// The wait is a call, so it ends with the client's time for a call (see ``EtcdClient/with(timeout:)``), and then
-    /// throws `ambiguous`: etcd may have taken the lock at the last moment. After any other error, too, a key may be left
-    /// that gets the lock later, as long as the lease lives. With a lease of your own, locking again with it, or revoking
-    /// it, makes that certain.
+    /// throws `ambiguous`: etcd may have taken the lock at the last moment. After any other error, too, a key may be
+    /// left that gets the lock later, as long as the lease lives. To resolve this, lock again with the same lease, or
+    /// revoke it; this needs a lease of your own.
     ///
     /// - Parameters:
     ///   - name: The name of the lock; the locks of one name exclude each other.
-    ///   - lease: The lease that the lock lives as long as. A client that holds the lock with this lease gets it again at once.
+    ///   - lease: The lease on which the lock depends. If it already holds the lock, the call returns at once.
     /// - Returns: The key that stands for the ownership, as long as it exists.
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound`, `leaseLost` when the lease has ended during the wait,
     ///   `permissionDenied` and `ambiguous`.

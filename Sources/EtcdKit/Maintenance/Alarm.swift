@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Something that a member of a cluster has raised the alarm about; it lasts until it is disarmed.
+/// An alarm of a member; it is raised until it is disarmed.
 public struct Alarm: Sendable, Hashable, CustomStringConvertible {
     /// A kind of alarm.
     ///

@@ -8,7 +8,7 @@ public struct KeyValueHash: Sendable, Hashable {
     public var header = ResponseHeader()
     /// The hash.
     public var hash: UInt32 = 0
-    /// The revision that the member has compacted at last, from which on the history counts.
+    /// The last compacted revision, from which on the history counts.
     public var compactRevision: Revision = 0
     /// The newest revision that counts; 0 before etcd 3.6, where it is the one asked for.
     public var hashRevision: Revision = 0

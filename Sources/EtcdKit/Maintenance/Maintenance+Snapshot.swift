@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Maintenance {
-    /// Saves a snapshot of a member's database to a file, as `etcdctl snapshot restore` and `etcdutl snapshot restore`
-    /// take it.
+    /// Saves a snapshot of a member's database to a file, for the `snapshot restore` of etcdctl and etcdutl.
     ///
-    /// It is written to a temporary file in the same folder, and gets its name only when it is complete, agrees with the
-    /// digest that the member has sent along, and is on the disk. If anything fails before, or the task is cancelled,
-    /// nothing is left, and a file that was to be replaced stays. If only the name cannot be brought to the disk, the call
-    /// throws and the file is there. The file holds all keys and secrets of the cluster; only its owner may read it.
+    /// It is written to a temporary file in the same folder, which is renamed when it is complete, matches the member's
+    /// digest, and is on the disk. If anything fails before, or the task is cancelled, no file is left, and a file that
+    /// was to be replaced stays. If only the new name cannot be synced to the disk, the call throws and the file is
+    /// there. The file holds all keys and secrets of the cluster; only its owner may read it.
     ///
     /// - Parameters:
     ///   - endpoint: Where the member is.
     ///   - path: The file to make, in a folder that exists.
     ///   - replacing: Replaces a file that is there already.
-    ///   - onProgress: Is told how far it is after each part; it must not block for long.
+    ///   - onProgress: Receives the progress after each part; it must not block for long.
     /// - Returns: How large the file is.
     /// - Throws: ``EtcdError``, among its codes `snapshotDamaged`, `fileExists`, `fileNotWritten`, `cancelled`, and
     ///   `deadlineExceeded` when the member is silent for longer than a call may take.
@@ -30,7 +29,7 @@ extension Maintenance {
         }
     }
 
-    /// A snapshot of a member's database, part by part, to be put where a file cannot go.
+    /// A snapshot of a member's database in parts, to be stored anywhere.
     ///
     /// All parts, one after the other, are what ``snapshot(from:to:replacing:onProgress:)`` would write. The snapshot is
     /// good only if the iteration comes to its end without an error.
@@ -42,11 +41,11 @@ extension Maintenance {
     }
 }
 
-/// How far a snapshot has come.
+/// The progress of a snapshot.
 public struct SnapshotProgress: Sendable, Hashable, CustomStringConvertible {
     /// The bytes that have arrived.
     public var bytesReceived: Int64 = 0
-    /// The bytes that there will be, as the member has announced it.
+    /// The size of the snapshot, as the member has announced it.
     public var bytesTotal: Int64 = 0
 
     /// Makes a progress without any bytes.

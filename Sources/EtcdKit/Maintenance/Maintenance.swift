@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdClient {
-    /// Looks after the members of the cluster: their state, their alarms, their databases, and who leads.
+    /// Maintains the members of the cluster: their status, alarms, databases and leader.
     public var maintenance: Maintenance { Maintenance(client: self) }
 }
 
-/// The upkeep of a cluster.
+/// The maintenance of a cluster.
 ///
 /// A call that concerns one member takes its ``Endpoint``. If that is not one of the client's, the client connects to it
 /// for the time of the call.
@@ -43,7 +43,7 @@ public struct Maintenance: Sendable {
         request.memberID = alarm.memberID.rawValue
         request.kind = alarm.kind
         let disarmed = try await client.call(Wire.alarm, request).alarms
-        // etcd says nothing of an alarm that is not raised, nor of a member that does not exist.
+        // etcd does not report an alarm that is not raised, or a member that does not exist.
         if disarmed.isEmpty, try await !client.cluster.list().contains(where: { $0.id == alarm.memberID }) {
             throw EtcdError(.memberNotFound, "the cluster has no member \(alarm.memberID)")
         }
@@ -62,10 +62,11 @@ public struct Maintenance: Sendable {
 
     // MARK: Databases
 
-    /// Gives the room that a member's database does not use back to its disk.
+    /// Returns the unused space of a member's database to its file system.
     ///
-    /// The member answers nothing else meanwhile, and goes on even when the call is given up; a large database may take
-    /// longer than ``EtcdClient/Configuration/callTimeout``, so see ``EtcdClient/with(timeout:)``. Do one member at a time.
+    /// The member answers nothing else meanwhile, and continues even if the call is given up; a large database may take
+    /// longer than ``EtcdClient/Configuration/callTimeout``, so see ``EtcdClient/with(timeout:)``. Do one member at a
+    /// time.
     ///
     /// - Parameter endpoint: Where the member is.
     /// - Throws: ``EtcdError``, among its codes `ambiguous`.
@@ -105,16 +106,16 @@ public struct Maintenance: Sendable {
     ///
     /// - Parameters:
     ///   - memberID: The member that shall lead.
-    ///   - leader: Where the present leader is, who alone can do this; nil to look for it in the list of members.
-    /// - Throws: ``EtcdError``, among its codes `badLeaderTransferee` for a member that cannot lead, `notLeader` if
-    ///   another leads than is at `leader` or the leader cannot be found, `noLeader`, and `ambiguous`.
+    ///   - leader: The endpoint of the current leader, which alone can do this; nil to find it by the list of members.
+    /// - Throws: ``EtcdError``, among its codes `badLeaderTransferee` for a member that cannot lead, `notLeader` if the
+    ///   member at `leader` does not lead or the leader cannot be found, `noLeader`, and `ambiguous`.
     public func moveLeader(to memberID: Member.ID, from leader: Endpoint? = nil) async throws(EtcdError) {
         let endpoint: Endpoint
         if let leader { endpoint = leader } else { endpoint = try await self.leader() }
         _ = try await client.call(Wire.moveLeader, Wire.MoveLeaderRequest(targetID: memberID.rawValue), at: endpoint)
     }
 
-    /// Where the leader is: if possible, as the client's own list has it.
+    /// The endpoint of the leader, if possible one of the client's own.
     private func leader() async throws(EtcdError) -> Endpoint {
         guard let leader = try await client.call(Wire.status, Wire.EmptyRequest()).leader else {
             throw EtcdError(.noLeader, "the member that was asked has no leader")
@@ -144,9 +145,9 @@ public struct Maintenance: Sendable {
 
     /// Lets the members be replaced by those of an older version; etcd 3.5 and later.
     ///
-    /// ``MemberStatus/downgradeTarget`` then has the version, from etcd 3.6 on, which answers at once. The version of the
-    /// cluster is soon the one that was asked for, so that etcd answers the same call, made again, with
-    /// `downgradeInProgress` at first, and with `invalidDowngradeVersion` later.
+    /// etcd 3.6 and later answer at once, and ``MemberStatus/downgradeTarget`` then has the version. The version of the
+    /// cluster soon becomes the requested one, so that a repeated call throws `downgradeInProgress` at first, and
+    /// `invalidDowngradeVersion` later.
     ///
     /// etcd 3.5 does it without answering, so the call throws `ambiguous` after some seconds; made again, it throws
     /// `downgradeInProgress`.
@@ -162,8 +163,8 @@ public struct Maintenance: Sendable {
 
     /// Ends a downgrade; etcd 3.5 and later.
     ///
-    /// etcd 3.6 and later answer at once, and always with success: also when there is no downgrade, and when it could not
-    /// be ended. ``MemberStatus/downgradeTarget`` tells.
+    /// etcd 3.6 and later answer at once, and always with success: also when there is no downgrade, and when it could
+    /// not be ended. ``MemberStatus/downgradeTarget`` shows the result.
     ///
     /// etcd 3.5 does it without answering, so the call throws `ambiguous` after some seconds; made again, it throws
     /// `noDowngradeInProgress`.

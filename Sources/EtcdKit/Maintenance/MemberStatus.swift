@@ -6,9 +6,9 @@ public struct MemberStatus: Sendable, Hashable, CustomStringConvertible {
     public var header = ResponseHeader()
     /// The version of etcd that the member runs, such as `3.5.16`.
     public var version = ""
-    /// How much room the member's database takes on its disk, in bytes.
+    /// The size of the member's database on its disk, in bytes.
     public var databaseSize: Int64 = 0
-    /// How much of that is in use, in bytes; the rest is given back by ``Maintenance/defragment(_:)``.
+    /// How much of that is in use, in bytes; ``Maintenance/defragment(_:)`` frees the rest.
     public var databaseSizeInUse: Int64 = 0
     /// How large the database may become, in bytes; 0 before etcd 3.6.
     public var databaseQuota: Int64 = 0
@@ -20,7 +20,7 @@ public struct MemberStatus: Sendable, Hashable, CustomStringConvertible {
     public var raftTerm: UInt64 = 0
     /// The newest entry of the Raft log that the member has applied to its store.
     public var raftAppliedIndex: UInt64 = 0
-    /// The troubles of the member, in etcd's words: its alarms, and that it has no leader.
+    /// The problems of the member, in etcd's words: its alarms, and that it has no leader.
     public var errors: [String] = []
     /// The member is a learner: it has no vote.
     public var isLearner = false

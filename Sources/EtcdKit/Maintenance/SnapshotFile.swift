@@ -8,7 +8,7 @@ package struct SnapshotFile {
     private let descriptor: Int32
     /// The folder, opened before anything is done in it.
     private let folder: Int32
-    /// The file has its name, so that it is not to be removed whatever comes.
+    /// The file has its name, so that it must not be removed.
     private var isNamed = false
 
     /// Saves a snapshot at `path`; all of this blocks its thread.

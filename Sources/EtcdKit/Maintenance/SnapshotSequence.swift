@@ -19,10 +19,10 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
     let client: EtcdClient
     let endpoint: Endpoint
 
-    /// Starts an iteration; the snapshot is taken when its first part is wanted.
+    /// Starts an iteration; the snapshot is taken at its first `next()`.
     public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
-    /// An iteration over the parts, which the member sends no faster than they are taken.
+    /// An iteration over the parts, which the member sends no faster than they are consumed.
     public struct Iterator: AsyncIteratorProtocol {
         private let sequence: SnapshotSequence
         private var stream: ResponseStream<Wire.EmptyRequest, Wire.SnapshotResponse>?
@@ -51,7 +51,7 @@ public struct SnapshotSequence: AsyncSequence, Sendable {
             digest.append(response.blob)
             progress.bytesReceived += Int64(response.blob.count)
             if progress.bytesTotal == 0 {
-                // The member counts the bytes of the database, behind which the digest comes.
+                // The member counts the bytes of the database without the digest that follows them.
                 let present = UInt64(clamping: progress.bytesReceived) + UInt64(SHA256.digestLength)
                 let total = response.remainingBytes.addingReportingOverflow(present)
                 progress.bytesTotal = total.overflow ? .max : Int64(clamping: total.partialValue)
@@ -75,7 +75,7 @@ private final class SnapshotDigest {
         tail.removeFirst(surplus)
     }
 
-    /// Whether all of the snapshot has come, and as it was sent; nothing may be appended afterwards.
+    /// Whether the snapshot is complete and matches its digest; nothing may be appended afterwards.
     var agrees: Bool {
         let verdict = verdict ?? (sum.finish() == tail)
         self.verdict = verdict

@@ -44,7 +44,7 @@ extension EtcdClient {
 
     /// Mirrors the entries in `range` until the mirror is closed or dropped.
     ///
-    /// For where a scope does not fit; see ``withMirror(of:options:_:)``.
+    /// If a scope fits, use ``withMirror(of:options:_:)``.
     ///
     /// - Parameters:
     ///   - range: The keys, usually a prefix.
@@ -56,7 +56,7 @@ extension EtcdClient {
         options: MirrorOptions = MirrorOptions()
     ) async throws(EtcdError) -> KeyMirror {
         let follower = try MirrorFollower(self, range, options)
-        // Its owner is the mirror, which it does not refer to.
+        // The mirror owns the task, which holds no reference to the mirror.
         let mirror = KeyMirror(follower, following: Task { _ = await follower.run() })
         do throws(EtcdError) {
             try await follower.waitUntilOpen()

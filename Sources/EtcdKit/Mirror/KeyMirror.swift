@@ -2,11 +2,11 @@
 
 /// A copy of the entries in a range that follows the store; see ``EtcdClient/withMirror(of:options:_:)``.
 ///
-/// All reads are of one revision each, and never show a part of a transaction. The copy goes on through broken
-/// connections, compactions, and a store that is restored from a backup: where it has missed something, it lists the
-/// entries anew, and its consumers get the difference.
+/// Each view has one revision, and never shows a part of a transaction. The mirror survives broken connections,
+/// compactions, and the restore of the store from a backup: if it has missed changes, it lists the entries again, and
+/// its consumers get the difference.
 ///
-/// When it cannot go on, ``failure`` has the reason, which ``views``, ``changes``, ``waitUntil(revision:)`` and
+/// When it cannot continue, ``failure`` has the reason, which ``views``, ``changes``, ``waitUntil(revision:)`` and
 /// ``consistentView()`` throw. Its last ``view`` stays.
 public final class KeyMirror: Sendable {
     private let follower: MirrorFollower
@@ -33,9 +33,9 @@ public final class KeyMirror: Sendable {
     /// The keys that are mirrored.
     public var range: KeyRange { follower.range }
 
-    /// The entries as they are known.
+    /// The entries as the mirror has them now.
     ///
-    /// Taking it costs nothing and waits for nothing. It may be behind the store, by what ``staleness`` says at most;
+    /// Taking it sends no request and does not wait. It may be behind the store by at most ``staleness``;
     /// ``consistentView()`` is not. Before the first list (see ``MirrorOptions/initialWait``) it is empty, and its
     /// revision is 0.
     public var view: MirrorView { follower.feed.read(\.view) }
@@ -60,18 +60,18 @@ public final class KeyMirror: Sendable {
 
     /// Whether ``view`` may be out of date.
     ///
-    /// It is true when ``staleness`` is more than three times ``MirrorOptions/checkInterval``, or more than 1 s if that is
-    /// longer; before the first list; and when the mirror has ended. Where a check takes so long that checks are made
-    /// less often, three times the pause between them counts.
+    /// It is true when ``staleness`` is more than three times ``MirrorOptions/checkInterval``, or more than 1 s if that
+    /// is longer; before the first list; and when the mirror has ended. If checks are made less often because they take
+    /// long, three times the pause between them counts.
     public var isStale: Bool { follower.feed.read(\.isStale) }
 
-    /// Why the mirror has ended; nil as long as it goes on.
+    /// Why the mirror has ended; nil while it has not.
     public var failure: EtcdError? { follower.feed.read(\.ending) }
 
-    /// Waits until the mirror has come to `revision`.
+    /// Waits until the mirror has reached `revision`.
     ///
-    /// It does so also when the revision has changed nothing in the range. Revisions count anew in a store that was
-    /// restored from a backup.
+    /// This works for revisions without a change in the range, too. In a store that was restored from a backup,
+    /// revisions are lower than before.
     ///
     /// - Parameter revision: A revision, such as the one in the header of a put's answer.
     /// - Returns: A view of that revision or a later one.
@@ -84,7 +84,7 @@ public final class KeyMirror: Sendable {
                 content.state.isListed && content.view.revision >= revision ? content.view : nil
             }
             if let view { return view }
-            // Perhaps the watch has nothing to say of it.
+            // The revision may have no change for the watch.
             do throws(EtcdError) {
                 _ = try await follower.consistentView()
             } catch {
@@ -96,8 +96,8 @@ public final class KeyMirror: Sendable {
 
     /// The entries as they are in the store.
     ///
-    /// The store is asked for its revision, and the mirror waits until it is there. If the store has changed and the
-    /// range has not, the server must look through the range.
+    /// The client asks the store for its revision, and waits until the mirror has reached it. If the store has changed
+    /// and the range has not, the server has to read the range.
     ///
     /// - Returns: A view that has every change that was made before the call.
     /// - Throws: ``EtcdError``, among its codes `unavailable`, `deadlineExceeded` (the client's time for a call),
@@ -109,15 +109,15 @@ public final class KeyMirror: Sendable {
 
     // MARK: Following
 
-    /// The view as it is, and then the newest whenever there is a new one.
+    /// The current view, and then the newest view each time there is a new one.
     ///
     /// A slow consumer skips views.
     public var views: MirrorViews { MirrorViews(feed: follower.feed) }
 
-    /// The difference from nothing to what there is, and then all changes, revision by revision.
+    /// All entries as one change, and then all changes, revision by revision.
     ///
-    /// Applied one after the other, they give the mirror's entries. ``view`` may be ahead of them, where changes have
-    /// cancelled each other out. Each iteration has its own; when too many wait for
-    /// a slow consumer (``MirrorOptions/maximumPendingChanges``), it gets the difference instead, in one.
+    /// Applied in order, they give the mirror's entries. ``view`` may be ahead of them, where changes have cancelled
+    /// each other out. Each iteration has its own; if too many wait for a slow consumer
+    /// (``MirrorOptions/maximumPendingChanges``), it gets the difference as one change instead.
     public var changes: MirrorChanges { MirrorChanges(feed: follower.feed) }
 }

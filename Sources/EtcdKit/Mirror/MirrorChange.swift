@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a mirror differs from what it was before.
+/// A change of a mirror.
 public struct MirrorChange: Sendable, Hashable, CustomStringConvertible {
     /// An entry that is new or has changed.
     public struct Put: Sendable, Hashable {
@@ -18,16 +18,16 @@ public struct MirrorChange: Sendable, Hashable, CustomStringConvertible {
 
     /// The revision of the mirror after the change.
     ///
-    /// It is lower than the one of the change before when the store was restored from a backup.
+    /// It is lower than that of the previous change if the store was restored from a backup.
     public let revision: Revision
-    /// Entries that are gone, as they were.
+    /// The previous entries of deleted keys.
     public let deletions: [KeyValue]
-    /// Entries that are new or have changed; none of them is as it was.
+    /// Entries that are new or have changed.
     public let puts: [Put]
-    /// The change is the difference between two states, and what happened between them is not known.
+    /// The change is the difference between two states; the changes in between are not known.
     ///
-    /// So are the first change of an iteration, which has all entries, what a subscriber gets that was too far behind,
-    /// and what the mirror has missed. Other changes are exactly those of one revision.
+    /// This is true for the first change of an iteration, which has all entries, for a subscriber that was too far
+    /// behind, and for changes that the mirror has missed. All other changes are exactly those of one revision.
     public let isDifference: Bool
 
     /// Makes a change.
@@ -43,10 +43,10 @@ public struct MirrorChange: Sendable, Hashable, CustomStringConvertible {
         "\(puts.count) put, \(deletions.count) deleted at revision \(revision)\(isDifference ? " (difference)" : "")"
     }
 
-    /// Nothing is different.
+    /// There are neither deletions nor puts.
     public var isEmpty: Bool { deletions.isEmpty && puts.isEmpty }
 
-    /// How many entries are different.
+    /// The number of deletions and puts.
     var count: Int { deletions.count + puts.count }
 }
 
@@ -63,7 +63,7 @@ extension MirrorChange {
                 left = oldEntries.next()
             } else if let entry = right {
                 let previous = left?.key == entry.key ? left : nil
-                // After a restoration, the same revision may have made another entry.
+                // After a restore, another entry may have the same revision.
                 if previous != entry { puts.append(Put(entry: entry, previous: previous)) }
                 if previous != nil { left = oldEntries.next() }
                 right = newEntries.next()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The place of a view in the order of a mirror's views, which a restored store does not disturb.
+/// The position of a view in the order of a mirror's views, which rises even if the store is restored.
 package struct MirrorVersion: Sendable, Equatable, Comparable {
     let list: Int
     let revision: Revision
@@ -10,7 +10,7 @@ package struct MirrorVersion: Sendable, Equatable, Comparable {
     }
 }
 
-/// A mirror as its readers and the task that keeps it current share it.
+/// The state of a mirror, shared by its readers and the task that keeps it current.
 final class MirrorFeed: Sendable {
     struct Content {
         var state: MirrorState
@@ -61,7 +61,7 @@ final class MirrorFeed: Sendable {
 
     /// Applies the changes of a revision.
     ///
-    /// - Returns: Whether they follow on what is here.
+    /// - Returns: Whether they follow the present state.
     func apply(_ batch: WatchBatch) -> Bool {
         update { content in
             guard let change = content.state.apply(batch) else { return false }

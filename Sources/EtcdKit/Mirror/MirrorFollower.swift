@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Lists the entries of a range, and then keeps the list current by a watch, checks, and more lists where need be.
+/// Lists the entries of a range, and then keeps the list current by a watch, checks, and more lists if necessary.
 struct MirrorFollower: Sendable {
     let client: EtcdClient
     let range: KeyRange
@@ -15,7 +15,7 @@ struct MirrorFollower: Sendable {
         feed = MirrorFeed(range, options)
     }
 
-    /// Lists the entries and keeps them current until that cannot be done any more, and returns the reason.
+    /// Lists the entries and keeps them current until that fails for good, and returns the reason.
     func run() async -> EtcdError {
         do throws(EtcdError) {
             try await list(isPatient: options.initialWait != nil)
@@ -38,7 +38,7 @@ struct MirrorFollower: Sendable {
         _ = try await feed.wait(until: deadline) { $0.state.isListed ? true : nil }
     }
 
-    /// Lists the entries; again and again, if `isPatient`, for as long as there is no way to the cluster.
+    /// Lists the entries; repeatedly, if `isPatient`, while the cluster cannot be reached.
     @discardableResult
     private func list(isPatient: Bool) async throws(EtcdError) -> ResponseHeader {
         func attempt() async throws(EtcdError) -> ResponseHeader {
@@ -93,7 +93,7 @@ struct MirrorFollower: Sendable {
         do throws(EtcdError) { return .success(try await body()) } catch { return .failure(error) }
     }
 
-    /// Applies what the watch brings until it has a gap, or does not fit.
+    /// Applies the watch's changes until they have a gap, or do not fit.
     private func watch(from revision: Revision) async throws(EtcdError) {
         var batches = client.watch(range, from: revision).batches.makeAsyncIterator()
         do throws(EtcdError) {
@@ -103,7 +103,7 @@ struct MirrorFollower: Sendable {
         }
     }
 
-    /// Makes sure, time after time, that the mirror is current; nothing else tells of a store that was restored.
+    /// Checks regularly that the mirror is current; only this detects that the store was restored.
     private func check() async throws(EtcdError) {
         let interval = options.checkInterval.bounded
         // A list that took long leaves less time until the first check.
@@ -118,8 +118,8 @@ struct MirrorFollower: Sendable {
                 feed.pauseChecks(for: pause)
             } catch {
                 if !error.code.isTransient { throw error }
-                // A server that was not reached had no work with it, and is to be checked soon after it can be. Else the pause
-                // grows, to its largest in the end.
+                // An unreachable server had no work, and should be checked soon after it is back. Otherwise the pause
+                // grows, up to its maximum.
                 let isSlow = error.code == .deadlineExceeded
                 pause = isSlow ? max(interval, min(max(pause, .seconds(1)) * 2, .seconds(60))) : interval
             }
@@ -177,7 +177,7 @@ struct MirrorFollower: Sendable {
                 return
             }
             if .now >= deadline {
-                // The watch is silent although there is something for it: it is ahead of a restored store perhaps.
+                // The watch is silent although there are changes for it: it may be ahead of a restored store.
                 if isMissing && feed.read(\.view.revision) == inquiry.revision { feed.requireList(inquiry) }
                 throw EtcdError(.deadlineExceeded, "the watch has not brought revision \(header.revision) in time")
             }

@@ -4,7 +4,7 @@
 public struct MirrorViews: AsyncSequence, Sendable {
     let feed: MirrorFeed
 
-    /// Starts an iteration, whose first view is the one that the mirror has, once it has listed its entries.
+    /// Starts an iteration, whose first view is the current one, once the entries are listed.
     public func makeAsyncIterator() -> Iterator { Iterator(feed: feed) }
 
     /// An iteration over the views.
@@ -17,7 +17,7 @@ public struct MirrorViews: AsyncSequence, Sendable {
         /// The next element; see `next(isolation:)`.
         public mutating func next() async throws(EtcdError) -> MirrorView? { try await next(isolation: nil) }
 
-        /// The newest view, once it is another than the one before.
+        /// The newest view, as soon as it differs from the previous one.
         ///
         /// - Parameter actor: The caller's actor.
         /// - Returns: A view, never nil.
@@ -37,8 +37,7 @@ public struct MirrorViews: AsyncSequence, Sendable {
 public struct MirrorChanges: AsyncSequence, Sendable {
     let feed: MirrorFeed
 
-    /// Starts an iteration, whose first change is the difference from nothing to what the mirror has, once it has listed
-    /// its entries.
+    /// Starts an iteration, whose first change has all entries, once they are listed.
     public func makeAsyncIterator() -> Iterator { Iterator(feed: feed) }
 
     /// An iteration over the changes.

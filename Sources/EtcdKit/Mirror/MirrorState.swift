@@ -2,9 +2,9 @@
 
 /// The entries of a mirror, and the rules by which answers of etcd change them: a value without clock and I/O.
 ///
-/// Its promise: ``view`` is what a reader of the store finds at its revision. It does not stand on
-/// ``WatchOptions/CompactionPolicy/resync`` of watches, because it has the entries by which to find a difference anyway,
-/// and because a restored store needs the same, of which a watch hears nothing.
+/// It guarantees that ``view`` has the entries of the store at its revision. It does not use
+/// ``WatchOptions/CompactionPolicy/resync`` of watches, because it has the entries to find a difference anyway, and
+/// because it also needs the difference after a restore, which a watch does not notice.
 struct MirrorState {
     /// The state of the mirror when it asked the store something.
     struct Inquiry {
@@ -17,7 +17,7 @@ struct MirrorState {
         fileprivate let newest: [KeyValue]
         fileprivate let newestRevision: Revision
 
-        /// Reads what is as new as the newest entries, or newer.
+        /// Reads the entries that are as new as the newest ones, or newer.
         var question: RangeOptions {
             var options = RangeOptions()
             options.minModRevision = newestRevision
@@ -29,13 +29,13 @@ struct MirrorState {
 
     /// The meaning of an answer to an inquiry.
     enum Verdict: Equatable {
-        /// The mirror has all that was in the store when it was asked.
+        /// The mirror has everything that was in the store at the time of the inquiry.
         case current
-        /// There may be, or there are, changes that the mirror has not seen.
+        /// There may be changes that the mirror has not seen.
         case behind
-        /// The store is not the one that was mirrored any more: it was restored from a backup.
+        /// The store was restored from a backup.
         case restored
-        /// The mirror was listed anew meanwhile, so that the answer says nothing of it.
+        /// The mirror was listed again meanwhile, so the answer says nothing about it.
         case outdated
         /// The entries were not listed yet.
         case unlisted
@@ -88,14 +88,14 @@ struct MirrorState {
 
     /// Applies all changes of one revision.
     ///
-    /// - Returns: Nil if they cannot have followed on what is here; nothing was changed then.
+    /// - Returns: Nil if they cannot follow the present state; then nothing was changed.
     mutating func apply(_ batch: WatchBatch) -> MirrorChange? {
         guard batch.revision > applied.revision, batch.events.allSatisfy(follows) else { return nil }
         let isNewer = batch.revision > view.revision
         // All changes up to the view are here now, so they must have cancelled each other out.
         if isNewer && applied.count != view.count { return nil }
         var content = applied.content
-        // Gives up the other references to the entries, which would else be copied.
+        // Drops the other references to the entries, which would otherwise be copied.
         let empty = MirrorView(range: view.range, revision: batch.revision, content: SortedEntries())
         applied = empty
         if isNewer { view = empty }
@@ -116,7 +116,7 @@ struct MirrorState {
         return MirrorChange(revision: batch.revision, deletions: deletions, puts: puts, isDifference: false)
     }
 
-    /// Whether an event can be the next of its key: one that does not fit is of another history.
+    /// Whether an event can be the next of its key; if not, it belongs to another history.
     private func follows(_ event: WatchEvent) -> Bool {
         let present = applied.content[event.key]
         switch event.kind {
@@ -131,7 +131,7 @@ struct MirrorState {
 
     // MARK: Inquiries
 
-    /// The inquiry to compare an answer with that is asked for now.
+    /// The inquiry for an answer that is requested now.
     var inquiry: Inquiry {
         Inquiry(
             list: list,
@@ -161,12 +161,12 @@ struct MirrorState {
     /// Judges by the answer to the inquiry's question, a linearizable read.
     ///
     /// If there is no newer entry than at the inquiry's revision, all entries in the store existed then as they are. If
-    /// they are as many as there were then, none was deleted either: the entries at the inquiry are those at the answer's
-    /// revision. Changes that were applied in between are no part of that. This holds for every version of etcd, whereas
-    /// news of a watch's progress may overtake events before 3.4.25 and 3.5.8.
+    /// they are as many as there were then, none was deleted either: the entries at the inquiry are those at the
+    /// answer's revision. Changes that were applied in between do not matter. This holds for every version of etcd,
+    /// whereas progress notifications may overtake events before 3.4.25 and 3.5.8.
     ///
-    /// The newest entries that are known come along, to see that they are there: a store that was restored does not have
-    /// them, or has others of that age, even if its revision has risen beyond the mirror's again.
+    /// The answer includes the newest known entries, to prove that they exist: a restored store does not have them, or
+    /// has others at their revisions, even if its revision has risen beyond the mirror's again.
     mutating func judge(_ answer: RangeResponse, _ inquiry: Inquiry) -> Verdict {
         let verdict = judge(answer.header, inquiry)
         guard verdict == .behind else { return verdict }

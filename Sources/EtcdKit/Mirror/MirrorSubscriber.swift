@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The changes that wait for one consumer: a value that keeps no more than a limit.
+/// The changes that wait for one consumer, up to a limit.
 struct MirrorSubscriber {
     /// The changes that the consumer gets next.
     enum Portion {
         case changes([MirrorChange])
-        /// The difference between two states, which is for the consumer to find.
+        /// The difference between two states, which the consumer computes.
         case difference(from: SortedEntries, to: MirrorView)
 
         var changes: [MirrorChange] {
@@ -22,7 +22,7 @@ struct MirrorSubscriber {
     private var seen = SortedEntries()
     private var pending: [MirrorChange] = []
     private var pendingCount = 0
-    /// There is more than may wait; so it is at first, when the consumer knows nothing.
+    /// There is more than may wait, as at the beginning, when the consumer has no entries.
     private var isBehind = true
 
     init(id: Int) { self.id = id }

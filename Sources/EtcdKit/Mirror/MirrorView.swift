@@ -2,12 +2,12 @@
 
 /// The entries of a range as they were at one revision, in the order of their keys.
 ///
-/// A view is a value that never changes. To take one costs nothing, however many entries it has: views of a
-/// mirror share what is the same in them.
+/// A view is a value that never changes. Taking one copies nothing, however many entries it has: views of a mirror
+/// share their unchanged entries.
 public struct MirrorView: Sendable, Equatable, CustomStringConvertible {
     /// The keys that the view is of.
     public let range: KeyRange
-    /// The revision at which the store was like this; 0 for a mirror that has not listed its entries yet.
+    /// The revision of the entries; 0 for a mirror that has not listed its entries yet.
     public let revision: Revision
     let content: SortedEntries
 
@@ -47,7 +47,7 @@ public struct MirrorView: Sendable, Equatable, CustomStringConvertible {
 
     /// The entry of `key`, or nil if there is none.
     ///
-    /// The time for it grows with the logarithm of ``count``.
+    /// It takes O(log ``count``) time.
     public subscript(key: Key) -> KeyValue? { content[key] }
 
     /// The entries whose keys are in `part`.

@@ -11,7 +11,7 @@ extension KeyValue: Keyed {}
 /// The entries of a range.
 typealias SortedEntries = SortedTable<KeyValue>
 
-/// Entries in the order of their keys: a value whose copies share all that was not changed since.
+/// Entries in the order of their keys: a value whose copies share their unchanged parts.
 ///
 /// The entries stand in chunks of a few hundred. A change copies one chunk, and the list of chunks, if a copy of the
 /// value is held; nothing if not.

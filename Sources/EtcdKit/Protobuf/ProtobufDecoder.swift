@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads messages from bytes that are not checked yet.
+/// Reads messages from untrusted bytes.
 ///
-/// The memory that a message takes up is bounded: each block of bytes and each element of a list is charged to a budget,
-/// since an element of two bytes may take a hundred times as much. The decoder skips fields that the message does not know, and takes
-/// a known field of another wire type for an unknown one, as the specification wants.
+/// The memory that a message takes up is bounded: each block of bytes and each element of a list is charged to a
+/// budget, since an element of two bytes may take a hundred times as much. The decoder skips unknown fields, and treats
+/// a known field of another wire type as unknown, as the specification requires.
 struct ProtobufDecoder: ProtobufVisitor {
     private static let maximumDepth = 100
 
@@ -26,8 +26,8 @@ struct ProtobufDecoder: ProtobufVisitor {
 
     /// How much memory a message of `count` bytes may take up.
     ///
-    /// An answer of etcd's takes twice its size as a rule, and more where keys and values have a few bytes. A million of such
-    /// entries fits, or 200,000 such events.
+    /// An answer usually takes twice its size, and more if its keys and values are small. A million small entries fit,
+    /// or 200,000 small events.
     static func budget(for count: Int) -> Int { 16 << 20 + 4 * count }
 
     /// The message in `bytes`, within a budget of its own if there is one.
@@ -111,7 +111,7 @@ struct ProtobufDecoder: ProtobufVisitor {
         }
     }
 
-    /// Whether the field at hand is `number`, laid out as `type`; it is the caller's to read then.
+    /// Whether the field at hand is `number`, laid out as `type`; then the caller must read it.
     private mutating func take(_ number: UInt32, _ type: ProtobufWireType) -> Bool {
         guard number == self.number, type == self.type else { return false }
         isTaken = true

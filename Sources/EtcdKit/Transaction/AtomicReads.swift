@@ -31,8 +31,8 @@ struct AtomicReads: Sendable {
 
     /// The conditions for all to be as it was read at `snapshot`, and for `writtenKeys` not to have been changed since.
     ///
-    /// A key that was changed or deleted is caught by its own revision. A key that has come to a range is newer than the
-    /// snapshot, and so is one that was deleted and has come back.
+    /// A key that was changed or deleted is detected by its own revision. A key that was added to a range is newer than
+    /// the snapshot, and so is one that was deleted and created again.
     func conditions(isolation: AtomicOptions.Isolation, at snapshot: Revision?, writtenKeys: [Key]) -> [Compare] {
         if isolation == .readCommitted { return [] }
         var conditions = revisions.sorted { $0.key < $1.key }.map { Compare.Target.modRevision($0) == $1 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A transaction under way: what ``EtcdClient/atomically(_:_:)`` lends to its closure.
+/// A transaction in progress, which ``EtcdClient/atomically(_:_:)`` passes to its closure.
 ///
-/// Reads go to etcd, each key or range once. Writes are kept until the closure has returned; reads see them before.
+/// Each key or range is read from etcd once. Writes are buffered until the closure has returned; reads see them.
 public struct AtomicTransaction: Sendable {
     private let client: EtcdClient
     private let options: AtomicOptions
@@ -12,7 +12,7 @@ public struct AtomicTransaction: Sendable {
     private var revision: Revision?
     /// The writes of the commit.
     private var writes: [Key: Write] = [:]
-    /// The attempt cannot succeed, so it is to be repeated whatever the closure makes of it.
+    /// The attempt cannot succeed, so it is repeated whatever the closure returns or throws.
     private(set) var isDoomed = false
 
     private enum Write: Sendable {
@@ -59,8 +59,8 @@ public struct AtomicTransaction: Sendable {
 
     /// Reads the entries in `range`.
     ///
-    /// Each of them is a condition of the commit, which can have 128 with etcd's default settings. A transaction that
-    /// only reads at one revision has none, and so may read any number.
+    /// Each entry is a condition of the commit, which can have 128 conditions with etcd's default settings. A
+    /// transaction that only reads at one revision has no conditions, so it may read any number.
     ///
     /// - Parameter range: The keys.
     /// - Returns: The entries in the order of their keys. Those that this transaction has put have the revisions and the
@@ -131,14 +131,14 @@ public struct AtomicTransaction: Sendable {
     /// The ranges that were read.
     var readRanges: [KeyRange] { Array(reads.entries.keys) }
 
-    /// Writes what is to be written, if all is still as it was read.
+    /// Commits the writes, if nothing that was read has changed.
     func commit() async throws(EtcdError) -> Outcome {
         let conditions = reads.conditions(
             isolation: options.isolation,
             at: reads.isEmpty ? nil : revision,
             writtenKeys: writes.keys.sorted()
         )
-        // Reads at one revision that lead to no write were true then.
+        // Reads at one revision without a write need no commit.
         if writes.isEmpty && (conditions.isEmpty || options.isolation.readsOneRevision) { return .committed(nil) }
         let operations = writes.sorted { $0.key < $1.key }.map { $1.operation($0) }
         let ranges = conditions.isEmpty ? [] : Array(readRanges.prefix(options.maximumOperations))
@@ -179,7 +179,7 @@ public struct AtomicTransaction: Sendable {
         }
     }
 
-    /// The largest value that is to be written, in words.
+    /// The largest value of the commit, in words.
     private var largestWrite: String {
         let sizes = writes.compactMap { (key, write) -> (key: Key, count: Int)? in
             if case .put(let value, _) = write { (key: key, count: value.bytes.count) } else { nil }
@@ -187,7 +187,7 @@ public struct AtomicTransaction: Sendable {
         return sizes.max { $0.count < $1.count }.map { "key \($0.key) with \($0.count) bytes" } ?? "a deletion"
     }
 
-    /// The most that etcd adds to a request before it looks at its size, in bytes: numbers and the name of the user.
+    /// The most that etcd adds to a request before it checks the size, in bytes: numbers and the name of the user.
     private static let serverOverhead = 512
 }
 

@@ -23,8 +23,8 @@ public struct Compare: Sendable, Hashable {
     /// A property of the entry under a key, or of all entries in a range, to be compared with `==`, `!=`, `<` or `>`.
     ///
     /// A missing key has the version, revisions and lease 0 and no value, so that no comparison of its value holds. For
-    /// a range, the condition holds if it holds for every entry; over no entries at all, it is compared as for a
-    /// missing key.
+    /// a range, the condition holds if it holds for every entry; for an empty range, it is compared as for a missing
+    /// key.
     public struct Target<Operand>: Sendable {
         private let target: Wire.Compare.Target
         private let range: KeyRange
@@ -65,7 +65,7 @@ public struct Compare: Sendable, Hashable {
 }
 
 extension Compare.Target where Operand == Int64 {
-    /// How often the key was put since it came into being; 0 for a missing key.
+    /// The number of puts since the key was created; 0 for a missing key.
     ///
     /// - Parameter key: The key.
     /// - Returns: The property.
@@ -79,7 +79,7 @@ extension Compare.Target where Operand == Int64 {
 }
 
 extension Compare.Target where Operand == Revision {
-    /// The revision in which the key came into being; 0 for a missing key.
+    /// The revision in which the key was created; 0 for a missing key.
     ///
     /// - Parameter key: The key.
     /// - Returns: The property.

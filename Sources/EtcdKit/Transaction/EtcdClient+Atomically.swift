@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdClient {
-    /// Runs `body` as one transaction: all that it writes takes effect at once, if what it has read has not changed.
+    /// Runs `body` as one transaction: its writes are committed together, if nothing that it read has changed.
     ///
     /// ```swift
     /// try await client.atomically { transaction in
@@ -11,11 +11,11 @@ extension EtcdClient {
     /// }
     /// ```
     ///
-    /// If it has, `body` runs again, so it may run many times, and should do nothing but compute. It runs where the
-    /// caller runs, one attempt after the other. Nothing is written when it throws.
+    /// Otherwise `body` runs again, so it may run many times, and should have no side effects. It runs where the caller
+    /// runs, one attempt after the other. If it throws, nothing is written.
     ///
-    /// A range that was read is protected from new keys as well as from deletions. A transaction that
-    /// only reads, at one revision, is done without a commit.
+    /// A range that was read is protected from new keys as well as from deletions. A transaction that only reads, at
+    /// one revision, needs no commit.
     ///
     /// - Parameters:
     ///   - options: The isolation, the number of attempts, and the server's limits.
@@ -32,7 +32,7 @@ extension EtcdClient {
         try await atomicallyCommitting(options, body).result
     }
 
-    /// As ``atomically(_:_:)``, and tells the revision of the commit; nil if nothing was written.
+    /// As ``atomically(_:_:)``, and returns the revision of the commit; nil if nothing was written.
     package func atomicallyCommitting<Result>(
         _ options: AtomicOptions = AtomicOptions(),
         _ body: (inout AtomicTransaction) async throws -> Result
@@ -55,7 +55,7 @@ extension EtcdClient {
                     }
                 }
             } catch {
-                // The error of an attempt that cannot succeed any more is no news: the next attempt decides.
+                // The error of an attempt that cannot succeed any more is ignored: the next attempt decides.
                 guard transaction.isDoomed else { throw error }
             }
             failures += 1
@@ -64,7 +64,7 @@ extension EtcdClient {
                 throw EtcdError(.transactionConflict, text)
             }
             ranges = transaction.readRanges
-            // At once, what the failed commit has read will do; after a pause it is old.
+            // An attempt without a pause can use the reads of the failed commit; after a pause they are old.
             let pause = options.backoff.delay(afterFailures: failures - 1)
             if pause > .zero {
                 prefetched = nil

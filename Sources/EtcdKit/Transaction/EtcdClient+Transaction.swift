@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdClient {
-    /// Runs operations as one, if conditions hold.
+    /// Runs operations atomically, if conditions hold.
     ///
     /// ```swift
     /// let response = try await client.transaction(
@@ -11,8 +11,8 @@ extension EtcdClient {
     /// )
     /// ```
     ///
-    /// All operations of the branch that runs make one revision. A transaction that only reads is repeated like a read
-    /// when its connection breaks; any other is not, and throws `ambiguous` then.
+    /// The operations of a branch have one revision. A transaction that only reads is repeated like a read when its
+    /// connection breaks; any other transaction then throws `ambiguous`.
     ///
     /// - Parameters:
     ///   - conditions: The conditions for `then` to run; it always runs if there are none.

@@ -47,7 +47,7 @@ public struct TransactionOperation: Sendable, Hashable {
         Self { $0.put = Wire.PutRequest(key, value, lease, keepingLease, returningPrevious) }
     }
 
-    /// Puts the value that `key` has once more, which makes a new version of it and sets its lease.
+    /// Puts the current value of `key` again, which makes a new version of it and sets its lease.
     ///
     /// - Parameters:
     ///   - key: The key, which must exist.
@@ -86,7 +86,7 @@ public struct TransactionOperation: Sendable, Hashable {
 
     /// Runs a transaction within the transaction.
     ///
-    /// etcd before 3.4.42, 3.5.28 and 3.6.11 does not check the user's permissions for what is in there.
+    /// etcd before 3.4.42, 3.5.28 and 3.6.11 does not check the user's permissions for the operations in it.
     ///
     /// - Parameters:
     ///   - conditions: The conditions for `then` to run.
@@ -99,7 +99,7 @@ public struct TransactionOperation: Sendable, Hashable {
 }
 
 extension TransactionOperation {
-    /// The keys that it puts or deletes, or may, those of transactions within it included.
+    /// The keys that it puts or deletes, or may put or delete, including nested transactions.
     package var writtenRanges: [KeyRange] { request.writtenRanges }
 }
 

@@ -54,7 +54,7 @@ public enum TransactionResult: Sendable, Hashable {
         if case .range(let response) = self { response.entries } else { [] }
     }
 
-    /// The entries from before a put or a deletion, where they were asked for.
+    /// The previous entries of a put or a deletion, if they were asked for.
     public var previous: [KeyValue] {
         switch self {
         case .put(let response): response.previous.map { [$0] } ?? []

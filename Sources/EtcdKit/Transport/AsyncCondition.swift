@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A condition variable for tasks: they wait for a change of something that a lock of its owner guards.
+/// A condition variable for tasks: they wait for a change of a state that its owner's lock guards.
 package struct AsyncCondition: Sendable {
     private struct State {
         var lastID = 0
-        /// The tasks that wait, each of which is resumed once, because it is taken from here for that.
+        /// The waiting tasks; each is resumed once, because it is removed from here first.
         var first: (id: Int, task: UnsafeContinuation<Void, Never>)?
         var others: [Int: UnsafeContinuation<Void, Never>] = [:]
 

@@ -66,7 +66,7 @@ final class Completion<Value: Sendable> {
     }
 }
 
-/// Why a task waits no longer, although what it waits for has not happened.
+/// Why a wait ends without its value.
 enum Interruption: Sendable {
     case deadline
     case cancellation

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Durations that a user gives may be of any length, and arithmetic on long ones traps. These bound them at the door.
+// Durations of users may be of any length, and arithmetic on long ones traps. These functions bound them.
 
 extension Duration {
     /// The duration within 0 and a thousand years, so that sums and multiples of it are durations too.
@@ -8,8 +8,8 @@ extension Duration {
 }
 
 extension ContinuousClock.Instant {
-    /// The instant when `duration`, which may be of any length, has gone by: now for a negative one, and never, as far as
-    /// anybody can tell, for an endless one.
+    /// The instant when `duration`, which may be of any length, has passed: now for a negative one, and in a thousand
+    /// years at most.
     package static func after(_ duration: Duration) -> Self { .now + duration.bounded }
 }
 

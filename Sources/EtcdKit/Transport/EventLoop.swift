@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The global actor of everything that happens on the wire.
+/// The global actor of all network I/O.
 ///
 /// Its executor is one thread that waits in `poll(2)`, so code marked `@EventLoop` owns sockets, HTTP/2 sessions and
 /// timers without a lock, and the compiler proves that nobody else touches them. While the thread waits, a task may
-/// borrow the loop for a moment, to start a call; see ``borrow(_:)``. The loop is process-wide and never ends: a job
-/// enqueued on it always runs.
+/// briefly run on the loop in its place, to start a call; see ``borrow(_:)``. The loop is process-wide and never ends:
+/// a job enqueued on it always runs.
 ///
 /// > Important: Nothing isolated to the loop may block.
 @globalActor
@@ -27,9 +27,9 @@ package actor EventLoop {
         shared.thread.enqueue(.task(task))
     }
 
-    /// Runs `operation` at once if this is the loop's thread, or if that waits: the loop is then borrowed.
+    /// Runs `operation` at once on the loop's thread, or while that thread waits: the loop is then borrowed.
     ///
-    /// The caller saves the way to the loop's thread. It must not run timers or call users' code.
+    /// The caller avoids a thread switch. It must not run timers or call users' code.
     ///
     /// - Returns: The result of `operation`; nil if the loop is busy, and `operation` has not run.
     static func borrow<Result: Sendable>(_ operation: @EventLoop () -> Result) -> Result? {
@@ -77,7 +77,7 @@ extension EventLoop {
 
     /// Forgets `descriptor` and closes it, at once if this is the loop's thread.
     ///
-    /// Closed elsewhere, its number could be another's while the loop still watches it.
+    /// If it were closed elsewhere, its number could be reused while the loop still watches it.
     nonisolated static func close(_ descriptor: Int32) {
         let close: @Sendable @EventLoop () -> Void = {
             unwatch(descriptor)
@@ -124,7 +124,7 @@ extension EventLoop {
         shared.thread.poller.endOfTurn.append(.task(task))
     }
 
-    /// Runs `task`, which resumes one that waits, once all that has arrived in this turn was read.
+    /// Runs `task`, which resumes a waiting task, once everything that has arrived in this turn was read.
     @EventLoop
     static func wake(_ task: any LoopTask) {
         shared.thread.poller.wakeUps.append(task)
@@ -134,12 +134,12 @@ extension EventLoop {
     @EventLoop
     static var isBorrowed: Bool { shared.thread.isBorrowed }
 
-    /// The time at which the turn began, for those to whom some milliseconds do not matter.
+    /// The time at which the turn began, for uses to which some milliseconds do not matter.
     @EventLoop
     static var turnTime: MonotonicInstant { shared.thread.poller.turnTime }
 }
 
-/// Something that the loop runs, without a closure around it.
+/// A job of the loop that needs no closure.
 @EventLoop
 package protocol LoopTask: AnyObject, Sendable {
     func run()

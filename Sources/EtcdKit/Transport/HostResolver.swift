@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Turns a host and a port into addresses, off the event loop.
+/// Resolves a host and a port to addresses, off the event loop.
 package final class HostResolver: Sendable {
     package typealias Answer = Result<[SocketAddress], SocketAddress.LookupError>
     /// A look-up under way.
@@ -24,7 +24,7 @@ package final class HostResolver: Sendable {
         self.lookUp = lookUp
     }
 
-    /// Calls `completion` with the addresses of `host`, or with why there are none, if the look-up is kept until then.
+    /// Calls `completion` with the addresses of `host`, or with the error, if the look-up is kept until then.
     @EventLoop
     package func resolve(
         _ host: String,

@@ -27,10 +27,10 @@ package struct Lock<State>: @unchecked Sendable {
     }
 }
 
-/// A lock without a value, the only kind of lock of the package.
+/// A lock without a value.
 ///
-/// It stands on `pthread_mutex_t`, because ThreadSanitizer on Linux does not see `Synchronization.Mutex` and would
-/// report every one of its critical sections.
+/// It uses `pthread_mutex_t`, because ThreadSanitizer on Linux does not see `Synchronization.Mutex` and would report
+/// every one of its critical sections.
 struct RawLock: ~Copyable, @unchecked Sendable {
     // Sendable: a mutex is made for several threads, and the pointer to it never changes.
     private let mutex = Platform.makeMutex()
@@ -39,7 +39,7 @@ struct RawLock: ~Copyable, @unchecked Sendable {
 
     func acquire() { Platform.lock(mutex) }
 
-    /// Takes the lock if nobody holds it.
+    /// Takes the lock if it is free.
     func tryAcquire() -> Bool { Platform.tryLock(mutex) }
 
     func release() { Platform.unlock(mutex) }

@@ -20,10 +20,10 @@ package final class LoopThread: SerialExecutor {
         var isAsleep = false
     }
 
-    /// How many batches of jobs run before the sockets get their turn again.
+    /// How many batches of jobs run before the sockets are polled again.
     private static let batchesPerTurn = 8
 
-    /// The stack of the thread in bytes: more than a main thread has as a rule.
+    /// The stack of the thread in bytes: more than most main threads have.
     ///
     /// Users' code runs here, too, such as `onEvent`. Only the used part of the stack takes memory.
     static let stackSize = 16 << 20
@@ -49,7 +49,7 @@ package final class LoopThread: SerialExecutor {
                 EventLoop.assumeIsolated { self.run() }
             }
         } catch {
-            // Reached only where a process cannot have one more thread or pipe when it makes its first client.
+            // Reached only if a process cannot create another thread or pipe when it makes its first client.
             fatalError("EtcdKit cannot start its event loop: \(error)")
         }
     }
@@ -58,8 +58,8 @@ package final class LoopThread: SerialExecutor {
 
     /// The thread as the executor of tasks that prefer it.
     ///
-    /// It is another object than the executor of the actor: so code that is isolated to nothing goes on here without a way
-    /// through the inbox.
+    /// It is another object than the executor of the actor, so that code without isolation continues here without the
+    /// inbox.
     final class Preference: TaskExecutor {
         func enqueue(_ job: consuming ExecutorJob) {
             EventLoop.shared.thread.enqueue(.preferredJob(UnownedJob(job)))
@@ -122,7 +122,7 @@ package final class LoopThread: SerialExecutor {
             if wait.milliseconds == 0 {
                 wait.perform()
             } else {
-                // Until it owns the loop again, this thread uses nothing but the wait.
+                // Until it owns the loop again, this thread uses only `wait`.
                 owner.store(0, ordering: .relaxed)
                 ownership.release()
                 wait.perform()

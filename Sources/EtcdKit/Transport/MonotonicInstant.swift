@@ -8,7 +8,7 @@ package struct MonotonicInstant: Sendable, Hashable, Comparable {
     /// The reading of ``Platform/continuousNanoseconds``.
     private let nanoseconds: Int64
 
-    /// One instant by both clocks, which are the same one.
+    /// One instant in both forms of the same clock.
     private static let origin = (continuous: ContinuousClock.now, nanoseconds: Platform.continuousNanoseconds)
 
     private init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
@@ -34,7 +34,7 @@ package struct MonotonicInstant: Sendable, Hashable, Comparable {
         return quotient + (remainder > 0 ? 1 : 0)
     }
 
-    /// Which part of time it is in when time is cut into slots of some milliseconds.
+    /// The number of its slot, if time is divided into slots of some milliseconds.
     func slot(of milliseconds: Int64) -> Int64 { nanoseconds / (milliseconds * 1_000_000) }
 
     /// The end of such a slot.

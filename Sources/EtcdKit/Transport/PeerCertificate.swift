@@ -2,7 +2,7 @@
 
 /// The facts that a user needs about a certificate in use.
 package struct PeerCertificate: Sendable, Hashable {
-    /// Whom it is about, such as `CN=etcd-0`.
+    /// Its subject, such as `CN=etcd-0`.
     package let subject: String
     /// When it ends, in seconds since 1970.
     package let notAfter: Double

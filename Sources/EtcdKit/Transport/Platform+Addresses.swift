@@ -16,7 +16,7 @@ extension Platform {
         private static let noAddress: Int32 = -5  // EAI_NODATA, which Glibc hides from Swift
     #endif
 
-    /// Looks `host` up, waiting for the answer; with `numeric`, only parses an IP address, without asking anybody.
+    /// Looks `host` up, waiting for the answer; with `numeric`, only parses an IP address, without a look-up.
     package static func addresses(
         of host: String,
         port: UInt16,
@@ -28,7 +28,7 @@ extension Platform {
         var head: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(host, String(port), &hints, &head)
         guard code == 0 else {
-            // The others mean that nobody could say whether there is such a name.
+            // The other errors do not show whether there is such a name.
             let isUnknown = code == EAI_NONAME || code == noAddress
             let reason = String(cString: gai_strerror(code))
             return .failure(SocketAddress.LookupError(host: host, reason: reason, isUnknown: isUnknown))

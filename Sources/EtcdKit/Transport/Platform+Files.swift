@@ -43,7 +43,7 @@ extension Platform {
         }
     }
 
-    /// Returns when what was written is on the disk.
+    /// Returns when the written bytes are on the disk.
     static func synchronize(_ descriptor: Int32) throws(SystemError) {
         _ = try uninterrupted("fsync") { fsync(descriptor) }
     }
@@ -59,7 +59,7 @@ extension Platform {
         if fsync(descriptor) != 0, errno != EINVAL, errno != ENOTSUP { throw SystemError(call: "fsync", number: errno) }
     }
 
-    /// Gives a file another name; if `replacing`, also one that another file has.
+    /// Renames a file; if `replacing`, it may replace another file.
     ///
     /// - Returns: False if there is such a file, and it may not be replaced.
     static func move(_ path: String, to target: String, replacing: Bool) throws(SystemError) -> Bool {

@@ -4,7 +4,7 @@ import CResolver
 
 /// DNS SRV records.
 extension Platform {
-    /// The most that an answer over TCP can have.
+    /// The largest possible answer over TCP, in bytes.
     private static let answerCapacity = 65_535
 
     /// Asks the system's name servers for the SRV records of `name`, and waits for the answer.
@@ -26,7 +26,7 @@ extension Platform {
         var answer = [UInt8](repeating: 0, count: answerCapacity)
         let length = answer.withUnsafeMutableBufferPointer { query($0.baseAddress, Int32($0.count)) }
         if length > 0 { return .success(Array(answer.prefix(Int(length)))) }
-        // The others mean that nobody could say whether there are such records.
+        // The other errors do not show whether there are such records.
         let isUnknown = length == -HOST_NOT_FOUND || length == -NO_DATA
         let reason = isUnknown ? "there are no such records" : "the name servers gave no answer"
         return .failure(SocketAddress.LookupError(host: name, reason: reason, isUnknown: isUnknown))

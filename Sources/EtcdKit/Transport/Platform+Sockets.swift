@@ -18,21 +18,21 @@ extension Platform {
         _ = systemClose(descriptor)
     }
 
-    /// A pipe whose ends do not block; of its kind, a pair of sockets is what can be made close-on-exec in one call.
+    /// A pipe whose ends do not block; a pair of sockets, since these can be made close-on-exec in one call.
     package static func makePipe() throws(SystemError) -> (read: Int32, write: Int32) {
         var ends: [Int32] = [-1, -1]
         _ = try uninterrupted("socketpair") { socketpair(AF_UNIX, stream | creationFlags, 0, &ends) }
         return (try prepared(ends[0]), try prepared(ends[1]))
     }
 
-    /// Writes one byte to a pipe; a full pipe is as good, since its reader is awake then.
+    /// Writes one byte to a pipe; a full pipe does not matter, since its reader is awake then.
     package static func wake(_ pipe: Int32) {
         withUnsafeBytes(of: UInt8(1)) { byte in
             while systemSend(pipe, byte, sendFlags) < 0 && errno == EINTR {}
         }
     }
 
-    /// Reads all that is in a pipe and throws it away.
+    /// Reads and discards everything in a pipe.
     package static func drain(_ pipe: Int32) {
         withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
             while true {
@@ -53,7 +53,7 @@ extension Platform {
 
         var descriptor: Int32 { raw.fd }
 
-        /// Says what to wait for; returns whether that is something else than before.
+        /// Sets the events to wait for; returns whether they have changed.
         mutating func setInterest(read: Bool, write: Bool) -> Bool {
             let events = (read ? Int16(POLLIN) : 0) | (write ? Int16(POLLOUT) : 0)
             defer { raw.events = events }
@@ -83,8 +83,8 @@ extension Platform {
     #else
         static let stream = SOCK_STREAM
     #endif
-    // A socket neither blocks nor gets into child processes. Where the call that makes it cannot see to that, `prepared`
-    // does, and a child that is started just then gets the socket.
+    // A socket must not block, and child processes must not inherit it. If the call that makes it cannot set this,
+    // `prepared` does, and a child that is started in between inherits the socket.
     #if canImport(Glibc)
         private static let creationFlags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
     #elseif canImport(Musl)
@@ -104,7 +104,7 @@ extension Platform {
     }
 
     #if canImport(Darwin)
-        /// Does for a new socket what `creationFlags` do elsewhere, and frees its writes of signals; or closes it.
+        /// Sets the options of `creationFlags`, and no signals on writes; closes the socket on failure.
         private static func prepared(_ descriptor: Int32) throws(SystemError) -> Int32 {
             do throws(SystemError) {
                 let flags = try uninterrupted("fcntl") { fcntl(descriptor, F_GETFL) }
@@ -184,7 +184,7 @@ extension Platform {
         }
         if result != 0 { throw SystemError(call: "getsockname", number: errno) }
         return withUnsafeBytes(of: &storage) { bytes in
-            // The port stands behind the family in both sockaddr_in and sockaddr_in6, in network byte order.
+            // The port follows the family in both sockaddr_in and sockaddr_in6, in network byte order.
             UInt16(bytes[2]) << 8 | UInt16(bytes[3])
         }
     }
@@ -235,8 +235,8 @@ extension Platform {
         shutdown(descriptor, Int32(SHUT_WR))
     }
 
-    /// Ends a listener before it is closed: a child process that is just being started still has it for a moment, in which
-    /// nobody else could listen on its port.
+    /// Ends a listener before it is closed: a child process that is being started may inherit it for a moment, in which
+    /// the port could not be used again.
     package static func stopListening(_ descriptor: Int32) {
         shutdown(descriptor, Int32(SHUT_RDWR))
     }

@@ -8,7 +8,7 @@
     import Darwin
 #endif
 
-/// The operating system, as far as this package uses it: only `Platform….swift` know which C library they talk to.
+/// The operating system, as far as this package uses it: only the files `Platform….swift` import the C library.
 package enum Platform {
     package static func message(of number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 256)

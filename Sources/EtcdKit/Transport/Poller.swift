@@ -44,7 +44,7 @@ final class Poller {
     /// When the wait ends at the latest.
     private var plannedEnd: MonotonicInstant?
     var endOfTurn: [LoopThread.Work] = []
-    /// Tasks to wake once all that has arrived was read: together, so that a thread that wakes for the first finds the rest.
+    /// Tasks to wake once everything that has arrived was read: all together, so that one woken thread can run them.
     var wakeUps: [any LoopTask] = []
     private var waking: [any LoopTask] = []
     private var endingTurn: [LoopThread.Work] = []
@@ -144,8 +144,8 @@ final class Poller {
 
     /// How long to wait for the next timer.
     ///
-    /// The end of a wait is not put off while nothing is due: most timers are cancelled before their time, and a call that
-    /// borrows the loop with a later deadline need not wake the thread.
+    /// The end of a wait is not moved back while nothing is due: most timers are cancelled before their time, and a
+    /// call that borrows the loop with a later deadline need not wake the thread.
     private func waitingTime() -> Int32 {
         let (now, earliest) = (MonotonicInstant.now, timers.earliest)
         let isPlanValid = plannedEnd.map { end in end > now && (earliest.map { end <= $0 } ?? true) } ?? false

@@ -2,13 +2,13 @@
 
 /// Work that may block, such as a look-up or the reading of files: on a thread of its own, one at a time for each key.
 ///
-/// A question that is asked again while its answer is on the way gets that one. So work that hangs takes one thread, however
-/// often it is asked for again.
+/// A request for a key whose work is running gets the result of that work. So work that hangs takes one thread, however
+/// often it is requested.
 @EventLoop
 package final class SharedWork<Key: Hashable & Sendable, Value: Sendable, Failure: Error> {
     package typealias Answer = Result<Value, Failure>
 
-    /// Someone waits for an answer, for as long as this is kept.
+    /// A request for the result, as long as this is kept.
     @EventLoop
     package final class Request {
         fileprivate let deliver: @EventLoop (Answer) -> Void
@@ -33,7 +33,7 @@ package final class SharedWork<Key: Hashable & Sendable, Value: Sendable, Failur
     ) -> Request {
         let request = Request(deliver)
         if let others = waiting[key] {
-            // Requests that were dropped go when others come, else those for work that hangs would pile up.
+            // Dropped requests are removed when others come; otherwise those for work that hangs would accumulate.
             waiting[key] = others.filter { $0.request != nil } + [WeakRequest(request: request)]
             return request
         }

@@ -15,7 +15,7 @@ package struct Socket: ~Copyable, Sendable {
 
     /// Starts a connection.
     ///
-    /// It stands, or has failed, once the socket can be written: ask ``connectResult()`` then.
+    /// It is connected, or has failed, when the socket can be written; ``connectResult()`` then has the result.
     package static func connecting(to address: SocketAddress) throws(SystemError) -> Socket {
         let socket = Socket(adopting: try Platform.makeStreamSocket(family: address.family))
         try Platform.connect(socket.descriptor, to: address)

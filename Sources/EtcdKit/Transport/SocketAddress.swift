@@ -10,7 +10,7 @@ package struct SocketAddress: Sendable, Hashable {
     package struct LookupError: Error, Sendable, CustomStringConvertible {
         package let host: String
         package let reason: String
-        /// It is known that there is no such name; otherwise it could not be found out.
+        /// There is certainly no such name; otherwise, this is unknown.
         package let isUnknown: Bool
 
         package var description: String { "cannot look up \"\(host)\": \(reason)" }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Fast random numbers that a seed repeats.
+/// Fast random numbers, reproducible by a seed.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

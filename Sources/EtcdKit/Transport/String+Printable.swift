@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension String {
-    /// The text with a space for each character that a terminal or a log would obey instead of showing it.
+    /// The text with a space for each control character, which a terminal or a log might interpret.
     ///
-    /// For texts that a peer has chosen, and that people read.
+    /// For texts of a peer that are shown to people.
     var printable: String {
         let isShown = { (scalar: Unicode.Scalar) in
             switch scalar.properties.generalCategory {

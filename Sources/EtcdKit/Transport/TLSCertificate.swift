@@ -36,7 +36,7 @@ final class TLSCertificate {
         var (days, seconds): (Int32, Int32) = (0, 0)
         let epoch = ASN1_TIME_set(nil, 0)
         defer { ASN1_TIME_free(epoch) }
-        // An end that cannot be read counts as long past.
+        // An end that cannot be read counts as expired.
         ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(pointer))
         return Double(days) * 86_400 + Double(seconds)
     }

@@ -4,9 +4,9 @@ import COpenSSL
 
 /// The certificates of one side of TLS, its own and those that it trusts, ready for connections.
 final class TLSContext: @unchecked Sendable {
-    /// The side that this is, and the protocol that it insists on.
+    /// The side, and the protocol that it requires.
     enum Role: Sendable, Hashable {
-        /// A client that wants HTTP/2, and says so by ALPN.
+        /// A client that requires HTTP/2 by ALPN.
         case http2Client
         /// A client that leaves the protocol to its user, without ALPN.
         case client
@@ -17,22 +17,22 @@ final class TLSContext: @unchecked Sendable {
     /// The material of a context.
     struct Credentials: Sendable {
         var role = Role.http2Client
-        /// The authorities that may vouch for the peer; nil for the system's, or for none that vouch for clients.
+        /// The authorities that the peer's certificate is checked against; nil for the system's, or none on a server.
         var trusted: TLSPEM?
-        /// The own certificate and those between it and its authority; a server must have one.
+        /// The own certificate and the intermediate ones; a server must have one.
         var chain: TLSPEM?
         var key: TLSPEM?
         var passphrase: String?
         var skipsVerification = false
     }
 
-    // Sendable: nothing changes it after `init`, and OpenSSL counts the references to it atomically.
+    // Sendable: it does not change after `init`, and OpenSSL counts its references atomically.
     let pointer: OpaquePointer
     let role: Role
     /// The name of the trusted authorities in messages.
     let trustName: String
 
-    /// Makes a context; may read the system's certificates, which takes a while.
+    /// Makes a context; it may read the system's certificates, which is slow.
     init(_ credentials: Credentials) throws(TLSError) {
         ERR_clear_error()
         let method = credentials.role == .server ? TLS_server_method() : TLS_client_method()

@@ -9,7 +9,7 @@ struct TLSError: Error, Sendable, CustomStringConvertible {
         case credentials
         /// One side does not accept the certificate of the other.
         case untrusted
-        /// The server does not speak TLS, or not as it should.
+        /// The server does not speak TLS, or violates its rules.
         case protocolViolation
     }
 
@@ -24,7 +24,7 @@ struct TLSError: Error, Sendable, CustomStringConvertible {
     var description: String { message }
 }
 
-/// The first entry of OpenSSL's queue of errors, which each thread has for itself.
+/// The first entry of OpenSSL's queue of errors, of which each thread has its own.
 struct OpenSSLError: Sendable, CustomStringConvertible {
     private let code: UInt
 

@@ -67,7 +67,7 @@ enum TLSFailure {
         }
     }
 
-    /// The meaning of an error of OpenSSL, be it an alert of the peer or something that this side has found.
+    /// The meaning of an error of OpenSSL: an alert from the peer, or a problem that this side has found.
     ///
     /// `isCertificateMissing` says that the server has asked for a client certificate, and there is none.
     static func explain(_ error: OpenSSLError, isCertificateMissing: Bool, peer: Peer) -> TLSError {

@@ -4,7 +4,7 @@ import COpenSSL
 
 /// Text with certificates or a key, and where it comes from.
 struct TLSPEM: Sendable {
-    /// Its name in messages: the path of the file, or which setting it is.
+    /// Its name in messages: the path of the file, or the name of the setting.
     let name: String
     let bytes: [UInt8]
 
@@ -74,7 +74,7 @@ struct TLSPEM: Sendable {
             if request.wasAsked {
                 throw TLSError(.credentials, "the key in \(name) cannot be decrypted: wrong passphrase? (\(error))")
             }
-            // OpenSSL only says that there is nothing it knows.
+            // OpenSSL only reports that it found nothing it knows.
             let hasKey = String(decoding: bytes, as: UTF8.self).contains("PRIVATE KEY-----")
             if !hasKey { throw TLSError(.credentials, "\(name) has no private key in PEM form\(emptyHint)") }
             throw TLSError(.credentials, "\(name) has a private key that cannot be read: \(error)")

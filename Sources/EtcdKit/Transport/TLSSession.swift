@@ -20,7 +20,7 @@ final class TLSSession {
     /// Why the peer's certificate was not accepted.
     private var distrust: String?
 
-    /// Starts a connection to `serverName`, a DNS name or an IP address, for which the server's certificate must be.
+    /// Starts a connection to `serverName`, a DNS name or an IP address that the server's certificate must be for.
     convenience init(_ context: TLSContext, serverName: String) throws(TLSError) {
         // Neither a final dot nor a zone is part of the name in a certificate.
         var name = serverName.prefix { $0 != "%" }
@@ -69,7 +69,7 @@ final class TLSSession {
         let parameters = SSL_get0_param(ssl)
         if X509_VERIFY_PARAM_set1_ip_asc(parameters, name) == 1 { return }
         ERR_clear_error()
-        // As in Go, a name counts only where names belong, not in the subject.
+        // As in Go, only the subject alternative names count, not the subject.
         let flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
         X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(flags))
         let isAccepted = !name.isEmpty && X509_VERIFY_PARAM_set1_host(parameters, name, 0) == 1
@@ -81,7 +81,7 @@ final class TLSSession {
 
     // MARK: Bytes
 
-    /// Takes encrypted bytes from the peer; ``read(into:)`` gives what they hold.
+    /// Takes encrypted bytes from the peer, which ``read(into:)`` decrypts.
     func receive(_ bytes: UnsafeRawBufferPointer) throws(TLSError) {
         if !hasReceived, let error = TLSFailure.unexpectedGreeting(bytes, of: peer) {
             hasFailed = true

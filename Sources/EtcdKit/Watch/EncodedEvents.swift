@@ -46,7 +46,7 @@ struct EncodedEvents: Sendable, Equatable {
         switch result {
         case .success(let event):
             position = end
-            // A consumer that waits for the next holds nothing.
+            // A consumer that waits for the next answer holds no memory.
             if isEmpty { self = EncodedEvents() }
             return event
         case .failure(let error): throw EtcdError(.protocolViolation, LocalFailure(error).message)

@@ -14,15 +14,15 @@ extension EtcdClient {
     /// ```
     ///
     /// Nothing happens before an iteration begins. Each iteration is a watch of its own, ended by dropping the iterator
-    /// or cancelling its task. It delivers each change once and in order, also when connections break: it goes on after
-    /// the last revision it has delivered. It never ends by itself; it throws when it cannot go on without a gap, with
-    /// the code `compacted` (see ``WatchOptions/onCompaction``), or when the user may not read the keys. As long as no
-    /// endpoint can be reached, it tries to, until its task is cancelled.
+    /// or cancelling its task. It delivers each change once and in order, also when connections break: it resumes after
+    /// the last delivered revision. It never ends by itself. It throws `compacted` if it cannot continue without a gap
+    /// (see ``WatchOptions/onCompaction``), and `permissionDenied` if the user may not read the keys. While no endpoint
+    /// can be reached, it keeps trying until its task is cancelled.
     ///
     /// - Parameters:
     ///   - range: The keys.
-    ///   - revision: The first revision of interest. Nil is for changes from when the server begins to watch, which is
-    ///     at some time after the first `next()`; see ``withWatch(_:from:options:_:)`` for a watch that has begun.
+    ///   - revision: The first revision of interest. Nil for changes from the moment when the server begins to watch,
+    ///     some time after the first `next()`; see ``withWatch(_:from:options:_:)`` for a watch that has begun.
     ///   - options: The changes to report.
     /// - Returns: The changes.
     public func watch(
@@ -33,10 +33,10 @@ extension EtcdClient {
         WatchSequence(source: .cold(WatchDescription(self, range, from: revision, options)))
     }
 
-    /// Watches the keys in `range` while `body` runs, which starts when the server has confirmed the watch.
+    /// Watches the keys in `range`, and runs `body` when the server has confirmed the watch.
     ///
-    /// So the watch sees the changes that `body` makes. `body` runs where the caller runs. Its sequence has one watch, so
-    /// it is for one consumer; it ends with the scope.
+    /// So the watch sees the changes that `body` makes. `body` runs where the caller runs. The sequence has one watch,
+    /// so it is for one consumer; it ends with the scope.
     ///
     /// - Parameters:
     ///   - range: The keys.
@@ -58,7 +58,7 @@ extension EtcdClient {
         return try await body(WatchSequence(source: .running(subscription)))
     }
 
-    /// Asks the server how far the watches of this client are.
+    /// Requests the progress of the watches of this client from the server.
     ///
     /// Watches with ``WatchOptions/reportsProgress`` get the answer as a batch without events, once all watches that
     /// share their stream are up to date.

@@ -3,8 +3,8 @@
 /// Decides whether a watch that the server has refused is worth another attempt: a value without clock and I/O.
 ///
 /// etcd checks the token of the stream whenever a watch is created on it, and that may be an old one. Before 3.4.22 and
-/// 3.5.6 it calls an expired token "permission denied", so that too can mean the token; only the refusal of a token that
-/// was granted for this very attempt is believed.
+/// 3.5.6 it reports an expired token as "permission denied". So a refusal counts only with a token that was granted for
+/// this attempt.
 struct WatchAdmission {
     enum Verdict: Equatable {
         /// Again, with a new token.
@@ -32,7 +32,7 @@ struct WatchAdmission {
             if let granted, granted > start { return .refuse }
             return .renewToken
         }
-        // A client with a certificate has no token to renew, but etcd may have had an old copy of its rights.
+        // A client with a certificate has no token to renew, but etcd may have had an old copy of its permissions.
         return isFirst && code == .staleToken ? .retry : .refuse
     }
 }

@@ -16,7 +16,7 @@ public struct WatchEvent: Sendable, Hashable, CustomStringConvertible {
     ///
     /// After a deletion it has the key and the revision only.
     public var entry = KeyValue()
-    /// The entry before the change, where it was asked for, existed, and is not compacted yet.
+    /// The entry before the change, if it was asked for, existed, and has not been compacted.
     public var previous: KeyValue?
     var type = EventType.put
 
@@ -66,11 +66,11 @@ public struct WatchEvent: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// All changes of one revision that a watch has seen, or a report of progress that there are none up to it.
+/// All changes of one revision, or a report of progress: there are no more changes up to the revision.
 public struct WatchBatch: Sendable, Hashable, CustomStringConvertible {
     /// The revision.
     ///
-    /// All changes up to it have been delivered, so a watch can go on at the next.
+    /// All changes up to it have been delivered, so a watch can resume at the next.
     public let revision: Revision
     /// The changes; empty for a report of progress.
     public let events: [WatchEvent]

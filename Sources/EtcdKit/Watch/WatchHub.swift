@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The watches of a client: starts and stops them, and acts on what the server says of them.
+/// The watches of a client: starts and stops them, and handles the server's responses.
 @EventLoop
 final class WatchHub {
     private let channel: Channel
     private lazy var placement = WatchPlacement(channel) { [weak self] stream, event in self?.take(event, of: stream) }
-    /// A token that was granted for a watch which was denied nevertheless: for a while, a denial is not its fault.
+    /// A token with which a watch was denied although it was new: for a while, its denials are believed at once.
     private var provenToken: (token: AuthToken?, until: ContinuousClock.Instant)?
     private var isClosed = false
 
@@ -43,7 +43,7 @@ final class WatchHub {
         }
     }
 
-    /// Asks the server on each stream how far its watches are.
+    /// Requests the progress of each stream's watches.
     func requestProgress() {
         for stream in placement.streams { stream.requestProgress() }
     }
@@ -120,7 +120,7 @@ final class WatchHub {
         let isResumed = watcher.confirmed()
         if isResumed { channel.report(.watchResumed(watcher.range, from: revision, stream.endpoint)) }
         guard watcher.options.reportsInterruptions else { return }
-        // The consumer has read the revision to go on from before the watch was started.
+        // The consumer read the revision to resume from before the watch was started.
         let isDoubtful = stream.connectionOpened > watcher.started || storeRevision.next < revision
         if isResumed || isDoubtful { watcher.offer(.interruption(storeRevision), byteCount: 0) }
     }
@@ -135,7 +135,7 @@ final class WatchHub {
         if isBehind && !watcher.hasOwnStream { placement.moveToOwnStream(watcher) }
     }
 
-    /// The server does not want the watch: either the token is at fault, or the watch ends.
+    /// The server has refused the watch: either the token is the reason, or the watch ends.
     private func refused(_ watcher: Watcher, _ error: EtcdError, by stream: WatchStream) {
         let tokens = channel.tokens
         let verdict = watcher.admission.refused(
@@ -162,8 +162,8 @@ final class WatchHub {
 }
 
 extension EtcdError.Code {
-    /// A stream that has ended so says nothing of what was asked on it, and can be opened again: etcd or a proxy was in
-    /// trouble, or has answered something that is not known here.
+    /// A stream that ends with this code says nothing about its watches, and can be opened again: etcd or a proxy had a
+    /// problem, or sent an unknown response.
     var mayPass: Bool {
         isTransient || castsSuspicion
             || [.server, .protocolViolation, .responseTooLarge, .cancelled, .ambiguous].contains(self)

@@ -2,13 +2,13 @@
 
 /// The answers that wait for the consumer of a watch.
 ///
-/// The loop adds them. The consumer takes all of them at once on its own thread, without a way to the loop.
+/// The loop adds them. The consumer takes all of them at once, on its own thread.
 final class WatchMailbox: Sendable {
     /// A message of the server for a watch.
     enum Item: Sendable {
         case events(EncodedEvents)
         case progress(Revision)
-        /// The watch is confirmed at this revision by a store that may not be the one that its first revision is of.
+        /// The watch is confirmed at this revision, by a store that may not be the one of its first revision.
         case interruption(Revision)
     }
 
@@ -41,14 +41,14 @@ final class WatchMailbox: Sendable {
     }
 
     private let content = Lock(Content())
-    /// Tells the consumer that the mailbox is ready perhaps.
+    /// Wakes the consumer, since the mailbox may be ready.
     let change = AsyncCondition()
 
     // MARK: The consumer's side
 
-    /// Takes all that has come since the last call; nil if there is nothing.
+    /// Takes everything that has arrived since the last call; nil if there is nothing.
     ///
-    /// `giveCredit` is called with the bytes that the server may go on with.
+    /// `giveCredit` is called with the number of bytes that the server may send.
     func take(_ giveCredit: (Credit) -> Void) throws(EtcdError) -> Portion? {
         let (portion, credit, ending) = content.withLock { content in
             defer {
@@ -105,7 +105,7 @@ final class WatchMailbox: Sendable {
         }
     }
 
-    /// Has the server wait with so many bytes until the consumer has taken the items, unless there are none.
+    /// Holds back credit for so many bytes until the consumer has taken the items, unless there are none.
     func withhold(_ credit: Credit) -> Bool {
         content.withLock { content in
             if content.portion.isEmpty { return false }

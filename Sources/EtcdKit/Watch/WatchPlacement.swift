@@ -20,11 +20,11 @@ final class WatchPlacement {
     private var pause: EventLoop.Timer?
     private var ticket: Channel.Ticket?
     private var isRouteRequested = false
-    /// Where a stream has just failed, so that the next is opened elsewhere if possible.
+    /// The endpoint where a stream has just failed: the next stream is opened elsewhere if possible.
     private var avoided: Endpoint?
-    /// Where streams have ended whose watches are not yet seen to go on elsewhere.
+    /// The endpoints of ended streams whose watches have not resumed elsewhere yet.
     private var departures: Set<Endpoint> = []
-    /// Streams that ended soon, on connections that stand, and without having carried more than confirmations, in a row.
+    /// How many streams in a row ended soon on a working connection, and carried nothing but confirmations.
     private var failures = 0
     private var nextWatchID: Int64 = 1
     private var isolationCount = 0
@@ -78,7 +78,7 @@ final class WatchPlacement {
         resting.removeAll(where: \.isFinished)
     }
 
-    /// Moves a watch to a stream of its own, so that its slow consumer holds up the server and no other watch.
+    /// Moves a watch to a stream of its own, so that its slow consumer delays no other watch.
     func moveToOwnStream(_ watcher: Watcher) {
         if let stream = watcher.stream {
             stream.cancel(watcher)
@@ -127,7 +127,7 @@ final class WatchPlacement {
             streams.append(stream)
             waiting.removeFirst()
             create(watcher, on: stream)
-            // Not at once: with many streams to open it would be a deep recursion.
+            // In a later job: with many streams to open, it would be a deep recursion.
             EventLoop.execute { [weak self] in self?.attachWaiting() }
         } catch let error as EtcdError where !error.code.mayPass {
             // The user is refused.
@@ -184,7 +184,7 @@ final class WatchPlacement {
         streams.removeAll { $0 === stream }
     }
 
-    /// Places the watches of a stream anew that has ended for a reason that may pass.
+    /// Places the watches of a stream again that has ended for a temporary reason.
     func lost(_ stream: WatchStream, with watchers: [Watcher], _ error: EtcdError) {
         remove(stream)
         if error.code.castsSuspicion { channel.suspect(stream.endpoint, error) }
@@ -199,7 +199,7 @@ final class WatchPlacement {
         retry(watchers)
     }
 
-    /// Places the watches of a stream anew that was given up, because not even an answer has come on it for long.
+    /// Places the watches of a stream again that was given up, because it was silent for too long.
     func lostSilently(_ stream: WatchStream, with watchers: [Watcher]) {
         remove(stream)
         leave(stream, with: watchers)
@@ -208,8 +208,7 @@ final class WatchPlacement {
         channel.suspect(stream.endpoint, EtcdError(.unavailable, reason))
     }
 
-    /// Puts the watches of a stream, one of which has got too large an answer, on two streams: so that one is alone in the
-    /// end.
+    /// Splits a stream on which one of the watches got too large an answer: repeated, this isolates that watch.
     private func isolate(_ watchers: [Watcher]) {
         let half = (watchers.count + 1) / 2
         for part in [watchers.prefix(half), watchers.dropFirst(half)] {

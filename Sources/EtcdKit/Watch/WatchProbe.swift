@@ -2,9 +2,9 @@
 
 /// Detects that a stream of watches is dead although its connection stands: a value without clock and I/O.
 ///
-/// After a silence the server is asked something, and when it does not answer either, the stream is given up. Not every
-/// server answers every time (etcd does so when all watches of the stream are up to date, a proxy perhaps never), so the
-/// patience doubles with each stream that was given up in vain.
+/// After a silence, the client sends a progress request, and gives the stream up if there is no answer. Not every
+/// server answers every time (etcd does so when all watches of the stream are up to date, a proxy perhaps never), so
+/// the patience doubles with each stream that was given up in vain.
 struct WatchProbe {
     enum Step: Equatable {
         case wait, ask, giveUp
@@ -38,14 +38,14 @@ struct WatchProbe {
         return .ask
     }
 
-    /// The server was asked for something that it must answer.
+    /// The server got a request that it must answer.
     mutating func ask(at now: ContinuousClock.Instant) {
         asked = asked ?? now
     }
 
-    /// Something has come, or was held up by this side.
+    /// Something has arrived, or was held back by the client.
     ///
-    /// A confirmation shows that the stream lives, but not that questions are answered on it.
+    /// A confirmation shows that the stream lives, but not that progress requests are answered.
     mutating func hear(at now: ContinuousClock.Instant, isConfirmation: Bool = false) {
         heard = now
         asked = nil

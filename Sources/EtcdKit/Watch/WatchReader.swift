@@ -2,7 +2,7 @@
 
 /// Takes the items of a watch from its mailbox, and decodes the events one by one.
 struct WatchReader {
-    /// Where an iteration gets its watch from.
+    /// The source of an iteration's watch.
     enum Source: Sendable {
         /// Each iteration starts one.
         case cold(WatchDescription)
@@ -23,7 +23,7 @@ struct WatchReader {
 
     init(_ source: Source) { self.source = source }
 
-    /// The next event of those that are here.
+    /// The next event that has arrived.
     ///
     /// Inlined, its temporaries would be part of the frame that a waiting task keeps.
     @inline(never)
@@ -40,7 +40,7 @@ struct WatchReader {
         }
     }
 
-    /// The next batch of those that are here.
+    /// The next batch that has arrived.
     @inline(never)
     mutating func popBatch() throws(EtcdError) -> WatchBatch? {
         while true {
@@ -83,7 +83,7 @@ struct WatchReader {
         return .events(lastEvents)
     }
 
-    /// Takes more, once all is popped; waits if there is nothing, and may then return without anything.
+    /// Takes more items, once all are popped; waits if there are none, and may then return without any.
     mutating func fill() async throws(EtcdError) {
         guard let subscription else {
             subscription = try await start()

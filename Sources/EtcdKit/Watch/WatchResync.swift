@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bridges compactions for a watch: it knows which keys the consumer knows, and finds the difference to the store.
+/// Handles compactions for a watch: tracks the keys that the consumer knows, and finds the difference to the store.
 final class WatchResync: Sendable {
     private let description: WatchDescription
     /// The keys that the consumer knows.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How far a watch has come: a value that takes the server's answers and says what to do, without any I/O.
+/// The position of a watch: a value that takes the server's answers and decides what to do, without any I/O.
 ///
-/// The rule that makes resumption exact: a watch goes on after the last revision it has delivered *in whole*. The header
-/// of an answer says nothing of that, because a watch that catches up gets the store's newest revision with old events.
+/// For exact resumption, a watch resumes after the last revision that it has delivered *completely*. The header of an
+/// answer does not have it, because a watch that catches up gets the store's newest revision with old events.
 struct WatchState {
-    /// Where the watch goes on; 0 as long as it is to start from now.
+    /// The revision to resume from; 0 for a watch that starts from now.
     private(set) var nextRevision: Revision
     /// Events of a revision of which more may come in the next fragment.
     private var incomplete = EncodedEvents()
@@ -20,7 +20,7 @@ struct WatchState {
         /// These are, and no others.
         case deliver(EncodedEvents)
         case progress(Revision)
-        /// The server has ended the watch, and it can be taken up again.
+        /// The server has ended the watch, and it can be resumed.
         case resume
         case end(EtcdError.Code, String, compactRevision: Revision?)
     }
@@ -46,7 +46,7 @@ struct WatchState {
         return .deliverAll
     }
 
-    /// The connection is gone: what is not complete will come again.
+    /// The connection is gone: incomplete revisions will come again.
     mutating func disconnected() {
         incomplete = EncodedEvents()
     }

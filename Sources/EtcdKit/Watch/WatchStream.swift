@@ -11,17 +11,17 @@ final class WatchStream {
     }
 
     enum Event {
-        /// An answer of so many bytes, for a watch or for the stream; its events are there for the time of the call.
+        /// An answer of so many bytes, for a watch or for the stream; its events are valid during the call.
         case received(WatchAnswer, byteCount: Int, for: Watcher?)
         /// The stream has ended with these watches on it.
         case ended([Watcher], EtcdError)
-        /// The stream was given up, because nothing came on it for long.
+        /// The stream was given up, because it was silent for too long.
         case fellSilent([Watcher])
     }
 
     typealias Handler = @EventLoop (WatchStream, Event) -> Void
 
-    /// How much the server may send ahead on the stream of one watch, however little that buffers, in bytes.
+    /// The least number of bytes by which the server may be ahead on the stream of one watch.
     private static let minimumWindow = 64 << 10
 
     let purpose: Purpose
@@ -42,7 +42,7 @@ final class WatchStream {
     private var unconfirmed: ArraySlice<Int64> = []
     private var probe: WatchProbe
     private var timer: EventLoop.Timer?
-    /// Questions for progress that users have asked, other than those of the probe.
+    /// Progress requests of users, not those of the probe.
     private var progressRequests = 0
 
     /// Opens a stream, which tells `onEvent` of each answer and of its end.
@@ -158,7 +158,7 @@ final class WatchStream {
         stream?.send(Wire.WatchRequest(progress: Wire.EmptyRequest()))
     }
 
-    /// Whether an answer that speaks of the progress of all watches was asked for by a user.
+    /// Whether a user requested a progress answer for all watches.
     func takeProgressRequest() -> Bool {
         defer { progressRequests = max(progressRequests - 1, 0) }
         return progressRequests > 0
@@ -210,7 +210,7 @@ final class WatchStream {
     }
 
     private func runProbe() {
-        // The server may send nothing before the consumer has taken what is here.
+        // The server may not send more before the consumer has taken what has arrived.
         if purpose == .single, watchers.values.contains(where: \.mailbox.hasUnread) { probe.hear(at: .now) }
         switch probe.check(at: .now) {
         case .wait: break

@@ -18,10 +18,10 @@ final class WatchDescription: Sendable {
     }
 }
 
-/// A watch as its consumer holds it; it ends with the last reference.
+/// The consumer's reference to a watch; the watch ends with the last reference.
 final class WatchSubscription: Sendable {
     let description: WatchDescription
-    /// Bridges compactions, where the options say so.
+    /// Handles compactions, if the options ask for it.
     let resync: WatchResync?
     private let state = Lock<(watcher: Watcher?, isStopped: Bool)>((nil, false))
 
@@ -80,14 +80,14 @@ final class WatchSubscription: Sendable {
         if isStopped { stop() }
     }
 
-    /// Takes all that has come since the last call; nil if there is nothing.
+    /// Takes everything that has arrived since the last call; nil if there is nothing.
     func take() throws(EtcdError) -> WatchMailbox.Portion? {
         if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
         guard let watcher else { throw EtcdError(.cancelled, "the watch has not begun") }
         return try watcher.take()
     }
 
-    /// Goes on after a compaction, if the options say so.
+    /// Continues after a compaction, if the options ask for it.
     ///
     /// - Returns: The difference that the compaction hides.
     /// - Throws: `error`, if the watch has ended for another reason.

@@ -12,7 +12,7 @@ final class Watcher: LoopTask {
     ///
     /// A number is never used twice.
     private(set) var watchID: Int64?
-    /// The consumer is behind, so the watch has a stream of its own, whose window holds the server back.
+    /// The consumer is behind, so the watch has a stream of its own, whose window slows the server down.
     var hasOwnStream = false
     /// The group of watches that share streams with no others, since one of them gets answers that are too large.
     var isolation: Int?
@@ -22,7 +22,7 @@ final class Watcher: LoopTask {
     /// When the watch began to wait for a stream.
     var attempt = ContinuousClock.now
     var admission = WatchAdmission()
-    /// How many streams in a row were given up under the watch in vain.
+    /// How many streams of the watch in a row were given up in vain.
     var fruitlessMoves = 0
     private(set) var isFinished = false
     /// The watch had begun and was then cut off.
@@ -43,7 +43,7 @@ final class Watcher: LoopTask {
 
     // MARK: The consumer's side
 
-    /// Takes all that has come since the last call; nil if there is nothing.
+    /// Takes everything that has arrived since the last call; nil if there is nothing.
     nonisolated func take() throws(EtcdError) -> WatchMailbox.Portion? {
         try mailbox.take { credit in
             EventLoop.execute { self.consumed(credit) }
@@ -76,7 +76,7 @@ final class Watcher: LoopTask {
         endpoint = stream.endpoint
     }
 
-    /// The watch is taken off its stream, to which it comes back under no number that it had.
+    /// The watch is removed from its stream; on its return it gets a new number.
     func left() {
         stream = nil
         watchID = nil
@@ -108,7 +108,7 @@ final class Watcher: LoopTask {
         mailbox.add(item, credit(byteCount))
     }
 
-    /// Has the server wait with so many bytes until the consumer has taken what there is.
+    /// Holds back credit for so many bytes until the consumer has taken what there is.
     ///
     /// - Returns: False if the watch has no stream of its own, or there is nothing to take.
     func withhold(_ byteCount: Int) -> Bool { credit(byteCount).map(mailbox.withhold) ?? false }
@@ -122,7 +122,7 @@ final class Watcher: LoopTask {
         if credit.watchID == watchID { stream?.consume(credit.byteCount) }
     }
 
-    /// Wakes the consumer, once all that has arrived together is in the mailbox.
+    /// Wakes the consumer, once everything that has arrived in this turn is in the mailbox.
     private func wakeConsumer() {
         if isWaking { return }
         isWaking = true

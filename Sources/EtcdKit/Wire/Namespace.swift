@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The keys under a prefix, as a store of their own: how its keys and ranges stand in the whole store.
+/// The keys under a prefix, as a store of their own: maps its keys and ranges to those of the whole store.
 ///
 /// As in the whole store, a key has at least one byte, so the prefix itself is outside.
 struct Namespace: Sendable, Hashable {
@@ -33,13 +33,13 @@ struct Namespace: Sendable, Hashable {
 
     // MARK: Back from it
 
-    /// The key as it is called within; nil if it is outside.
+    /// The key without the prefix; nil if it is outside.
     func inner(_ key: [UInt8]) -> [UInt8]? {
         let count = prefix.bytes.count
         return key.count > count && key.starts(with: prefix.bytes) ? Array(key[count...]) : nil
     }
 
-    /// Takes the prefix off a key of an answer, which cannot be of another.
+    /// Removes the prefix from a key of an answer, which cannot be outside.
     func leave(_ key: inout [UInt8]) throws(EtcdError) {
         guard let inner = inner(key) else {
             let key = Key(bytes: key)
@@ -81,7 +81,7 @@ extension KeyRange {
     func entering(_ namespace: Namespace?) -> KeyRange {
         guard let namespace, !isEmpty else { return self }
         var (start, end) = (start, end)
-        // Only an empty key cannot enter, and that was excluded.
+        // Only an empty key cannot be mapped, and that was excluded.
         try? namespace.enter(&start, &end)
         return KeyRange(start: start, end: end)
     }

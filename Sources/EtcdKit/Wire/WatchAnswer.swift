@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A `WatchResponse` as the loop looks at it: all but its events, of which only the revisions are read.
+/// A `WatchResponse` for the loop: everything except its events, of which only the revisions are read.
 ///
-/// Reading it allocates nothing. It reads what etcd writes: known fields, the events last. Any other message goes through
-/// the decoder first, which judges it and leaves the known fields in that order; so there is one judge, and an answer has
+/// Reading it allocates nothing. It reads what etcd writes: known fields, the events last. Any other message goes
+/// through the decoder first, which validates it and leaves the known fields in that order. So an answer always has
 /// events that can be decoded.
 struct WatchAnswer {
     private(set) var revision: Revision = 0
@@ -13,7 +13,7 @@ struct WatchAnswer {
     private(set) var compactRevision: Int64 = 0
     private(set) var cancelReason = ""
     private(set) var fragment = false
-    /// The events, each as a field of the message; there for the time of ``read(_:_:)``.
+    /// The events, each as a field of the message; valid during ``read(_:_:)``.
     private(set) var events = UnsafeRawBufferPointer(start: nil, count: 0)
     private(set) var eventCount = 0
     /// The revision of the oldest event.
@@ -21,7 +21,7 @@ struct WatchAnswer {
     /// The revision of the last event.
     private(set) var lastRevision: Revision = 0
 
-    /// Hands the answer in `bytes` to `body`; returns what is wrong with it if that cannot be.
+    /// Passes the answer in `bytes` to `body`; returns an error if it cannot be read.
     static func read(_ bytes: UnsafeRawBufferPointer, _ body: (WatchAnswer) -> Void) -> ProtobufError? {
         if let answer = WatchAnswer(bytes) {
             body(answer)

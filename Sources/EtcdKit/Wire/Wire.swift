@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The messages of etcd's API that the public types do not stand for themselves.
+/// The messages of etcd's API that are not public types.
 ///
-/// Public answers, such as ``RangeResponse``, are decoded as they are; this folder says how. Field numbers and names are
-/// those of etcd's `rpc.proto` and `kv.proto`.
+/// Public answers, such as ``RangeResponse``, are decoded directly, by extensions in this folder. Field numbers and
+/// names are those of etcd's `rpc.proto` and `kv.proto`.
 enum Wire {}
 
-/// A request of etcd, which says where its keys are.
+/// A request of etcd, which can add a prefix to its keys.
 ///
 /// Only such a message can be sent, so no call can forget its client's namespace.
 protocol Request: ProtobufMessage {
