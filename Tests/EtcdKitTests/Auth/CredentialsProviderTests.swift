@@ -47,7 +47,7 @@ struct CredentialsProviderTests {
         }
     }
 
-    @Test("a token is asked for once for many calls, and again when the server refuses it")
+    @Test("the provider is asked once for many calls, and again when the server refuses the token")
     func renewal() async throws {
         let scene = try Scene()
         try await scene.with({ .token("jwt.\($0)") }) { client in
@@ -63,7 +63,7 @@ struct CredentialsProviderTests {
         }
     }
 
-    @Test("a token is replaced before it ends, without a call that is refused")
+    @Test("a token is replaced before it expires, and no call is refused")
     func expiry() async throws {
         let scene = try Scene()
         try await scene.with({ .token("jwt.\($0)", validFor: .milliseconds(300)) }) { client in
@@ -76,7 +76,7 @@ struct CredentialsProviderTests {
         }
     }
 
-    @Test("a provider that fails is the cause of the error, and is asked again by the next call")
+    @Test("the error of a provider is the cause of the call's error, and the next call asks the provider again")
     func failure() async throws {
         let scene = try Scene()
         try await scene.with({ if $0 == 1 { throw VaultIsSealed() } else { .token("jwt.1") } }) { client in
@@ -92,7 +92,7 @@ struct CredentialsProviderTests {
         }
     }
 
-    @Test("what a provider must not give is refused", arguments: [true, false])
+    @Test("an invalid token and a nested provider are refused", arguments: [true, false])
     func invalid(isNested: Bool) async throws {
         let scene = try Scene()
         let answer: @Sendable (Int) -> Credentials = { _ in
@@ -103,7 +103,7 @@ struct CredentialsProviderTests {
         }
     }
 
-    @Test("a provider that never answers costs a call its time, and nothing else; closing the client cancels it")
+    @Test("a call to a provider that never answers fails at its timeout; closing the client cancels the provider")
     func hanging() async throws {
         let scene = try Scene()
         let isCancelled = Lock(false)
@@ -122,7 +122,7 @@ struct CredentialsProviderTests {
         #expect(scene.askCount == 1)
     }
 
-    @Test("a real etcd: the password is asked for anew after it was changed by somebody else")
+    @Test("with a real etcd, the provider is asked for the password again after another client has changed it")
     nonisolated func rotatedPassword() async throws {
         try await withAuthenticatingEtcd { root, cluster in
             let password = Lock(AuthSetup.password)
@@ -137,7 +137,7 @@ struct CredentialsProviderTests {
         }
     }
 
-    @Test("secrets are in no description")
+    @Test("descriptions contain no secrets")
     func descriptions() throws {
         let credentials = Credentials.provider { .token("secret") }
         #expect("\(credentials)" == "provider of credentials")

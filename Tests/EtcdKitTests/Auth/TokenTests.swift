@@ -58,7 +58,7 @@ struct TokenTests {
         )
     }
 
-    @Test("a token is fetched once for many calls (bug class: an Authenticate for each stream or call)")
+    @Test("a token is fetched once for many calls (bug class: one Authenticate for each stream or call)")
     func singleFlight() async throws {
         let server = try Guard()
         try await withUser(server) { client in
@@ -72,7 +72,7 @@ struct TokenTests {
     }
 
     @Test(
-        "each of the messages that mean it leads to one new token, and the calls are made again (etcd-client#45)",
+        "each message about an invalid token leads to one new token, and the calls are repeated (etcd-client#45)",
         arguments: [
             (.unauthenticated, "etcdserver: invalid auth token"),
             (.invalidArgument, "etcdserver: revision of auth store is old"),
@@ -96,14 +96,14 @@ struct TokenTests {
         }
     }
 
-    @Test("other refusals lead to no new token", arguments: ["etcdserver: permission denied", "etcdserver: no"])
+    @Test("other refusals do not lead to a new token", arguments: ["etcdserver: permission denied", "etcdserver: no"])
     func otherRefusals(text: String) async throws {
         let server = try Guard()
         try await withUser(server) { client in
             try await client.put("k", "v")
             server.refusal = (.permissionDenied, text)
             server.refusesAll = true
-            // etcd has no such text, so who knows what has become of the write.
+            // etcd has no such text, so the outcome of the write is unknown.
             let isKnown = text == "etcdserver: permission denied"
             await expectError(isKnown ? .permissionDenied : .ambiguous) { try await client.put("k", "v") }
             #expect(server.granted == 1)
@@ -111,7 +111,7 @@ struct TokenTests {
         }
     }
 
-    @Test("a fresh token that is refused too is the end of the call, not of a storm")
+    @Test("a call fails if a fresh token is refused too, without further attempts")
     func refusedForEver() async throws {
         let server = try Guard()
         server.refusesAll = true
@@ -122,7 +122,7 @@ struct TokenTests {
         }
     }
 
-    @Test("a wrong password is a clear error without the password, and is asked about again by the next call only")
+    @Test("the error about a wrong password does not contain it, and only the next call authenticates again")
     func wrongPassword() async throws {
         let server = try Guard()
         server.rejection = (.invalidArgument, "etcdserver: authentication failed, invalid user ID or password")
@@ -155,7 +155,7 @@ struct TokenTests {
         }
     }
 
-    @Test("the token goes with every call and stream, those about leases and members, too (CVE-2026-33413)")
+    @Test("the token goes with every call and stream, also with those about leases and members (CVE-2026-33413)")
     func everywhere() async throws {
         let server = try Guard()
         try await FakeMember.with([server.member], { $0.credentials = .token("made.elsewhere") }) { client in
@@ -167,7 +167,7 @@ struct TokenTests {
             _ = try? await client.leases.list()
             _ = try? await client.leases.timeToLive(of: Lease.ID(rawValue: 1))
             _ = try? await client.leases.revoke(Lease.ID(rawValue: 1))
-            // Renewals are tried until the time is over.
+            // Renewals are repeated until the timeout.
             _ = try? await client.with(timeout: .milliseconds(300)).leases.keepAliveOnce(Lease.ID(rawValue: 1))
             let exchanges = server.member.server.exchanges
             #expect(Set(exchanges.map { $0.headers[":path"] }).count == 7)
@@ -175,7 +175,7 @@ struct TokenTests {
         }
     }
 
-    @Test("a token that was made elsewhere goes with each call, and is not replaced")
+    @Test("a token from elsewhere goes with each call, and is not replaced")
     func staticToken() async throws {
         let server = try Guard()
         server.refusesAll = true
@@ -186,7 +186,7 @@ struct TokenTests {
         }
     }
 
-    @Test("who is known by a certificate repeats a call once when rights have changed (etcd#14790)")
+    @Test("a client with a certificate repeats a call once when permissions have changed (etcd#14790)")
     func certificate() async throws {
         let server = try Guard()
         server.refusal = (.invalidArgument, "etcdserver: revision of auth store is old")
@@ -196,7 +196,7 @@ struct TokenTests {
         }
     }
 
-    @Test("a caller that is cancelled while others wait for the token does not take it from them")
+    @Test("the cancellation of one caller does not disturb the others that wait for the token")
     func cancelledCaller() async throws {
         let server = try Guard()
         var pending: [HTTP2ServerExchange] = []
@@ -221,7 +221,7 @@ struct TokenTests {
         }
     }
 
-    @Test("secrets are in no description")
+    @Test("descriptions contain no secrets")
     func descriptions() throws {
         var configuration = try EtcdClient.Configuration(endpoints: "127.0.0.1:1")
         for credentials in [Credentials.user("root", password: Self.password), .token(Self.password)] {

@@ -61,7 +61,7 @@ struct UsersAndRolesTests {
         }
     }
 
-    @Test("what does not fit is refused with its own code")
+    @Test("each impossible change is refused with its own code")
     func refusals() async throws {
         try await withPrivateEtcd { client, _ in
             let (users, roles) = (client.auth.users, client.auth.roles)
@@ -87,14 +87,14 @@ struct UsersAndRolesTests {
             // Only what was granted can be revoked, not a part of it.
             try await roles.grant(Permission(.read, .prefix("a")), to: "role")
             await expectError(.permissionNotGranted) { try await roles.revoke(.key("a"), from: "role") }
-            // To have a role twice is to have it.
+            // A second grant of a role has no effect.
             try await users.grant(role: "role", to: "alice")
             try await users.grant(role: "role", to: "alice")
             #expect(try await users.get("alice").roles == ["role"])
         }
     }
 
-    @Test("what is no name, no password and no range is refused before anything is sent")
+    @Test("an invalid name, password or range is refused before anything is sent")
     func invalidArguments() async throws {
         // Nobody listens there.
         try await withEtcdClient(endpoints: "127.0.0.1:1") { client in
@@ -119,14 +119,14 @@ struct UsersAndRolesTests {
         }
     }
 
-    @Test("permissions say what they are")
+    @Test("the description of a permission names its kind and its range")
     func descriptions() {
         #expect("\(Permission(.read, .prefix("a/")))" == "read prefix a/")
         #expect("\(Permission(.readWrite, .all))" == "read and write all keys")
         #expect("\(Permission(Permission.Access(rawValue: 9), .key("k")))" == "access 9 key k")
     }
 
-    @Test("a password is in no error and no event")
+    @Test("errors and events do not contain a password")
     func secrets() async throws {
         try await withEtcdCluster { cluster in
             let log = EventLog()

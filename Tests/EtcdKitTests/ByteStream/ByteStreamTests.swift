@@ -33,7 +33,7 @@ struct ByteStreamTests {
 
     private static let message = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
 
-    @Test("bytes come back as they were sent, many at once and one by one", arguments: Protection.allCases)
+    @Test("bytes come back as they were sent, in large pieces and one by one", arguments: Protection.allCases)
     func echo(protection: Protection) async throws {
         try await withPair(protection) { client, server in
             async let echoed: Void = {
@@ -54,7 +54,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("a read gets no more than it asks for, and nothing is lost", arguments: Protection.allCases)
+    @Test("a read returns no more than it asks for, and nothing is lost", arguments: Protection.allCases)
     func limits(protection: Protection) async throws {
         try await withPair(protection) { client, server in
             try await client.write(Array(0..<100))
@@ -65,12 +65,12 @@ struct ByteStreamTests {
                 received += bytes
             }
             #expect(received == Array(0..<100))
-            // The end stays the end.
+            // Further reads give the end again.
             #expect(try await server.read().isEmpty)
         }
     }
 
-    @Test("who has ended its side still reads, until the other ends too", arguments: Protection.allCases)
+    @Test("a stream that has ended its writes still reads until the peer ends, too", arguments: Protection.allCases)
     func halfClose(protection: Protection) async throws {
         try await withPair(protection) { client, server in
             try await client.write([1])
@@ -98,7 +98,7 @@ struct ByteStreamTests {
                 try await client.write(large)
                 isDone.withLock { $0 = true }
             }()
-            // As long as it moves, the kernel's buffers are not full.
+            // As long as bytes move, the kernel's buffers are not full.
             try await Task.sleep(for: .milliseconds(300))
             #expect(!isDone.withLock { $0 })
             #expect(try await server.read(all: large.count).count == large.count)
@@ -106,7 +106,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("deadlines end calls; a read goes on afterwards, a write does not", arguments: Protection.allCases)
+    @Test("deadlines end calls; the stream can be read afterwards, but not written", arguments: Protection.allCases)
     func deadlines(protection: Protection) async throws {
         try await withPair(protection) { client, server in
             let start = ContinuousClock.now
@@ -181,7 +181,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("a connection that ends in the middle of TLS is told apart from one that is ended")
+    @Test("a TLS connection without a closing alert is distinguished from an orderly end")
     func truncation() async throws {
         let authority = try TestCertificateAuthority()
         let listener = try await ByteListener.listen(host: "127.0.0.1", port: 0, tls: .init(authority.issue("server")))
@@ -211,7 +211,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("closing ends what waits", arguments: Protection.allCases)
+    @Test("closing ends the calls that wait", arguments: Protection.allCases)
     func closing(protection: Protection) async throws {
         try await withPair(protection) { client, server in
             async let closed: Void = expect(.closed) { _ = try await client.read() }
@@ -224,7 +224,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("two tasks that read from one stream are told so")
+    @Test("the second of two tasks that read from one stream gets an error")
     func twoReaders() async throws {
         try await withPair(.none) { client, server in
             try await withThrowingTaskGroup(of: [UInt8].self) { group in
@@ -236,7 +236,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("a stream of which nobody wants anything costs nothing, also when the peer is gone")
+    @Test("an idle stream takes no processor time, also when the peer is gone")
     func idle() async throws {
         try await withPair(.none) { client, server in
             try await server.write([1])
@@ -252,7 +252,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("unix sockets, names and addresses lead to a server; where nobody listens, it is said")
+    @Test("Unix sockets, names and addresses lead to a server; the error says if nobody listens")
     func places() async throws {
         let folder = try CertificateFolder()
         let path = folder.path(of: "socket")
@@ -278,7 +278,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("thousands of connections leave no descriptor behind", .enabled(if: ProcessFigures.areAvailable))
+    @Test("thousands of connections leave no descriptors open", .enabled(if: ProcessFigures.areAvailable))
     func descriptors() async throws {
         let listener = try await ByteListener.listen(host: "127.0.0.1", port: 0)
         defer { listener.close() }

@@ -26,7 +26,7 @@ struct HealthCheckTests {
     }
 
     @Test(
-        "a refusal for want of a right or a token is etcd's, which is well",
+        "a refusal for want of a permission or a token means that the member is healthy",
         arguments: [
             "etcdserver: permission denied", "etcdserver: invalid auth token", "etcdserver: user name is empty",
             "auth: revision in header is old",
@@ -40,7 +40,7 @@ struct HealthCheckTests {
     }
 
     @Test(
-        "any other answer is no health, and its sender gets calls only if there is no other",
+        "after any other answer, the member gets calls only if there is no other member",
         arguments: [
             (.unimplemented, "unknown service etcdserverpb.Maintenance"), (.unavailable, "no healthy upstream"),
             (.permissionDenied, "RBAC: access denied"), (.unauthenticated, "who are you"), (.internal, "panic"),
@@ -53,7 +53,7 @@ struct HealthCheckTests {
     }
 
     @Test(
-        "an HTTP status of a proxy is no health",
+        "after an HTTP status of a proxy, the endpoint is not healthy",
         arguments: ["401", "403", "404", "429", "500", "502", "503", "504"]
     )
     func httpStatus(status: String) async throws {
@@ -61,7 +61,7 @@ struct HealthCheckTests {
         #expect(reads == 0)
     }
 
-    @Test("an endpoint that is not well is used when there is no better one")
+    @Test("an unhealthy endpoint is used when there is no better one")
     func lastResort() async throws {
         let members = [try FakeMember(), try FakeMember()]
         for member in members { member.onCheck = { $0.send([(":status", "503")], isLast: true) } }
@@ -69,7 +69,7 @@ struct HealthCheckTests {
         #expect(entry == nil)
     }
 
-    @Test("a client that is closed while a member is examined keeps no connection to it")
+    @Test("a client that is closed during a health check keeps no connection to the member")
     func closed() async throws {
         let silent = try FakeMember()
         silent.onCheck = { _ in }
@@ -83,7 +83,7 @@ struct HealthCheckTests {
         }
     }
 
-    @Test("a connection that is ended while its member is examined is one failure, and its pause leaves nothing behind")
+    @Test("a connection that ends during a health check counts as one failure, and its pause leaves nothing behind")
     func goAway() async throws {
         let leaving = try FakeMember()
         leaving.onCheck = { _ in

@@ -46,7 +46,7 @@ struct ClusterTests {
 
             let promoted = try await whenSettled { try await client.cluster.promote(member.id) }
             #expect(promoted.first { $0.id == member.id }?.isLearner == false)
-            // etcd looks first at how far the member is, of which a new leader knows nothing at first.
+            // etcd first checks the progress of the member, which a new leader does not know at first.
             await expectError(.memberNotLearner) {
                 try await whenSettled { try await client.cluster.promote(member.id) }
             }
@@ -101,7 +101,7 @@ struct ClusterTests {
         }
     }
 
-    @Test("changes that cannot be are refused with codes of their own")
+    @Test("impossible changes are refused with codes of their own")
     func refusals() async throws {
         try await withPrivateEtcd { client, _ in
             let members = client.cluster
@@ -112,7 +112,7 @@ struct ClusterTests {
             await expectError(.memberNotFound) { try await members.update(unknown, peerURLs: ["http://127.0.0.1:9"]) }
             await expectError(.memberNotLearner) { try await members.promote(own.id) }
             await expectError(.peerURLExists) { try await members.add(peerURLs: own.peerURLs) }
-            // This one is for etcd to find.
+            // etcd finds this one itself.
             await expectError(.invalidMemberURLs) { try await members.add(peerURLs: ["http://127.0.0.1"]) }
 
             let learner = try await members.add(peerURLs: ["http://127.0.0.1:1"], isLearner: true).member
@@ -149,7 +149,7 @@ struct ClusterTests {
     }
 
     @Test(
-        "what is obviously no peer URL is refused at once",
+        "an obviously invalid peer URL is refused at once",
         arguments: [
             [], [""], ["127.0.0.1:2380"], ["ftp://127.0.0.1:2380"], ["http://"], ["http://127.0.0.1:port"],
             ["http://127.0.0.1:2380/path"], ["http://127.0.0.1:2380", "nonsense"],
@@ -197,7 +197,7 @@ struct ClusterTests {
         }
     }
 
-    /// Makes a change as soon as the cluster is fit for it.
+    /// Makes a change as soon as the cluster can take it.
     @discardableResult
     private func whenSettled<Result>(_ change: () async throws -> Result) async throws -> Result {
         let deadline = ContinuousClock.now + .seconds(20)

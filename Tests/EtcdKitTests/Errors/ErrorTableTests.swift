@@ -60,7 +60,7 @@ struct ErrorTableTests {
 
     // MARK: Answers of etcd
 
-    @Test("every text of etcd has its code, and the documentation says whether a write was done")
+    @Test("every text of etcd has its code, and the documentation says whether the write may have been done")
     func texts() async throws {
         var documented: [String: (code: String, mayBeDone: Bool)] = [:]
         for row in try Self.table("code", columns: 3) {
@@ -126,7 +126,7 @@ struct ErrorTableTests {
         ]
     }()
 
-    @Test("what is not etcd's word leaves a write in doubt")
+    @Test("an answer that is not from etcd leaves a write in doubt")
     func strangeAnswers() async throws {
         let foreign = "`OK` from another cluster"
         let rows = try Self.table("answer", columns: 4)
@@ -191,7 +191,7 @@ struct ErrorTableTests {
         return error
     }
 
-    @Test("a call without an answer was done perhaps once it was sent")
+    @Test("a call without an answer may have been done once it was sent")
     func noAnswer() async throws {
         var scripts: [String: @EventLoop (Bool) async throws -> EtcdError] = [:]
         scripts["no connection within the deadline"] = { isRead in

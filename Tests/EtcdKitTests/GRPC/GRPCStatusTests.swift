@@ -13,7 +13,7 @@ struct GRPCStatusTests {
     }
 
     @Test(
-        "messages are percent-decoded; what is not valid stands as it is",
+        "messages are percent-decoded; invalid sequences stay as they are",
         arguments: [
             ("", ""), ("plain", "plain"), ("a%20b", "a b"), ("%25", "%"), ("%41%4a%4A", "AJJ"), ("gr%C3%BCn", "grün"),
             ("%", "%"), ("%4", "%4"), ("x%", "x%"), ("x%2", "x%2"), ("%zz", "%zz"), ("%4g%41", "%4gA"), ("%%41", "%A"),
@@ -24,7 +24,7 @@ struct GRPCStatusTests {
         #expect(GRPCStatus.percentDecoded(text) == decoded)
     }
 
-    @Test("what was percent-encoded is decoded to what it was", arguments: 0..<10)
+    @Test("decoding reverses percent-encoding", arguments: 0..<10)
     func percentRoundTrips(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         for _ in 0..<200 {
@@ -66,7 +66,7 @@ struct GRPCStatusTests {
     }
 
     @Test(
-        "an HTTP answer that is not gRPC's has a status all the same",
+        "an HTTP answer without gRPC is mapped to a status",
         arguments: [
             ("200", "text/html", .unknown, "text/html"), ("200", nil, .unknown, "not gRPC"),
             ("400", nil, .internal, "400"), ("401", nil, .unauthenticated, "401"),
@@ -85,7 +85,7 @@ struct GRPCStatusTests {
         #expect(status.message.contains(text))
     }
 
-    @Test("a gRPC answer is taken for one", arguments: ["application/grpc", "application/grpc+proto"])
+    @Test("a gRPC answer is recognized", arguments: ["application/grpc", "application/grpc+proto"])
     func grpcAnswers(type: String) {
         #expect(GRPCStatus(httpHeaders: headers([":status": "200", "content-type": type])) == nil)
     }
@@ -107,7 +107,7 @@ struct GRPCMetadataTests {
         #expect(GRPCMetadata.timeout(milliseconds: now.milliseconds(until: now + duration)) == text)
     }
 
-    @Test("the fields are gRPC's, with those of the call where it has them")
+    @Test("a request has the fields of gRPC, and those of the call's options")
     func fields() throws {
         func values(_ headers: HTTP2RequestHeaders) -> [String: String] {
             let pairs = headers.fields.map { field in

@@ -125,7 +125,7 @@ struct HTTP2ConnectionTests {
         #expect(server.connections[0].session?.goAwayCode == .noError)
     }
 
-    @Test("a server that hangs up loses the connection; what was not sent was not processed", arguments: [false, true])
+    @Test("the connection is lost when the server hangs up, and takes no more requests", arguments: [false, true])
     func hangUp(hard: Bool) async throws {
         let server = try FakeServer { _ in }
         defer { server.stop() }

@@ -57,7 +57,7 @@ struct HTTP2EndingTests {
         #expect(pair.server.exchanges.count == 1)
     }
 
-    @Test("when the connection is lost, what was not sent was not processed")
+    @Test("when the connection is lost, a request that was not sent counts as not processed")
     func lostConnection() throws {
         let pair = try HTTP2Pair()
         let sent = try pair.open()

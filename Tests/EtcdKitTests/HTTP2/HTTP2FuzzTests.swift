@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// Of all that a server sends, the session says what stands in the bytes and nothing else, whether they come in one
+/// Whatever a server sends, the session reports what the bytes say and nothing else, whether they come in one
 /// piece or in many, and no stream is left without an ending.
 ///
 /// Each run is held against a reader of frames of the tests' own (``HTTP2FrameScanner``), and against a second session that
@@ -18,7 +18,7 @@ struct HTTP2FuzzTests {
         var random = SplitMix64(seed: seed)
         var accepted = 0
         for round in 0..<Self.rounds {
-            // Gives way to the tests that wait for others.
+            // Lets other tests run.
             if round % 10 == 0 { await Task.yield() }
             let bytes = pattern(Int.random(in: 9..<400, using: &random), seed: random.next())
             if try !observe(bytes, &random).isOver { accepted += 1 }
@@ -105,7 +105,7 @@ struct HTTP2FuzzTests {
         #expect(intact > Self.rounds / 8 && changed > Self.rounds / 8, "\(intact), \(changed)")
     }
 
-    @Test("the control: a conversation that nobody has touched is understood to the letter", arguments: 0..<60)
+    @Test("the control: an unchanged conversation is understood exactly", arguments: 0..<60)
     func conversation(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let conversation = try HTTP2Conversation(seed: seed)
@@ -117,7 +117,7 @@ struct HTTP2FuzzTests {
         #expect(seen.goAway == conversation.goAway)
     }
 
-    @Test("what a session keeps is bounded, and gone with it", .enabled(if: Self.canMeasure))
+    @Test("a session's memory is freed when it ends", .enabled(if: Self.canMeasure))
     func memory() throws {
         func run(_ count: Int) throws {
             for number in 0..<count {
@@ -154,7 +154,7 @@ struct HTTP2FuzzTests {
         random = generator
         whole.check(against: bytes)
         cut.check(against: bytes)
-        // A session that is over says less when its bytes came at once.
+        // A session that is over reports less when its bytes came at once.
         if !whole.isOver && !cut.isOver { #expect(cut == whole) }
         return cut
     }

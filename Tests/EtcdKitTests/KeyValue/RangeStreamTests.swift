@@ -42,7 +42,7 @@ struct RangeStreamTests {
         }
 
         private func received(_ exchange: HTTP2ServerExchange) {
-            // Asked for anything else, such as its health, it says that it does not have that.
+            // Other requests, such as health checks, are answered with `unimplemented`.
             let paths = [Wire.range.path, Wire.rangeStream.path]
             guard let path = exchange.headers[":path"], paths.contains(path) else {
                 return exchange.refuse(.unimplemented, "unknown method")
@@ -85,7 +85,7 @@ struct RangeStreamTests {
         return all
     }
 
-    @Test("what follows the first page comes on one stream, at the revision of the page")
+    @Test("the entries after the first page come on one stream, at the revision of the page")
     func stream() async throws {
         let store = try Store(count: 100)
         try await store.with { client in
@@ -97,7 +97,7 @@ struct RangeStreamTests {
         }
     }
 
-    @Test("a stream keeps to the namespace of its client")
+    @Test("a stream stays in the namespace of its client")
     func namespace() async throws {
         let store = try Store(count: 100)
         try await store.with { client in
@@ -107,7 +107,10 @@ struct RangeStreamTests {
         }
     }
 
-    @Test("what fits a page needs no stream, and a limit holds for both together", arguments: [5, 10, 11, 50, 200])
+    @Test(
+        "a range that fits a page needs no stream, and a limit covers page and stream together",
+        arguments: [5, 10, 11, 50, 200]
+    )
     func limit(limit: Int) async throws {
         let store = try Store(count: 100)
         try await store.with { client in
@@ -120,7 +123,7 @@ struct RangeStreamTests {
         }
     }
 
-    @Test("a server that has no streams is not asked for another one for a while")
+    @Test("a server without streams is not asked for one again for a while")
     func unimplemented() async throws {
         let store = try Store(count: 100)
         store.refusal = { _ in (.unimplemented, "unknown method RangeStream for service etcdserverpb.KV") }
@@ -133,7 +136,7 @@ struct RangeStreamTests {
         }
     }
 
-    @Test("a stream that breaks off is taken up where it was", arguments: [0, 1, 2])
+    @Test("reading resumes where a stream broke off", arguments: [0, 1, 2])
     func brokenOff(afterParts count: Int) async throws {
         let store = try Store(count: 100)
         store.partsBeforeReset = { $0 % 2 == 0 ? count : nil }
@@ -146,7 +149,7 @@ struct RangeStreamTests {
     }
 
     @Test(
-        "a stream that ends for want of a token is gone on with by a page, which gets a new one",
+        "after a stream that ends for want of a token, a page continues and gets a new token",
         arguments: ["etcdserver: revision of auth store is old", "etcdserver: invalid auth token"]
     )
     func rejectedToken(text: String) async throws {
@@ -160,7 +163,7 @@ struct RangeStreamTests {
         }
     }
 
-    @Test("a stream of messages that grow too large is gone on with by pages, as small as they must be")
+    @Test("after a stream whose messages grow too large, pages continue, as small as they must be")
     func tooLarge() async throws {
         let store = try Store(count: 100)
         // An entry takes thirteen bytes or so.
@@ -185,7 +188,7 @@ struct RangeStreamTests {
         }
     }
 
-    @Test("in a rolling upgrade, streams are opened at the members that have them")
+    @Test("in a rolling upgrade, streams are opened at the members that support them")
     func upgrade() async throws {
         let stores = [try Store(count: 100), try Store(count: 100)]
         stores[0].refusal = { _ in (.unimplemented, "unknown method RangeStream for service etcdserverpb.KV") }
@@ -193,7 +196,7 @@ struct RangeStreamTests {
         _ = try await client.get("k")
         try await eventually("both are connected") { client.core.channel.links.count == 2 }
         for _ in 0..<6 {
-            // So that the stream's turn is now here, now there.
+            // So that streams are opened at both members.
             _ = try await client.get("k")
             let read = try await collect(client.entries(in: .all, pageSize: 10))
             #expect(read == stores[0].entries)
@@ -241,7 +244,7 @@ struct RangeStreamTests {
         }
     }
 
-    @Test("etcd is read by streams from 3.7 on, and by pages before")
+    @Test("ranges of etcd are read by streams from 3.7 on, and by pages before")
     func live() async throws {
         try await withPrivateEtcd { client, _ in
             for number in 0..<30 { try await client.put(Key("k\(100 + number)"), "v") }

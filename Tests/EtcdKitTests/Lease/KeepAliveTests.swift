@@ -80,7 +80,7 @@ struct KeepAliveTests {
         }
     }
 
-    @Test("two iterations keep one lease, and each hears of the renewals")
+    @Test("two iterations keep one lease, and each gets the renewals")
     func twoIterations() async throws {
         try await withLiveClient { client, _ in
             let lease = try await client.leases.grant(timeToLive: .seconds(3))

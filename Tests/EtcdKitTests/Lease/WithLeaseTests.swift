@@ -36,7 +36,7 @@ struct WithLeaseTests {
 
     // The leases live for a minute here, so that a key that is gone was deleted by a revocation.
 
-    @Test("what the body throws is thrown, once the lease is revoked")
+    @Test("an error of the body is thrown once the lease is revoked")
     func bodyThrows() async throws {
         struct Failure: Error {}
         try await withLiveClient { client, prefix in
@@ -51,7 +51,7 @@ struct WithLeaseTests {
         }
     }
 
-    @Test("a cancelled caller gets the body's answer to that, once the lease is revoked", arguments: [true, false])
+    @Test("a cancelled caller gets the body's result or error once the lease is revoked", arguments: [true, false])
     func callerCancelled(bodyThrows: Bool) async throws {
         try await withLiveClient { client, prefix in
             let task = Task {
@@ -78,7 +78,10 @@ struct WithLeaseTests {
 
     // MARK: Loss
 
-    @Test("when the lease is revoked elsewhere, the body is cancelled and leaseLost thrown", arguments: [true, false])
+    @Test(
+        "when the lease is revoked elsewhere, the body is cancelled and leaseLost is thrown",
+        arguments: [true, false]
+    )
     func revoked(bodyThrows: Bool) async throws {
         try await withLiveClient { client, _ in
             let start = ContinuousClock.now
@@ -99,7 +102,7 @@ struct WithLeaseTests {
         case killed, frozen
     }
 
-    @Test("without a server the body is cancelled when the renewal has run out (etcd#10821)", arguments: Fault.allCases)
+    @Test("without a server, the body is cancelled at the lease's deadline (etcd#10821)", arguments: Fault.allCases)
     func serverGone(fault: Fault) async throws {
         try await withPrivateEtcd { client, cluster in
             let timeToLive = Duration.seconds(3)

@@ -36,7 +36,7 @@ struct ElectionServiceTests {
         }
     }
 
-    @Test("a campaign that is waited for in vain is ambiguous at the deadline, and leaves nothing behind")
+    @Test("a campaign that times out is ambiguous, and leaves no key behind")
     func deadline() async throws {
         try await withLiveClient { client, prefix in
             let (first, second) = (try await lease(client), try await lease(client))

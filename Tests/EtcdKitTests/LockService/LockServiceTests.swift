@@ -7,7 +7,7 @@ import Testing
 
 @Suite("LockService", .cluster, .timeLimit(.minutes(1)))
 struct LockServiceTests {
-    @Test("a lock is had by one, and by the next when it is given up")
+    @Test("one client holds a lock, and the next gets it when it is released")
     func exclusion() async throws {
         try await withLiveClient { client, prefix in
             let (first, second) = (try await lease(client), try await lease(client))
@@ -23,13 +23,13 @@ struct LockServiceTests {
             let next = try await waiter.value
             #expect(try await client.range(.prefix(prefix)).entries.map(\.key) == [next])
             try await client.lockService.unlock(next)
-            // Nothing is there to be unlocked.
+            // There is nothing to unlock.
             try await client.lockService.unlock(next)
             #expect(try await client.range(.prefix(prefix)).count == 0)
         }
     }
 
-    @Test("a lock that is waited for in vain is ambiguous at the deadline, and leaves nothing behind")
+    @Test("a lock call that times out is ambiguous, and leaves no key behind")
     func deadline() async throws {
         try await withLiveClient { client, prefix in
             let (first, second) = (try await lease(client), try await lease(client))
@@ -41,7 +41,7 @@ struct LockServiceTests {
         }
     }
 
-    @Test("a lock without a lease has one that nobody renews")
+    @Test("a lock without a lease gets one that nobody renews")
     func withoutLease() async throws {
         try await withLiveClient { client, prefix in
             let key = try await client.lockService.lock(prefix + "lock", lease: .none)
@@ -84,7 +84,7 @@ struct LockServiceTests {
         }
     }
 
-    @Test("who waits for a lock casts no suspicion on the endpoint")
+    @Test("a call that waits for a lock does not make its endpoint suspected")
     func patience() async throws {
         try await withEtcdCluster(members: 3) { cluster in
             let log = EventLog()
@@ -98,7 +98,7 @@ struct LockServiceTests {
                 }
                 let isSuspected = { log.contains { if case .suspected = $0 { true } else { false } } }
                 #expect(!isSuspected())
-                // The control: it would, if nobody knew that this call waits for others.
+                // The control: an ordinary call of the same length does.
                 let method = GRPCMethod<Wire.LockRequest, Wire.LockResponse>(Wire.lock.path)
                 await expectError(.ambiguous) {
                     let request = Wire.LockRequest(name: Key("lock").bytes, lease: second.rawValue)
@@ -109,7 +109,7 @@ struct LockServiceTests {
         }
     }
 
-    @Test("a lock needs the permission for its keys")
+    @Test("a lock needs permission for its keys")
     func permission() async throws {
         try await withAuthenticatingEtcd { root, cluster in
             try await withEtcdClient(cluster.configuration(user: "alice")) { alice in

@@ -8,7 +8,7 @@ import Testing
 /// Every method of the service, on a real etcd; snapshots have their own suites.
 @Suite("Maintenance", .cluster, .timeLimit(.minutes(2)))
 struct MaintenanceTests {
-    @Test("a member tells of itself, at any of the endpoints")
+    @Test("each endpoint reports the status of its member")
     func status() async throws {
         try await withPrivateEtcd(members: 3) { client, cluster in
             let revision = try await client.put("k", Value(String(repeating: "x", count: 100_000))).header.revision
@@ -33,7 +33,7 @@ struct MaintenanceTests {
         }
     }
 
-    @Test("a full database is a typed error and an alarm, and can be written to again after it was disarmed")
+    @Test("a full database is a typed error and an alarm, and accepts writes again once the alarm is disarmed")
     func noSpace() async throws {
         let options = EtcdCluster.Options(extraArguments: ["--quota-backend-bytes=\(4 << 20)"])
         try await withEtcdCluster(options) { cluster in
@@ -121,7 +121,7 @@ struct MaintenanceTests {
         }
     }
 
-    @Test("the leader is found and moved, from any member; only the leader can be asked to")
+    @Test("the leader is found and moved; a follower refuses to move it")
     func moveLeader() async throws {
         try await withPrivateEtcd(members: 3) { client, cluster in
             let maintenance = client.maintenance
@@ -145,7 +145,7 @@ struct MaintenanceTests {
             await expectError(.notLeader) { try await maintenance.moveLeader(to: follower.key, from: follower.value) }
             await expectError(.badLeaderTransferee) { try await maintenance.moveLeader(to: Member.ID(rawValue: 12345)) }
 
-            // A client that knows a follower only finds the leader by the list of members.
+            // A client that knows only a follower finds the leader by the list of members.
             try await withEtcdClient(endpoints: follower.value.description) { client in
                 try await client.maintenance.moveLeader(to: follower.key)
                 #expect(try await maintenance.status(of: follower.value).isLeader)
@@ -183,7 +183,7 @@ struct MaintenanceTests {
             }
             if server < ServerVersion(3, 6) {
                 await expectError(.noDowngradeInProgress) { try await maintenance.cancelDowngrade() }
-                // etcd 3.5 does it, and then forgets to answer.
+                // etcd 3.5 does it, but never answers.
                 await expectError(.ambiguous) { try await maintenance.enableDowngrade(to: target) }
                 await expectError(.downgradeInProgress) { try await maintenance.enableDowngrade(to: target) }
                 await expectError(.ambiguous) { try await maintenance.cancelDowngrade() }
@@ -195,7 +195,7 @@ struct MaintenanceTests {
                 let repeated = await #expect(throws: EtcdError.self) {
                     try await maintenance.enableDowngrade(to: target)
                 }
-                // Once the version of the cluster is the target, that is not one below it any more.
+                // Once the cluster has the target version, the target is not one version below it any more.
                 let codes: [EtcdError.Code] = [.downgradeInProgress, .invalidDowngradeVersion]
                 #expect(repeated.map { codes.contains($0.code) } == true)
                 try await maintenance.cancelDowngrade()
@@ -206,7 +206,7 @@ struct MaintenanceTests {
         }
     }
 
-    @Test("what is asked for a downgrade, and of a member in one, as etcd 3.6 has it")
+    @Test("the messages of a downgrade, and the status during one, are those of etcd 3.6")
     @EventLoop
     func downgradeMessages() async throws {
         var seen: [Wire.DowngradeRequest] = []
@@ -234,7 +234,7 @@ struct MaintenanceTests {
         server.stop()
     }
 
-    @Test("a user's token goes with it; one who is not root is refused")
+    @Test("a user's token goes with the calls; a user other than root is refused")
     func authentication() async throws {
         try await withAuthenticatingEtcd { root, cluster in
             let endpoint = try #require(await root.endpoints.first)
@@ -264,7 +264,7 @@ struct MaintenanceTests {
         }
     }
 
-    @Test("a server without the methods is told by a typed error")
+    @Test("a server without the methods leads to a typed error")
     @EventLoop
     func unimplemented() async throws {
         let server = try FakeServer { $0.refuse(.unimplemented, "unknown service etcdserverpb.Maintenance") }

@@ -141,7 +141,7 @@ struct SnapshotTests {
         }
     }
 
-    @Test("the member sends no more than a window ahead of whoever takes the parts, who gets all in the end")
+    @Test("the member sends no more than a window ahead of the reader, who gets all parts in the end")
     func backPressure() async throws {
         try await withPrivateEtcd { client, cluster in
             try await client.fill(megabytes: 12)

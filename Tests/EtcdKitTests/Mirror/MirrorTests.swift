@@ -7,7 +7,7 @@ import Testing
 
 @Suite("KeyMirror", .cluster, .timeLimit(.minutes(1)))
 struct MirrorTests {
-    @Test("a mirror has what is there, and follows")
+    @Test("a mirror has the entries of its range, and follows changes")
     func following() async throws {
         try await withLiveClient { client, prefix in
             for number in 1000..<3500 { try await client.put(prefix + Key("\(number)"), "old") }
@@ -60,7 +60,7 @@ struct MirrorTests {
         }
     }
 
-    @Test("one can wait for a revision that changed nothing in the range, and stop to wait")
+    @Test("a wait for a revision that changed nothing in the range ends, and can be cancelled")
     func waiting() async throws {
         try await withLiveClient { client, prefix in
             try await client.withMirror(of: .prefix(prefix)) { mirror in
@@ -84,7 +84,7 @@ struct MirrorTests {
         }
     }
 
-    @Test("views skip to the newest, and changes to the difference, which ends in the exact final state")
+    @Test("views skip to the newest; changes skip to the difference, and end in the exact final state")
     func slowConsumers() async throws {
         try await withLiveClient { client, prefix in
             var options = MirrorOptions()
@@ -175,7 +175,7 @@ struct MirrorTests {
         }
     }
 
-    @Test("what ends a mirror ends its scope, and is the error of its readers")
+    @Test("an error that ends a mirror ends its scope and its readers")
     func failure() async throws {
         try await withLiveClient { client, prefix in
             let other = try EtcdClient(client.configuration)
@@ -188,7 +188,7 @@ struct MirrorTests {
                     } catch let error as EtcdError {
                         seen.withLock { $0.append(error.code) }
                     }
-                    // The task is cancelled, which ends what waits for something else.
+                    // The task is cancelled, which ends other waits.
                     try await Task.sleep(for: .seconds(1000))
                 }
             }
@@ -198,7 +198,7 @@ struct MirrorTests {
         }
     }
 
-    @Test("a user who may not read the keys gets no mirror, and loses it with the right")
+    @Test("a user without read permission gets no mirror, and a mirror ends when the permission is revoked")
     func permission() async throws {
         try await withAuthenticatingEtcd { root, cluster in
             try await withEtcdClient(cluster.configuration(user: "alice")) { alice in

@@ -53,7 +53,7 @@ struct DecodingMemoryTests {
         }
     }
 
-    @Test("what etcd sends fits the budget, also with the smallest keys and values")
+    @Test("answers of etcd fit the budget, also with the smallest keys and values")
     func legitimate() throws {
         var header = ResponseHeader()
         header.revision = 1_000_000
@@ -75,13 +75,13 @@ struct DecodingMemoryTests {
         }
         #expect(Wire.WatchResponse.decoded(from: events.encoded).map(\.events.count) == .success(150_000))
         #expect(RangeResponse.decoded(from: response.encoded).map(\.entries.count) == .success(150_000))
-        // Large values are charged what they take.
+        // Large values are charged for their size.
         response.entries = [KeyValue()]
         response.entries[0].value = Value(bytes: pattern(20 << 20))
         #expect(RangeResponse.decoded(from: response.encoded).map(\.entries.count) == .success(1))
     }
 
-    @Test("an answer that is refused for it has the code of those that are too large, unary and in a stream")
+    @Test("an answer over the budget has the code of an answer that is too large, unary and in a stream")
     @EventLoop
     func code() async throws {
         let bytes = Array(repeatElement([0x12, 0x00] as [UInt8], count: 1 << 20).joined())

@@ -77,7 +77,7 @@ struct TLSSessionTests {
         #expect(server.received.isEmpty)
     }
 
-    @Test("the end is told and understood, on both sides")
+    @Test("both sides send and understand the closing alert")
     func ending() throws {
         let (client, server) = try pair()
         try exchange(client, server)
@@ -94,7 +94,7 @@ struct TLSSessionTests {
         #expect(try buffer.withUnsafeMutableBytes { try other.read(into: $0) } == 0)
     }
 
-    @Test("new keys are taken, a new handshake is refused")
+    @Test("new keys are accepted, a new handshake is refused")
     func newKeys() throws {
         let (client, server) = try pair()
         try exchange(client, server)
@@ -112,7 +112,7 @@ struct TLSSessionTests {
         #expect(oldServer.hasFailed)
     }
 
-    @Test("an IP address is no name to ask for; it must be among the certificate's addresses")
+    @Test("an IP address is not sent as a server name, and must be among the certificate's addresses")
     func address() throws {
         for name in ["127.0.0.1", "::1", "::1%lo"] {
             let (client, server) = try pair(serverName: name)
@@ -125,19 +125,19 @@ struct TLSSessionTests {
         #expect(error?.message.contains("is not for 10.0.0.1, only for DNS:localhost, IP Address:127.0.0.1") == true)
     }
 
-    @Test("a certificate without names, or with the name in its subject only, is for nobody")
+    @Test("a certificate with the name in its subject only is refused")
     func noNames() throws {
         let (client, server) = try pair(certificate: Self.authority.get().issue("localhost", hosts: [], addresses: []))
         #expect(failure(client, server)?.message.contains("names no host at all") == true)
     }
 
-    @Test("what cannot be a server's name is refused", arguments: ["", ".", String(repeating: "x", count: 300)])
+    @Test("an impossible server name is refused", arguments: ["", ".", String(repeating: "x", count: 300)])
     func impossibleName(name: String) throws {
         #expect(throws: TLSError.self) { try pair(serverName: name) }
     }
 
     @Test(
-        "certificates out of their time",
+        "a certificate that is expired or not valid yet is refused",
         arguments: [(.expired, "has expired: it was valid until"), (.future, "is not valid yet: it will be from")]
             as [(TestCertificateAuthority.Validity, String)]
     )
@@ -146,7 +146,7 @@ struct TLSSessionTests {
         let error = failure(client, server)
         #expect(error?.kind == .untrusted)
         #expect(error?.message.contains("the server's certificate (CN=server) \(message)") == true)
-        // The server is told.
+        // The server gets an alert.
         var alert: [UInt8] = []
         client.takeOutput(into: &alert)
         server.receive(alert)
@@ -231,7 +231,7 @@ struct TLSSessionTests {
 
     // MARK: Hostile bytes
 
-    @Test("random and damaged bytes are errors, and nothing worse", arguments: 0..<8)
+    @Test("random and damaged bytes lead to errors, and nothing worse", arguments: 0..<8)
     func fuzz(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         for round in 0..<60 {

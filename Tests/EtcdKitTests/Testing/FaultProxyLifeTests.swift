@@ -45,7 +45,7 @@ struct FaultProxyLifeTests {
         try await eventually("nobody listens") { await late.ending == .reset }
     }
 
-    @Test("a target that is none is refused")
+    @Test("an invalid target is refused")
     func wrongTarget() async throws {
         await expectError(.invalidEndpoint) { try await FaultProxy.start(to: "127.0.0.1:many") }
         let error = await #expect(throws: EtcdTestingError.self) { try await FaultProxy.start(to: "no.such.invalid:1") }
@@ -115,7 +115,7 @@ struct FaultProxyLifeTests {
         }
     }
 
-    @Test("what has ended does not keep the processor busy")
+    @Test("ended connections and proxies do not keep the processor busy")
     func idle() async throws {
         try await withProxiedEcho { proxy, server in
             for _ in 0..<10 {

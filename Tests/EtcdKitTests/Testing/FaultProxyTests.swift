@@ -29,7 +29,7 @@ struct FaultProxyTests {
         }
     }
 
-    @Test("one side may end before the other")
+    @Test("one side can end before the other")
     func halfClose() async throws {
         try await withProxiedEcho { proxy, server in
             await server.setEchoing(false)
@@ -105,7 +105,7 @@ struct FaultProxyTests {
 
     // MARK: Late bytes
 
-    @Test("a delay holds the bytes of its direction, and no longer than it lasts")
+    @Test("a delay holds the bytes of its direction for its duration only")
     func delay() async throws {
         try await withProxiedEcho { proxy, server in
             let (client, peer) = try await connect(proxy, server)
@@ -200,7 +200,7 @@ struct FaultProxyTests {
 
     // MARK: Lost bytes
 
-    @Test("a blackhole loses everything in its direction, for the connections that it has hit for ever")
+    @Test("a blackhole loses all bytes in its direction, and a connection that lost bytes never recovers")
     func blackhole() async throws {
         try await withProxiedEcho { proxy, server in
             let (client, peer) = try await connect(proxy, server)
@@ -234,7 +234,7 @@ struct FaultProxyTests {
     func cut(withReset: Bool) async throws {
         try await withProxiedEcho { proxy, server in
             let (client, peer) = try await connect(proxy, server)
-            // Bytes that nobody has read must not make a reset of a cut.
+            // Unread bytes must not turn a cut into a reset.
             await proxy.stall(.toServer)
             await client.send([1])
             if withReset { await proxy.reset() } else { await proxy.cut() }
@@ -249,7 +249,7 @@ struct FaultProxyTests {
         }
     }
 
-    @Test("a cut after so many bytes comes right after them, once", arguments: [0, 1, 100_000])
+    @Test("a cut after a number of bytes comes right after them, once", arguments: [0, 1, 100_000])
     func cutAfterBytes(count: Int) async throws {
         try await withProxiedEcho { proxy, server in
             let (client, peer) = try await connect(proxy, server)
@@ -271,13 +271,13 @@ struct FaultProxyTests {
         }
     }
 
-    @Test("what has passed before a cut arrives, however slow the receiver is")
+    @Test("bytes that passed before a cut arrive, however slow the receiver is")
     func cutBeforeSlowReceiver() async throws {
         try await withProxiedEcho { proxy, server in
             await server.setEchoing(false)
             let (client, peer) = try await connect(proxy, server)
             await client.setReading(false)
-            // Closing a socket with unread bytes would be a reset, and lose what is to be sent.
+            // Closing a socket with unread bytes would be a reset, and lose the bytes to be sent.
             await proxy.stall(.toServer)
             await client.send([1])
             await proxy.cut(afterBytes: 200_000, .toClient)

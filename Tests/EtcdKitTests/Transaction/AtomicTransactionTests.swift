@@ -10,7 +10,7 @@ struct AtomicTransactionTests {
     typealias Isolation = AtomicOptions.Isolation
 
     @Test(
-        "what it reads, puts and deletes is one revision, and the closure's result comes back",
+        "all writes are made at one revision, and the closure's result is returned",
         arguments: Isolation.allCases
     )
     func commit(isolation: Isolation) async throws {
@@ -65,7 +65,7 @@ struct AtomicTransactionTests {
         }
     }
 
-    @Test("nothing is written when the closure throws, and its error comes through")
+    @Test("nothing is written when the closure throws, and its error is thrown")
     func throwing() async throws {
         struct Refusal: Error {}
         try await withLiveClient { client, prefix in
@@ -128,7 +128,7 @@ struct AtomicTransactionTests {
         }
     }
 
-    @Test("a conflict brings what was read anew in the same request, so the second run needs none for it")
+    @Test("the answer about a conflict has the new values, so the second run needs no request for them")
     func rereading() async throws {
         try await withPrivateEtcd { other, cluster in
             let log = EventLog()
@@ -155,7 +155,7 @@ struct AtomicTransactionTests {
 
     // MARK: Limits
 
-    @Test("what the server would refuse is refused before it is sent, and what is just allowed goes through")
+    @Test("a transaction over the server's limits is refused before it is sent, and one at the limits is committed")
     func limits() async throws {
         try await withPrivateEtcd { client, cluster in
             let log = EventLog()
@@ -193,7 +193,7 @@ struct AtomicTransactionTests {
                     transaction.put("count", "\(try await transaction.range(.prefix("k/")).count)")
                 }
                 #expect(try await client.get("count")?.value == "126")
-                // The control: without the check, it is the server that refuses.
+                // The control: without the check, the server refuses.
                 var lax = AtomicOptions()
                 lax.maximumOperations = 1000
                 lax.maximumRequestSize = .max
@@ -203,7 +203,7 @@ struct AtomicTransactionTests {
         }
     }
 
-    @Test("options that cannot work are refused")
+    @Test("invalid options are refused")
     func options() async throws {
         try await withLiveClient { client, _ in
             var options = AtomicOptions()
@@ -217,7 +217,7 @@ struct AtomicTransactionTests {
 
     // MARK: Endings
 
-    @Test("a commit whose outcome is unknown is thrown, and not repeated; one that only reads is")
+    @Test("a commit with an unknown outcome is an error and not repeated; one that only reads is repeated")
     func ambiguity() async throws {
         try await withPrivateEtcd { client, cluster in
             try await client.put("k", "1")

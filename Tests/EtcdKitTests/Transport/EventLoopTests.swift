@@ -31,11 +31,14 @@ struct EventLoopTests {
         }
     }
 
-    @Test("the loop's thread has the stack it asks for, whatever the system's choice is", .enabled(if: Stack.isKnown))
+    @Test(
+        "the loop's thread has the stack size that it asks for, whatever the system's default is",
+        .enabled(if: Stack.isKnown)
+    )
     func stack() async throws {
-        // The size that is asked for is the least that there is; glibc may take a larger one that is left over.
+        // The size that is asked for is the least; glibc may reuse a larger stack.
         #expect(await Stack.size >= LoopThread.stackSize)
-        // The control: the system's choice is smaller.
+        // The control: the system's default is smaller.
         let size = Lock(0)
         try Platform.startThread { size.withLock { $0 = Stack.ownSize } }
         try await eventually("it has looked") { size.withLock { $0 } > 0 }
@@ -55,7 +58,7 @@ struct EventLoopTests {
     @EventLoop
     private static func append(_ number: Int, to log: Log) { log.entries.append(number) }
 
-    @Test("what is left for the end of a turn runs after the work at hand, also when it asks for more")
+    @Test("closures for the end of a turn run after the current work, also those that they add")
     func endOfTurn() async throws {
         let log = Log()
         EventLoop.execute {
@@ -69,7 +72,7 @@ struct EventLoopTests {
         #expect(await log.entries == [0, 1, 2])
     }
 
-    @Test("timers fire in the order of their deadlines, none before its time, and not when they were cancelled")
+    @Test("timers fire in the order of their deadlines, not early, and not when they were cancelled")
     func timers() async throws {
         let log = Log()
         let early = Lock(0)
@@ -107,7 +110,7 @@ struct EventLoopTests {
         #expect(await log.entries == [1, 3])
     }
 
-    @Test("a ready descriptor is left alone when another's handler has unwatched it")
+    @Test("a ready descriptor gets no event once another's handler has unwatched it")
     @EventLoop
     func unwatchedByAnother() async throws {
         var calls = 0
@@ -127,7 +130,7 @@ struct EventLoopTests {
         #expect(calls == 1)
     }
 
-    @Test("a socket that is dropped, wherever, is no longer watched when its number is another's")
+    @Test("a socket that is dropped off the loop is no longer watched when its descriptor is reused")
     func droppedSocket() async throws {
         let calls = Lock(0)
         let pipe = try Platform.makePipe()
@@ -152,7 +155,7 @@ struct EventLoopTests {
         EventLoop.watch(descriptor) { _ in calls.withLock { $0 += 1 } }
     }
 
-    @Test("as a task executor the loop runs nonisolated code and actors, and gives back what belongs elsewhere")
+    @Test("as a task executor, the loop runs nonisolated code and actors, but not code of other executors")
     func taskExecutor() async {
         actor Counter {
             var count = 0

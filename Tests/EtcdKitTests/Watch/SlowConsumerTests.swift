@@ -19,16 +19,16 @@ struct SlowConsumerTests {
         #expect(growth < 16 << 20)
     }
 
-    @Test("the control: a buffer without a bound takes all of it", .enabled(if: canMeasure))
+    @Test("the control: an unbounded buffer holds all events in memory", .enabled(if: canMeasure))
     func unboundedMemory() async throws {
         let growth = try await growthWithUnreadEvents(bufferSize: .max)
-        // Some of it goes where memory of earlier tests was.
+        // Some of it uses memory that earlier tests have freed.
         #expect(growth > TestScale.pick(32, long: 80) << 20)
     }
 
-    /// Where the way is narrow, answers come in small pieces.
+    /// On a slow connection, answers come in small pieces.
     @Test(
-        "the server sends ahead what the window holds, and no more than one answer beyond that",
+        "the server sends ahead as much as the window holds, and no more than one answer beyond that",
         arguments: [(256 << 10, nil), (1 << 20, nil), (1 << 20, 3_000_000), (8 << 20, nil)] as [(Int, Int?)]
     )
     func window(bufferSize: Int, bytesPerSecond: Int?) async throws {
@@ -58,7 +58,7 @@ struct SlowConsumerTests {
                         }
                         await proxy.limit(bytesPerSecond: bytesPerSecond, .toClient)
                         let before = await proxy.counters.bytesToClient
-                        // A stream begins with a window of 1 MiB, before it is said what it should be.
+                        // A stream begins with a window of 1 MiB, before its own size is announced.
                         let window = max(bufferSize, 1 << 20)
                         try await put(window / 50_000 * 2 + 100)
                         try await eventually("the window is full") {
@@ -66,7 +66,7 @@ struct SlowConsumerTests {
                         }
                         try await Task.sleep(for: .milliseconds(bytesPerSecond == nil ? 300 : 1500))
                         let sent = await proxy.counters.bytesToClient - before
-                        // An answer that has begun is let in: etcd's have no more than 2 MiB, where they have many events.
+                        // An answer that has begun is accepted: an answer of etcd with many events has 2 MiB at most.
                         #expect(sent < window + (2 << 20) + (64 << 10), "\(sent) bytes")
                         await proxy.limit(bytesPerSecond: nil, .toClient)
                         var iterator = events.makeAsyncIterator()
@@ -77,7 +77,7 @@ struct SlowConsumerTests {
         }
     }
 
-    @Test("what is compacted before it arrived is a typed error, after all that was buffered")
+    @Test("a compaction of events that have not arrived is a typed error after the buffered events")
     func compaction() async throws {
         try await withPrivateEtcd { client, cluster in
             try await withFaultProxy(to: cluster.endpoints[0]) { proxy in
@@ -114,7 +114,7 @@ private func growthWithUnreadEvents(bufferSize: Int) async throws -> Int {
     let count = TestScale.pick(1600, long: 4000)
     let value = Value(bytes: Array(repeating: 1, count: 50_000))
     return try await withPrivateEtcd { client, _ in
-        // The memory that writing itself takes is there before the measurement.
+        // The memory that writing itself takes is allocated before the measurement.
         for number in 0..<400 { try await client.put("warm-up/\(number % 4)", value) }
         var options = WatchOptions()
         options.bufferSize = bufferSize

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Watch: refusals, the token's fault or the user's", .unit, .timeLimit(.minutes(1)))
+@Suite("Watch: refusals because of the token or the user", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct WatchAdmissionTests {
     // MARK: The decision
@@ -39,7 +39,7 @@ struct WatchAdmissionTests {
         #expect(verdict(&without, code, granted: nil) == .renewToken)
     }
 
-    @Test("without a password there is no new token, but an old revision is worth one more attempt")
+    @Test("without a password there is no new token, but an old revision leads to one more attempt")
     func noPassword() {
         var admission = WatchAdmission()
         #expect(verdict(&admission, .permissionDenied, granted: nil, canRenew: false) == .refuse)
@@ -48,7 +48,7 @@ struct WatchAdmissionTests {
         #expect(verdict(&stale, .staleToken, granted: nil, canRenew: false) == .refuse)
     }
 
-    @Test("what has nothing to do with the user is not retried")
+    @Test("a refusal that has nothing to do with the user is not retried")
     func otherReasons() {
         var admission = WatchAdmission()
         #expect(verdict(&admission, .compacted, granted: 0) == .refuse)
@@ -124,7 +124,7 @@ struct WatchAdmissionTests {
         }
     }
 
-    @Test("a denial that a fresh token does not change is one for this watch only, without a storm of authentications")
+    @Test("a denial in spite of a fresh token fails this watch only, without a storm of authentications")
     func deniedOnOldServer() async throws {
         let script = Script { _, key in key == "secret" ? Self.denied : nil }
         try await with(script) { client in

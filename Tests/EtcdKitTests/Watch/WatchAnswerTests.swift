@@ -15,7 +15,7 @@ struct WatchAnswerTests {
 
         init(_ response: Wire.WatchResponse) {
             self.response = response
-            // The loop has no use for these.
+            // The loop does not need these.
             self.response.header = ResponseHeader()
             self.response.header.revision = response.header.revision
             lowest = response.events.map(\.revision).min()
@@ -70,7 +70,7 @@ struct WatchAnswerTests {
         #expect(readCount > 300)
     }
 
-    @Test("what etcd writes is read where it lies, and its events are found there")
+    @Test("an answer as etcd encodes it is read in place, and its events are not copied")
     func inPlace() {
         let bytes = deletions([7, 8, 8]).encoded
         bytes.withUnsafeBytes { bytes in
@@ -83,7 +83,7 @@ struct WatchAnswerTests {
         }
     }
 
-    @Test("an answer with a field that is not known yet, wherever it stands, is read all the same")
+    @Test("an answer with an unknown field, in any place, is read")
     func unknownFields() {
         let known = deletions([7, 8])
         let unknown: [UInt8] = [0x7a, 2, 1, 2]
@@ -100,7 +100,7 @@ struct WatchAnswerTests {
         )
     }
 
-    @Test("events are taken in portions, each of them once")
+    @Test("events are taken in portions, each event once")
     func portions() throws {
         var events = EncodedEvents()
         let list = deletions([3, 4, 4, 6]).events

@@ -31,7 +31,7 @@ struct WatchMailboxTests {
         }
     }
 
-    @Test("news come in order, events together, and only the newest progress")
+    @Test("messages come in order, events together, and only the newest progress")
     func order() throws {
         let box = WatchMailbox()
         var credits: [Int] = []
@@ -59,7 +59,7 @@ struct WatchMailboxTests {
     func credit() throws {
         let box = WatchMailbox()
         var credits: [Int] = []
-        // With nothing to take, nobody would give the credit.
+        // Without a message to take, nobody would give the credit.
         #expect(!box.withhold(WatchMailbox.Credit(watchID: 1, byteCount: 5)))
         _ = put(1, into: box, WatchMailbox.Credit(watchID: 1, byteCount: 10))
         #expect(box.withhold(WatchMailbox.Credit(watchID: 1, byteCount: 5)))
@@ -73,7 +73,10 @@ struct WatchMailboxTests {
         #expect(credits == [35])
     }
 
-    @Test("who waits is woken by news, by the end and by cancellation, whichever comes first", arguments: 0..<3)
+    @Test(
+        "a waiting task is woken by a message, by the end or by cancellation, whichever comes first",
+        arguments: 0..<3
+    )
     func waiting(way: Int) async throws {
         let box = WatchMailbox()
         await withTaskGroup(of: Void.self) { group in
@@ -96,7 +99,7 @@ struct WatchMailboxTests {
                     box.wake()
                     await Task.yield()
                 }
-                // Some tasks may have found what others were woken for.
+                // Some tasks may have taken a message that another was woken for.
                 box.end(EtcdError(.cancelled, "over"))
                 box.wake()
             case 1:
@@ -106,7 +109,7 @@ struct WatchMailboxTests {
                 group.cancelAll()
             }
         }
-        // Reached only when all have come back.
+        // Reached only when all tasks have returned.
         await Task { await box.wait() }.cancelledValue
     }
 }

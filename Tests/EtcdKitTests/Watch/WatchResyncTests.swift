@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Watch: cut off during a compaction", .cluster, .serialized, .timeLimit(.minutes(2)))
 struct WatchResyncTests {
-    /// A watch that throws or not, and everything it sees.
+    /// A watch that throws or not, and everything that it sees.
     private struct Outcome {
         var batches: [WatchBatch] = []
         var error: EtcdError?
@@ -84,7 +84,7 @@ struct WatchResyncTests {
         return options
     }
 
-    @Test("it delivers the difference as one batch, and goes on from there (cilium#3011)")
+    @Test("the watch delivers the difference as one batch, and goes on from there (cilium#3011)")
     func difference() async throws {
         let outcome = try await outcome(options())
         #expect(outcome.error == nil)
@@ -99,7 +99,7 @@ struct WatchResyncTests {
         #expect(outcome.batches.last?.events.map(\.entry.value) == ["2"])
     }
 
-    @Test("the control: without it, the watch throws")
+    @Test("the control: without the option, the watch throws")
     func control() async throws {
         let outcome = try await outcome(WatchOptions())
         #expect(outcome.error?.code == .compacted)
@@ -107,7 +107,7 @@ struct WatchResyncTests {
         #expect(outcome.resyncs.isEmpty)
     }
 
-    @Test("what is left out of changes is left out of the difference, which is still exact")
+    @Test("a filter of changes also filters the difference, which is still exact")
     func filters() async throws {
         // Without deletions, and without puts, of which the watch must know nevertheless.
         let puts = try await outcome(options { $0.ignoresDeletes = true })
@@ -136,7 +136,7 @@ struct WatchResyncTests {
         #expect(deletions?.key == "k/1")
     }
 
-    @Test("of 10,000 keys, it finds the hundreds that differ")
+    @Test("the difference has only the 200 of 10,000 keys that differ")
     func manyKeys() async throws {
         let outcome = try await outcome(
             options(),
@@ -162,7 +162,7 @@ struct WatchResyncTests {
         #expect(outcome.entries.count == 9901)
     }
 
-    @Test("it begins at a given revision, or throws if what came before is compacted")
+    @Test("the watch begins at a given revision, or throws if that revision is compacted")
     func seeds() async throws {
         try await withPrivateEtcd { client, _ in
             for number in 1...5 { try await client.put("k/\(number)" as Key, "x") }
@@ -195,7 +195,7 @@ struct WatchResyncTests {
         }
     }
 
-    @Test("a consumer that applies what it is told has the store's entries, however often history is compacted")
+    @Test("a consumer that applies all events has the store's entries, however often history is compacted")
     func convergence() async throws {
         try await withPrivateEtcd { writer, cluster in
             try await withFaultProxy(to: cluster.members[0].endpoint) { proxy in

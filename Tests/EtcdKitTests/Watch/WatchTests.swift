@@ -18,7 +18,7 @@ struct WatchTests {
         return taken
     }
 
-    @Test("a key, a prefix, an interval and everything from a key on are told apart")
+    @Test("a watch covers a key, a prefix, an interval or everything from a key on")
     func ranges() async throws {
         try await withLiveClient { client, prefix in
             let start = try await client.put(prefix + "a", "1").header.revision
@@ -34,7 +34,7 @@ struct WatchTests {
                 let events = try await take(names.count, of: client.watch(range, from: start))
                 #expect(events.map(\.key) == names.map { prefix + Key($0) }, "\(range)")
             }
-            // Others write to this etcd too, so of what is open-ended only the own keys count.
+            // Other tests write to this etcd, too, so only the own keys count in open-ended ranges.
             for range in [KeyRange.from(prefix + "c"), .all] {
                 var own: [Key] = []
                 for try await event in client.watch(range, from: start) {
@@ -48,7 +48,7 @@ struct WatchTests {
         }
     }
 
-    @Test("an event tells its kind, its entry, its revision, and on request the entry before")
+    @Test("an event has its kind, its entry, its revision, and on request the previous entry")
     func contents() async throws {
         try await withLiveClient { client, prefix in
             let key = prefix + "k"
@@ -74,7 +74,7 @@ struct WatchTests {
         }
     }
 
-    @Test("puts or deletions can be left out")
+    @Test("puts or deletions can be filtered out")
     func filters() async throws {
         try await withLiveClient { client, prefix in
             let first = try await client.put(prefix + "a", "1").header.revision
@@ -112,7 +112,7 @@ struct WatchTests {
         }
     }
 
-    @Test("progress arrives on request, and for a watch that asked for it only")
+    @Test("progress arrives on request, and only for a watch that asked for it")
     func progress() async throws {
         try await withPrivateEtcd { client, _ in
             var options = WatchOptions()
@@ -173,7 +173,7 @@ struct WatchTests {
         }
     }
 
-    @Test("a future revision is waited for")
+    @Test("a watch waits for a future revision")
     func future() async throws {
         try await withPrivateEtcd { client, _ in
             let now = try await client.put("k", "0").header.revision
@@ -186,7 +186,7 @@ struct WatchTests {
         }
     }
 
-    @Test("what makes no sense is refused at once")
+    @Test("an invalid range or revision is refused at once")
     func refusals() async throws {
         try await withLiveClient { client, prefix in
             for (range, revision) in [
@@ -282,7 +282,7 @@ struct WatchTests {
         }
     }
 
-    @Test("closing the client ends its watches; one that is not reachable says so (etcd#7247)")
+    @Test("closing the client ends its watches; a watch of an unreachable etcd fails with an error (etcd#7247)")
     func unavailability() async throws {
         try await withPrivateEtcd { client, cluster in
             let waiting = Task { for try await _ in client.watch(.key("k")) {} }

@@ -25,7 +25,7 @@ import Testing
         ("0", 0.0), ("1700000000.5", 1_700_000_000.5), ("1.5e9", 1_500_000_000),
         ("2023-11-14T22:13:20Z", 1_700_000_000),
         ("2023-11-14T22:13:20.250Z", 1_700_000_000.25), ("2023-11-15T00:13:20+02:00", 1_700_000_000),
-        // As it comes from a query in which the plus sign was not escaped.
+        // From a query in which the plus sign was not escaped.
         ("2023-11-15T00:13:20 02:00", 1_700_000_000), ("2023-11-14t22:13:20z", 1_700_000_000),
     ])
     func `Times are RFC 3339 or seconds since 1970`(text: String, seconds: Double) async throws {
@@ -38,7 +38,7 @@ import Testing
         "2023-13-14T22:13:20Z", "2023-11-14T22:13:20Zx", "2023-11-14 22:13:20Z", "99999-11-14T22:13:20Z", "1 2",
         "2023-11-14T22:13:20.Z", "٢٠٢٣-11-14T22:13:20Z",
     ])
-    func `What is no time is refused`(text: String) async throws {
+    func `An invalid time is refused`(text: String) async throws {
         for name in ["from", "to"] {
             let problem = try await api.object("/api/v1/metrics/history", ["metric": "database_bytes", name: text])
             #expect(problem["type"] as? String == "urn:etcd-monitor:problem:invalid-parameter")
@@ -54,12 +54,12 @@ import Testing
     @Test(arguments: [
         "", "0", "0s", "-1", "1x", "s", "1.5m", "inf", "nan", "1000000", "1000000s", "1e99", "0x1p4", "1 s",
     ])
-    func `What is no step is refused`(text: String) async throws {
+    func `An invalid step is refused`(text: String) async throws {
         let problem = try await api.object("/api/v1/metrics/history", ["metric": "database_bytes", "step": text])
         #expect(problem["type"] as? String == "urn:etcd-monitor:problem:invalid-parameter", "\(text)")
     }
 
-    @Test func `Without a range it is the last hour in 500 steps`() async throws {
+    @Test func `The default range is the last hour in 500 steps`() async throws {
         let range = try await asked([:])
         #expect(range.span == 3600 && range.step == 7.2)
         #expect(abs(range.from + 3600 - Date().timeIntervalSince1970) < 60)
@@ -73,7 +73,7 @@ import Testing
         #expect(try await asked(["from": "5", "to": "5"]).step == 1)
     }
 
-    @Test func `A range that ends before it begins and a metric that is not there are problems`() async throws {
+    @Test func `A range that ends before it begins and an unknown metric are answered with problems`() async throws {
         let path = "/api/v1/metrics/history"
         let backwards = try await api.object(path, ["metric": "database_bytes", "from": "2", "to": "1"])
         #expect(backwards["type"] as? String == "urn:etcd-monitor:problem:invalid-parameter")

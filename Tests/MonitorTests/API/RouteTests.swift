@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite(.unit) struct RouteTests {
-    @Test func `Every route answers with its type, and nothing is cached or guessed`() async {
+    @Test func `Every route answers with its content type, and with the headers about caching and sniffing`() async {
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("change", role: .admin)]
         options.allowBenchmark = true
@@ -36,11 +36,11 @@ import Testing
             let get = await api.text(HTTPRequest("GET", path))
             #expect(head.status == get.status && head.headers == get.headers && head.body == get.body)
         }
-        // A stream has no use for one who wants the head alone.
+        // A HEAD request gets no stream.
         #expect(await api.text(HTTPRequest("HEAD", "/api/v1/events")).body == "")
     }
 
-    @Test func `A path that is not served and a method that is not taken are problems`() async throws {
+    @Test func `An unknown path and an unsupported method are answered with problems`() async throws {
         let api = MonitorAPI.over(FakeCluster())
         let lost = await api.text(HTTPRequest("GET", "/api/v1/a b"))
         #expect(lost.status == 404)
@@ -60,7 +60,7 @@ import Testing
         #expect(options.status == 204 && options.headers["Allow"] == "GET, HEAD, OPTIONS")
     }
 
-    @Test func `A parameter that a route does not have is named`() async throws {
+    @Test func `The problem about an unknown parameter names it`() async throws {
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("change", role: .admin)]
         options.allowBenchmark = true
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func `One of several clusters is chosen by its name, and the first without one`() async throws {
+    @Test func `A parameter names one of several clusters, and the first is the default`() async throws {
         let api = MonitorAPI.over(
             FakeCluster(),
             FakeCluster(name: "other", snapshot: .sample("other"), historyMetrics: ["keys"])
@@ -134,7 +134,7 @@ import Testing
         #expect((readiness["checks"] as? [Any])?.count == 18)
     }
 
-    @Test func `What has no value is left out, and a figure that is no number does not take the answer away`()
+    @Test func `A field without a value is left out, and a figure that is not a number does not prevent the answer`()
         async throws
     {
         var cluster = FakeCluster()
@@ -145,7 +145,7 @@ import Testing
         #expect((try await api.object("/api/v1/metrics/current")["metrics"] as? [String: String]) == ["keys": "NaN"])
     }
 
-    @Test func `A snapshot survives its own JSON`() throws {
+    @Test func `A snapshot is decoded from its JSON without a change`() throws {
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .custom { decoder in
             try Date(

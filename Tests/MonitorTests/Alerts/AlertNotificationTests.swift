@@ -11,7 +11,7 @@ import Testing
     private let a = AlertBench.Subject("A")
     private let b = AlertBench.Subject("B")
 
-    @Test func `Alerts of a cluster that come together are told together`() {
+    @Test func `Alerts of a cluster that fire together are in one message`() {
         var bench = AlertBench(rules) { $0.groupWait = .seconds(15) }
         bench.clusters = ["main", "other"]
         bench.held = [a: .warning, Subject("A", in: "other"): .warning]
@@ -26,7 +26,7 @@ import Testing
         #expect(messages.map(\.openCount) == [2, 1])
     }
 
-    @Test func `A channel is told news of a cluster no more than once in the interval`() {
+    @Test func `A channel gets one message about a cluster in each interval at most`() {
         var bench = AlertBench(rules) { $0.groupInterval = .seconds(60) }
         bench.held = [a: .warning]
         bench.run(5)
@@ -40,7 +40,7 @@ import Testing
         #expect(bench.receivers["ops"]?.messages.last?.openCount == 1)
     }
 
-    @Test func `What is new and critical does not wait for the interval, what comes again does`() {
+    @Test func `A new critical alert does not wait for the interval, but one that fires again does`() {
         var bench = AlertBench(rules) { $0.groupInterval = .seconds(60) }
         bench.held = [a: .warning]
         bench.run(5)
@@ -59,7 +59,7 @@ import Testing
         #expect(bench.receivers["ops"]?.problems == [])
     }
 
-    @Test func `An alert that becomes critical does not wait for the interval, the first time`() {
+    @Test func `An alert that becomes critical for the first time does not wait for the interval`() {
         var bench = AlertBench(rules) { $0.groupInterval = .seconds(60) }
         bench.held = [a: .warning]
         bench.run(5)
@@ -74,7 +74,7 @@ import Testing
         #expect(bench.receivers["ops"]?.problems == [])
     }
 
-    @Test func `A channel that is not grouped waits for nothing`() {
+    @Test func `A channel without grouping gets each message at once`() {
         var bench = AlertBench(rules, channels: ["ops": AlertDelivery(isGrouped: false)]) {
             $0.groupWait = .seconds(15)
             $0.groupInterval = .seconds(60)
@@ -87,7 +87,7 @@ import Testing
         #expect(bench.log() == ["fired A", "fired B", "resolved A"])
     }
 
-    @Test func `An alert that fired and ended before it was told is never told`() {
+    @Test func `An alert that ended before a message was sent is never sent`() {
         var bench = AlertBench(rules)
         bench.down = ["ops"]
         bench.held = [a: .critical]
@@ -101,7 +101,7 @@ import Testing
         #expect(bench.engine.waitingAlerts(for: "ops", now: bench.now) == 0)
     }
 
-    @Test func `An alert that perhaps was told, because the answer was lost, is told to be over`() {
+    @Test func `The end of an alert is sent if the answer to its message was lost`() {
         var bench = AlertBench(rules)
         bench.down = ["ops"]
         bench.losesAnswers = true
@@ -117,7 +117,7 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func `An alert that ends during the first attempt is told to be over if that may have arrived`(
+    func `The end of an alert is sent if the alert ends during an attempt that may have arrived`(
         _ mayHaveArrived: Bool
     ) throws {
         var bench = AlertBench(rules)
@@ -134,7 +134,7 @@ import Testing
         #expect(bench.engine.attempts["ops"]?.isEmpty == true)
     }
 
-    @Test func `A channel that was down for ten minutes is told how things are, and others are on time`() {
+    @Test func `A channel that was down for ten minutes gets the current state, and other channels are on time`() {
         let channels = ["ops": AlertDelivery(), "other": AlertDelivery()]
         var bench = AlertBench(rules, channels: channels)
         bench.held = [a: .warning, b: .warning]
@@ -158,7 +158,7 @@ import Testing
         #expect(bench.engine.openAlerts(for: "ops") == 2)
     }
 
-    @Test func `The same news have the same identity in each attempt, other news another`() {
+    @Test func `A message has the same identity in each attempt, and another message has another`() {
         var bench = AlertBench(rules)
         bench.held = [a: .warning]
         bench.down = ["ops"]
@@ -172,7 +172,7 @@ import Testing
         #expect(Set(bench.refused.map(\.id)).count == 3)
     }
 
-    @Test func `Each message of a long alert has an identity of its own`() {
+    @Test func `Each message about a long alert has an identity of its own`() {
         let channels = ["ops": AlertDelivery(), "other": AlertDelivery()]
         var bench = AlertBench(rules, channels: channels) { $0.repeatInterval = .seconds(60) }
         for _ in 0..<3 {
@@ -189,7 +189,7 @@ import Testing
         #expect(bench.receivers.values.allSatisfy { $0.duplicates == 0 && $0.problems == [] })
     }
 
-    @Test func `People are reminded of what goes on, and of nothing of which nothing is known`() {
+    @Test func `Reminders are sent for alerts that go on, but not while there is no data about them`() {
         var bench = AlertBench(rules) { $0.repeatInterval = .seconds(600) }
         bench.receivers["ops"]?.repeatInterval = 600
         bench.held = [a: .warning]
@@ -204,13 +204,13 @@ import Testing
         #expect(bench.receivers["ops"]?.problems == [])
     }
 
-    @Test func `A channel that is to be kept alive hears of each alert, and for a while of each end`() {
+    @Test func `A channel with keep-alive messages gets each alert again, and each end for a while`() {
         let delivery = AlertDelivery(isGrouped: false, keepAlive: .seconds(60), resolvedKeepAlive: .seconds(120))
         var bench = AlertBench(rules, channels: ["ops": delivery])
         bench.held = [a: .warning]
         bench.run(130)
         #expect(bench.log() == ["fired A", "repeated A", "repeated A"])
-        // The other system would take silence for the end.
+        // The other system would take silence as the end.
         bench.unknown = [a]
         bench.run(60)
         #expect(bench.log().count == 4)
@@ -222,7 +222,7 @@ import Testing
         #expect(Set(bench.receivers["ops"]?.messages.map(\.id) ?? []).count == 6)
     }
 
-    @Test func `An alert that comes again while its end is still told fires anew`() {
+    @Test func `An alert that comes again while its end is still being sent fires anew`() {
         let delivery = AlertDelivery(isGrouped: false, keepAlive: .seconds(60), resolvedKeepAlive: .seconds(600))
         var bench = AlertBench(rules, channels: ["ops": delivery])
         bench.held = [a: .warning]
@@ -237,7 +237,7 @@ import Testing
         #expect(bench.log().last == "repeated A")
     }
 
-    @Test func `A channel that does not want to hear of ends is told of new beginnings`() {
+    @Test func `A channel without messages about ends gets messages about new beginnings`() {
         var bench = AlertBench(rules, channels: ["ops": AlertDelivery(sendsResolved: false)])
         for _ in 0..<2 {
             bench.held = [a: .warning]
@@ -249,7 +249,7 @@ import Testing
         #expect(bench.engine.notified["ops"]?.isEmpty == true)
     }
 
-    @Test func `An alert that ends while it is being told is told to be over`() throws {
+    @Test func `The end of an alert that ends while its message is being sent is sent, too`() throws {
         var bench = AlertBench(rules)
         bench.held = [a: .warning]
         bench.poll += 1
@@ -265,7 +265,7 @@ import Testing
         #expect(bench.receivers["ops"]?.messages.last?.items.first?.alert.resolvedAt == bench.now - 5)
     }
 
-    @Test func `An alert that ends while it is being told is forgotten by a channel without ends`() throws {
+    @Test func `A channel without messages about ends forgets an alert that ended while its message was sent`() throws {
         var bench = AlertBench(rules, channels: ["ops": AlertDelivery(sendsResolved: false)])
         bench.held = [a: .warning]
         bench.evaluate()
@@ -276,7 +276,7 @@ import Testing
         #expect(bench.engine.notified["ops"]?.isEmpty == true)
     }
 
-    @Test func `An alert that begins anew while it is being told stays open with its new time`() throws {
+    @Test func `An alert that begins anew while its message is being sent stays open with its new time`() throws {
         var bench = AlertBench(rules)
         bench.held = [a: .warning]
         bench.evaluate()
@@ -296,7 +296,7 @@ import Testing
         #expect(bench.log() == ["fired A", "fired A", "resolved A"])
     }
 
-    @Test func `The next time to look is known`() {
+    @Test func `The engine knows when the next message is due`() {
         var bench = AlertBench(rules) {
             $0.groupWait = .seconds(15)
             $0.groupInterval = .seconds(60)
@@ -314,7 +314,7 @@ import Testing
         #expect(bench.engine.plan(for: "ops", now: bench.now).next == start + 15 + 60)
     }
 
-    @Test func `Clusters take turns, so that one that is refused does not hold up others`() throws {
+    @Test func `Clusters take turns in a channel`() throws {
         var bench = AlertBench(rules)
         bench.clusters = ["a", "b", "c"]
         bench.held = Dictionary(uniqueKeysWithValues: bench.clusters.map { (Subject("A", in: $0), .warning) })

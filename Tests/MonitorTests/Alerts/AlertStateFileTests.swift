@@ -38,7 +38,7 @@ import Testing
         return bench
     }
 
-    @Test func `What was written is read back`() throws {
+    @Test func `The state is read back as it was written`() throws {
         try withFolder { folder in
             let file = try AlertStateFile("\(folder)/alerts.json")
             #expect(try file.read() == nil)
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func `Only the owner can read the file, and nothing is left beside it`() throws {
+    @Test func `Only the owner can read the file, and no temporary file is left`() throws {
         try withFolder { folder in
             let file = try AlertStateFile("\(folder)/alerts.json")
             for _ in 0..<2 { try file.write(try bench().engine.saved) }
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func `Two centers do not share a file, and the second has it when the first is gone`() throws {
+    @Test func `Two centers do not share a file, and the second gets it when the first is gone`() throws {
         try withFolder { folder in
             let path = "\(folder)/alerts.json"
             do {
@@ -125,7 +125,7 @@ import Testing
         #expect(bench.engine.alerts.isEmpty)
     }
 
-    @Test func `A folder that is not there, and a full disk, are errors that name the file`() throws {
+    @Test func `A missing folder and a full disk are errors that name the file`() throws {
         try withFolder { folder in
             let error = #expect(throws: EtcdError.self) { try AlertStateFile("\(folder)/none/alerts.json") }
             #expect(

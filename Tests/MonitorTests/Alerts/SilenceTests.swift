@@ -65,7 +65,7 @@ import Testing
         #expect(bench.engine.reasonForSilence(of: alert, alert.id, mutes) == "silence \(silence.id)")
     }
 
-    @Test func `A channel that is to be kept alive hears of a silenced alert that it knows`() throws {
+    @Test func `A channel with keep-alive messages gets a silenced alert again if it knows the alert`() throws {
         let delivery = AlertDelivery(isGrouped: false, keepAlive: .seconds(60))
         var bench = AlertBench(channels: ["ops": delivery])
         bench.held = [a: .warning]

@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test(
-        "hears how long it is to wait, in seconds and as a date",
+        "reads the time that it must wait, in seconds and as a date",
         arguments: [
             ("7", 7.0), ("0", 0), ("86400", 86400), ("99999999999999999999999999", 1e9), ("soon", nil), ("-1", nil),
             ("1.5", nil), ("", nil),

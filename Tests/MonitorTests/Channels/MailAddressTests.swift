@@ -26,7 +26,7 @@ struct MailAddressTests {
         "\"N <a@b>", "\"N\" x <a@b>", "N <a@b> x", "a@b\r\nRCPT TO:<c@d>", "N\u{0} <a@b>", "a\u{7f}@b", "a@b\u{2028}c",
         "a\u{202e}@b", "a>@b", "a@b\\", "a\\@b", "<<a@b>>", "a@\u{a0}b", "a(c)@b",
     ])
-    func `What is no address is refused with its reason`(text: String) {
+    func `An invalid address is refused with a reason`(text: String) {
         let error = #expect(throws: AlertChannelError.self) { try MailAddress(text, setting: "to") }
         #expect(error?.isPermanent == true && error?.message.hasPrefix("to: \"") == true)
         #expect(error?.message.unicodeScalars.allSatisfy { $0.value >= 32 && $0 != "\u{202e}" } == true)

@@ -76,7 +76,7 @@ import Testing
         #expect(SlackChannel.escaped("🧨🧨", limit: 4) == "🧨…")
     }
 
-    @Test("posts messages of one's own")
+    @Test("posts messages in a custom format")
     func customFormat() async throws {
         try await RecordingReceiver.run(answering: SlackRules.answer) { receiver in
             let channel = SlackChannel(url: receiver.url()) { notification in

@@ -9,7 +9,7 @@ import Testing
 @Suite("The webhook channel", .cluster, .timeLimit(.minutes(1))) struct WebhookChannelTests {
     private static let time = Date(timeIntervalSince1970: 1_767_323_045.625)
 
-    @Test("posts what Alertmanager would")
+    @Test("posts the format of Alertmanager")
     func payload() async throws {
         let fired = Alert.sample(since: Self.time - 60)
         let over = Alert.sample("EtcdSlowDisk", severity: .warning, description: "", runbook: nil).over(at: Date())
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test("calls a group resolved once nothing of it fires")
+    @Test("marks a group as resolved once none of its alerts fires")
     func groupStatus() {
         let over = AlertNotification.Item(Alert.sample().over(), .resolved)
         #expect(WebhookChannel.Payload(.sample([over], openCount: 1)).status == .firing)
@@ -48,7 +48,7 @@ import Testing
         #expect(WebhookChannel.Payload(.sample([.init(.sample(), .test)], openCount: 0)).status == .firing)
     }
 
-    @Test("keeps to the form whatever the names are")
+    @Test("keeps the format whatever the names are")
     func hostileNames() async throws {
         try await RecordingReceiver.run { receiver in
             _ = try await WebhookChannel(url: receiver.url()).send(.hostile)
@@ -97,7 +97,7 @@ import Testing
     }
 
     @Test(
-        "makes codes as in RFC 4231",
+        "computes the codes of RFC 4231",
         arguments: [
             (
                 [UInt8](repeating: 0x0b, count: 20), "Hi There",
@@ -119,7 +119,7 @@ import Testing
         #expect(code.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == expected)
     }
 
-    @Test("posts messages of one's own")
+    @Test("posts messages in a custom format")
     func customFormat() async throws {
         try await RecordingReceiver.run { receiver in
             let changed = WebhookChannel(url: receiver.url()) { notification in

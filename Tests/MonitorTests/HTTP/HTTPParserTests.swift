@@ -58,7 +58,7 @@ import Testing
         #expect(absolute.head?.headers.values(of: "host") == ["example.org:80"])
     }
 
-    @Test func `a request of another server is decoded as one of this server, or is none`() {
+    @Test func `a request target is decoded into path and query, or refused`() {
         let request = HTTPRequest("POST", target: "/a%20b?c=d%26e&f=g+h", headers: ["X-A": "1"], body: [1])
         let parts = HTTPRequest(
             "POST",
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    @Test func `how the bytes are cut does not matter`() {
+    @Test func `messages are parsed the same however their bytes are cut`() {
         var chance = SplitMix64(seed: 1)
         for (role, text) in HTTPSamples.all {
             let bytes = Array(text.utf8)
@@ -130,7 +130,7 @@ import Testing
         for text in wrong { #expect(HTTPDate.read(text) == nil, "\(text)") }
     }
 
-    @Test func `what is written cannot leave its line`() {
+    @Test func `a written field cannot add a line`() {
         let request = HTTPWriter.request("GET", "a b\r\n%20é", ["X": "1\r\nY: 2", "Bad name": "3", "Z": "é"])
         #expect(
             String(decoding: request, as: UTF8.self)

@@ -8,7 +8,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite(.unit) struct HTTPServerTests {
-    @Test func `a connection serves one request after the other, until the client wants no more`() async throws {
+    @Test func `a connection serves one request after the other, until the client ends it`() async throws {
         try await withServer { port in
             let wire = try await HTTPWire(port: port)
             for number in 1...3 {
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func `a client that waits for it is told to send the body`() async throws {
+    @Test func `a client that expects 100 Continue gets it before it sends the body`() async throws {
         let head = "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
         try await withServer { port in
             let wire = try await HTTPWire(port: port)
@@ -48,7 +48,7 @@ import Testing
             #expect(try await wire.read(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
             try await wire.send("abc")
             #expect(try await wire.readAll().hasSuffix("\r\n\r\nPOST /x abc\n"))
-            // One that has sent it, or sends none, need not be told.
+            // A client that has sent the body, or sends none, gets no 100 Continue.
             for rest in ["Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", "Expect: 100-continue\r\n\r\n"] {
                 #expect(try await HTTPWire.exchange(port, head + rest).hasPrefix("HTTP/1.1 200 OK\r\n"))
             }
@@ -97,7 +97,7 @@ import Testing
         }
     }
 
-    @Test func `a client that has closed its half gets its answer`() async throws {
+    @Test func `a client that has ended its writes gets its answer`() async throws {
         try await withServer { port in
             for (request, status) in [(HTTPWire.last, "200"), ("GET /x HTTP/1.1\r\nHo", "400")] {
                 let wire = try await HTTPWire(port: port)
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    @Test func `what is no request is answered with a problem, and the connection ends`() async throws {
+    @Test func `an invalid request is answered with a problem, and the connection ends`() async throws {
         var options = HTTPServer.Options()
         options.limits.body = 1000
         try await withServer(options) { port in
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    @Test func `the response cannot smuggle a field or another length`() async throws {
+    @Test func `a response cannot add a field or another length`() async throws {
         let headers: HTTPHeaders = ["X": "1\r\nSet-Cookie: a", "Content-Length": "99", "Connection": "keep-alive"]
         try await withServer(respond: { _ in HTTPResponse(200, headers: headers, .bytes([0x61])) }) { port in
             let answer = try await HTTPWire.exchange(port, HTTPWire.last)
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test func `TLS protects it, and shows its certificate`() async throws {
+    @Test func `a server with TLS shows its certificate`() async throws {
         let authority = try TestCertificateAuthority()
         let server = try authority.issue("monitor")
         var options = HTTPServer.Options()
@@ -151,7 +151,7 @@ import Testing
             let client = HTTPClient(tls: TLSConfiguration(trustedCertificates: .text(authority.certificate)))
             let endpoint = try Endpoint("https://127.0.0.1:\(port)")
             for _ in 0..<2 {
-                // A client without TLS is no trouble to the others.
+                // A client without TLS does not disturb the others.
                 #expect((try? await HTTPWire.exchange(port, HTTPWire.last))?.contains("200 OK") != true)
                 let exchange = try await client.get("/tls", at: endpoint, timeout: .seconds(10), maximumBody: 100)
                 #expect(String(decoding: exchange.body, as: UTF8.self) == "GET /tls \n")
@@ -168,7 +168,7 @@ import Testing
         }
     }
 
-    @Test func `a port that is taken is named`() async throws {
+    @Test func `the error names a port that is in use`() async throws {
         try await withServer { port in
             var options = HTTPServer.Options()
             options.port = port

@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...9) func `The quorum is right for every set of dead members`(_ voters: Int) {
+    @Test(arguments: 1...9) func `The quorum's state is right for every set of dead members`(_ voters: Int) {
         // Beyond six members the sets repeat themselves.
         for dead in 0..<(1 << voters) where voters <= 6 || dead.nonzeroBitCount <= 1 || dead % 17 == 0 {
             var cluster = SimulatedCluster(voters: voters)
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func `A leader that moves again and again is all that is found`() {
+    @Test func `A leader that moves again and again is the only finding`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         for move in 0..<10 {
@@ -72,7 +72,7 @@ import Testing
         #expect(cluster.poll(times: 2).raised == ["leader-flapping"])
     }
 
-    @Test func `The leader of a short election is the same one to the history`() {
+    @Test func `A short election that the same leader wins is in the history, and raises nothing`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         cluster.changeMembers { $0.linearizableRead = .failed(ProbeFailure(.noLeader, "etcdserver: leader changed")) }
@@ -85,7 +85,7 @@ import Testing
         #expect(assessment.leaderHistory.map { [$0.from, $0.to] } == [[nil, "a1"], ["a1", nil]])
     }
 
-    @Test func `A leader that comes back again and again is no change of the leader`() {
+    @Test func `A leader that is lost and comes back again and again raises nothing`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         for _ in 0..<6 {
@@ -96,13 +96,13 @@ import Testing
         }
     }
 
-    @Test func `Changes of the leader that one member alone has counted are its own trouble`() {
+    @Test func `Changes of the leader that only one member has counted raise nothing`() {
         var cluster = SimulatedCluster()
         cluster[0xa2].rates["etcd_server_leader_changes_seen_total"] = 1
         for _ in 0..<30 { #expect(cluster.poll().findings == []) }
     }
 
-    @Test func `A revision that goes back in a restart is caught up with`() {
+    @Test func `A revision that goes back at a restart is not a finding`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         cluster.restart(0xa2)
@@ -141,7 +141,7 @@ import Testing
         }
     }
 
-    @Test func `A learner that lags does so until it has caught up, however its lag varies with the load`() {
+    @Test func `A learner lags until it has caught up, however its lag varies with the load`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         cluster.addLearner()
@@ -156,7 +156,7 @@ import Testing
         #expect(cluster.poll().findings == [])
     }
 
-    @Test func `A member that is removed is not missed`() {
+    @Test func `A removed member raises nothing`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         cluster[0xa3].isListed = false
@@ -165,7 +165,7 @@ import Testing
         #expect(cluster.poll().quorum.voters == 2)
     }
 
-    @Test func `A clock of the monitor that jumps raises nothing`() {
+    @Test func `A jump of the monitor's clock raises nothing`() {
         var cluster = SimulatedCluster()
         for jump: Double in [3600, -86_400, 2_592_000, 0] {
             cluster.time += jump
@@ -174,7 +174,7 @@ import Testing
         }
     }
 
-    @Test func `A term that grew while a member was cut off is no failed election`() {
+    @Test func `A term that grew while a member was cut off does not count as failed elections`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         cluster.isolate(0xa2)
@@ -186,7 +186,7 @@ import Testing
         for _ in 0..<60 { #expect(cluster.poll().findings == []) }
     }
 
-    @Test func `Calls and proposals that fail in a fault are the fault's`() {
+    @Test func `Failed calls and proposals during a fault are not findings of their own`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 60)
         for id: UInt64 in 0xa1...0xa3 {
@@ -204,12 +204,12 @@ import Testing
         for _ in 0..<120 { #expect(cluster.poll().findings == []) }
     }
 
-    @Test func `Watches that end are no failed calls`() {
+    @Test func `The end of a watch is not a failed call`() {
         var cluster = SimulatedCluster()
         for _ in 0..<100 { #expect(cluster.poll().findings == []) }
     }
 
-    @Test func `A finding without data stays, and goes when there are data without it`() {
+    @Test func `A finding stays while there is no data, and ends with data that clear it`() {
         var cluster = SimulatedCluster()
         cluster[0xa2].gauges["process_open_fds"] = 1000
         #expect(cluster.poll(times: 5).raised == ["file-descriptors:a2"])
@@ -220,7 +220,7 @@ import Testing
         #expect(cluster.poll(times: 2).findings == [])
     }
 
-    @Test func `What is not authorized says nothing about the quorum`() {
+    @Test func `Unauthorized probes say nothing about the quorum`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         for id: UInt64 in 0xa1...0xa3 { cluster[id].trouble = .unauthorized }
@@ -229,7 +229,7 @@ import Testing
         #expect(assessment.leader?.memberID == "a1")
     }
 
-    @Test func `A member of which nothing is known has an unknown verdict`() {
+    @Test func `A member without usable answers has an unknown verdict`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         cluster.change(0xa2) { seen in
@@ -254,7 +254,7 @@ import Testing
         #expect(links["a1>a2"] == .silent && links["a2>a1"] == .silent && links["a1>a3"] == .alive)
     }
 
-    @Test func `Another cluster at the same endpoints starts anew`() {
+    @Test func `Another cluster at the same endpoints starts with an empty state`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         cluster.revision -= 4000
@@ -279,7 +279,7 @@ import Testing
         #expect(assessment.raised == ["quorum-lost", "member-down:10.0.0.1:2379", "member-down:10.0.0.2:2379"])
     }
 
-    @Test func `A count of received bytes that has never grown is no sign of life`() {
+    @Test func `A count of received bytes that has never grown does not prove that a member is alive`() {
         var cluster = SimulatedCluster()
         cluster.addMetric(0xa3, "etcd_network_peer_received_bytes_total", ["From": "a2"], 0)
         cluster.poll(times: 5)
@@ -305,7 +305,7 @@ import Testing
         #expect(assessment.findings.first?.verdict == .degraded)
     }
 
-    @Test func `The cluster that was there first is the one that is meant`() {
+    @Test func `The monitor follows the cluster that it saw first`() {
         var cluster = SimulatedCluster(voters: 1)
         cluster.poll(times: 5)
         for id: UInt64 in [0xb1, 0xb2] {
@@ -319,7 +319,7 @@ import Testing
         #expect(assessment.quorum.voters == 1)
     }
 
-    @Test func `A monitor that sees nothing does not take the leader for lost`() {
+    @Test func `A monitor without any answers does not record the loss of the leader`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         for id: UInt64 in 0xa1...0xa3 { cluster[id].trouble = .unreachable }
@@ -330,7 +330,7 @@ import Testing
         #expect(assessment.leaderHistory == [])
     }
 
-    @Test func `A member that was down and does not answer yet starts, and is only then unreachable`() {
+    @Test func `A member that was down counts as starting before it counts as unreachable`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)
         cluster[0xa2].trouble = .killed

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite(.unit) struct HysteresisTests {
-    /// Feeds one suspicion or none in each second, and tells the verdict of its finding after each.
+    /// Feeds one suspicion or none in each second, and returns the verdict of its finding after each.
     private func verdicts(
         _ polls: [Verdict?],
         holdFor: Double = 0,
@@ -41,19 +41,19 @@ import Testing
         #expect(raised.count == 98 && raised.allSatisfy { $0 == .degraded })
     }
 
-    @Test func `A verdict that goes to and fro stays as it was`() {
+    @Test func `A verdict that alternates stays as it was`() {
         let polls = (0..<100).map { $0 % 2 == 0 ? Verdict.critical : .degraded }
         #expect(Set(verdicts(polls).dropFirst()).count == 1)
         #expect(verdicts([.degraded, .degraded, .critical, .critical]) == [nil, .degraded, .degraded, .critical])
     }
 
-    @Test func `What must last is raised when it has lasted without a break`() {
+    @Test func `A finding with a hold time is raised after a suspicion of that time without a break`() {
         let bad = Verdict.degraded
         #expect(verdicts([bad, bad, bad, bad], holdFor: 3) == [nil, nil, nil, bad])
         #expect(verdicts([bad, bad, nil, bad, bad, bad], holdFor: 3) == [nil, nil, nil, nil, nil, nil])
     }
 
-    @Test func `What is certain is raised at once`() {
+    @Test func `An immediate finding is raised at once`() {
         #expect(verdicts([.critical, nil, nil], isImmediate: true) == [.critical, .critical, nil])
     }
 

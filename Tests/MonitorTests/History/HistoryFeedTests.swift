@@ -32,7 +32,7 @@ struct HistoryFeedTests {
         #expect(feed.failure == nil)
     }
 
-    @Test("what a sink refuses is offered again, and nothing is lost")
+    @Test("snapshots that a sink refuses are offered again, and none is lost")
     func retry() async throws {
         let sink = TestSink()
         let feed = HistoryFeed(sink, capacity: 1000, backoff: Self.quick)
@@ -51,7 +51,7 @@ struct HistoryFeedTests {
         #expect(sink.polls == [1, 2])
     }
 
-    @Test("after a failure, it is not tried again with each snapshot")
+    @Test("after a failure, the sink is not tried again with each snapshot")
     func backoff() async {
         let sink = TestSink()
         let feed = HistoryFeed(sink, capacity: 1000, backoff: Backoff(initial: .seconds(60), maximum: .seconds(60)))
@@ -80,7 +80,10 @@ struct HistoryFeedTests {
         #expect(sink.batches.map(\.count) == [10])
     }
 
-    @Test("a full buffer drops the oldest and counts them; one that is large enough drops none", arguments: [100, 500])
+    @Test(
+        "a full buffer drops the oldest snapshots and counts them; a large enough one drops none",
+        arguments: [100, 500]
+    )
     func bound(capacity: Int) async throws {
         let sink = TestSink()
         let feed = HistoryFeed(sink, capacity: capacity, backoff: Self.quick)
@@ -107,7 +110,7 @@ struct HistoryFeedTests {
         #expect(feed.failure == nil)
     }
 
-    @Test("a sink that hangs delays neither the polls nor another sink, and the end is bounded")
+    @Test("a sink that hangs delays neither the polls nor another sink, and the shutdown is bounded")
     func hanging() async throws {
         let (stuck, other) = (TestSink(name: "stuck"), TestSink(name: "other"))
         stuck.hang()
@@ -130,7 +133,7 @@ struct HistoryFeedTests {
         #expect(other.polls == Array(1...200))
     }
 
-    @Test("no more snapshots are held than the buffer takes, however long a sink fails")
+    @Test("no more snapshots are held than the buffer's capacity, however long a sink fails")
     func buffer() throws {
         for capacity in [1, 100, 20_000] {
             let feed = HistoryFeed(TestSink(), capacity: capacity)
@@ -141,7 +144,7 @@ struct HistoryFeedTests {
         }
     }
 
-    @Test("a monitor tells of a sink that fails, and no longer when it is well again")
+    @Test("a monitor reports a sink that fails, until the sink works again")
     func monitor() async throws {
         let (sink, other) = (TestSink(), TestSink(name: "other"))
         sink.refuse("no such table")

@@ -29,7 +29,7 @@ import Testing
         return (points.map(\.mean), damaged)
     }
 
-    @Test func `What was appended is there again after a restart`() throws {
+    @Test func `Appended entries are read back after a restart`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl")
             #expect(try restored(file) == ([], 0))
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func `What is older than the history is not read back`() throws {
+    @Test func `Entries older than the history are not read back`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl")
             try file.append([HistoryEntry(["a": 1], at: now - 8 * 86_400)])
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test func `Files are renamed by size, and the oldest goes`() throws {
+    @Test func `Files are rotated by size, and the oldest is deleted`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl", maximumBytes: 400, maximumFiles: 3)
             for index in 0..<60 { try file.append([HistoryEntry(["a": Double(index)], at: now - Double(60 - index))]) }
@@ -97,13 +97,13 @@ import Testing
                 try append("{\"time\":1789999997,\"values\":\(values)\n", to: file.path)
             }
             #expect(try restored(file) == ([1, 2], 12))
-            // Blanks and another order are JSON too.
+            // Spaces and another order are JSON, too.
             try append("{ \"values\": {\"a\": 3}, \"time\": 1789999998 }\n", to: file.path)
             #expect(try restored(file) == ([1, 2, 3], 12))
         }
     }
 
-    @Test func `A torn last line does not spoil the next one`() throws {
+    @Test func `An incomplete last line does not damage the next one`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/history.jsonl")
             try file.append([HistoryEntry(["a": 1], at: now - 5)])
@@ -115,7 +115,7 @@ import Testing
         }
     }
 
-    @Test func `What cannot be written is an error with the path, and the next append works again`() throws {
+    @Test func `A failed write is an error with the path, and the next append works again`() throws {
         try withFolder { folder in
             let file = HistoryFile(path: "\(folder)/deeper/history.jsonl")
             let missing = try #require(throws: HistorySinkError.self) {

@@ -47,7 +47,7 @@ struct PostgresFaultTests {
     /// A snapshot of now, which no retention removes.
     private func snapshot(_ poll: Int) -> MonitorSnapshot { .sample(poll, start: Date(timeIntervalSinceNow: -3600)) }
 
-    @Test("each poll arrives once, though the server stands still, is shut down, and comes back")
+    @Test("each poll arrives once, although the server is frozen, shut down and restarted")
     func outages() async throws {
         try await PostgresServer.runAlone { server in
             let feed = HistoryFeed(
@@ -110,7 +110,7 @@ struct PostgresFaultTests {
         }
     }
 
-    @Test("a password that is wrong is an error without it, and a new one in the file is used at once")
+    @Test("the error about a wrong password does not contain it, and a new one in the file is used at once")
     func password() async throws {
         try await PostgresServer.run { server in
             try await withFiles(["secret": server.connection(password: "wr0ng-p@ss", port: server.port)]) { folder in
@@ -136,7 +136,7 @@ struct PostgresFaultTests {
         }
     }
 
-    @Test("an error of a table, as of a full disk, is told, and all is written when it is over")
+    @Test("an error of a table, such as a full disk, is reported, and all is written when it is over")
     func refusal() async throws {
         try await PostgresServer.run { server in
             let sink = sink(Secret(server.connection))
@@ -182,7 +182,7 @@ struct PostgresFaultTests {
         }
     }
 
-    @Test("a psql that is missing is told")
+    @Test("a missing psql is reported")
     func missing() async {
         let sink = sink(Secret("postgresql://u:s3cret@h/d")) { $0.program = "psql-that-is-missing" }
         let failure = await failure(sink, [snapshot(1)])
@@ -190,7 +190,7 @@ struct PostgresFaultTests {
     }
 
     @Test(
-        "a name of a schema that is more than a name is refused",
+        "a schema name with other characters is refused",
         arguments: ["", "A", "a b", "a;b", "a\"", "1a", "é"]
     )
     func schemaName(name: String) async {
@@ -198,7 +198,7 @@ struct PostgresFaultTests {
         #expect(await failure(sink, [snapshot(1)])?.hasPrefix("the name of the schema") == true)
     }
 
-    @Test("what is older than the retention is deleted in portions, and nothing else")
+    @Test("only rows older than the retention are deleted, in portions")
     func retention() async throws {
         try await PostgresServer.run { server in
             try await sink(Secret(server.connection)) { $0.retention = nil }.write([snapshot(1)])

@@ -40,7 +40,7 @@ import Testing
         #expect(try JSONDecoder().decode(LatencyHistogram.self, from: JSONEncoder().encode(whole)) == whole)
     }
 
-    @Test func `Without a time there is no quantile`() throws {
+    @Test func `Invalid times are not recorded, and an empty histogram has no quantile`() throws {
         var empty = LatencyHistogram()
         empty.record(.nan)
         empty.record(.infinity)
@@ -51,7 +51,7 @@ import Testing
         #expect(try JSONDecoder().decode(LatencyHistogram.self, from: JSONEncoder().encode(empty)) == empty)
     }
 
-    @Test func `Times out of bounds count as the nearest`() {
+    @Test func `Times out of bounds count in the nearest bucket`() {
         var times = LatencyHistogram()
         times.record(-5)
         times.record(0)
@@ -71,11 +71,11 @@ import Testing
         #"{"sum":1,"maximum":1,"buckets":{"5":0}}"#, #"{"sum":1,"maximum":1,"buckets":{"5":9223372036854775807}}"#,
         #"{"sum":1,"maximum":1,"buckets":{}}"#, #"{"sum":1,"buckets":{"5":1}}"#, #"{"buckets":{}}"#,
     ])
-    func `What is no distribution is not decoded`(json: String) {
+    func `An invalid distribution is not decoded`(json: String) {
         #expect(throws: DecodingError.self) { try JSONDecoder().decode(LatencyHistogram.self, from: Data(json.utf8)) }
     }
 
-    @Test func `A sliding histogram forgets what is older than its window`() {
+    @Test func `A sliding histogram forgets times older than its window`() {
         var sliding = SlidingHistogram(window: .seconds(100))
         for second in 0..<1000 {
             sliding.record(Double(second), at: .seconds(second))

@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `What is older than the full resolution is there by the minute, and then not at all`() {
+    @Test func `Values older than the full resolution are kept by the minute, and then deleted`() {
         var history = MetricsHistory(options(full: 600, coarse: 86_400))
         for second in 0..<200_000 where second.isMultiple(of: 5) {
             history.add(["a": Double(second)], at: date(Double(second)))
@@ -89,7 +89,7 @@ import Testing
         let oldest = all.first?.time.timeIntervalSince1970 ?? 0
         #expect(oldest >= 200_000 - 86_400 - 120)
         #expect(oldest <= 200_000 - 86_400 + 60)
-        // The sum over all the minutes misses nothing and has nothing twice.
+        // The minutes count each value exactly once.
         let minutes = history.points(of: "a", from: date(oldest), to: date(200_000), step: .seconds(60))
         #expect(minutes.dropLast().allSatisfy { $0.mean == $0.time.timeIntervalSince1970 + 27.5 })
     }
@@ -112,7 +112,7 @@ import Testing
         #expect(!history.names.contains("day10"))
     }
 
-    @Test func `Polls that come too often cannot fill the memory`() {
+    @Test func `Memory is bounded although polls come too often`() {
         var history = MetricsHistory(options(full: 600))
         for tick in 0..<20_000 { history.add(["a": 1], at: date(1000 + Double(tick) / 100)) }
         #expect(history.cellCount <= 600 + 128 + 10)
@@ -140,7 +140,7 @@ import Testing
         #expect(points.map(\.maximum).max() == 29_999)
     }
 
-    @Test func `Values that are no numbers, and times that are none, are left out`() {
+    @Test func `Invalid values and times are left out`() {
         var history = MetricsHistory()
         history.add(["a": .nan, "b": .infinity, "c": 1e300, "d": 1], at: date(1))
         history.add(["d": 2], at: date(.nan))
@@ -149,7 +149,7 @@ import Testing
         #expect(history.points(of: "d", from: date(0), to: date(9), step: .seconds(1)).map(\.mean) == [1])
     }
 
-    @Test func `A clock that jumps back does no harm`() {
+    @Test func `A clock that jumps back does not damage the history`() {
         var history = MetricsHistory()
         for second in 0..<200 { history.add(["a": 1], at: date(10_000 + Double(second))) }
         // For a moment the clock is wrong.
@@ -168,7 +168,7 @@ import Testing
         #expect(!points.contains { $0.mean == 2 })
     }
 
-    @Test func `A clock that was years ahead is not believed for ever`() {
+    @Test func `A clock that was years ahead does not block later values`() {
         var history = MetricsHistory(options(full: 120, coarse: 86_400))
         for minute in 0..<2000 { history.add(["a": 1], at: date(4e9 + Double(minute) * 60)) }
         for second in 0..<300 { history.add(["a": 2], at: date(1e9 + Double(second))) }
@@ -177,7 +177,7 @@ import Testing
         #expect(points.last?.time == date(1e9 + 299))
         #expect(points.count > 100)
 
-        // From now on all is as ever: minutes come in and go out.
+        // From now on, minutes are added and deleted as usual.
         for minute in 0..<4000 { history.add(["a": 3], at: date(1e9 + Double(minute + 5) * 60)) }
         points = history.points(of: "a", from: date(0), to: date(5e9), step: .seconds(60))
         #expect((1440...1442).contains(points.count))

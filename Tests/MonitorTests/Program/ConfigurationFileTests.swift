@@ -23,7 +23,7 @@ struct ConfigurationFileTests {
         }
     }
 
-    @Test("the shipped example says what it seems to say")
+    @Test("the settings of the shipped example are as documented")
     func example() throws {
         let path = Repository.url("Docs/etcd-monitor.json").path
         let environment = [
@@ -65,7 +65,7 @@ struct ConfigurationFileTests {
         #expect(throws: Never.self) { try AlertCenter([], channels: alerts.channels, alerts.options) }
     }
 
-    @Test("what is said of one cluster wins over what is said of all")
+    @Test("a setting of one cluster wins over the setting of all")
     func oneCluster() throws {
         let settings = try settings(
             """
@@ -99,7 +99,7 @@ struct ConfigurationFileTests {
     }
 
     @Test(
-        "what makes no sense is refused, with its place",
+        "an invalid setting is refused, with its place",
         arguments: [
             (#"{"endpoints": "a", "apiPrt": 1}"#, "apiPrt: unknown setting; did you mean \"apiPort\"?"),
             (#"{"endpoints": "a", "demo": true}"#, "demo: unknown setting"),
@@ -139,12 +139,12 @@ struct ConfigurationFileTests {
         #expect(problem(file) == expected)
     }
 
-    @Test("what is no JSON is refused with the place")
+    @Test("invalid JSON is refused, with the place")
     func syntax() {
         #expect(problem("{\"endpoints\": \"a\",\n \"apiPort\": 80 80}") == "Invalid value in line 2")
     }
 
-    @Test("a file that is not there is refused")
+    @Test("a missing file is refused")
     func missing() {
         #expect(
             message { try Settings(["--config=/nowhere.json"], environment: [:]) }

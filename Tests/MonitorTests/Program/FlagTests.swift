@@ -48,7 +48,7 @@ struct FlagTests {
         #expect(try Duration(text: text) == .seconds(seconds))
     }
 
-    @Test("what is no time is refused", arguments: ["", "5", "s", "-1s", "0s", "nans", "1e9s", "1d", "1 year"])
+    @Test("an invalid time is refused", arguments: ["", "5", "s", "-1s", "0s", "nans", "1e9s", "1d", "1 year"])
     func noTimes(text: String) {
         #expect(
             message { try Duration(text: text) }
@@ -91,7 +91,7 @@ struct FlagTests {
         #expect(configuration.tls == nil)
     }
 
-    @Test("files of certificates are read before anything is built on them")
+    @Test("a missing certificate file is an error of the configuration")
     func certificates() throws {
         var flags = ConnectionFlags()
         try flags.set(.cacert, to: "/nowhere/ca.pem")
@@ -109,7 +109,7 @@ struct FlagTests {
     }
 
     @Test(
-        "flags of connections that make no sense are refused",
+        "invalid flags of connections are refused",
         arguments: [
             ("--endpoints=", "--endpoints: \"\" is not a list of endpoints: it is empty"),
             (

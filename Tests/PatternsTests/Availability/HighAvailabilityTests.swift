@@ -88,7 +88,7 @@ struct HighAvailabilityTests {
         }
     }
 
-    @Test("one is primary, the others hear of it, and the next takes over when it is gone or steps down")
+    @Test("one member is primary, the others are told, and the next takes over when it is gone or steps down")
     func failover() async throws {
         try await withLiveClient { client, name in
             let log = Log()
@@ -134,7 +134,7 @@ struct HighAvailabilityTests {
         }
     }
 
-    @Test("who fails steps down, lets the others go first, and comes back")
+    @Test("a primary that fails steps down, lets the others go first, and comes back")
     func failures() async throws {
         try await withLiveClient { client, name in
             let log = Log()
@@ -162,7 +162,7 @@ struct HighAvailabilityTests {
         }
     }
 
-    @Test("a secondary that fails is run again, and takes over all the same")
+    @Test("a secondary that fails is run again, and still takes over")
     func failingSecondary() async throws {
         try await withLiveClient { client, name in
             let events = Lock<[String]>([])
@@ -198,7 +198,7 @@ struct HighAvailabilityTests {
                 do {
                     try await Task.sleep(for: .seconds(60))
                 } catch {
-                    // It needs a part of the time that it has for draining.
+                    // It uses a part of its drain time.
                     await withoutCancellation { await Task.pause(for: .milliseconds(400)) }
                     #expect(!term.isHeld)
                     ended.withLock { $0 = .now }
@@ -223,7 +223,7 @@ struct HighAvailabilityTests {
         }
     }
 
-    @Test("work that does not end in time is reported while it goes on, and keeps nobody from being primary")
+    @Test("work that does not end in time is reported, and an overrun of a secondary does not keep the leadership")
     func overruns() async throws {
         try await withLiveClient { client, name in
             let log = Log()
@@ -259,7 +259,7 @@ struct HighAvailabilityTests {
         }
     }
 
-    @Test("it ends when it cannot go on")
+    @Test("the coordinator ends with the loss of a session that was given")
     func ending() async throws {
         try await withSession { session, name in
             let log = Log()

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("DoubleBarrier", .live, .timeLimit(.minutes(2)))
 struct DoubleBarrierTests {
-    @Test("they enter together and leave together, again and again under one name")
+    @Test("participants enter together and leave together, in several rounds under one name")
     func rounds() async throws {
         try await withSession { session, name in
             let state = Lock((entering: 0, leaving: 0, early: 0))
@@ -42,7 +42,7 @@ struct DoubleBarrierTests {
         }
     }
 
-    @Test("one that is gone before the others have come is not counted")
+    @Test("a participant that is gone before the others have come is not counted")
     func crashOutside() async throws {
         try await withSession { session, name in
             let barrier = try DoubleBarrier("\(name)", count: 3, on: .session(session))
@@ -78,7 +78,7 @@ struct DoubleBarrierTests {
         case crashes, throwsError, leavesAndCrashes
     }
 
-    @Test("one that is gone before the others are done breaks the round", arguments: End.allCases)
+    @Test("a participant that is gone before the others are done breaks the round", arguments: End.allCases)
     func crashInside(end: End) async throws {
         try await withSession { session, name in
             struct Failure: Error {}
@@ -105,11 +105,11 @@ struct DoubleBarrierTests {
             }
             _ = await doomed.result
             await #expect(throws: BarrierBroken.self) { try await leaver.value }
-            // So it is for who comes later.
+            // A participant that leaves later gets the same error.
             await #expect(throws: BarrierBroken.self) { try await grants[1].leave() }
             #expect(try await session.client.range(.prefix(name)).count == 0)
 
-            // The next round has nothing to do with it.
+            // The next round is not affected.
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<3 { group.addTask { try await barrier.withBarrier(timeout: .seconds(30)) { _ in } } }
                 try await group.waitForAll()
@@ -118,10 +118,10 @@ struct DoubleBarrierTests {
         }
     }
 
-    @Test("participants that were told different numbers, or are none, are named")
+    @Test("a participant with another count is refused, and a foreign key is named")
     func strangers() async throws {
         try await withSession { session, name in
-            // As one of three puts it, but one who would not find out first.
+            // The key of a participant of three, which does not check the others itself.
             try await session.client.put(name + "/three", BarrierMember.value(3, .waiting))
             await expectError(.invalidArgument) {
                 try await DoubleBarrier("\(name)", count: 2, on: .session(session)).enter()

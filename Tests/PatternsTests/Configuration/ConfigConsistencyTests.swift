@@ -12,7 +12,7 @@ struct ConfigConsistencyTests {
     /// All values of a state are the same; there are so many that a restoration is staged.
     private static let keys = (0..<200).map { "k/\($0)" as Key }
 
-    @Test("of 100,000 reads during updates, cuts and restorations none is torn, of reads key by key some are")
+    @Test("none of 100,000 reads during updates, cuts and restorations is torn, but some reads key by key are")
     func noTornReads() async throws {
         try await withEtcdCluster { cluster in
             let writer = try EtcdClient(endpoints: cluster.endpoints[0])
@@ -48,7 +48,7 @@ struct ConfigConsistencyTests {
                     }
                     return torn
                 }
-                // Whole snapshots too, not only some keys.
+                // Whole snapshots, too, not only some keys.
                 let whole = Task.detached {
                     var torn = 0
                     for await view in config.views {
@@ -77,7 +77,7 @@ struct ConfigConsistencyTests {
         }
     }
 
-    @Test("a store that is restored from a backup is noticed, and the configuration goes back with it")
+    @Test("the configuration goes back when the store is restored from a backup")
     func restoredStore() async throws {
         try await withEtcdCluster { cluster in
             let (member, files) = (cluster.members[0], FileManager.default)
@@ -105,7 +105,7 @@ struct ConfigConsistencyTests {
         }
     }
 
-    @Test("what is changed and compacted while the connection is cut comes when it is back")
+    @Test("changes that are made and compacted while the connection is cut arrive when it is back")
     func compaction() async throws {
         try await withEtcdCluster { cluster in
             let writer = try EtcdClient(endpoints: cluster.endpoints[0])

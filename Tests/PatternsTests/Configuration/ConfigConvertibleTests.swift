@@ -14,7 +14,7 @@ struct ConfigConvertibleTests {
         #expect(Wanted(configValue: value.configValue) == value)
     }
 
-    @Test("what is written is plain text, and is read as it was")
+    @Test("values are written as plain text, and read back as they were")
     func roundTrips() {
         roundTrip("localhost", "localhost")
         roundTrip("", "")
@@ -31,7 +31,7 @@ struct ConfigConvertibleTests {
         #expect([0xff, 0].configValue == Value(bytes: [0xff, 0]))
     }
 
-    @Test("what other programs write is read: JSON, with space around it, with capital letters")
+    @Test("values of other programs are read: JSON, surrounding spaces, capital letters")
     func lenience() {
         #expect(String(configValue: #""a\nb""#) == "a\nb")
         #expect(String(configValue: #""cut"#) == #""cut"#)
@@ -44,7 +44,7 @@ struct ConfigConvertibleTests {
         #expect(Level(configValue: #""info""#) == .info)
     }
 
-    @Test("what is of another type is not read")
+    @Test("a value of another type is not read")
     func refusals() {
         for text: Value in ["", "x", "1.5", "0x10", "9223372036854775808", "1 2", "nan"] {
             #expect(Int(configValue: text) == nil, "\(text)")
@@ -84,7 +84,7 @@ struct ConfigConvertibleTests {
         #expect(longest != nil)
     }
 
-    @Test("a stored state is what was stored, and anything else is refused")
+    @Test("a stored state is read back as it was, and anything else is refused")
     func states() throws {
         let values: [Key: Value] = [
             "a": "1", "b/c": "", "ü": Value(bytes: [0, 10, 255]), Key(bytes: [255, 32]): "x\n1 1\n",

@@ -13,7 +13,7 @@ struct ConfigManagerTests {
         var name: String
     }
 
-    @Test("what was set is there when the call returns, as plain text in the store")
+    @Test("a value is visible when the call that sets it returns, and plain text in the store")
     func setAndGet() async throws {
         try await withLiveClient { client, name in
             try await client.withConfiguration("\(name)") { config in
@@ -62,7 +62,7 @@ struct ConfigManagerTests {
     }
 
     @Test(
-        "errors name the key, the value and the wanted type; a default never throws, and its mistake is reported once"
+        "errors name the key, the value and the wanted type; a default never throws, and the wrong value is reported once"
     )
     func errors() async throws {
         let mistakes = Lock<[ConfigError]>([])
@@ -107,7 +107,7 @@ struct ConfigManagerTests {
         }
     }
 
-    @Test("a snapshot stays as it is, and keys of other names do not come in")
+    @Test("a snapshot does not change, and has no keys of other names")
     func views() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "-other/a", "1")
@@ -131,7 +131,7 @@ struct ConfigManagerTests {
 
     // MARK: Following
 
-    @Test("changes by others come with old and new value; what is put again as it was does not")
+    @Test("changes by others come with the old and the new value; a put of the same value is not a change")
     func changes() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/api/timeout", "30")
@@ -160,7 +160,7 @@ struct ConfigManagerTests {
         }
     }
 
-    @Test("snapshots come when a value is different, and not when one is put again as it was")
+    @Test("a snapshot comes when a value is different, and not when the same value is put again")
     func viewUpdates() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/a", "1")
@@ -177,7 +177,7 @@ struct ConfigManagerTests {
         }
     }
 
-    @Test("many changes within the interval are few, and the last state is always told")
+    @Test("many changes within the interval are merged into few, and the last state always arrives")
     func coalescing() async throws {
         try await withLiveClient { client, name in
             try await client.withConfiguration("\(name)") { config in
@@ -195,7 +195,7 @@ struct ConfigManagerTests {
                 let seen = await reader.value
                 let intervals = Int(start.duration(to: .now) / .milliseconds(200)) + 2
                 #expect(seen.count <= intervals, "of 500 changes")
-                // Nothing between is lost: each begins where the one before has ended.
+                // No change is lost: each begins with the value that the one before has ended with.
                 #expect(seen.dropFirst().map(\.old) == seen.dropLast().map(\.new))
                 #expect(seen.map(\.revision) == seen.map(\.revision).sorted())
             }
@@ -228,7 +228,7 @@ struct ConfigManagerTests {
 
     // MARK: Changing
 
-    @Test("of concurrent updates none is lost")
+    @Test("no concurrent update is lost")
     func updates() async throws {
         try await withLiveClient { client, name in
             try await client.withConfiguration("\(name)") { config in
@@ -256,7 +256,7 @@ struct ConfigManagerTests {
         }
     }
 
-    @Test("a change is repeated when what it has read is changed, and nothing is written when it throws")
+    @Test("a change is repeated when a value that it has read is changed, and nothing is written when it throws")
     func changeConflict() async throws {
         struct Refusal: Error {}
         try await withLiveClient { client, name in

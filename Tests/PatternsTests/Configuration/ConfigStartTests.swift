@@ -13,7 +13,7 @@ import Testing
     .timeLimit(.minutes(2))
 )
 struct ConfigStartTests {
-    @Test("without etcd, a manager begins with the file, says so, and goes on with the store when that is there")
+    @Test("without etcd, a manager begins with the file, reports that, and follows the store when etcd is there")
     func offlineStart() async throws {
         try await withTemporaryFile { path in
             try await withEtcdCluster { cluster in
@@ -41,7 +41,7 @@ struct ConfigStartTests {
                         #expect(config.source.since > start && config.staleness != nil)
                     }
                 }
-                // The manager has written what it saw last.
+                // The manager has written the state that it saw last.
                 await member.stop()
                 try await withEtcdClient(endpoints: member.endpoint) { client in
                     try await client.withConfiguration("app", options: options) {
@@ -53,7 +53,7 @@ struct ConfigStartTests {
         }
     }
 
-    @Test("without etcd and a file, a manager begins without values, says so, and gets them when etcd is there")
+    @Test("without etcd and a file, a manager begins without values, reports that, and gets them when etcd is there")
     func nothing() async throws {
         try await withLiveClient { writer, name in
             try await writer.put(name + "/port", "80")
@@ -83,7 +83,7 @@ struct ConfigStartTests {
         }
     }
 
-    @Test("what etcd has is not taken when it comes, if it is bad")
+    @Test("a bad state of etcd is rejected when it arrives after the start")
     func badLater() async throws {
         try await withLiveClient { writer, name in
             try await writer.put(name + "/port", "x")
@@ -104,7 +104,7 @@ struct ConfigStartTests {
         }
     }
 
-    @Test("an error that does not pass by itself is thrown by the start", .timeLimit(.minutes(1)))
+    @Test("the start throws an error that does not pass by itself", .timeLimit(.minutes(1)))
     func closed() async throws {
         try await withLiveClient { client, name in
             await client.close()
@@ -114,7 +114,7 @@ struct ConfigStartTests {
         }
     }
 
-    @Test("a file that is damaged, of another kind or name, too old or refused is not begun with, and told of")
+    @Test("a file that is damaged, of another name, too old or refused is not used, and reported")
     func badFiles() async throws {
         try await withTemporaryFile { path in
             try await withLiveClient { client, name in
@@ -158,7 +158,7 @@ struct ConfigStartTests {
         }
     }
 
-    @Test("a file that cannot be written is told of, and does no harm")
+    @Test("a file that cannot be written is reported, and the manager works without it")
     func unwritableFile() async throws {
         try await withLiveClient { client, name in
             let options = ConfigOptions(file: .init("/nowhere/config"))

@@ -16,7 +16,7 @@ struct ConfigValidationTests {
         _ = config.decode("pool", as: Pool.self, default: Pool(size: 1))
     }
 
-    @Test("a bad state is reported, the last good one stays, and a later good one is taken", arguments: ["x", "0"])
+    @Test("a bad state is reported, the last good one stays, and a later good one is accepted", arguments: ["x", "0"])
     func rejection(bad: String) async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/port", "80")
@@ -29,7 +29,7 @@ struct ConfigValidationTests {
                 #expect(rejection.revision == put.header.revision && rejection.error.key == "port")
                 #expect(rejection.error.code == (bad == "x" ? .wrongType : .invalid))
                 #expect(config.isStale && config.rejection?.revision == rejection.revision)
-                // Also what was good of the bad state is not there.
+                // The good values of the bad state are not there either.
                 #expect(config.values() == ["port": "80"])
                 try await client.put(name + "/pool", #"{"size":"#)
                 #expect(await rejections.next() != nil)
@@ -44,7 +44,7 @@ struct ConfigValidationTests {
         }
     }
 
-    @Test("the manager itself does not write what it would refuse")
+    @Test("the manager does not write a state that it would refuse")
     func ownWrites() async throws {
         try await withLiveClient { client, name in
             try await client.withConfiguration("\(name)", options: options) { config in
@@ -63,7 +63,7 @@ struct ConfigValidationTests {
         }
     }
 
-    @Test("a configuration that begins bad is an error, but not where there is a file of a good one")
+    @Test("a bad state at the start is an error, unless there is a file of a good one")
     func badStart() async throws {
         try await withLiveClient { client, name in
             try await withTemporaryFile { path in
@@ -84,7 +84,7 @@ struct ConfigValidationTests {
                     try await eventually("the good state is taken") { config["port"] == "81" }
                     #expect(!config.isStale)
                 }
-                // The same state of another cluster is not one to begin with.
+                // The file is not used for the same state of another cluster.
                 try await withEtcdCluster { cluster in
                     try await withEtcdClient(endpoints: cluster.endpoints[0]) { other in
                         try await other.put(name + "/port", "x")
@@ -106,7 +106,7 @@ struct ConfigValidationTests {
         }
     }
 
-    @Test("of two writers whose changes are good, and bad together, one is refused")
+    @Test("of two changes that are good alone and bad together, one is refused")
     func writers() async throws {
         try await withLiveClient { client, name in
             let first = try await ConfigManager("\(name)", client: client, options: exclusive)
@@ -128,7 +128,7 @@ struct ConfigValidationTests {
         }
     }
 
-    @Test("a change is validated with what others change meanwhile, also by a deletion, and runs again")
+    @Test("a change is repeated and validated together with a concurrent deletion by others")
     func overtaken() async throws {
         try await withLiveClient { client, name in
             let options = ConfigOptions { config in
@@ -162,7 +162,7 @@ struct ConfigValidationTests {
         }
     }
 
-    @Test("many writers under a validator all come through")
+    @Test("all of many concurrent updates succeed under a validator")
     func manyWriters() async throws {
         try await withLiveClient { client, name in
             let options = ConfigOptions { _ in }
@@ -180,7 +180,7 @@ struct ConfigValidationTests {
 
     // MARK: Out of a bad state
 
-    @Test("where a bad state does not let a manager start, values are repaired by hand, or by a snapshot")
+    @Test("a bad state that keeps a manager from starting is repaired by hand or by a snapshot")
     func repairedStart() async throws {
         try await withLiveClient { client, name in
             let snapshots = try SnapshotManager("\(name)", client: client)
@@ -204,7 +204,7 @@ struct ConfigValidationTests {
         }
     }
 
-    @Test("a manager that has a bad state before it repairs it in one change, and changes nothing else before")
+    @Test("a manager repairs a bad state in one change, and makes no other change before")
     func repair() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/port", "80")
@@ -213,7 +213,7 @@ struct ConfigValidationTests {
                 try await eventually("it is rejected") { config.rejection != nil }
                 for key: Key in ["other", "port"] {
                     let error = await #expect(throws: ConfigError.self) { try await config.set(key, 81) }
-                    #expect(error?.key == (key == "port" ? "pool" : "port"), "what is still wrong")
+                    #expect(error?.key == (key == "port" ? "pool" : "port"), "the value that is still bad")
                 }
                 try await config.change { edit in
                     try edit.set("port", 81)

@@ -36,12 +36,12 @@ struct RestoreTests {
         return Dictionary(pairs) { $1 }
     }
 
-    @Test("whenever the restorer dies, readers have the old or the new state; the next one completes it")
+    @Test("whenever the restorer dies, readers have the old or the new state; the next restorer completes it")
     func killed() async throws {
         try await killed(keys: Self.setting("RESTORE_KEYS") ?? 300, stride: Self.setting("RESTORE_STRIDE") ?? 1)
     }
 
-    @Test("the same with many more keys, at some of the steps")
+    @Test("a restorer of many more keys that dies at some of its steps leaves the old or the new state")
     func killedLarge() async throws {
         try await killed(keys: TestScale.pick(1500, long: 5000), stride: TestScale.pick(14, long: 45))
     }
@@ -88,7 +88,7 @@ struct RestoreTests {
                     #expect(raw == new.values)
                     break
                 }
-                // The next restorer completes what is pending, and does its own.
+                // The next restorer completes the pending restoration, and does its own.
                 try await snapshots.restore("old")
                 #expect(try await plain(client, name) == old.values)
                 let reserved = try await client.range(.prefix(name + "/.restore")).entries
@@ -118,7 +118,7 @@ struct RestoreTests {
         }
     }
 
-    @Test("wherever the restorer's connection breaks, the state is old or new, and as the error says")
+    @Test("wherever the restorer's connection breaks, the state is the old or the new one, as the error says")
     func cutOff() async throws {
         try await withLiveClient { client, name in
             let (old, new) = (Generation("old", count: 300), Generation("new", count: 300))
@@ -155,7 +155,7 @@ struct RestoreTests {
                     try await snapshots.restore("old")
                     #expect(try await plain(client, name) == old.values, "\(trial): \(outcome)")
                 }
-                // The control: the cuts bite, but not all of them.
+                // The control: some cuts have an effect, but not all of them.
                 #expect(outcomes.count > 1 && outcomes["done"] != nil, "\(outcomes)")
             }
         }
@@ -171,7 +171,7 @@ struct RestoreTests {
             try await snapshots.create("new")
             try await snapshots.replace(with: old.values.mapValues(\.bytes))
             let config = try await ConfigManager("\(name)", client: client)
-            /// Restores "new", and dies when that is in effect.
+            /// Restores "new", and dies once that is in effect.
             func die() async throws {
                 try await snapshots.replace(with: old.values.mapValues(\.bytes))
                 var requests = 5
@@ -187,7 +187,7 @@ struct RestoreTests {
             }
 
             try await die()
-            // As by etcdctl.
+            // As etcdctl does it.
             let put = try await client.put(name + "/k/0", "by hand").header.revision
             try await config.waitUntil(revision: put)
             #expect(config["k/0"] == "by hand" && config["k/1"] == "new 1")
@@ -208,7 +208,7 @@ struct RestoreTests {
             #expect(try await plain(client, name) == expected)
 
             try await die()
-            // Many finish it at once.
+            // Several clients finish it at once.
             await withTaskGroup(of: Void.self) { group in
                 for _ in 0..<4 { group.addTask { _ = try? await config.delete("none") } }
             }
@@ -218,7 +218,7 @@ struct RestoreTests {
     }
 
     @Test(
-        "a change while a restorer is on its way is a conflict, and not lost",
+        "a change during a restoration is a conflict, and not lost",
         arguments: [20, TestScale.pick(150, long: 300)]
     )
     func conflict(keys: Int) async throws {
@@ -238,11 +238,11 @@ struct RestoreTests {
                 #expect(error?.code == .conflict && error?.key == "k/0")
                 try await config.delete("k/1")
                 let afterPut = try await client.get(name + "/k/0")?.modRevision ?? 0
-                // A deletion leaves no key to compare, but a trace.
+                // A deletion leaves no key to compare, but is detected.
                 await #expect(throws: ConfigError.self) { try await snapshots.restore("new", expecting: afterPut) }
                 #expect(config["k/0"] == "mine" && config["k/1"] == nil)
 
-                // Between its look and its commit, and after that, at each of its requests, by another client.
+                // A change by another client between its read and its commit, and at each of its later requests.
                 for isDeletion in [false, true] {
                     var outcomes = (conflicts: 0, kept: 0)
                     for request in 2... {
@@ -280,7 +280,10 @@ struct RestoreTests {
     }
 
     /// A key that the state in effect has, one that it has not, and one that is new.
-    @Test("what is put while the state in effect is copied counts, whenever it comes", arguments: ["b", "gone", "c"])
+    @Test(
+        "a value that is put while the state in effect is copied stays, whenever it comes",
+        arguments: ["b", "gone", "c"]
+    )
     func overtaken(key: String) async throws {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
@@ -305,7 +308,7 @@ struct RestoreTests {
                 #expect(try await plain(client, name) == expected, "after request \(request)")
                 if copyist.requests > undisturbed.requests { repeated += 1 }
             }
-            // The control: some came after the copyist has looked, and before it has put; a new key is in nobody's way.
+            // The control: some puts came between the copyist's read and its put; a new key does not conflict.
             #expect(repeated > 0 || key == "c")
         }
     }

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("SnapshotManager: junk, wrong clocks and outages", .live, .timeLimit(.minutes(5)))
 struct SnapshotFaultTests {
-    @Test("records that cannot be read are reported beside the others, and harm none of them")
+    @Test("records that cannot be read are reported beside the others, which stay usable")
     func junk() async throws {
         try await withLiveClient { client, name in
             let snapshots = try SnapshotManager("\(name)", client: client)
@@ -45,7 +45,7 @@ struct SnapshotFaultTests {
         }
     }
 
-    @Test("a number that cannot be counted on does not end the counting")
+    @Test("a name with an extreme number does not end the numbering")
     func numbers() async throws {
         try await withLiveClient { client, name in
             let snapshots = try SnapshotManager("\(name)", client: client)
@@ -55,7 +55,7 @@ struct SnapshotFaultTests {
         }
     }
 
-    @Test("pieces that two records have stay until the last of them is deleted")
+    @Test("pieces that two records share stay until the last record is deleted")
     func sharedPieces() async throws {
         try await withLiveClient { client, name in
             let snapshots = try SnapshotManager("\(name)", client: client)
@@ -78,7 +78,7 @@ struct SnapshotFaultTests {
         }
     }
 
-    @Test("what is to be undone is saved anew where a snapshot of it is damaged")
+    @Test("a replaced state is saved anew if the snapshot of it is damaged")
     func damagedTwin() async throws {
         try await withLiveClient { client, name in
             let snapshots = try SnapshotManager("\(name)", client: client)
@@ -94,7 +94,7 @@ struct SnapshotFaultTests {
 
     // MARK: Sweeping
 
-    @Test("a snapshot that is completed while another sweeps keeps its pieces, however wrong the clock that they have")
+    @Test("a snapshot that is completed during a sweep keeps its pieces, however wrong its clock is")
     func sweeping() async throws {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
@@ -103,7 +103,7 @@ struct SnapshotFaultTests {
             for request in 1... {
                 let folder = name + "-\(request)"
                 let snapshots = try SnapshotManager("\(folder)", client: client)
-                // As of a process whose clock is wrong by years.
+                // Like a process whose clock is wrong by years.
                 let (stored, areThere) = try await StoredState.write(
                     state.encoded,
                     as: "1000000000-late",
@@ -134,12 +134,12 @@ struct SnapshotFaultTests {
                     outcomes.swept += 1
                 }
             }
-            // The control: it has come before the pieces were deleted, and after.
+            // The control: the record came before the pieces were deleted, and after.
             #expect(outcomes.completed > 1 && outcomes.swept > 0, "\(outcomes)")
         }
     }
 
-    @Test("nothing is swept while there is a record that cannot be read, whose pieces are not known")
+    @Test("nothing is swept while there is an unreadable record, whose pieces are unknown")
     func unknownPieces() async throws {
         try await withLiveClient { client, name in
             let snapshots = try SnapshotManager("\(name)", client: client)
@@ -157,7 +157,7 @@ struct SnapshotFaultTests {
     // MARK: Outages
 
     @Test(
-        "wherever the creation of a snapshot breaks off, it is there in whole or not at all, and the next one succeeds"
+        "wherever the creation of a snapshot breaks off, it is complete or missing, and the next one succeeds"
     )
     func brokenCreation() async throws {
         let endpoint = try await liveEndpoint()
@@ -190,7 +190,7 @@ struct SnapshotFaultTests {
         }
     }
 
-    @Test("a creation whose answer is lost has created the snapshot once, or says that it has not")
+    @Test("a creation whose answer is lost has created the snapshot once, or throws an error")
     func lostAnswers() async throws {
         try await withLiveClient { client, name in
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("LeaderElection: a candidate that comes back", .cluster, .timeLimit(.minutes(2)))
 struct ElectionRecoveryTests {
-    @Test("it does not stand behind its own dead key, which lives on when etcd is back")
+    @Test("a candidate does not wait for its own old key, whose lease lives on when etcd is back")
     func ownDeadKey() async throws {
         try await withEtcdCluster { cluster in
             let member = try #require(cluster.members.first)
@@ -27,11 +27,11 @@ struct ElectionRecoveryTests {
                 try await eventually("it leads") { terms.withLock { $0.count } == 1 }
                 let lost = try #require(terms.withLock { $0.first })
                 await member.kill()
-                // It has given up to end the old session, and tries to have another.
+                // It has stopped trying to end the old session, and tries to open another.
                 try await eventually(within: .seconds(60), "the leadership is lost") {
                     !lost.isHeld && hindrances.withLock { $0 } > 0
                 }
-                // A lease lives as long as ever from the start of etcd on.
+                // After etcd's start, a lease lives for its whole time to live.
                 try await member.restart()
                 try await eventually("it leads again") { terms.withLock { $0.count } == 2 }
                 let term = try #require(terms.withLock { $0.last })
@@ -40,7 +40,7 @@ struct ElectionRecoveryTests {
                     events += batch.events
                     if batch.revision >= term.fencingToken { break }
                 }
-                // If it was the end of the lease, it was before the candidate has joined.
+                // If the lease ended, it ended before the candidate joined.
                 let deletion = events.first { $0.kind == .delete && $0.key == lost.key }
                 #expect(deletion != nil && events.last?.revision == term.fencingToken, "\(events)")
                 #expect(lost.fencingToken < term.fencingToken && term.isHeld)
@@ -51,7 +51,7 @@ struct ElectionRecoveryTests {
     }
 
     @Test(
-        "what one could not delete is deleted when it joins, in one transaction, and nothing else",
+        "keys that a candidate could not delete are deleted when it joins, in one transaction, and no others",
         arguments: [1, 100]
     )
     func staleKeys(count: Int) async throws {
@@ -66,7 +66,7 @@ struct ElectionRecoveryTests {
                 _ = try await old.join(queueKey)
                 queueKeys.append(queueKey)
             }
-            // Another has put one of these keys since.
+            // Another session has put one of these keys since.
             let foreign = old.queueKey(.exclusive, "")
             foreign.tried()
             try await client.put(foreign.key, "", lease: session.lease.id)
@@ -99,7 +99,7 @@ struct ElectionRecoveryTests {
         }
     }
 
-    @Test("a key without a lease hinders a leadership loop, which says so, and goes on once it is deleted")
+    @Test("a key without a lease blocks a leadership loop, which reports it, and goes on once the key is deleted")
     func stray() async throws {
         try await withSession { session, name in
             let events = Lock<[LeaderElection.Event]>([])
@@ -115,7 +115,7 @@ struct ElectionRecoveryTests {
                     try await Task.sleep(for: .seconds(600))
                 }
             }
-            // A leader task tells it on.
+            // A leader task reports it, too.
             let task = try LeaderTask("\(name + "-task")", on: election, every: .seconds(1)) { event in
                 if case .hindered(let error) = event { hindrances.withLock { $0.append(error) } }
             } _: { _ in

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("LeaderElection: campaigns that go on", .live, .timeLimit(.minutes(2)))
+@Suite("LeaderElection: the loop of campaigns", .live, .timeLimit(.minutes(2)))
 struct ElectionRunTests {
     private static func quick(_ election: LeaderElection) -> LeaderElection {
         var election = election
@@ -14,7 +14,7 @@ struct ElectionRunTests {
         return election
     }
 
-    @Test("one that goes on leads again after its term was lost, given up, or has ended", arguments: [true, false])
+    @Test("the loop leads again after its term was lost, was resigned, or has ended", arguments: [true, false])
     func again(sharesSession: Bool) async throws {
         try await withSession { session, name in
             let election = Self.quick(
@@ -29,7 +29,7 @@ struct ElectionRunTests {
                         tokens.append(term.fencingToken)
                         return tokens.count
                     }
-                    // The first term ends by itself, the others when they are ended.
+                    // The first term ends by itself, the others are ended.
                     if count > 1 { try await Task.sleep(for: .seconds(60)) }
                 }
             }
@@ -47,7 +47,7 @@ struct ElectionRunTests {
         }
     }
 
-    @Test("what the body throws ends it, and so does the loss of a session that was given")
+    @Test("an error of the body ends the loop, and so does the loss of a session that was given")
     func endings() async throws {
         struct Failure: Error {}
         try await withSession { session, name in
@@ -63,7 +63,7 @@ struct ElectionRunTests {
         }
     }
 
-    @Test("each term has one call at its beginning and one at its end, in turns, whatever ends it")
+    @Test("each term has one call at its beginning and one at its end, in this order, whatever ends it")
     func callbacks() async throws {
         try await withSession { session, name in
             let calls = Lock<[String]>([])
@@ -91,7 +91,7 @@ struct ElectionRunTests {
                     guard let leader = elections.first(where: { $0.isLeader }), let term = leader.currentTerm else {
                         continue
                     }
-                    // A loss that only the watch tells of may overlap with the next term, so the keys stay here.
+                    // A loss that is found by the watch may overlap with the next term, so the keys stay here.
                     if turn % 2 == 0 {
                         await term.resign()
                     } else {
@@ -113,7 +113,7 @@ struct ElectionRunTests {
         }
     }
 
-    @Test("short terms are followed by longer and longer pauses")
+    @Test("the pauses after short terms grow")
     func backoff() async throws {
         try await withSession { session, name in
             var election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
@@ -130,7 +130,7 @@ struct ElectionRunTests {
         }
     }
 
-    @Test("pauses grow after short terms, and a long term ends that")
+    @Test("pauses grow after short terms, and a long term resets them")
     func pauses() async throws {
         try await withLiveClient { client, name in
             var election = try LeaderElection("\(name)", candidate: "a", on: .client(client, timeToLive: .seconds(2)))
@@ -155,7 +155,7 @@ struct ElectionRunTests {
         }
     }
 
-    @Test("a body that does not end when it is cancelled keeps the loop, and the leadership stays lost")
+    @Test("a body that does not end when it is cancelled blocks the loop, and the leadership stays lost")
     func ignoresCancellation() async throws {
         try await withLiveClient { client, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .client(client, timeToLive: .seconds(5)))

@@ -37,7 +37,7 @@ struct LeaderElectionTests {
         }
     }
 
-    @Test("the body of a term has ended before the next one leads, also when it resigns itself")
+    @Test("the body of a term has ended before the next candidate leads, also when the body resigns")
     func scope() async throws {
         try await withSession { session, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
@@ -48,7 +48,7 @@ struct LeaderElectionTests {
                     try await eventually("the rival waits") { try await rival.candidates().count == 2 }
                     await term.resign()
                     #expect(!term.isHeld && !election.isLeader)
-                    // The key is there until this has ended; not even who has the term from elsewhere can change that.
+                    // The key is there until the body has ended; a second resignation does not change that.
                     await term.resign()
                     while !Task.isCancelled { await Task.yield() }
                     let candidates = try await Task { try await rival.candidates() }.value
@@ -65,7 +65,7 @@ struct LeaderElectionTests {
         }
     }
 
-    @Test("a leader proclaims in place, keeps its lease and its token, and cannot after its term")
+    @Test("a leader proclaims in place, keeps its lease and its token, and cannot proclaim after its term")
     func proclaim() async throws {
         try await withSession { session, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
@@ -90,7 +90,7 @@ struct LeaderElectionTests {
         }
     }
 
-    @Test("whoever runs out of time or is cancelled leaves no queueKey behind")
+    @Test("a candidate that times out or is cancelled leaves no key behind")
     func givingUp() async throws {
         try await withSession { session, name in
             let term = try await LeaderElection("\(name)", candidate: "a", on: .session(session)).campaign()
@@ -118,7 +118,7 @@ struct LeaderElectionTests {
             let election = try LeaderElection("\(name)", candidate: "b", on: .session(doomed))
             let task = Task { try await election.campaign() }
             try await eventually("it waits") { try await election.candidates().count == 2 }
-            // Both keys are gone in one revision: nobody is before it, but it is not there either.
+            // Both keys are gone in one revision: nobody is before the candidate, but its own key is gone, too.
             try await session.client.leases.revoke(doomed.lease.id)
             await expectLoss(.leaseEnded) { try await task.value }
             #expect(!election.isLeader)
@@ -127,7 +127,7 @@ struct LeaderElectionTests {
         }
     }
 
-    @Test("what is not fit for an election is refused")
+    @Test("an empty name and an invalid drain time are refused")
     func refusals() async throws {
         try await withSession { session, name in
             #expect(throws: EtcdError.self) { try LeaderElection("", candidate: "a", on: .session(session)) }
@@ -141,7 +141,7 @@ struct LeaderElectionTests {
         }
     }
 
-    @Test("a candidate that would wait for a key that nobody will delete is told so, and leaves")
+    @Test("a candidate behind a key without a lease gets an error, and leaves")
     func keyWithoutLease() async throws {
         try await withSession { session, name in
             let stray = name + "/plan"
@@ -155,7 +155,7 @@ struct LeaderElectionTests {
         }
     }
 
-    @Test("with time to drain, a leader that is cut off steps down so much earlier")
+    @Test("a leader with a drain time that is cut off steps down earlier by that time")
     func drainTime() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)

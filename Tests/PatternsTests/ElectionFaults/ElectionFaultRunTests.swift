@@ -6,12 +6,15 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// Candidates of one election while bad things happen to them, to etcd and to the leadership.
+/// Candidates of one election under faults of their own, of etcd and of the leadership.
 ///
 /// For longer, and with other chances: `scripts/pattern-run.sh --run election`.
 @Suite("LeaderElection: a run under faults", .cluster)
 struct ElectionFaultRunTests {
-    @Test("never do two lead at once, and tokens rise, whatever happens", .timeLimit(.minutes(PatternRun.minutes)))
+    @Test(
+        "two candidates never lead at once, and tokens rise, whatever faults there are",
+        .timeLimit(.minutes(PatternRun.minutes))
+    )
     func run() async throws {
         let (history, summary) = try await ElectionField.lend { field in
             let run = ElectionFaultRun(field, seed: PatternRun.seed)
@@ -22,14 +25,14 @@ struct ElectionFaultRunTests {
         #expect(history.violations == [], "\(summary)")
         // A loss is known at the latest when the lease is not renewed any more, or by the watch.
         #expect(history.overlaps.excused.allSatisfy { $0.length < ElectionField.timeToLive * 2 }, "\(summary)")
-        // It was a run: terms began and ended, for more than one reason, and leaders wrote.
+        // The control: terms began and ended, for more than one reason, and leaders wrote.
         #expect(history.stints.count >= 4, "\(summary)")
         #expect(Set(history.stints.compactMap { $0.lost?.reason }).count >= 2, "\(summary)")
         #expect(history.writes.count >= 20, "\(summary)")
     }
 
     @Test(
-        "the control: who believes to lead until an answer says otherwise leads beside the next one, and only he",
+        "the control: a candidate that judges by answers only leads beside the next leader; others do not",
         .timeLimit(.minutes(4)),
         arguments: [true, false]
     )
@@ -42,7 +45,7 @@ struct ElectionFaultRunTests {
                 try await eventually("another leads") {
                     field.leader.map { $0.number != leader.number } ?? false
                 }
-                // Time for the old one to hear nothing.
+                // Time in which the old leader gets no answer.
                 try await Task.sleep(for: .milliseconds(500))
             }
         }
@@ -68,7 +71,7 @@ struct ElectionFaultRunTests {
         }
     }
 
-    @Test("a leadership is handed over in a round trip, not in a time to live", .timeLimit(.minutes(2)))
+    @Test("a leadership is handed over within a round trip, not a time to live", .timeLimit(.minutes(2)))
     func handOver() async throws {
         try await withLiveClient { client, name in
             let timeToLive = Duration.seconds(10)

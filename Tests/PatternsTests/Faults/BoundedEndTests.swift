@@ -14,7 +14,10 @@ struct BoundedEndTests {
         return .now - start
     }
 
-    @Test("an acquisition throws at its timeout, although the way is cut while it waits", arguments: [true, false])
+    @Test(
+        "an acquisition throws at its timeout, although the connection is cut while it waits",
+        arguments: [true, false]
+    )
     func acquisition(ownsSession: Bool) async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let holder = try await DistributedLock("lock", on: .client(witness)).acquire()
@@ -40,7 +43,7 @@ struct BoundedEndTests {
         }
     }
 
-    @Test("a scope throws once its body has ended, when its lock was lost", arguments: [true, false])
+    @Test("a scope whose lock was lost throws once its body has ended", arguments: [true, false])
     func lostScope(ownsSession: Bool) async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let session = try await Session(client, timeToLive: .seconds(3))
@@ -63,7 +66,7 @@ struct BoundedEndTests {
         }
     }
 
-    @Test("a whole shutdown without etcd takes less than Kubernetes waits, and as much as it is told to")
+    @Test("a shutdown without etcd ends within Kubernetes' grace period, and a release soon after its timeout")
     func shutdown() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let session = try await Session(client, timeToLive: .seconds(60))
@@ -73,7 +76,7 @@ struct BoundedEndTests {
             try await eventually("it leads") { election.isLeader }
             let other = try await DistributedLock("other", on: .session(session)).acquire()
             await proxy.stall()
-            // As short as it is wanted.
+            // A release with a short timeout.
             let short = await duration { await other.release(timeout: .milliseconds(200)) }
             #expect(short < .seconds(3), "\(short)")
             let all = await duration {
@@ -88,7 +91,7 @@ struct BoundedEndTests {
         }
     }
 
-    @Test("what is left to be done in the background ends with the client")
+    @Test("background work ends with the client")
     func owner() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let session = try await Session(client, timeToLive: .seconds(60))
@@ -106,7 +109,7 @@ struct BoundedEndTests {
         }
     }
 
-    @Test("a client that is closed has a moment for what is still cleaned up")
+    @Test("a client that is closed waits briefly for its cleanup")
     func closedWhileCleaningUp() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(60))
@@ -122,14 +125,14 @@ struct BoundedEndTests {
         }
     }
 
-    @Test("one who enters a double barrier during an outage waits for its end")
+    @Test("a participant that enters a double barrier during an outage waits for the end of the outage")
     func doubleBarrier() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(60))
             var options = MirrorOptions()
             options.initialWait = nil
             let first = Task { try await DoubleBarrier("batch", count: 2, on: .session(session)).enter() }
-            // Its key is put, and its mirror may not be open yet.
+            // Its key is there, and its mirror may not be open yet.
             try await eventually("it has come") { try await witness.range(.prefix("batch/")).count == 1 }
             await proxy.stall()
             await #expect(throws: (any Error).self, "the control: a mirror cannot be opened now") {
@@ -145,7 +148,7 @@ struct BoundedEndTests {
         }
     }
 
-    @Test("without etcd, an acquisition waits until its timeout, and for etcd to come, however long a call may take")
+    @Test("without etcd, an acquisition waits for etcd until its own timeout, also beyond the timeout of a call")
     func withoutEtcd() async throws {
         try await withProxiedEtcd { proxy, _, _ in
             var configuration = try EtcdClient.Configuration(endpoints: proxy.endpoint)
@@ -165,7 +168,7 @@ struct BoundedEndTests {
                     #expect(error?.code == .unavailable && error?.cause != nil, "\(error as Any)")
                     #expect(((.seconds(3))...(.seconds(9))).contains(ContinuousClock.now - start))
                 }
-                // A call that does not wait does not wait for this either.
+                // An acquisition that does not wait for the lock does not wait for etcd either.
                 await expectError(.unavailable) { try await lock.acquireIfAvailable() }
                 let waiting = Task { (try await lock.acquire(), try await election.campaign()) }
                 try await Task.sleep(for: .seconds(3))

@@ -25,7 +25,7 @@ struct CounterHistoryTests {
         return event
     }
 
-    @Test("what is as it should be breaks none")
+    @Test("a correct history violates no rule")
     func whole() {
         let open = WorkerEvent(.attempted, operation: "c")
         let refused = [WorkerEvent(.attempted, operation: "d"), WorkerEvent(.refused, operation: "d")]
@@ -36,7 +36,7 @@ struct CounterHistoryTests {
         #expect(Self.history([(1, "a")], [Self.done("a") + [open]]).violations.isEmpty)
     }
 
-    @Test("each is broken by what it forbids")
+    @Test("each rule is violated by the history that it forbids")
     func broken() {
         let (a, b) = (Self.done("a"), Self.done("b"))
         #expect(Self.history([(1, "a"), (1, "b")], [a, b]).violations == [.noIncrementIsLost, .finalIsTheSum])
@@ -49,7 +49,7 @@ struct CounterHistoryTests {
         #expect(Self.history([(1, "a")], [open + a]).violations == [.onlyTheDeadLeaveOpen])
     }
 
-    @Test("a holder that has been overtaken is seen")
+    @Test("a holder that has been overtaken is detected")
     func overtaken() {
         let acquisitions = [Self.event(.acquired, token: 5, at: 1), Self.event(.acquired, token: 7, at: 4)]
         let early = Self.event(.held, token: 5, at: 3)

@@ -8,7 +8,7 @@ import Testing
 @Suite("DistributedLock: writes that come late", .cluster, .timeLimit(.minutes(2)))
 struct LateWriteTests {
     @Test(
-        "what was on its way when the lock was lost is refused, and without the guard overwrites",
+        "a write that was on its way when the lock was lost is refused, and overwrites without the guard",
         arguments: [true, false]
     )
     func onItsWay(isGuarded: Bool) async throws {

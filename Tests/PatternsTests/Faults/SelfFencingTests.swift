@@ -80,7 +80,7 @@ struct SelfFencingTests {
         }
     }
 
-    /// The fault of each trial; what the control needs comes more often.
+    /// The fault of each trial; the fault that the control needs comes more often.
     private static func fault(of trial: Int) -> SelfFencingTrial.Fault {
         let faults = SelfFencingTrial.Fault.allCases + [.lateAnswers, .lateAnswers]
         return faults[trial % faults.count]

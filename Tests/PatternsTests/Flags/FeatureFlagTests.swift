@@ -24,7 +24,7 @@ struct FeatureFlagTests {
         return flag
     }()
 
-    @Test("what is written is what is read")
+    @Test("a written flag is read back as it was")
     func roundTrip() throws {
         var nothingWhenOff = FeatureFlag()
         nothingWhenOff.offVariant = nil
@@ -46,7 +46,7 @@ struct FeatureFlagTests {
         )
     }
 
-    @Test("what people write is read")
+    @Test("a definition written by hand is read")
     func handwritten() throws {
         #expect(try FeatureFlag(" true\n", of: "flag") == FeatureFlag())
         #expect(try FeatureFlag("{}", of: "flag") == FeatureFlag())
@@ -64,7 +64,7 @@ struct FeatureFlagTests {
     }
 
     @Test(
-        "what makes no sense is refused with what and where",
+        "an invalid definition is refused with the reason and the place",
         arguments: [
             ("", ""), ("yes", "yes"), ("null", ""), ("1", ""), (#"{"rulez": []}"#, "unknown name at .rulez"),
             (#"{"enabled": "yes"}"#, ".enabled"), (#"{"variants": {"a": 1}}"#, "\"serve\" is missing"),
@@ -87,7 +87,7 @@ struct FeatureFlagTests {
     }
 
     @Test(
-        "a flag that could serve what there is not has the caller's default",
+        "a flag that could serve a missing variant has the caller's default",
         arguments: [
             FeatureFlag(serve: .variant("blue")), FeatureFlag(rules: [.init(if: [], serve: .variant("blue"))]),
             FeatureFlag(variants: ["a": true], serve: .variant("a"), off: "b"), FeatureFlag(serve: .split([:])),
@@ -104,7 +104,7 @@ struct FeatureFlagTests {
         #expect(flags.isEnabled("other"))
     }
 
-    @Test("no bytes in a definition do harm")
+    @Test("hostile bytes in a definition do not trap")
     func hostileBytes() throws {
         let valid = try Self.whole.stored(as: "flag").bytes
         var state: UInt64 = 1

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("FeatureFlags: evaluation among many", .measurement, .serialized, .timeLimit(.minutes(5)))
 struct FlagScaleTests {
-    /// The shortest time that an evaluation takes which is the first after a change, of `count` flags.
+    /// The shortest time of the first evaluation after a change, of `count` flags.
     private func cost(of count: Int) async throws -> Duration {
         try await withLiveClient { client, name in
             for start in stride(from: 0, to: count, by: 100) {
@@ -16,7 +16,7 @@ struct FlagScaleTests {
                     then: (start..<min(start + 100, count)).map { .put(name + "/flag-\($0)", #"{"serve": "on"}"#) }
                 )
             }
-            // Without all flags after a while, it would begin with none.
+            // By default, it would begin without flags after a while.
             return try await client.withFeatureFlags("\(name)", initialWait: .seconds(60)) { flags in
                 #expect(flags.readCount == 0, "none was evaluated")
                 for number in 0..<10 { #expect(flags.isEnabled("flag-\(number)")) }
@@ -31,10 +31,10 @@ struct FlagScaleTests {
                     shortest = min(shortest, start.duration(to: .now))
                     #expect(isOn == (round % 2 == 1))
                     #expect(flags.isEnabled("flag-9"))
-                    #expect(flags.readCount == 11 + round, "only what has changed is read")
+                    #expect(flags.readCount == 11 + round, "only the changed flag is read")
                 }
                 #expect(flags.allFlags.count == count && flags.errors.isEmpty)
-                #expect(flags.readCount == count + 20, "what was read before is not read again")
+                #expect(flags.readCount == count + 20, "flags that were read before are not read again")
                 return shortest
             }
         }
@@ -57,7 +57,7 @@ struct FlagScaleTests {
         return FlagView(StoredFlags(entries: mirror, version: version, prefix: "f/", cache: cache))
     }
 
-    @Test("an older view stays what it was, whatever was read for newer ones, also after a restoration")
+    @Test("an older view does not change, whatever was read for newer ones, also after a restoration")
     func olderSnapshots() {
         let old = flags(["a": "true", "b": #"{"requires": {"a": "on"}}"#], at: 5)
         let new = flags(["a": "false", "b": #"{"requires": {"c": "on"}}"#], at: 6)
@@ -70,7 +70,7 @@ struct FlagScaleTests {
         #expect(new.errors.map(\.flag) == ["b"] && old.errors.isEmpty && restored.errors.isEmpty)
     }
 
-    @Test("what was read of flags that are gone does not add up")
+    @Test("the cache does not keep flags that are gone")
     func bound() {
         for round in 0..<1000 {
             let view = flags(["flag-\(round)": "true"], at: Revision(rawValue: Int64(round + 1)))
@@ -79,7 +79,7 @@ struct FlagScaleTests {
         #expect(cache.count <= 200)
     }
 
-    @Test("evaluations at the same time as changes are each of one revision", .timeLimit(.minutes(1)))
+    @Test("each evaluation during changes is of one revision", .timeLimit(.minutes(1)))
     func concurrency() async {
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<4 {
@@ -97,14 +97,14 @@ struct FlagScaleTests {
         }
     }
 
-    @Test("a name that is no text is reported, and no flag")
+    @Test("a name that is not text is reported, and is not a flag")
     func names() {
         let view = flags([Key(bytes: [0xff]): "true", "a": "true"], at: 1)
         #expect(view.allFlags.keys.sorted() == ["a"])
         #expect(view.errors.map(\.code) == [.invalidDefinition])
     }
 
-    @Test("names that only look the same are those of two flags")
+    @Test("names that only look the same belong to two flags")
     func canonicalNames() {
         let view = flags(["e\u{301}": "true", "\u{e9}": "false"], at: 1)
         for _ in 0..<2 { #expect(view.isEnabled("e\u{301}") && !view.isEnabled("\u{e9}")) }

@@ -25,7 +25,7 @@ struct RolloutTests {
         }
     }
 
-    @Test("hashes and parts are those that another implementation has")
+    @Test("hashes and parts are those of another implementation")
     func vectors() throws {
         var (hashes, parts) = (0, 0)
         for vector in try Self.vectors() {
@@ -55,7 +55,7 @@ struct RolloutTests {
         return Set(Self.users.filter { flags.isEnabled(name, for: FlagContext($0)) })
     }
 
-    @Test("a percentage that grows removes nobody, and is the share that it says")
+    @Test("a growing percentage removes no user, and matches the share of users")
     func growth() {
         var before: Set<String> = []
         for percentage in [0, 0.001, 0.5, 1, 2, 5, 10, 25, 33.333, 50, 75, 99, 99.9, 100] {
@@ -71,7 +71,7 @@ struct RolloutTests {
     }
 
     @Test(
-        "what is no percentage turns a flag on for nobody, and is not written",
+        "an invalid percentage turns a flag on for nobody, and is not written",
         arguments: [.nan, -1, 101, .infinity]
     )
     func noPercentage(percentage: Double) {
@@ -80,13 +80,13 @@ struct RolloutTests {
         let evaluation = FlagView(["flag": flag]).evaluate("flag", default: false, for: FlagContext("user-1"))
         #expect(evaluation.variant == nil && evaluation.error?.code == .invalidDefinition)
         #expect(throws: EncodingError.self) { try JSONEncoder().encode(flag) }
-        // Parts that are given then are those that count.
+        // Parts that are set later replace it.
         guard case .split(var split) = flag.serving else { return }
         split.parts = [.init(variant: "on", weight: 1)]
         #expect(FlagView(["flag": FeatureFlag(serve: .split(split))]).isEnabled("flag", for: FlagContext("user-1")))
     }
 
-    @Test("a part of several that grows at the expense of the next keeps its users, whatever the sum of the weights")
+    @Test("a part that grows at the expense of the next keeps its users, whatever the sum of the weights")
     func severalParts() throws {
         func members(_ part: Int, _ weights: [Int]) throws -> Set<String> {
             let rollout = try #require(Rollout(weights))
@@ -102,7 +102,7 @@ struct RolloutTests {
         }
     }
 
-    @Test("two flags are independent, and those of one group are not")
+    @Test("two flags are independent, unless they are in one group")
     func independence() {
         for (first, second) in [("a", "b"), ("new-ui", "new-ui2"), ("checkout", "search")] {
             let (left, right) = (lucky(10, flag: first), lucky(10, flag: second))

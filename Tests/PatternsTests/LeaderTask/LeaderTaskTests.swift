@@ -35,7 +35,7 @@ struct LeaderTaskTests {
         }
     }
 
-    @Test("it runs at each slot, once, and says so")
+    @Test("the task runs once at each slot, and reports it")
     func slots() async throws {
         try await withLiveClient { client, name in
             let (clock, log) = (ManualClock(100.005), TaskLog())
@@ -57,13 +57,13 @@ struct LeaderTaskTests {
             #expect(status.outcome == .completed && status.leader == "a" && status.missedCount == 0)
             await task.stop()
             #expect(try await client.range(.prefix(name + "/leader")).count == 0)
-            // It can be started again; what has run does not run again.
+            // It can be started again; a slot that has run does not run again.
             task.start()
             clock.advance(by: 0.02)
             try await eventually("the next slot has run") { log.slots.last == 100.12 }
             await task.stop()
             #expect(log.runs.count == 6)
-            // The control: were it not for the record, it would run again.
+            // The control: with an older record, the slot runs again.
             try await client.put(name + "/task", TaskRecord(slot: 100_100, leader: "a", term: 1).value)
             task.start()
             try await eventually("it has run again") { log.slots.filter { $0 == 100.12 }.count == 2 }
@@ -71,7 +71,7 @@ struct LeaderTaskTests {
         }
     }
 
-    @Test("what was missed is treated as it was told to be", arguments: [0, 1, 2])
+    @Test("missed runs are treated by the policy", arguments: [0, 1, 2])
     func missedRuns(number: Int) async throws {
         let policies: [(LeaderTask.MissedRuns, runs: [Double], missed: Int)] = [
             (.skip, [], 5), (.once, [100.1], 4), (.all(limit: 3), [100.06, 100.08, 100.1], 2),
@@ -91,7 +91,7 @@ struct LeaderTaskTests {
             }
             #expect(log.slots == runs && log.missedCount == missed)
             #expect(try await task.status()?.missedCount == missed)
-            // The control: those that are not missed run.
+            // The control: slots that are not missed run.
             try await eventually("a slot has run") {
                 clock.advance(by: 0.02)
                 try await Task.sleep(for: .milliseconds(50))
@@ -152,7 +152,7 @@ struct LeaderTaskTests {
         }
     }
 
-    @Test("who is told to stop ends its run, and nobody else leads before; the run is recorded, and not repeated")
+    @Test("a task that is stopped ends its run before another node runs, and the run is not repeated")
     func stop() async throws {
         try await withLiveClient { client, name in
             let (clock, log) = (ManualClock(100), TaskLog())
@@ -203,7 +203,7 @@ struct LeaderTaskTests {
                         if id == "a" { try? await Task.sleep(for: .seconds(3600)) }
                         log.end(number)
                         if id == "a" {
-                            // The writes that the old leader still makes are refused here already, and later by etcd.
+                            // Late writes of the old leader are refused here, and later by etcd.
                             await expectLoss(.deadline) { try await run.guarded(then: [.put("data", "late")]) }
                             old.withLock { $0 = run.term }
                         }
@@ -224,7 +224,7 @@ struct LeaderTaskTests {
                 let end = try #require(log.runs[0].end)
                 #expect(end < log.runs[1].start, "the lead is \(log.runs[1].start - end)")
                 await proxy.resume()
-                try await eventually("a has heard of it") {
+                try await eventually("a reports the loss") {
                     log.contains { if case .interrupted(_, let loss) = $0 { loss.reason == .deadline } else { false } }
                 }
                 await first.stop()
@@ -239,7 +239,7 @@ struct LeaderTaskTests {
         }
     }
 
-    @Test("a leader whose clock is behind that of the one before waits, and repeats nothing")
+    @Test("a leader whose clock is behind that of its predecessor waits, and repeats no slot")
     func clockBehind() async throws {
         try await withLiveClient { client, name in
             let (ahead, behind, log) = (ManualClock(105), ManualClock(95), TaskLog())
@@ -260,13 +260,13 @@ struct LeaderTaskTests {
                 #expect(log.runs.count == 1)
             }
             behind.advance(by: 0.045)
-            // The control: it runs when its clock says so. Its pauses are no longer than a second.
+            // The control: it runs when its clock reaches the next slot. Its pauses are no longer than a second.
             try await eventually("b runs") { log.slots == [105.02, 105.04] }
             await second.stop()
         }
     }
 
-    @Test("with leaders that change all the time, and clocks that are five seconds apart, no slot runs twice")
+    @Test("no slot runs twice with changing leaders whose clocks are five seconds apart")
     func skew() async throws {
         try await withLiveClient { client, name in
             let log = TaskLog()
@@ -313,7 +313,7 @@ struct LeaderTaskTests {
             #expect(zip(runs, runs.dropFirst()).allSatisfy { $0.end ?? .now <= $1.start }, "nor do runs overlap")
             print("\(terms) terms, \(runs.count) runs, by \(Dictionary(grouping: runs, by: \.node).mapValues(\.count))")
             #expect(terms > 10 && runs.count > 20 && runs.contains { $0.node == "2" })
-            // And by the store's history: the slots that were written only rise.
+            // Also in the store's history, the slots that were written only rise.
             let last = try await client.put(name + "/end", "").header.revision
             var written: [Int64] = []
             for try await event in client.watch(.prefix(name + "/"), from: start.next) {
@@ -346,7 +346,7 @@ struct LeaderTaskTests {
         }
     }
 
-    @Test("what cannot work is refused, and a foreign value under the key of the task is named")
+    @Test("an invalid task is refused, and the error about a foreign value names the key of the task")
     func arguments() async throws {
         try await withLiveClient { client, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .client(client))

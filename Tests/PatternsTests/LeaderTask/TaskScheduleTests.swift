@@ -6,17 +6,17 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("LeaderTask: when it runs", .unit)
+@Suite("LeaderTask: the schedule", .unit)
 struct TaskScheduleTests {
     private let schedule = TaskSchedule(interval: 10, anchor: 3)
 
-    @Test("slots are the anchor and what is a multiple of the interval away, in both directions")
+    @Test("slots are multiples of the interval away from the anchor, in both directions")
     func slots() {
         #expect([3, 4, 12, 13, 2, -7, -8].map(schedule.last) == [3, 3, 3, 13, -7, -7, -17])
         #expect([3, 12, 13].map(schedule.next) == [13, 13, 23])
     }
 
-    @Test("what was missed is given up, made up for by one run, or by some")
+    @Test("missed slots are skipped, or made up for by one run or by several")
     func policies() {
         func plan(_ now: Int64, awaited: Int64? = nil, _ policy: LeaderTask.MissedRuns) -> TaskSchedule.Plan? {
             schedule.plan(after: 13, at: now, awaited: awaited, policy)
@@ -36,7 +36,7 @@ struct TaskScheduleTests {
         #expect(plan(55, .all(limit: -1)) == .init(slot: 53, runs: true, missed: 3))
     }
 
-    @Test("no time and no record overflows")
+    @Test("extreme times and records do not overflow")
     func extremes() throws {
         let times = [Date.distantPast, .distantFuture] + [.infinity, .nan].map { Date(timeIntervalSince1970: $0) }
         for interval in [1, 7, TaskSchedule.bound] {

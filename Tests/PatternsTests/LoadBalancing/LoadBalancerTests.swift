@@ -16,7 +16,7 @@ struct LoadBalancerTests {
 
     // MARK: The instances
 
-    @Test("who drains or is down gets nothing, also when all others fail")
+    @Test("an instance that drains or is down gets no requests, also when all others fail")
     func statuses() throws {
         let virtual = VirtualBalancer(
             .roundRobin,
@@ -26,7 +26,7 @@ struct LoadBalancerTests {
         #expect(counts == ["a": 100])
     }
 
-    @Test("where nobody takes requests, the error says what there is")
+    @Test("the error without an available instance says how many drain or are down")
     func empty() async throws {
         let balancer = LoadBalancer("api")
         let error = #expect(throws: NoInstanceAvailable.self) { try balancer.pick() }
@@ -36,7 +36,7 @@ struct LoadBalancerTests {
         #expect(other?.description == "no instance of \"api\" takes requests: 1 draining, 1 down")
     }
 
-    @Test("the first instance can be waited for")
+    @Test("a caller can wait for the first instance")
     func waiting() async throws {
         let balancer = LoadBalancer("api")
         await #expect(throws: NoInstanceAvailable.self) {
@@ -52,7 +52,7 @@ struct LoadBalancerTests {
         try await balancer.waitUntilAvailable()
     }
 
-    @Test("one that becomes available by time is noticed, too")
+    @Test("a waiting caller gets an instance whose ejection ends")
     func availableInTime() async throws {
         var options = LoadBalancerOptions()
         options.outliers?.panicThreshold = 0
@@ -61,7 +61,7 @@ struct LoadBalancerTests {
         options.outliers?.baseEjection = .milliseconds(300)
         let balancer = LoadBalancer("api", options: options)
         balancer.update(instances(2), unhealthy: ["i0"])
-        // One always stays, so this one is not ejected; the control.
+        // The control: one instance always stays, so this one is not ejected.
         for _ in 0..<3 { try balancer.pick().finish(.failure) }
         balancer.update(instances(3), unhealthy: ["i0"])
         try await eventually("it is ejected") {
@@ -75,7 +75,7 @@ struct LoadBalancerTests {
         try await waiter.value
     }
 
-    @Test("instances whose ids look alike, but are written with other bytes, are two")
+    @Test("instances whose IDs look alike, but have other bytes, are two")
     func likeIDs() throws {
         let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}")
         try #require(composed == decomposed, "the control: they are equal as texts")
@@ -100,7 +100,7 @@ struct LoadBalancerTests {
         #expect(balancer.statistics.instances.map(\.id) == ["z"])
     }
 
-    @Test("a storm of lists changes nothing of what is known", arguments: [true, false])
+    @Test("many new lists do not change the statistics", arguments: [true, false])
     func refreshStorm(disappears: Bool) throws {
         let virtual = VirtualBalancer(.roundRobin, instances(4)) { $0.outliers?.baseEjection = .seconds(3600) }
         for _ in 0..<300 {
@@ -126,7 +126,7 @@ struct LoadBalancerTests {
         #expect(inFlight(virtual.balancer) == 0)
     }
 
-    @Test("an instance that moves, or is gone for long, is a new one")
+    @Test("an instance that moves, or is gone for long, starts with new statistics")
     func newSelf() throws {
         let virtual = VirtualBalancer(.roundRobin, instances(1))
         try virtual.request()
@@ -149,7 +149,7 @@ struct LoadBalancerTests {
 
     // MARK: In flight
 
-    @Test("however requests end, none is counted that has ended")
+    @Test("a request that has ended is not in flight, however it ended")
     func noLeak() async throws {
         let balancer = LoadBalancer("api", policy: .leastConnections)
         balancer.update(instances(4))
@@ -179,7 +179,7 @@ struct LoadBalancerTests {
         #expect(mostInFlight.withLock { $0 } > 1, "the control")
     }
 
-    @Test("cancellation is nobody's failure, and some errors are not the instance's")
+    @Test("a cancellation is not a failure, and the caller decides which errors are")
     func outcomes() async throws {
         var options = LoadBalancerOptions()
         options.isFailure = { !($0 is NotFound) }
@@ -198,7 +198,7 @@ struct LoadBalancerTests {
         #expect(seen.successes == 1 && seen.failures == 2 && seen.inFlight == 0)
     }
 
-    @Test("the body runs where the caller is, and may use what is not to be shared")
+    @Test("the body runs in the caller's isolation, and may use values that are not Sendable")
     @MainActor
     func isolation() async throws {
         final class Unshared { var count = 0 }
@@ -239,7 +239,7 @@ struct LoadBalancerTests {
         }
     }
 
-    @Test("only what the caller calls retryable is tried again, and not for ever")
+    @Test("only errors that the caller calls retryable are tried again, and not for ever")
     func retryable() async throws {
         let balancer = LoadBalancer("api")
         balancer.update(instances(5))
@@ -262,7 +262,7 @@ struct LoadBalancerTests {
         #expect(await cancelled.value == 1)
     }
 
-    @Test("retries stay within the budget when all fail, and earn more when not")
+    @Test("retries stay within the budget when all requests fail, and successes refill it")
     func budget() async throws {
         var options = LoadBalancerOptions()
         options.retries = RetryBudget(share: 0.2, reserve: 10, maximumAttempts: 3)
@@ -288,7 +288,7 @@ struct LoadBalancerTests {
         #expect(balancer.statistics.retries == before + 10, "the reserve is full again")
     }
 
-    @Test("without a reserve, or with a senseless budget, there are no retries", arguments: [0, -5])
+    @Test("without a reserve, or with an invalid budget, there are no retries", arguments: [0, -5])
     func noBudget(reserve: Int) async throws {
         var options = LoadBalancerOptions()
         options.retries = RetryBudget(share: .nan, reserve: reserve, maximumAttempts: .max)

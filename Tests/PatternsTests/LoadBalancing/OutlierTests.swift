@@ -11,7 +11,7 @@ struct OutlierTests {
         .roundRobin, .weightedRoundRobin, .random, .weightedRandom, .leastConnections, .peakEWMA(), .consistentHash(),
     ]
 
-    /// Ejects `i0`, without a chance that it is back soon.
+    /// Sends requests until `i0` is ejected.
     private func eject(_ virtual: VirtualBalancer) throws {
         for _ in 0..<20 where virtual.health("i0") == .healthy {
             for _ in 0..<4 { try virtual.request(succeeds: { $0.id != "i0" }) }
@@ -19,7 +19,7 @@ struct OutlierTests {
         try #require(virtual.health("i0") == .ejected)
     }
 
-    @Test("one bad instance of four gets less than 2 % of the requests, by every policy", arguments: policies)
+    @Test("one bad instance of four gets less than 2 % of the requests under every policy", arguments: policies)
     func oneBad(policy: BalancingPolicy) throws {
         let share = try share(policy, OutlierDetection())
         #expect(share < 0.02)
@@ -37,7 +37,10 @@ struct OutlierTests {
         return Double(counts["i2"] ?? 0) / 6000
     }
 
-    @Test("when all fail, all are used, and all are healthy again when they no longer fail", arguments: policies)
+    @Test(
+        "when all instances fail, all are used, and all are healthy again when they no longer fail",
+        arguments: policies
+    )
     func allBad(policy: BalancingPolicy) throws {
         let virtual = VirtualBalancer(policy, instances(4))
         for _ in 0..<500 { try virtual.request(succeeds: { _ in false }) }
@@ -51,7 +54,7 @@ struct OutlierTests {
         #expect(virtual.balancer.statistics.instances.allSatisfy { $0.health == .healthy })
     }
 
-    @Test("the answers of all count for two intervals, as those of each do")
+    @Test("the answers in the sum of all instances count for two intervals")
     func forgetting() {
         var census = InstancePool.Census()
         var standing = InstancePool.Standing()
@@ -67,7 +70,7 @@ struct OutlierTests {
         #expect(census.recent.count == 0)
     }
 
-    @Test("whatever happens, not too many are ejected, one takes requests, and none is counted that has ended")
+    @Test("random events never eject too many instances or all, and requests that have ended are not in flight")
     func limits() throws {
         for seed in 0..<30 as Range<UInt64> {
             var random = SplitMix64(seed: seed)
@@ -107,7 +110,7 @@ struct OutlierTests {
         }
     }
 
-    @Test("the limit rounds down, and leaves one")
+    @Test("the limit of ejections rounds down, and leaves one instance")
     func limit() {
         var outliers = OutlierDetection()
         #expect((0...6).map(outliers.limit) == [0, 0, 1, 1, 2, 2, 3])
@@ -119,7 +122,7 @@ struct OutlierTests {
         #expect(outliers.limit(of: 9) == 0)
     }
 
-    @Test("an ejection is longer each time, up to a limit, and a little by chance")
+    @Test("each ejection is longer, up to a limit, and has a random part")
     func times() {
         var outliers = OutlierDetection()
         outliers.jitter = 0.5
@@ -132,7 +135,7 @@ struct OutlierTests {
         #expect(outliers.ejection(1, chance: 1) == .zero)
     }
 
-    @Test("settings that make no sense do no harm", arguments: [true, false])
+    @Test("invalid settings do not break the balancer", arguments: [true, false])
     func oddSettings(large: Bool) throws {
         var outliers = OutlierDetection()
         outliers.consecutiveFailures = large ? .max : .min
@@ -159,7 +162,7 @@ struct OutlierTests {
         #expect(virtual.balancer.statistics.instances.contains { $0.health == .failing })
     }
 
-    @Test("after an ejection there is one request at a time, and three successes bring the instance back")
+    @Test("after an ejection, one request at a time probes the instance, and three successes bring it back")
     func probing() throws {
         let virtual = VirtualBalancer(.roundRobin, instances(4)) { $0.outliers?.jitter = 0 }
         try eject(virtual)
@@ -171,7 +174,7 @@ struct OutlierTests {
             let probes = held.filter { $0.instance.id == "i0" }
             #expect(probes.count == 1)
             #expect(virtual.health("i0") == .probing)
-            // One that is given up says nothing, and makes way for the next.
+            // A probe that is given up has no result, and the next request is a probe again.
             if number == 2 { continue }
             for picked in held { picked.finish() }
         }
@@ -180,7 +183,7 @@ struct OutlierTests {
         #expect(virtual.health("i0") == .healthy)
     }
 
-    @Test("a probe that fails ejects for longer; a quiet time makes it shorter again")
+    @Test("a failed probe ejects for longer; a time without failures shortens the next ejection")
     func repeatedEjection() throws {
         let virtual = VirtualBalancer(.roundRobin, instances(4)) { $0.outliers?.jitter = 0 }
         try eject(virtual)
@@ -202,7 +205,7 @@ struct OutlierTests {
         #expect(virtual.health("i0") == .probing)
     }
 
-    @Test("answers to requests from before an ejection neither lengthen nor end it")
+    @Test("answers to requests before an ejection neither lengthen nor end it")
     func lateAnswers() throws {
         let virtual = VirtualBalancer(.roundRobin, instances(4)) { $0.outliers?.jitter = 0 }
         let early = try (0..<40).map { _ in try virtual.balancer.pick() }
@@ -214,7 +217,7 @@ struct OutlierTests {
         #expect(virtual.health("i0") == .probing)
     }
 
-    @Test("who fails more often than the others is ejected, also if not in a row; who fails as they do, is not")
+    @Test("an instance with more failures than the others is ejected, also if not in a row; one with as many is not")
     func successRate() throws {
         let virtual = VirtualBalancer(.roundRobin, instances(4))
         var number = 0
@@ -242,7 +245,7 @@ struct OutlierTests {
         #expect(virtual.balancer.statistics.instances.count { $0.health == .ejected } == 1)
     }
 
-    @Test("who fails active checks gets nothing, unless too many do")
+    @Test("an instance that fails active checks gets no requests, unless too many fail them")
     func activeChecks() throws {
         let virtual = VirtualBalancer(.roundRobin, [])
         virtual.balancer.update(instances(4), unhealthy: ["i0", "i1"])
@@ -261,7 +264,7 @@ struct OutlierTests {
         #expect(virtual.balancer.statistics.instances.count { $0.health == .unhealthy } == ill)
         #expect(virtual.balancer.statistics.instances.count { $0.health == .ejected } == 2 - ill)
         #expect(virtual.balancer.statistics.instances.count { $0.health == .failing } == 2)
-        // One that turns ill later takes the place of one that is ejected.
+        // An instance that fails checks later takes the place of an ejected one.
         if ill == 2 { return }
         let ejected = try #require(virtual.balancer.statistics.instances.first { $0.health == .ejected }).id
         let sound = try #require(virtual.balancer.statistics.instances.last { $0.health == .failing }).id
@@ -270,7 +273,7 @@ struct OutlierTests {
         #expect(virtual.balancer.statistics.instances.count { $0.health == .ejected } == 1 - ill, "\(ejected)")
     }
 
-    @Test("where one fails active checks, and one is ejected, the next to fail ejects nobody and is used on")
+    @Test("with one instance that fails checks and one ejected, the next one to fail is not ejected")
     func activeChecksAndEjections() throws {
         let virtual = VirtualBalancer(.roundRobin, []) { $0.outliers?.panicThreshold = 0 }
         virtual.balancer.update(instances(4), unhealthy: ["i3"])

@@ -55,7 +55,7 @@ struct DistributedLockTests {
         }
     }
 
-    @Test("waiters are served in the order in which they came, and shown in it")
+    @Test("waiters are served and listed in the order in which they came")
     func order() async throws {
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))
@@ -73,7 +73,7 @@ struct DistributedLockTests {
         }
     }
 
-    @Test("a lock that is not free is not waited for, and nothing is left of the attempt")
+    @Test("an attempt at a held lock returns at once, and leaves no key behind")
     func ifAvailable() async throws {
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))
@@ -93,7 +93,7 @@ struct DistributedLockTests {
         }
     }
 
-    @Test("who waits for a lock in vain hears of it in time, and leaves nothing behind")
+    @Test("a waiter without success gets its error in time, and leaves no key behind")
     func timeout() async throws {
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))
@@ -132,7 +132,7 @@ struct DistributedLockTests {
         }
     }
 
-    @Test("what the body throws is thrown, and the lock is free", arguments: [true, false])
+    @Test("an error of the body is thrown, and the lock is free", arguments: [true, false])
     func bodyThrows(isCancelled: Bool) async throws {
         struct Failure: Error {}
         try await withSession { session, name in
@@ -155,7 +155,7 @@ struct DistributedLockTests {
         }
     }
 
-    @Test("a guarded transaction happens, or says which condition has failed")
+    @Test("a guarded transaction is committed, or its result says that a condition has failed")
     func guarded() async throws {
         try await withSession { session, name in
             let key = name + "-data"
@@ -175,7 +175,7 @@ struct DistributedLockTests {
         }
     }
 
-    @Test("names without bytes are refused, and so is one that is the beginning of another's, where that is seen")
+    @Test("an empty name is refused, and so is the prefix of another lock's name if that lock is held")
     func names() async throws {
         try await withSession { session, name in
             #expect(throws: EtcdError.self) { try DistributedLock("", on: .session(session)) }
@@ -212,7 +212,7 @@ struct DistributedLockTests {
                     await first.release()
                     try await eventually("the next is in") { entered.withLock { $0 } == 1 }
                     try await Task.sleep(for: .milliseconds(300))
-                    // The release, the look of the one that was woken, and perhaps that at its hold once it is not young.
+                    // The release, the read of the waiter that was woken, and perhaps the read for a longer hold.
                     #expect((2...3).contains(calls.withLock { $0 } - before))
                     mayGoOn.withLock { $0 = true }
                     for waiter in waiters { try await waiter.value }

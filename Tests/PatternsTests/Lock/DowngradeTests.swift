@@ -8,7 +8,7 @@ import Testing
 
 @Suite("ReadWriteLock: a writer that becomes a reader", .cluster, .timeLimit(.minutes(2)))
 struct DowngradeTests {
-    @Test("readers behind it come in, the next writer does not, and it keeps its place, its token and its lease")
+    @Test("readers behind the writer get the lock, the next writer does not; place, token and lease stay")
     func order() async throws {
         try await withSession { session, name in
             let lock = try ReadWriteLock("\(name)", on: .session(session))
@@ -31,7 +31,7 @@ struct DowngradeTests {
             #expect(after.lease == before.lease && after.owner == before.owner)
             #expect(writing.isHeld && writing.isShared)
             try await writing.guarded(then: [.put(name + "-data", "1")])
-            // Again, it does nothing.
+            // A second downgrade has no effect.
             try await lock.downgrade(writing)
             try await lock.downgrade(early[0])
 
@@ -62,7 +62,7 @@ struct DowngradeTests {
         }
     }
 
-    @Test("what was written as a writer, and is still under way, is refused")
+    @Test("a write from before the downgrade that is still under way is refused")
     func lateWrite() async throws {
         try await withSession { session, name in
             let lock = try ReadWriteLock("\(name)", on: .session(session))
@@ -88,7 +88,7 @@ struct DowngradeTests {
         return queueKey
     }
 
-    @Test("etcdctl waits for the former writer, and what it waits for is not what an owner says of itself")
+    @Test("etcdctl waits for the former writer, and the owner's text does not decide who is a reader")
     func foreigners() async throws {
         try await withSession { session, name in
             var lock = try ReadWriteLock("\(name)", on: .session(session))
@@ -109,7 +109,7 @@ struct DowngradeTests {
         }
     }
 
-    @Test("a downgrade whose answer is lost is made sure of; where it is cancelled, the lock counts as one for reading")
+    @Test("a downgrade whose answer is lost is verified; if it is cancelled, the lock counts as one for reading")
     func lostAnswer() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(30))
@@ -137,7 +137,7 @@ struct DowngradeTests {
         }
     }
 
-    @Test("a grant of another lock is refused, and one that is lost says so")
+    @Test("a grant of another lock is refused, and a lost one leads to the error of its loss")
     func refusals() async throws {
         try await withSession { session, name in
             let lock = try ReadWriteLock("\(name)", on: .session(session))

@@ -24,7 +24,7 @@ struct KeysOnlyTests {
         }
     }
 
-    @Test("the control: it takes the leases out of ranges of keys only, also within transactions, and nothing else")
+    @Test("the control: the relay removes the leases from keys-only ranges only, also within transactions")
     func control() async throws {
         try await withRelay { relay, session, name in
             let (client, lease) = (session.client, session.lease.id)
@@ -57,7 +57,7 @@ struct KeysOnlyTests {
         }
     }
 
-    @Test("locks, read-write locks, semaphores and elections have waiters, who get their turns")
+    @Test("waiters for locks, read-write locks, semaphores and elections get their turns")
     func waiters() async throws {
         try await withRelay { relay, session, name in
             let lock = try DistributedLock("\(name + "/lock")", on: .session(session))
@@ -88,7 +88,7 @@ struct KeysOnlyTests {
         }
     }
 
-    @Test("a mirror of keys on leases takes an answer without leases for what it is")
+    @Test("a mirror of keys with leases accepts a keys-only answer without leases")
     func mirror() throws {
         var (entry, header) = (KeyValue("k", "v", at: 5), ResponseHeader())
         (entry.leaseID, header.revision) = (7, 10)
@@ -99,10 +99,10 @@ struct KeysOnlyTests {
         (entry.leaseID, entry.value, header.revision) = (0, "", 11)
         (answer.header, answer.entries, answer.count) = (header, [entry], 1)
         #expect(state.judge(answer, inquiry) == .current)
-        #expect(inquiry.question.keysOnly, "the control: this is what it asks for")
+        #expect(inquiry.question.keysOnly, "the control: the mirror asks for keys only")
     }
 
-    @Test("what is written within a transaction reads no more of the queue than its length")
+    @Test("a transaction that writes reads no more of the queue than its length")
     func join() async throws {
         try await withRelay { relay, session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))

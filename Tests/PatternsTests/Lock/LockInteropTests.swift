@@ -7,7 +7,7 @@ import Testing
 
 @Suite("DistributedLock: shared with etcdctl", .live, .timeLimit(.minutes(2)))
 struct LockInteropTests {
-    @Test("what etcdctl has locked, we wait for")
+    @Test("we wait for a lock that etcdctl holds")
     func etcdctlFirst() async throws {
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))
@@ -22,7 +22,7 @@ struct LockInteropTests {
         }
     }
 
-    @Test("what we have locked, etcdctl waits for")
+    @Test("etcdctl waits for a lock that we hold")
     func etcdctlSecond() async throws {
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))
@@ -37,7 +37,7 @@ struct LockInteropTests {
         }
     }
 
-    @Test("etcdctl's waiters and ours are served in one order")
+    @Test("the waiters of etcdctl and ours are served in one order")
     func mixed() async throws {
         try await withSession { session, name in
             let endpoint = try await liveEndpoint()

@@ -51,7 +51,10 @@ struct LockLossTests {
         case keyDeleted, keyReplaced, leaseRevoked
     }
 
-    @Test("a holder whose key or lease is taken away hears of it, and its body is cancelled", arguments: Theft.allCases)
+    @Test(
+        "a holder whose key or lease is taken away gets the loss, and its body is cancelled",
+        arguments: Theft.allCases
+    )
     func stolen(theft: Theft) async throws {
         try await withLiveClient { client, name in
             let thief = try EtcdClient(client.configuration)
@@ -104,7 +107,7 @@ struct LockLossTests {
         }
     }
 
-    @Test("a waiter whose key or lease is taken away hears of it at once", arguments: [true, false])
+    @Test("a waiter whose key or lease is taken away gets the loss at once", arguments: [true, false])
     func waiter(revokesLease: Bool) async throws {
         try await withSession { session, name in
             let holder = try await DistributedLock("\(name)", on: .session(session)).acquire()

@@ -91,7 +91,7 @@ struct LockManagerTests {
         }
     }
 
-    @Test("all or none: whoever is cancelled or runs out of time in the middle keeps no lock and no place")
+    @Test("all or none: a caller that is cancelled or times out in the middle keeps no lock and no place")
     func allOrNone() async throws {
         try await withSession { session, name in
             let manager = try LockManager("\(name)", on: .session(session))

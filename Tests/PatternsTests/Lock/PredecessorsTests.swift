@@ -38,7 +38,7 @@ struct PredecessorsTests {
             }
         }
 
-        /// One look, whose cost is returned.
+        /// Looks once, and returns the requests.
         @discardableResult
         func look(_ before: inout Predecessors, window: Int? = 1) throws -> [TransactionOperation] {
             let points = before.nearest.map { TransactionOperation.get($0.key) }
@@ -52,7 +52,7 @@ struct PredecessorsTests {
         Predecessors(atMost: count, of: role, in: "q", before: 1000)
     }
 
-    @Test("the nearest are read once, and then looked at one by one; where they are used up, it reads on from there")
+    @Test("the nearest keys are read once, and then checked one by one; once they are gone, the next ones are read")
     func chunks() throws {
         var store = Store()
         for revision in 1...20 { store.put("\(revision)", at: Int64(revision)) }
@@ -62,7 +62,7 @@ struct PredecessorsTests {
         #expect(try store.look(&before).count == 1)
         #expect(before.nearest.map(\.createRevision.rawValue) == Array((13...20).reversed()))
         #expect(before.count == 20)
-        // A waiter that gives up costs a look at those that are known, and no range.
+        // A waiter that gives up costs a read of each known key, and no range.
         store.entries.removeAll { $0.createRevision == 20 }
         let reads = try store.look(&before)
         #expect(reads.count == 8 && reads.allSatisfy { $0.request.range?.rangeEnd == [] })
@@ -80,7 +80,7 @@ struct PredecessorsTests {
         #expect(before.nearest.isEmpty && before.section(window: 1) == nil, "there is nothing to read any more")
     }
 
-    @Test("a key that was deleted and put again is behind, not before")
+    @Test("a key that was deleted and put again is behind, not in front")
     func putAgain() throws {
         var store = Store()
         store.put("a", at: 1)
@@ -107,13 +107,13 @@ struct PredecessorsTests {
         store.entries.removeAll { $0.key == "q/w2" }
         store.put("zz", at: 3)
         try store.look(&before)
-        #expect(before.nearest.map(\.key) == ["q/w1"], "what is not known can have been seen the first time only")
+        #expect(before.nearest.map(\.key) == ["q/w1"], "an older key that appears later is not read")
         let ranges = FairQueue.Role.shared.obstacles(in: "q")
         #expect(ranges.contains { $0.contains("q/zz") } && ranges.contains { $0.contains("q/0") })
         #expect(!ranges.contains { $0.contains("q/shared-0") } && !ranges.contains { $0.contains("qq") })
     }
 
-    @Test("of two ranges that are cut off, only what is certain counts as known", arguments: [5, 8, 9, 30])
+    @Test("of two ranges that are cut off, only the certain keys count as known", arguments: [5, 8, 9, 30])
     func twoRanges(count: Int) throws {
         var store = Store()
         for number in 0..<count {
@@ -132,7 +132,7 @@ struct PredecessorsTests {
         #expect(seen == (1...(2 * count)).reversed().map { Revision(rawValue: Int64($0)) })
     }
 
-    @Test("a key without a lease, or of a name within the name, is an error that names it")
+    @Test("a key without a lease, or of a nested name, is an error that names it")
     func blocked() throws {
         var store = Store()
         store.put("stray", at: 1, lease: 0)
@@ -146,14 +146,14 @@ struct PredecessorsTests {
         #expect(throws: QueueBlocked.self) { try store.look(&other) }
     }
 
-    @Test("a window is kept full as long as there are others", arguments: [1, 2, 20])
+    @Test("a window is kept full as long as there are enough keys", arguments: [1, 2, 20])
     func windows(window: Int) throws {
         var store = Store()
         for revision in 1...40 { store.put("\(revision)", at: Int64(revision)) }
         var before = predecessors(40)
         while before.count >= window {
             try store.look(&before, window: window)
-            // Where one of those that were known is gone, the next look reads others.
+            // If a known key is gone, the next look reads others.
             if before.nearest.count < window { try store.look(&before, window: window) }
             #expect(before.nearest.count >= min(window, store.entries.count))
             #expect(before.count >= store.entries.count)
@@ -167,7 +167,7 @@ struct PredecessorsTests {
         #expect(all.nearest.count == 40 && all.farther == 0)
     }
 
-    @Test("what is taken out of a read for several is what each would have read alone, or the beginning of it")
+    @Test("each section of a shared read equals a read of its own, or the beginning of it")
     func sections() throws {
         var generator = SplitMix64(seed: 7)
         var (cutOff, short) = (0, 0)
@@ -207,6 +207,6 @@ struct PredecessorsTests {
                 }
             }
         }
-        #expect(cutOff > 0 && short > 0, "the control: the limit has bitten")
+        #expect(cutOff > 0 && short > 0, "the control: the limit had an effect")
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("ReadWriteLock: its history", .live, .timeLimit(.minutes(PatternRun.minutes)))
 struct QueueHistoryTests {
-    @Test("nobody is inside who should not be, whoever comes, goes, becomes a reader, gives up or dies")
+    @Test("random waiters, readers, downgrades and losses lead to no wrong holder")
     func randomSchedule() async throws {
         try await withSession { session, name in
             let client = session.client

@@ -35,7 +35,7 @@ struct QueueTests {
         }
     }
 
-    @Test("those who wait behind others, of whom one waits for a key without a lease, hear of it too")
+    @Test("a waiter behind another one that a key without a lease blocks gets the error, too")
     func behindAnother() async throws {
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))
@@ -54,7 +54,7 @@ struct QueueTests {
         }
     }
 
-    @Test("one whose predecessor loses its lease hears of it")
+    @Test("a waiter gets an error when the key before it loses its lease")
     func lostLease() async throws {
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))
@@ -176,7 +176,7 @@ struct QueueTests {
         }
     }
 
-    @Test("a holder that hears of the deletion of its key asks nobody whether that is true")
+    @Test("a holder whose watch reports the deletion of its key is lost without a further read")
     func deletionIsProof() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
@@ -185,7 +185,7 @@ struct QueueTests {
                 let witness = try EtcdClient(endpoints: endpoint)
                 let session = try await Session(client, timeToLive: .seconds(60))
                 let grant = try await DistributedLock("lock", on: .session(session)).acquire()
-                // It watches; from now on, what it asks does not arrive.
+                // It watches; from now on, its requests do not arrive.
                 let member = try #require(cluster.members.first)
                 try await eventually("it watches") {
                     try await member.metric("etcd_debugging_mvcc_watcher_total") == 1

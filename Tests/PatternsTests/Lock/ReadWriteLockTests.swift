@@ -73,7 +73,7 @@ struct ReadWriteLockTests {
         }
     }
 
-    @Test("a writer never has company, whoever comes, goes and gives up")
+    @Test("a writer never holds the lock together with another, also when waiters give up")
     func invariant() async throws {
         try await withSession { session, name in
             let lock = try ReadWriteLock("\(name)", on: .session(session))

@@ -43,7 +43,7 @@ struct GroupViewTests {
         #expect(!view(["a", "b"]).isMajority(of: 4) && view(["a", "b", "c"]).isMajority(of: 4))
     }
 
-    @Test("one member an ID, the first in its queue; what has no lease is none, and nobody behind it either")
+    @Test("each ID has one member, the first in its queue; a key without a lease is none, nor is any key behind it")
     func queues() {
         func entry(_ key: Key, _ revision: Int64, lease: Int64?) -> KeyValue {
             var entry = KeyValue()

@@ -177,7 +177,7 @@ struct MembershipTests {
         }
     }
 
-    @Test("after an outage a member does not wait for its own lease of before")
+    @Test("after an outage, a member does not wait for the end of its former lease")
     func ownLease() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let client = client.with(timeout: .seconds(1))
@@ -199,7 +199,7 @@ struct MembershipTests {
         }
     }
 
-    @Test("a key without a lease is no member, and who cannot have its ID for it is told so")
+    @Test("a key without a lease is not a member, and an error names it to a member that wants its ID")
     func stray() async throws {
         try await withLiveClient { client, name in
             let group = try MemberGroup("\(name)", on: .client(client))

@@ -5,13 +5,13 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// A change of one instance costs what a change costs, and not what the instances do.
+/// The cost of a change of one instance does not depend on the number of instances.
 ///
 /// The costs of many instances are compared with those of few on the same machine, the lowest of several rounds each.
 @Suite("ServiceDiscovery: the cost of a change", .measurement, .serialized, .timeLimit(.minutes(5)))
 struct DiscoveryCostTests {
     private static let (few, many) = (100, 10_000)
-    /// Many instances cost a hundred times as much where all of them are looked at.
+    /// Many instances would cost a hundred times as much if all of them were looked at.
     private static let bound = 20.0
 
     private func entry(_ number: Int, port: Int = 80) -> RegistryEntry {
@@ -46,7 +46,7 @@ struct DiscoveryCostTests {
         return large / small
     }
 
-    @Test("a discovery applies it, and its followers hear of it")
+    @Test("a change of a discovery and its followers costs the same with 10,000 instances as with 100")
     func discovery() {
         let ratio = ratio { count in
             var state = state(count)
@@ -69,7 +69,7 @@ struct DiscoveryCostTests {
         #expect(ratio < Self.bound)
     }
 
-    @Test("a balancer takes it over, and requests that fail are judged")
+    @Test("a change of a balancer with failing requests costs the same with 10,000 instances as with 100")
     func balancer() {
         let ratio = ratio { count in
             var state = state(count)
@@ -89,7 +89,7 @@ struct DiscoveryCostTests {
         #expect(ratio < Self.bound)
     }
 
-    @Test("what counts the members of a pool is what they are, whatever has changed")
+    @Test("the counts of a pool match its members after random changes")
     func census() throws {
         for seed in 0..<40 as Range<UInt64> {
             var random = SplitMix64(seed: seed)

@@ -18,7 +18,7 @@ struct DiscoveryPropertyTests {
     private let isOver = Lock(false)
     private let lists = Lock(0)
 
-    @Test("who applies the events has the instances, and each view is that of its revision")
+    @Test("a consumer that applies the events has the instances, and each view matches its revision")
     func model() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
@@ -92,7 +92,7 @@ struct DiscoveryPropertyTests {
         return round
     }
 
-    /// Applies all events, each of which must fit; returns how many there were.
+    /// Applies all events, each of which must fit the ones before; returns how many there were.
     private func followEvents(of discovery: ServiceDiscovery) async throws -> Int {
         var known: [String: ServiceInstance] = [:]
         var count = 0

@@ -66,7 +66,7 @@ struct DiscoveryStateTests {
         var ids: [String] { state.view.instances.map(\.id) }
     }
 
-    @Test("one that crashes is removed at once, and one that drains before has deregistered")
+    @Test("an instance that crashes is removed as expired, and one that drained before as deregistered")
     func single() throws {
         let pool = try Pool(MassLossProtection(), 5, at: start)
         try pool.delete(0..<1, at: start)
@@ -76,7 +76,7 @@ struct DiscoveryStateTests {
         #expect(pool.state.view.available.map(\.id) == ["2", "3", "4"])
         try pool.delete(1..<2, at: start)
         #expect(pool.events() == ["deregistered 1"])
-        // A slow consumer is told the same.
+        // A slow consumer gets the same events.
         try pool.put(2..<3, status: .draining, at: start)
         try pool.delete(2..<3, at: start)
         #expect(pool.events() == ["deregistered 2"])
@@ -122,7 +122,7 @@ struct DiscoveryStateTests {
         case tooFew, half, slow, deregistered, replaced, off
     }
 
-    @Test("what is no mass loss is believed", arguments: Harmless.allCases)
+    @Test("a loss that is not a mass loss takes effect at once", arguments: Harmless.allCases)
     func noMassLoss(_ harmless: Harmless) throws {
         let pool = try Pool(harmless == .off ? nil : MassLossProtection(), harmless == .tooFew ? 2 : 6, at: start)
         switch harmless {
@@ -142,7 +142,7 @@ struct DiscoveryStateTests {
         #expect(pool.ids.count == (harmless == .half ? 3 : harmless == .replaced ? 6 : 0))
     }
 
-    @Test("an entry that is none is left out and reported, until it is one again or gone")
+    @Test("an invalid entry is left out and reported, until it is valid again or gone")
     func poison() throws {
         let pool = try Pool(nil, 2, at: start)
         var junk = KeyValue()
@@ -161,13 +161,13 @@ struct DiscoveryStateTests {
         #expect(pool.state.view.problems.isEmpty && pool.events().isEmpty)
     }
 
-    @Test("health changes after as many checks in a row as it should, and not before")
+    @Test("health changes after the configured number of checks in a row, and not before")
     func hysteresis() {
         var check = HealthCheck { _ in }
         check.rise = 2
         check.fall = 3
         var health = Health()
-        // One that flaps at each check stays what it is.
+        // An instance that alternates at each check keeps its state.
         func note(_ outcomes: [Bool]) -> [Bool] { outcomes.map { health.note($0, check) } }
         #expect(!note((0..<20).map { $0 % 2 == 0 }).contains(true))
         #expect(health.isHealthy)
@@ -177,7 +177,7 @@ struct DiscoveryStateTests {
         #expect(health.isHealthy)
     }
 
-    @Test("who fails the checks takes no requests; one that has moved begins anew")
+    @Test("an instance that fails the checks takes no requests; one that has moved starts healthy")
     func checks() throws {
         var check = HealthCheck { _ in }
         check.fall = 1
@@ -186,7 +186,7 @@ struct DiscoveryStateTests {
         pool.state.note(false, of: instance, check)
         #expect(pool.events() == ["ill 1"])
         #expect(pool.state.view.available.map(\.id) == ["0", "2"])
-        // The knowledge of its health outlives a mass loss.
+        // Its health is remembered through a mass loss.
         try pool.delete(0..<3, at: start)
         #expect(pool.state.view.available.map(\.id) == ["0", "2"])
         try pool.put(0..<3, at: start)
@@ -194,9 +194,9 @@ struct DiscoveryStateTests {
         var moved = instance
         moved.port = 81
         pool.state.note(true, of: moved, check)
-        #expect(pool.events().isEmpty, "an old check of another address says nothing")
+        #expect(pool.events().isEmpty, "a check of another address is ignored")
         let version = pool.state.version
         pool.state.note(false, of: instance, check)
-        #expect(pool.state.version == version, "what changes nothing is silent")
+        #expect(pool.state.version == version, "a check without a change leads to no new version")
     }
 }

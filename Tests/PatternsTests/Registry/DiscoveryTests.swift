@@ -24,7 +24,7 @@ struct DiscoveryTests {
         return leases
     }
 
-    @Test("what is there comes first, and then each difference, with how an instance has left")
+    @Test("the present instances come first, and then each change, with the reason of each removal")
     func events() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -40,7 +40,7 @@ struct DiscoveryTests {
                 var changed = instance(3)
                 changed.zone = "a"
                 #expect(try await events.next() == .updated(changed, previous: instance(3)))
-                // The same once more is no news.
+                // A put of the same value is not an event.
                 try await client.touch(name + "/api/api-1", keepingLease: true)
                 try await client.leases.revoke(ghosts[1].id)
                 #expect(try await events.next() == .removed(instance(2), .expired))
@@ -58,7 +58,7 @@ struct DiscoveryTests {
         }
     }
 
-    @Test("an entry of Go is an instance; one that is none is reported, and the rest is there")
+    @Test("an entry of Go is an instance; an invalid entry is reported, and the others are there")
     func foreignEntries() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -102,7 +102,7 @@ struct DiscoveryTests {
         }
     }
 
-    @Test("a mass loss of instances that live empties no pool, and ends well")
+    @Test("a mass loss of live instances empties no pool, and the instances register again")
     func massLossOfTheLiving() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -140,7 +140,7 @@ struct DiscoveryTests {
         return registrations
     }
 
-    @Test("a mass loss of the dead is kept for its time only; the control: without protection, or one alone, is not")
+    @Test("dead instances of a mass loss are kept for a limited time; the control: without protection, they are not")
     func massLossOfTheDead() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -166,7 +166,7 @@ struct DiscoveryTests {
         }
     }
 
-    @Test("a slow consumer ends with exactly what is there")
+    @Test("a slow consumer ends with exactly the present instances")
     func slowConsumer() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")

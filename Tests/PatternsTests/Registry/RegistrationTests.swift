@@ -12,7 +12,7 @@ struct RegistrationTests {
         ServiceInstance(service: "api", id: id, address: "10.0.0.7", port: port)
     }
 
-    @Test("an instance is there while its scope runs, as it is described")
+    @Test("an instance is registered as described while its scope runs")
     func scope() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -36,7 +36,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test("deregistering is once for all who ask, works in a cancelled task, and says so to others")
+    @Test("an instance deregisters once for all callers, also in cancelled tasks, and is seen draining before")
     func deregister() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -67,7 +67,7 @@ struct RegistrationTests {
         case deleted, spoiled, unleased, leaseRevoked
     }
 
-    @Test("an entry that others have taken away or spoiled is put again", arguments: Harm.allCases)
+    @Test("an entry that others have deleted or overwritten is put again", arguments: Harm.allCases)
     func repair(harm: Harm) async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -95,7 +95,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test("of two processes with one id the last one stays; the first one stops, and does not fight")
+    @Test("of several registrations with one ID, the last one stays; the others stop")
     func superseded() async throws {
         try await withLiveClient { client, name in
             let other = try EtcdClient(client.configuration)
@@ -106,7 +106,7 @@ struct RegistrationTests {
             try await eventually("the first one is there") { try await registry.discover("api").instances.count == 1 }
             let second = try await ServiceRegistry(other, prefix: "\(name)").register(instance(port: 9090))
             await expectLoss(.superseded) { try await body.value }
-            // Another one, as a handle.
+            // A third one, without a scope.
             let third = try await registry.register(instance(port: 9091))
             var newest: RegistrationState?
             for await state in second.states { newest = state }
@@ -118,7 +118,7 @@ struct RegistrationTests {
             let entry = try #require(try await client.get(name + "/api/api-1"))
             #expect(entry.version == 3, "\(entry.version) puts")
             #expect(try await registry.discover("api").instances == [instance(port: 9091)])
-            // Only who has come later does; the one that stays repairs as before.
+            // The last one still repairs its entry.
             try await client.delete(name + "/api/api-1")
             try await eventually("it is there again") {
                 try await registry.discover("api").instances == [instance(port: 9091)]
@@ -129,7 +129,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test("one that comes back after it was replaced does not take its place again")
+    @Test("an instance that comes back after it was replaced does not take its place again")
     func returning() async throws {
         try await withLiveClient { client, name in
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in
@@ -156,7 +156,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test("two that register at the same time again and again: one of them stays")
+    @Test("of eight registrations at the same time, one stays")
     func contention() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -175,7 +175,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test("what cannot be registered is refused with the name of what is wrong")
+    @Test("an invalid registration is refused with the name of the invalid field")
     func refusals() async throws {
         try await withLiveClient { client, name in
             await expectError(.emptyKey) { try ServiceRegistry(client, prefix: "") }
@@ -206,7 +206,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test("a change that etcd refuses is told, and undone; the instance stays there")
+    @Test("a change that etcd refuses is an error, and undone; the instance stays registered")
     func refusedChange() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -238,7 +238,7 @@ struct RegistrationTests {
     }
 
     @Test(
-        "registering waits for an etcd that is away, as long as it is told, until it is there or the task is cancelled"
+        "a registration waits for etcd until it is there or the task is cancelled"
     )
     func waiting() async throws {
         try await withLiveClient { direct, name in
@@ -266,7 +266,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test("who may not write hears of it at once, and who may not read, too")
+    @Test("a user without write permission gets an error at once, and so does one without read permission")
     func permissions() async throws {
         try await withEtcdCluster { cluster in
             let root = try EtcdClient(endpoints: cluster.endpoints)
@@ -301,7 +301,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test("an instance that fails its own check is down for all, until it is well again")
+    @Test("an instance that fails its own check is down for all, until the check succeeds again")
     func selfCheck() async throws {
         try await withLiveClient { client, name in
             let isWell = Lock(true)

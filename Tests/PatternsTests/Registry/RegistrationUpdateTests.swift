@@ -12,7 +12,7 @@ struct RegistrationUpdateTests {
     private static let tooLarge = String(repeating: "z", count: 3_000_000)
 
     @Test(
-        "changes at the same time, some of which etcd refuses: each hears of its own outcome, and what was refused is undone"
+        "of changes at the same time, each gets its own outcome, and those that etcd refuses are undone"
     )
     func overlapping() async throws {
         try await withLiveClient { client, name in

@@ -14,7 +14,7 @@ struct ServiceRecordTests {
         try ServiceRecord(Value(text), under: key, service: "api", id: "api-1")
     }
 
-    @Test("it is that of Go's naming resolver, with all that is ours in its metadata")
+    @Test("the JSON is that of Go's naming resolver, with our own fields in the metadata")
     func shape() throws {
         var instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
         let author = ServiceRecord.Author(generation: 1_700_000_000_000, nonce: "f00")
@@ -51,7 +51,7 @@ struct ServiceRecordTests {
 
     /// Records as Go's `endpoints.Manager` and its predecessors write them.
     @Test(
-        "what Go writes is read, whatever its metadata are",
+        "records of Go are read, whatever their metadata are",
         arguments: [
             (#"{"Op":0,"Addr":"1.2.3.4:80","Metadata":null}"#, [:]),
             (#"{"Addr":"1.2.3.4:80"}"#, [:]),
@@ -75,7 +75,7 @@ struct ServiceRecordTests {
     }
 
     @Test(
-        "an entry that is no instance is refused with its key, and never traps",
+        "an invalid entry is refused with its key, and never traps",
         arguments: [
             "", "junk", "null", "[]", "7", #""text""#, "{}", #"{"Addr":7}"#, #"{"Addr":""}"#, #"{"Addr":"host"}"#,
             #"{"Addr":":80"}"#, #"{"Addr":"[]:80"}"#, #"{"Addr":"h:0"}"#, #"{"Addr":"h:65536"}"#,
@@ -92,14 +92,14 @@ struct ServiceRecordTests {
         #expect((problem?.description.count ?? 0) < 500)
     }
 
-    @Test("bytes that are no text are refused, too")
+    @Test("bytes that are not text are refused, too")
     func bytes() {
         #expect(throws: RegistryProblem.self) {
             try ServiceRecord(Value(bytes: [0xff, 0, 0xfe]), under: key, service: "api", id: "api-1")
         }
     }
 
-    @Test("who comes later supersedes, whatever the clocks and the numbers that were found")
+    @Test("a later author supersedes an earlier one, whatever the clocks and the generations are")
     func authors() throws {
         let first = ServiceRecord.Author(generation: .max, nonce: "a")
         #expect(first.generation == 0)
@@ -112,7 +112,7 @@ struct ServiceRecordTests {
         var third = ServiceRecord.Author()
         third.supersede(ServiceRecord.Author(generation: -3, nonce: "c"))
         #expect(third.generation > 1_700_000_000_000)
-        // Even where there is no higher number, also for one that reads what was written.
+        // Also if there is no higher generation, and for a reader of the record.
         var last = ServiceRecord.Author(generation: (1 << 53) - 1, nonce: "z")
         for nonce in ["a", "b"] {
             var next = ServiceRecord.Author(generation: 5, nonce: nonce)

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Semaphore", .cluster, .timeLimit(.minutes(2)))
 struct SemaphoreTests {
-    @Test("as many are inside as there are slots, each in its own, the others in their order")
+    @Test("each holder has a slot of its own, and waiters are served in their order")
     func slots() async throws {
         try await withSession { session, name in
             let semaphore = try Semaphore("\(name)", limit: 3, on: .session(session))
@@ -48,7 +48,7 @@ struct SemaphoreTests {
         }
     }
 
-    @Test("at no revision are there more holders than slots, whoever gives up", arguments: [true, false])
+    @Test("there are never more holders than slots, also when waiters give up", arguments: [true, false])
     func mostInside(sharesSession: Bool) async throws {
         try await withSession { session, name in
             let semaphore =
@@ -84,12 +84,12 @@ struct SemaphoreTests {
                 most = max(most, held.count)
             }
             #expect(most <= 3)
-            #expect(most > 1, "the control: several were inside at once")
+            #expect(most > 1, "the control: several held slots at once")
             try await session.client.delete(.prefix(name))
         }
     }
 
-    @Test("a claim whose answer is lost is found again, or given up", arguments: [true, false])
+    @Test("a claim whose answer is lost is found again, or deleted after a cancellation", arguments: [true, false])
     func lostAnswer(isCancelled: Bool) async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(30))
@@ -118,7 +118,7 @@ struct SemaphoreTests {
         }
     }
 
-    @Test("a limit that grows lets waiters in at once; one that falls lets nobody in until enough have left")
+    @Test("a higher limit admits waiters at once; a lower one admits nobody until enough have left")
     func liveLimit() async throws {
         try await withSession { session, name in
             let revisions = try await history(of: name, session.client) { try await Self.changeLimit(name, session) }
@@ -135,7 +135,7 @@ struct SemaphoreTests {
         #expect(try await session.client.get(name + "/limit") == nil)
         var grants = [try await semaphore.acquire()]
         #expect(try await session.client.get(name + "/limit")?.value == "1")
-        // Another limit is for those who are the first.
+        // Another initial limit has no effect.
         let other = try Semaphore("\(name)", limit: 9, on: .client(session.client))
         #expect(try await other.limit() == 1)
         #expect(try await other.acquireIfAvailable() == nil)
@@ -149,9 +149,9 @@ struct SemaphoreTests {
         try await semaphore.setLimit(2)
         await grants.removeLast().release()
         let inside = try await semaphore.holders()
-        #expect(inside.map(\.fencingToken) == Array(tokens.dropFirst()), "who is inside stays")
+        #expect(inside.map(\.fencingToken) == Array(tokens.dropFirst()), "the holders stay")
         #expect(try await semaphore.acquireIfAvailable() == nil)
-        // Two leave, of three: one is inside, so there is room for one. The history shows that it has waited for that.
+        // Two of three leave, so there is room for one. The history shows that the waiter has waited for that.
         for entry in inside.dropLast() { try await session.client.delete(entry.key) }
         try await eventually("the last is inside") { try await semaphore.waiters().isEmpty }
         #expect(try await semaphore.holders().count == 2)
@@ -159,7 +159,7 @@ struct SemaphoreTests {
         #expect(try await semaphore.holders().isEmpty)
     }
 
-    @Test("all slots that are free are had at once, also by those who do not wait", arguments: [true, false])
+    @Test("all free slots are acquired at once, also without waiting", arguments: [true, false])
     func allAtOnce(waits: Bool) async throws {
         try await withSession { session, name in
             let semaphore = try Semaphore("\(name)", limit: 50, on: .session(session))
@@ -181,13 +181,13 @@ struct SemaphoreTests {
         }
     }
 
-    @Test("a waiter that is stopped keeps one slot for itself, and no more")
+    @Test("a waiter that is stopped blocks one slot, and no more")
     func stoppedWaiter() async throws {
         try await withSession { session, name in
             let semaphore = try Semaphore("\(name)", limit: 3, on: .session(session))
             var grants: [SemaphoreSlot] = []
             for _ in 0..<3 { grants.append(try await semaphore.acquire()) }
-            // One that is in the queue, and does nothing.
+            // A waiter that is in the queue, and does nothing.
             let stopped = name + "/queue/stopped"
             try await session.client.put(stopped, "", lease: session.lease.id)
             let waiters = (0..<3).map { _ in Task { try await semaphore.acquire() } }
@@ -202,7 +202,7 @@ struct SemaphoreTests {
         }
     }
 
-    @Test("slots that never become free are named to those who wait, at once if there are no others")
+    @Test("waiters get an error that names slots that never become free, at once if there are no others")
     func strays() async throws {
         try await withSession { session, name in
             let semaphore = try Semaphore("\(name)", limit: 2, on: .session(session))
@@ -230,7 +230,10 @@ struct SemaphoreTests {
         }
     }
 
-    @Test("what is no limit is named, to the waiter too, and can be corrected", arguments: ["", "x", "0", "-1", "1e3"])
+    @Test(
+        "the error about an invalid limit names it, also to waiters, and the limit can be corrected",
+        arguments: ["", "x", "0", "-1", "1e3"]
+    )
     func invalidLimit(value: Value) async throws {
         try await withSession { session, name in
             let semaphore = try Semaphore("\(name)", limit: 1, on: .session(session))

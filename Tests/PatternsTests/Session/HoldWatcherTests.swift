@@ -114,7 +114,7 @@ struct HoldWatcherTests {
     }
 
     @Test(
-        "a scope hears of the end of its session while its hold is young, and the session's end waits for its watches"
+        "a scope with a young hold gets the end of its session, and the session's end waits for its watches"
     )
     func sessionEnds() async throws {
         try await withSession { session, name in

@@ -38,7 +38,7 @@ struct KeyCleanupTests {
         }
     }
 
-    @Test("keys of one queue are swept by one watch, whenever they come to be")
+    @Test("keys of one queue are deleted by one watch, whenever they are put")
     func shared() async throws {
         try await withPrivateSession { session, member in
             let keys = (0..<20).map { Key("lock/\(session.lease.id)-\($0)") }
@@ -57,14 +57,14 @@ struct KeyCleanupTests {
         }
     }
 
-    @Test("keys that do not come to be are forgotten, and their watch ends")
+    @Test("keys that are never put are forgotten, and their watch ends")
     func forgotten() async throws {
         try await withPrivateSession { session, member in
             let cleanup = KeyCleanup(session.client, session.witness, retention: .seconds(2))
             for number in 0..<20 { cleanup.delete(Key("lock/\(number)"), whenever: "lock/") }
             try await eventually("it watches") { try await member.metric(Self.watchers) == 1 }
             try await session.client.put("lock/3", "", lease: session.lease.id)
-            try await eventually("what comes is deleted") { try await session.client.get("lock/3") == nil }
+            try await eventually("the key is deleted") { try await session.client.get("lock/3") == nil }
             #expect(cleanup.lateKeyCount == 20, "the control")
             try await eventually("all are forgotten") { cleanup.lateKeyCount == 0 }
             try await eventually("no watch is left") { try await member.metric(Self.watchers) == 0 }

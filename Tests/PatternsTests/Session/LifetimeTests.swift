@@ -9,7 +9,7 @@ import Testing
 struct LifetimeTests {
     private let start = ContinuousClock.now
 
-    @Test("it ends at the deadline, which can be put off before, and not after")
+    @Test("a lifetime ends at its deadline, which can be extended before, and not after")
     func deadline() {
         let lifetime = Lifetime(until: start + .seconds(100))
         #expect(lifetime.loss(at: start + .seconds(99)) == nil)
@@ -23,7 +23,7 @@ struct LifetimeTests {
         #expect(lifetime.loss?.instant == start + .seconds(200))
     }
 
-    @Test("only the first reason counts, and one within another ends with it")
+    @Test("only the first reason counts, and an inner lifetime ends with the outer one")
     func reasons() async throws {
         let outer = Lifetime(until: start + .seconds(100))
         let (first, second) = (Lifetime(within: [outer]), Lifetime(within: [outer]))
@@ -36,7 +36,7 @@ struct LifetimeTests {
         #expect(try await second.lost().reason == .leaseEnded)
     }
 
-    @Test("one with a margin ends so much before the other, whose deadline can be put off, and stays ended")
+    @Test("an inner lifetime with a margin ends earlier by that, and stays ended when the outer one is extended")
     func margin() {
         let outer = Lifetime(until: start + .seconds(100))
         let inner = Lifetime(within: [outer], margin: .seconds(30))
@@ -50,7 +50,7 @@ struct LifetimeTests {
         #expect(inner.loss(at: start + .seconds(170)) != nil && inner.deadline == nil)
     }
 
-    @Test("who waits for the end is woken by it, and by cancellation")
+    @Test("a task that waits for the end is woken by it, and by cancellation")
     func waiting() async throws {
         let lifetime = Lifetime(until: start + .seconds(100))
         let inner = Lifetime(within: [lifetime])
@@ -61,7 +61,7 @@ struct LifetimeTests {
         for waiter in waiters.dropFirst() { #expect(try await waiter.value.reason == .closed) }
     }
 
-    @Test("work is cancelled at the loss and awaited, and the loss thrown although it has returned")
+    @Test("work is cancelled at the loss and awaited, and the loss is thrown although the work has returned")
     func work() async throws {
         let lifetime = Lifetime(until: .now + .milliseconds(50))
         async let expiry: Void = lifetime.expireInTime()
@@ -73,7 +73,7 @@ struct LifetimeTests {
         }
         #expect((.zero...(.seconds(10))).contains(loss?.overrun ?? .seconds(-1)))
         await expiry
-        // The control: without a loss there is the result, and the cancellation of the caller is for the work to answer.
+        // The control: without a loss, the result is returned, and the work handles the caller's cancellation.
         let held = Lifetime(until: .now + .seconds(60))
         #expect(try await held.whileHeld { 1 } == 1)
         let task = Task { try await held.whileHeld { (try? await Task.sleep(for: .seconds(60))) == nil } }

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// A backup knows sessions, and not what has become of them.
+/// A restored store has the sessions of the backup, and not their later changes.
 ///
 /// Work on such a session must not go on for ever.
 ///
@@ -20,7 +20,7 @@ struct RestoredStoreTests {
         try await Session(store.client, timeToLive: Self.timeToLive)
     }
 
-    /// Acquires something between a backup and its restoration, and expects it to be lost, and another to get it.
+    /// Acquires a lock between a backup and its restoration, and expects it to be lost, and another session to get it.
     private func expectLossOfForgotten(
         growth: Int,
         _ acquire: @Sendable (Session) async throws -> LockGrant
@@ -54,7 +54,7 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("so is one for reading, and a writer comes in", arguments: [0, 100])
+    @Test("a lock for reading that was forgotten is lost, and a writer gets the lock", arguments: [0, 100])
     func forgottenReader(growth: Int) async throws {
         let isFirst = Lock(true)
         try await expectLossOfForgotten(growth: growth) { session in
@@ -68,7 +68,7 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("so is a slot of a semaphore", arguments: [0, 100])
+    @Test("a slot of a semaphore that was forgotten is lost", arguments: [0, 100])
     func forgottenSlot(growth: Int) async throws {
         try await expectLossOfForgotten(growth: growth) { session in
             let slot = try await Semaphore("slots", limit: 1, on: .session(session)).acquire(timeout: .seconds(20))
@@ -76,7 +76,7 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("what was released and comes back with the backup goes again, with its session", arguments: [0, 100])
+    @Test("a lock that was released and comes back with the backup goes again, with its session", arguments: [0, 100])
     func released(growth: Int) async throws {
         try await RestorableStore.lend { store in
             let holder = try await session(store)
@@ -87,7 +87,7 @@ struct RestoredStoreTests {
             await slot.release()
             try await store.restore(growingBy: growth)
             #expect(try await store.witness.get(lock.key) != nil, "the control: it is back")
-            // Without a look, the session would be renewed, and with it the lock of nobody.
+            // Without a check, the session would be renewed, and with it a lock without a holder.
             #expect(try await holder.lost.reason == .revisionRegressed)
             let client = store.witness
             let again = try await DistributedLock("lock", on: .client(client)).acquire(timeout: .seconds(30))
@@ -115,7 +115,7 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("of two leaders with one token, the one that was forgotten leads no more", arguments: [0, 100])
+    @Test("of two leaders with one token, the forgotten one loses its term", arguments: [0, 100])
     func leaders(growth: Int) async throws {
         try await RestorableStore.lend { store in
             let sessions = [try await session(store), try await session(store)]
@@ -126,7 +126,7 @@ struct RestoredStoreTests {
             let old = try await elections[0].campaign()
             try await store.restore(growingBy: growth)
             #expect(try await store.witness.get(old.key) == nil, "the control: the store has forgotten it")
-            // A candidate with a session that knows nothing of what was forgotten.
+            // A candidate with a session of its own.
             let newcomer = try LeaderElection("leader", candidate: "new", on: .client(store.witness))
             let new = try await newcomer.campaign(timeout: .seconds(20))
             let distance = new.fencingToken.rawValue - old.fencingToken.rawValue
@@ -138,7 +138,7 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("candidates that campaign for ever go on, and one leads", arguments: [0, 100])
+    @Test("candidates in a leadership loop go on, and one leads", arguments: [0, 100])
     func run(growth: Int) async throws {
         try await RestorableStore.lend { store in
             let elections = try (0..<3).map {
@@ -150,7 +150,7 @@ struct RestoredStoreTests {
                 }
                 try await eventually("all stand") { try await elections[0].candidates().count == 3 }
                 try await store.save()
-                // Others than in the backup stand first now.
+                // Now other candidates than in the backup are first.
                 for _ in 1...2 {
                     let leader = elections.first { $0.isLeader }
                     await leader?.currentTerm?.resign()
@@ -167,7 +167,7 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("a gate that was closed after the backup lets those who wait pass; one that was opened is broken")
+    @Test("waiters at a gate that was closed after the backup pass; a gate that was opened after it is broken")
     func barrier() async throws {
         try await RestorableStore.lend { store in
             let closer = try await session(store)
@@ -182,7 +182,7 @@ struct RestoredStoreTests {
             try await store.restore()
             #expect(try await store.witness.get("closed/raised") == nil, "the control: it was never closed")
             try await waiter.value
-            // The gate that was opened is closed again, by a closer that does not know of it.
+            // The gate that was opened is closed again, and its closer does not know it.
             #expect(try await store.witness.get("opened/raised") != nil, "the control: it is back")
             await #expect(throws: BarrierBroken.self) {
                 try await Barrier("opened", on: .client(store.client)).wait(timeout: .seconds(40))
@@ -192,7 +192,7 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("one who waits in a double barrier that has forgotten it hears of it")
+    @Test("a waiter that its double barrier has forgotten gets the loss")
     func doubleBarrier() async throws {
         try await RestorableStore.lend { store in
             let session = try await session(store)
@@ -206,7 +206,7 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("a session looks once after each interruption, and not otherwise")
+    @Test("a session checks the store once after each interruption, and not otherwise")
     func looks() async throws {
         let ranges = Lock(0)
         try await RestorableStore.lend {
@@ -217,7 +217,7 @@ struct RestoredStoreTests {
             let session = try await Session(store.client, timeToLive: .seconds(2))
             var states = session.states.makeAsyncIterator()
             for _ in 1...4 { _ = await states.next() }
-            #expect(ranges.withLock { $0 } == 0, "the control: renewals alone ask for nothing")
+            #expect(ranges.withLock { $0 } == 0, "the control: renewals alone read nothing")
             for count in 1...2 {
                 await store.proxy.cut()
                 try await eventually("it has looked") { ranges.withLock { $0 } == count }
@@ -229,13 +229,13 @@ struct RestoredStoreTests {
         }
     }
 
-    @Test("a watch that begins at a store that is behind its first revision says so, if it is asked to")
+    @Test("a wait for a change ends if the store is behind its first revision")
     func beginsBehind() async throws {
         try await withLiveClient { client, name in
             let revision = try await client.put(name, "").header.revision
             let future = Revision(rawValue: revision.rawValue + 1_000_000)
             #expect(try await !client.awaitChange(in: .key(name), after: future) { _ in true })
-            // The control: one that begins at the present, on a stream that is there already, waits.
+            // The control: a wait from the present revision, on the existing stream, goes on.
             let waiter = Task { try await client.awaitChange(in: .key(name), after: revision) { _ in true } }
             try await client.put(name, "")
             #expect(try await waiter.value)

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Session: transactions leave together", .cluster, .timeLimit(.minutes(2)))
+@Suite("Session: transactions are sent in batches", .cluster, .timeLimit(.minutes(2)))
 struct TransactionBatcherTests {
     /// The transactions of a client, by the code with which they ended.
     private final class Transactions: Sendable {
@@ -42,7 +42,7 @@ struct TransactionBatcherTests {
     func together() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(15))
-            // So that there is time to come while others are under way.
+            // So that transactions arrive while others are under way.
             await proxy.delay(.milliseconds(50), .toClient)
             let grants = try await acquire((0..<200).map { "lock-\($0)" }, on: session)
             // A transaction has one revision.
@@ -62,7 +62,7 @@ struct TransactionBatcherTests {
         }
     }
 
-    @Test("two that join one queue at once have different places, and only one of them its turn")
+    @Test("locks that join one queue at once have different places, and one holder at a time")
     func oneQueue() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let session = try await Session(client, timeToLive: .seconds(60))
@@ -96,7 +96,7 @@ struct TransactionBatcherTests {
         }
     }
 
-    @Test("where etcd allows few operations in a transaction, all are done, in smaller batches")
+    @Test("if etcd allows few operations in a transaction, all are done in smaller batches")
     func fewOperations() async throws {
         var options = EtcdCluster.Options()
         options.extraArguments = ["--max-txn-ops=8"]
@@ -145,7 +145,7 @@ struct TransactionBatcherTests {
         }
     }
 
-    @Test("one that is cancelled while etcd says nothing ends soon, and leaves no key; the others go on")
+    @Test("an acquisition that is cancelled without answers of etcd ends soon, and leaves no key; others go on")
     func cancellation() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(60))
@@ -171,7 +171,7 @@ struct TransactionBatcherTests {
         }
     }
 
-    @Test("what is under way ends soon after the session is closed, also while etcd says nothing")
+    @Test("acquisitions under way end soon after the session is closed, also while etcd does not answer")
     func closedSession() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let session = try await Session(client, timeToLive: .seconds(60))

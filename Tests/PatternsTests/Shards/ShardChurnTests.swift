@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// Two hundred shards and ten members to whom bad things happen.
+/// Two hundred shards and ten members under faults.
 ///
 /// For longer, and with other things: `scripts/pattern-run.sh --run shards`.
 @Suite("ShardCoordinator: members that come and go", .cluster)
@@ -36,7 +36,7 @@ struct ShardChurnTests {
                 try await Task.sleep(for: .milliseconds(.random(in: 0...2500, using: &random)))
                 for member in chosen {
                     await member.proxy.resume()
-                    // A connection that has lost bytes is of no use any more. Its owner would find that out in a quarter of
+                    // A connection that has lost bytes is of no use any more. Its owner would notice it in a quarter of
                     // a minute.
                     await member.proxy.cut()
                     if !member.isThere { try member.join() }
@@ -51,7 +51,7 @@ struct ShardChurnTests {
             #expect(history.overlaps == [])
             let replay = try await ShardReplay(witness, "s", after: start)
             #expect(replay.violations == [])
-            // It was a run: shards have moved, and were written.
+            // The control: shards have moved, and were written.
             #expect(replay.ownerships > Self.shardCount * 2 && history.count > Self.shardCount * 2)
             #expect(replay.writes > Self.shardCount)
         }
@@ -68,16 +68,16 @@ struct ShardChurnTests {
         }
     }
 
-    @Test("when one goes or comes, little moves that need not, and nothing twice", .timeLimit(.minutes(3)))
+    @Test("when a member goes or comes, few other shards move, and none twice", .timeLimit(.minutes(3)))
     func moves() async throws {
-        // A lease that a slow machine renews, too, since who loses it comes again.
+        // A lease that a slow machine renews, too, since a member that loses it joins again.
         try await withMembers(10, timeToLive: .seconds(30)) { _, witness, members, history in
             let start = try await witness.range(.key("s")).header.revision
             try members[0].join()
             try await settle(Array(members.prefix(1)))
             for member in members.dropFirst() { try member.join() }
             try await settle(members)
-            // How often shards have changed hands until here, the store knows.
+            // The store's history says how often shards have changed hands until here.
             var ownerships = try await ShardReplay(witness, "s", after: start).ownerships
             var (moved, needed) = (0, 0)
             for member in members.prefix(2) {
@@ -104,7 +104,10 @@ struct ShardChurnTests {
         }
     }
 
-    @Test("the control: who is robbed while it hears nothing is found, and can write nothing", .timeLimit(.minutes(2)))
+    @Test(
+        "the control: an owner whose shard is taken while it is cut off is detected, and cannot write",
+        .timeLimit(.minutes(2))
+    )
     func theft() async throws {
         try await withMembers(2, timeToLive: .seconds(20)) { _, witness, members, history in
             let start = try await witness.range(.key("s")).header.revision
@@ -112,12 +115,12 @@ struct ShardChurnTests {
             try await settle(members)
             let stolen = try #require(members[0].owned.first)
             await members[0].proxy.stall()
-            // As an operator may, who takes the member for dead.
+            // Like an operator who believes that the member is dead.
             try await witness.delete(.prefix("s/members/m0/"))
             try await witness.delete(.prefix("s/owners/"))
             try await eventually("the other has it") { members[1].owned.contains { $0.id == stolen.id } }
             try await eventually("the checker finds it") { !history.overlaps.isEmpty }
-            #expect(stolen.isHeld, "the old owner believes that it is its own")
+            #expect(stolen.isHeld, "the old owner still believes that it holds the shard")
             await members[0].proxy.resume()
             await #expect(throws: CoordinationLoss.self) { try await stolen.guarded(then: [.put("s/data/x", "")]) }
             for member in members { try await member.leave() }
@@ -152,7 +155,7 @@ struct ShardChurnTests {
         }
     }
 
-    /// Waits until those who are there have their shares.
+    /// Waits until the present members have their shares.
     private func settle(_ members: [ChurnMember]) async throws {
         let present = members.filter(\.isThere).map { Key($0.id) }
         let shards = (0..<Self.shardCount).map { Key("\($0)") }

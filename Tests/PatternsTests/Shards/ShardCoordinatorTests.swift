@@ -15,7 +15,7 @@ struct ShardCoordinatorTests {
         try await Task.sleep(for: .seconds(3600))
     }
 
-    @Test("members divide all shards, hand off what becomes another's, and leave nothing behind")
+    @Test("members divide all shards, hand off the shards of new members, and leave no keys behind")
     func division() async throws {
         try await withLiveClient { client, name in
             let shards = try ["a", "b", "c"].map {
@@ -102,7 +102,7 @@ struct ShardCoordinatorTests {
         }
     }
 
-    @Test("a body that does not end when it is told to loses its shard after the drain time, and that is reported")
+    @Test("a body that does not end when it is cancelled loses its shard after the drain time, and that is reported")
     func overrun() async throws {
         try await withLiveClient { client, name in
             let events = Lock<[ShardCoordinator.Event]>([])
@@ -120,7 +120,7 @@ struct ShardCoordinatorTests {
             )
             let first = Task {
                 try await stubborn.run { shard in
-                    // Until the other has the shard.
+                    // Until the other member has the shard.
                     await ignoreCancellation(while: isStuck)
                     await expectLoss(.released) { try await shard.guarded(then: [.put(name + "/data", "1")]) }
                 }
@@ -139,7 +139,7 @@ struct ShardCoordinatorTests {
         }
     }
 
-    @Test("the coordinator looks again once an overrun shard is given up, whatever it has seen before")
+    @Test("the coordinator checks again once an overrun shard is given up")
     func overrunWakes() async throws {
         try await withLiveClient { client, name in
             try await client.withSession { session in
@@ -167,7 +167,7 @@ struct ShardCoordinatorTests {
                 }
                 try await eventually("the body runs") { isBegun.withLock { $0 } }
                 task.handOff()
-                // Were there no wake-up after the release, this would wait for ever.
+                // Without a wake-up after the release, this would wait for ever.
                 for await _ in work.wakes where !work.isBusy { break }
                 #expect(task.stage == .released && isStuck.withLock { $0 })
                 isStuck.withLock { $0 = false }
@@ -213,7 +213,10 @@ struct ShardCoordinatorTests {
         case shardKey, memberKey, lease
     }
 
-    @Test("what is taken away, a shard or all of them, is lost, and owned again", arguments: Theft.allCases)
+    @Test(
+        "a shard whose key is deleted, or all after the loss of the member, are lost, and owned again",
+        arguments: Theft.allCases
+    )
     func theft(theft: Theft) async throws {
         try await withLiveClient { client, name in
             let losses = Lock<[CoordinationLoss]>([])
@@ -283,7 +286,7 @@ struct ShardCoordinatorTests {
         }
     }
 
-    @Test("members that were given other shards divide all of theirs, and still no shard has two owners")
+    @Test("members with different lists of shards divide all of them, and no shard has two owners")
     func otherShards() async throws {
         try await withLiveClient { client, name in
             let old = try ShardCoordinator("\(name)", shards: .numbered(10), memberID: "old", on: .client(client))
@@ -301,7 +304,7 @@ struct ShardCoordinatorTests {
         }
     }
 
-    @Test("more shards than a transaction has operations are taken and given up")
+    @Test("a member takes and gives up more shards than a transaction may have operations")
     func many() async throws {
         try await withLiveClient { client, name in
             let shards = try ShardCoordinator("\(name)", shards: .numbered(500), memberID: "a", on: .client(client))
@@ -313,7 +316,7 @@ struct ShardCoordinatorTests {
         }
     }
 
-    @Test("a second member of one ID waits, and a coordinator runs once at a time")
+    @Test("a second member with the same ID waits, and a coordinator runs once at a time")
     func twice() async throws {
         try await withLiveClient { client, name in
             let isWaiting = Lock(false)
@@ -325,7 +328,7 @@ struct ShardCoordinatorTests {
             let tasks = [Task { try await first.run(Self.idle) }, Task { try await second.run(Self.idle) }]
             try await eventually("one has all") { first.owned.count + second.owned.count == 3 }
             await expectError(.invalidArgument) { try await first.run(Self.idle) }
-            // Whichever was first.
+            // Either of them may be first.
             let (running, waiting) = first.owned.isEmpty ? (1, 0) : (0, 1)
             try await eventually("the other waits") { waiting == 0 || isWaiting.withLock { $0 } }
             tasks[running].cancel()
@@ -336,7 +339,7 @@ struct ShardCoordinatorTests {
         }
     }
 
-    @Test("what cannot work is refused")
+    @Test("invalid arguments and a closed client are refused")
     func arguments() async throws {
         try await withLiveClient { client, name in
             for (name, count, id): (Key, Int, String) in [

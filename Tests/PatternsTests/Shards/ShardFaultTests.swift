@@ -8,7 +8,10 @@ import Testing
 
 @Suite("ShardCoordinator: members in trouble", .cluster, .timeLimit(.minutes(2)))
 struct ShardFaultTests {
-    @Test("who may not put the keys of shards is told so, and keeps nothing", arguments: [1, 200])
+    @Test(
+        "a member without permission to put the keys of shards gets an error, and keeps nothing",
+        arguments: [1, 200]
+    )
     func permission(shardCount: Int) async throws {
         let permissions = [Permission(.read, .prefix("s/")), Permission(.readWrite, .prefix("s/members/"))]
         try await withAuthenticatingEtcd(permissions) { root, worker in
@@ -24,7 +27,7 @@ struct ShardFaultTests {
             #expect(log.contains { if case .joined = $0 { true } else { false } }, "the control: it may join")
             #expect(log.failures.isEmpty && shards.owned.isEmpty)
             #expect(try await root.range(.prefix("s/")).count == 0)
-            // Once it may, it runs.
+            // With the permission, it runs.
             try await root.auth.roles.grant(Permission(.readWrite, .prefix("s/")), to: "worker")
             let task = Task { try await shards.run(idle) }
             try await eventually("it has all") { shards.owned.count == shardCount }
@@ -33,7 +36,7 @@ struct ShardFaultTests {
         }
     }
 
-    @Test("who may not read the members any more tells its bodies to end, and gives shards up once they have")
+    @Test("a member that loses permission to read cancels its bodies, and gives shards up once they have ended")
     func endOfMirror() async throws {
         try await withAuthenticatingEtcd([Permission(.readWrite, .prefix("s/"))]) { root, worker in
             let shards = try ShardCoordinator("s", shards: .named(["x", "y"]), memberID: "a", on: .client(worker))
@@ -60,7 +63,7 @@ struct ShardFaultTests {
         }
     }
 
-    @Test("a body that never ends keeps its member from its shard, and from nothing else", arguments: [false, true])
+    @Test("a body that never ends keeps its member from its own shard only", arguments: [false, true])
     func stuck(losesLease: Bool) async throws {
         try await withLiveClient { client, name in
             let log = ShardLog()
@@ -92,7 +95,7 @@ struct ShardFaultTests {
             }
             #expect(log.overruns == ["3"] && starts.withLock { $0["3"] == 1 })
             #expect(try await client.get(name + "/owners/3") == nil, "it is free for others")
-            // Another gets on, also with that shard, if it is one of its own.
+            // Another member gets its share, also that shard if it is in its share.
             let other = try ShardCoordinator("\(name)", shards: .numbered(6), memberID: "b", on: .client(client))
             let second = Task { try await other.run(idle) }
             let targets = ShardAssignment.owners(of: shards.shards.map { Key($0) }, among: ["a", "b"])
@@ -114,7 +117,7 @@ struct ShardFaultTests {
         }
     }
 
-    @Test("after an outage a member does not wait for its own lease of before")
+    @Test("after an outage, a member does not wait for the end of its former lease")
     func ownLease() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let log = ShardLog()
@@ -129,7 +132,7 @@ struct ShardFaultTests {
             try await eventually("it has all") { shards.owned.count == 5 }
             let session = try #require(shards.owned.first?.ownership.session)
             await proxy.stall()
-            // As at its deadline, which is not waited for here.
+            // As at its deadline, without the wait for it.
             session.lifetime.end(CoordinationLoss(.deadline))
             try await eventually("it has left") { log.losses == [.deadline] }
             #expect(try await witness.range(.prefix("s/")).count == 6, "the control: its keys are there")
@@ -143,7 +146,7 @@ struct ShardFaultTests {
         }
     }
 
-    @Test("an owner's key that nobody keeps is reported once, and the others are owned nevertheless")
+    @Test("an owner's key without a lease is reported once, and the other shards are owned")
     func strayOwner() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/owners/1", "somebody")
@@ -181,7 +184,7 @@ struct ShardFaultTests {
         return (shards, log)
     }
 
-    @Test("without etcd it begins nevertheless, says what is wrong, and has its shards when there is one")
+    @Test("a member starts without etcd, reports the error, and gets its shards when etcd is there")
     func startWithoutEtcd() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             await proxy.stall()
@@ -197,7 +200,7 @@ struct ShardFaultTests {
         }
     }
 
-    @Test("without etcd it tries less and less often")
+    @Test("without etcd, a member tries less and less often")
     func pauses() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             await proxy.stall()
@@ -211,7 +214,7 @@ struct ShardFaultTests {
         }
     }
 
-    @Test("it stops in a bounded time without etcd, and the bodies have ended by then", .timeLimit(.minutes(2)))
+    @Test("a member stops in a bounded time without etcd, after its bodies have ended", .timeLimit(.minutes(2)))
     func stopWithoutEtcd() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let (starts, ends) = (Lock(0), Lock(0))

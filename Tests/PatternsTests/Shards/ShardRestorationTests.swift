@@ -31,7 +31,7 @@ struct ShardRestorationTests {
                 let old = members.flatMap(\.owned)
                 #expect(logs.allSatisfy { $0.losses.isEmpty })
                 try await store.restore(growingBy: growth)
-                // By the backup, what b has is still a's, on a lease that lives.
+                // In the backup, the shards of b still belong to a, on a live lease.
                 try await eventually(within: .seconds(60), "a has noticed") {
                     logs[0].losses == [.revisionRegressed]
                 }
