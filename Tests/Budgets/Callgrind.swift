@@ -6,7 +6,7 @@ import Foundation
 
 /// Runs this program under callgrind, which counts the instructions of its sections.
 ///
-/// etcd is started here and not there, since a process under valgrind can hardly start another.
+/// etcd is started here and not there, since a process under valgrind cannot reliably start another.
 enum Callgrind {
     static let command = "sections"
 
@@ -35,7 +35,7 @@ enum Callgrind {
                 guard parts.count == 2, let operations = Double(parts[0]) else {
                     throw Failure(description: "no section: \(section)")
                 }
-                // Each second file is of what was before a section.
+                // Every second file is of the time before a section.
                 let instructions = try total(in: "\(folder)/counts.\(2 * index + 2)")
                 print("instructions\t\(String(format: "%.0f", instructions / operations))\t\(parts[1])")
             }

@@ -12,7 +12,7 @@ enum AllocationMeter {
     /// Runs `body` several times, and prints the least that it allocates; it returns the number of operations that it has
     /// made.
     ///
-    /// Where the machine has other work, answers arrive one by one that would have come together, and more is allocated.
+    /// If the machine is busy, answers arrive one by one instead of together, and more is allocated.
     static func measure(_ name: String, _ body: () async throws -> Int) async throws {
         // Buffers have grown, and connections are there, after the first time.
         _ = try await body()
@@ -35,7 +35,7 @@ enum AllocationMeter {
 
 /// Marks what callgrind is to count.
 enum InstructionMeter {
-    /// Runs `body` once for nothing, and once to be counted; prints how many operations that is.
+    /// Runs `body` once without counting, and once with it; prints how many operations that is.
     static func measure(_ name: String, operations: Int, _ body: () async throws -> Void) async rethrows {
         try await body()
         end_measured_section()

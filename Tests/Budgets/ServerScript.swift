@@ -48,7 +48,7 @@ struct ServerScript {
     /// Room for as many bytes as were received, headers, a message, trailers.
     private struct Answer {
         private var bytes: [UInt8] = []
-        /// Where the number of the stream stands.
+        /// The offset of the stream's number.
         private var places: [Int] = []
 
         init(_ requestSize: Int, headers: [UInt8], trailers: [UInt8]) {

@@ -30,7 +30,7 @@ extension Worker {
             let entry = try await client.get(counter)
             value = 1 + (entry.flatMap { CounterChange($0) }?.value ?? 0)
             WorkerEvent(.read, token: token).tell()
-            // Here is where those who harm the workers wait for them.
+            // At this point, the faults harm the workers.
             try await Task.sleep(for: .milliseconds(.random(in: 10...40)))
         } catch {
             WorkerEvent(.troubled, text: "\(error)").tell()

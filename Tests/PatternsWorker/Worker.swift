@@ -9,7 +9,7 @@ import Foundation
 struct Worker: Sendable {
     let order: WorkerOrder
     let client: EtcdClient
-    /// Tells this process from all others, before and after it.
+    /// Distinguishes this process from all others, before and after it.
     let id = String(UInt64.random(in: .min ... .max), radix: 36)
 
     static func main() async throws {

@@ -11,7 +11,7 @@ struct WorkerEvent: Sendable, Codable, Hashable {
         case acquired
         /// It has read, and will write.
         case read
-        /// At ``time`` it took the lock for held, by its clock.
+        /// At ``time`` it believed that it held the lock, by its clock.
         case held
         /// It is about to write.
         case attempted
@@ -21,7 +21,7 @@ struct WorkerEvent: Sendable, Codable, Hashable {
         case refused
         /// It has given the lock up, or has lost it.
         case released
-        /// Something went wrong, as it does under faults.
+        /// An error, as it is expected under faults.
         case troubled
     }
 

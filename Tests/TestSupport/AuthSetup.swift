@@ -3,7 +3,8 @@
 package import EtcdKit
 package import EtcdTesting
 
-/// Sets up users and roles of a cluster, with a client that may (any, before authentication is enabled; root's, after).
+/// Sets up users and roles of a cluster, with a client that has permission: any before authentication is enabled, and
+/// root's afterwards.
 package struct AuthSetup {
     /// The password of every user.
     package static let password = "secret"

@@ -67,7 +67,7 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("EtcdConfigProvider follows a value, and tells only of what is different")
+    @Test("EtcdConfigProvider follows a value, and reports only changes")
     func watchValue() async throws {
         try await withConfig { config, _ in
             let provider = EtcdConfigProvider(config)

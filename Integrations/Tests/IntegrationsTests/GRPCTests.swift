@@ -16,7 +16,7 @@ struct GRPCTests {
         return try #require(resolvers.makeResolver(for: .etcd(service: "greeter"))).names
     }
 
-    @Test("EtcdNameResolver tells the addresses of the instances that are up, each time that they change")
+    @Test("EtcdNameResolver reports the addresses of the instances that are up, whenever they change")
     func addresses() async throws {
         try await withEtcd { client, _ in
             let registry = try ServiceRegistry(client)
@@ -39,7 +39,7 @@ struct GRPCTests {
             try await registration.update { $0.status = .draining }
             result = try await names.next()
             #expect(result?.endpoints == [second])
-            // No change is told: the last addresses stay.
+            // No change is reported: the last addresses stay.
             await other.deregister()
             try await registration.update { $0.status = .up }
             result = try await names.next()

@@ -14,7 +14,7 @@ import Testing
 /// The sample service as several processes.
 @Suite("GreetingService", .timeLimit(.minutes(4)))
 struct GreetingServiceTests {
-    @Test("three processes go through a kill, a change of the configuration, a restart of etcd, and SIGTERM")
+    @Test("three processes handle a kill, a change of the configuration, a restart of etcd, and SIGTERM")
     func faults() async throws {
         try await withEtcdCluster(members: 3) { cluster in
             try await withProcesses(3, cluster.endpoints) { processes, http in
@@ -44,7 +44,7 @@ struct GreetingServiceTests {
             return leader
         }
 
-        // All are there, and greet; one leads, to which the others redirect.
+        // All processes are there, and greet; the others redirect to the one that leads.
         try await eventually { try await registered() == ["greeter-1", "greeter-2", "greeter-3"] }
         for process in processes { #expect(await process.get("hello?name=ann", http) == "Hello, ann!") }
         try await eventually { await leader(of: processes) != nil }
@@ -67,7 +67,7 @@ struct GreetingServiceTests {
         }
         #expect(Set(counts) == Set((1...9).map { "\($0)" }))
 
-        // A kill: another leads, the dead one is gone from the registry, and requests find the others.
+        // A kill: another process leads, the dead one is gone from the registry, and requests reach the others.
         first.signal(SIGKILL)
         let survivors = processes.filter { $0.id != first.id }
         for _ in 0..<20 { #expect(await survivors[0].get("relay", http) == "Hello, relay!") }

@@ -68,7 +68,7 @@ struct LoggingTests {
         #expect(event.asked.all == [1])
     }
 
-    @Test("Configuration.logEvents tells of connections and calls, beside another observer")
+    @Test("Configuration.logEvents logs connections and calls, beside another observer")
     func live() async throws {
         let seen = Record<String>()
         let logger = logger()
@@ -110,7 +110,7 @@ struct LoggingTests {
         #expect(handler.entries[6].metadata["etcd.instance"] == "api-1")
     }
 
-    @Test("Logger.log tells of a configuration's changes by their keys only, and of rejections as errors")
+    @Test("Logger.log logs a configuration's changes by their keys only, and rejections as errors")
     func configuration() async throws {
         let logger = logger()
         try await withEtcd { client, _ in

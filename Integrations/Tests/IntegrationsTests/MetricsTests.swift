@@ -42,7 +42,7 @@ struct MetricsTests {
         }
     }
 
-    @Test("LoadBalancer.recordMetrics shows what becomes of requests")
+    @Test("LoadBalancer.recordMetrics reports successes, failures and the state of each instance")
     func balancer() async throws {
         struct Failure: Error {}
         let metrics = TestMetrics()

@@ -12,7 +12,7 @@ import Testing
 
 @Suite("EtcdMonitoring", .timeLimit(.minutes(2)))
 struct MonitoringTests {
-    @Test("EtcdService.monitor logs a finding that comes, and that it is resolved")
+    @Test("EtcdService.monitor logs a new finding, and its end")
     func findings() async throws {
         let handler = InMemoryLogHandler()
         var logger = Logger(label: "test") { _ in handler }

@@ -95,7 +95,7 @@ struct OpenFeatureTests {
         }
     }
 
-    @Test("OpenFeatureClient.run tells of flags that change, and of an etcd that is gone")
+    @Test("OpenFeatureClient.run reports changes of flags, and the loss of etcd")
     func events() async throws {
         try await withFlags { flags, cluster in
             let client = OpenFeatureClient(flags)

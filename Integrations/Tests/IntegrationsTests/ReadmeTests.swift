@@ -8,7 +8,7 @@ struct ReadmeTests {
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
         .standardized
 
-    @Test("has no Swift that is not compiled: each block stands in Examples, but the one for Package.swift")
+    @Test("has only Swift blocks that stand in Examples and are compiled, except the one for Package.swift")
     func blocks() throws {
         let readme = try String(contentsOf: Self.folder.appending(path: "README.md"), encoding: .utf8)
         let blocks = readme.components(separatedBy: "```swift\n").dropFirst().compactMap {

@@ -66,7 +66,7 @@ func withServices<Result: Sendable>(
     return result
 }
 
-/// Says nothing.
+/// Logs nothing.
 let quiet = Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() }
 
 /// An error of EtcdKit.

@@ -32,7 +32,7 @@ struct TracingTests {
         #expect(tracer.performedContextInjections.first?.values[InMemoryTracer.spanIDKey] == span.spanContext.spanID)
     }
 
-    @Test("Configuration.traceCalls tells of errors by their codes")
+    @Test("Configuration.traceCalls records errors by their codes")
     func errors() async throws {
         let tracer = InMemoryTracer()
         try await withEtcd {

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Auth: switched on and off", .cluster, .timeLimit(.minutes(1)))
 struct AuthenticationTests {
-    @Test("it needs a user root with a role root, and is what it says it is")
+    @Test("authentication needs a user root with a role root, and the status shows when it is enabled")
     func enabling() async throws {
         try await withPrivateEtcd { client, cluster in
             await expectError(.rootUserNotFound) { try await client.auth.enable() }
@@ -26,10 +26,10 @@ struct AuthenticationTests {
                 try await root.auth.roles.add("other")
                 let changed = try await status(root)
                 if let after, let changed { #expect(changed.revision > after.revision) }
-                // To enable what is enabled changes nothing.
+                // To enable it again changes nothing.
                 try await root.auth.enable()
                 try await root.auth.disable()
-                // The token is of no use now, and does no harm.
+                // The token has no effect now.
                 try await root.put("k", "v")
             }
             try await client.put("k", "v")
@@ -70,14 +70,14 @@ struct AuthenticationTests {
                 await expectError(.permissionDenied) { try await roles.revoke(.prefix("a/"), from: "alice") }
                 await expectError(.permissionDenied) { try await alice.auth.disable() }
             }
-            // The things that authentication stands on cannot be taken away while it is on.
+            // The user and the role root cannot be deleted while authentication is enabled.
             await expectError(.invalidAuthManagement) { try await root.auth.users.delete("root") }
             await expectError(.invalidAuthManagement) { try await root.auth.roles.delete("root") }
             await expectError(.invalidAuthManagement) { try await root.auth.users.revoke(role: "root", from: "root") }
         }
     }
 
-    @Test("each access is what it says", arguments: [Permission.Access.read, .write, .readWrite])
+    @Test("each access allows its own operations only", arguments: [Permission.Access.read, .write, .readWrite])
     func access(_ access: Permission.Access) async throws {
         try await withAuthenticatingEtcd { root, cluster in
             try await root.auth.roles.grant(Permission(access, .prefix("b/")), to: "alice")
@@ -99,14 +99,14 @@ struct AuthenticationTests {
         }
     }
 
-    @Test("a client that was there before authentication gets its token when it is asked for one")
+    @Test("a client from before authentication gets its token when a call is refused for want of one")
     func enabledLater() async throws {
         try await withEtcdCluster { cluster in
             let log = EventLog()
             var configuration = try cluster.configuration(user: "alice")
             log.attach(to: &configuration)
             try await withEtcdClient(configuration) { alice in
-                // It has learnt that no token is needed.
+                // The client knows that no token is needed.
                 try await alice.put("a/1", "before")
                 #expect(alice.core.channel.tokens.probableToken == .some(nil))
                 let lease = try await alice.leases.grant(timeToLive: .seconds(60))
@@ -116,10 +116,10 @@ struct AuthenticationTests {
                         try await setup.addUser("alice")
                         try await setup.grant("alice", .prefix("a/"))
                         try await setup.enable()
-                        // The control: without a token, nothing goes.
+                        // The control: without a token, calls are refused.
                         await expectError(.authenticationRequired) { try await client.get("a/1") }
                     }
-                    // A watch is the first to learn of it: of what is not granted, and of what is.
+                    // A watch is the first to use the token: for a range that is not granted, and for one that is.
                     await expectError(.permissionDenied) { try await alice.withWatch(.prefix("b/")) { _ in } }
                     try await alice.withWatch(.prefix("a/")) { second in
                         try await alice.put("a/1", "after", lease: lease.id)
@@ -132,7 +132,7 @@ struct AuthenticationTests {
                 }
                 #expect(log.authentications == 1)
             }
-            // Many at once, of which each finds that its call is refused.
+            // Many calls at once, each of which is refused at first.
             try await withEtcdClient(cluster.configuration(user: "root")) { root in
                 try await root.auth.disable()
                 var configuration = try cluster.configuration(user: "alice")
@@ -151,7 +151,7 @@ struct AuthenticationTests {
         }
     }
 
-    @Test("a client whose own password it changes goes on with the new one; others of the user do not")
+    @Test("a client that changes its own password goes on with the new one; other clients of the user do not")
     func passwordChange() async throws {
         try await withAuthenticatingEtcd { root, cluster in
             try await withEtcdClient(cluster.configuration(user: "root")) { other in
@@ -165,7 +165,7 @@ struct AuthenticationTests {
                 try await root.leases.keepAliveOnce(lease.id)
                 await expectError(.authenticationFailed) { try await other.put("k", "v") }
             }
-            // Somebody else's password is not this client's.
+            // Another user's password has no effect on this client.
             try await root.auth.users.changePassword(to: "new", of: "alice")
             try await root.put("k", "v")
             var configuration = try cluster.configuration(user: "alice")

@@ -29,7 +29,7 @@ struct PasswordChangeTests {
             try await client.put("k", "v")
             let change = Task { try await client.auth.users.changePassword(to: "new", of: "root") }
             try await eventually("the change is asked for") { changes.count == 1 }
-            // etcd has changed it, and has not said so yet.
+            // etcd has changed the password, and has not answered yet.
             token = "token.2"
             let put = Task { try await client.put("k", "v") }
             try await eventually("the old password is tried") { attempts.map(\.password) == ["old", "old"] }
@@ -51,7 +51,7 @@ struct PasswordChangeTests {
         }
     }
 
-    @Test("the password of somebody else changes nothing for the client")
+    @Test("a change of another user's password has no effect on the client")
     func others() async throws {
         let member = try FakeMember()
         var passwords: [String] = []

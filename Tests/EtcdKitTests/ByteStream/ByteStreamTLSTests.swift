@@ -6,8 +6,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// Streams of bytes by TLS: which certificates are trusted, and the errors of those that are not.
-@Suite("ByteStream: by TLS", .unit, .timeLimit(.minutes(1)))
+/// Streams of bytes over TLS: which certificates are trusted, and the errors of those that are not.
+@Suite("ByteStream: over TLS", .unit, .timeLimit(.minutes(1)))
 struct ByteStreamTLSTests {
     private static let authority = Result { try TestCertificateAuthority() }
 
@@ -44,7 +44,7 @@ struct ByteStreamTLSTests {
         return nil
     }
 
-    @Test("a server is trusted for the sake of its authority, its name and its time")
+    @Test("a server is trusted only if its authority, its name and its validity period fit")
     func trust() async throws {
         let authority = try Self.authority.get()
         let tls = TLSConfiguration(trusting: authority)
@@ -95,14 +95,14 @@ struct ByteStreamTLSTests {
         for error in [none, foreign, expired] { #expect(error.0?.reason == .tls && error.1?.reason == .tls) }
     }
 
-    @Test("TLS is used where the scheme or the configuration says so")
+    @Test("TLS is used if the scheme or the configuration requires it")
     func schemes() async throws {
         let authority = try Self.authority.get()
         let server = TLSServerConfiguration(try authority.issue("server"))
         let tls = TLSConfiguration(trusting: authority)
         #expect(try await outcome(tls, server, scheme: "https://").client == nil)
         #expect(try await outcome(tls, server, host: "localhost").client == nil)
-        // The system's authorities, which do not know ours.
+        // The system's authorities, without ours.
         #expect(
             try await outcome(nil, server, scheme: "https://").client?.message.contains("unknown authority") == true
         )
@@ -111,7 +111,9 @@ struct ByteStreamTLSTests {
         #expect(plain.server?.message == "the client does not speak TLS here")
     }
 
-    @Test("a server that does not speak TLS, or hangs up, is named; one that is silent takes no more than the timeout")
+    @Test(
+        "the error names a server that does not speak TLS or hangs up; a silent server takes no more than the timeout"
+    )
     func wrongServers() async throws {
         let listener = try await ByteListener.listen(host: "127.0.0.1", port: 0)
         defer { listener.close() }
@@ -155,7 +157,7 @@ struct ByteStreamTLSTests {
         let stream = try await connect(to: [1, bad.port, good.port])
         #expect(stream.remoteAddress == "127.0.0.1:\(good.port)")
         try await served
-        // The words of each.
+        // The error has the reason of each address.
         async let refused: Void? = try? bad.accept().handshake()
         await expect(.tls, saying: "127.0.0.1:1: connect: Connection refused, 127.0.0.1:\(bad.port): the server's") {
             _ = try await connect(to: [1, bad.port])
@@ -163,7 +165,7 @@ struct ByteStreamTLSTests {
         _ = await refused
     }
 
-    @Test("a client that says nothing holds up neither the next one nor its own handler for ever")
+    @Test("a silent client delays neither the next client nor its own handler for ever")
     func silentClient() async throws {
         let authority = try Self.authority.get()
         let listener = try await ByteListener.listen(host: "127.0.0.1", port: 0, tls: .init(authority.issue("server")))
@@ -183,12 +185,12 @@ struct ByteStreamTLSTests {
         await expect(.timedOut, saying: "TLS handshake") {
             try await waiting.handshake(deadline: .now + .milliseconds(50))
         }
-        // A second try, now with a client that speaks.
+        // A second try, now with a client that sends bytes.
         try await silent.write(Array("GET / HTTP/1.1\r\n\r\n".utf8))
         await expect(.tls, saying: "the client does not speak TLS here") { try await waiting.handshake() }
     }
 
-    @Test("both ends see the certificates of the other, and when they end")
+    @Test("both ends see the certificate of the peer, and when it expires")
     func certificates() async throws {
         let authority = try Self.authority.get()
         let certificate = try authority.issue("server")
@@ -224,7 +226,9 @@ struct ByteStreamTLSTests {
         #expect(error?.message.contains("/nowhere.pem") == true)
     }
 
-    @Test("a server takes new certificates when its files change, and keeps the old ones as long as those are no use")
+    @Test(
+        "a server loads new certificates when its files change, and keeps the old ones while the new ones are invalid"
+    )
     func rotation() async throws {
         let authority = try Self.authority.get()
         let folder = try CertificateFolder()
@@ -253,7 +257,7 @@ struct ByteStreamTLSTests {
         #expect(try await subject() == "CN=two")
     }
 
-    @Test("certificates that cannot be used are named when the server starts")
+    @Test("the error at the start of a server names certificates that cannot be used")
     func badServer() async throws {
         await expect(.misconfigured, saying: "cannot read /nowhere.pem") {
             _ = try await ByteListener.listen(
@@ -298,7 +302,7 @@ struct ByteStreamTLSTests {
                 #expect(error?.message.contains("is not for other") == (name == "other" ? true : nil))
                 client.close()
                 #expect((try await served == nil) == (name == "localhost"))
-                // It cannot begin twice.
+                // TLS cannot begin twice.
                 await expect(name == "localhost" ? .closed : .tls) {
                     try await client.secure(with: .init(trusting: authority), serverName: name)
                 }

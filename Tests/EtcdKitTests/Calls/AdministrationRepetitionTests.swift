@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// The calls that are made again about users, roles, members, locks and elections when nobody knows what became of it.
+/// Which calls about users, roles, members, locks and elections are repeated when their outcome is unknown.
 @Suite("RetryPolicy: administrative calls", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct AdministrationRepetitionTests {
@@ -43,19 +43,19 @@ struct AdministrationRepetitionTests {
         "Resign": { try await $0.electionService.resign(ElectedLeader()) },
     ]
 
-    @Test("a read whose call was reset is made again", arguments: reads.keys.sorted())
+    @Test("a read whose call was reset is repeated", arguments: reads.keys.sorted())
     func read(method: String) async throws {
         let operation = try #require(Self.reads[method])
         try await expect(.unavailable, of: operation, method, callCount: 3)
     }
 
-    @Test("a change whose call was reset is not, and its outcome is unknown", arguments: writes.keys.sorted())
+    @Test("a change whose call was reset is not repeated, and its outcome is unknown", arguments: writes.keys.sorted())
     func write(method: String) async throws {
         let operation = try #require(Self.writes[method])
         try await expect(.ambiguous, of: operation, method, callCount: 1)
     }
 
-    @Test("a server that gives a wait up at its deadline in words of its own does not make it certain")
+    @Test("a wait that the server ends at its own deadline, with an unknown text, has an unknown outcome")
     func serverDeadline() async throws {
         let member = try FakeMember()
         member.onCall = { $0.refuse(.unknown, "context deadline exceeded") }

@@ -34,14 +34,14 @@ struct AttemptLoopTests {
         }
     }
 
-    @Test("attempts are made until one succeeds, at once where that is said", arguments: [1, 2, 5])
+    @Test("attempts are made until one succeeds, without a pause if the failure allows it", arguments: [1, 2, 5])
     func success(number: Int) async {
         let loop = AttemptLoop(retry(pause: .seconds(1000)))
         let outcome = await attempts(loop, success: number) { _ in .atOnce }
         #expect(outcome.numbers == Array(1...number) && outcome.failure == nil)
     }
 
-    @Test("the last failure is thrown, when there is nothing after it or there were as many attempts as may be")
+    @Test("the last failure is thrown if it is final, or after the maximum of attempts")
     func ending() async {
         let loop = AttemptLoop(retry(pause: .milliseconds(1)), maximumAttempts: 4)
         let limited = await attempts(loop) { _ in .afterPause }
@@ -50,7 +50,7 @@ struct AttemptLoopTests {
         #expect(stopped.numbers == [1, 2] && stopped.failure?.number == 2)
     }
 
-    @Test("each pause is taken, the first one too")
+    @Test("each pause is waited for, also the first one")
     func pauses() async {
         let start = ContinuousClock.now
         let outcome = await attempts(AttemptLoop(retry(pause: .milliseconds(100))), success: 3) { _ in .afterPause }
@@ -58,7 +58,7 @@ struct AttemptLoopTests {
         #expect(ContinuousClock.now - start >= .milliseconds(200))
     }
 
-    @Test("no pause leads beyond the deadline")
+    @Test("no pause exceeds the deadline")
     func deadline() async {
         let start = ContinuousClock.now
         let loop = AttemptLoop(retry(pause: .seconds(50)), until: start + .seconds(40))

@@ -15,7 +15,7 @@ private enum Trace {
 struct CallInterceptorTests {
     private struct Refusal: Error {}
 
-    /// An interceptor that is a closure, and notes what it sees.
+    /// An interceptor that is a closure, and records its calls.
     private final class Probe: CallInterceptor {
         typealias Next = @Sendable (CallMetadata) async -> EtcdClient.CallOutcome
 
@@ -125,7 +125,7 @@ struct CallInterceptorTests {
         }
     }
 
-    @Test("a call is made once, whatever an interceptor does after it")
+    @Test("a call is made once, whatever an interceptor does afterwards")
     func once() async throws {
         let twice = Probe { _, metadata, next in
             let first = await next(metadata)
@@ -139,7 +139,7 @@ struct CallInterceptorTests {
         }
     }
 
-    @Test("the beginning and the end of a stream of answers are seen")
+    @Test("an interceptor sees the beginning and the end of a stream of answers")
     nonisolated func streams() async throws {
         try await withPrivateEtcd { _, cluster in
             let probe = Probe()
@@ -180,7 +180,7 @@ struct CallInterceptorTests {
         }
     }
 
-    @Test("values of fields are in no description")
+    @Test("descriptions contain no values of fields")
     func descriptions() {
         let metadata: CallMetadata = ["Authorization": "secret"]
         var dumped = ""

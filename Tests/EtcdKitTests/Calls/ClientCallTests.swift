@@ -55,7 +55,7 @@ struct ClientCallTests {
         }
     }
 
-    @Test("an answer over maximumMessageSize is refused, whether it comes to its end or not", arguments: [true, false])
+    @Test("an answer over maximumMessageSize is refused, whether it is complete or not", arguments: [true, false])
     func tooLarge(ends: Bool) async throws {
         let failures = try await failures {
             $0.maximumMessageSize = 1000
@@ -103,14 +103,14 @@ struct ClientCallTests {
             task.cancel()
             let error = await #expect(throws: EtcdError.self) { try await task.value }
             #expect(error?.code == .cancelled)
-            try await eventually("the server is told") { server.exchanges[count].resetCode == .cancel }
+            try await eventually("the server gets the reset") { server.exchanges[count].resetCode == .cancel }
         }
         await client.close()
     }
 
     // MARK: The end of the client
 
-    @Test("close fails the calls in flight and those after it, and hangs up")
+    @Test("close fails the calls in flight and later ones, and closes the connection")
     func close() async throws {
         let server = try FakeServer { _ in }
         defer { server.stop() }
@@ -131,7 +131,7 @@ struct ClientCallTests {
         #expect(server.connections.count == 1)
     }
 
-    @Test("close fails the calls that wait for a connection, and gives the attempt up")
+    @Test("close fails the calls that wait for a connection, and ends the attempt")
     func closeWhileConnecting() async throws {
         let server = try FakeServer(.silent)
         defer { server.stop() }
@@ -156,7 +156,7 @@ struct ClientCallTests {
         #expect(error?.code == .clientClosed)
     }
 
-    @Test("a client that is dropped hangs up")
+    @Test("a client that is dropped closes its connection")
     func dropped() async throws {
         let server = try FakeServer { $0.answer() }
         defer { server.stop() }

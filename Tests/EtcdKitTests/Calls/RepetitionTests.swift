@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// How a client treats a call that fails on the way: reads are repeated, writes only when they were not done.
+/// How a client treats a call that fails in transit: reads are repeated, writes only when they were not done.
 @Suite("RetryPolicy", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct RepetitionTests {
@@ -123,7 +123,7 @@ struct RepetitionTests {
         await client.close()
     }
 
-    @Test("a server that takes pings for abuse is pinged half as often on the next connection (jetcd#1041)")
+    @Test("a server that refuses pings as abuse is pinged half as often on the next connection (jetcd#1041)")
     func abuse() async throws {
         let interval = Duration.milliseconds(100)
         let server = try FakeServer(.http2(.init()) { _, _, _ in })
@@ -146,7 +146,7 @@ struct RepetitionTests {
         await client.close()
     }
 
-    @Test("a server that falls silent is left after a ping, and a read goes to the next connection")
+    @Test("a silent server is abandoned after a ping, and a read goes to the next connection")
     func silence() async throws {
         let server = try FakeServer { $0.answer() }
         defer { server.stop() }
@@ -166,7 +166,7 @@ struct RepetitionTests {
         await client.close()
     }
 
-    @Test("a write that is refused until its time is over was not done, and is not sent after its time")
+    @Test("a write that is refused until its deadline was not done, and is not sent after it")
     func refusedForEver() async throws {
         let server = try FakeServer { $0.reset(.refusedStream) }
         defer { server.stop() }

@@ -31,7 +31,7 @@ struct StreamAttemptTests {
         log.events.compactMap { if case .suspected(let endpoint, _) = $0 { endpoint.description } else { nil } }
     }
 
-    @Test("a refusal is made up for elsewhere, and reported; the call begins and ends once, with its answers' size")
+    @Test("a refused stream is opened at another endpoint; the call begins and ends once, with its answers' size")
     func retried() async throws {
         let members = [try FakeMember(), try FakeMember()]
         let log = EventLog()
@@ -113,7 +113,7 @@ struct StreamAttemptTests {
     }
 
     @Test(
-        "an endpoint that answers that it is of no use is suspected",
+        "an endpoint whose answer says that it cannot serve is suspected",
         arguments: [
             "etcdserver: request timed out", "etcdserver: server stopped", "etcdserver: no leader",
         ]
@@ -151,7 +151,7 @@ struct StreamAttemptTests {
         }
     }
 
-    @Test("events of calls at the same time are told apart by the call's ID")
+    @Test("events of concurrent calls are distinguished by the call's ID")
     func identity() async throws {
         let member = try FakeMember()
         let log = EventLog()

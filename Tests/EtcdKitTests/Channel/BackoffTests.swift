@@ -6,17 +6,17 @@ import Testing
 
 @Suite("Backoff", .unit, .timeLimit(.minutes(1)))
 struct BackoffTests {
-    @Test("waits grow by the multiplier up to the maximum, and there is none before a failure")
+    @Test("waits grow by the multiplier up to the maximum; without a failure there is no wait")
     func growth() {
         let backoff = Backoff(initial: .milliseconds(100), maximum: .milliseconds(900), multiplier: 2, jitter: 0)
         let waits = (-1...6).map { backoff.delay(afterFailures: $0, chance: 0.5) }
         #expect(waits == [0, 0, 100, 200, 400, 800, 900, 900].map { .milliseconds($0) })
     }
 
-    @Test("any number of failures is answered at once", arguments: [1000, Int.max])
+    @Test("the wait after any number of failures is computed at once", arguments: [1000, Int.max])
     func manyFailures(failures: Int) {
         #expect(Backoff().delay(afterFailures: failures, chance: 0.5) == .milliseconds(750))
-        // Without growth the maximum is never reached, and need not be.
+        // Without growth the maximum is never reached.
         let flat = Backoff(initial: .seconds(1), maximum: .seconds(2), multiplier: 1, jitter: 0)
         #expect(flat.delay(afterFailures: failures, chance: 0.5) == .seconds(1))
         let shrinking = Backoff(initial: .seconds(1), maximum: .seconds(2), multiplier: 0.5, jitter: 0)
@@ -29,7 +29,7 @@ struct BackoffTests {
         #expect(backoff.delay(afterFailures: 1, chance: 0.5) == .seconds(2))
     }
 
-    @Test("chance spreads a wait over its part, both ends included")
+    @Test("jitter spreads a wait over its range, both bounds included")
     func jitter() {
         let backoff = Backoff(initial: .seconds(1), maximum: .seconds(10), multiplier: 2, jitter: 0.25)
         #expect(backoff.delay(afterFailures: 1, chance: 0) == .milliseconds(750))
@@ -39,7 +39,7 @@ struct BackoffTests {
     }
 
     @Test(
-        "settings and chances beyond their limits are taken as the limits",
+        "settings and random numbers beyond their limits are taken as the limits",
         arguments: [(-1.0, -1.0), (7, 7), (2, -3)]
     )
     func limits(jitter: Double, chance: Double) {
@@ -48,7 +48,7 @@ struct BackoffTests {
         #expect(delay >= .zero && delay <= .seconds(2))
     }
 
-    @Test("numbers that are none, or beyond all bounds, do no harm")
+    @Test("infinite and undefined settings lead to valid waits")
     func strangeNumbers() {
         let endless = Backoff(initial: .seconds(1), maximum: .seconds(Int64.max), multiplier: .infinity, jitter: 0)
         #expect(endless.delay(afterFailures: 2, chance: 0.5) == Duration.seconds(Int64.max).bounded)

@@ -55,7 +55,7 @@ struct EndpointSyncTests {
         }
     }
 
-    @Test("the list is looked at again and again if that is wanted")
+    @Test("the list is read periodically if that is configured")
     func interval() async throws {
         try await withEtcdCluster(members: 3) { cluster in
             var configuration = try EtcdClient.Configuration(endpoints: cluster.endpoints[0])
@@ -74,7 +74,7 @@ struct EndpointSyncTests {
         }
     }
 
-    @Test("addresses that lead nowhere do not replace those that work for ever (etcd#6330)")
+    @Test("unreachable addresses do not replace the working ones for good (etcd#6330)")
     func unreachable() async throws {
         let options = EtcdCluster.Options(extraArguments: ["--advertise-client-urls=http://127.0.0.1:1"])
         try await withEtcdCluster(options) { cluster in

@@ -17,7 +17,7 @@ struct FailFastTests {
                 let fast = client.with(waitsForConnection: false)
                 try await fast.put("k", "1")
                 await cluster.members[0].kill()
-                // The first call may meet the connection that breaks, or try to connect.
+                // The first call may use the connection that breaks, or try to connect.
                 _ = try? await fast.get("k")
                 let start = ContinuousClock.now
                 var errors: [EtcdError] = []
@@ -28,7 +28,7 @@ struct FailFastTests {
                 #expect(errors.allSatisfy { $0.code == .unavailable })
                 #expect(errors.last?.message.contains(cluster.endpoints[0].split(separator: ":").last ?? "?") == true)
                 #expect(.now - start < .seconds(2))
-                // The control: a call that waits takes its time.
+                // The control: a call that waits ends at its deadline.
                 let waiting = ContinuousClock.now
                 await expectError(.unavailable) { try await client.with(timeout: .seconds(1)).get("k") }
                 #expect(.now - waiting >= .seconds(1))

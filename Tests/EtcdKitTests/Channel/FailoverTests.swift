@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// Which of several endpoints gets a call, and what becomes of one that fails there.
+/// Which of several endpoints gets a call, and the treatment of a call that fails there.
 @Suite("EtcdClient: failover between endpoints", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct FailoverTests {
@@ -26,7 +26,7 @@ struct FailoverTests {
         }
     }
 
-    @Test("the only endpoint is not asked how it is")
+    @Test("a single endpoint gets no health checks")
     func onlyEndpoint() async throws {
         let member = try FakeMember(leader: 0)
         try await FakeMember.with([member]) { client in
@@ -97,7 +97,7 @@ struct FailoverTests {
     }
 
     @Test(
-        "a silent endpoint is found out soon, also when it was suspected before and there is no better one",
+        "a silent endpoint is detected soon, also if it was suspected before and there is no better one",
         arguments: [true, false]
     )
     func silenceUnderSuspicion(isCalled: Bool) async throws {
@@ -110,7 +110,7 @@ struct FailoverTests {
             }
         ) { client in
             try await isReady(client, 2)
-            // After that, there would be no other for some seconds.
+            // After these, the next health check would be seconds later.
             try await eventually("it was examined often") { members[0].checkCount >= 5 }
             members[0].server.connections[0].goSilent()
             let lost = members[0].server.connections[0]
@@ -118,7 +118,7 @@ struct FailoverTests {
                 !client.core.channel.links.contains { "\($0.endpoint)" == members[0].address }
             }
             guard isCalled else {
-                // The control: without a call that stalls, the next examination is far.
+                // The control: without a call that stalls, the next health check is seconds later.
                 try await Task.sleep(for: .seconds(2))
                 return #expect(!isGivenUp())
             }
@@ -128,13 +128,13 @@ struct FailoverTests {
                 do throws(EtcdError) { try await client.put("k", "v") } catch { failures.append(error) }
             }
             #expect(ContinuousClock.now - start < .seconds(3))
-            // One of them has met it, and was ended by its end.
+            // One of the calls was on that connection, and failed with it.
             #expect(failures.map(\.code) == [.ambiguous] && lost.isSilent, "\(failures)")
             #expect(failures.first?.description.contains("about its health") == true, "\(failures)")
         }
     }
 
-    @Test("a member of another cluster gets no call, and is named (bug class: mixed endpoint lists)")
+    @Test("a member of another cluster gets no call, and the error names it (bug class: mixed endpoint lists)")
     func foreignCluster() async throws {
         let own = try FakeMember(cluster: 7)
         let log = EventLog()
@@ -218,7 +218,7 @@ struct FailoverTests {
         }
     }
 
-    @Test("a write that gets no answer is not made again, and is ambiguous at its deadline (etcd#14890)")
+    @Test("a write that gets no answer is not repeated, and is ambiguous at its deadline (etcd#14890)")
     func stalledWrite() async throws {
         let members = [try FakeMember(), try FakeMember()]
         for member in members { member.onCall = { _ in } }
@@ -228,7 +228,7 @@ struct FailoverTests {
         }
     }
 
-    @Test("an answer that has begun to arrive is no stall")
+    @Test("an answer that has begun to arrive does not count as a stall")
     func slowAnswer() async throws {
         let members = [try FakeMember(), try FakeMember()]
         for member in members {
@@ -246,7 +246,7 @@ struct FailoverTests {
         }
     }
 
-    @Test("an endpoint that no longer says how it is loses its connection")
+    @Test("an endpoint that no longer answers health checks loses its connection")
     func mute() async throws {
         let members = [try FakeMember(), try FakeMember()]
         let log = EventLog()
@@ -272,7 +272,7 @@ struct FailoverTests {
 
     // MARK: Failures
 
-    /// The answer of a member, whether a read is made again elsewhere, and what becomes of a write.
+    /// The answer of a member, whether a read is repeated elsewhere, and the code of a write.
     enum Refusal: String, CaseIterable {
         case noLeader = "etcdserver: no leader"
         case tooManyRequests = "etcdserver: too many requests"
@@ -289,7 +289,7 @@ struct FailoverTests {
         var isAmbiguous: Bool { [.timedOut, .leaderChanged, .stopped].contains(self) }
     }
 
-    @Test("a refusal is made up for elsewhere if that is safe", arguments: Refusal.allCases)
+    @Test("a refused call is repeated at another endpoint if that is safe", arguments: Refusal.allCases)
     func refusal(refusal: Refusal) async throws {
         let code: GRPCStatus.Code = refusal == .tooManyRequests ? .unknown : .unavailable
         for isRead in [true, false] {
@@ -347,7 +347,7 @@ struct FailoverTests {
         }
     }
 
-    @Test("a proposal that the leader has dropped is made again after a pause, not elsewhere at once")
+    @Test("a proposal that the leader has dropped is repeated after a pause, not elsewhere at once")
     func droppedProposal() async throws {
         let members = [try FakeMember(), try FakeMember()]
         let pause = Duration.milliseconds(300)
@@ -371,7 +371,7 @@ struct FailoverTests {
         }
     }
 
-    @Test("with the policy never, nothing is made again (etcd#13344)")
+    @Test("with the policy never, nothing is repeated (etcd#13344)")
     func never() async throws {
         let members = [try FakeMember(), try FakeMember()]
         for member in members { member.onCall = { $0.refuse(.unavailable, "etcdserver: no leader") } }
@@ -395,7 +395,7 @@ struct FailoverTests {
         }
     }
 
-    @Test("a call that has no time left to be made again ends with the reason why it had to be")
+    @Test("a call without time for another attempt ends with the error of the last one")
     func noTimeForAnother() async throws {
         let members = [try FakeMember(), try FakeMember()]
         for member in members { member.onCall = { $0.refuse(.unavailable, "etcdserver: no leader") } }
@@ -403,16 +403,16 @@ struct FailoverTests {
             let pause = Duration.milliseconds(20)
             let retry = RetryPolicy(backoff: Backoff(initial: pause, maximum: pause, jitter: 0))
             var codes: Set<EtcdError.Code?> = []
-            // The time of a call is not to pass while the client connects.
+            // The first call connects, so that this takes no time of the later ones.
             await expectError(.noLeader) { try await client.with(retry: .never).put("k", "v") }
-            // In some, the pause ends just after the deadline, and in some an attempt is under way then.
+            // In some calls, the pause ends just after the deadline, and in some an attempt is under way then.
             for margin in 1...60 {
                 let timeout = pause + .microseconds(100) * margin
                 let before = members.map(\.callCount)
                 let error = await failure { () throws(EtcdError) in
                     try await client.with(timeout: timeout).with(retry: retry).put("k", "v")
                 }
-                // On a busy machine, the time of a call may be over before it is made at all.
+                // On a busy machine, the time of a call may be over before it is sent.
                 if members.map(\.callCount) != before { codes.insert(error?.code) }
             }
             #expect(codes.contains(.noLeader) && codes.isSubset(of: [.noLeader, .ambiguous]), "\(codes)")

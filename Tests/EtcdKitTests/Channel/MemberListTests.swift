@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// How far a list of members is believed, on a scripted member.
+/// Which parts of a list of members are used, with a scripted member.
 @Suite("Cluster: lists of members", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct MemberListTests {
@@ -42,7 +42,7 @@ struct MemberListTests {
             _ = try await client.get("k")
             #expect(member.server.connections.count == 1)
             #expect(!log.contains { if case .endpointsChanged = $0 { true } else { false } })
-            // A call to one endpoint goes by what is dialled, too.
+            // A call to one endpoint compares the dialled addresses, too.
             _ = try await client.maintenance.status(of: Endpoint("http://\(member.address)"))
             #expect(member.server.connections.count == 1)
         }
@@ -66,7 +66,7 @@ struct MemberListTests {
         }
     }
 
-    @Test("an endpoint that a member adds is taken in, once, and the connection that stays is kept")
+    @Test("an endpoint that a member adds is added once, and the existing connection is kept")
     func addition() async throws {
         let other = try FakeMember()
         defer { other.server.stop() }
@@ -83,7 +83,7 @@ struct MemberListTests {
         }
     }
 
-    @Test("a unix socket is believed only if it is in the configuration")
+    @Test("a Unix socket of the list is used only if it is in the configuration")
     func unixSocket() async throws {
         let urls: @Sendable @EventLoop (FakeMember) -> [[String]] = { member in
             [["unix:///run/other.sock", "unixs:///run/other.sock", "http://\(member.address)"]]
@@ -105,7 +105,7 @@ struct MemberListTests {
         }
     }
 
-    @Test("thousands of URLs are not believed, be they of one member or of many")
+    @Test("a list of thousands of URLs is not used, whether they are of one member or of many")
     func flood() async throws {
         let port: @Sendable (Int) -> String = { number in "http://127.0.0.1:\(10_000 + number)" }
         try await with({ _ in (0..<5000).map { [port($0)] } }) { client, _ in
@@ -114,7 +114,7 @@ struct MemberListTests {
         }
         try await with({ [(0..<5000).map(port), ["http://\($0.address)"]] }) { client, member in
             let endpoints = try await client.syncEndpoints()
-            // The other members are not crowded out.
+            // The other members stay in the list.
             #expect(endpoints.count == 9 && endpoints.last?.description == member.address)
         }
     }

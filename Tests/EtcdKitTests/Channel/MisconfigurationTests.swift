@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// A wrong setup is told at once and by a code of its own; a server that is only out of order is waited for.
+/// A wrong setup fails at once with a code of its own; a client waits for a server that is only out of order.
 @Suite("EtcdClient.Configuration: mistakes", .cluster, .timeLimit(.minutes(1)))
 @EventLoop
 struct MisconfigurationTests {
@@ -20,7 +20,7 @@ struct MisconfigurationTests {
         configuration.tls = tls
         configuration.callTimeout = .seconds(60)
         try await withEtcdClient(configuration) { client in
-            // A second call is not failed by what the first has found out, but by an attempt of its own.
+            // A second call fails by an attempt of its own, and not by the result of the first.
             for _ in 0..<2 {
                 let start = ContinuousClock.now
                 let error = await #expect(throws: EtcdError.self, sourceLocation: sourceLocation) {
@@ -79,7 +79,7 @@ struct MisconfigurationTests {
         let web = try FakeServer(DialingTests.Stranger.web.behavior)
         defer { for server in [rude, web] { server.stop() } }
         let closed = "127.0.0.1:1"
-        // Nobody listens; a proxy has lost its server, also with TLS; one endpoint of two is only down.
+        // No server listens; a proxy has lost its server, also with TLS; one of two endpoints is only down.
         for endpoints in [closed, rude.address, "https://\(rude.address)", "\(web.address),\(closed)"] {
             try await withEtcdClient(EtcdClient.Configuration(endpoints: endpoints)) { client in
                 let start = ContinuousClock.now
@@ -89,7 +89,7 @@ struct MisconfigurationTests {
         }
     }
 
-    @Test("a client that does not wait for connections fails with the refusal; a server that is silent has its time")
+    @Test("a client that does not wait for connections fails with the refusal; a silent server has until the timeout")
     func refusal() async throws {
         let (rude, silent) = (try FakeServer(.hangUp), try FakeServer(.silent))
         defer { for server in [rude, silent] { server.stop() } }
@@ -108,7 +108,7 @@ struct MisconfigurationTests {
         for endpoints in ["127.0.0.1:1", rude.address, "127.0.0.1:1,\(rude.address)"] {
             #expect(try await time(of: endpoints) < .seconds(4), "\(endpoints)")
         }
-        // Silence may yet be broken.
+        // A silent server may still answer.
         for endpoints in [silent.address, "127.0.0.1:1,\(silent.address)"] {
             #expect(try await time(of: endpoints) >= .seconds(8), "\(endpoints)")
         }
@@ -132,7 +132,7 @@ struct MisconfigurationTests {
         #expect(entry == nil)
     }
 
-    @Test("a single endpoint that is asked for fails early, whatever the others do")
+    @Test("a call to a single endpoint fails early, whatever the others do")
     func singleEndpoint() async throws {
         let member = try FakeMember()
         defer { member.server.stop() }
@@ -208,7 +208,7 @@ struct MisconfigurationTests {
         return try await events.next()?.entry.value
     }
 
-    @Test("a watch that begins before the name is known has what it wants once it is")
+    @Test("a watch that begins before the name can be resolved gets its events afterwards")
     func patient() async throws {
         try await withEtcdCluster { cluster in
             let names = Names(.failure(isUnknown: true))

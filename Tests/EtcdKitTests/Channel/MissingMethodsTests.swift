@@ -4,9 +4,9 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("Endpoint: methods that it does not have", .unit, .timeLimit(.minutes(1)))
+@Suite("Endpoint: missing methods", .unit, .timeLimit(.minutes(1)))
 struct MissingMethodsTests {
-    @Test("are remembered for each endpoint and method by itself, and looked at again")
+    @Test("are remembered for each endpoint and method separately, and tried again later")
     func memory() throws {
         let (old, new) = (try Endpoint("a:1"), try Endpoint("b:1"))
         let methods = MissingMethods()

@@ -22,7 +22,7 @@ struct ReconnectionTests {
         on: Platform.addresses(of: "::1", port: 0, numeric: true).get()[0]
     ).localPort()
 
-    @Test("the first attempts fail, later ones succeed, and so it is again after an outage", arguments: Kind.allCases)
+    @Test("the first attempts fail and later ones succeed, at the start and after an outage", arguments: Kind.allCases)
     func downThenUp(kind: Kind) async throws {
         defer { try? FileManager.default.removeItem(atPath: socketName) }
         var options = EtcdCluster.Options()

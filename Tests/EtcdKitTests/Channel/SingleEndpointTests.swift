@@ -4,11 +4,11 @@ import Testing
 
 @testable import EtcdKit
 
-/// Calls that go to one endpoint, whichever others there are.
+/// Calls to one endpoint.
 @Suite("EtcdClient: calls to one endpoint", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct SingleEndpointTests {
-    @Test("it goes over the connection that is there, to the client's own endpoints", arguments: [true, false])
+    @Test("a call to an endpoint of the client uses the existing connection", arguments: [true, false])
     func own(isSticky: Bool) async throws {
         let members = [try FakeMember(), try FakeMember(), try FakeMember()]
         try await FakeMember.with(members, { $0.failover = isSticky ? .sticky : .roundRobin }) { client in
@@ -36,7 +36,7 @@ struct SingleEndpointTests {
         }
     }
 
-    @Test("to another endpoint there is a connection for the time of the calls, and calls go nowhere else")
+    @Test("another endpoint gets a connection for the duration of the calls, and the calls go nowhere else")
     func guest() async throws {
         let (own, guest) = (try FakeMember(), try FakeMember())
         var held: [HTTP2ServerExchange] = []
@@ -59,7 +59,7 @@ struct SingleEndpointTests {
         guest.server.stop()
     }
 
-    @Test("an endpoint that cannot be reached is named in the error, and leaves nothing")
+    @Test("the error names an endpoint that cannot be reached, and no connection is left")
     func unreachable() async throws {
         let (own, guest) = (try FakeMember(), try FakeMember())
         guest.server.stop()
@@ -82,7 +82,7 @@ struct SingleEndpointTests {
         }
     }
 
-    @Test("a dead endpoint that is asked for does not keep a sticky client from the others")
+    @Test("a call to a dead endpoint does not keep a sticky client from the others")
     func deadAndSticky() async throws {
         let members = [try FakeMember(), try FakeMember()]
         members[0].server.stop()
@@ -96,7 +96,7 @@ struct SingleEndpointTests {
         }
     }
 
-    @Test("a member of another cluster is found out")
+    @Test("a member of another cluster is detected")
     func foreign() async throws {
         let (own, guest) = (try FakeMember(cluster: 7), try FakeMember(cluster: 8))
         own.onCall = { $0.answer(revision: 5) }
@@ -107,7 +107,7 @@ struct SingleEndpointTests {
         guest.server.stop()
     }
 
-    @Test("a slow member is waited for, and not suspected, by a call that only it can answer")
+    @Test("a call that only a slow member can answer waits for it, and the member is not suspected")
     func slow() async throws {
         let members = [try FakeMember(), try FakeMember()]
         var held: [HTTP2ServerExchange] = []
@@ -131,7 +131,7 @@ struct SingleEndpointTests {
         }
     }
 
-    @Test("a closed client makes no such call")
+    @Test("a closed client refuses the call")
     func closed() async throws {
         let (own, guest) = (try FakeMember(), try FakeMember())
         try await FakeMember.with([own]) { client in

@@ -38,7 +38,7 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("times that never come are no trap")
+    @Test("timeouts of any length do not trap")
     func endlessTimes() async throws {
         try await withLiveClient { live, prefix in
             var configuration = live.configuration
@@ -62,7 +62,7 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("the largest maximumMessageSize is no trap")
+    @Test("the largest maximumMessageSize does not trap")
     func endlessMessageSize() async throws {
         try await withLiveClient { live, prefix in
             var configuration = live.configuration
@@ -75,7 +75,10 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("a call that is given no time says so", arguments: [.zero, .seconds(-3), .seconds(Int64.min)] as [Duration])
+    @Test(
+        "the error of a call without time names the timeout",
+        arguments: [.zero, .seconds(-3), .seconds(Int64.min)] as [Duration]
+    )
     func noTime(timeout: Duration) async throws {
         let client = try EtcdClient(endpoints: "127.0.0.1:1").with(timeout: timeout)
         for isRead in [true, false] {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-@Suite("EtcdClient: its life", .cluster, .timeLimit(.minutes(1)))
+@Suite("EtcdClient: life cycle", .cluster, .timeLimit(.minutes(1)))
 struct EtcdClientTests {
     // MARK: The end
 
@@ -34,7 +34,7 @@ struct EtcdClientTests {
         }
     }
 
-    @Test("closing a client ends its calls in flight at once, and says that its writes may have happened")
+    @Test("closing a client ends its calls in flight at once, and their errors say that writes may have happened")
     func closeInFlight() async throws {
         try await withPrivateEtcd { client, cluster in
             try await client.put("k", "1")
@@ -75,7 +75,7 @@ struct EtcdClientTests {
     @Test("a client finds the endpoint that works, wherever it stands in the list")
     func deadEndpoint() async throws {
         try await withPrivateEtcd { _, cluster in
-            // A port that belongs to a server that is no more.
+            // The port of a server that has ended.
             let dead = try await withEtcdCluster { $0.endpoints[0] }
             for endpoints in [[dead, cluster.endpoints[0]], [cluster.endpoints[0], dead]] {
                 try await withEtcdClient(endpoints: endpoints.joined(separator: ",")) { client in
@@ -106,7 +106,7 @@ struct EtcdClientTests {
         }
     }
 
-    @Test("a restarted server is found again, and no write is lost or done twice unsaid")
+    @Test("a restarted server is found again, and no write is lost or done twice without an error")
     func restart() async throws {
         try await withPrivateEtcd { client, cluster in
             try await client.put("k", "1")
@@ -137,7 +137,7 @@ struct EtcdClientTests {
             let (acknowledged, ambiguous) = await writer.value
             let version = try #require(try await client.get("k")).version
             #expect((acknowledged...(acknowledged + ambiguous)).contains(version), "\(acknowledged) + \(ambiguous)")
-            #expect(ambiguous <= 3, "one a restart, and the cancelled one")
+            #expect(ambiguous <= 3, "one for each restart, and the cancelled one")
         }
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// `make test` runs one test at a time in a process, so what is counted is only the client's.
+/// `make test` runs one test at a time in a process, so only the client's sockets and threads are counted.
 @Suite(
     "EtcdClient: nothing is leaked",
     .measurement,
@@ -13,7 +13,7 @@ import Testing
     .timeLimit(.minutes(3))
 )
 struct LeakTests {
-    @Test("10,000 calls cancelled at random moments leave nothing behind, and none is stuck")
+    @Test("10,000 calls cancelled at random moments leave no socket, thread or stream behind, and all end")
     func cancelledCalls() async throws {
         try await withPrivateEtcd { client, cluster in
             try await warmUp(client)
@@ -40,7 +40,7 @@ struct LeakTests {
         }
     }
 
-    @Test("1,000 clients dropped without close, some in the middle of things, leave nothing behind")
+    @Test("1,000 clients dropped without close, some with calls under way, leave no socket or thread behind")
     func droppedClients() async throws {
         try await withPrivateEtcd { client, cluster in
             try await warmUp(client)
@@ -78,7 +78,7 @@ struct LeakTests {
     }
 }
 
-/// Makes a client and leaves it to its fate.
+/// Makes a client and drops it.
 private func useAndDropClient(_ endpoint: String, inWay way: Int) async throws {
     let client = try EtcdClient(endpoints: endpoint)
     switch way {
@@ -99,7 +99,7 @@ private func useAndDropClient(_ endpoint: String, inWay way: Int) async throws {
     }
 }
 
-/// Makes the threads and descriptors that stay for good.
+/// Makes the threads and descriptors that are never closed.
 private func warmUp(_ client: EtcdClient) async throws {
     try await Task.sleep(for: .milliseconds(1))
     try await client.put("k", "1")

@@ -8,7 +8,7 @@ import Testing
 struct PublicValueTests {
     private let entry = KeyValue("users/1", "ann", at: 7, lease: Lease.ID(rawValue: 0x1f))
 
-    @Test("KeyValue, WatchEvent, WatchBatch: made by a user, and read well in a log")
+    @Test("KeyValue, WatchEvent and WatchBatch can be made by a user, and have readable descriptions")
     func events() {
         #expect(entry.version == 1 && entry.createRevision == 7 && entry.lease == Lease.ID(rawValue: 31))
         #expect("\(entry)" == "users/1 = ann (revision 7, lease 1f)")
@@ -24,7 +24,7 @@ struct PublicValueTests {
         #expect("\(WatchBatch(revision: 9, events: []))" == "revision 9: no changes")
     }
 
-    @Test("responses: made by a user, and read well in a log")
+    @Test("responses can be made by a user, and have readable descriptions")
     func responses() {
         let range = RangeResponse([entry], at: 9)
         #expect(range.count == 1 && range.header.revision == 9 && "\(range)" == "1 of 1 entries at revision 9")
@@ -39,7 +39,7 @@ struct PublicValueTests {
         #expect("\(header)" == "revision 5, member a1, term 2")
     }
 
-    @Test("leases: made by a user, and read well in a log")
+    @Test("leases can be made by a user, and have readable descriptions")
     func leases() {
         let lease = Lease(id: Lease.ID(rawValue: 0x2a), timeToLive: .seconds(10))
         #expect("\(lease)" == "lease 2a of 10.0 seconds")
@@ -56,7 +56,7 @@ struct PublicValueTests {
         #expect("\(LeaseState.atRisk(until: .now + .seconds(3), nil))".hasPrefix("at risk, lost in 2."))
     }
 
-    @Test("members: made by a user, and read well in a log")
+    @Test("members can be made by a user, and have readable descriptions")
     func members() {
         var member = Member()
         (member.id, member.name, member.isLearner) = (Member.ID(rawValue: 0xa1), "node-1", true)
@@ -71,7 +71,7 @@ struct PublicValueTests {
         #expect("\(Alarm(.noSpace, of: member.id))" == "NOSPACE of member a1")
     }
 
-    @Test("mirrors: views and changes are made by a user, and read well in a log")
+    @Test("views and changes of mirrors can be made by a user, and have readable descriptions")
     func mirrors() {
         let view = MirrorView(range: .prefix("users/"), revision: 9, entries: [entry])
         #expect(view["users/1"] == entry && "\(view)" == "1 entries of prefix users/ at revision 9")

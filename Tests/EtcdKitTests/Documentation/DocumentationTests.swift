@@ -20,7 +20,7 @@ struct DocumentationTests {
             for block in try swiftBlocks(of: page) {
                 blockCount += 1
                 let code = block.filter { !$0.hasPrefix("import ") && !$0.isEmpty }
-                // The one thing that differs from a program: where etcd is.
+                // The only difference from a program: the address of etcd.
                 let expected = code.map { $0.replacing(#""127.0.0.1:2379""#, with: "endpoints") }
                 let isThere = snippets.indices.contains { snippets[$0...].starts(with: expected) }
                 #expect(isThere, "\(page.lastPathComponent): \(code.first ?? "")")
@@ -60,7 +60,7 @@ struct DocumentationTests {
     @Test("the code of README runs")
     func snippetsRun() async throws {
         try await withPrivateEtcd { client, cluster in
-            // The second time, on the store that the first has left.
+            // The second time, on the store that the first run has left.
             for _ in 1...2 {
                 try await Snippets.greeting(cluster.members[0].endpoint)
                 try await Snippets.transaction(client)
@@ -88,7 +88,7 @@ struct DocumentationTests {
     @Test("the code of Docs/Client.md about keys runs")
     func keySnippetsRun() async throws {
         try await withPrivateEtcd { client, cluster in
-            // The second time, on the store that the first has left.
+            // The second time, on the store that the first run has left.
             for _ in 1...2 {
                 try await Snippets.scope(cluster.members[0].endpoint)
                 try await Snippets.executor(client)
@@ -117,7 +117,7 @@ struct DocumentationTests {
     @Test("the code of Docs/Client.md about leases, watches and mirrors runs")
     func streamSnippetsRun() async throws {
         try await withPrivateEtcd { client, cluster in
-            // The second time, on the store that the first has left.
+            // The second time, on the store that the first run has left.
             for _ in 1...2 {
                 try await Snippets.leases(client)
                 try await Snippets.runningWatch(client)
@@ -145,7 +145,7 @@ struct DocumentationTests {
     func clusterSnippetsRun() async throws {
         try await withPrivateEtcd { client, cluster in
             let endpoint = try Endpoint(cluster.members[0].endpoint)
-            // The second time, on the store that the first has left.
+            // The second time, on the store that the first run has left.
             for _ in 1...2 {
                 try await Snippets.syncedEndpoints(client)
                 try await Snippets.status(client)
@@ -157,7 +157,7 @@ struct DocumentationTests {
                 }
                 try await Snippets.snapshotChunks(client, endpoint) { #expect(!$0.isEmpty) }
                 let error = await #expect(throws: EtcdError.self) { try await Snippets.learner(client) }
-                // At first, raft may not have heard of it.
+                // At first, raft may not know the member.
                 #expect([.learnerNotReady, .memberNotFound].contains(error?.code), "\(error as Any)")
                 try await Snippets.members(client)
                 #expect(try await client.cluster.list().count == 1)

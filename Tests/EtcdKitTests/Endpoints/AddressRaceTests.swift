@@ -8,7 +8,7 @@ import Testing
 @Suite("AddressRace", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct AddressRaceTests {
-    /// A listener that never answers, because nobody accepts and its queue is full.
+    /// A listener that never answers, because its queue is full and no connection is accepted.
     @EventLoop
     private final class Blackhole {
         let address: SocketAddress
@@ -66,7 +66,7 @@ struct AddressRaceTests {
         #expect(error.message.contains("no answer within"))
     }
 
-    @Test("an address that refuses costs no time; all answers are told when none is of use")
+    @Test("an address that refuses costs no time; the error lists all answers if no address works")
     func refusal() async throws {
         let server = try FakeServer { $0.answer() }
         let web = try FakeServer(.bytes(Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8)))
@@ -86,7 +86,7 @@ struct AddressRaceTests {
         #expect(error.message.contains("127.0.0.1:1: connect: Connection refused, 127.0.0.1:\(web.port): the server "))
     }
 
-    @Test("when the winner is of no use, the others get their turn, also those that were under way")
+    @Test("when the first connected address does not work, the others get their turn, also those under way")
     func uselessWinner() async throws {
         let hole = try Blackhole()
         let rude = try FakeServer(.hangUp)
@@ -102,7 +102,7 @@ struct AddressRaceTests {
         connection.close(ConnectionError(.closedByUs, "the test is over"))
     }
 
-    @Test("the time is up for all addresses together, and what they have said is told")
+    @Test("all addresses share one deadline, and the error lists their answers")
     func timeout() async throws {
         let hole = try Blackhole()
         defer { hole.close() }
@@ -127,7 +127,7 @@ struct AddressRaceTests {
         }
     }
 
-    @Test("no address at all is said")
+    @Test("the error says that there was no address")
     func none() async {
         guard case .failure(let error) = await dial([]) else {
             Issue.record("there is a connection")
@@ -136,7 +136,7 @@ struct AddressRaceTests {
         #expect(error.message == "the name has no address")
     }
 
-    @Test("the families take turns, the first one first")
+    @Test("the address families take turns, beginning with that of the first address")
     func alternation() throws {
         func address(_ text: String) throws -> SocketAddress {
             try #require(try? Platform.addresses(of: text, port: 1, numeric: true).get().first)

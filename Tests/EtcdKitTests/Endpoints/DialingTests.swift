@@ -4,16 +4,17 @@ import Testing
 
 @testable import EtcdKit
 
-/// How a client finds a server, and what it says when it finds none.
+/// How a client finds a server, and the errors when it finds none.
 @Suite("Dialer", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct DialingTests {
     private func answeringServer() throws -> FakeServer { try FakeServer { $0.answer() } }
 
-    /// An address on which nobody listens: a port that was free a moment ago could be the next one of another test.
+    /// An address on which nobody listens: another test could get a port that was free a moment ago.
     private static let closedAddress = "127.0.0.1:1"
 
-    /// Reads in vain until the error says all of `reasons`: on a busy machine one call may end before the first attempt.
+    /// Repeats a read that fails until its error has all of `reasons`: on a busy machine one call may end before the
+    /// first attempt.
     private func expectFailure(
         _ endpoints: String,
         connectTimeout: Duration = .seconds(2),
@@ -77,7 +78,7 @@ struct DialingTests {
         await client.close()
     }
 
-    /// Something that is no etcd, and what to say of it.
+    /// A server that is not etcd, and the expected error.
     enum Stranger: String, CaseIterable {
         case nobody = "refused"
         case web = "answers in HTTP/1"

@@ -76,14 +76,14 @@ struct DiscoveryTests {
         #expect(secure.count == 3)
     }
 
-    @Test("the name of the service goes behind a hyphen, as in etcdctl --discovery-srv-name")
+    @Test("the name of the service follows a hyphen, as in etcdctl --discovery-srv-name")
     func serviceName() async throws {
         let answers = ["_etcd-client-blue._tcp.example": Self.records]
         let found = try await Endpoint.discover(domain: "example", serviceName: "blue", by: resolver(answers))
         #expect(found.count == 3 && found.allSatisfy { $0.scheme == .http })
     }
 
-    @Test("nothing found, no answer, no name, and no time are told apart")
+    @Test("missing records, an unavailable name server, an invalid name and a timeout have errors of their own")
     func failures() async throws {
         await expectError(.misconfigured) { try await Endpoint.discover(domain: "example", by: resolver([:])) }
         let down = ServiceResolver { .failure(SocketAddress.LookupError(host: $0, reason: "down", isUnknown: false)) }
@@ -105,7 +105,7 @@ struct DiscoveryTests {
         await expectError(.cancelled) { try await task.value }
     }
 
-    @Test("a name server that fails for the secure service is not taken for one that has none")
+    @Test("a failure of the name server for the secure service does not count as a lack of records")
     func noDowngrade() async throws {
         let resolver = ServiceResolver { name in
             if name.contains("-ssl") {
@@ -130,7 +130,7 @@ struct DiscoveryTests {
         #expect(SRVRecord.records(in: Answer("s.example", records, flags: 0).bytes) == nil)
     }
 
-    @Test("hostile answers end in records or in nothing, and never in a loop or a crash")
+    @Test("hostile answers lead to records or to none, and never to a loop or a crash")
     func hostileAnswers() throws {
         let valid = Answer("s.example", Self.records).bytes
         #expect(SRVRecord.records(in: valid) == Self.records)
@@ -149,7 +149,7 @@ struct DiscoveryTests {
         }
     }
 
-    @Test("weights decide by chance which record of a priority comes first")
+    @Test("the first record of a priority is chosen at random by weight")
     func weights() {
         var random = SplitMix64(seed: 1)
         var first = 0
@@ -161,7 +161,7 @@ struct DiscoveryTests {
         #expect((850..<950).contains(first))
     }
 
-    @Test("the resolver of the C library asks a name server and hands its answer on")
+    @Test("the resolver of the C library asks a name server and returns its answer")
     func nameServer() async throws {
         let server = try NameServer { id, name in
             name == "_etcd-client._tcp.example.test"

@@ -31,7 +31,7 @@ struct EndpointKindsTests {
             try await expectService("unix://\(socketName)")
             try await expectService("unix://\(folder)/\(socketName)", TLSConfiguration())
         }
-        // The socket of an etcd that is gone, and one that never was.
+        // The socket of an etcd that is gone, and one that never existed.
         for (name, reason) in [(socketName, "refused"), ("\(socketName)-not", "No such file")] {
             try await withEtcdClient(endpoints: "unix://\(name)") {
                 try await expectRefusal($0, .unavailable, saying: ["unix://\(name)", reason])

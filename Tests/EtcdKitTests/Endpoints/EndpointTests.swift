@@ -68,7 +68,7 @@ struct EndpointTests {
     }
 
     @Test(
-        "an endpoint says whether it is secure, or leaves it to the configuration; only a scheme of note is written",
+        "an endpoint knows whether it is secure, or leaves it to the configuration; only needed schemes are written",
         arguments: [
             ("h:1", nil, "h:1"), ("http://h:1", false, "h:1"), ("https://h:1", true, "https://h:1"),
             ("https://[::1]", true, "https://[::1]:2379"), ("unix://s", false, "unix://s"),
@@ -97,13 +97,13 @@ struct EndpointTests {
         for text in ["", ",", "a,", ",a", "a,,b", "a, b"] {
             let error = #expect(throws: EtcdError.self) { try Endpoint.list(text) }
             #expect(error?.code == .invalidEndpoint)
-            // Of a list with a gap the whole is quoted, since the gap itself shows nothing.
+            // A list with a gap is quoted as a whole, since the gap itself is empty.
             let quoted = text == "a, b" ? " b" : text
             #expect(error?.message.contains("\"\(quoted)\"") == true, "\(String(describing: error))")
         }
     }
 
-    @Test("random texts are endpoints or refused, and what is accepted can be written and read", arguments: 0..<8)
+    @Test("random texts are endpoints or refused, and accepted ones can be written and read", arguments: 0..<8)
     func fuzz(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let pieces = [

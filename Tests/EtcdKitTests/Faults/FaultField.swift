@@ -26,7 +26,7 @@ struct FaultField: Sendable {
         }
     }
 
-    /// Plays the steps of a round, each at its time, and returns when all is healed and the members are ready.
+    /// Runs the steps of a round, each at its time, and returns when all faults are healed and the members are ready.
     func play(_ round: [FaultSchedule.Step], _ recorder: FaultRecorder) async throws {
         let beginning = ContinuousClock.now
         try await withThrowingDiscardingTaskGroup { group in
@@ -54,7 +54,7 @@ struct FaultField: Sendable {
         do {
             result = try await body()
         } catch {
-            // The first error says more.
+            // The first error is more useful.
             try? await end(fault, index)
             throw error
         }

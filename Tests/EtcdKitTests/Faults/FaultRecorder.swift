@@ -2,9 +2,9 @@
 
 import EtcdKit
 
-/// Writes the history of a fault run, for all who take part in it.
+/// Writes the history of a fault run, for all its parties.
 final class FaultRecorder: Sendable {
-    /// Counts for the summary that no rule asks for.
+    /// Counts for the summary.
     struct Tally: Sendable {
         var failedReads = 0
         var leases = 0

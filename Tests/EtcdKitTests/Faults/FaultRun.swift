@@ -3,7 +3,7 @@
 import EtcdKit
 import EtcdTesting
 
-/// A cluster under faults, clients that work meanwhile, and what came of it.
+/// A cluster under faults, clients that work meanwhile, and the outcome.
 struct FaultRun: Sendable {
     let schedule: FaultSchedule
     let history: History
@@ -12,7 +12,7 @@ struct FaultRun: Sendable {
 
     /// Plays a schedule.
     ///
-    /// With a misbehavior, those who take part break a rule.
+    /// With a misbehavior, the parties break a rule.
     static func play(
         _ schedule: FaultSchedule,
         misbehavior: FaultWorkload.Misbehavior? = nil
@@ -37,10 +37,10 @@ struct FaultRun: Sendable {
         }
     }
 
-    /// Which rules were broken.
+    /// The rules that were broken.
     var brokenRules: Set<HistoryChecker.Rule> { Set(violations.map(\.rule)) }
 
-    /// Everything by numbers.
+    /// A summary of all counts.
     var summary: String {
         let faults = Dictionary(grouping: schedule.rounds.joined(), by: \.fault.rawValue).mapValues(\.count)
         let outcomes = Dictionary(grouping: history.writes, by: \.outcome.name).mapValues(\.count)
@@ -116,11 +116,11 @@ extension FaultField {
     /// A client of all members through their proxies, which begins with one of them.
     fileprivate func client(startingAt first: Int) throws -> EtcdClient {
         var configuration = try EtcdClient.Configuration(endpoints: Array(endpoints[first...] + endpoints[..<first]))
-        // An endpoint whose connections are dead without a word shall be found out within the time for recovery.
+        // An endpoint with silently dead connections must be detected within the time for recovery.
         configuration.retry.attemptTimeout = .seconds(1)
         configuration.watchProbeInterval = .seconds(1)
         configuration.pingTimeout = .seconds(1)
-        // One of them is impatient.
+        // One of the clients has short timeouts.
         configuration.callTimeout = .seconds(first == 2 ? 1 : 3)
         return try EtcdClient(configuration)
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdTesting
 
-/// Clients at work on a cluster to which bad things happen.
+/// Clients at work on a cluster under faults.
 ///
 /// `FAULT_RUN_SECONDS` says for how long, `FAULT_RUN_SEED` which things and when: see `scripts/fault-run.sh`, which draws
 /// a seed where this has always the same.
@@ -17,7 +17,7 @@ struct FaultRunTests {
         let run = try await FaultRun.play(FaultSchedule(seed: seed, duration: .seconds(Self.seconds)))
         print(run.summary)
         #expect(run.brokenRules == [], "\(run.complaints)\n\(run.schedule)")
-        // It was a run: writes went through, and the faults were felt.
+        // The control: writes succeeded, and the faults had an effect.
         #expect(run.history.writes.count { if case .acknowledged = $0.outcome { true } else { false } } > 50)
         #expect(run.history.writes.contains { if case .acknowledged = $0.outcome { false } else { true } })
     }
@@ -36,7 +36,7 @@ struct FaultRunTests {
         #expect(!run.brokenRules.contains(.noWriteHappenedTwice), "\(run.complaints)")
     }
 
-    /// Each member in turn hears the clients and cannot answer.
+    /// Each member in turn gets the clients' requests, and its answers are lost.
     private static let lostAnswers = FaultSchedule(rounds: [
         (0..<3).map { member in
             .init(start: .seconds(1 + 4 * member), length: .seconds(4), member: member, fault: .answersLost)

@@ -2,13 +2,13 @@
 
 import EtcdKit
 
-/// Something bad that happens to a member.
+/// A fault of a member.
 enum Fault: String, Sendable, Hashable, CaseIterable {
     case killed
     case frozen
     /// Cut off from the other members.
     case isolated
-    /// Cut off from the clients: nothing passes, and what was sent is lost.
+    /// Cut off from the clients: nothing passes, and sent bytes are lost.
     case unreachable
     /// The clients' requests arrive, and the answers are lost.
     case answersLost
@@ -21,7 +21,7 @@ enum Fault: String, Sendable, Hashable, CaseIterable {
     /// Clients are disconnected, and refused.
     case refused
 
-    /// It harms the member itself, not only its clients' way to it.
+    /// It harms the member itself, not only the clients' connections to it.
     var isOfMember: Bool { [.killed, .frozen, .isolated].contains(self) }
     var isInstant: Bool { self == .reset || self == .cut }
 }
@@ -45,7 +45,7 @@ struct FaultSchedule: Sendable, Hashable, CustomStringConvertible {
     }
 
     let seed: UInt64
-    /// Faults that may overlap; after each round, all is well again for a moment.
+    /// Faults that may overlap; after each round, there is no fault for a moment.
     var rounds: [[Step]] = []
 
     /// Draws rounds that last so long together.
@@ -76,7 +76,7 @@ struct FaultSchedule: Sendable, Hashable, CustomStringConvertible {
         var start = Duration.zero
         for _ in 0..<Int.random(in: 2...5, using: &generator) {
             start += .milliseconds(Int.random(in: 300...2500, using: &generator))
-            // Now and then a second member is harmed, which may take the majority away for a moment.
+            // Sometimes a second member has a fault, which may interrupt the majority for a moment.
             let isDouble = Int.random(in: 0..<100, using: &generator) < 15
             var harmed = steps.filter { $0.end > start }
             while harmed.count > (isDouble ? 1 : 0) {

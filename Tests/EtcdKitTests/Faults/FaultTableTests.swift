@@ -38,7 +38,7 @@ struct FaultTableTests {
 
     private func oneMember(_ row: Row) async throws {
         for _ in 0..<3 where try await trial(row) { return }
-        Issue.record("no write was on its way to the member: \(row.name)")
+        Issue.record("no write was under way to the member: \(row.name)")
     }
 
     /// Tries a row, and returns whether it could: on a busy machine, the client may avoid the member before it has written.
@@ -56,7 +56,7 @@ struct FaultTableTests {
             var isTried = true
             try await withEtcdClient(endpoints: survivors.joined(separator: ",")) { witness in
                 try await FaultTrial.run(at: home, in: field, timeToLive: timeToLive) { trial in
-                    // A member that is killed has calls on their way.
+                    // The member is killed with calls under way.
                     if row.fault == .killed {
                         await members[victim].freeze()
                         isTried = await trial.writeWaits(witness)
@@ -68,7 +68,7 @@ struct FaultTableTests {
                         let marked = try await mark("marks/second", witness)
                         try await expectWatchAndLease(row, trial, marked)
                         try await expectCalls(row, trial, since: start)
-                        // The control, which has no other member, is without an answer.
+                        // The control, a client of this member only, gets no answer.
                         let codes: [EtcdError.Code?] = [.ambiguous, row.isSilent ? .noLeader : .unavailable]
                         let code = await lost?.code
                         #expect(codes.contains(code), name)
@@ -159,12 +159,12 @@ struct FaultTableTests {
                 let start = ContinuousClock.now
                 async let write = failure { () throws(EtcdError) in try await client.put("key", "2") }
                 async let read = failure { () throws(EtcdError) in _ = try await client.get("key") }
-                #expect(try await client.get("key", serializable: true)?.value == "1", "one member is enough for it")
+                #expect(try await client.get("key", serializable: true)?.value == "1", "one member is enough")
                 let (writeError, readError) = (await write, await read)
                 let elapsed = ContinuousClock.now - start
                 #expect([.ambiguous, .noLeader].contains(writeError?.code), "\(String(describing: writeError))")
                 #expect(readError?.code.isTransient == true, "\(String(describing: readError))")
-                #expect(elapsed > .seconds(9), "they have waited for their deadline")
+                #expect(elapsed > .seconds(9), "the calls have waited for their deadline")
                 // By now the member knows that it has no leader.
                 let late = await failure { () throws(EtcdError) in
                     try await client.with(timeout: .seconds(2)).with(retry: .never).put("key", "3")
@@ -174,8 +174,8 @@ struct FaultTableTests {
                 try await eventually("the lease of 5 s is lost") { losses.withLock { $0[brief.id] } != nil }
                 let loss = try #require(losses.withLock { $0[brief.id] })
                 #expect(loss.error.code == .leaseLost, "\(loss.error)")
-                // Its last renewal was no more than a third of its time before.
-                #expect(loss.instant > start + .seconds(3), "its time was over")
+                // Its last renewal was at most a third of its time to live earlier.
+                #expect(loss.instant > start + .seconds(3), "its time to live was over")
 
                 for member in others { try member.start() }
                 for member in cluster.members { try await member.waitUntilReady() }
@@ -190,7 +190,7 @@ struct FaultTableTests {
         }
     }
 
-    /// Puts a mark, and tells when.
+    /// Puts a mark, and returns when.
     private func mark(_ key: Key, _ witness: EtcdClient) async throws -> ContinuousClock.Instant {
         var instant: ContinuousClock.Instant?
         // The loss of a leader may leave the outcome of the first one open.

@@ -28,7 +28,7 @@ final class FaultTrial: Sendable {
 
     let client: EtcdClient
     let log: EventLog
-    /// Where the watch and the lease have begun.
+    /// The member at which the watch and the lease have begun.
     let home: Endpoint
     private let state = Lock(State())
 

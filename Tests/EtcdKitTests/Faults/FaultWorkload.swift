@@ -37,7 +37,7 @@ struct FaultWorkload: Sendable {
         }
     }
 
-    /// Puts one number after the other in transactions, if the key is as it was left.
+    /// Puts one number after the other in transactions, if the key has not changed since.
     func transact(_ name: String, _ client: EtcdClient) async {
         let key: Key = "run/\(name)"
         var known: Revision? = 0
@@ -149,9 +149,9 @@ struct FaultWorkload: Sendable {
 }
 
 extension EtcdClient {
-    /// Keeps a lease alive, and tells until when the client takes it for alive, for as long as `report` returns true.
+    /// Keeps a lease alive, and reports until when the client counts it as alive, for as long as `report` returns true.
     ///
-    /// The only place in fault runs that knows what the renewals look like.
+    /// The only place in fault runs that uses the API of renewals.
     fileprivate func keepAlive(
         _ lease: Lease,
         _ report: (ContinuousClock.Instant) -> Bool

@@ -21,7 +21,7 @@ struct FrozenEndpointTests {
             configuration.failover = policy
             let detectionTime = configuration.retry.attemptTimeout
             try await withEtcdClient(configuration) { client in
-                // One of them alone is not enough to be connected to all.
+                // Many puts, so that the client connects to all members.
                 for _ in 0..<100 { try await client.put("key", "1") }
                 await frozen.freeze()
                 let times = await withTaskGroup(of: [Duration?].self) { group in
@@ -42,7 +42,7 @@ struct FrozenEndpointTests {
                 #expect(times.count == 1000)
                 #expect(times.count { $0 == nil } == 0)
                 let slowest = try #require(times.compactMap(\.self).max())
-                // It was not spared.
+                // The control: the frozen member was used, too.
                 #expect(slowest >= detectionTime)
                 // Without a leader no member can answer; those of 3.4 ask again for it after 7 s only.
                 if !leads { #expect(slowest <= detectionTime + .seconds(1)) }

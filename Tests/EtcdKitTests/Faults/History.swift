@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// The events of a fault run, as its parties saw them; ``HistoryChecker`` judges it.
+/// The events of a fault run, as its parties saw them; ``HistoryChecker`` checks it.
 struct History: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -22,7 +22,7 @@ struct History: Sendable {
             case acknowledged(Revision)
             /// It may have happened or not.
             case ambiguous
-            /// It has not happened, says the client, for this reason.
+            /// The client reports for this reason that it has not happened.
             case failed(String)
         }
 
@@ -54,7 +54,7 @@ struct History: Sendable {
         let duration: Duration
     }
 
-    /// All changes, read from a member in the end.
+    /// All changes, read from a member at the end.
     var store: [Change] = []
     var writes: [Write] = []
     var reads: [Read] = []

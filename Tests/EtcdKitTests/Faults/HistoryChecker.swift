@@ -2,14 +2,14 @@
 
 import EtcdKit
 
-/// Judges a history by what a client of etcd promises.
+/// Checks a history against the guarantees of the client.
 struct HistoryChecker {
     enum Rule: Int, Sendable, CaseIterable {
         /// Every acknowledged write is in the store's history, where the acknowledgement says.
         case acknowledgedWritesHappened = 1
         /// No write has happened twice.
         case noWriteHappenedTwice
-        /// A linearizable read sees the store as it was, and not before what was known when the read began.
+        /// A linearizable read sees a state of the store, not older than the state known when the read began.
         case readsNeverGoBack
         /// Each watcher has seen each change once and in order.
         case watchersSawEverything
@@ -31,7 +31,7 @@ struct HistoryChecker {
     /// How long everything may take to work again.
     static let recoveryLimit = Duration.seconds(3)
 
-    /// How long after its awakening a member may do what it had meant to do before.
+    /// How long after its awakening a member may do a delayed action.
     static let awakening = Duration.seconds(3)
 
     static func violations(in history: History) -> [Violation] {
@@ -139,7 +139,7 @@ struct HistoryChecker {
 
     private func checkLeases() -> [Violation] {
         history.store.filter { $0.value == nil }.compactMap { deletion in
-            // It happened at the latest when somebody knew of it or of something later.
+            // It happened at the latest when a party saw it or a later change.
             guard let deadline = history.claims[deletion.key],
                 let gone = known.first(where: { $0.revision >= deletion.revision }), gone.instant < deadline,
                 !isExcused(gone.instant)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("HistoryChecker", .unit)
 struct HistoryCheckerTests {
-    @Test("a history in which all is well breaks no rule, though nobody knows of some writes")
+    @Test("a correct history breaks no rule, even with writes of unknown outcome")
     func sound() {
         #expect(broken { _ in } == [])
     }
@@ -16,7 +16,7 @@ struct HistoryCheckerTests {
         #expect(broken { $0.writes.append(write("late", .acknowledged(3))) } == [.acknowledgedWritesHappened])
     }
 
-    @Test("no write may happen twice, whatever was reported of it", arguments: ["1", "late"] as [Value])
+    @Test("no write may happen twice, whatever its reported outcome is", arguments: ["1", "late"] as [Value])
     func twice(value: Value) {
         let again = History.Change(revision: 6, key: "a", value: value)
         let history = sample {
@@ -31,11 +31,11 @@ struct HistoryCheckerTests {
         #expect(broken { $0.writes.append(write("late", .failed("unavailable"))) } == [.failedWritesDidNotHappen])
     }
 
-    @Test("a read must not miss what was acknowledged, read or watched before it began", arguments: 1...3)
+    @Test("a read must not miss a change that was acknowledged, read or watched before it began", arguments: 1...3)
     func stale(way: Int) {
         let history = sample { history in
             history.reads.append(read(from: 7, to: 8, revision: 2, [history.store[0]]))
-            // One of three ways to know of revision 3.
+            // One of three ways to learn of revision 3.
             if way != 1 { history.writes.removeAll { $0.value == "2" } }
             if way != 2 { history.reads.removeAll { $0.revision > 2 } }
             if way != 3 { history.watches = [:] }
@@ -136,7 +136,7 @@ struct FaultScheduleTests {
         #expect(schedule.rounds != FaultSchedule(seed: 2, duration: .seconds(60)).rounds)
     }
 
-    @Test("all faults come, mostly one at a time, at most two, and never two to one member")
+    @Test("all faults occur, mostly one at a time, at most two, and never two at one member")
     func minority() {
         let rounds = FaultSchedule(seed: 1, duration: .seconds(3600)).rounds
         #expect(Set(rounds.joined().map(\.fault)) == Set(Fault.allCases))

@@ -8,7 +8,7 @@ import Testing
 /// A leader that hands over to another drops the writes that come meanwhile.
 @Suite("EtcdClient: writes while the leadership moves", .cluster, .timeLimit(.minutes(3)))
 struct LeaderMoveTests {
-    @Test("a write that the leader has dropped is made again, and succeeds")
+    @Test("a write that the leader has dropped is repeated, and succeeds")
     func moves() async throws {
         try await withPrivateEtcd(members: 3) { client, cluster in
             var places: [Member.ID: Endpoint] = [:]

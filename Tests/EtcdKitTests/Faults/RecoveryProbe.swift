@@ -3,7 +3,7 @@
 import EtcdKit
 import EtcdTesting
 
-/// Measures how soon everything works again after faults, with the clients that have lived through them.
+/// Measures how soon everything works again after faults, with the clients of the fault run.
 struct RecoveryProbe: Sendable {
     /// After so long, something counts as not working again.
     static let patience = Duration.seconds(20)
@@ -25,7 +25,7 @@ struct RecoveryProbe: Sendable {
         return RecoveryProbe(parties: parties, field: field, recorder: recorder)
     }
 
-    /// Waits until each client can put, get and renew, and each watcher sees what is put now.
+    /// Waits until each client can put, get and renew, and each watcher sees a new put.
     ///
     /// - Returns: How long the slowest of them took.
     func measure(_ occasion: String) async -> Duration {

@@ -34,7 +34,7 @@ struct GRPCFramingTests {
         #expect(deframer.partialCount == 0)
     }
 
-    @Test("any split gives the same messages, and counts what is left over", arguments: 0..<20)
+    @Test("any split gives the same messages, and the remaining bytes are counted", arguments: 0..<20)
     func randomSplits(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let expected = (0..<100).map { number in pattern(Int.random(in: 0..<400, using: &random), seed: number) }

@@ -22,7 +22,7 @@ struct GRPCStreamTests {
         }
     }
 
-    /// A stream and what has come of it.
+    /// A stream and its results.
     @EventLoop
     final class Recording {
         private(set) var notes: [[UInt8]] = []
@@ -122,7 +122,7 @@ struct GRPCStreamTests {
         }
         try await withStream(answering: answer) { recording, connection, server in
             try await eventually("the first note") { recording.notes.count == 1 }
-            // Three times a gigabyte is more than a window can hold, for which nghttp2 would end the connection.
+            // Three gigabytes are more than a window can hold, for which nghttp2 would end the connection.
             for _ in 0..<3 { recording.stream?.consume(1 << 30) }
             server.exchanges[0].send(Note.frame([2]))
             try await eventually("the second note, or the end") {
@@ -175,7 +175,7 @@ struct GRPCStreamTests {
             let session = try #require(server.connections[0].session)
             let exchange = server.exchanges[0]
             try await eventually("the window is full of notes") { recording.notes.count >= 6 }
-            // The part of the seventh note that is there was let through; now the server has nothing more to go by.
+            // The window was opened for the rest of the seventh note; now the server gets no more credit.
             try await eventually("the window is used up") { session.remainingWindow(of: exchange) < 10_000 }
             #expect(recording.notes.count <= 7)
             try await eventually("all notes are there") {
@@ -222,7 +222,7 @@ struct GRPCStreamTests {
             let exchange = server.exchanges[0]
             let frameSize = Note.frame(notes[0]).count
             let bytes = notes.flatMap { Note.frame($0) }
-            // One after the other, as the client takes them, or the server waits with them.
+            // The server sends one after the other, or waits until the client has taken some.
             for start in stride(from: 0, to: bytes.count, by: size) {
                 let end = min(start + size, bytes.count)
                 exchange.send(Array(bytes[start..<end]))
@@ -242,7 +242,7 @@ struct GRPCStreamTests {
 
     // MARK: Endings
 
-    @Test("an end with a status is told once")
+    @Test("an end with a status is reported once")
     func status() async throws {
         let failure = try await failure { exchange in
             exchange.end(trailers: [("grpc-status", "14"), ("grpc-message", "etcdserver: no%20leader")])
@@ -250,7 +250,7 @@ struct GRPCStreamTests {
         #expect(failure == GRPCFailure(GRPCStatus(.unavailable, "etcdserver: no leader"), .answered))
     }
 
-    @Test("a stream that was refused tells the status")
+    @Test("a refused stream reports its status")
     func refused() async throws {
         try await withStream(answering: { $0.refuse(.permissionDenied, "no") }) { recording, _, _ in
             try await eventually("the stream has ended") { !recording.endings.isEmpty }
@@ -285,7 +285,7 @@ struct GRPCStreamTests {
             let failure = try await failure(maximumMessageSize: 1000) { exchange in
                 exchanges.append(exchange)
                 exchange.send(frame)
-                // Not looked at any more.
+                // Ignored, since the stream has ended.
                 exchange.send(Note.frame([2]))
             }
             #expect(failure?.message.contains(reason) == true, "\(String(describing: failure))")
@@ -333,7 +333,7 @@ struct GRPCStreamTests {
         try await withStream(answering: { $0.send(HTTP2ServerExchange.grpcHeaders) }) { recording, connection, server in
             recording.onNote = { if recording.notes.count == 3 { recording.stream?.cancel() } }
             for number in UInt8(0)..<10 { server.exchanges[0].send(Note.frame([number])) }
-            try await eventually("the server is told") { server.exchanges.first?.resetCode == .cancel }
+            try await eventually("the server gets the reset") { server.exchanges.first?.resetCode == .cancel }
             #expect(recording.notes == [[0], [1], [2]])
             #expect(recording.endings.isEmpty)
             #expect(connection.openStreamCount == 0)

@@ -79,7 +79,7 @@ struct GRPCUnaryCallTests {
         #expect(trailers == expected)
     }
 
-    @Test("an answer without a status, or not of gRPC, is an error that says so")
+    @Test("an answer without a status, or not of gRPC, has an error with that reason")
     func notGRPC() async throws {
         let bare = try await failure { exchange in
             exchange.send(HTTP2ServerExchange.grpcHeaders)
@@ -100,7 +100,7 @@ struct GRPCUnaryCallTests {
     }
 
     @Test(
-        "a reset says what is known of the effect",
+        "the error of a reset says whether the call can have had an effect",
         arguments: [
             (.refusedStream, .unavailable, .none), (HTTP2ErrorCode(rawValue: 2), .unavailable, .unknown),
             (.enhanceYourCalm, .unavailable, .unknown), (.cancel, .unavailable, .unknown),
@@ -148,7 +148,7 @@ struct GRPCUnaryCallTests {
         let failure = #expect(throws: GRPCFailure.self) { try outcome.get() }
         #expect(failure?.code == .responseTooLarge)
         #expect(failure?.message.contains("maximumMessageSize") == true)
-        try await eventually("the server is told") { server.exchanges[1].resetCode == .cancel }
+        try await eventually("the server gets the reset") { server.exchanges[1].resetCode == .cancel }
     }
 
     @Test("an answer cut off by the end of the connection has an unknown effect", arguments: [false, true])
@@ -188,13 +188,13 @@ struct GRPCUnaryCallTests {
         #expect(failure?.code == .deadlineExceeded)
         #expect(failure?.effect == .unknown)
         #expect(connection.openStreamCount == 0)
-        try await eventually("the server is told") { server.exchanges.first?.resetCode == .cancel }
+        try await eventually("the server gets the reset") { server.exchanges.first?.resetCode == .cancel }
         let timeout = try #require(server.exchanges[0].headers["grpc-timeout"])
         #expect((1...50).contains(try #require(Int(timeout.dropLast()))))
         #expect(timeout.hasSuffix("m"))
     }
 
-    @Test("a server that resets a call whose deadline is over says nothing new; one that does so earlier does")
+    @Test("a reset after the deadline counts as the deadline; an earlier one is an error of its own")
     func resetAtDeadline() async throws {
         for (deadline, code) in [(50, .deadlineExceeded), (5000, .unavailable)] as [(Int, EtcdError.Code)] {
             let server = try FakeServer { exchange in
@@ -250,7 +250,7 @@ struct GRPCUnaryCallTests {
         #expect(server.exchanges.count == 1)
     }
 
-    @Test("calls cancelled at any moment end, and leave nothing behind here or at the server")
+    @Test("calls cancelled at any moment end, and leave no stream open here or at the server")
     func cancellations() async throws {
         var random = SplitMix64(seed: 3)
         // A third is answered at once, a third later, a third never.

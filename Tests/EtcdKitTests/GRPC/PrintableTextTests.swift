@@ -4,11 +4,11 @@ import Testing
 
 @testable import EtcdKit
 
-/// Text of a peer is shown to people without the parts that could act on their terminals and logs.
+/// Text of a peer is shown to people without characters that could control their terminals and logs.
 @Suite("PrintableText", .unit, .timeLimit(.minutes(1)))
 struct PrintableTextTests {
     @Test(
-        "characters that act instead of being shown become spaces",
+        "control characters and invisible characters become spaces",
         arguments: [
             ("plain, grün, 日本, 👍🏽", "plain, grün, 日本, 👍🏽"), ("", ""), ("a\nb\r\tc", "a b  c"),
             ("\u{1b}[31mred\u{7}", " [31mred "), ("\0\u{7f}\u{9b}2J", "   2J"), ("a\u{2028}b\u{2029}", "a b "),
@@ -19,7 +19,7 @@ struct PrintableTextTests {
         #expect(text.printable == shown)
     }
 
-    @Test("the message of a status is cleaned after it is decoded, and so is what stands for one")
+    @Test("the message of a status is cleaned after it is decoded, and so is the message that replaces a missing one")
     func status() throws {
         var headers = HTTP2Headers()
         headers.append("grpc-status", "14")

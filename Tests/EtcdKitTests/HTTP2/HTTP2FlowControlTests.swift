@@ -74,7 +74,7 @@ struct HTTP2FlowControlTests {
         try pair.run()
         #expect(stream.receivedCount == 100_000)
         var received = stream.takeReceived()
-        // Taking the data is not enough, saying so is.
+        // Only a call of `consume` opens the window.
         try pair.run()
         #expect(stream.receivedCount == 0)
         pair.client.consume(100_000, on: stream)
@@ -89,7 +89,7 @@ struct HTTP2FlowControlTests {
         #expect(firstDifference(received, pattern(250_000)) == nil)
     }
 
-    @Test("a manual window can be made larger, and smaller for what comes after the difference was taken")
+    @Test("a manual window can be enlarged, and reduced for the data after the excess was consumed")
     func windowSize() throws {
         let pair = try flood(500_000)
         let large = try pair.open(window: .manual)

@@ -4,7 +4,7 @@
 
 /// Frames of HTTP/2 as they stand in a server's bytes, read without any of the code under test.
 ///
-/// The session may say of these bytes only what follows from them: see ``HTTP2Observation/check(against:)``.
+/// The session may report only events that follow from these bytes: see ``HTTP2Observation/check(against:)``.
 struct HTTP2FrameScanner {
     struct Frame {
         let type: UInt8
@@ -64,7 +64,7 @@ struct HTTP2FrameScanner {
         return complete + (rest.has(8) ? rest.payload.dropFirst() : rest.payload)
     }
 
-    /// The server has ended its side of the stream, or says so in a frame that may not count.
+    /// The server has ended its side of the stream, perhaps in a frame that does not count.
     func ends(_ stream: Int32) -> Bool {
         (frames(0, on: stream) + frames(1, on: stream)).contains { $0.has(1) }
     }
@@ -76,7 +76,7 @@ struct HTTP2FrameScanner {
     /// With which codes the server resets the stream.
     func resets(of stream: Int32) -> Set<UInt32> { Set(frames(3, on: stream).compactMap { $0.number() }) }
 
-    /// The last thing that the server may have said of the streams that it still looks at.
+    /// The last stream and the code of each GOAWAY frame.
     var goAways: [(last: Int32, code: UInt32)] {
         frames.filter { $0.type == 7 }.compactMap { frame in
             guard let last = frame.number(), let code = frame.number(at: 4) else { return nil }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// All that a session with three streams says of a server's bytes.
+/// All that a session with three streams reports about a server's bytes.
 struct HTTP2Observation: Equatable {
     /// The record of a stream.
     struct Stream: Equatable {
@@ -13,7 +13,7 @@ struct HTTP2Observation: Equatable {
         var trailers: [String] = []
         var data: [UInt8] = []
         var isRemoteClosed = false
-        /// How it ended before the connection was given up, if it did.
+        /// How it ended before the end of the connection, if it did.
         var ending: HTTP2Stream.Ending?
     }
 
@@ -24,7 +24,7 @@ struct HTTP2Observation: Equatable {
     private(set) var goAway: HTTP2Session.GoAway?
     private(set) var pingAcknowledgements = 0
     private let headerListLimit: Int
-    /// How many bytes the session has said.
+    /// How many bytes the session has sent.
     private(set) var outputCount = 0
 
     /// Feeds `bytes` to a session in chunks, each as long as `chunk` says, and looks at all that it makes of them.
@@ -80,7 +80,7 @@ struct HTTP2Observation: Equatable {
                 Issue.record("stream \(stream.id) was never opened")
                 continue
             }
-            // An ended stream is not heard of again.
+            // An ended stream has no further events.
             #expect(streams[index].ending == nil)
             streams[index].data += stream.takeReceived()
             streams[index].isRemoteClosed = stream.isRemoteClosed
@@ -88,10 +88,10 @@ struct HTTP2Observation: Equatable {
         }
     }
 
-    /// Holds it against the frames that stand in the bytes.
+    /// Compares it with the frames in the bytes.
     func check(against bytes: [UInt8]) {
         let frames = HTTP2FrameScanner(bytes)
-        // Answers to settings and pings, resets, a farewell: a server must not make the client talk without end.
+        // Answers to settings and pings, resets, a GOAWAY: a server must not make the client send without bound.
         #expect(outputCount <= 200 + 40 * (frames.frames.count + 1))
         if hasPeerSettings { #expect(frames.beginsWithSettings) }
         if frames.beginsWithSettings && !isOver { #expect(hasPeerSettings) }
@@ -107,7 +107,7 @@ struct HTTP2Observation: Equatable {
 
     private func check(_ stream: Stream, against frames: HTTP2FrameScanner) {
         let sent = frames.data(of: stream.id)
-        #expect(sent.starts(with: stream.data), "stream \(stream.id) has data that nobody sent")
+        #expect(sent.starts(with: stream.data), "stream \(stream.id) has data that the server has not sent")
         if !isOver && stream.ending == nil { #expect(stream.data.count == sent.count) }
         if !stream.headers.isEmpty { #expect(frames.hasHeaders(on: stream.id)) }
         if stream.isRemoteClosed { #expect(frames.ends(stream.id)) }

@@ -10,7 +10,7 @@ final class HTTP2Pair {
     var script: (HTTP2ServerExchange, HTTP2ServerSession.Event) -> Void = { _, _ in }
     /// How many bytes arrive at once.
     var chunkSize = Int.max
-    /// All that the server has said.
+    /// All bytes from the server.
     private(set) var transcript: [UInt8] = []
 
     init(
@@ -26,7 +26,7 @@ final class HTTP2Pair {
         while try runClient() || runServer() {}
     }
 
-    /// Takes what the client has to say to the server; returns whether there was anything.
+    /// Passes the client's bytes to the server; returns whether there were any.
     @discardableResult
     func runClient() throws -> Bool {
         var output: [UInt8] = []

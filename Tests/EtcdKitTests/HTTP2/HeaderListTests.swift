@@ -4,12 +4,12 @@ import Testing
 
 @testable import EtcdKit
 
-/// A server cannot make the client keep more header fields than it has said it takes.
+/// A server cannot make the client keep more header fields than the announced limit.
 @Suite("HTTP2Session: header lists", .measurement, .serialized, .timeLimit(.minutes(1)))
 struct HeaderListTests {
     /// Frames of one answer on stream 1: a field of 4000 bytes, and `count` bytes each of which names it again.
     static func bomb(_ count: Int) -> [UInt8] {
-        // `:status: 200` by its number, `x: yyy…` to be remembered, and what is remembered, again and again.
+        // `:status: 200` by its number, `x: yyy…` to be put into the table, and the table's entry, again and again.
         var block: [UInt8] = [0x88, 0x40, 1, UInt8(ascii: "x"), 0x7f, 0xa1, 0x1e]
         block += Array(repeating: UInt8(ascii: "y"), count: 4000) + Array(repeating: 0xbe, count: count)
         var frames: [UInt8] = []
@@ -25,7 +25,7 @@ struct HeaderListTests {
         return frames
     }
 
-    /// By how much memory grows when a session with one stream receives a bomb, and what becomes of the stream.
+    /// How much memory grows when a session with one stream receives a bomb, and how the stream ends.
     private func feed(_ count: Int, _ settings: HTTP2Session.Settings) throws -> (Int, HTTP2Stream) {
         let pair = try HTTP2Pair(settings)
         try pair.run()
@@ -40,7 +40,7 @@ struct HeaderListTests {
 
     private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
 
-    @Test("128 KiB that stand for half a gigabyte take a few megabytes", .enabled(if: canMeasure))
+    @Test("a header block of 128 KiB that expands to half a gigabyte takes a few megabytes", .enabled(if: canMeasure))
     func memory() throws {
         let (growth, stream) = try feed(128 << 10, .init())
         #expect(growth < 16 << 20, "\(growth >> 20) MiB")
@@ -61,7 +61,7 @@ struct HeaderListTests {
         #expect(stream.ending == nil && stream.headers.fields.count == 2 + 32 << 10)
     }
 
-    @Test("the limit is told to the server")
+    @Test("the limit is sent to the server")
     func announcement() throws {
         var output: [UInt8] = []
         try HTTP2Session(settings: .init()).send(into: &output, limit: .max)
@@ -71,7 +71,7 @@ struct HeaderListTests {
         #expect(pairs.contains([0, 6, 0, 1, 0, 0]), "\(pairs)")
     }
 
-    @Test("lists up to the limit are taken, in headers and in trailers each; a field more resets that stream only")
+    @Test("lists up to the limit are accepted, in headers and in trailers each; one more field resets that stream only")
     func limit() throws {
         var settings = HTTP2Session.Settings()
         settings.headerListLimit = 1000
@@ -104,7 +104,7 @@ struct HeaderListTests {
 @Suite("EtcdClient: header lists that are too large", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct HeaderListClientTests {
-    @Test("a read says what is wrong, a write that it may have happened, and the connection goes on")
+    @Test("the error of a read names the violation, a write is ambiguous, and the connection goes on")
     func call() async throws {
         let server = try FakeServer(
             .http2(.init()) { connection, exchange, event in

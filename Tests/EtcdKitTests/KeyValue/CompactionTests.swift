@@ -5,7 +5,10 @@ import Testing
 
 @Suite("EtcdClient: compaction", .cluster, .timeLimit(.minutes(1)))
 struct CompactionTests {
-    @Test("a compaction drops what is older, once, and knows no future", arguments: [false, true])
+    @Test(
+        "a compaction drops older revisions; a second one and one of a future revision are refused",
+        arguments: [false, true]
+    )
     func compact(physical: Bool) async throws {
         try await withPrivateEtcd { client, _ in
             let first = try await client.put("k", "1").header.revision

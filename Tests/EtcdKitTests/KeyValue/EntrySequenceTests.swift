@@ -99,7 +99,7 @@ struct EntrySequenceTests {
             _ = try await iterator.next()
             let revision = try await client.put("zzz", "new").header.revision
             try await client.compact(at: revision)
-            // The page that is here already can still be had.
+            // The page that was already read is still returned.
             for _ in 2...4 { _ = try #require(try await iterator.next()) }
             await expectError(.compacted) { try await iterator.next() }
             await expectError(.compacted) { try await iterator.next() }

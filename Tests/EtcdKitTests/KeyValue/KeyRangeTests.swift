@@ -6,7 +6,7 @@ import Testing
 
 @Suite("KeyRange", .cluster, .timeLimit(.minutes(1)))
 struct KeyRangeTests {
-    /// A range in the words of the API, and which keys it means, said without etcd's `key` and `range_end`.
+    /// A range of the API, and which keys it has, expressed without etcd's `key` and `range_end`.
     private enum Sample: CustomStringConvertible {
         case key([UInt8])
         case prefix([UInt8])
@@ -46,7 +46,7 @@ struct KeyRangeTests {
         }
     }
 
-    /// The ends that are easy to get wrong, and random ones.
+    /// Error-prone ends, and random ones.
     private static func samples(_ random: inout SplitMix64) -> [Sample] {
         let corners: [[UInt8]] = [
             [], [0], [0, 0], [0, 1], [1], [0xfe], [0xfe, 0xff], [0xff], [0xff, 0], [0xff, 0xff],
@@ -59,7 +59,7 @@ struct KeyRangeTests {
         return samples
     }
 
-    @Test("a range holds the same keys here and at the server", arguments: [1, 2])
+    @Test("a range contains the same keys here and at the server", arguments: [1, 2])
     func model(seed: UInt64) async throws {
         var random = SplitMix64(seed: seed)
         let keys = Set((0..<200).map { _ in random.key(upTo: 4) } + [[0], [0xff], [0xff, 0xff]]).sorted {
@@ -103,7 +103,7 @@ struct KeyRangeTests {
         }
     }
 
-    @Test("the empty key is in no range of one key")
+    @Test("no range of one key contains the empty key")
     func emptyKey() async throws {
         try await withLiveClient { client, _ in
             await expectError(.emptyKey) { try await client.range(.key("")) }

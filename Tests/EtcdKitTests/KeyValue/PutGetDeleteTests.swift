@@ -169,7 +169,7 @@ struct PutGetDeleteTests {
 
     // MARK: Delete
 
-    @Test("a deletion removes one key, and says what it was only when asked")
+    @Test("a deletion removes one key, and returns its entry only when asked")
     func deleteOne() async throws {
         try await withLiveClient { client, prefix in
             let (key, longer) = (prefix + "k", prefix + "k2")
@@ -184,7 +184,7 @@ struct PutGetDeleteTests {
         }
     }
 
-    @Test("a deletion of a prefix removes what is under it and nothing beside it")
+    @Test("a deletion of a prefix removes the keys under it and no others")
     func deletePrefix() async throws {
         try await withLiveClient { client, prefix in
             for name: Key in ["a", "b/1", "b/2", "c"] { try await client.put(prefix + name, "x") }
@@ -204,12 +204,12 @@ struct PutGetDeleteTests {
         try await withPrivateEtcd(members: 3) { _, cluster in
             try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in
                 try await client.put("k", "1")
-                // The member asked must have it before it is on its own.
+                // The member must have the key before the others are gone.
                 try await eventually("the member knows the key") {
                     try await client.get("k", serializable: true)?.value == "1"
                 }
                 let hasty = client.with(timeout: .seconds(2))
-                // The control: it is the leader that is missed below.
+                // The control: with the leader, the read succeeds.
                 #expect(try await hasty.get("k")?.value == "1")
                 await cluster.members[1].kill()
                 await cluster.members[2].kill()
@@ -227,10 +227,10 @@ struct PutGetDeleteTests {
                 ]
                 for read in reads {
                     let error = await #expect(throws: EtcdError.self) { try await read() }
-                    // The member knows at last that it has no leader; before that, it waits in vain for one.
+                    // In the end the member knows that it has no leader; before that, the read times out.
                     #expect([.noLeader, .deadlineExceeded].contains(error?.code), "\(String(describing: error))")
                 }
-                // It answers as before where it need not ask.
+                // A serializable read still works.
                 #expect(try await hasty.get("k", serializable: true)?.value == "1")
             }
         }

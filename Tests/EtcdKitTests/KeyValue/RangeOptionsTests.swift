@@ -5,7 +5,7 @@ import Testing
 
 @Suite("RangeOptions", .live, .timeLimit(.minutes(1)))
 struct RangeOptionsTests {
-    @Test("a limit cuts entries off, and the answer says so and how many there are in all")
+    @Test("a limit cuts entries off, and the answer says that there are more, and how many in all")
     func limit() async throws {
         try await withLiveClient { client, prefix in
             for name: Key in ["a", "b", "c", "d", "e"] { try await client.put(prefix + name, "x") }
@@ -91,7 +91,7 @@ struct RangeOptionsTests {
         }
     }
 
-    @Test("each bound of revisions leaves out what is beyond it (bug class: options mapped to the wrong field)")
+    @Test("each bound of revisions leaves out the entries beyond it (bug class: options mapped to the wrong field)")
     func revisionBounds() async throws {
         try await withLiveClient { client, prefix in
             try await putSample(client, prefix)

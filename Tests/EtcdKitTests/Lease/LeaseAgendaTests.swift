@@ -40,7 +40,7 @@ struct LeaseAgendaTests {
         #expect(times.count <= 2)
     }
 
-    @Test("a lease that is noted for an earlier time comes once, and one that is noted for a later time comes no later")
+    @Test("a lease that is noted for an earlier time comes once, and a later note does not delay it")
     func moved() {
         var agenda = LeaseAgenda()
         let lease = lease(7)
@@ -49,12 +49,12 @@ struct LeaseAgendaTests {
         #expect(agenda.note(lease, at: at(1), now: start) != nil)
         #expect(takeDue(&agenda, at: 0.9) == [])
         #expect(takeDue(&agenda, at: 1.1) == [7])
-        #expect(agenda.note(lease, at: at(3), now: at(1.1)) != nil, "the slot from before still holds it, too")
+        #expect(agenda.note(lease, at: at(3), now: at(1.1)) != nil, "the former slot still holds it, too")
         #expect(takeDue(&agenda, at: 3.1) == [7])
         #expect(agenda.earliest == nil)
     }
 
-    @Test("a lease of centuries comes to be looked at after half a minute, and one that is overdue at once")
+    @Test("a lease of centuries comes up after half a minute, and an overdue one at once")
     func extremes() {
         var agenda = LeaseAgenda()
         _ = agenda.note(lease(1), at: start + .seconds(Int64.max), now: start)

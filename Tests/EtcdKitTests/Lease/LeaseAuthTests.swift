@@ -39,7 +39,7 @@ struct LeaseAuthTests {
                 } else {
                     _ = try await iterator.next()
                 }
-                // Longer than any of them lives without a renewal.
+                // Longer than a lease lives without a renewal.
                 let end = ContinuousClock.now + timeToLive * 2
                 while .now < end { _ = try await others[0].next() }
                 for index in others.indices { _ = try await others[index].next() }

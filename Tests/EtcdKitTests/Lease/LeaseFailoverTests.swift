@@ -84,7 +84,7 @@ struct LeaseFailoverTests {
         }
     }
 
-    @Test("without answers a lease is at risk, after them active again, and in the end lost for want of them")
+    @Test("without answers a lease is at risk, with answers it is active again, and without further ones it is lost")
     func risk() async throws {
         let events = EventLog()
         try await withEtcdCluster { cluster in
@@ -121,7 +121,7 @@ struct LeaseFailoverTests {
         }
     }
 
-    @Test("a lease that another client revokes is lost, and the server's word for it is the cause")
+    @Test("a lease that another client revokes is lost, and the server's answer is the cause")
     func revokedElsewhere() async throws {
         try await withLiveClient { client, _ in
             let other = try EtcdClient(client.configuration)

@@ -31,7 +31,7 @@ struct LeaseOutcomeTests {
         }
     }
 
-    @Test("a grant whose answer was lost is made again with its ID, and found done: there is one lease, not two")
+    @Test("a grant whose answer was lost is repeated with its ID, and succeeds: there is one lease, not two")
     func grant() async throws {
         let start = ContinuousClock.now
         try await losingAnswer {
@@ -51,7 +51,7 @@ struct LeaseOutcomeTests {
         }
     }
 
-    @Test("control: a client that makes no call twice gets ambiguous for the same grant")
+    @Test("control: a client that repeats no call gets ambiguous for the same grant")
     func grantOnce() async throws {
         try await losingAnswer {
             try await $0.with(retry: .never).leases.grant(timeToLive: .seconds(60))
@@ -62,7 +62,7 @@ struct LeaseOutcomeTests {
         }
     }
 
-    @Test("with an ID of one's own the lease may be from before, so its grant stays ambiguous")
+    @Test("a grant with the caller's ID stays ambiguous, since the lease may be older")
     func grantOfOwnID() async throws {
         let id = Lease.ID(rawValue: 42)
         try await losingAnswer {
@@ -77,7 +77,7 @@ struct LeaseOutcomeTests {
     }
 
     @Test(
-        "a revocation whose answer was lost is made again, and that the lease is gone then is success",
+        "a revocation whose answer was lost is repeated, and a missing lease is then success",
         arguments: [true, false]
     )
     func revoke(again: Bool) async throws {

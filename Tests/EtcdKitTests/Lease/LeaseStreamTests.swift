@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// A client's streams of renewals, as a scripted server sees them.
+/// A client's streams of renewals, from the view of a scripted server.
 @Suite("Lease: streams of renewals", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct LeaseStreamTests {
@@ -36,7 +36,7 @@ struct LeaseStreamTests {
         await client.close()
     }
 
-    @Test("a time to live of any length does no harm", arguments: [Int64.max, 1 << 40, Int64.min, -1])
+    @Test("a time to live of any length does not trap", arguments: [Int64.max, 1 << 40, Int64.min, -1])
     func extremeTimes(seconds: Int64) async throws {
         let server = try LeaseServer { $0.answer(timeToLive: seconds) }
         defer { server.stop() }
@@ -50,7 +50,7 @@ struct LeaseStreamTests {
         await client.close()
     }
 
-    @Test("the server's word that a lease is gone is the cause of its loss")
+    @Test("the server's answer that a lease is gone is the cause of its loss")
     func goneAtServer() async throws {
         let server = try LeaseServer { $0.answer(timeToLive: $0.number == 1 ? 2 : 0) }
         defer { server.stop() }
@@ -67,7 +67,7 @@ struct LeaseStreamTests {
         await client.close()
     }
 
-    @Test("a late answer to a renewal that was given up does not pass for that to a newer one")
+    @Test("a late answer to a renewal that was given up does not count for a newer one")
     func lateAnswer() async throws {
         let server = try LeaseServer { if $0.id != 1 { $0.answer(timeToLive: 60) } }
         defer { server.stop() }
@@ -113,7 +113,7 @@ struct LeaseStreamTests {
         let subscriptions = ids.map { client.core.leaseKeeper.subscribe(to: $0, granted: nil) }
         try await eventually("all are renewed twice") { server.renewals.count == 200 }
         #expect(server.bursts.first == 100)
-        // Chance spreads the second ones over 67 ms, which are three slots at most.
+        // Jitter spreads the second ones over 67 ms, which are three slots at most.
         #expect(server.bursts.count <= 4)
         withExtendedLifetime(subscriptions) {}
         await client.close()
@@ -137,7 +137,7 @@ struct LeaseStreamTests {
         await client.close()
     }
 
-    @Test("when a stream ends in the midst of a batch, the next one renews those that were not answered, and no others")
+    @Test("when a stream ends in the middle of a batch, the next one sends only the renewals without answers")
     func lostMidway() async throws {
         let server = try LeaseServer { renewal in
             if renewal.streamNumber > 1 || renewal.id <= 10 { renewal.answer(timeToLive: 60) }
@@ -198,7 +198,7 @@ struct LeaseStreamTests {
         await client.close()
     }
 
-    @Test("leases end when three new tokens are refused in a row, and at once with one that cannot be renewed")
+    @Test("leases end when three new tokens are refused in a row, and at once with a token that cannot be renewed")
     func worthlessToken() async throws {
         let user = Credentials.user("root", password: "secret")
         for (credentials, streams) in [(user, 3), (.token("made-elsewhere"), 1)] {
@@ -211,7 +211,7 @@ struct LeaseStreamTests {
         }
     }
 
-    @Test("of 50 leases only those end whose renewal is denied, though that ends the stream (etcd PR 21126)")
+    @Test("of 50 leases only those with a denied renewal end, although each denial ends the stream (etcd PR 21126)")
     func denied() async throws {
         let denied: Set<Int64> = [7, 8, 40]
         var ended: Set<Int32> = []

@@ -52,7 +52,7 @@ struct LeaseTimelineTests {
         #expect(timeline.nextEvent == at(4))
     }
 
-    @Test("chance makes the time between renewals up to a tenth shorter, never longer, so that bursts come apart")
+    @Test("jitter shortens the time between renewals by up to a tenth, so that bursts spread out")
     func jitter() throws {
         #expect(renewed(chance: 0).nextEvent == at(3))
         let earliest = try #require(renewed(chance: 1).nextEvent)
@@ -125,7 +125,7 @@ struct LeaseTimelineTests {
         #expect(timeline.nextEvent == at(7.5))
     }
 
-    @Test("a shorter time to live does not take back what was certain")
+    @Test("a shorter time to live does not move the deadline back")
     func shorterTimeToLive() {
         var timeline = LeaseTimeline(now: start, granted: nil)
         timeline.sent(at: start)

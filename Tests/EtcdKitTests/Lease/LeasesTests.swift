@@ -8,7 +8,7 @@ import Testing
 struct LeasesTests {
     // MARK: Grant
 
-    @Test("a time to live of any length is refused or too large, but no trap", arguments: BoundedDurationTests.extremes)
+    @Test("a time to live of any length is refused, and does not trap", arguments: BoundedDurationTests.extremes)
     func extremeTimesToLive(duration: Duration) async throws {
         try await withLiveClient { client, _ in
             await expectError(duration > .zero ? .leaseTTLTooLarge : .invalidArgument) {
@@ -52,7 +52,7 @@ struct LeasesTests {
         }
     }
 
-    @Test("the server raises a time to live to its minimum, and the lease says so (etcd#6736)")
+    @Test("the server raises a time to live to its minimum, and the lease has that one (etcd#6736)")
     func minimum() async throws {
         // Three halves of the election timeout.
         let options = EtcdCluster.Options(extraArguments: ["--election-timeout=2000"])
@@ -150,7 +150,7 @@ struct LeasesTests {
         }
     }
 
-    @Test("a renewal of a lease that is not there says so, and leaves no stream open (jetcd#1236)")
+    @Test("a renewal of a missing lease fails with leaseNotFound, and leaves no stream open (jetcd#1236)")
     func keepAliveOnceUnknown() async throws {
         try await withLiveClient { client, _ in
             await expectError(.leaseNotFound) { try await client.leases.keepAliveOnce(Lease.ID(rawValue: 404)) }

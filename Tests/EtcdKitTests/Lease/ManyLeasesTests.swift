@@ -25,7 +25,7 @@ struct ManyLeasesTests {
                 let keeping = Task {
                     try await withThrowingTaskGroup { group in
                         for number in 0..<Self.count {
-                            // Not all at once: the rest of the leases would grow old in the server's queue.
+                            // Not all at once: the last leases would expire in the server's queue.
                             if number >= 200 { try await eventuallyGranted(number - 200, renewals) }
                             group.addTask {
                                 let lease = try await client.leases.grant(timeToLive: timeToLive)
@@ -57,12 +57,12 @@ struct ManyLeasesTests {
 
                 #expect(events.losses.isEmpty)
                 #expect(streams <= 8)
-                // A new leader gives all leases their time anew, and spreads the ends of so many.
+                // A new leader gives all leases their full time to live, and spreads the ends of so many.
                 try await eventually(within: .seconds(60), "a lease that is left alone runs out") {
                     await client.isGone(control.id)
                 }
                 #expect(events.losses.isEmpty)
-                // The server knows them all still.
+                // The server still has all of them.
                 #expect(try await client.leases.list().count == Self.count)
                 #expect(!events.failovers.isEmpty, "the restart has moved streams")
                 if !ProcessFigures.isThreadSanitized { #expect(cpu < elapsed) }

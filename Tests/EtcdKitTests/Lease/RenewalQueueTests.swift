@@ -17,7 +17,7 @@ struct RenewalQueueTests {
         return queue
     }
 
-    @Test("the lease with the earliest deadline is sent first, each once, and not if it has left")
+    @Test("the lease with the earliest deadline is sent first, each once, and not if it was removed")
     func order() {
         var queue = queue(of: 4)
         queue.insert(leases[0], deadline: start)
@@ -39,7 +39,7 @@ struct RenewalQueueTests {
         #expect(queue.popNext(at: start) != nil)
     }
 
-    @Test("an answer is for the oldest renewal of its lease, and of one that was not sent nothing")
+    @Test("an answer counts for the oldest renewal of its lease, and is ignored if none was sent")
     func answers() {
         var queue = queue(of: 2)
         while queue.popNext(at: start) != nil {}

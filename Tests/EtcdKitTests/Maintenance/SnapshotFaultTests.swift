@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// Snapshots that fail, none of which may leave anything behind.
+/// Snapshots that fail, none of which may leave a file behind.
 @Suite("Maintenance: snapshots that fail", .cluster, .timeLimit(.minutes(1)))
 @EventLoop
 struct SnapshotFaultTests {
@@ -18,7 +18,7 @@ struct SnapshotFaultTests {
         return sum.finish() ?? []
     }
 
-    /// Takes a snapshot from a server that sends `parts` and then ends the stream, and says what has become of the folder.
+    /// Takes a snapshot from a server that sends `parts` and then ends the stream, and returns the files in the folder.
     private func snapshot(_ parts: [[UInt8]], ends: Bool = true) async throws -> [String: Int] {
         let server = try FakeServer { exchange in
             exchange.send(HTTP2ServerExchange.grpcHeaders)
@@ -62,7 +62,7 @@ struct SnapshotFaultTests {
         #expect(SHA256().finish()?.hexDigits.hasPrefix("e3b0c44298fc1c14") == true)
     }
 
-    @Test("control: one that agrees with its digest is kept, however it is cut into parts")
+    @Test("control: a snapshot that matches its digest is kept, however it is split")
     func whole() async throws {
         let (database, digest) = (Self.database, Self.digest)
         let cuts: [[[UInt8]]] = [
@@ -76,7 +76,7 @@ struct SnapshotFaultTests {
         }
     }
 
-    @Test("one whose bytes were changed, or are not all there, is refused")
+    @Test("a snapshot with changed or missing bytes is refused")
     func damaged() async throws {
         let (database, digest) = (Self.database, Self.digest)
         var flipped = database
@@ -109,12 +109,12 @@ struct SnapshotFaultTests {
         server.stop()
     }
 
-    @Test("a member that falls silent within it is given up")
+    @Test("a member that falls silent during a snapshot is given up")
     func silent() async throws {
         await expectError(.deadlineExceeded) { try await snapshot([Self.database], ends: false) }
     }
 
-    @Test("one whose connection is cut is refused, wherever that happens", arguments: [1_000, 300_000, 1_500_000])
+    @Test("a snapshot whose connection is cut at any place is refused", arguments: [1_000, 300_000, 1_500_000])
     func cut(afterBytes count: Int) async throws {
         try await withPrivateEtcd { client, cluster in
             try await client.fill(megabytes: 2)
@@ -126,7 +126,7 @@ struct SnapshotFaultTests {
                         try await client.with(retry: .never).maintenance.snapshot(from: endpoint, to: "\(folder)/s")
                     }
                     #expect(try contents(of: folder) == [])
-                    // The control: it cuts once.
+                    // The control: there was one cut.
                     try await client.maintenance.snapshot(from: endpoint, to: "\(folder)/s")
                     #expect(try contents(of: folder) == ["s"])
                 }
@@ -134,7 +134,7 @@ struct SnapshotFaultTests {
         }
     }
 
-    @Test("one that is cancelled, or whose client is closed, ends at once", arguments: [true, false])
+    @Test("a snapshot that is cancelled, or whose client is closed, ends at once", arguments: [true, false])
     func cancelled(isTaskCancelled: Bool) async throws {
         try await withPrivateEtcd { client, cluster in
             try await client.fill(megabytes: 2)
@@ -163,7 +163,7 @@ struct SnapshotFaultTests {
         }
     }
 
-    @Test("a refused token is renewed once for it")
+    @Test("a refused token is renewed once for a snapshot")
     func token() async throws {
         var tokens = 0
         let server = try FakeServer { exchange in

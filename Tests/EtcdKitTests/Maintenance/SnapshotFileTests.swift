@@ -11,12 +11,12 @@ import Testing
     import Musl
 #endif
 
-/// Faults of the file system, which concern the whole process for a moment, and so come one at a time.
+/// Faults of the file system, which affect the whole process for a moment, so the tests run one at a time.
 @Suite("Maintenance: the file of a snapshot on a bad disk", .unit, .serialized, .timeLimit(.minutes(1)))
 struct SnapshotFileTests {
     private func bytes(of path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
 
-    @Test("a file that has its name is never removed, also if its folder cannot be brought to the disk")
+    @Test("a file that has its final name is never removed, also if its folder cannot be synchronized")
     func synchronization() async throws {
         try await withTemporaryFolder { folder in
             let path = "\(folder)/snapshot"
@@ -69,7 +69,7 @@ struct SnapshotFileTests {
             return try await body()
         }
 
-        @Test("a snapshot for which the disk has no room leaves nothing, and the file that it was to replace")
+        @Test("a snapshot without room on the disk leaves no file, and does not replace the existing one")
         func fullDisk() async throws {
             // More than the log of all tests, which may be a file too.
             let room = 16 << 20

@@ -26,7 +26,7 @@ struct MirrorFaultTests {
         for name in ["changed", "deleted", "same"] { try await writer.put("k/" + Key(name), "old") }
     }
 
-    @Test("changes that were compacted while it was cut off come as a difference")
+    @Test("changes that were compacted while the mirror was cut off come as a difference")
     func compaction() async throws {
         try await withPrivateEtcd { writer, cluster in
             try await prepare(writer)
@@ -53,7 +53,7 @@ struct MirrorFaultTests {
         }
     }
 
-    @Test("the control: a watch of the same, which lists nothing, ends")
+    @Test("the control: a plain watch of the same range ends")
     func compactionControl() async throws {
         try await withPrivateEtcd { writer, cluster in
             try await prepare(writer)
@@ -138,13 +138,13 @@ struct MirrorFaultTests {
         }
     }
 
-    @Test("a consistent read notices it, too; the control: a mirror that does not check stays what it was")
+    @Test("a consistent read notices a restored store; the control: a mirror that does not check keeps its state")
     func restorationOnDemand() async throws {
         try await withBackup(checkInterval: .seconds(1000)) { mirror, writer, _, backup in
             let before = mirror.view
             try await backup.restore()
             try await writer.put("k/4", "x")
-            // Its watch is back, and waits for revisions that will not come for long.
+            // Its watch is back, and waits for revisions that the store will not reach for a long time.
             try await eventually("the watch is back") {
                 try await backup.cluster.members[0].metric("etcd_debugging_mvcc_watcher_total") == 1
             }
@@ -155,7 +155,7 @@ struct MirrorFaultTests {
         }
     }
 
-    @Test("a store that was restored and has grown beyond the mirror shows by an event that does not fit")
+    @Test("a restored store that has grown beyond the mirror is noticed by an event that does not fit")
     func restorationBehindTheBack() async throws {
         try await withBackup(checkInterval: .seconds(1000)) { mirror, writer, proxy, backup in
             let before = mirror.view.revision
@@ -172,7 +172,7 @@ struct MirrorFaultTests {
         }
     }
 
-    @Test("so does one whose range nobody has touched since, by the newest entry, which is not there")
+    @Test("a restored store without changes in the range is noticed by the absence of the newest entry")
     func restorationOfAQuietRange() async throws {
         try await withBackup(checkInterval: .milliseconds(100)) { mirror, writer, proxy, backup in
             let before = mirror.view.revision

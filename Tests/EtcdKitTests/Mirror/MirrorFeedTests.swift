@@ -6,7 +6,7 @@ import Testing
 
 @Suite("KeyMirror: its feed", .unit, .timeLimit(.minutes(1)))
 struct MirrorFeedTests {
-    @Test("a list is due once another history was noticed, until it is there")
+    @Test("a new list is due once another history is noticed, until the list is there")
     func dueList() async throws {
         var header = ResponseHeader()
         header.revision = 5

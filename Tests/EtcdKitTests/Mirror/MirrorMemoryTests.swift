@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// `make test` runs one test at a time in a process, so what is measured is only the mirror's.
+/// `make test` runs one test at a time in a process, so only the mirror's memory is measured.
 @Suite("KeyMirror: memory", .measurement, .serialized, .timeLimit(.minutes(3)))
 struct MirrorMemoryTests {
     private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized
@@ -46,7 +46,7 @@ struct MirrorMemoryTests {
         return growth
     }
 
-    @Test("300,000 updates of a hundred keys that nobody reads take nothing", .enabled(if: canMeasure))
+    @Test("300,000 updates of a hundred keys that nobody reads take bounded memory", .enabled(if: canMeasure))
     func bounded() async throws {
         let growth = try await growth(updates: 300_000, maximumPendingChanges: 1000)
         #expect(growth < 8 << 20, "\(growth >> 20) MB")

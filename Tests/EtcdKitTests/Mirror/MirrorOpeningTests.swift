@@ -30,7 +30,7 @@ struct MirrorOpeningTests {
         return options
     }
 
-    @Test("it starts without entries after the wait, says so, and goes on to the list", arguments: [0, 300])
+    @Test("a mirror starts without entries after the wait, is stale, and then gets the list", arguments: [0, 300])
     func absence(wait: Int) async throws {
         try await withEtcdAway { client, proxy, writer in
             let start = ContinuousClock.now
@@ -42,7 +42,7 @@ struct MirrorOpeningTests {
             await #expect(throws: EtcdError.self) { try await mirror.consistentView() }
             #expect(mirror.failure == nil)
 
-            // All who follow wait for the list.
+            // All consumers wait for the list.
             async let change = firstChange(of: mirror)
             async let view = firstView(of: mirror)
             async let own = mirror.waitUntil(revision: 0)
@@ -71,7 +71,7 @@ struct MirrorOpeningTests {
         return nil
     }
 
-    @Test("a scope starts likewise, and the control: without a wait, opening throws")
+    @Test("a scope starts likewise; the control: without a wait, opening throws")
     func scope() async throws {
         try await withEtcdAway { client, proxy, _ in
             let isOpen = Lock(false)
@@ -88,7 +88,7 @@ struct MirrorOpeningTests {
         }
     }
 
-    @Test("it opens as soon as the list is there, and stops to wait when its task is cancelled")
+    @Test("a mirror opens as soon as the list is there, and stops waiting when its task is cancelled")
     func presence() async throws {
         try await withEtcdAway { client, proxy, _ in
             let cancelled = Task { [client] in

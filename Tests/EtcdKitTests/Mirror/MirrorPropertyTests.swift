@@ -123,7 +123,7 @@ struct MirrorPropertyTests {
             await proxy.cut()
             try await Task.sleep(for: .milliseconds(100))
             let newest = try await client.put("other", "x").header.revision
-            // Others may compact at the same time in no test of this suite.
+            // No test of this suite compacts at the same time.
             try await client.compact(at: newest)
             try await proxy.acceptConnections()
         }

@@ -53,7 +53,7 @@ struct MirrorStateTests {
     }
 
     @Test(
-        "an event that cannot follow on what is there changes nothing",
+        "an event that does not fit the present entries changes nothing",
         arguments: [
             // An old one, another life of the key, a missed version, a missed deletion, a missed creation.
             WatchEvent(putOf: entry("c", created: 10, modified: 10)),
@@ -97,7 +97,7 @@ struct MirrorStateTests {
         #expect(state.judge(Self.header(11, term: 4), state.inquiry) == .restored)
     }
 
-    @Test("nothing follows from an answer as long as nothing was listed")
+    @Test("an answer proves nothing before the first list")
     func unlisted() {
         var state = MirrorState(.all)
         let inquiry = state.inquiry
@@ -114,7 +114,7 @@ struct MirrorStateTests {
         var answer = RangeResponse()
         answer.header = Self.header(15)
         answer.count = 2
-        // An entry as new as the newest that is known comes along.
+        // The answer has an entry as new as the newest known one.
         answer.entries = [old[0]]
         #expect(state.inquiry.question.minModRevision == 5)
         var unchanged = state
@@ -147,7 +147,7 @@ struct MirrorStateTests {
         WatchBatch(revision: revision, events: [WatchEvent(deletionOf: key, at: revision)])
     }
 
-    @Test("a proof says nothing of what was applied since it was asked for, so a deleted key is never shown")
+    @Test("a proof does not cover changes that were applied after its request, so a deleted key is never shown")
     func proofAfterChange() {
         var state = state
         let inquiry = state.inquiry
@@ -158,7 +158,7 @@ struct MirrorStateTests {
         #expect(state.apply(deletion("c", at: 12)) != nil)
         #expect(state.judge(sameAnswer, inquiry) == .behind)
         #expect(state.view.revision == 12 && Array(state.view) == old)
-        // Another answer, which now asks for what is as new as the key that is gone.
+        // Another answer, to a question for entries as new as the deleted key.
         var later = sameAnswer
         later.entries = []
         #expect(state.inquiry.question.minModRevision == 11)
@@ -173,7 +173,7 @@ struct MirrorStateTests {
         let first = state.apply(put(Self.entry("c", created: 11, modified: 11)))
         #expect(first?.revision == 11 && first?.puts.count == 1)
         #expect(state.view.revision == 15 && Array(state.view) == old)
-        // An inquiry in between is about what is shown.
+        // An inquiry in between is about the shown view.
         #expect(state.inquiry.revision == 15)
         var later = sameAnswer
         later.header = Self.header(17)
@@ -182,13 +182,13 @@ struct MirrorStateTests {
         let second = state.apply(deletion("c", at: 12))
         #expect(second?.revision == 12 && second?.deletions.count == 1)
         #expect(state.view.revision == 17 && Array(state.view) == old && Array(state.applied) == old)
-        // Then it goes on as ever.
+        // Then it goes on as usual.
         #expect(state.apply(put(Self.entry("c", created: 18, modified: 18))) != nil)
         #expect(state.view.revision == 18 && state.view.count == 3)
         #expect(state.applied == state.view)
     }
 
-    @Test("changes that do not cancel each other out, although it was proved, are of another history")
+    @Test("changes that do not cancel each other out, although a proof covers them, are of another history")
     func contradiction() {
         var state = state
         #expect(state.judge(sameAnswer, state.inquiry) == .current)
@@ -197,7 +197,7 @@ struct MirrorStateTests {
         #expect(state.view.revision == 15 && Array(state.view) == old)
     }
 
-    @Test("of two proofs on the way, the older one does not take the view back")
+    @Test("of two proofs under way, the older one does not move the view back")
     func twoProofs() {
         var state = state
         let (first, second) = (state.inquiry, state.inquiry)
@@ -208,7 +208,7 @@ struct MirrorStateTests {
         #expect(state.view.revision == 20)
     }
 
-    @Test("numbers at the ends of their range do no harm", arguments: [Int64.min, Int64.max])
+    @Test("numbers at the limits of their range do not trap", arguments: [Int64.min, Int64.max])
     func extremes(number: Int64) {
         var state = state
         #expect(state.apply(put(Self.entry("a", created: 3, modified: 11, version: number))) == nil)
@@ -238,7 +238,7 @@ struct MirrorStateTests {
             #expect(state.judge(answer, state.inquiry) == .restored)
             #expect(state.view.revision == 10)
         }
-        // The newest is not there, nothing is newer, and yet there are as many: so none was deleted.
+        // The newest entry is missing, no other is newer, and the count is the same: so none was deleted.
         var state = state
         answer.entries = []
         #expect(state.judge(answer, state.inquiry) == .restored)

@@ -50,7 +50,7 @@ struct NamespaceCallTests {
             let first = try await client.put(prefix + "w", "outside").header.revision
             try await view.put("a", "1")
             let last = try await view.put("b", "1").header.revision
-            // Of the keys before and after the namespace, the conditions know nothing.
+            // The conditions do not see keys before and after the namespace.
             let conditions: [Compare] = [
                 .exists("a"), .isMissing("w"), .value("b") == "1", .value(in: .all) == "1",
                 .modRevision(in: .all) > first, .modRevision(in: .from("b")) == last, .value(in: .prefix("b")) == "1",
@@ -114,7 +114,7 @@ struct NamespaceCallTests {
                     return try await iterator.next()
                 }
                 #expect(try await plain.get("n/")?.value == "the prefix itself")
-                // The control: without a namespace, it is the server that refuses.
+                // The control: without a namespace, the server refuses.
                 await expectError(.emptyKey) { try await client.put("", "1") }
                 #expect(log.callCount == 5)
             }

@@ -10,7 +10,7 @@ struct NamespaceMappingTests {
     private static let prefixes = [[0x61], [0x61, 0xff], [0xff, 0xff], [0x61, 0x00], [0x00], [0x61, 0x2f, 0x62]]
         .map { Key(bytes: $0) }
 
-    @Test("a range without an end ends where the namespace does, also after bytes that cannot be counted up")
+    @Test("a range without an end ends where the namespace does, also if the last bytes cannot be incremented")
     func ends() throws {
         func end(_ prefix: [UInt8], _ range: KeyRange = .all) throws -> [UInt8] {
             try #require(Namespace(prefix: Key(bytes: prefix))).entered(range).end
@@ -27,7 +27,7 @@ struct NamespaceMappingTests {
         #expect(Namespace(prefix: "") == nil)
     }
 
-    @Test("a range within is the range outside of exactly the keys it holds, for random ranges and keys")
+    @Test("a range in a namespace contains the same keys as its range outside, for random ranges and keys")
     func ranges() throws {
         var random = SplitMix64(seed: 39)
         for prefix in Self.prefixes {
@@ -45,7 +45,7 @@ struct NamespaceMappingTests {
         }
     }
 
-    @Test("a view of a real store sees what the model says, whole and page by page, and deletes nothing else")
+    @Test("a view of a real store matches the model, whole and page by page, and deletes nothing else")
     func views() async throws {
         try await withPrivateEtcd { client, _ in
             var random = SplitMix64(seed: 40)
@@ -78,7 +78,7 @@ struct NamespaceMappingTests {
         }
     }
 
-    @Test("an answer with a key of elsewhere is refused")
+    @Test("an answer with a key outside the namespace is refused")
     func foreignKeys() throws {
         let namespace = try #require(Namespace(prefix: "a/"))
         for key: Key in ["b/x", "a", "a/", ""] {

@@ -34,7 +34,7 @@ struct NamespaceWatchTests {
         }
     }
 
-    @Test("keys, prefixes and ranges are watched as they are called within", arguments: 0..<5)
+    @Test("keys, prefixes and ranges are watched by their names within the namespace", arguments: 0..<5)
     func ranges(index: Int) async throws {
         let ranges: [(KeyRange, [Key])] = [
             (.key("b"), ["b"]), (.prefix("b"), ["b", "b1", "b\u{7f}"]), (.between("a", "b1"), ["a", "b"]),
@@ -55,7 +55,7 @@ struct NamespaceWatchTests {
         }
     }
 
-    @Test("after a compaction, the difference is of the namespace, under its names", arguments: ["n/", "n\u{7f}/in/"])
+    @Test("after a compaction, the difference is of the namespace, with its names", arguments: ["n/", "n\u{7f}/in/"])
     func resync(name: String) async throws {
         let namespace = Key(name)
         try await withPrivateEtcd { writer, cluster in

@@ -115,7 +115,7 @@ struct ProtobufDecoderTests {
         for count in 0..<size {
             let field = [tag, 0x06] + Array(repeating: 0 as UInt8, count: count)
             #expect(throws: ProtobufError.truncated) { try decode(field) }
-            // The message ends, though the input does not; nor does the end of a group make up for what is missing.
+            // The message ends before the input does; the end of a group does not replace the missing bytes.
             #expect(throws: ProtobufError.truncated) { try decode([0x42, UInt8(field.count)] + field + [0x10, 0x02]) }
             #expect(throws: ProtobufError.truncated) { try decode([0xa3, 0x06] + field) }
         }
@@ -193,7 +193,7 @@ struct ProtobufDecoderTests {
         }
     }
 
-    @Test("Each occurrence of a repeated message is one more")
+    @Test("Each occurrence of a repeated message adds an element")
     func repeated() throws {
         let message = try decode([0x7a, 2, 0x08, 0x01, 0x7a, 0, 0x7a, 2, 0x08, 0x03])
         #expect(message.leaves.map(\.number) == [1, 0, 3])
@@ -206,7 +206,7 @@ struct ProtobufDecoderTests {
         let part: [UInt8] = [0x22, 0x04, 0x1a, 0x02, 0x12, 0x00]
         let start = ContinuousClock.now
         let bytes = Array(repeatElement(part, count: count).joined())
-        // So many parts of so few bytes are over the usual budget.
+        // This many parts with so few bytes exceed the usual budget.
         let result = Wire.ResponseOp.decoded(from: bytes, budget: .max)
         #expect(try result.get().transaction?.responses.count == count)
         #expect(ContinuousClock.now - start < .seconds(20))
@@ -220,7 +220,7 @@ struct ProtobufDecoderTests {
         #expect(Tree.decoded(from: Tree.nested(101).encoded) == .failure(.tooDeep))
     }
 
-    @Test("So may unknown groups, and groups in messages count together with these")
+    @Test("Unknown groups may be nested 100 deep, together with the messages around them")
     func groupDepth() {
         func groups(_ depth: Int) -> [UInt8] {
             Array(repeating: 0x13, count: depth) + Array(repeating: 0x14, count: depth)
@@ -259,7 +259,7 @@ struct ProtobufDecoderTests {
         #expect(message.texts.first?.unicodeScalars.allSatisfy { $0 == "\u{fffd}" } == true)
     }
 
-    @Test("No bytes are a message of defaults")
+    @Test("An empty input is a message of defaults")
     func empty() throws {
         #expect(try decode([]) == Everything())
     }

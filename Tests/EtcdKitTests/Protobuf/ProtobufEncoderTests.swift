@@ -18,7 +18,7 @@ struct ProtobufEncoderTests {
         #expect(Everything(chosenLeaf: Everything.Leaf()).encoded == [0x5a, 0x00])
     }
 
-    @Test("So are the elements of a list")
+    @Test("Elements of a list are written with their defaults, too")
     func elements() {
         let message = Everything(texts: [""], datas: [[]], colors: [.red], leaves: [Everything.Leaf()])
         #expect(message.encoded == [0x62, 0x00, 0x6a, 0x00, 0x72, 0x01, 0x00, 0x7a, 0x00])
@@ -72,7 +72,7 @@ struct ProtobufEncoderTests {
         }
     }
 
-    @Test("Nested messages of every depth find their lengths")
+    @Test("Nested messages of every depth have the right lengths")
     func nesting() {
         for depth in 0...100 {
             let expected = (0..<depth).reduce(into: [UInt8]()) { bytes, _ in
@@ -83,7 +83,7 @@ struct ProtobufEncoderTests {
         }
     }
 
-    @Test("The encoding is appended to what is there")
+    @Test("The encoding is appended to the bytes that are there")
     func appending() {
         var bytes: [UInt8] = [1, 2, 3]
         ProtobufEncoder.encode(Everything(signed: 5, leaves: [Everything.Leaf(number: 1)]), into: &bytes)

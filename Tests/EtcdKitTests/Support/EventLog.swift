@@ -55,7 +55,7 @@ final class EventLog: Sendable {
         }
     }
 
-    /// At which revisions watches were given what they had missed.
+    /// At which revisions watches got the changes that they had missed.
     var resyncs: [Revision] {
         events.compactMap { if case .watchResynced(_, let revision) = $0 { revision } else { nil } }
     }

@@ -2,16 +2,16 @@
 
 @testable import EtcdKit
 
-/// A scripted member of a cluster: says how it is when it is asked, and leaves the calls to the test.
+/// A scripted member of a cluster: answers health checks, and leaves the calls to the test.
 @EventLoop
 final class FakeMember {
     /// The status that it reports.
     var status: MemberStatus
     /// Its reaction to a call.
     var onCall: @EventLoop (HTTP2ServerExchange) -> Void = { $0.answer() }
-    /// Its reaction to a question about its health, if it does not report its status.
+    /// Its reaction to a health check, if it does not report its status.
     var onCheck: (@EventLoop (HTTP2ServerExchange) -> Void)?
-    /// It leaves questions about its health without an answer.
+    /// It leaves health checks without an answer.
     var isMute = false
     private(set) var checkCount = 0
     private(set) var callCount = 0
@@ -27,7 +27,7 @@ final class FakeMember {
         script.member = self
     }
 
-    /// The server's way to the member, which does not exist yet when the server starts.
+    /// The server's reference to the member, which does not exist yet when the server starts.
     @EventLoop
     private final class Script {
         weak var member: FakeMember?

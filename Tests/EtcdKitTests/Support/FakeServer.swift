@@ -7,13 +7,13 @@
 final class FakeServer {
     /// The server's treatment of a connection that it has accepted.
     enum Behavior {
-        /// Speaks HTTP/2; the script is told of every event of a request.
+        /// Speaks HTTP/2; the script gets every event of a request.
         case http2(HTTP2ServerSession.Settings, Script)
-        /// Never says anything.
+        /// Never sends anything.
         case silent
-        /// Says these bytes as soon as the client has said something.
+        /// Sends these bytes as soon as the client has sent something.
         case bytes([UInt8])
-        /// Hangs up as soon as the client has said something.
+        /// Hangs up as soon as the client has sent something.
         case hangUp
 
         /// Speaks HTTP/2 and answers requests when they are complete.
@@ -64,10 +64,10 @@ final class FakeServer {
         }
     }
 
-    /// Does something else with the connections that come from now on.
+    /// Treats connections from now on differently.
     func change(to behavior: Behavior) { self.behavior = behavior }
 
-    /// Hangs up, and listens no more.
+    /// Hangs up, and stops listening.
     func stop() {
         listener = nil
         for connection in connections { connection.close() }
@@ -117,7 +117,7 @@ extension FakeServer {
 
         /// Hangs up.
         ///
-        /// - Parameter hard: Sends a reset, and drops what was not delivered.
+        /// - Parameter hard: Sends a reset, and drops undelivered bytes.
         func close(hard: Bool = false) {
             guard let descriptor = socket?.descriptor else { return }
             if hard { Platform.resetOnClose(descriptor) }

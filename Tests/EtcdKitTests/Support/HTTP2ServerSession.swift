@@ -6,7 +6,7 @@ import CNghttp2
 
 /// The server's side of one HTTP/2 connection, without I/O: nghttp2's own server, as the peer of the tests.
 ///
-/// Like the client's session it records in callbacks; ``takeEvents()`` says what has happened since.
+/// Like the client's session it records in callbacks; ``takeEvents()`` returns the events since then.
 final class HTTP2ServerSession {
     struct Settings {
         /// How many bytes of a request's body the client may send before the server opens the window.
@@ -113,7 +113,7 @@ final class HTTP2ServerSession {
         onOutput?()
     }
 
-    /// Tells the client that no stream after `lastStreamID` was or will be looked at.
+    /// Tells the client that no stream after `lastStreamID` was or will be processed.
     func goAway(lastStreamID: Int32, _ code: HTTP2ErrorCode = .noError, _ debugData: String = "") {
         let debug = Array(debugData.utf8)
         nghttp2_submit_goaway(session, 0, lastStreamID, code.rawValue, debug, debug.count)

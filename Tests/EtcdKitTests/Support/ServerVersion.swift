@@ -2,7 +2,7 @@
 
 @testable import EtcdKit
 
-/// The version of an etcd, for tests whose outcome depends on it: they ask the server what it is.
+/// The version of an etcd, for tests whose outcome depends on it: they ask the server for it.
 struct ServerVersion: Comparable {
     let major: Int
     let minor: Int

@@ -64,7 +64,7 @@ final class TLSServerSession {
         SSL_write(ssl, bytes, Int32(bytes.count))
     }
 
-    /// Says that nothing more will come.
+    /// Sends the closing alert.
     func finish() {
         SSL_shutdown(ssl)
     }

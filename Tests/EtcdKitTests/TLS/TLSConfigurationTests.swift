@@ -24,7 +24,7 @@ struct TLSConfigurationTests {
         return error?.message ?? ""
     }
 
-    @Test("good ones pass")
+    @Test("valid configurations are accepted")
     func good() throws {
         try TLSConfiguration().validate()
         let pem = client.certificate + authority.certificate + client.key
@@ -37,7 +37,7 @@ struct TLSConfigurationTests {
         ).validate()
     }
 
-    @Test("files that are missing, empty, folders, or no PEM are named with the reason")
+    @Test("errors about missing or empty files, folders and files without PEM name the file and the reason")
     func badFiles() throws {
         let missing = folder.path(of: "missing.pem")
         let empty = try folder.write("", "empty.pem")
@@ -64,7 +64,7 @@ struct TLSConfigurationTests {
         }
     }
 
-    @Test("keys that do not fit, or need another passphrase, are named with the reason")
+    @Test("errors about keys that do not fit, or need another passphrase, name the reason")
     func badKeys() throws {
         let other = try authority.issue("other")
         let locked = try authority.issue("client", passphrase: "secret")
@@ -101,7 +101,7 @@ struct TLSConfigurationTests {
         _ = try EtcdClient(configuration)
     }
 
-    @Test("neither descriptions nor dumps tell secrets")
+    @Test("descriptions and dumps contain no secrets")
     func secrets() throws {
         var tls = TLSConfiguration(
             trustedCertificates: .file("/ca.pem"),
@@ -127,7 +127,7 @@ struct TLSConfigurationTests {
         #expect("\(tls)".contains("NO VERIFICATION"))
     }
 
-    @Test("mutated PEM is refused or read, and nothing worse", arguments: 0..<4)
+    @Test("mutated PEM is refused or read, without a crash", arguments: 0..<4)
     func fuzz(seed: UInt64) throws {
         let locked = try authority.issue("client", passphrase: "secret")
         let corpus = [client.certificate + client.key, client.key, locked.key, authority.certificate]

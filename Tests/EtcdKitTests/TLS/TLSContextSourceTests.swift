@@ -41,7 +41,7 @@ struct TLSContextSourceTests {
         let first = try await context(source)
         #expect(try await context(source) === first)
 
-        // Half a change: the key is still that of the old certificate.
+        // An incomplete change: the key is still that of the old certificate.
         let next = try authority.issue("two")
         try folder.write(next.certificate, "client.pem")
         let error = await #expect(throws: TLSError.self) { try await context(source) }
@@ -57,7 +57,7 @@ struct TLSContextSourceTests {
         #expect(try await context(source) !== second)
     }
 
-    @Test("without files there is one context for good")
+    @Test("without files, one context is used for all time")
     func bytes() async throws {
         let authority = try TestCertificateAuthority()
         let source = TLSContextSource(TLSConfiguration(trustedCertificates: .text(authority.certificate)))

@@ -9,7 +9,7 @@ import Testing
 @Suite("TLS failures", .cluster, .timeLimit(.minutes(2)))
 struct TLSFailureTests {
     @Test(
-        "a certificate out of its time is named with its date and the endpoint",
+        "the error names an expired or future certificate with its date and the endpoint",
         arguments: [(.expired, "has expired: it was valid until"), (.future, "is not valid yet: it will be from")]
             as [(TestCertificateAuthority.Validity, String)]
     )
@@ -19,7 +19,7 @@ struct TLSFailureTests {
         }
     }
 
-    @Test("a wrong name, an unknown authority, and TLS where there is none or is one, each with the endpoint")
+    @Test("errors for a wrong name, an unknown authority, and TLS on one side only name the endpoint")
     func wrongPeers() async throws {
         try await withSecureEtcd(issue: { try $0.issue("etcd", hosts: ["a.example"], addresses: ["10.1.1.1"]) }) {
             etcd in
@@ -46,7 +46,7 @@ struct TLSFailureTests {
         }
     }
 
-    @Test("an etcd that wants client certificates says of each what is wrong with it")
+    @Test("the error for a missing or refused client certificate names the reason and the endpoint")
     func clientCertificates() async throws {
         try await withSecureEtcd(requiringClientCertificates: true) { etcd in
             func expectRefusal(_ certificate: TestCertificate?, saying reasons: [String]) async throws {

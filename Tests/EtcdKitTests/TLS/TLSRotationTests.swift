@@ -18,7 +18,7 @@ struct TLSRotationTests {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for worker in 0..<4 {
                 group.addTask {
-                    // Reads, which may be repeated whatever has become of a connection.
+                    // Reads, which may be repeated after the loss of a connection.
                     for _ in 0..<200 {
                         _ = try await client.get("worker/\(worker)")
                         try await Task.sleep(for: .milliseconds(5))
@@ -26,7 +26,7 @@ struct TLSRotationTests {
                 }
             }
             for _ in 0..<5 { try await cut(proxy) }
-            // First trust both authorities, then change who is trusted for, then trust the new one only.
+            // First trust both authorities, then replace the certificates, then trust the new one only.
             try etcd.folder.write(etcd.authority.certificate + successor.certificate, "ca.pem")
             try await cut(proxy)
             try etcd.folder.write(successor.issue("client-2"), "client")

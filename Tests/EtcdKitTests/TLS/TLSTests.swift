@@ -26,7 +26,7 @@ struct TLSTests {
         }
     }
 
-    @Test("large values and many calls at once go through, both ways")
+    @Test("large values and many concurrent calls arrive in both directions")
     func volume() async throws {
         try await withSecureEtcd { etcd in
             try await etcd.withClient { client in
@@ -96,7 +96,7 @@ struct TLSTests {
         }
     }
 
-    @Test("a list of members cannot talk a client out of TLS")
+    @Test("a list of members cannot switch a client from TLS to plaintext")
     func endpointSync() async throws {
         try await withSecureEtcd { etcd in
             try await etcd.withClient(etcd.endpoint()) { client in
@@ -111,7 +111,7 @@ struct TLSTests {
                 let endpoints = try await client.syncEndpoints()
                 #expect(endpoints.map(\.description) == [etcd.endpoint])
             }
-            // The control: a client that may do without TLS believes the list.
+            // The control: a client that may use plaintext follows the list.
             try await etcd.withClient("\(etcd.endpoint),http://127.0.0.1:1") { client in
                 let endpoints = try await client.syncEndpoints()
                 #expect(endpoints.map(\.description) == ["127.0.0.1:1"])
@@ -132,7 +132,7 @@ struct TLSTests {
     }
 }
 
-/// Reads in vain until the error says all of `reasons`.
+/// Repeats a read that fails until its error has all of `reasons`.
 func expectRefusal(
     _ client: EtcdClient,
     _ code: EtcdError.Code = .misconfigured,

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("EtcdCluster", .cluster, .timeLimit(.minutes(2)))
 struct EtcdClusterTests {
-    @Test("a member starts, answers, and leaves nothing behind")
+    @Test("a member starts, answers, and leaves no process or folder behind")
     func oneMember() async throws {
         let cluster = try await EtcdCluster.start()
         let process = try #require(cluster.members[0].processID)
@@ -89,7 +89,7 @@ struct EtcdClusterTests {
         }
     }
 
-    @Test("a member that joins is one like the others, with TLS, too, and is not there if it was not announced")
+    @Test("a member that joins is like the others, with TLS, too, and is not added if its announcement fails")
     func joining() async throws {
         struct Failure: Error {}
         try await withSecureEtcd { secure in
@@ -112,7 +112,7 @@ struct EtcdClusterTests {
         }
     }
 
-    @Test("clusters in parallel do not meet")
+    @Test("parallel clusters do not interfere with each other")
     func parallel() async throws {
         try await withThrowingTaskGroup(of: String?.self) { group in
             for number in 0..<4 {
@@ -162,7 +162,7 @@ struct EtcdClusterTests {
         try await eventually("it is gone") { !exists(process) && !FileManager.default.fileExists(atPath: folder) }
     }
 
-    @Test("a cluster goes with the process that started it, even if that one is killed")
+    @Test("a cluster ends with the process that started it, even if that one is killed")
     func parentKilled() async throws {
         let result = await #expect(processExitsWith: .signal(SIGKILL), observing: [\.standardOutputContent]) {
             let cluster = try await EtcdCluster.start(members: 2)

@@ -39,7 +39,7 @@ struct FaultProxyEtcdTests {
         }
     }
 
-    @Test("a delay makes calls late, or too late")
+    @Test("a delay slows calls down, or lets them time out")
     func delay() async throws {
         try await withProxiedClient { client, proxy, _, key in
             try await client.put(key, "1")
@@ -67,7 +67,7 @@ struct FaultProxyEtcdTests {
         }
     }
 
-    @Test("on a half-open connection a write happens or not, and the client cannot know", arguments: [false, true])
+    @Test("on a half-open connection a write may happen or not, and is ambiguous", arguments: [false, true])
     func halfOpen(happens: Bool) async throws {
         try await withProxiedClient { client, proxy, direct, key in
             try await client.put(key, "1")
@@ -84,7 +84,7 @@ struct FaultProxyEtcdTests {
         }
     }
 
-    @Test("a client finds a half-open connection out by itself")
+    @Test("a client detects a half-open connection by itself")
     func halfOpenDetected() async throws {
         try await withProxiedClient { client, proxy, _, key in
             var configuration = client.configuration
@@ -131,7 +131,7 @@ struct FaultProxyEtcdTests {
     }
 }
 
-/// Lends a client that goes through a proxy, the proxy, a client that does not, and a key of the test's own.
+/// Lends a client behind a proxy, the proxy, a direct client, and a key of the test's own.
 private func withProxiedClient(
     _ body: (_ client: EtcdClient, _ proxy: FaultProxy, _ direct: EtcdClient, _ key: Key) async throws -> Void
 ) async throws {

@@ -8,7 +8,7 @@ import Testing
 /// Members that are cut off from each other.
 @Suite("EtcdCluster: isolated members", .cluster, .enabled(if: SocketOwner.canBeFound), .timeLimit(.minutes(1)))
 struct IsolationTests {
-    @Test("an isolated leader loses its office, the others elect another, and all agree after it")
+    @Test("an isolated leader loses its leadership, the others elect another, and all agree after it")
     func isolatedLeader() async throws {
         try await withNetwork { cluster in
             let old = try await leader(of: cluster.members)
@@ -16,7 +16,7 @@ struct IsolationTests {
             try await put("1", on: old)
 
             await cluster.isolate(old)
-            try await eventually("it knows that it leads no more") { try await !old.isLeader }
+            try await eventually("it knows that it no longer leads") { try await !old.isLeader }
             try await eventually("another one leads") { try await hasLeader(others) }
             try await put("2", on: others[0])
             await #expect(throws: EtcdError.self) { try await get(on: old, timeout: .seconds(1)) }
@@ -33,7 +33,7 @@ struct IsolationTests {
         }
     }
 
-    @Test("a follower that is isolated misses what happens, and its cluster goes on; one that is not does not")
+    @Test("an isolated follower misses changes, and its cluster goes on; a connected follower misses none")
     func isolatedFollower() async throws {
         try await withNetwork { cluster in
             let leader = try await leader(of: cluster.members)
@@ -48,7 +48,7 @@ struct IsolationTests {
                 try await get(on: followers[1], serializable: true) == "2"
             }
             #expect(try await get(on: followers[0], serializable: true) == "1")
-            // A restart is no way out.
+            // A restart does not help.
             await #expect(throws: EtcdTestingError.self) {
                 try await followers[0].restart(timeout: .seconds(2))
             }
@@ -78,7 +78,7 @@ struct IsolationTests {
         }
     }
 
-    @Test("a cut link keeps a follower from its leader, and from nobody else; between followers it does no harm")
+    @Test("a cut link separates a follower from its leader only; between followers it has no effect")
     func cutLink() async throws {
         // A follower that hears no leader does not disturb the others with elections.
         try await withNetwork(extraArguments: ["--pre-vote=true"]) { cluster in
@@ -99,7 +99,7 @@ struct IsolationTests {
             #expect(try await get(on: followers[0], serializable: true) == "2")
             #expect(try await leader.isLeader)
 
-            // Both of them still reach the third: with it as leader, all is well.
+            // Both of them still reach the third: with it as leader, the cluster works.
             try await withEtcdClient(endpoints: cluster.endpoints.joined(separator: ",")) { client in
                 let status = try await client.maintenance.status(of: Endpoint(followers[1].endpoint))
                 try await client.maintenance.moveLeader(to: status.header.memberID, from: Endpoint(leader.endpoint))

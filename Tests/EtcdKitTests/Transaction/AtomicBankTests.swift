@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// Many move money between accounts, over connections that are cut.
+/// Many tasks move money between accounts, over connections that are cut.
 @Suite("Atomic transaction: a bank", .slow, .timeLimit(.minutes(3)))
 struct AtomicBankTests {
     private static let seconds = TestScale.pick(4, long: 60)
@@ -29,7 +29,7 @@ struct AtomicBankTests {
     }
 
     @Test(
-        "the sum of all accounts never changes, and what was acknowledged happened once",
+        "the sum of all accounts never changes, and each acknowledged transaction happened once",
         arguments: AtomicOptions.Isolation.allCases.filter { $0 != .readCommitted }
     )
     func sum(isolation: AtomicOptions.Isolation) async throws {
@@ -38,7 +38,7 @@ struct AtomicBankTests {
         #expect(Set(outcome.sums) == [Self.accountCount * Self.balance], "\(outcome)")
         let changes = outcome.sums.count - 1
         #expect(changes >= outcome.acknowledged && changes <= outcome.acknowledged + outcome.ambiguous, "\(outcome)")
-        // It was a run: money moved, transactions met, and cuts were felt.
+        // The control: money moved, transactions conflicted, and cuts had an effect.
         #expect(outcome.acknowledged > 50 && outcome.cuts > 5, "\(outcome)")
         #expect(outcome.runs > outcome.acknowledged + outcome.ambiguous + outcome.failed, "\(outcome)")
         #expect(outcome.ambiguous > 0, "\(outcome)")

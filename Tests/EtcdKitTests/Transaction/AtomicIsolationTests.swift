@@ -65,7 +65,7 @@ struct AtomicIsolationTests {
             try await client.put("a", "old")
         }
         try await expectRuns(Self.conflictsUnlessWeakest, remake, reading)
-        // A key that was not there and is not there again leaves nothing that the transaction could have seen.
+        // A key that was missing and is missing again leaves no change that the transaction could have seen.
         let visit = { (client: EtcdClient) in
             try await client.put("missing", "")
             try await client.delete("missing")
@@ -74,7 +74,7 @@ struct AtomicIsolationTests {
         try await expectRuns(Self.conflictsNowhere, { try await $0.put("b", "new") }, reading)
     }
 
-    @Test("phantoms: a key that comes to a range that was read conflicts, and so does one that changes or goes")
+    @Test("phantoms: a key that is added to a range that was read conflicts, and so does a changed or deleted one")
     func ranges() async throws {
         func reading(_ transaction: inout AtomicTransaction) async throws {
             _ = try await transaction.range(.prefix("list/"))
@@ -128,7 +128,7 @@ struct AtomicIsolationTests {
     }
 
     @Test(
-        "all reads are of one revision where the level says so, and what was read once stays",
+        "all reads are of one revision if the level requires it, and a repeated read returns the same",
         arguments: Isolation.allCases
     )
     func snapshots(isolation: Isolation) async throws {
@@ -145,14 +145,14 @@ struct AtomicIsolationTests {
             }
             switch isolation {
             case .serializableSnapshot, .serializable: #expect(seen == [["1", "1", "1"]])
-            // The first run is told two revisions, and is not committed.
+            // The first run reads at two revisions, and is not committed.
             case .repeatableReads: #expect(seen == [["1", "2", "1"], ["2", "2", "2"]])
             case .readCommitted: #expect(seen == [["1", "2", "1"]])
             }
         }
     }
 
-    @Test("reads that contradict each other end the attempt, whatever the closure makes of the error")
+    @Test("inconsistent reads end the attempt, even if the closure hides the error")
     func contradiction() async throws {
         try await withLiveClient { client, prefix in
             let view = client.with(namespace: prefix)
@@ -187,7 +187,7 @@ struct AtomicIsolationTests {
         }
     }
 
-    @Test("write skew is prevented, other than at the weakest level", arguments: Isolation.allCases)
+    @Test("write skew is prevented at all levels but the weakest", arguments: Isolation.allCases)
     func writeSkew(isolation: Isolation) async throws {
         try await withLiveClient { client, prefix in
             // Two doctors are on call. Each may leave if the other stays.
@@ -233,7 +233,7 @@ struct AtomicIsolationTests {
         }
     }
 
-    @Test("after so many attempts it gives up, having changed nothing", arguments: [1, 2, 5])
+    @Test("a transaction gives up after its maximum of attempts, and changes nothing", arguments: [1, 2, 5])
     func bound(attempts: Int) async throws {
         try await withLiveClient { client, prefix in
             var options = AtomicOptions()

@@ -71,7 +71,7 @@ struct CompareTests {
     }
 
     /// The rules in the documentation of `Compare.Target` about missing keys and of ranges without entries.
-    @Test("a missing key and an empty range count as zero, and have no value that any comparison holds for")
+    @Test("a missing key and an empty range count as zero, and no comparison of their values holds")
     func missing() async throws {
         try await withLiveClient { client, prefix in
             let ranges: [KeyRange] = [.key(prefix + "k"), .prefix(prefix), .between(prefix + "z", prefix + "a")]

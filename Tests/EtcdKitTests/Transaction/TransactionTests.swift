@@ -115,7 +115,7 @@ struct TransactionTests {
         }
     }
 
-    @Test("a transaction without operations changes nothing, and says what holds")
+    @Test("a transaction without operations changes nothing, and returns whether its conditions hold")
     func empty() async throws {
         try await withPrivateEtcd { client, _ in
             let before = try await client.put("k", "1").header.revision

@@ -28,7 +28,7 @@ struct CompletionTests {
         #expect(await completion.wait {} == 1)
     }
 
-    @Test("a task cancelled before it waits is told so on the loop, after what it did before")
+    @Test("a task that was cancelled before its wait is cancelled on the loop, after its earlier work")
     func cancelledBefore() async {
         var log: [String] = []
         let task = Task { @EventLoop in
@@ -84,7 +84,7 @@ struct CompletionTests {
         #expect(try await wait(until: start, 1) == 1)
     }
 
-    @Test("the end is told once, after the value")
+    @Test("the end is reported once, after the value")
     func end() async {
         let completion = Completion<Int>()
         var ends = 0

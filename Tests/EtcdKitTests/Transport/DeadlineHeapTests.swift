@@ -34,7 +34,7 @@ struct DeadlineHeapTests {
         #expect(heap.count == 0)
     }
 
-    @Test("the name of a past element does not fit the one that takes its place")
+    @Test("the handle of a removed element does not fit its successor")
     func staleNames() {
         var heap = DeadlineHeap<String>()
         let old = heap.insert("old", at: start)
@@ -45,7 +45,7 @@ struct DeadlineHeapTests {
         #expect(heap.remove(new) == "new")
     }
 
-    @Test("elements are let go when they come out")
+    @Test("elements are released when they come out")
     func lifetimes() {
         final class Token {}
         var heap = DeadlineHeap<Token>()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// No socket and no pipe gets into a child process, not even into one that is started while it is made.
+/// No child process inherits a socket or a pipe, not even one that is started while the descriptor is made.
 @Suite("Descriptors: child processes", .measurement, .serialized, .timeLimit(.minutes(1)))
 struct DescriptorTests {
     #if os(Linux)
@@ -46,7 +46,7 @@ struct DescriptorTests {
             return count
         }
 
-        @Test("a child gets none of those that are just being made")
+        @Test("a child inherits no descriptor that is just being made")
         func inheritance() async throws {
             let before = try await inherited(3) { [] } / 3
             let made = try await inherited(100) {
@@ -55,7 +55,7 @@ struct DescriptorTests {
                 return [socket, pipe.read, pipe.write]
             }
             #expect(made == 100 * before)
-            // The control: a descriptor that is kept from children only after it was made.
+            // The control: a descriptor that is marked as not inherited only after it was made.
             let late = try await inherited(100) {
                 let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
                 _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
@@ -64,7 +64,7 @@ struct DescriptorTests {
             #expect(late > 100 * before)
         }
 
-        @Test("a child gets no connection that is just being accepted")
+        @Test("a child inherits no connection that is just being accepted")
         func acceptance() async throws {
             let before = try await inherited(3) { [] } / 3
             let listener = try Socket.listening(on: loopback(port: 0))

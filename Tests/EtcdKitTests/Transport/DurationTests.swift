@@ -11,7 +11,7 @@ struct BoundedDurationTests {
         Duration(attoseconds: .max), Duration(attoseconds: .min), .seconds(-1),
     ]
 
-    @Test("are within zero and a thousand years, and can be reckoned with", arguments: extremes)
+    @Test("are limited to zero and a thousand years, and can be added", arguments: extremes)
     func bounds(duration: Duration) {
         let bounded = duration.bounded
         #expect(bounded >= .zero && bounded <= .seconds(1 << 35))
@@ -21,7 +21,7 @@ struct BoundedDurationTests {
     }
 
     @Test(
-        "that are ordinary stay as they are",
+        "are unchanged if they are ordinary",
         arguments: [Duration.zero, .nanoseconds(1), .seconds(10), .seconds(86_400)]
     )
     func ordinary(duration: Duration) {

@@ -36,7 +36,7 @@ struct LoopBorrowingTests {
     @EventLoop
     private static var isBorrowed: Bool { EventLoop.isBorrowed }
 
-    @Test("a busy loop is not to be had, and a loop that is lent does no work of its own")
+    @Test("a busy loop cannot be borrowed, and a borrowed loop does no work of its own")
     func exclusion() async throws {
         let (isBusy, mayGoOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         EventLoop.execute {
@@ -65,7 +65,7 @@ struct LoopBorrowingTests {
         try await eventually("the loop goes on") { await log.count == 1 }
     }
 
-    @Test("threads that borrow the loop and its own work never meet")
+    @Test("borrowing threads and the loop's own work never run at the same time")
     func race() async throws {
         let log = Log()
         let (threads, rounds) = (4, 5000)
@@ -88,7 +88,7 @@ struct LoopBorrowingTests {
 
     // The next two look at the outcome without the loop, since looking there would wake it.
 
-    @Test("a timer that a borrower sets is in time, also when the loop meant to wait for longer")
+    @Test("a timer that a borrower sets fires in time, also when the loop meant to wait for longer")
     func timer() async throws {
         let fired = Lock(0)
         for round in 1...20 {
@@ -107,7 +107,7 @@ struct LoopBorrowingTests {
     @EventLoop
     private static func cancel(_ timer: EventLoop.Timer) { EventLoop.cancel(timer) }
 
-    @Test("a descriptor that a borrower watches is looked at")
+    @Test("a descriptor that a borrower watches is polled")
     func descriptor() async throws {
         let pipe = try Platform.makePipe()
         let reads = Lock(0)

@@ -6,11 +6,11 @@ import Testing
 
 @testable import EtcdKit
 
-/// Look-ups that hang take one thread each, however often they are asked for.
+/// A look-up that hangs takes one thread, however many callers wait for it.
 @Suite("SharedWork", .measurement, .serialized, .timeLimit(.minutes(1)))
 @EventLoop
 struct SharedWorkTests {
-    /// A name server that does not answer until it is told to.
+    /// A name server that does not answer until the test lets it.
     private final class NameServer: Sendable {
         let asked = Lock<[String]>([])
         private let gate = DispatchSemaphore(value: 0)
@@ -26,7 +26,7 @@ struct SharedWorkTests {
         }
     }
 
-    @Test("a name is looked up once at a time, and all who have asked meanwhile get that answer")
+    @Test("concurrent look-ups of a name share one look-up and its answer")
     func names() async throws {
         let server = NameServer()
         let resolver = server.resolver()
@@ -36,7 +36,7 @@ struct SharedWorkTests {
             let host = number < 15 ? "a.example" : "b.example"
             lookups.append(resolver.resolve(host, port: 1) { _ in answers.append(host) })
         }
-        // One that asks no longer gets no answer.
+        // A caller that has given up gets no answer.
         lookups.remove(at: 3)
         try await eventually("both were asked for") { server.asked.withLock { $0.count } == 2 }
         #expect(Set(server.asked.withLock { $0 }) == ["a.example", "b.example"])

@@ -13,7 +13,7 @@ struct KnownKeysTests {
         return entry
     }
 
-    @Test("events move what is known")
+    @Test("puts and deletions update the known keys")
     func events() {
         var known = KnownKeys()
         known.note("a", at: 3)
@@ -26,7 +26,7 @@ struct KnownKeysTests {
         #expect(!known.contains(entry("a", 3)))
     }
 
-    @Test("deletions are what is known and not there, in the order of keys")
+    @Test("the difference deletes each known key that is missing, in the order of keys")
     func deletions() {
         var (known, present) = (KnownKeys(), KnownKeys())
         for key in ["d", "b", "c", "a"] as [Key] { known.note(key, at: 2) }

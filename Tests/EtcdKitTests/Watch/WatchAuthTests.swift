@@ -21,7 +21,7 @@ struct WatchAuthTests {
                     try await root.put("a/1", "before")
                     #expect(try await first.next()?.entry.value == "before")
                     let token = try #require(alice.core.channel.tokens.probableToken ?? nil)
-                    // Any use makes a token live on, so it is left alone for longer than etcd keeps it.
+                    // Any use extends a token's life, so it stays unused for longer than etcd keeps it.
                     try await Task.sleep(for: .seconds(5))
                     // The control: etcd has forgotten the token.
                     try await expectRefusal(.invalidToken, of: token, cluster)
@@ -84,7 +84,7 @@ struct WatchAuthTests {
                     var iterator = allowed.makeAsyncIterator()
                     #expect(try await iterator.next()?.entry.value == "open")
                     #expect(log.resumptions.isEmpty)
-                    // The first denial was answered with one fresh token, the others were believed.
+                    // After the first denial came one fresh token, the others were final.
                     #expect(log.authentications == 2)
                 }
             }

@@ -37,7 +37,7 @@ struct WatchFailoverTests {
         let writer: EtcdClient
         let log: EventLog
 
-        /// The member that has the client's only watch.
+        /// The member that serves the client's only watch.
         func indexOfWatch() async throws -> Int {
             var index: Int?
             try await eventually("one member has the watch") {
@@ -135,7 +135,7 @@ struct WatchFailoverTests {
     func kill() async throws {
         // A pause before the first move would show.
         try await withCluster({ $0.backoff = Backoff(initial: .seconds(20), maximum: .seconds(20)) }) { setting in
-            // All three connections stand, so that there is somewhere to go.
+            // All three connections are open, so that the watch can move.
             _ = try await setting.client.get("k")
             try await eventually("three connections") { await setting.client.core.channel.links.count == 3 }
             try await setting.client.withWatch(.prefix("k")) { events in
@@ -144,7 +144,7 @@ struct WatchFailoverTests {
                 let start = ContinuousClock.now
                 try await eventually("the watch is resumed") { setting.log.resumptions.count == 1 }
                 #expect(.now - start < .seconds(5))
-                // While a leader is elected, a write may be given up.
+                // While a leader is elected, a write may fail.
                 try await eventually("a put") { (try? await setting.writer.put("k", "after")) != nil }
                 var iterator = events.makeAsyncIterator()
                 #expect(try await iterator.next()?.entry.value == "after")
@@ -203,7 +203,7 @@ struct WatchFailoverTests {
         }
     }
 
-    /// Puts until it is certain.
+    /// Puts until a put is acknowledged.
     private func eventualPut(_ client: EtcdClient, _ key: Key) async throws -> PutResponse {
         while true {
             do { return try await client.put(key, "") } catch {
@@ -212,7 +212,7 @@ struct WatchFailoverTests {
         }
     }
 
-    @Test("streams are spread over the members, and cancelled watches leave nothing behind (etcd#13610)")
+    @Test("streams are spread over the members, and cancelled watches leave no watch or stream open (etcd#13610)")
     func spreading() async throws {
         try await withCluster { setting in
             try await eventually("three connections") {

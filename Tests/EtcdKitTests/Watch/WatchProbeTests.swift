@@ -14,14 +14,14 @@ struct WatchProbeTests {
 
     private func at(_ seconds: Int) -> ContinuousClock.Instant { start + .seconds(seconds) }
 
-    @Test("a stream that never says anything is given up after the time for an answer")
+    @Test("a stream that never sends anything is given up after the time for an answer")
     func neverConfirmed() {
         var probe = probe()
         #expect(probe.check(at: at(4)) == .wait)
         #expect(probe.check(at: at(5)) == .giveUp)
     }
 
-    @Test("after a silence the server is asked, and given up if it does not answer")
+    @Test("after a silence the server is asked for progress, and given up if it does not answer")
     func silence() {
         var probe = probe()
         probe.hear(at: at(1), isConfirmation: true)
@@ -32,7 +32,7 @@ struct WatchProbeTests {
         #expect(probe.check(at: at(16)) == .giveUp)
     }
 
-    @Test("whatever comes is an answer")
+    @Test("any message counts as an answer")
     func answer() {
         var probe = probe()
         probe.hear(at: at(0))
@@ -42,7 +42,7 @@ struct WatchProbeTests {
         #expect(probe.due == at(24))
     }
 
-    @Test("a new watch on a silent stream finds out sooner")
+    @Test("a new watch on a silent stream does not extend the time for an answer")
     func creation() {
         var probe = probe()
         probe.hear(at: at(0))
@@ -51,7 +51,7 @@ struct WatchProbeTests {
         #expect(probe.check(at: at(7)) == .giveUp)
     }
 
-    @Test("patience doubles with moves that lead nowhere, up to a limit, until there is more than a confirmation")
+    @Test("the time until a probe doubles with each move, up to a limit, until more than a confirmation arrives")
     func patience() {
         var probe = probe()
         probe.inherit(2)

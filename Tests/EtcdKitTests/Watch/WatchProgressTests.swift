@@ -7,7 +7,7 @@ import Testing
 @Suite("Watch: progress", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct WatchProgressTests {
-    @Test("progress of the whole stream that overtakes an event takes it from nobody (etcd#15220)")
+    @Test("progress of the whole stream that overtakes an event does not lose the event (etcd#15220)")
     func overtaking() async throws {
         // Before 3.4.25 and 3.5.8, the answer to a request for progress may come ahead of the events that it covers.
         var creations = 0

@@ -52,7 +52,7 @@ struct WatchResumptionTests {
                     for number in 0..<(Self.valueCount - 1) {
                         try await writer.put("numbers/\(number % 100)", "\(number)")
                         if number % valuesPerCut == 0 {
-                            // Keeps the writer from being done before the cuts are.
+                            // Keeps the writer from finishing before the cuts.
                             try await eventually("cut \(number / valuesPerCut - 2)") {
                                 await proxy.counters.acceptedConnections >= number / valuesPerCut - 1
                             }

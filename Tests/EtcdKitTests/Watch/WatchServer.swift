@@ -2,7 +2,7 @@
 
 @testable import EtcdKit
 
-/// A scripted server of watches: does with each stream, and with each watch that is created on it, what a test says.
+/// A scripted server of watches: treats each stream, and each watch that is created on it, as a test says.
 @EventLoop
 final class WatchServer {
     /// A watch that the client has asked for.

@@ -32,7 +32,7 @@ struct WatchStateTests {
         #expect(state.nextRevision == 8)
     }
 
-    @Test("the last revision that there can be does not take a watch back to the first")
+    @Test("an event at the highest revision does not take a watch back to the first one")
     func lastRevision() {
         #expect(Revision(rawValue: .max).next == Revision(rawValue: .max))
         #expect(Revision(rawValue: .min).previous == Revision(rawValue: .min))
@@ -109,7 +109,7 @@ struct WatchStateTests {
     }
 
     @Test(
-        "a reason to end is told apart from one to go on elsewhere",
+        "reasons to end a watch and reasons to move it are distinguished",
         arguments: [
             ("etcdserver: no leader", nil),
             ("rpc error: code = Unavailable desc = etcdserver: no leader", nil),

@@ -46,7 +46,7 @@ struct WatchStreamEndTests {
         try await server.with { client in
             let held = first("a", client)
             try await eventually("the watch is there") { server.newest(of: "a") != nil }
-            // It has answered for certain when an event of it has been taken.
+            // The stream counts as answered once one of its events was taken.
             for (number, key) in ["b", "c", "d"].enumerated() {
                 let watch = first(key, client)
                 try await eventually("the watch is there") { server.newest(of: key) != nil }
@@ -97,7 +97,10 @@ struct WatchStreamEndTests {
         }
     }
 
-    @Test("of many watches, only the one whose answer is too large ends, after few streams", arguments: [1, 2, 9, 60])
+    @Test(
+        "of many watches, only the watch whose answer is too large ends, after few streams",
+        arguments: [1, 2, 9, 60]
+    )
     func tooLarge(count: Int) async throws {
         let server = try WatchServer()
         let keys = (0..<count).map { "k\(100 + $0)" }
@@ -114,7 +117,7 @@ struct WatchStreamEndTests {
             for (key, watch) in zip(keys, watches) where key == large {
                 await expectError(.responseTooLarge) { try await watch.value }
             }
-            // Those that have lost their stream with it come back.
+            // The other watches of the same stream are created again.
             try await eventually("the others are there") {
                 keys.allSatisfy { key in
                     key == large || server.newest(of: key).map { $0.stream.closeCode == nil } ?? false
@@ -129,7 +132,7 @@ struct WatchStreamEndTests {
         }
     }
 
-    @Test("pauses between streams that fail grow, and one that carries events makes an end of that")
+    @Test("pauses between failed streams grow, until a stream carries events")
     func pauses() async throws {
         let server = try WatchServer()
         server.onOpening = { exchange, number in

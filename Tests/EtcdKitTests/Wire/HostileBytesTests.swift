@@ -4,7 +4,7 @@ import Testing
 
 @testable import EtcdKit
 
-/// `ETCDKIT_FUZZ_ITERATIONS` (for each message type) and `ETCDKIT_FUZZ_SEED` make it another or a longer run.
+/// `ETCDKIT_FUZZ_ITERATIONS` (for each message type) and `ETCDKIT_FUZZ_SEED` select another or a longer run.
 @Suite("Wire: hostile bytes", .unit, .timeLimit(.minutes(TestEnvironment.fuzzIterations == nil ? 1 : 60)))
 struct HostileBytesTests {
     private static let seed = TestEnvironment.fuzzSeed ?? 1
@@ -44,11 +44,11 @@ struct HostileBytesTests {
         var mutator = Mutator(corpus: corpus, seed: Self.seed &+ salt)
         let type = try #require(vectorMessages[name])
         let (read, refused) = fuzz(type, &mutator)
-        // The mutations are neither too wild nor too tame to test anything.
+        // Of the mutations, enough are read and enough are refused to test both.
         #expect(read >= Self.iterations / 20 && refused >= Self.iterations / 20, "\(read) read, \(refused) refused")
     }
 
-    @Test("The smallest elements cost no more memory than that", arguments: vectorMessages.keys.sorted())
+    @Test("The smallest elements stay within the memory bound", arguments: vectorMessages.keys.sorted())
     func smallestElements(_ name: String) throws {
         func cost<Message: VectorMessage>(_: Message.Type, _ bytes: [UInt8]) -> Int? {
             (try? Message.decoded(from: bytes).get()).map(Footprint.of)

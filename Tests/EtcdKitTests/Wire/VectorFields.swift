@@ -99,7 +99,7 @@ extension VectorMessage {
     }
 }
 
-/// Something is wrong with the vectors themselves.
+/// An error in the vectors themselves.
 struct Mistake: Error, CustomStringConvertible {
     let description: String
 

@@ -45,7 +45,10 @@ struct WireVectorTests {
         #expect(faults.contains { $0.hasPrefix("mvccpb.KeyValue: SwappedKeyValue") })
     }
 
-    @Test("Our encodings go to Python", .enabled(if: TestEnvironment.wireEncodings != nil, "part of make crosscheck"))
+    @Test(
+        "Our encodings are written for Python",
+        .enabled(if: TestEnvironment.wireEncodings != nil, "part of make crosscheck")
+    )
     func encodings() throws {
         let path = try #require(TestEnvironment.wireEncodings)
         let lines = try WireVector.all.get().map { $0.message.encoded.hexDigits + "\n" }

@@ -17,7 +17,7 @@ import Testing
         await api.respond(to: route.sample(authorization)).status
     }
 
-    @Test func `Without tokens the API can be read, and changes nothing`() async {
+    @Test func `Without tokens, the API allows reads and no changes`() async {
         let alerts = FakeAlerts()
         let api = MonitorAPI.over(FakeCluster(), alerts: alerts)
         for route in Route.all {
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func `A change that a token may not make is on record under the token's name, once in a row`() async {
+    @Test func `Refused changes are recorded under the token's name, once for repetitions`() async {
         let alerts = FakeAlerts(.init())
         var options = guarded
         options.tokens.append(APIToken("peek", name: "grafana"))
@@ -75,7 +75,7 @@ import Testing
         #expect(alerts.silences.isEmpty)
     }
 
-    @Test func `A refusal says how to do better, and a path that is not there says no more than that`() async {
+    @Test func `A refusal names the way to authenticate, and an unknown path is not found`() async {
         let api = MonitorAPI.over(FakeCluster(), options: guarded)
         let missing = await api.text(HTTPRequest("GET", "/health"))
         #expect(missing.headers["WWW-Authenticate"] == #"Bearer realm="etcd-monitor""#)
@@ -113,7 +113,7 @@ import Testing
         #expect(lost.status == 404 && lost.headers["Access-Control-Allow-Origin"] == "*")
     }
 
-    @Test func `A preflight is answered without a token`() async {
+    @Test func `A preflight request is answered without a token`() async {
         var options = guarded
         options.corsOrigins = ["https://a.example"]
         let api = MonitorAPI.over(FakeCluster(), options: options)

@@ -14,7 +14,7 @@ struct AlertRouteTests {
         (try await api.object(path, query)["alerts"] as? [[String: Any]])?.compactMap { $0["name"] as? String }
     }
 
-    @Test func `Alerts have their facts, and why nobody is told of them`() async throws {
+    @Test func `Alerts have their facts, and the reason why no message about them is sent`() async throws {
         let list = try await api.object("/api/v1/alerts")["alerts"] as? [[String: Any]]
         let first = try #require(list?.first)
         #expect(first["id"] as? String == alerts.alerts.first?.id)
@@ -42,7 +42,7 @@ struct AlertRouteTests {
             #expect(await api.text(HTTPRequest("GET", "/api/v1/alerts", query: query)).status == 400)
         }
         #expect(await api.text(HTTPRequest("GET", "/api/v1/alerts", query: ["cluster": "x"])).status == 404)
-        // Alerts of a cluster that is monitored no more are of no use here.
+        // Alerts of a cluster that is no longer monitored are not listed here.
         alerts.change { $0.alerts.append(.sample("Old", "gone", .info, Date())) }
         #expect(try await names("/api/v1/alerts")?.contains("Old") == false)
     }
@@ -80,7 +80,7 @@ struct AlertRouteTests {
         #expect((records as? [[String: String]])?.map { $0["actor"] } == ["ops"])
     }
 
-    @Test func `Where alerts are not set up, no list says that all is well`() async throws {
+    @Test func `Without alerts in the settings, their routes answer with a problem instead of a list`() async throws {
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("a", role: .admin)]
         let bare = MonitorAPI.over(FakeCluster(), options: options)
@@ -89,7 +89,7 @@ struct AlertRouteTests {
             let problem = try await bare.object(route.sample("Bearer a"))
             #expect(problem["type"] as? String == "urn:etcd-monitor:problem:alerts-not-set-up", "\(route.path)")
         }
-        // The list of clusters says what else there is.
+        // The list of clusters says whether there are alerts.
         let list = try await bare.object(HTTPRequest("GET", "/api/v1/clusters", headers: ["Authorization": "Bearer a"]))
         #expect(list["hasAlerts"] as? Bool == false && list["takesChanges"] as? Bool == true)
         let other = try await api.object("/api/v1/clusters")

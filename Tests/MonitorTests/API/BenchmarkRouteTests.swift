@@ -54,7 +54,7 @@ struct BenchmarkRouteTests {
         #expect(!MonitorAPI.Options().allowBenchmark)
     }
 
-    @Test("one that starts has an address, and is on record under the token's name")
+    @Test("a started benchmark has an address, and is recorded under the token's name")
     func start() async throws {
         let fake = FakeBenchmarks([])
         let other = FakeCluster(name: "other", benchmarks: fake)
@@ -76,7 +76,7 @@ struct BenchmarkRouteTests {
         #expect(unknown.status == 404)
     }
 
-    @Test("one that runs is in the way of another on any cluster, and can be stopped")
+    @Test("a running benchmark prevents another one on any cluster, and can be stopped")
     func busy() async throws {
         var running = BenchmarkRuns.Run.sample
         (running.state, running.result, running.endedAt) = (.running, nil, nil)
@@ -149,7 +149,7 @@ struct BenchmarkRouteTests {
         }
     }
 
-    @Test("a monitor runs one on its cluster, and stops it when it ends")
+    @Test("a monitor runs a benchmark on its cluster, and stops it at its own end")
     func live() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: cluster.endpoints.joined(separator: ",")) { client in

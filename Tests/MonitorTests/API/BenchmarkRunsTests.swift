@@ -29,13 +29,13 @@ struct BenchmarkRunsTests {
         await owner.value
     }
 
-    @Test("one that finishes has its result, and room for the next")
+    @Test("a finished benchmark has its result, and the next one can start")
     func finishes() async throws {
         let runs = BenchmarkRuns { options, _ throws(BenchmarkError) in
             if options.seed == 9 { throw BenchmarkError(.prefixNotEmpty, "there are\nkeys") }
             return BenchmarkResult(options: options)
         }
-        #expect(throws: BenchmarkRuns.Refusal.self, "nobody would run it") {
+        #expect(throws: BenchmarkRuns.Refusal.self, "no task runs benchmarks yet") {
             try runs.start(BenchmarkOptions(), by: "")
         }
         try await running(runs) {
@@ -55,7 +55,7 @@ struct BenchmarkRunsTests {
         #expect(throws: BenchmarkRuns.Refusal.self) { try runs.start(BenchmarkOptions(), by: "") }
     }
 
-    @Test("one that runs keeps others out until it is stopped and has cleaned up")
+    @Test("a running benchmark prevents others until it is stopped and has cleaned up")
     func cancels() async throws {
         let cleaned = Lock(0)
         let runs = BenchmarkRuns(measure: Self.untilCancelled(cleaned))
@@ -77,7 +77,7 @@ struct BenchmarkRunsTests {
         #expect(runs.runs.first?.reason == "the monitor has ended")
     }
 
-    @Test("one that takes too long is stopped")
+    @Test("a benchmark that takes too long is stopped")
     func limit() async throws {
         let cleaned = Lock(0)
         let runs = BenchmarkRuns(limit: .milliseconds(50), measure: Self.untilCancelled(cleaned))

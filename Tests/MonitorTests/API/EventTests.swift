@@ -44,7 +44,7 @@ import Testing
         #expect(await iterator.next() == nil)
     }
 
-    @Test func `A slow client finds the newest snapshot alone`() async throws {
+    @Test func `A slow client gets the newest snapshot only`() async throws {
         let (allTaken, end) = AsyncStream.makeStream(of: Never.self)
         let next = Lock(8)
         let polls = AsyncStream<MonitorSnapshot>(unfolding: {
@@ -66,11 +66,11 @@ import Testing
         #expect(ids == [1000])
     }
 
-    @Test func `A stream without news has signs of life, which push no snapshot out`() async throws {
+    @Test func `A stream without new snapshots sends heartbeats, which displace no snapshot`() async throws {
         let (polls, feed) = AsyncStream.makeStream(of: MonitorSnapshot.self)
         let frames = try await frames(FakeCluster(snapshots: polls), heartbeat: .milliseconds(1))
         var iterator = frames.makeAsyncIterator()
-        // Signs of life came meanwhile.
+        // Heartbeats came meanwhile.
         try await Task.sleep(for: .milliseconds(20))
         #expect(id(try #require(await iterator.next())) == 7)
         #expect(await iterator.next() == Array(": heartbeat\n\n".utf8))

@@ -76,7 +76,7 @@ import Testing
         }
         #expect(!page().contains("gone") && !page().contains("last_success_timestamp_seconds{channel=\"n"))
         #expect(!Exporter.page(of: snapshots, live: []).contains("etcd_monitor_channel"))
-        // Nothing is said of links that cannot be judged, and of clusters that were not polled.
+        // There are no series for links in an unknown state, and for clusters that were not polled.
         #expect(!page().contains("from=\"2\",to=\"3\"") && !page().contains("polls_total{etcd_cluster=\"new\"}"))
         let names = lines.filter { $0.hasPrefix("# TYPE ") }
         #expect(Set(names).count == names.count && page().hasSuffix("\n"))
@@ -84,7 +84,7 @@ import Testing
         #expect(Set(series).count == series.count)
     }
 
-    @Test func `Series that are there twice, and members that are gone, are not on the page`() {
+    @Test func `Duplicate series, and members that are gone, are not on the page`() {
         var snapshot = MonitorSnapshot.sample()
         snapshot.members[0].certificates += [
             CertificateReading(subject: "CN=etcd-1", role: .server, notAfter: Date(timeIntervalSince1970: 5))
@@ -138,11 +138,11 @@ import Testing
     }
 
     @Test(.enabled(if: promtool != nil, "promtool is not here"))
-    func `promtool has nothing to say against the page`() throws {
+    func `promtool accepts the page`() throws {
         let promtool = try #require(Self.promtool)
         let (status, output) = try Self.run(promtool, ["check", "metrics"], input: page())
         #expect(status == 0 && output == "", "\(output)")
-        // The control: it would have.
+        // The control: promtool refuses a bad page.
         let bad = page().replacingOccurrences(of: "etcd_monitor_polls_total", with: "etcd_monitor_polls")
         #expect(try Self.run(promtool, ["check", "metrics"], input: bad).status != 0)
     }

@@ -5,7 +5,7 @@ import Foundation
 
 @testable import EtcdMonitorKit
 
-/// A center whose alerts the test makes; it takes silences as the real one does.
+/// A center whose alerts the test makes; it treats silences like the real one.
 final class FakeAlerts: AlertSource {
     struct State: Sendable {
         var alerts: [Alert] = []
@@ -119,7 +119,7 @@ extension Silence {
 }
 
 extension Route {
-    /// A request that it answers well.
+    /// A request that succeeds.
     func sample(_ authorization: String? = nil) -> HTTPRequest {
         let query = parameters.contains("metric") ? ["metric": "database_bytes"] : [:]
         let isOfBenchmarks = path.hasPrefix("/api/v1/performance/")

@@ -14,7 +14,7 @@ struct FakeCluster: MonitoredCluster {
     var benchmarks: any BenchmarkSource = FakeBenchmarks()
     var historyMetrics = ["member/1/keys", "database_bytes"]
 
-    /// One point that says what was asked for.
+    /// One point that repeats the parameters of the request.
     func history(of metric: String, from: Date, to: Date, step: Duration) -> [MetricsHistory.Point] {
         [MetricsHistory.Point(time: from, mean: to.timeIntervalSince(from), minimum: step / .seconds(1), maximum: 0)]
     }

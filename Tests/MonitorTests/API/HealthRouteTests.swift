@@ -23,13 +23,13 @@ import Testing
         }
     }
 
-    @Test func `The worst cluster counts, unless one is chosen`() async {
+    @Test func `The worst cluster decides, unless one is chosen`() async {
         let api = MonitorAPI.over(cluster(.ok), cluster(.critical, name: "other"))
         #expect(await api.text(HTTPRequest("GET", "/health")).status == 503)
         #expect(await api.text(HTTPRequest("GET", "/health", query: ["cluster": "main"])).status == 200)
     }
 
-    @Test func `Verdicts that are no news are unknown, with the reason`() async {
+    @Test func `A verdict before the first poll or after the last is unknown, with the reason`() async {
         for (cluster, reason) in [
             (cluster(.ok, poll: 0), "the first poll has not finished"),
             (cluster(.ok, isLive: false), "the polls have stopped"),
@@ -64,7 +64,7 @@ import Testing
         #expect(await api.text(HTTPRequest("GET", "/healthz")).status == 200)
     }
 
-    @Test func `The process is not well once its polls have stopped`() async {
+    @Test func `The process is unhealthy once its polls have stopped`() async {
         let api = MonitorAPI.over(cluster(.ok, isLive: false))
         let answer = await api.text(HTTPRequest("GET", "/healthz"))
         #expect(answer.status == 503 && answer.body == "[-]main failed: the polls have stopped\nfailed\n")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// The description of the API is held against the API.
+/// The description of the API is compared with the API.
 @Suite(.unit) struct OpenAPITests {
     /// The lines of the description, without those of examples and texts.
     private let lines: [Line]
@@ -134,14 +134,14 @@ import Testing
         #expect(described(["alive", "silent", "unknown"]) && described(["server", "authority", "client"]))
     }
 
-    /// Holds an object, and those in it, against a schema.
+    /// Compares an object, and the objects in it, with a schema.
     private func check(_ object: [String: Any], _ schema: String) {
         let properties = blocks("components", "schemas", schema, "properties")
         let described = Set(properties.map(\.name))
         let required = self.required(by: schema)
         #expect(Set(object.keys).isSubset(of: described), "\(schema)")
         #expect(required.isSubset(of: object.keys) && required.isSubset(of: described), "\(schema)")
-        // The sample has every field, but for the one of two in a probe's result, and what belongs to another state.
+        // The sample has every field, except one of two in a probe's result, and the fields of other states.
         let partial = ["ProbeResult", "ReadinessCheck", "Alert", "Channel", "Benchmark", "BenchmarkResult"]
         let isPartial = partial.contains(schema)
         if !isPartial { #expect(Set(object.keys) == described, "\(schema)") }

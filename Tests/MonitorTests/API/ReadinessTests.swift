@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite(.unit) struct ReadinessTests {
-    /// The effect of one change of a cluster that is fit on one check; no other check changes.
+    /// The effect of one change of a healthy cluster on one check; no other check changes.
     struct Case: Sendable, CustomStringConvertible {
         let check: String
         let outcome: ReadinessReport.Outcome
@@ -41,14 +41,14 @@ import Testing
         return snapshot
     }
 
-    @Test func `A cluster that is fit passes everything, and needs no advice`() {
+    @Test func `A healthy cluster passes every check, and gets no advice`() {
         let report = ReadinessReport(Self.fit)
         #expect(report.outcome == .pass && report.cluster == "main" && report.time == Self.fit.time)
         for check in report.checks { #expect(check.outcome == .pass && check.advice == nil, "\(check)") }
         #expect(Set(report.checks.map(\.id)).count == report.checks.count)
     }
 
-    @Test func `Of a cluster of which nothing is known nothing is said`() {
+    @Test func `Without data about a cluster, every check is unknown`() {
         for check in ReadinessReport(MonitorSnapshot()).checks {
             #expect(check.outcome == .unknown && check.advice != nil && !check.evidence.isEmpty, "\(check)")
         }
@@ -119,7 +119,7 @@ import Testing
         .figure("round-trip", .warn, .peerRoundTripP99Seconds, 0.06),
         .figure("round-trip", .fail, .peerRoundTripP99Seconds, 0.2),
     ])
-    func `One fault is seen by one check`(_ example: Case) {
+    func `One fault fails one check`(_ example: Case) {
         var snapshot = Self.fit
         example.change(&snapshot)
         let report = ReadinessReport(snapshot)

@@ -38,7 +38,7 @@ struct SilenceRouteTests {
         return (answer.status, answer.body)
     }
 
-    @Test func `A silence is made, listed and ended, each on record under the token's name`() async throws {
+    @Test func `A silence is made, listed and ended, each recorded under the token's name`() async throws {
         let made = try await post([
             "createdBy": "somebody else",
             "matchers": [
@@ -62,7 +62,7 @@ struct SilenceRouteTests {
         #expect(alerts.auditRecords.allSatisfy { $0.actor == "anna" && $0.subject == silence.id })
     }
 
-    @Test func `A path has room for one silence`() async {
+    @Test func `The path of a silence has exactly one ID`() async {
         for path in ["/api/v1/silences/", "/api/v1/silences/a/b", "/api/v1/silences/a/", "/api/v1/silencesx"] {
             #expect(await send("DELETE", path).body.contains("problem:not-found"), "\(path)")
         }
@@ -105,7 +105,7 @@ struct SilenceRouteTests {
         #expect(alerts.silences.first?.endsAt.formatted(style) == end)
     }
 
-    @Test func `A body that is wrong is refused with the place and the reason`() async throws {
+    @Test func `An invalid body is refused with the place and the reason`() async throws {
         let name = ["name": "a", "value": "b"]
         let cases: [([String: Any?], String)] = [
             (["wat": 1], "wat: unknown field"), (["comment": nil], "comment: missing"),
@@ -150,7 +150,7 @@ struct SilenceRouteTests {
         #expect(alerts.silences.isEmpty && alerts.auditRecords.isEmpty)
     }
 
-    @Test func `A body that is no JSON, of another type or too large is refused`() async throws {
+    @Test func `A body without JSON, of another type or too large is refused`() async throws {
         for text in ["", "[", "null x", "{\"a\":}", "\u{0}", "{'a':1}"] {
             let (status, body) = await post(Array(text.utf8))
             #expect(status == 400 && body.contains("it is not JSON"), "\(text): \(body)")
@@ -169,7 +169,7 @@ struct SilenceRouteTests {
         #expect(await post(good + padding, type: "Application/JSON; charset=utf-8").status == 201)
     }
 
-    @Test func `A mutated body makes no silence that could not be asked for`() async throws {
+    @Test func `A mutated body makes no silence that is invalid`() async throws {
         let good = Array(try JSONSerialization.data(withJSONObject: Self.good, options: .sortedKeys))
         var random = SplitMix64(seed: 12)
         let bytes = Array(#"{}[]",:\0123456789eE+-.tfnu \u0000*hdms"#.utf8) + [0, 0x1f, 0x7f, 0x80, 0xc3, 0xff]

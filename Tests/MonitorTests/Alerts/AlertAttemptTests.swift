@@ -10,7 +10,7 @@ import Testing
 @Suite("AlertCenter: attempts", .unit, .timeLimit(.minutes(1))) struct AlertAttemptTests {
     private let cluster = StagedCluster()
 
-    @Test func `An alert that ends right after its message was planned is told to be over`() async throws {
+    @Test func `The end of an alert is sent if the alert ends right after its message was planned`() async throws {
         let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()])
         cluster.set([1])
         await center.evaluate()
@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `A channel is said to fail only as long as it has something to tell`(_ isOver: Bool) async throws {
+    func `A channel counts as failing only as long as it has messages to send`(_ isOver: Bool) async throws {
         let time = Lock(Date(timeIntervalSince1970: 1_790_000_000))
         let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()], now: { time.withLock { $0 } })
         func names(after seconds: Int) async -> [String] {
@@ -44,7 +44,7 @@ import Testing
         #expect(await names(after: 10) == [])
     }
 
-    @Test func `An attempt that has failed is not in the file any more`() async throws {
+    @Test func `A failed attempt is removed from the file`() async throws {
         try await withStateFile { path in
             let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()]) { $0.stateFile = path }
             func attempts() throws -> Int {
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func `A disk that hangs holds up no other tasks, and has the newest state in the end`() async throws {
+    @Test func `A hanging disk delays no other tasks, and gets the newest state in the end`() async throws {
         try await withStateFile { path in
             let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()]) { $0.stateFile = path }
             try center.openStateFile()
@@ -81,7 +81,7 @@ import Testing
                 }
             }
             await withTaskGroup { group in
-                // More than there are threads for tasks.
+                // More tasks than there are threads for them.
                 for _ in 0...ProcessInfo.processInfo.activeProcessorCount {
                     group.addTask { await center.save() }
                 }

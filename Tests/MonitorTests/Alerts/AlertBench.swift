@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// An engine in virtual time, with receivers that note what they are told.
+/// An engine in virtual time, with receivers that record their messages.
 struct AlertBench {
     /// A subject of a rule in a cluster.
     struct Subject: Hashable {
@@ -33,17 +33,17 @@ struct AlertBench {
     var poll = 0
     /// The subjects for which their rules hold.
     var held: [Subject: AlertSeverity] = [:]
-    /// The rules of which nothing can be told, by cluster.
+    /// The rules without data, by cluster.
     var unknown: Set<Subject> = []
     var failures: [AlertEngine.ChannelFailure] = []
     var receivers: [String: AlertReceiver] = [:]
-    /// The channels that do not take anything.
+    /// The channels that accept no messages.
     var down: Set<String> = []
-    /// Of what they do not take it cannot be told whether it has arrived.
+    /// After a failure of theirs, it is unknown whether the message has arrived.
     var losesAnswers = false
     /// Messages that could not be delivered.
     var refused: [AlertNotification] = []
-    /// All changes that the engine has told.
+    /// All changes that the engine has reported.
     var changes: [Alert] = []
 
     init(
@@ -105,7 +105,7 @@ struct AlertBench {
 
     // MARK: Telling
 
-    /// Delivers all that a channel is to be told now.
+    /// Delivers all messages that are due for a channel now.
     mutating func tell(_ channel: String) {
         var cluster: String?
         // More rounds than clusters would be an endless loop.
@@ -120,10 +120,10 @@ struct AlertBench {
             receivers[channel]?.receive(news.notification, now)
             engine.markDelivered(news, now: now)
         }
-        Issue.record("\(channel) is told without an end")
+        Issue.record("\(channel) gets messages without an end")
     }
 
-    /// Begins to tell a channel.
+    /// Begins the next message to a channel.
     mutating func begin(_ channel: String = "ops") throws -> AlertMessage {
         let plan = engine.planAttempt(for: channel, now: now)
         return try #require(plan.message)
@@ -163,7 +163,7 @@ struct AlertBench {
     }
 }
 
-/// A receiver as a person is one: it knows what it was told, and nothing of the monitor.
+/// A receiver like a person: it knows its messages, and nothing else of the monitor.
 struct AlertReceiver {
     struct Open {
         var name: String
@@ -183,7 +183,7 @@ struct AlertReceiver {
     var duplicates = 0
     /// The contradictions in the messages.
     var problems: [String] = []
-    /// Alerts that may be told again up to a time, because the monitor crashed after it told them.
+    /// Alerts that may be sent again up to a time, because the monitor crashed after it sent them.
     var mayComeAgain: [Alert.ID: Date] = [:]
     private var identities: Set<String> = []
 

@@ -7,16 +7,16 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite("AlertCenter", .unit, .timeLimit(.minutes(1))) struct AlertCenterTests {
-    @Test func `An alert is told when it fires and when it is over, and is in the history then`() async throws {
+    @Test func `An alert is sent when it fires and when it ends, and is in the history then`() async throws {
         let (cluster, ops, log) = (StagedCluster(), StagedChannel(), EventLog())
         let center = try AlertCenter.staged([cluster], ["ops": ops]) { $0.onEvent = log.append }
         try await center.running {
             cluster.set([1])
-            try await eventually("the alert is told") { ops.receiver.log == ["fired EtcdMemberDown1"] }
-            try await eventually("the report says so") { center.channelReports.first?.openAlerts == 1 }
+            try await eventually("the alert is sent") { ops.receiver.log == ["fired EtcdMemberDown1"] }
+            try await eventually("the report has the alert") { center.channelReports.first?.openAlerts == 1 }
             #expect(center.alerts.map(\.state) == [.firing])
             cluster.set([])
-            try await eventually("the end is told") { ops.receiver.log.last == "resolved EtcdMemberDown1" }
+            try await eventually("the end is sent") { ops.receiver.log.last == "resolved EtcdMemberDown1" }
             try await eventually("the report says that it is over") { center.channelReports.first?.openAlerts == 0 }
         }
         #expect(center.alerts == [])
@@ -39,15 +39,15 @@ import Testing
         #expect(changed == 2 && delivered == 2)
     }
 
-    @Test func `A new snapshot is evaluated at once, however long the interval`() async throws {
+    @Test func `A new snapshot is evaluated at once, whatever the interval is`() async throws {
         let (cluster, ops) = (StagedCluster(), StagedChannel())
         let center = try AlertCenter.staged([cluster], ["ops": ops]) { $0.interval = .seconds(3600) }
         try await center.running {
             for member in UInt64(1)...3 {
                 cluster.set([member])
-                try await eventually("the alert is told") { ops.receiver.open.count == 1 }
+                try await eventually("the alert is sent") { ops.receiver.open.count == 1 }
                 cluster.set([])
-                try await eventually("the end is told") { ops.receiver.open.isEmpty }
+                try await eventually("the end is sent") { ops.receiver.open.isEmpty }
             }
         }
         #expect(ops.receiver.log.count == 6)
@@ -59,17 +59,17 @@ import Testing
         let center = try AlertCenter.staged([cluster], ["bad": bad, "good": good]) { $0.onEvent = log.append }
         try await center.running {
             cluster.set([1])
-            try await eventually("the other is told") { good.receiver.open.count == 1 }
+            try await eventually("the other channel gets it") { good.receiver.open.count == 1 }
             try await eventually("it is tried again") { bad.attempts.count >= 4 }
             let report = try #require(center.channelReports.first)
             #expect(report.failuresInARow >= 3 && report.failed >= 3)
             #expect(report.lastError == "no")
             #expect(report.waitingAlerts == 1 && report.openAlerts == 0)
             cluster.set([2])
-            try await eventually("the other is told all") { good.receiver.log.count == 3 }
+            try await eventually("the other channel gets all") { good.receiver.log.count == 3 }
             bad.become(.takes)
-            try await eventually("it is told") { bad.receiver.log == ["fired EtcdMemberDown2"] }
-            try await eventually("it is well") { center.channelReports.first?.failuresInARow == 0 }
+            try await eventually("the alert is sent") { bad.receiver.log == ["fired EtcdMemberDown2"] }
+            try await eventually("the channel works again") { center.channelReports.first?.failuresInARow == 0 }
             #expect(center.channelReports.first?.lastError == nil)
         }
         let attempts = log.all.compactMap { event -> AlertNotification? in
@@ -89,9 +89,9 @@ import Testing
         try await center.running {
             for member in UInt64(1)...4 {
                 cluster.set([member])
-                try await eventually("the good one is told") { good.receiver.log.count == Int(member) * 2 - 1 }
+                try await eventually("the good channel gets it") { good.receiver.log.count == Int(member) * 2 - 1 }
             }
-            // The slow one had the time for one message or two.
+            // The slow channel had time for one or two messages.
             #expect(slow.receiver.log.count < 7)
             try await eventually("the slow one is up to date") { slow.receiver.open.keys == good.receiver.open.keys }
             try await eventually("the stuck one is given up") {
@@ -105,14 +105,14 @@ import Testing
         #expect([slow, good].allSatisfy { $0.receiver.problems == [] })
     }
 
-    @Test func `The end of the task ends it, though a channel hangs`() async throws {
+    @Test func `The center ends with its task, also if a channel hangs`() async throws {
         let (cluster, stuck) = (StagedCluster(), StagedChannel(.hangs))
         let center = try AlertCenter.staged([cluster], ["stuck": stuck])
         try await center.running {
             cluster.set([1])
             try await eventually("it is tried") { stuck.attempts.count == 1 }
         }
-        // An attempt that was cut short says nothing about the channel.
+        // An attempt that was interrupted does not count as a failure of the channel.
         #expect(center.channelReports.first?.failed == 0)
         #expect(center.channelReports.first?.waitingAlerts == 1)
     }
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    @Test func `The wait grows from failure to failure and honours the other side, within bounds`() {
+    @Test func `The wait grows with each failure, and follows the receiver's own time, within bounds`() {
         let retry = Duration.seconds(1)...(.seconds(300))
         let worker = ChannelWorker(name: "a", channel: StagedChannel(), retry: retry, limit: .seconds(1))
         let error = AlertChannelError("")
@@ -154,7 +154,7 @@ import Testing
         #expect(worker.delay(after: AlertChannelError("", retryAfter: .seconds(-5)), 1) <= .seconds(1))
     }
 
-    @Test func `A trial is sent without the center running, and says what the other side says`() async throws {
+    @Test func `A trial is sent without a running center, and returns the receiver's answer`() async throws {
         let (ops, bad) = (StagedChannel(), StagedChannel(.fails(AlertChannelError("go away", retryAfter: .seconds(5)))))
         let center = try AlertCenter.staged([StagedCluster("prod")], ["ops": ops, "bad": bad])
         #expect(try await center.test("ops").hasPrefix("taken"))
@@ -171,7 +171,7 @@ import Testing
 
     // MARK: Over restarts
 
-    @Test func `A new center on the same file tells nothing twice, and forgets no end`() async throws {
+    @Test func `A new center on the same file sends nothing twice, and forgets no end`() async throws {
         try await withStateFile { path in
             let (cluster, ops) = (StagedCluster(), StagedChannel())
             func center() throws -> AlertCenter {
@@ -179,13 +179,13 @@ import Testing
             }
             try await center().running {
                 cluster.set([1])
-                try await eventually("the alert is told") { ops.receiver.open.count == 1 }
+                try await eventually("the alert is sent") { ops.receiver.open.count == 1 }
             }
             let second = try center()
             try await second.running {
                 try await eventually("the alert is there again") { second.alerts.count == 1 }
                 cluster.set([1, 2])
-                try await eventually("the second alert is told") { ops.receiver.open.count == 2 }
+                try await eventually("the second alert is sent") { ops.receiver.open.count == 2 }
             }
             ops.become(.fails(AlertChannelError("no")))
             let third = try center()
@@ -196,7 +196,7 @@ import Testing
             ops.become(.takes)
             cluster.set([])
             try await center().running {
-                try await eventually("both ends are told") { ops.receiver.open.isEmpty }
+                try await eventually("both ends are sent") { ops.receiver.open.isEmpty }
             }
             let log = ops.receiver.log
             #expect(log.prefix(2) == ["fired EtcdMemberDown1", "fired EtcdMemberDown2"])
@@ -222,7 +222,7 @@ import Testing
             try first.add(early, by: "eve")
             try await first.running {
                 cluster.set([1, 2, 3])
-                try await eventually("one alert is told") { ops.receiver.open.count >= 1 }
+                try await eventually("one alert is sent") { ops.receiver.open.count >= 1 }
                 try first.add(late, by: "eve")
                 let saved = try AlertStateFile.state(of: Data(contentsOf: URL(fileURLWithPath: path)))
                 #expect(
@@ -237,7 +237,7 @@ import Testing
                 let alert = try #require(second.alerts.first { $0.labels["member"] == "1" })
                 #expect(second.reasonForSilence(of: alert) == "silence \(early.id)")
                 try second.endSilence(early.id, by: "bob")
-                try await eventually("the alert is told") {
+                try await eventually("the alert is sent") {
                     ops.receiver.open.values.contains { $0.name == "EtcdMemberDown" }
                         && ops.receiver.log.contains("fired EtcdMemberDown1")
                 }
@@ -250,7 +250,7 @@ import Testing
         }
     }
 
-    @Test func `A damaged file, and one in use, end the run with an error, and nobody is told`() async throws {
+    @Test func `A damaged file, and one in use, end the run with an error, and nothing is sent`() async throws {
         try await withStateFile { path in
             let (cluster, ops) = (StagedCluster(), StagedChannel())
             func center() throws -> AlertCenter {
@@ -270,9 +270,7 @@ import Testing
         }
     }
 
-    @Test func `An attempt is in the file before it is made, and its end is told though the monitor is killed`()
-        async throws
-    {
+    @Test func `An attempt is in the file before it is made, and the alert's end is sent after a kill`() async throws {
         try await withStateFile { path in
             let (cluster, ops) = (StagedCluster(), StagedChannel())
             func center() throws -> AlertCenter {
@@ -285,19 +283,19 @@ import Testing
             ops.become(.does { try? FileManager.default.copyItem(atPath: path, toPath: "\(path).killed") })
             try await center().running {
                 cluster.set([1])
-                try await eventually("it is told") { ops.receiver.open.count == 1 }
+                try await eventually("the alert is sent") { ops.receiver.open.count == 1 }
             }
             ops.become(.takes)
             try FileManager.default.removeItem(atPath: path)
             try FileManager.default.moveItem(atPath: "\(path).killed", toPath: path)
             cluster.set([])
             try await center().running {
-                try await eventually("the end is told") { ops.receiver.open.isEmpty }
+                try await eventually("the end is sent") { ops.receiver.open.isEmpty }
             }
         }
     }
 
-    @Test func `A disk that is full is told once, and does not stop the center`() async throws {
+    @Test func `A full disk is reported once, and does not stop the center`() async throws {
         try await withStateFile { path in
             let (cluster, ops, log) = (StagedCluster(), StagedChannel(), EventLog())
             let center = try AlertCenter.staged([cluster], ["ops": ops]) {
@@ -309,10 +307,10 @@ import Testing
             func complaints() -> Int { log.all.count { if case .stateNotSaved = $0 { true } else { false } } }
             try await center.running {
                 cluster.set([1])
-                try await eventually("the alert is told") { ops.receiver.open.count == 1 }
-                try await eventually("the problem is told") { complaints() == 1 }
+                try await eventually("the alert is sent") { ops.receiver.open.count == 1 }
+                try await eventually("the problem is reported") { complaints() == 1 }
                 cluster.set([])
-                try await eventually("the end is told") { ops.receiver.open.isEmpty }
+                try await eventually("the end is sent") { ops.receiver.open.isEmpty }
                 try FileManager.default.removeItem(atPath: blocked)
                 try await eventually("the state is written") { FileManager.default.fileExists(atPath: path) }
             }

@@ -8,12 +8,12 @@ import Testing
 
 /// A day in virtual time with random faults of clusters, channels, clocks and the monitor itself.
 ///
-/// It judges by what it knows to be true and by what receivers were told, not by the engine's own notes.
+/// It checks the receivers' messages against the known faults, not against the engine's own notes.
 struct AlertDay {
     /// The seconds between two polls.
     static let step = 5.0
 
-    /// The seconds for which something has been so, without a break.
+    /// The seconds for which a condition has held without a break.
     private struct Spell {
         var seconds = 0.0
         mutating func go(on isSo: Bool) { seconds = isSo ? seconds + AlertDay.step : 0 }
@@ -203,7 +203,7 @@ struct AlertDay {
         forgetSpells()
     }
 
-    /// The monitor ends after messages went out, and before that was saved; another goes on.
+    /// The monitor ends after it sent messages, and before it saved that; another one continues.
     private mutating func crash() throws {
         for channel in Self.names where !bench.down.contains(channel) {
             guard let news = bench.engine.planAttempt(for: channel, now: bench.now).message else { continue }
@@ -243,9 +243,9 @@ struct AlertDay {
 
     // MARK: Polls
 
-    /// A new monitor knows nothing at first, and finds nothing in its first polls.
+    /// A new monitor has no data at first, and finds nothing in its first polls.
     private static let blindPolls = 3
-    /// After so many polls it gives up what is over.
+    /// After this many polls it ends alerts that are over.
     private static let gracePolls = 30
 
     private mutating func poll(mayCrash: Bool = true) throws {
@@ -365,7 +365,7 @@ struct AlertDay {
                 bench.receivers[channel]?.open[state.id] = nil
             }
             let open = bench.receivers[channel]?.open[state.id]
-            // After a crash, it is not known whether it was told.
+            // After a crash, it is not known whether it was sent.
             let isCertain = (bench.receivers[channel]?.mayComeAgain[state.id] ?? .distantPast) < bench.now
             let isReminded =
                 keepsAlive

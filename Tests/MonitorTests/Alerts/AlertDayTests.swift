@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite("AlertEngine: a synthetic day", .slow, .timeLimit(.minutes(3))) struct AlertDayTests {
-    @Test("Each channel knows what fires and nothing else, whatever fails", arguments: [15] as [UInt64])
+    @Test("Each channel knows exactly the alerts that fire, whatever fails", arguments: [15] as [UInt64])
     func day(_ seed: UInt64) throws {
         var day = AlertDay(seed: seed)
         try day.run(polls: 86_400 / Int(AlertDay.step))
@@ -17,7 +17,7 @@ import Testing
             // The watchdog goes on.
             #expect(day.bench.open(channel) == (channel == "prom" ? ["Watch", "Watch", "Watch"] : []), "\(channel)")
         }
-        // All that is to be withstood has happened.
+        // The control: each kind of fault has happened.
         let events = [
             "blind", "outage", "silenced", "inhibited", "in maintenance", "crash", "restart", "clock back",
             "clock forward",

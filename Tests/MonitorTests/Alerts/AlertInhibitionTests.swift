@@ -23,12 +23,12 @@ import Testing
         AlertInhibition([AlertMatcher("alertname", source)], mutes: [AlertMatcher("alertname", target)], equal: equal)
     }
 
-    @Test func `A consequence is told only if it outlasts its cause, and a while`() {
+    @Test func `A consequence is sent only if it outlasts its cause by a while`() {
         var bench = bench(inhibition("Cause", "A"), wait: 15)
         bench.held = [a: .warning, cause: .warning]
         bench.run(100)
         #expect(bench.log() == ["fired Cause1"])
-        // The tail of what was mended.
+        // The rest of a repaired fault.
         bench.held = [a: .warning]
         bench.run(10)
         bench.held = [:]
@@ -43,7 +43,7 @@ import Testing
         #expect(bench.log().last == "fired A1")
     }
 
-    @Test func `A consequence that was told before its cause stays open without reminders, and its end is told`() {
+    @Test func `A consequence that was sent before its cause stays open without reminders, and its end is sent`() {
         var bench = AlertBench(rules) {
             $0.inhibitions = [inhibition("Cause", "A")]
             $0.repeatInterval = .seconds(60)
@@ -62,7 +62,7 @@ import Testing
         #expect(bench.log() == ["fired A1", "resolved A1"])
     }
 
-    @Test func `A cause that is pending mutes nothing, and one that is silenced does`() throws {
+    @Test func `A pending cause mutes nothing, but a silenced one does`() throws {
         let slow = AlertRule("Cause", holdsFor: .seconds(60)) { _ in nil }
         var bench = AlertBench([rules[0], slow]) { $0.inhibitions = [inhibition("Cause", "A")] }
         bench.held = [a: .warning, cause: .warning]
@@ -95,7 +95,7 @@ import Testing
         #expect(reason == "inhibited by Cause")
     }
 
-    @Test func `An alert never mutes itself, and of two that mute each other one is told`() {
+    @Test func `An alert never mutes itself, and of two that mute each other one is sent`() {
         var bench = bench(inhibition("*", "*"))
         bench.held = [a: .warning]
         bench.run(5)
@@ -153,12 +153,12 @@ import Testing
         #expect(standard([(.memberDown, 1), (.alarmNoSpace, nil)]) == ["EtcdAlarmNoSpace", "EtcdMemberDown"])
     }
 
-    @Test func `Of the findings that a member is down, frozen and cut off, one is told`() {
+    @Test func `Of the findings that a member is down, frozen and cut off, one is sent`() {
         #expect(standard([(.memberDown, 1), (.memberFrozen, 1), (.memberIsolated, 1)]) == ["EtcdMemberDown"])
         #expect(standard([(.memberFrozen, 1), (.memberIsolated, 1)]) == ["EtcdMemberFrozen"])
     }
 
-    @Test func `A member that freezes or dies while it defragments is told to`() {
+    @Test func `An alert about a member that freezes or dies while it defragments is sent`() {
         #expect(standard([(.defragmenting, 1), (.slowReads, 1), (.memberFrozen, 1)]) == ["EtcdMemberFrozen"])
         #expect(standard([(.defragmenting, 1), (.slowReads, 1), (.memberDown, 1)]) == ["EtcdMemberDown"])
     }
@@ -167,7 +167,7 @@ import Testing
         .quorumLost, .foreignCluster, .defragmenting, .memberDown, .memberFrozen, .memberIsolated,
     ]
 
-    @Test func `Of any two findings about a member, one at least is told`() {
+    @Test func `Of any two findings about a member, at least one is sent`() {
         for first in causes {
             for second in Finding.Code.allCases where second != first {
                 #expect(!standard([(first, 1), (second, 1)]).isEmpty, "\(first) and \(second)")
@@ -175,7 +175,7 @@ import Testing
         }
     }
 
-    @Test func `Of any findings about a member that mute others, one at least is told`() {
+    @Test func `Of any findings about a member that mute others, at least one is sent`() {
         for set in 1..<(1 << causes.count) {
             let codes = causes.enumerated().filter { set & (1 << $0.offset) != 0 }.map(\.element)
             #expect(!standard(codes.map { ($0, 1) }).isEmpty, "\(codes)")

@@ -74,7 +74,7 @@ import Testing
         Row(message: "the path of the state file must not be empty") { $0.stateFile = "" },
     ]
 
-    @Test("Options that cannot work are refused, and the thing is named", arguments: table)
+    @Test("Invalid options are refused, and the error names the option", arguments: table)
     func refusal(_ row: Row) {
         var options = AlertCenter.Options()
         row.change(&options)
@@ -85,7 +85,7 @@ import Testing
         #expect(error?.message == row.message)
     }
 
-    @Test func `Two clusters of one name, and channels that cannot be, are refused`() {
+    @Test func `Two clusters of one name, and invalid channels, are refused`() {
         let options = AlertCenter.Options()
         let clusters = #expect(throws: EtcdError.self) {
             try AlertCenter(of: [StagedCluster("a"), StagedCluster("a")], channels: [:], options)

@@ -50,7 +50,7 @@ import Testing
         #expect(bench.log() == [])
     }
 
-    @Test func `An alert that was not told before a restart is told once after it`() throws {
+    @Test func `An alert that was not sent before a restart is sent once after it`() throws {
         var bench = bench { $0.groupWait = .seconds(60) }
         bench.held = [subject: .warning]
         bench.run(30)
@@ -60,7 +60,7 @@ import Testing
         #expect(bench.log() == ["fired A1"])
     }
 
-    @Test func `An alert that was not told before a restart, and is over, is never told`() throws {
+    @Test func `An alert that was not sent before a restart, and is over, is never sent`() throws {
         var bench = bench { $0.groupWait = .seconds(60) }
         bench.held = [subject: .warning]
         bench.run(30)
@@ -71,7 +71,7 @@ import Testing
         #expect(bench.state(subject) == "-")
     }
 
-    @Test func `An alert that was told is not told again, and its end once`() throws {
+    @Test func `An alert that was sent is not sent again, and its end once`() throws {
         var bench = bench()
         bench.held = [subject: .warning]
         bench.run(30)
@@ -87,7 +87,7 @@ import Testing
         #expect(bench.log() == ["fired A1", "resolved A1"])
     }
 
-    @Test func `An alert that ends while the monitor is down is told to be over`() throws {
+    @Test func `The end of an alert is sent if the alert ends while the monitor is down`() throws {
         var bench = bench()
         bench.held = [subject: .warning]
         bench.run(30)
@@ -111,7 +111,7 @@ import Testing
         #expect(bench.state(subject) == "-")
     }
 
-    @Test func `While nothing is known after a restart, alerts stay as they are`() throws {
+    @Test func `While there is no data after a restart, alerts stay as they are`() throws {
         var bench = bench { $0.repeatInterval = .seconds(60) }
         bench.held = [subject: .warning]
         bench.run(30)
@@ -122,7 +122,7 @@ import Testing
         #expect(bench.log() == ["fired A1"])
     }
 
-    @Test func `An end that was not told before a restart is told after it`() throws {
+    @Test func `An end that was not sent before a restart is sent after it`() throws {
         var bench = bench()
         bench.held = [subject: .warning]
         bench.run(30)
@@ -171,7 +171,7 @@ import Testing
         #expect(bench.log() == ["fired A1"])
     }
 
-    @Test func `An inhibition holds over restarts, though cause and consequence are found again late`() throws {
+    @Test func `An inhibition holds over restarts, also if cause and consequence are found again late`() throws {
         var bench = AlertBench([AlertRule("A") { _ in nil }, AlertRule("Cause") { _ in nil }]) {
             $0.inhibitions = [
                 AlertInhibition([AlertMatcher("alertname", "Cause")], mutes: [AlertMatcher("alertname", "A")])
@@ -260,9 +260,7 @@ import Testing
         try bench.restart()
     }
 
-    @Test func `An alert that ends while the monitor is down, after a crash during its message, is told to be over`()
-        throws
-    {
+    @Test func `The end of an alert that ends after a crash during its message is sent`() throws {
         var bench = bench()
         bench.held = [subject: .warning]
         try crash(&bench)
@@ -272,7 +270,7 @@ import Testing
         #expect(bench.engine.notified["ops"]?.isEmpty == true)
     }
 
-    @Test func `After a crash during the message of a new beginning, the end of the old one is not told`() throws {
+    @Test func `After a crash during the message of a new beginning, the end of the old one is not sent`() throws {
         var bench = bench()
         bench.held = [subject: .warning]
         bench.run(30)
@@ -294,7 +292,7 @@ import Testing
         #expect(bench.open() == [])
     }
 
-    @Test func `After a crash during the message of a new severity, the severity is told again`() throws {
+    @Test func `After a crash during the message of a new severity, the severity is sent again`() throws {
         var bench = bench()
         bench.held = [subject: .warning]
         bench.run(30)

@@ -20,21 +20,21 @@ struct AlertRoutingTests {
         bench.receivers.mapValues(\.log).filter { !$0.value.isEmpty }
     }
 
-    @Test func `Without routes, all channels are told of warnings and worse`() {
+    @Test func `Without routes, all channels get warnings and worse`() {
         var bench = bench(nil)
         bench.held = [a: .warning, b: .info]
         bench.run(10)
         #expect(told(bench) == ["chat": ["fired A"], "mail": ["fired A"], "pager": ["fired A"]])
     }
 
-    @Test func `With an empty list of routes, nobody is told`() {
+    @Test func `With an empty list of routes, nothing is sent`() {
         var bench = bench([])
         bench.held = [a: .critical]
         bench.run(600)
         #expect(told(bench) == [:])
     }
 
-    @Test func `An alert takes the first route that matches, and further ones after one that continues`() {
+    @Test func `An alert takes the first route that matches, and later ones if that route continues`() {
         var bench = bench([
             AlertRoute(to: [.init(["pager"])], severity: .critical),
             AlertRoute(to: [.init(["mail"])], matching: [AlertMatcher("alertname", "A")], continues: true),
@@ -45,7 +45,7 @@ struct AlertRoutingTests {
         #expect(told(bench) == ["chat": ["fired A", "fired B"], "mail": ["fired A"]])
         bench.held = [a: .warning, b: .critical]
         bench.run(10)
-        // The route of the new severity is added; those who know the alert are told of its change.
+        // The route of the new severity is added; channels that know the alert get its change.
         #expect(bench.log("pager") == ["fired B"])
         #expect(bench.log("chat") == ["fired A", "fired B", "changed B"])
         bench.held = [:]
@@ -53,7 +53,7 @@ struct AlertRoutingTests {
         #expect(bench.receivers.values.allSatisfy { $0.open.isEmpty && $0.problems == [] })
     }
 
-    @Test func `Steps of an escalation are told after their time, and not if the alert is over or silenced`() throws {
+    @Test func `Steps of an escalation are sent after their time, and not if the alert is over or silenced`() throws {
         let steps = [
             AlertRoute.Step(["chat"]), AlertRoute.Step(["mail"], after: .seconds(300)),
             AlertRoute.Step(["pager"], after: .seconds(900)),
@@ -92,7 +92,7 @@ struct AlertRoutingTests {
         #expect(bench.log("pager") == ["fired A", "resolved A"])
     }
 
-    @Test func `A channel in two steps and two routes is told once, as early and as often as it may be`() {
+    @Test func `A channel in two steps and two routes gets one message, at the earliest time and interval`() {
         var bench = bench([
             AlertRoute(
                 to: [.init(["chat"], after: .seconds(60)), .init(["chat", "chat"], after: .seconds(30))],
@@ -110,7 +110,7 @@ struct AlertRoutingTests {
         #expect(bench.log("chat") == ["fired A", "repeated A"])
     }
 
-    @Test func `An alert that loses its route stays open, and its end is told`() {
+    @Test func `An alert that loses its route stays open, and its end is sent`() {
         var bench = bench([AlertRoute(to: [.init(["pager"])], severity: .critical, repeatInterval: .seconds(60))])
         bench.held = [a: .critical]
         bench.run(10)
@@ -138,7 +138,7 @@ struct AlertRoutingTests {
         #expect(bench.log("mail") == ["fired EtcdMonitorChannelFailed", "resolved EtcdMonitorChannelFailed"])
     }
 
-    @Test func `Alerts are in order: those that fire, the worst, the oldest`() {
+    @Test func `Alerts are sorted: firing before pending, then by severity, then by age`() {
         let rules = ["A", "B", "C", "D"].map { name in
             AlertRule(name, holdsFor: name == "D" ? .seconds(60) : .zero) { _ in nil }
         }

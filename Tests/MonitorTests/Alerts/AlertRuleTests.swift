@@ -26,7 +26,7 @@ import Testing
         #expect(AlertRule.finding(.memberDown).matches(snapshot) == [])
     }
 
-    @Test func `A subject that is no member is a label of its own`() throws {
+    @Test func `A subject that is not a member is a label of its own`() throws {
         var snapshot = MonitorSnapshot.sample()
         snapshot.findings = [Finding(.init(.linkDown, "1>2"), .degraded, "", since: snapshot.time)]
         #expect(
@@ -34,7 +34,7 @@ import Testing
         )
     }
 
-    @Test func `Before the first poll, and when the monitor sees nothing, nothing is known`() {
+    @Test func `Before the first poll, and when the monitor has no data, the state of alerts is unknown`() {
         var snapshot = MonitorSnapshot.sample("main", poll: 0)
         #expect(AlertRule.finding(.slowFsync).matches(snapshot) == nil)
         #expect(AlertRule.watchdog.matches(snapshot) == nil)
@@ -43,7 +43,7 @@ import Testing
         snapshot.findings.append(Finding(.init(.monitorStale), .unknown, "", since: snapshot.time))
         #expect(AlertRule.finding(.slowFsync).matches(snapshot) == nil)
         #expect(AlertRule.finding(.monitorStale).matches(snapshot)?.count == 1)
-        // Others find out by its absence.
+        // Other systems notice its absence.
         #expect(AlertRule.watchdog.matches(snapshot) == [])
     }
 

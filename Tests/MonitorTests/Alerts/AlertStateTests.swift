@@ -8,7 +8,7 @@ import Testing
 @Suite("AlertEngine: states", .unit, .timeLimit(.minutes(1))) struct AlertStateTests {
     private let subject = AlertBench.Subject("A", "1")
 
-    /// The states after polls ten seconds apart: `x` where the rule holds, `.` where not, `?` where it cannot be told.
+    /// The states after polls ten seconds apart: `x` where the rule holds, `.` where not, `?` where it is unknown.
     private func states(of polls: String, holdsFor hold: Int = 0, keepsFiringFor keep: Int = 0) -> String {
         let rule = AlertRule("A", holdsFor: .seconds(hold), keepsFiringFor: .seconds(keep)) { _ in nil }
         var bench = AlertBench([rule])
@@ -49,7 +49,7 @@ import Testing
         #expect(states(of: row.polls, holdsFor: row.hold, keepsFiringFor: row.keep) == row.states)
     }
 
-    @Test func `Each change is told once, and a pending alert vanishes without one`() {
+    @Test func `Each change is reported once, and a pending alert vanishes without a report`() {
         var bench = AlertBench([AlertRule("A", holdsFor: .seconds(20)) { _ in nil }])
         bench.held = [subject: .warning]
         bench.run(30)
@@ -121,7 +121,7 @@ import Testing
         #expect(engine.openAlerts.map(\.severity) == [.critical])
     }
 
-    @Test func `A subject of which nothing is known freezes its alert only`() {
+    @Test func `A subject without data freezes its own alert only`() {
         let known = AlertRule.Match(labels: ["member": "2"], summary: "")
         let both = AlertRule("A") { snapshot in
             snapshot.poll == 1
@@ -138,7 +138,7 @@ import Testing
         #expect(engine.history.map { $0.labels["member"] } == ["2"])
     }
 
-    @Test func `Alerts of a cluster that is gone are over, even if they fire on for a while`() {
+    @Test func `Alerts of a cluster that is gone are over, even if they stay firing for a while`() {
         var bench = AlertBench([AlertRule("A", keepsFiringFor: .seconds(600)) { _ in nil }])
         bench.clusters = ["main", "other"]
         bench.held = [subject: .warning, AlertBench.Subject("A", "1", in: "other"): .warning]
@@ -191,7 +191,7 @@ import Testing
         #expect(bench.open() == ["A"])
     }
 
-    @Test func `Extreme times trap nowhere`() {
+    @Test func `Extreme times do not trap`() {
         var bench = AlertBench([
             AlertRule("A", holdsFor: .seconds(Int64.max), keepsFiringFor: .seconds(-5)) { _ in nil }
         ]) {

@@ -74,7 +74,7 @@ import Testing
         )
     }
 
-    @Test func `Over a change of the clocks, a window begins by the clock and lasts its time`() throws {
+    @Test func `When the clocks change, a window begins at its local time and keeps its length`() throws {
         // In Berlin, 02:00 became 03:00 on 2026-03-29, at 01:00 UTC; 03:00 becomes 02:00 on 2026-10-25, at 01:00 UTC.
         let night = MaintenanceWindow("night", hour: 1, lasting: .seconds(2 * 3600), in: try berlin())
         #expect(
@@ -97,7 +97,7 @@ import Testing
         )
     }
 
-    @Test func `An hour that does not exist is the one after it, and one that comes twice is the first`() throws {
+    @Test func `A missing hour is replaced by the next one, and of a repeated hour the first one counts`() throws {
         let window = MaintenanceWindow("gap", hour: 2, minute: 30, lasting: .seconds(1800), in: try berlin())
         #expect(
             try contains(window, "2026-03-29T01:29:59Z", "2026-03-29T01:30:00Z", "2026-03-29T02:00:00Z") == "010"
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func `Alerts are not told in a window, and those that fire when it ends are told then`() throws {
+    @Test func `Alerts are not sent in a window, and those that fire when it ends are sent then`() throws {
         let start = try time("2026-03-07T10:00:00Z")
         var bench = AlertBench([AlertRule("A") { _ in nil }, AlertRule("B") { _ in nil }]) {
             $0.maintenanceWindows = [
@@ -143,7 +143,7 @@ import Testing
         bench.held[AlertBench.Subject("B")] = .warning
         bench.run(60)
         bench.held[AlertBench.Subject("A", "5")] = nil
-        // The end of an alert that people know is told.
+        // The end of an alert that was sent is sent.
         #expect(bench.log().dropFirst(4) == ["fired B", "resolved A2"])
         let alert = try #require(bench.alert(AlertBench.Subject("A", "4")))
         let mutes = bench.engine.mutes(at: bench.now)

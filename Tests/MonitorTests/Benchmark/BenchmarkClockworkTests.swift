@@ -31,7 +31,7 @@ import Testing
         #expect(turns.map { $0?.start } == [5_000_000, 6_000_000, 7_000_000, 8_000_000])
     }
 
-    @Test func `With a duration, it ends in time`() {
+    @Test func `With a duration, the operations end in time`() {
         let schedule = OperationSchedule(options(.duration(.nanoseconds(1000))), start: 5000)
         // The clock may be read just before the start on another thread.
         #expect(schedule.take(now: 4990) != nil && schedule.take(now: 5999) != nil && schedule.take(now: 6000) == nil)
@@ -89,7 +89,7 @@ import Testing
         #expect(state.errors == ["unavailable": 1] && state.errorCount == 1 && state.total.count == 4)
     }
 
-    @Test func `Of a long run there are at most 600 intervals, and they lack nothing`() {
+    @Test func `A long run has at most 600 intervals, which cover all operations`() {
         let recorder = LatencyRecorder(start: 0)
         for second in 1...2000 as ClosedRange<UInt64> {
             var buffer = LatencyBuffer(recorder, now: 0)

@@ -88,7 +88,7 @@ import Testing
         ("errors", "[1]"),
         ("ops", "1e30"), ("intervals", #"[{"ops": 1}]"#), ("parameters", #"{"kind": "nothing"}"#),
     ])
-    func `JSON that is no result is refused, not trusted`(key: String, value: String) throws {
+    func `JSON that is not a result is refused`(key: String, value: String) throws {
         var object = try Self.object(Self.result())
         object[key] = try JSONSerialization.jsonObject(with: Data(value.utf8), options: .fragmentsAllowed)
         let data = try JSONSerialization.data(withJSONObject: object)
@@ -118,7 +118,7 @@ import Testing
         #expect(limits.check(result).allSatisfy { !$0.isMet })
     }
 
-    @Test func `A run that has ended early, or measured nothing, keeps to no limit`() {
+    @Test func `A run that has ended early fails all limits, and one without latencies the limit on them`() {
         var limits = BenchmarkLimits()
         limits.p99 = .seconds(1)
         limits.minimumRate = 1

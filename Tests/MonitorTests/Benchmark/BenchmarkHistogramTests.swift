@@ -90,7 +90,7 @@ import Testing
         #"{"buckets": [[1, 1]], "sum_ns": 1, "min_ns": 2, "max_ns": 1}"#,
         #"{"buckets": [[1, 1]]}"#,
     ])
-    func `JSON that is no histogram is refused`(text: String) {
+    func `JSON that is not a histogram is refused`(text: String) {
         #expect(throws: DecodingError.self) {
             try JSONDecoder().decode(BenchmarkHistogram.self, from: Data(text.utf8))
         }

@@ -56,7 +56,7 @@ import Testing
         Case("an empty prefix") { $0.prefix = "" },
         Case("a negative quota") { $0.quota = -1 },
     ])
-    func `Options that cannot work are refused with a reason`(change: Case) throws {
+    func `Invalid options are refused with a reason`(change: Case) throws {
         var options = BenchmarkOptions(.write)
         change.change(&options)
         let configuration = try EtcdClient.Configuration(endpoints: "127.0.0.1:1")
@@ -76,13 +76,13 @@ import Testing
         Case("an endless duration") { $0.amount = .duration(.seconds(Int64.max)) },
         Case("a rate beyond everything") { $0.rate = 1e300 },
     ])
-    func `Options at the border are accepted`(change: Case) throws {
+    func `Options at their limits are accepted`(change: Case) throws {
         var options = BenchmarkOptions(.write)
         change.change(&options)
         _ = try Benchmark(EtcdClient.Configuration(endpoints: "127.0.0.1:1"), options)
     }
 
-    @Test func `JSON gives the same options back, and what is missing has its default`() throws {
+    @Test func `JSON gives the same options back, and missing ones have their defaults`() throws {
         var options = BenchmarkOptions(.range)
         options.amount = .duration(.milliseconds(2500))
         options.connections = 2
@@ -104,7 +104,7 @@ import Testing
         #expect(short == BenchmarkOptions(.lock))
     }
 
-    @Test func `Keys are the prefix and a number of so many digits`() {
+    @Test func `Keys are the prefix and a number with a fixed count of digits`() {
         var options = BenchmarkOptions(.read)
         options.keySpace = 11
         options.keySize = 3
@@ -117,7 +117,7 @@ import Testing
         #expect(keys.end == "p0")
     }
 
-    @Test func `A value says when it was put`() {
+    @Test func `A value contains the time of its put`() {
         let template = [UInt8](repeating: 1, count: 10)
         for time in [0, 1, 0x0123_4567_89ab_cdef, UInt64.max] {
             let value = TimeStamp.value(template, time: time)

@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.cluster, .timeLimit(.minutes(1)))
 struct BenchmarkRunTests {
-    /// The counts of one kind.
+    /// The expected counts of one kind.
     struct Expectation: Sendable {
         let kind: BenchmarkKind
         let operations: Int
@@ -30,7 +30,7 @@ struct BenchmarkRunTests {
         Expectation(kind: .watches, operations: 8, latencies: 8, revisions: 11...11),
     ]
 
-    @Test func `Each kind makes its operations, counts them, and leaves nothing behind`() async throws {
+    @Test func `Each kind makes its operations, counts them, and leaves no keys or leases behind`() async throws {
         try await BenchmarkBench.run { bench in
             for expected in Self.expectations {
                 var options = BenchmarkBench.options(expected.kind)
@@ -132,7 +132,7 @@ struct BenchmarkRunTests {
             // Each write takes 25 ms at least, and is to begin 5 ms after the one before.
             #expect(result.operations == 20 && result.latency.maximum >= .milliseconds(20 * 25 - 19 * 5))
             #expect(result.latency.quantile(0.5) >= .milliseconds(10 * 25 - 9 * 5) * 0.99)
-            // A rate that is met takes its time.
+            // At a rate that is kept, the run takes its full time.
             await proxy.delay(.zero)
             options.callers = 4
             options.rate = 100
@@ -141,7 +141,7 @@ struct BenchmarkRunTests {
         }
     }
 
-    @Test func `It ends after its duration, and tells how far it is`() async throws {
+    @Test func `A run ends after its duration, and reports its progress`() async throws {
         try await BenchmarkBench.run { bench in
             var options = BenchmarkBench.options(.txn)
             options.amount = .duration(.milliseconds(300))
@@ -160,7 +160,7 @@ struct BenchmarkRunTests {
         }
     }
 
-    @Test func `Allocations are counted where somebody can`() async throws {
+    @Test func `Allocations are counted if a counter is given`() async throws {
         try await BenchmarkBench.run { bench in
             let count = Lock(0)
             let counting = try Benchmark(bench.configuration, BenchmarkBench.options(.write)) {

@@ -65,7 +65,7 @@ struct BenchmarkSafetyTests {
         }
     }
 
-    @Test func `Without a cluster there is an error at once`() async throws {
+    @Test func `Without a cluster, a run fails at once`() async throws {
         let configuration = try EtcdClient.Configuration(endpoints: "127.0.0.1:1")
         let start = ContinuousClock.now
         let benchmark = try Benchmark(configuration, BenchmarkBench.options(.write))
@@ -108,7 +108,7 @@ struct BenchmarkSafetyTests {
         }
     }
 
-    @Test func `It stops before a database is full`() async throws {
+    @Test func `A run stops before a database is full`() async throws {
         try await BenchmarkBench.run { bench in
             var options = BenchmarkBench.options(.write)
             options.quota = 1
@@ -124,14 +124,14 @@ struct BenchmarkSafetyTests {
         }
     }
 
-    @Test func `It stops at the alarm NOSPACE, and does not begin while that lasts`() async throws {
+    @Test func `A run stops at the alarm NOSPACE, and does not begin while that lasts`() async throws {
         try await BenchmarkBench.run(["--quota-backend-bytes=2097152"]) { bench in
             var options = BenchmarkBench.options(.write)
             options.quota = 0
             options.valueSize = 16_384
             options.amount = .duration(.seconds(3600))
             let error = try await bench.failure(options)
-            // A member of 3.6 tells its quota.
+            // A member of 3.6 reports its quota.
             #expect([.noSpace, .nearQuota].contains(error.reason) && error.result?.isComplete == false)
             #expect(error.cleanupFailure == nil)
             #expect(try await bench.leftovers().keys == 0)

@@ -16,7 +16,7 @@ struct DiskProbeTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
     }
 
-    @Test func `It makes so many writes, and leaves no file behind`() async throws {
+    @Test func `The probe makes the given number of writes, and leaves no file behind`() async throws {
         try await withFolder { folder in
             var probe = DiskProbe(folder: folder)
             probe.writes = 20
@@ -26,7 +26,7 @@ struct DiskProbeTests {
         }
     }
 
-    @Test func `It ends after its duration, and tells how far it is`() async throws {
+    @Test func `The probe ends after its duration, and reports its progress`() async throws {
         try await withFolder { folder in
             var probe = DiskProbe(folder: folder)
             probe.writes = 1_000_000
@@ -39,7 +39,7 @@ struct DiskProbeTests {
         }
     }
 
-    @Test func `It is cancelled between two writes`() async throws {
+    @Test func `The probe is cancelled between two writes`() async throws {
         try await withFolder { folder in
             var probe = DiskProbe(folder: folder)
             probe.writes = 400_000

@@ -25,7 +25,7 @@ struct BenchmarkPageTests {
         return BenchmarkReport(result, checks: limits.check(result), baseline: baseline, endReason: hostile)
     }
 
-    @Test("loads nothing and runs nothing, whatever the texts are")
+    @Test("loads nothing and runs nothing, whatever the texts contain")
     func hostileTexts() {
         let page = Self.report().html
         #expect(page.contains("&lt;script&gt;alert(1)"), "control")
@@ -73,7 +73,7 @@ struct BenchmarkPageTests {
         #expect(plot.notes.count == 2 && plot.y.high == 1)
     }
 
-    @Test("has a page for no figures, and for figures that nobody has measured")
+    @Test("can be made from an empty result, and from impossible figures")
     func extremes() throws {
         let empty = BenchmarkReport(BenchmarkResult(options: BenchmarkOptions(.read)))
         #expect(empty.plots.isEmpty && empty.html.contains("0 reads in 0 µs"))
@@ -91,7 +91,7 @@ struct BenchmarkPageTests {
         #expect(BenchmarkReport(odd, baseline: .sample()).html.contains("</html>"))
     }
 
-    @Test("an earlier result that claims anything is refused or shown", arguments: [1, 2, 3])
+    @Test("refuses or shows an earlier result with arbitrary contents", arguments: [1, 2, 3])
     func claims(number: Int) throws {
         var json = try BenchmarkReport(.sample()).json
         switch number {

@@ -15,7 +15,7 @@ struct BenchmarkReportTests {
         return limits
     }()
 
-    @Test("says in text what was measured, how long it took, and draws the histogram")
+    @Test("shows the measured figures and the duration in text, and draws the histogram")
     func text() {
         var result = BenchmarkResult.sample([Array(repeating: 2, count: 30) + Array(repeating: 8, count: 10)])
         result.errors = ["unavailable": 3]
@@ -37,7 +37,7 @@ struct BenchmarkReportTests {
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 102 })
     }
 
-    @Test("says which limits are missed, and what has become worse")
+    @Test("names the limits that are missed, and the regressions")
     func judgement() {
         let (good, bad) = (BenchmarkResult.sample([[1, 2, 3, 4]]), BenchmarkResult.sample([[1, 2, 3, 100]]))
         let kept = BenchmarkReport(good, checks: Self.limits.check(good), baseline: good)
@@ -95,7 +95,7 @@ struct BenchmarkReportTests {
         #expect(text.contains("  ended early: no operation has succeeded for ten seconds\n"))
     }
 
-    @Test("a disk's result says whether etcd can live with it")
+    @Test("says whether a measured disk is fast enough for etcd")
     func disk() {
         func result(_ time: Duration) -> DiskProbeResult {
             var latency = BenchmarkHistogram()
@@ -113,7 +113,7 @@ struct BenchmarkReportTests {
         )
     }
 
-    @Test("numbers have a text, whatever they are")
+    @Test("formats any number")
     func numbers() {
         let texts = [0, 0.001234, 12.345, 999.4, 999.6, 20_746.2, 1e14, 1e300, -5.5].map(BenchmarkFormat.number)
         #expect(texts == ["0", "0.00123", "12.3", "999", "1,000", "20,746", "100,000,000,000,000", "1e+300", "-5.5"])

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Plot", .unit)
 struct PlotTests {
-    @Test("rows are few, of equal ratio, without a gap, and have every time")
+    @Test("rows are few, have equal ratios and no gaps, and cover every time")
     func rows() {
         for times in [[1.0], [0.9, 1.1], [0.02, 5000], [1e-9, 3_600_000], (1...1000).map(Double.init)] {
             var histogram = BenchmarkHistogram()
@@ -36,7 +36,7 @@ struct PlotTests {
         for (row, time) in zip(filled, [1.5, 40]) { #expect((row.lowerBound...row.upperBound).contains(time)) }
     }
 
-    @Test("axes have a few round marks, and a place for every value")
+    @Test("axes have a few round marks, and cover every value")
     func axes() {
         let values: [[Double]] = [
             [], [0], [0.001], [1, 3], [7, 1234], [1e-6, 1e6], [.nan, 5], [.infinity, 5], [-1, 2],

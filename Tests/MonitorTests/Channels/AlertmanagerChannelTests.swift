@@ -38,13 +38,13 @@ import Testing
         #expect(alerts[1]["annotations"].names == ["summary"])
     }
 
-    @Test("keeps the end ahead of a message that has waited")
+    @Test("sets the end in the future, also for a message that has waited")
     func lateMessage() async throws {
         let alert = try #require(try await Self.sent(.sample([.init(.sample(), .fired)], time: Date() - 3600)).first)
         #expect(try #require(alert["endsAt"].date) > Date() + 200)
     }
 
-    @Test("ends the alert of each severity that was left", arguments: AlertNotification.Reason.allCases)
+    @Test("ends the alerts of the past severities", arguments: AlertNotification.Reason.allCases)
     func severities(reason: AlertNotification.Reason) async throws {
         let now = Date()
         var alert = Alert.sample(severity: .critical)
@@ -67,7 +67,7 @@ import Testing
         #expect(labels["a_b"] == "1" && labels["_2c"] == "2" && labels["__"] == "3" && labels["alertname"] != nil)
     }
 
-    @Test("posts alerts of one's own, and ends them by their own labels")
+    @Test("posts alerts in a custom format, and ends them by their own labels")
     func customFormat() async throws {
         var alert = Alert.sample(severity: .critical)
         alert.pastSeverities = [.warning]
@@ -81,7 +81,7 @@ import Testing
 
     // MARK: Several instances
 
-    @Test("tells all instances, and is content with one")
+    @Test("posts to all instances, and succeeds if one accepts")
     func instances() async throws {
         try await RecordingReceiver.run { first in
             try await RecordingReceiver.run { second in
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test("tells instances side by side")
+    @Test("posts to all instances at the same time")
     func slowInstance() async throws {
         let (told, tell) = AsyncStream.makeStream(of: Void.self)
         // The first instance answers once the second one has been asked.
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    @Test("fails when no instance takes the alerts, for good only when all refuse them for good")
+    @Test("fails if no instance accepts the alerts, permanently only if all refuse them permanently")
     func failures() async throws {
         func outcome(_ first: HTTPResponse, _ second: HTTPResponse) async throws -> AlertChannelError? {
             let error = Lock<AlertChannelError?>(nil)
@@ -142,7 +142,7 @@ import Testing
         #expect(await failure(AlertmanagerChannel(urls: []), .sample(.sample()))?.isPermanent == true)
     }
 
-    @Test("is told at once, each minute, and for a quarter of an hour after the end")
+    @Test("sends an alert at once, each minute, and for a quarter of an hour after its end")
     func delivery() {
         let expected = AlertDelivery(isGrouped: false, keepAlive: .seconds(60), resolvedKeepAlive: .seconds(900))
         #expect(AlertmanagerChannel(urls: []).delivery == expected)

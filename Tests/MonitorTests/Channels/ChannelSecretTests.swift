@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// Every secret begins with a mark, which must be in nothing that a channel says.
+/// Every secret begins with a mark, which must not be in any output of a channel.
 @Suite("The secrets of channels", .unit, .timeLimit(.minutes(1))) struct ChannelSecretTests {
     private static let mark = "leak-"
     private static let options = HTTPChannelOptions(
@@ -54,7 +54,7 @@ import Testing
         }
         let texts = ["\(Self.options)", String(reflecting: Self.options), Self.dumped(Self.options)]
         for text in texts { #expect(!text.contains(Self.mark), "\(text)") }
-        // Control: a type that does nothing against it is found out.
+        // Control: the secret of an unprotected type is found.
         struct Careless { let secret = "leak-control" }
         #expect(Self.dumped(Careless()).contains(Self.mark) && "\(Careless())".contains(Self.mark))
     }

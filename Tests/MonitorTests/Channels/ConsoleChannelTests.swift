@@ -57,7 +57,7 @@ import Testing
         #expect(lines[1]["resolvedAt"].text == "2026-01-02T03:04:05.625Z" && !lines[1].names.contains("runbook"))
     }
 
-    @Test("shows each alert in one line, whatever its names are")
+    @Test("shows each alert in one line, whatever its names contain")
     func hostileNames() async throws {
         let name = "a\nb\u{1b}[2J\u{7f}\u{202e}\u{2028}\u{e0041}\"é"
         let news = AlertNotification.sample(.sample(labels: ["subject": name], summary: name))
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test("writes lines of one's own")
+    @Test("writes lines in a custom format")
     func customFormat() async throws {
         let format = ConsoleChannel.Format { "\($1.channel) \(ConsoleChannel.Format.text.line($0, $1))" }
         let expected = try await Self.lines(.text).map { "ops \($0)" }
@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test(
-        "writes times to the millisecond, and bounds those that no calendar has",
+        "writes times to the millisecond, and limits those outside the calendar",
         arguments: [
             (0.0, "1970-01-01T00:00:00.000Z"), (1.25, "1970-01-01T00:00:01.250Z"), (-0.5, "1970-01-01T00:00:00.000Z"),
             (1.9999, "1970-01-01T00:00:01.999Z"), (1e300, "9999-12-31T23:59:59.000Z"),
@@ -94,7 +94,7 @@ import Testing
     )
     func times(seconds: Double, text: String) { #expect(Date(timeIntervalSince1970: seconds).rfc3339 == text) }
 
-    @Test("holds up nobody when its output takes nothing, and goes on when it does")
+    @Test("delays nothing while its output is blocked, and continues afterwards")
     func blockedOutput() async throws {
         let (gate, lines) = (DispatchSemaphore(value: 0), Lock<[String]>([]))
         let channel = ConsoleChannel { line in

@@ -38,7 +38,7 @@ struct MailBrowserTests {
         #expect(browser.messages.isEmpty)
     }
 
-    /// The texts whose contrast with what is behind them is less than 4.5.
+    /// The texts whose contrast with the background is less than 4.5.
     private static let lowContrast = """
         (() => {
           const light = colour => {

@@ -11,7 +11,7 @@ struct MailContentTests {
     private let slow = MailSamples.alert("EtcdSlowFsync", severity: .warning, summary: "Writes are slow")
     private let hint = MailSamples.alert("EtcdHint", severity: .info, summary: "A hint")
 
-    @Test func `The subject says the worst of the news`() {
+    @Test func `The subject names the worst change`() {
         let cases: [(String, [(Alert, AlertNotification.Reason)], Int?)] = [
             ("[CRITICAL] prod-eu: Member etcd-1 does not answer", [(down, .fired)], nil),
             (
@@ -42,7 +42,7 @@ struct MailContentTests {
         }
     }
 
-    @Test func `The plain text says what, since when, and what to do`() {
+    @Test func `The plain text has the finding, its time, and the advice`() {
         var over = slow
         over.resolvedAt = MailSamples.time - 60
         let content = MailContent(MailSamples.notification([(down, .fired), (over, .resolved)]))
@@ -105,7 +105,7 @@ struct MailContentTests {
         }
     }
 
-    @Test func `No value can become HTML or another line`() throws {
+    @Test func `No value can become HTML or an additional line`() throws {
         let evil = "<img src=x onerror='a'>\"&amp;\r\n\r\nRunbook: https://evil.example"
         let alert = MailSamples.alert(
             evil,
@@ -126,7 +126,7 @@ struct MailContentTests {
         #expect(!content.subject.contains("\n"))
     }
 
-    @Test func `A text is made one line`() {
+    @Test func `A text is put on one line`() {
         #expect(" a\r\n\u{0}b\u{2028}\u{85}c \t".oneLine == "a b c")
         #expect("a\u{202e}b\u{2066}c\u{200d}".oneLine == "abc")
         #expect("abc".cut(to: 3) == "abc" && "abcd".cut(to: 3) == "ab…" && "".oneLine.isEmpty)

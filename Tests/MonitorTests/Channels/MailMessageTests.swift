@@ -28,7 +28,7 @@ struct MailMessageTests {
         return Dictionary(lines.map { (String($0[0]), String($0.last ?? "")) }) { $1 }
     }
 
-    @Test func `A short mail is these bytes`() throws {
+    @Test func `A short mail has exactly the expected bytes`() throws {
         let content = MailContent(subject: "Größe = 1", text: "a=b \n.\r\nü\tx\t\u{0}\rend")
         let alert = MailSamples.alert()
         let root = "<\(alert.id.prefix(32)).1795999820@example.com>"
@@ -55,7 +55,7 @@ struct MailMessageTests {
         #expect(String(decoding: bytes, as: UTF8.self) == text.replacing("\n", with: "\r\n"))
     }
 
-    @Test func `The identity is the same in each attempt, and has only characters that it may have`() throws {
+    @Test func `The identity is the same in each attempt, and has only valid characters`() throws {
         let id = try #require(try Self.head(MailSamples.notification())["Message-ID"])
         var later = MailSamples.notification()
         later.time += 3600
@@ -67,7 +67,7 @@ struct MailMessageTests {
         }
     }
 
-    @Test func `The first mail, the reminder and the end of an alert are one conversation`() throws {
+    @Test func `The first mail, the reminder and the end of an alert are in one thread`() throws {
         let alert = MailSamples.alert()
         var other = MailSamples.alert(member: "1")
         other.activeSince += 60
@@ -77,12 +77,12 @@ struct MailMessageTests {
         ].map { try Set((Self.head(MailSamples.notification($0))["References"] ?? "").split(separator: " ")) }
         #expect(Set(conversations[0...2]).count == 1 && conversations[0].count == 1)
         #expect(conversations[3].isDisjoint(with: conversations[0]) && conversations[3].count == 1)
-        // Those that are told together belong together, from the oldest on.
+        // Alerts in one mail are in one thread, from the oldest on.
         #expect(conversations[4] == conversations[0].union(conversations[3]))
         let both = try Self.head(MailSamples.notification([(other, .fired), (alert, .changed)]))
         #expect(both["References"]?.hasPrefix(conversations[0].first ?? "?") == true)
         #expect(both["In-Reply-To"].map { [Substring($0)] } == Array(conversations[3]))
-        // The next time is another time.
+        // The next beginning is another thread.
         var again = alert
         again.activeSince += 86400
         #expect(
@@ -128,7 +128,7 @@ struct MailMessageTests {
         .timeLimit(.minutes(2)),
         arguments: [1, 2, 3] as [UInt64]
     )
-    func `Random texts are read as they were meant`(seed: UInt64) throws {
+    func `Random texts are decoded unchanged`(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         var mails: [(bytes: [UInt8], content: MailContent, to: [MailAddress])] = []
         for _ in 0..<100 {

@@ -37,13 +37,13 @@ import Testing
             #expect(service.incidents[second.id]?.isOpen == false && service.incidents[first.id]?.isOpen == true)
             _ = try await channel.send(.sample(first.over(), .resolved))
             #expect(service.incidents.values.allSatisfy { !$0.isOpen } && service.complaints.isEmpty)
-            // Control: an end that nobody knows is noticed.
+            // Control: the end of an unknown incident is noticed.
             _ = try await channel.send(.sample(Alert.sample(member: "3").over(), .resolved))
             #expect(service.complaints.count == 1)
         }
     }
 
-    @Test("says what the alert says, with links")
+    @Test("sends the texts of the alert, with links")
     func event() async throws {
         try await Self.run { receiver, _, channel in
             let alert = Alert.sample(since: Date(timeIntervalSince1970: 1_767_323_045.5))
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test("leaves nothing of a trial open")
+    @Test("resolves the incident of a trial at once")
     func trial() async throws {
         try await Self.run { receiver, service, channel in
             let alert = Alert.sample("EtcdMonitorTrial", severity: .info)
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test("keeps to PagerDuty's limits, however much there is")
+    @Test("keeps PagerDuty's limits, however large an alert is")
     func limits() async throws {
         try await Self.run { receiver, service, channel in
             var items = Array(AlertNotification.hostile.items.prefix(6))
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test("goes on where it stopped when a long message is tried again, and opens nothing twice")
+    @Test("continues a long message that is tried again, and opens no incident twice")
     func interruption() async throws {
         try await Self.run { receiver, service, channel in
             let items = (0..<5).map { AlertNotification.Item(.sample(member: "\($0)"), .fired) }
@@ -98,7 +98,7 @@ import Testing
             let error = await failure(channel, .sample(items))
             #expect(error?.isPermanent == false && error?.retryAfter == .seconds(60) && receiver.requests.count == 3)
             #expect(error?.mayHaveArrived == true)
-            // Meanwhile there are news of another cluster.
+            // Meanwhile there is a message about another cluster.
             _ = try await channel.send(.sample(.sample(cluster: "test")))
             receiver.answer(ok, HTTPResponse(500, ""))
             #expect(await failure(channel, .sample(items)) != nil)
@@ -108,13 +108,13 @@ import Testing
             _ = try await channel.send(.sample(changed))
             let told = try receiver.bodies.map { "\($0["payload"]["component"].text ?? $0["event_action"].text ?? "")" }
             #expect(told == ["0", "1", "2", "8e9e05c52164694d", "2", "3", "0", "resolve", "3", "4"])
-            // Once all is told, the next message begins anew.
+            // Once all events are sent, the next message begins anew.
             _ = try await channel.send(.sample(changed))
             #expect(receiver.requests.count == 15 && service.incidents.count == 5)
         }
     }
 
-    @Test("forgets an event that was taken when its alert begins anew, and not for a trial")
+    @Test("forgets an accepted event when its alert begins anew, but not because of a trial")
     func interruptedBeginnings() async throws {
         try await Self.run { receiver, service, channel in
             let items = ["1", "2"].map { AlertNotification.Item(.sample(member: $0), .fired) }
@@ -133,7 +133,7 @@ import Testing
         }
     }
 
-    @Test("tells the others of an alert that is refused")
+    @Test("sends the other alerts if one is refused")
     func refusedEvent() async throws {
         try await Self.run { receiver, service, channel in
             receiver.answer(HTTPResponse(400, "invalid event"))
@@ -148,7 +148,7 @@ import Testing
         }
     }
 
-    @Test("takes only 202 for a yes")
+    @Test("accepts only the status 202 as success")
     func answers() async throws {
         try await Self.run { receiver, _, channel in
             receiver.answer(HTTPResponse(200, "<html>"), HTTPResponse(403, Self.key), HTTPResponse(503, ""))
@@ -161,7 +161,7 @@ import Testing
         }
     }
 
-    @Test("sends events of one's own")
+    @Test("sends events in a custom format")
     func customFormat() async throws {
         let service = PagerDutyService(routingKey: Self.key)
         try await RecordingReceiver.run(answering: service.answer) { receiver in
@@ -177,7 +177,7 @@ import Testing
         }
     }
 
-    @Test("goes to PagerDuty unless told otherwise")
+    @Test("uses PagerDuty's address by default")
     func endpoint() async throws {
         // There is no time for a connection.
         let channel = PagerDutyChannel(routingKey: Secret(Self.key), HTTPChannelOptions(timeout: .zero))

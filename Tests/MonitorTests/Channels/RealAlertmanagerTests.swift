@@ -47,7 +47,7 @@ struct RealAlertmanagerTests {
             #expect(try #require(second.first?["endsAt"].date) > end)
             #expect(second.first?["startsAt"].text == first[0]["startsAt"].text)
 
-            // Its end is told for a while, and it does not come back.
+            // Its end is sent for a while, and the alert does not come back.
             let over = alert.over()
             for _ in 0..<2 {
                 _ = try await channel.send(.sample(over, .resolved))
@@ -78,7 +78,7 @@ struct RealAlertmanagerTests {
         }
     }
 
-    @Test("takes all that can be in an alert, and is told when another one is down")
+    @Test("accepts all contents of an alert, also while another instance is down")
     func hostileNames() async throws {
         try await Self.run { alertmanager in
             let channel = AlertmanagerChannel(urls: [Secret("http://127.0.0.1:1"), alertmanager.url])
@@ -86,13 +86,13 @@ struct RealAlertmanagerTests {
             #expect(answer.hasPrefix("http://127.0.0.1:\(alertmanager.port) answered 200"))
             #expect(answer.contains("FAILED: http://127.0.0.1:1: "))
             #expect(try await alertmanager.alerts().count == 200)
-            // Control: it refuses what it does not like.
+            // Control: it refuses an invalid alert.
             let bad = AlertmanagerChannel(urls: [alertmanager.url]) { _, _ in .init(labels: [:]) }
             #expect(await failure(bad, .sample(.sample()))?.isPermanent == true)
         }
     }
 
-    @Test("posts webhooks of the same form as ours")
+    @Test("posts webhooks of the same format as ours")
     func webhookForm() async throws {
         try await RecordingReceiver.run { receiver in
             let alertmanager = try AlertmanagerProcess(webhook: "\(receiver.origin)/theirs")

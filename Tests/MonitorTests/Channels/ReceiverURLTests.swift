@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test(
-        "are taken apart",
+        "are parsed",
         arguments: [
             Case(
                 text: "https://hooks.slack.com/services/T0/B0/x",
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test(
-        "that cannot be used are refused, and not repeated",
+        "that are invalid are refused, and not repeated in the error",
         arguments: [
             "", "hunter2", "hooks.hunter2.com/x", "ftp://hunter2/", "https://", "https:///hunter2",
             "https://hunter2:0/",

@@ -6,9 +6,9 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-@Suite("SMTP servers that do not do as they should", .unit, .timeLimit(.minutes(2)))
+@Suite("SMTP servers that misbehave", .unit, .timeLimit(.minutes(2)))
 struct SMTPHostileTests {
-    @Test func `The control: a server that does as it should gets the mail`() async throws {
+    @Test func `The control: a correct server gets the mail`() async throws {
         let outcome = try await SMTPScript().deliver()
         #expect(outcome.answer == "250 2.0.0 queued" && outcome.mail?.contains("Subject: [CRITICAL] prod-eu: ") == true)
         let names = outcome.commands.map { $0.split(separator: " ").first.map(String.init) ?? "" }
@@ -33,10 +33,10 @@ struct SMTPHostileTests {
     }
 
     @Test(arguments: SMTPScript.steps)
-    func `A refusal at any step is one for now or for good, with the server's words`(step: String) async throws {
+    func `A refusal at any step is temporary or permanent, with the server's words`(step: String) async throws {
         for (code, isPermanent) in [(421, false), (451, false), (552, true)] {
             let error = try await SMTPScript.with(step, "\(code)-5.3.0 first\r\n\(code) 5.3.0 second").deliver().error
-            // A server without the commands of today gets those of yesterday.
+            // A server that refuses EHLO gets HELO.
             #expect(error?.isPermanent == isPermanent)
             #expect(error?.message.contains("\(code) 5.3.0 first second") == true, "\(error as Any)")
             #expect(error?.message.contains("closes the connection") == (code == 421))
@@ -62,7 +62,7 @@ struct SMTPHostileTests {
     @Test(arguments: [
         ("DATA", "250 ok"), ("connection", "250 ok"), ("EHLO", "220 ok"), ("AUTH", "250 ok"), (".", "354 go on"),
     ])
-    func `A reply that belongs to another command is no success`(step: String, reply: String) async throws {
+    func `A reply that belongs to another command is not a success`(step: String, reply: String) async throws {
         let outcome = try await SMTPScript.with(step, .say(reply + "\r\n")).deliver()
         #expect(outcome.error?.isPermanent == false && outcome.error?.message.hasSuffix(reply) == true)
     }
@@ -77,7 +77,7 @@ struct SMTPHostileTests {
         #expect(outcome.commands.contains { $0.hasPrefix("AUTH PLAIN ") })
     }
 
-    @Test func `A server that drips does not get more time`() async throws {
+    @Test func `A slow sequence of bytes does not extend the deadline`() async throws {
         var script = SMTPScript.with("MAIL", .say(String(repeating: "250-slow\r\n", count: 400)))
         script.pieceSize = 1
         let error = try await script.deliver(SMTPScript.options(timeout: .milliseconds(700))).error
@@ -154,7 +154,7 @@ struct SMTPHostileTests {
         }
     }
 
-    @Test func `A server without a login of ours is refused`() async throws {
+    @Test func `A server without a supported login is refused`() async throws {
         for (ehlo, offer) in [
             ("250 mail.test", "no login"), ("250-mail.test\r\n250 AUTH CRAM-MD5 XOAUTH2", "only CRAM-MD5, XOAUTH2"),
         ] {
@@ -164,24 +164,24 @@ struct SMTPHostileTests {
         }
     }
 
-    @Test func `A server of long ago gets HELO`() async throws {
+    @Test func `A server without EHLO gets HELO`() async throws {
         var options = SMTPScript.options()
         options.user = nil
         options.password = nil
         let outcome = try await SMTPScript.with("EHLO", "502 5.5.1 what").deliver(options)
         #expect(outcome.answer != nil && outcome.commands[1].hasPrefix("HELO "))
-        // Without SIZE, nothing is said about it.
+        // Without the extension SIZE, the command has no size.
         #expect(outcome.commands[2] == "MAIL FROM:<etcd@example.com>")
     }
 
     // MARK: After the mail
 
     @Test(arguments: [SMTPScript.Act.hangUp, .stall, "500 what", "garbage"])
-    func `A failure after the mail was taken is none`(act: SMTPScript.Act) async throws {
+    func `A failure after the mail was accepted is ignored`(act: SMTPScript.Act) async throws {
         #expect(try await SMTPScript.with("QUIT", act).deliver().answer == "250 2.0.0 queued")
     }
 
-    @Test func `Each recipient is named once, and none after the server has left`() async throws {
+    @Test func `Each recipient is named to the server once, and none after it has hung up`() async throws {
         var options = SMTPScript.options()
         options.to = ["a@example.com", "A <a@example.com>", "b@example.com"]
         let outcome = try await SMTPScript().deliver(options)
@@ -189,7 +189,7 @@ struct SMTPHostileTests {
             outcome.commands.filter { $0.hasPrefix("RCPT") } == ["RCPT TO:<a@example.com>", "RCPT TO:<b@example.com>"]
         )
         #expect(try await SMTPScript.with("RCPT", "550 no").deliver(options).error?.isPermanent == true)
-        // After 421 there is nobody to talk to.
+        // After 421 the server has closed the connection.
         let closed = try await SMTPScript.with("RCPT", "421 4.3.2 bye").deliver(options)
         #expect(closed.error?.isPermanent == false && closed.commands.count { $0.hasPrefix("RCPT") } == 1)
     }

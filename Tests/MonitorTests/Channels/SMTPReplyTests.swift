@@ -51,7 +51,7 @@ struct SMTPReplyTests {
         let quote = long.quoted(without: ["hunter2"])
         #expect(!quote.contains("h") && quote.unicodeScalars.count == 200 && quote.hasSuffix("…"))
         #expect(long.quoted(without: []).contains("hu"))
-        // Only a status that all lines have is taken for one.
+        // Only a status that all lines have is recognized.
         #expect(SMTPReply(code: 250, lines: ["1.2 a", "1.2 b"]).quoted(without: []) == "250 1.2 a 1.2 b")
         #expect(SMTPReply(code: 250, lines: ["2.1.5 a", "2.1.5 b"]).quoted(without: []) == "250 2.1.5 a b")
     }

@@ -15,7 +15,7 @@ import Testing
 )
 struct SMTPServerTests {
     @Test(arguments: SMTPChannel.Security.allCases, [["PLAIN"], ["LOGIN"], ["LOGIN", "PLAIN"]])
-    func `A mail arrives as it was meant`(security: SMTPChannel.Security, mechanisms: [String]) async throws {
+    func `A mail arrives with all its parts`(security: SMTPChannel.Security, mechanisms: [String]) async throws {
         let server = try await MailServer(MailServer.Options(security: security, mechanisms: mechanisms))
         defer { server.stop() }
         let recipients = ["\"Müller, Eva\" <eva@example.com>", "ops@example.com", "On Call <oncall@example.org>"]
@@ -52,7 +52,7 @@ struct SMTPServerTests {
     }
 
     @Test(arguments: [SMTPChannel.Authentication.plain, .login])
-    func `The way to log in can be chosen`(authentication: SMTPChannel.Authentication) async throws {
+    func `The login mechanism can be chosen`(authentication: SMTPChannel.Authentication) async throws {
         let other = authentication == .plain ? "LOGIN" : "PLAIN"
         let server = try await MailServer(MailServer.Options(mechanisms: [other]))
         defer { server.stop() }
@@ -67,7 +67,7 @@ struct SMTPServerTests {
         #expect(try server.messages.count == 1)
     }
 
-    @Test func `A refused login is permanent and says what to do`() async throws {
+    @Test func `A refused login is permanent, and the error gives advice`() async throws {
         let server = try await MailServer()
         defer { server.stop() }
         for authentication in [SMTPChannel.Authentication.plain, .login] {
@@ -128,7 +128,7 @@ struct SMTPServerTests {
         let server = try await MailServer(MailServer.Options(delays: isChanged ? 2 : 1, delayedRecipients: [late]))
         defer { server.stop() }
         let channel = SMTPChannel(server.options(to: ["ops@example.com", late]))
-        // With a change, both are told of it, and nobody is told of what was before.
+        // With a change, both recipients get the new message, and none gets the old one.
         let ids = isChanged ? ["before", "news", "news"] : ["news", "news"]
         for id in ids.dropLast() {
             let error = await #expect(throws: AlertChannelError.self) {
@@ -158,7 +158,7 @@ struct SMTPServerTests {
         }
     }
 
-    @Test func `A mail that is too long for the server is not sent`() async throws {
+    @Test func `A mail over the server's limit is not sent`() async throws {
         let server = try await MailServer(MailServer.Options(sizeLimit: 2000))
         defer { server.stop() }
         let error = await #expect(throws: AlertChannelError.self) {
@@ -190,7 +190,7 @@ struct SMTPServerTests {
         }
     }
 
-    @Test func `A server with a certificate of nobody or of another one gets nothing`() async throws {
+    @Test func `A server with an untrusted certificate, or one for another name, gets no mail`() async throws {
         for security in [SMTPChannel.Security.startTLS, .implicitTLS] {
             let names = (hosts: ["mail.example"], addresses: [String]())
             let server = try await MailServer(MailServer.Options(security: security, names: names))
@@ -214,7 +214,7 @@ struct SMTPServerTests {
         }
     }
 
-    @Test func `A login that is only offered before TLS does not count`() async throws {
+    @Test func `A login that is only offered before TLS is not used`() async throws {
         let server = try await MailServer(MailServer.Options(forgetsLogin: true))
         defer { server.stop() }
         let error = await #expect(throws: AlertChannelError.self) {
@@ -226,7 +226,7 @@ struct SMTPServerTests {
         #expect(try server.messages.count == 1)
     }
 
-    @Test func `A server that is down is a passing failure`() async throws {
+    @Test func `A server that is down is a temporary failure`() async throws {
         let server = try await MailServer()
         let options = server.options()
         _ = try await SMTPChannel(options).send(MailSamples.notification())

@@ -16,7 +16,7 @@ struct SMTPSettingsTests {
         to: ["ops@example.com"]
     )
 
-    @Test func `Settings that cannot work are found before the first mail`() async throws {
+    @Test func `Invalid settings are refused before the first mail`() async throws {
         try SMTPChannel(good).check()
         let changes: [(String, (inout SMTPChannel.Options) -> Void)] = [
             ("not an endpoint", { $0.host = "" }), ("not an endpoint", { $0.host = "a b" }),
@@ -60,7 +60,7 @@ struct SMTPSettingsTests {
         }
     }
 
-    @Test func `Settings that can work are accepted`() throws {
+    @Test func `Valid settings are accepted`() throws {
         let changes: [(inout SMTPChannel.Options) -> Void] = [
             { $0.host = "::1" }, { $0.heloName = "[IPv6:::1]" }, { $0.heloName = "monitor" }, { $0.port = 2525 },
             {
@@ -80,7 +80,7 @@ struct SMTPSettingsTests {
         }
     }
 
-    @Test func `This machine is told from others`() {
+    @Test func `The local machine is distinguished from others`() {
         for host in ["localhost", "LocalHost", "127.0.0.1", "127.255.0.9", "::1"] {
             #expect(SMTPLogin.isThisMachine(host))
         }
@@ -89,7 +89,7 @@ struct SMTPSettingsTests {
         }
     }
 
-    @Test func `The usual port follows from the protection`() throws {
+    @Test func `The default port follows from the protection`() throws {
         for (security, port) in [(SMTPChannel.Security.startTLS, 587), (.implicitTLS, 465), (.none, 25)] {
             var options = good
             options.security = security
@@ -116,7 +116,7 @@ struct SMTPSettingsTests {
         }
     }
 
-    @Test func `No secret is in an error, an answer or a description`() async throws {
+    @Test func `Errors, answers and descriptions contain no secret`() async throws {
         let password = "s3cret-pass"
         let base64 = { (text: String) in Data(text.utf8).base64EncodedString() }
         let secrets = [password, base64(password), base64("\u{0}etcd\u{0}\(password)")]

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdMonitor
 @testable import EtcdMonitorKit
 
-/// The folder `Deploy` is held against the program; its own script checks the rest.
+/// The folder `Deploy` is compared with the program; its own script checks the rest.
 @Suite("The folder Deploy", .cluster, .timeLimit(.minutes(2)))
 struct DeployTests {
     private static func text(_ path: String) throws -> String {
@@ -14,7 +14,7 @@ struct DeployTests {
     }
 
     @Test(
-        "is sound, as far as the programs that tell are there",
+        "passes the checks of the installed programs",
         .enabled(if: DeployCheck.python != nil, "no Python with PyYAML"),
         arguments: ["dockerfile", "compose", "kubernetes", "helm", "systemd"]
     )
@@ -48,7 +48,7 @@ struct DeployTests {
     }
 
     @Test(
-        "probes ask what is served without a token",
+        "uses probe paths that are served without a token",
         arguments: ["kubernetes/base/deployment.yaml", "helm/etcd-monitor/templates/deployment.yaml"]
     )
     func probes(file: String) throws {
@@ -57,7 +57,7 @@ struct DeployTests {
         for path in paths { #expect(Route.of(path: path).contains { $0.method == "GET" && $0.role == nil }, "\(path)") }
     }
 
-    @Test("the health check of the image asks the program, with the address that the image sets")
+    @Test("has an image whose health check asks the program at the image's address")
     func healthCheck() throws {
         let text = try Self.text("Dockerfile")
         let flag = try #require(text.firstMatch(of: #/HEALTHCHECK .* CMD \["etcd-monitor", "(--[a-z-]+)"\]/#)?.output.1)

@@ -77,7 +77,7 @@ struct BenchmarkDocumentationTests {
         }
     }
 
-    @Test("has links that lead somewhere, and the routes of the API")
+    @Test("has links with targets, and the routes of the API")
     func links() throws {
         for route in Route.all where route.path.contains("benchmark") {
             #expect(page.contains("\n    \(route.method) \(route.path) "), "\(route.method) \(route.path)")

@@ -92,7 +92,7 @@ struct GrafanaDashboardTests {
         )
     }
 
-    @Test("has panels with a unit, a description, thresholds, and the data source that is chosen")
+    @Test("has panels with a unit, a description, thresholds, and the chosen data source")
     func panels() throws {
         let panels = try GrafanaDashboard.read().panels
         #expect(Set(panels.map(\.id)).count == panels.count)
@@ -112,7 +112,7 @@ struct GrafanaDashboardTests {
         }
     }
 
-    @Test("has panels that do not lie on each other, and fit in the width")
+    @Test("has panels that do not overlap, and fit the width")
     func places() throws {
         let panels = try GrafanaDashboard.read().panels
         for (index, panel) in panels.enumerated() {

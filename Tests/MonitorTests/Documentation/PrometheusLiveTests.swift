@@ -14,7 +14,7 @@ import Testing
     .enabled(if: PrometheusFiles.program("prometheus") != nil, "there is no prometheus")
 )
 struct PrometheusLiveTests {
-    @Test("says nothing of a healthy cluster, has data for the dashboard, and finds members that are down")
+    @Test("raises no alert for a healthy cluster, has data for the dashboard, and finds members that are down")
     func cluster() async throws {
         let options = EtcdCluster.Options(
             memberCount: 3,

@@ -4,10 +4,13 @@ import EtcdTesting
 import Foundation
 import Testing
 
-/// Docs/monitoring/metrics-by-version.md, which the rules and the dashboard are held against, is true of real servers.
+/// Docs/monitoring/metrics-by-version.md, with which the rules and the dashboard are compared, is true of real servers.
 @Suite("The table of etcd's metrics", .cluster, .timeLimit(.minutes(2)))
 struct PrometheusMetricTests {
-    @Test("has what members serve, of the same type, from the release on that it says", arguments: MetricsPage.binaries)
+    @Test(
+        "lists the metrics that members serve, with the same types and first releases",
+        arguments: MetricsPage.binaries
+    )
     func servers(binary: String?) async throws {
         // Three members, because a lone one has no metrics of peers.
         let options = EtcdCluster.Options(memberCount: 3, binary: binary, extraArguments: ["--metrics=extensive"])

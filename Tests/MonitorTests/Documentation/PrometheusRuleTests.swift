@@ -41,7 +41,7 @@ struct PrometheusRuleTests {
         }
     }
 
-    @Test("lead to the entry of what was found, in Docs/Monitoring.md, and have its name")
+    @Test("link to the entry of their finding in Docs/Monitoring.md, and have its name")
     func runbooks() throws {
         let page = try PrometheusFiles.text("../Monitoring.md")
         var count = 0
@@ -58,7 +58,7 @@ struct PrometheusRuleTests {
             guard let code = rule.values["code"] else { continue }
             #expect(anchor == code, "\(rule.name)")
             let name = code.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
-            // There are two ways in which metrics can be missing.
+            // Metrics can be missing in two ways.
             #expect(
                 rule.name == "Etcd\(name)" || rule.name == "EtcdMemberNotScraped",
                 "\(rule.name) has the code \(code)"
@@ -104,7 +104,7 @@ struct PrometheusRuleTests {
         #expect(count > 12)
     }
 
-    @Test("are read as they are written")
+    @Test("are parsed completely")
     func reader() throws {
         let expression =
             #"sum by (job) (rate(a_total{b=~"c|d{e}"}[5m])) / on (job) (f:g{} offset 2m > bool 1e3) and h unless i"#

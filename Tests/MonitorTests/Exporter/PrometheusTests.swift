@@ -14,8 +14,7 @@ import Testing
     .enabled(if: PrometheusFiles.program("prometheus") != nil, "there is no prometheus")
 )
 struct PrometheusTests {
-    @Test func `Prometheus scrapes the exporter without a complaint, and its own page is understood here`() async throws
-    {
+    @Test func `Prometheus scrapes the exporter, and our parser reads the page of Prometheus itself`() async throws {
         try await WatchedCluster.run { watched in
             let api = MonitorAPI([watched.monitor])
             let server = HTTPServer { await api.respond(to: $0) }

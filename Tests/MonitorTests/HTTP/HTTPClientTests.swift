@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    @Test func `the request has what it needs, and no more`() async throws {
+    @Test func `the request has the required fields, and no others`() async throws {
         let requests = Lock<[String]>([])
         let script = { @Sendable (wire: HTTPWire) in
             let isFirst = requests.withLock { $0.isEmpty }
@@ -85,7 +85,7 @@ import Testing
         "HTTP/1.0 200 OK\r\n\r\nhello",
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     ])
-    func `a response is taken in each of its framings`(answer: String) async throws {
+    func `a response is read in each of its framings`(answer: String) async throws {
         let exchange = try await Self.get(answer: answer, maximumBody: 5).get()
         #expect(exchange.response.status == 200 && exchange.body == Array("hello".utf8))
         #expect(exchange.seconds > 0 && exchange.sent <= exchange.received && exchange.certificates.isEmpty)
@@ -136,7 +136,7 @@ import Testing
             let reason = try await Self.reason(answer: answer, staysOpen: true, timeout: .milliseconds(200))
             #expect(reason == .timedOut, "\(answer)")
         }
-        // One that goes on sending does not get more time.
+        // A server that goes on sending does not get more time.
         let drip = { @Sendable (wire: HTTPWire) in
             try await wire.send("HTTP/1.1 200 OK\r\n")
             while true {
@@ -152,7 +152,7 @@ import Testing
         }
     }
 
-    @Test func `nobody listening is told apart from no answer`() async throws {
+    @Test func `a refused connection is distinguished from a missing answer`() async throws {
         let listener = try await ByteListener.listen(host: "127.0.0.1", port: 0, tls: nil)
         let endpoint = try Endpoint("127.0.0.1:\(listener.port)")
         listener.close()

@@ -124,7 +124,7 @@ import Testing
         #expect(outcome.bodies.isEmpty)
     }
 
-    @Test func `each limit holds, and what is just within it is taken`() {
+    @Test func `each limit holds, and a message just within it is accepted`() {
         var limits = HTTPLimits()
         (limits.startLine, limits.headers, limits.fields, limits.body) = (30, 60, 3, 10)
         func status(_ text: String) -> Int? { ParserOutcome(.requests, limits: limits, text).refusal?.status }
@@ -157,7 +157,7 @@ import Testing
         #expect(throws: Never.self) { try parser.next() }
         parser.append([UInt8(ascii: "a")])
         #expect(throws: HTTPRefusal.self) { try parser.next() }
-        // It stays refused, whatever comes.
+        // Further bytes do not change that.
         parser.append(Array("\r\n\r\n".utf8))
         #expect(throws: HTTPRefusal.self) { try parser.next() }
     }

@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite(.measurement) struct HTTPServerLimitTests {
-    @Test func `a slow head or body ends with 408, and an idle connection without a word`() async throws {
+    @Test func `a slow head or body ends with 408, and an idle connection without an answer`() async throws {
         var options = HTTPServer.Options()
         options.headerTimeout = .milliseconds(300)
         options.bodyTimeout = .milliseconds(300)
@@ -91,7 +91,7 @@ import Testing
         }
     }
 
-    @Test func `a stop lets a running request finish, and ends what has no end`() async throws {
+    @Test func `a stop lets a running request finish, and ends endless streams`() async throws {
         let (starts, started) = AsyncStream<Void>.makeStream()
         let (goes, go) = AsyncStream<Void>.makeStream()
         let wasCancelled = Lock(false)
@@ -128,7 +128,7 @@ import Testing
         #expect(!wasCancelled.withLock { $0 })
     }
 
-    @Test func `a stop does not wait longer than it was told`() async throws {
+    @Test func `a stop does not wait longer than the drain time`() async throws {
         var options = HTTPServer.Options()
         options.drainTimeout = .milliseconds(100)
         let (starts, started) = AsyncStream<Void>.makeStream()
@@ -150,7 +150,7 @@ import Testing
         try await running.value
     }
 
-    @Test func `a thousand connections and hostile ones leave it answering, and nothing behind`() async throws {
+    @Test func `a server survives a thousand connections and hostile ones, and keeps no sockets`() async throws {
         let before = ProcessFigures.socketCount
         var options = HTTPServer.Options()
         options.headerTimeout = .seconds(5)

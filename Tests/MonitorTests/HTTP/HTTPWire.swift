@@ -5,7 +5,7 @@ import Foundation
 
 @testable import EtcdMonitorKit
 
-/// A connection on which a test says what it likes.
+/// A connection on which a test sends any bytes.
 struct HTTPWire: Sendable {
     let stream: ByteStream
 

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdMonitorKit
 
 @Suite(.unit) struct FaultScheduleTests {
-    /// Something happens to the cluster, or nothing does.
+    /// A random fault of the cluster, or none.
     private func disturb(_ cluster: inout SimulatedCluster) {
         guard let node = cluster.nodes.randomElement(using: &cluster.generator) else { return }
         switch Int.random(in: 0..<12, using: &cluster.generator) {
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...12) func `Whatever happens, findings are in order and go with their cause`(_ seed: UInt64) {
+    @Test(arguments: 1...12) func `Findings of random faults are in order and end with their cause`(_ seed: UInt64) {
         var cluster = SimulatedCluster(voters: [1, 3, 3, 5][Int(seed % 4)])
         cluster.generator = SplitMix64(seed: seed)
         var previous: [Finding.ID: Finding] = [:]

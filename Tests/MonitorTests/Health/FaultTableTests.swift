@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.unit) struct FaultTableTests {
     @Test(arguments: Scenario.members + Scenario.identity + Scenario.storage + Scenario.load + Scenario.others)
-    func `A fault raises its findings and no others, and they go with it`(_ scenario: Scenario) {
+    func `A fault raises its findings and no others, and they disappear with it`(_ scenario: Scenario) {
         var cluster = SimulatedCluster(scenario.thresholds)
         for _ in 0..<10 { #expect(cluster.poll().raised == []) }
 

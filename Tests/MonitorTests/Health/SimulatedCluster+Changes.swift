@@ -5,12 +5,12 @@ import EtcdKit
 @testable import EtcdMonitorKit
 
 extension SimulatedCluster {
-    /// Changes what is seen of each member from now on.
+    /// Changes the observation of each member from now on.
     mutating func changeMembers(_ change: @escaping @Sendable (inout MemberObservation) -> Void) {
         changes.append { seen, _ in for index in seen.members.indices { change(&seen.members[index]) } }
     }
 
-    /// Changes what is seen of one member from now on.
+    /// Changes the observation of one member from now on.
     mutating func change(_ id: UInt64, _ change: @escaping @Sendable (inout MemberObservation) -> Void) {
         changeMembers { if $0.id?.rawValue == id { change(&$0) } }
     }

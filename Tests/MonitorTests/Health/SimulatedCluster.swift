@@ -5,7 +5,7 @@ import Foundation
 
 @testable import EtcdMonitorKit
 
-/// A cluster in virtual time that is polled by an evaluator: enough of etcd to show what the monitor would see of a fault.
+/// A cluster in virtual time that is polled by an evaluator: enough of etcd to show the effects of a fault.
 ///
 /// Effects of a fault show with delay, as in etcd: in the first poll after it a member that is cut off still names its old
 /// leader, and the bytes that arrived before the fault have made the counters grow.
@@ -13,11 +13,11 @@ struct SimulatedCluster {
     /// The trouble of a member, as the monitor sees it.
     enum Trouble {
         case none, killed, frozen, defragmenting
-        /// The others hear it, and it does not listen for clients yet.
+        /// The other members reach it, and it does not listen for clients yet.
         case starting
-        /// It works, and the monitor cannot reach it.
+        /// It works, but the monitor cannot reach it.
         case unreachable
-        /// It works, and does not tell the monitor.
+        /// It works, but does not answer the monitor.
         case unauthorized, tls
     }
 

@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.unit) struct ThresholdTests {
     @Test(arguments: Decision.all)
-    func `A threshold decides what is found`(_ decision: Decision) throws {
+    func `A threshold decides whether a finding is raised`(_ decision: Decision) throws {
         var defaults = Thresholds()
         decision.base(&defaults)
         let text = try JSONEncoder().encode(defaults)
@@ -51,14 +51,14 @@ import Testing
         (#"{"pollsNeeded": 4}"#, "pollsNeeded"), (#"{"restarts": null}"#, "restarts"),
         (#"{"clockSpreadSeconds": "5"}"#, "clockSpreadSeconds"), (#"{"restarts": 2.5}"#, "restarts"),
     ])
-    func `A threshold that makes no sense is refused by name`(_ text: String, _ name: String) {
+    func `An invalid threshold is refused by name`(_ text: String, _ name: String) {
         let error = #expect(throws: DecodingError.self) {
             try JSONDecoder().decode(Thresholds.self, from: Data(text.utf8))
         }
         #expect(error.map { "\($0)" }?.contains(name) ?? false)
     }
 
-    @Test func `Thresholds that are no numbers do not trap`() {
+    @Test func `Thresholds that are not numbers do not trap`() {
         var thresholds = Thresholds()
         thresholds.leaderlessSeconds = .infinity
         thresholds.diskWindowSeconds = .nan

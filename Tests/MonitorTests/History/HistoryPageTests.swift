@@ -14,7 +14,7 @@ struct HistoryPageTests {
     private static let path = Repository.url("Docs/History.md")
 
     @Test(
-        "each of its questions is answered rightly",
+        "each of its queries gives the right answer",
         .enabled(if: PostgresServer.isInstalled, "PostgreSQL is not installed")
     )
     func questions() async throws {
@@ -82,7 +82,7 @@ struct HistoryPageTests {
         }
     }
 
-    @Test("says what a day costs", .enabled(if: PostgresServer.isInstalled, "PostgreSQL is not installed"))
+    @Test("states the size of a day", .enabled(if: PostgresServer.isInstalled, "PostgreSQL is not installed"))
     func cost() async throws {
         let page = try String(contentsOf: Self.path, encoding: .utf8)
         // The page speaks of three members.
@@ -143,7 +143,7 @@ struct HistoryPageTests {
         return after - before
     }
 
-    @Test("its code makes a monitor")
+    @Test("its code starts a monitor")
     func snippets() async throws {
         let client = try EtcdClient(endpoints: "127.0.0.1:1")
         #expect(try HistorySnippets.options(client).options.historySinks.map(\.name) == ["postgres"])

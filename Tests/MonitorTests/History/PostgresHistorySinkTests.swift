@@ -90,7 +90,7 @@ struct PostgresHistorySinkTests {
         }
     }
 
-    @Test("a finding that a restarted monitor sees anew is another one, and the old one is over")
+    @Test("a finding that a restarted monitor finds again is a new one, and the old one is over")
     func restart() async throws {
         try await PostgresServer.run { server in
             func snapshot(_ poll: Int, since: Int) -> MonitorSnapshot {
@@ -112,7 +112,7 @@ struct PostgresHistorySinkTests {
         }
     }
 
-    @Test("hostile texts and figures do no harm")
+    @Test("hostile texts and figures are stored, and break nothing")
     func hostile() async throws {
         try await PostgresServer.run { server in
             let texts = [
@@ -171,7 +171,7 @@ struct PostgresHistorySinkTests {
         }
     }
 
-    @Test("several monitors that make the tables at once do not disturb each other")
+    @Test("several monitors can create the tables at the same time")
     func race() async throws {
         try await PostgresServer.run { server in
             await withTaskGroup(of: String?.self) { group in
@@ -191,7 +191,7 @@ struct PostgresHistorySinkTests {
         }
     }
 
-    @Test("a role that may not make tables can use those that are there; a newer schema is refused")
+    @Test("a role without permission to create tables can use existing ones; a newer schema is refused")
     func rights() async throws {
         try await PostgresServer.run { server in
             try await server.query(
@@ -221,7 +221,7 @@ struct PostgresHistorySinkTests {
         }
     }
 
-    @Test("tables that were removed are made again")
+    @Test("tables that were removed are created again")
     func removed() async throws {
         try await PostgresServer.run { server in
             let sink = sink(server.connection)

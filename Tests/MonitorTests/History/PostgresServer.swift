@@ -134,7 +134,7 @@ struct PostgresServer: Sendable {
 
     // MARK: Questions
 
-    /// Asks as the superuser, and returns the rows.
+    /// Runs a query as the superuser, and returns the rows.
     @discardableResult
     func query(_ sql: String) async throws -> [[String]] {
         let output = try await execute(
@@ -150,7 +150,7 @@ struct PostgresServer: Sendable {
         }
     }
 
-    /// The single number that a question is answered with.
+    /// The single number in the answer to a query.
     func number(_ sql: String) async throws -> Double {
         try #require(try await query(sql).first?.first.flatMap(Double.init), "\(sql)")
     }

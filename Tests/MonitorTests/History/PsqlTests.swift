@@ -62,7 +62,7 @@ struct PsqlTests {
     }
 
     @Test(
-        "an error says why, in one short line without the secret",
+        "an error has the reason in one short line, without the secret",
         arguments: [
             ("echo 'psql: error: no route' >&2; exit 2", "no route"),
             ("echo 'ERROR:  no table' >&2; echo 'LINE 1: x' >&2; exit 3", "no table; LINE 1: x"),
@@ -76,7 +76,7 @@ struct PsqlTests {
         try await run(program) { _, error in #expect(error?.message == expected) }
     }
 
-    @Test("an error of any length is cut, and its output is not kept")
+    @Test("an error of any length is cut, and normal output is not kept")
     func flood() async throws {
         let flood = "head -c 20000000 /dev/zero | tr '\\0' x"
         let program = "\(flood) & \(flood) >&2; wait; exit 1"
@@ -84,7 +84,7 @@ struct PsqlTests {
     }
 
     @Test(
-        "a program that does not take its input is no trouble",
+        "a program that does not read its input does not block",
         arguments: [(0, nil), (1, "psql ended with status 1")]
     )
     func deaf(status: Int, expected: String?) async throws {
@@ -92,7 +92,7 @@ struct PsqlTests {
         try await run("exec 0<&-; exit \(status)", script: script) { _, error in #expect(error?.message == expected) }
     }
 
-    @Test("a program that hangs is killed with what it has started, and leaves no process and no descriptor")
+    @Test("a program that hangs is killed with its children, and leaves no process and no descriptor")
     func hanging() async throws {
         let sockets = ProcessFigures.socketCount
         try await run("sleep 1000 & echo $! $$ >$folder/ids; sleep 1000", timeout: .milliseconds(300)) {
@@ -125,7 +125,7 @@ struct PsqlTests {
         }
     }
 
-    @Test("a program that is missing is named")
+    @Test("the error names a missing program")
     func missing() async throws {
         let psql = Psql("/nowhere/psql", try PostgresConnection("host=h"), timeout: .seconds(5))
         let error = await #expect(throws: HistorySinkError.self) { try await psql.run("x") }

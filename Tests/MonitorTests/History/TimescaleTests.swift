@@ -8,7 +8,7 @@ import Testing
 /// The sink with TimescaleDB, on a stand-in that notes its calls: functions of the same names and parameters,
 /// registered as if the extension were there.
 @Suite(
-    "History in TimescaleDB, as far as a stand-in tells",
+    "History in TimescaleDB, with a stand-in",
     .cluster,
     .enabled(if: PostgresServer.isInstalled, "PostgreSQL is not installed"),
     .timeLimit(.minutes(1))
@@ -66,7 +66,7 @@ struct TimescaleTests {
         )
     }
 
-    @Test("it is left alone if the options say so")
+    @Test("TimescaleDB is not used if the options say so")
     func unused() async throws {
         #expect(try await calls(usesTimescale: false) == [])
     }

@@ -42,7 +42,7 @@ import Testing
         #expect(log.newest == .seconds(10))
     }
 
-    @Test func `After a restart what was counted before is kept`() throws {
+    @Test func `Counts from before a restart are kept`() throws {
         let log = log(
             (10, try page("\(puts) 100", "\(received){From=\"a\"} 10", start: 1)),
             (20, try page("\(puts) 130", "\(received){From=\"a\"} 20", start: 1)),
@@ -55,13 +55,13 @@ import Testing
         #expect(log.restarts == [.seconds(30)])
     }
 
-    @Test func `Without a start time a counter that falls tells of a restart`() throws {
+    @Test func `Without a start time, a counter that falls indicates a restart`() throws {
         let log = log((10, try page("\(puts) 100")), (20, try page("\(puts) 40")))
         #expect(log.increase(of: puts, over: .seconds(60))?.amount == 40)
         #expect(log.restarts == [.seconds(20)])
     }
 
-    @Test func `A clock that is set is no restart`() throws {
+    @Test func `A change of the clock is not a restart`() throws {
         let cpu = "process_cpu_seconds_total"
         let same = log(
             (10, try page("\(puts) 100", "\(cpu) 50", start: 1000)),
@@ -107,7 +107,7 @@ import Testing
         #expect(log.restarts.isEmpty)
     }
 
-    @Test func `The index of the log goes on after a restart, and is no new count`() throws {
+    @Test func `The index of the log goes on after a restart, and a late first reading adds no count`() throws {
         let log = log(
             (10, try page("\(committed) 1000", start: 1)),
             (20, try page("\(committed) 0", start: 15)),
@@ -145,7 +145,7 @@ import Testing
         #expect(log.increase(of: received, over: .seconds(60))?.amount == 15)
     }
 
-    @Test func `A histogram of a window has only what came in it`() throws {
+    @Test func `A histogram of a window has only the observations of the window`() throws {
         func buckets(_ low: Int, _ high: Int) -> String {
             """
             # TYPE \(fsync) histogram
@@ -171,7 +171,7 @@ import Testing
         #expect(log.histogram(puts, over: .seconds(60)) == nil)
     }
 
-    @Test func `A counter is flat since it grew last`() throws {
+    @Test func `A counter is flat since its last growth`() throws {
         func bytes(_ a: Int, _ b: Int?) throws -> Exposition {
             try page("\(received){From=\"a\"} \(a)", b.map { "\(received){From=\"b\"} \($0)" } ?? "")
         }
@@ -198,7 +198,7 @@ import Testing
         #expect(log.flatSince(of: puts) { _ in true } == .seconds(30))
     }
 
-    @Test func `A counter that no page has any more is unknown, and old readings are of no account`() throws {
+    @Test func `A counter that is no longer on a page is unknown, and old readings are ignored`() throws {
         var log = log((10, try page("\(puts) 5", "\(received){From=\"a\"} 0")), (20, try page("\(puts) 5")))
         #expect(log.increase(of: received, over: .seconds(60)) == nil)
         log.add(try page("\(puts) 100"), at: .seconds(2000))
@@ -248,7 +248,7 @@ import Testing
         #expect(full.seriesCount == CounterLog.maximumSeries)
     }
 
-    @Test func `Values that no counter has are left out`() throws {
+    @Test func `Values that are invalid for a counter are left out`() throws {
         let log = log(
             (10, try page("\(puts) 10")),
             (20, try page("\(puts) NaN")),

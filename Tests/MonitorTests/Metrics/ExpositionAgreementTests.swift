@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// Holds the parser against the one of Python's `prometheus_client`, on the pages of real servers.
+/// Compares the parser with the one of Python's `prometheus_client`, on the pages of real servers.
 @Suite(
     .cluster,
     .timeLimit(.minutes(3)),
@@ -17,7 +17,7 @@ import Testing
 )
 struct ExpositionAgreementTests {
     @Test(arguments: MetricsPage.binaries)
-    func `Every value of a member's page is the one that Python reads`(binary: String?) async throws {
+    func `Python reads the same values from a member's page`(binary: String?) async throws {
         var options = EtcdCluster.Options(memberCount: 3, binary: binary, extraArguments: ["--metrics=extensive"])
         options.startTimeout = .seconds(60)
         try await withEtcdCluster(options) { cluster in
@@ -25,7 +25,7 @@ struct ExpositionAgreementTests {
         }
     }
 
-    @Test func `Every value of a page with all that is allowed is the one that Python reads`() throws {
+    @Test func `Python reads the same values from a page with everything that the format allows`() throws {
         try compare(
             Array(
                 #"""

@@ -150,7 +150,7 @@ import Testing
         #expect(page.families["h_sum"]?.samples == [])
     }
 
-    @Test func `Names that end like those of a histogram are families of their own without one`() throws {
+    @Test func `Names with the suffixes of a histogram are families of their own if there is no histogram`() throws {
         let page = try Exposition(parsing: "a_count 1\n# TYPE b gauge\nb 2\nb_sum 3\n".utf8)
         #expect(page["a_count"] == 1)
         #expect(page["b"] == 2)
@@ -175,7 +175,7 @@ import Testing
         #expect(throws: ExpositionError.self) { try Exposition(parsing: "a \(text)".utf8) }
     }
 
-    @Test func `Families that are not kept leave nothing, and their lines are not looked at`() throws {
+    @Test func `Families that are not kept take no memory, and their lines are not parsed`() throws {
         var asked: [String] = []
         let text = """
             # HELP no Not this one.

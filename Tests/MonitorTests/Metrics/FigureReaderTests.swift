@@ -171,7 +171,7 @@ import Testing
                     """
             }.joined(separator: "\n")
         }
-        // Older ones are of no account.
+        // Older readings are ignored.
         let figures = try figures(page(0, 0), page(1000, 1000), page(1000, 1100), page(1000, 1200), secondsApart: 150)
         let expected: [Figure] = [.fsyncP99Seconds, .commitP99Seconds, .peerRoundTripP99Seconds, .requestP99Seconds]
         #expect(Set(figures.keys) == Set(expected))

@@ -34,7 +34,7 @@ import Testing
         #expect(HistogramReading([-1: 5, 1: 10, .infinity: 10], sum: 0, count: 10).quantile(0.2) == -1)
     }
 
-    @Test func `The histograms of a page are added up over the labels that are not asked for`() throws {
+    @Test func `The histograms of a page are added up over the other labels`() throws {
         let page = try Exposition(
             parsing: """
                 # TYPE h histogram

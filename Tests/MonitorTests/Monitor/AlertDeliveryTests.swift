@@ -7,12 +7,12 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// A real cluster fails and is repaired, and real receivers, which check their own rules, are told.
+/// A real cluster fails and is repaired, and real receivers, which check their own rules, get the alerts.
 @Suite("AlertCenter: a real cluster", .cluster, .timeLimit(.minutes(4)))
 struct AlertDeliveryTests {
     private static let repeatSeconds = 6.0
 
-    @Test func `Each receiver is told once, again on time, and once that it is over`() async throws {
+    @Test func `Each receiver gets an alert once, again on time, and its end once`() async throws {
         try await WatchedCluster.run { watched in
             try await Receivers.run { receivers in
                 let center = try AlertCenter([watched.monitor], channels: receivers.channels, Self.options())
@@ -41,7 +41,7 @@ struct AlertDeliveryTests {
         _ center: AlertCenter,
         _ receivers: Receivers
     ) async throws {
-        #expect(receivers.lines.isEmpty, "The control: nothing is told before the fault.")
+        #expect(receivers.lines.isEmpty, "The control: nothing is sent before the fault.")
         let member = try watched.followers()[0]
         let id = try watched.seen(member).id
         await member.kill()
@@ -65,7 +65,7 @@ struct AlertDeliveryTests {
             let isEmpty = await eventually { (try? await alertmanager.alerts().isEmpty) == true }
             #expect(isEmpty)
         }
-        // Longer than an interval of repetition: nothing that is over is told again.
+        // Longer than an interval of repetition: no alert that is over is sent again.
         try await Task.sleep(for: .seconds(Self.repeatSeconds + 2))
     }
 
@@ -99,7 +99,7 @@ struct AlertDeliveryTests {
         let runbooks = try receivers.hook.bodies.map { $0["alerts"][0]["annotations"]["runbook_url"].text }
         #expect(Set(runbooks) == ["https://docs.example/Monitoring.md#member-down"])
 
-        // It was down from the beginning to the end, and there is nothing to tell any more.
+        // The channel was down all the time, and there is no message left for it.
         #expect(receivers.broken.requests.count > 5)
         let attempts = try receivers.broken.bodies.map { $0["status"].text }
         #expect(Set(attempts) == ["firing"])
@@ -122,7 +122,7 @@ extension AlertCenter {
         alerts.filter { $0.name == "EtcdMemberDown" && $0.state == .firing }.compactMap { $0.labels["member"] }
     }
 
-    /// There is nothing to tell any channel, but one.
+    /// No channel except one has a message left.
     fileprivate func isToldAll(but broken: String) -> Bool {
         channelReports.allSatisfy { $0.name == broken || $0.openAlerts == 0 && $0.waitingAlerts == 0 }
     }

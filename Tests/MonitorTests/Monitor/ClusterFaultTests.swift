@@ -82,7 +82,7 @@ struct ClusterFaultTests {
         }
     }
 
-    @Test func `A member that starts again and again is in a loop, until that is some time ago`() async throws {
+    @Test func `A member that restarts repeatedly is in a loop, until some time after the last restart`() async throws {
         try await WatchedCluster.run { _, options in
             options.thresholds.restartsWindowSeconds = 25
         } _: { watched in
@@ -114,7 +114,7 @@ struct ClusterFaultTests {
             let other = try watched.followers()[0]
             try await watched.expect("leader cut off", [.memberIsolated]) {
                 await watched.cluster.isolate(leader)
-                // Until the others have elected, nobody works; and it leads on until it has heard of nobody for a while.
+                // Until the others have elected a leader, no write works; the old one leads until its election timeout.
                 try await other.waitUntilReady()
                 let hasSteppedDown = await eventually { (try? await leader.metric("etcd_server_has_leader")) == 0 }
                 #expect(hasSteppedDown)
@@ -163,9 +163,7 @@ struct ClusterFaultTests {
 
     // MARK: Members
 
-    @Test func `A member that was added counts once it should have started, and is gone when it is removed`()
-        async throws
-    {
+    @Test func `An added member counts once it should have started, and is gone when it is removed`() async throws {
         try await WatchedCluster.run { watched in
             let added = Lock<Member?>(nil)
             try await watched.expect("member added, not started", [.memberNotStarted]) {
@@ -199,7 +197,7 @@ struct ClusterFaultTests {
         }
     }
 
-    @Test func `A learner that lags behind is found, and one that catches up is not`() async throws {
+    @Test func `A learner that lags behind is found, and one that keeps up is not`() async throws {
         try await WatchedCluster.run { options, monitor in
             options.canIsolate = true
             monitor.thresholds.learnerLagEntries = 100
@@ -293,7 +291,7 @@ struct ClusterFaultTests {
 
     // MARK: Rights and certificates
 
-    @Test func `Without rights the monitor does not know, and says why`() async throws {
+    @Test func `Without permission the monitor reports that it does not know, and why`() async throws {
         try await WatchedCluster.run { watched in
             let auth = watched.client.auth
             try await watched.expect("authentication switched on", [.notAuthorized]) {

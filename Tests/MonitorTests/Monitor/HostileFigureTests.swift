@@ -6,13 +6,13 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// Members may say anything; the monitor goes on and shows what can be shown.
+/// Members may report any figure; the monitor goes on and shows the valid ones.
 @Suite(.unit, .timeLimit(.minutes(1)))
 struct HostileFigureTests {
-    @Test(arguments: [1, 2, 3] as [UInt64]) func `No figure ends the process`(seed: UInt64) throws {
+    @Test(arguments: [1, 2, 3] as [UInt64]) func `No figure crashes the process`(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         var options = ClusterMonitor.Options()
-        // Each figure beyond a limit is told at once.
+        // Each figure beyond a limit is an alert at once.
         options.thresholds.settlingSeconds = 0
         var builder = SnapshotBuilder(options)
         var codes: Set<Finding.Code> = []

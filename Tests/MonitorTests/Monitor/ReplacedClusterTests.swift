@@ -7,10 +7,10 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdMonitorKit
 
-/// The endpoints stay, and what is behind them does not.
+/// The endpoints stay, but the cluster behind them changes.
 @Suite(.cluster, .timeLimit(.minutes(1)))
 struct ReplacedClusterTests {
-    @Test func `A cluster that takes the place of another is watched instead`() async throws {
+    @Test func `A cluster that replaces another is watched instead`() async throws {
         let (old, new) = (try await EtcdCluster.start(), try await EtcdCluster.start())
         let switchboard = try await Switchboard(to: Endpoint(old.endpoints[0]))
         let endpoint = try Endpoint("127.0.0.1:\(switchboard.port)")

@@ -13,7 +13,7 @@ struct WatchedCluster {
     let client: EtcdClient
     let monitor: ClusterMonitor
 
-    /// Starts a cluster and a monitor, lends them to `body` once the monitor has seen that all is well, and removes them.
+    /// Starts a cluster and a monitor, lends them to `body` once the monitor finds it healthy, and removes them.
     static func run(
         _ change: (inout EtcdCluster.Options, inout ClusterMonitor.Options) throws -> Void = { _, _ in },
         expecting codes: Set<Finding.Code> = [],

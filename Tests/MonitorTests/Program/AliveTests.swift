@@ -9,14 +9,14 @@ import Testing
 
 @Suite("The health check of etcd-monitor", .cluster, .timeLimit(.minutes(2)))
 struct AliveTests {
-    @Test("says whether the one that serves by the same settings works", arguments: [false, true])
+    @Test("reports whether the monitor with the same settings works", arguments: [false, true])
     func alive(isSecure: Bool) async throws {
         let authority = try TestCertificateAuthority()
         let certificate = try authority.issue("monitor")
         let files = ["ca": authority.certificate, "cert": certificate.certificate, "key": certificate.key]
         try await withFiles(files) { folder in
             let tls = ["--api-cert=\(folder)/cert", "--api-key=\(folder)/key", "--api-client-ca=\(folder)/ca"]
-            // It listens on all addresses, and asks for a token: neither is in the way.
+            // It listens on all addresses, and requires a token: the check works with both.
             let flags = ["--api-host=0.0.0.0"] + (isSecure ? tls : [])
             let environment = ["ETCD_MONITOR_API_TOKEN": "s3cret"]
             let program = try RunningProgram(

@@ -20,7 +20,7 @@ struct ProgramTests {
         #expect(version.output == "etcd-monitor \(MonitorVersion.current)\n")
     }
 
-    @Test("refuses arguments, variables and files that make no sense, with a status of their own")
+    @Test("refuses invalid arguments, variables and files, with a status of their own")
     func usage() async throws {
         let flag = try await RunningProgram(["--endpoint=a"]).outcome()
         #expect(flag.status == 64)
@@ -85,7 +85,7 @@ struct ProgramTests {
         }
     }
 
-    @Test("serves several clusters until it is told to end, and tells of changes")
+    @Test("serves several clusters until a signal ends it, and reports changes")
     func serves() async throws {
         try await withEtcdCluster(members: 3) { cluster in
             let list = cluster.endpoints.joined(separator: ",")
@@ -130,7 +130,7 @@ struct ProgramTests {
         #expect(!outcome.output.contains("s3cret"))
     }
 
-    @Test("tokens can be replaced in their files, and a file that is gone opens nothing")
+    @Test("reads tokens from changed files, and a missing file grants no access")
     func replacedTokens() async throws {
         try await withFiles(["read": "old", "alice": "4lice"]) { folder in
             let file = #"{"endpoints": "127.0.0.1:1", "apiAdminTokens": {"aliceFile": "\#(folder)/alice"}}"#
@@ -155,7 +155,7 @@ struct ProgramTests {
         }
     }
 
-    @Test("serves by TLS, and only clients with a certificate if it is told so")
+    @Test("serves TLS, and requires client certificates if that is configured")
     func tls() async throws {
         let authority = try TestCertificateAuthority()
         let (certificate, client) = (try authority.issue("monitor"), try authority.issue("client"))
@@ -182,7 +182,7 @@ struct ProgramTests {
         }
     }
 
-    @Test("brings its own etcd to be looked at, and leaves nothing of it")
+    @Test("starts three members of etcd for a demonstration, and ends them")
     func demo() async throws {
         let program = try RunningProgram(["--demo", "--api-port=0", "--health-check-interval=200ms"])
         _ = try await program.printed(/ok        (3 members, leader etcd\d-\S+)\n/)

@@ -81,7 +81,7 @@ struct ReportTests {
         )
     }
 
-    @Test("colour changes nothing but the colour")
+    @Test("colours change nothing but the colour")
     func colour() {
         let plain = Report(snapshot: Self.snapshot(), terminal: Terminal(isColoured: false)).text
         let coloured = Report(snapshot: Self.snapshot(), terminal: Terminal(isColoured: true)).text
@@ -90,7 +90,7 @@ struct ReportTests {
         #expect(coloured.replacing(/\u{1b}\[\d+m/, with: "") == plain)
     }
 
-    @Test("an output that is no terminal has no colour")
+    @Test("an output that is not a terminal has no colour")
     func noTerminal() {
         // The output of tests may be a terminal.
         #expect(!Terminal.standard(isForErrors: false, environment: ["NO_COLOR": "1"]).isColoured)
@@ -104,7 +104,7 @@ struct ReportTests {
         #expect(text.contains("leader  none"))
     }
 
-    @Test("sizes and numbers have the digits that count")
+    @Test("sizes and numbers have their significant digits")
     func numbers() {
         #expect(
             [0, 1, 1023, 1024, 1_500_000, 1e15].map(Report.size) == [
@@ -118,7 +118,7 @@ struct ReportTests {
         )
     }
 
-    @Test("each change of findings is a line, and what stays the same is none")
+    @Test("each change of findings is a line, and unchanged findings have none")
     func log() {
         var log = FindingLog(Terminal(isColoured: false), namesCluster: false)
         var snapshot = Self.snapshot()

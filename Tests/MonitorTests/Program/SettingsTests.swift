@@ -30,7 +30,7 @@ struct SettingsTests {
         #expect(cluster.connection.commandTimeout == .seconds(2))
     }
 
-    @Test("every flag sets what it says")
+    @Test("every flag changes its setting")
     func flags() throws {
         try withFiles(["token": "t0ken\n", "admin": "adm1n", "password": "pa55\n", "passphrase": "phra5e"]) { folder in
             let settings = try Settings(
@@ -104,7 +104,7 @@ struct SettingsTests {
         #expect(demo.clusters.first?.options.interval == .seconds(1))
     }
 
-    @Test("several clusters have names, and share what is said of all")
+    @Test("several clusters have names, and share the common settings")
     func clusters() throws {
         let settings = try settings("--cluster=west=b:1,c:1", "--cluster", "east=a:1", "--user=u:p")
         #expect(settings.clusters.map(\.description) == ["east=a:1", "west=b:1,c:1"])
@@ -112,7 +112,7 @@ struct SettingsTests {
     }
 
     @Test(
-        "arguments that make no sense are refused, with the reason",
+        "invalid arguments are refused, with the reason",
         arguments: [
             ([], "--endpoints is missing; --demo starts a private etcd instead"),
             (["--demo", "--endpoints=a"], "--demo starts its own etcd and cannot be combined with endpoints"),
@@ -222,13 +222,13 @@ struct SettingsTests {
         )
     }
 
-    @Test("variables that Kubernetes sets for a service of this name do no harm")
+    @Test("variables that Kubernetes sets for a service of this name are ignored")
     func foreignVariables() throws {
         let environment = ["ETCD_MONITOR_PORT": "tcp://10.0.0.1:80", "ETCD_MONITOR_SERVICE_HOST": "10.0.0.1"]
         #expect(try settings("--endpoints=a", environment: environment).apiPort == 8080)
     }
 
-    @Test("secrets stand in no description, mirror, error and help")
+    @Test("descriptions, mirrors, errors and help contain no secrets")
     func secrets() throws {
         let environment = [
             "ETCD_MONITOR_PASSWORD": "s3cret", "ETCD_MONITOR_API_TOKEN": "s3cret",

@@ -65,7 +65,7 @@ struct StatusPageBrowserTests {
         }
     }
 
-    @Test func `The page says so when its data is stale, and recovers by itself`() async throws {
+    @Test func `The page marks stale data, and recovers by itself`() async throws {
         let cluster = PageCluster()
         cluster.send { $0.intervalSeconds = 0.2 }
         try await Self.serving([cluster]) { address in
@@ -86,7 +86,7 @@ struct StatusPageBrowserTests {
         }
     }
 
-    @Test func `The page asks for a token, and again if it is not the right one`() async throws {
+    @Test func `The page asks for a token, and again if the token is wrong`() async throws {
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("a-token-that-is-long-enough")]
         try await Self.serving([PageCluster()], options) { address in
@@ -120,7 +120,7 @@ struct StatusPageBrowserTests {
             #expect(text.contains("fails\nstatus 500") && text.contains("4 attempts failed"))
             #expect(!text.contains("Silences"))
 
-            // The conditions are the alert's labels; one that is not checked does not count.
+            // The conditions are the alert's labels; a condition that is not checked does not count.
             try await browser.value(of: "document.querySelector('#open-alerts button').click()")
             #expect(try await browser.sees("document.getElementById('silence').open"))
             let values = "[...document.querySelectorAll('#conditions [data-name]')].map(i => i.value).join()"
@@ -133,7 +133,7 @@ struct StatusPageBrowserTests {
             try await Self.fill("silence-comment", "A new disk <b>comes</b>.", browser)
             try await browser.value(of: "document.getElementById('silence-form').requestSubmit()")
 
-            // The reader's token is not enough, and a wrong one is asked for again.
+            // The reader's token is not enough, and after a wrong token the page asks again.
             #expect(try await browser.sees("document.getElementById('login').open"))
             #expect(try await browser.text().contains("This needs a token with the role admin."))
             #expect(alerts.silences.isEmpty)
@@ -163,8 +163,7 @@ struct StatusPageBrowserTests {
         }
     }
 
-    @Test func `A silence can last until a time, and a refusal stays in the dialog with what was written`() async throws
-    {
+    @Test func `A silence can last until a given time, and a refusal keeps the dialog with its input`() async throws {
         let alerts = FakeAlerts.ofPage()
         var options = MonitorAPI.Options()
         options.tokens = [APIToken("administrator's", role: .admin)]
@@ -192,9 +191,7 @@ struct StatusPageBrowserTests {
         }
     }
 
-    @Test func `Where nothing can be changed there are no buttons, and alerts that look like HTML are text`()
-        async throws
-    {
+    @Test func `Without a role for changes there are no buttons, and HTML in alerts is shown as text`() async throws {
         let (alerts, cluster) = (FakeAlerts.ofPage(), PageCluster("<i>c</i>"))
         let hostile = "<img src=x onerror=document.title='taken'></script><script>document.title='taken'</script>"
         alerts.change { state in

@@ -15,13 +15,13 @@ import Testing
         #expect(page.matches(of: /url\(|@import|@font-face/).map(\.output) == [])
     }
 
-    @Test func `The page asks for what is beside it, so that it works below any path`() {
+    @Test func `The page uses relative paths, so that it works below any path`() {
         let asked = StatusPage.html.matches(of: /(?:fetch|EventSource|URL)\(['"`]([^'"`]*)/).map(\.output.1)
         #expect(!asked.isEmpty && asked.allSatisfy { $0.hasPrefix("api/v1/") })
         #expect(StatusPage.html.matches(of: /['"`=]\/(?:api|metrics|health)/).map(\.output) == [])
     }
 
-    @Test(arguments: ["script", "style"]) func `The policy allows the only one there is`(_ element: String) throws {
+    @Test(arguments: ["script", "style"]) func `The policy allows the page's element only`(_ element: String) throws {
         let parts = StatusPage.html.split(separator: "<\(element)", omittingEmptySubsequences: false)
         try #require(parts.count == 2)
         let start = try #require(parts[1].firstIndex(of: ">"))

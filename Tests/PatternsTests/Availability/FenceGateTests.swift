@@ -19,7 +19,7 @@ struct FenceGateTests {
     }
 
     @Test(
-        "a token goes through a header and back, and what is none is refused",
+        "a token survives a round trip in a header, and an invalid header is refused",
         arguments: [
             "", " 1", "1 ", "+1", "-1", "0", "01", "1.0", "0x1", "one", "9223372036854775808", "１",
         ]
@@ -43,7 +43,7 @@ struct FenceGateTests {
             try gate.admit(old.fencingToken)
             await old.resign()
             let new = try await LeaderElection("\(name)", candidate: "b", on: .session(session)).campaign()
-            // Until the successor shows up, there is nothing to know it by.
+            // Until the first request of the successor, the gate cannot know its token.
             try gate.admit(old.fencingToken)
             try gate.admit(new.fencingToken)
             #expect(throws: FenceGate.Refusal.outdated(old.fencingToken, highest: new.fencingToken)) {

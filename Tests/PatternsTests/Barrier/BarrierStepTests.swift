@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("DoubleBarrier: its steps", .unit)
+@Suite("DoubleBarrier: steps", .unit)
 struct BarrierStepTests {
     private func member(_ number: Int64, _ value: String, changed: Int64? = nil) throws -> BarrierMember {
         var entry = KeyValue()
@@ -15,7 +15,7 @@ struct BarrierStepTests {
         return try BarrierMember(entry)
     }
 
-    @Test("the last who is needed takes all in, and nobody else")
+    @Test("the last required participant admits all, and no other one does")
     func entering() throws {
         let members = try (1...4).map { try member($0, "3 waiting 0") }
         let all = BarrierStep.advance(Array(members.prefix(3)), to: .inside, round: 1)
@@ -25,13 +25,13 @@ struct BarrierStepTests {
         }
         #expect(BarrierStep(for: "m2", among: Array(members.prefix(2)), until: .inside) == .wait)
         #expect(BarrierStep(for: "m5", among: members, until: .inside) == nil)
-        // Those of another round do not count.
+        // Participants of another round do not count.
         let mixed = try [member(1, "2 inside 1"), member(2, "2 leaving 1"), member(3, "2 waiting 0")]
         #expect(BarrierStep(for: "m3", among: mixed, until: .inside) == .wait)
         #expect(BarrierStep(for: "m1", among: mixed, until: .inside) == .arrived)
     }
 
-    @Test("the last who is done lets all out; one that is missing breaks the round")
+    @Test("the last participant that is done lets all leave; a missing one breaks the round")
     func leaving() throws {
         let inside = try member(1, "3 inside 1", changed: 4)
         let done = try [member(1, "3 leaving 1", changed: 7), member(2, "3 leaving 1", changed: 6)]
@@ -47,7 +47,7 @@ struct BarrierStepTests {
     }
 
     @Test(
-        "a value that no participant writes is refused",
+        "an invalid value of a participant is refused",
         arguments: ["", "3", "3 waiting", "x waiting 0", "3 dancing 0", "3 inside x", "3 inside 1 2"]
     )
     func values(value: String) {

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Barrier", .cluster, .timeLimit(.minutes(2)))
 struct BarrierTests {
-    @Test("all wait until the barrier is lowered, once it was raised")
+    @Test("all waiters wait until a raised barrier is lowered")
     func gate() async throws {
         try await withSession { session, name in
             let gate = try Barrier("\(name)", on: .session(session))
@@ -59,7 +59,7 @@ struct BarrierTests {
                 try await doomed.withRaised { _ in
                     isClosed.withLock { $0 = true }
                     if dies { try await Task.sleep(for: .seconds(60)) }
-                    // Only when there are some who wait.
+                    // Only once there are waiters.
                     try await eventually("go") { isClosed.withLock { !$0 } }
                     throw Failure()
                 }
@@ -84,7 +84,7 @@ struct BarrierTests {
         }
     }
 
-    @Test("a barrier that was lowered and raised again lets those pass that waited before")
+    @Test("a barrier that was lowered and raised again lets the earlier waiters pass")
     func reopened() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
@@ -100,7 +100,7 @@ struct BarrierTests {
                             try await eventually("it waits") {
                                 try await cluster.members[0].metric("etcd_debugging_mvcc_watcher_total") ?? 0 >= 3
                             }
-                            // It hears of both at once.
+                            // The waiter gets both changes at once.
                             await proxy.stall(.toClient)
                             try await first.lower()
                             let second = try #require(try await gate.raise())
@@ -118,7 +118,7 @@ struct BarrierTests {
         }
     }
 
-    @Test("a name that cannot be one is refused")
+    @Test("an invalid name is refused")
     func refusals() async throws {
         try await withSession { session, _ in
             #expect(throws: EtcdError.self) { try Barrier("", on: .session(session)) }

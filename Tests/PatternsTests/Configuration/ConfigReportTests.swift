@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("ConfigManager, and what it reports", .live, .timeLimit(.minutes(1)))
+@Suite("ConfigManager: errors and events", .live, .timeLimit(.minutes(1)))
 struct ConfigReportTests {
     private let large = String(repeating: "x", count: 3_000_000)
 
@@ -36,7 +36,7 @@ struct ConfigReportTests {
         }
     }
 
-    @Test("events tell of rejected states, and of a file that cannot be written")
+    @Test("events report rejected states, and a file that cannot be written")
     func events() async throws {
         let events = Lock<[String]>([])
         try await withLiveClient { client, name in

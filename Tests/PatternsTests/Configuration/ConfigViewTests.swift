@@ -15,7 +15,7 @@ struct ConfigViewTests {
         ConfigView(ConfigState(values), at: revision, layout, isFromFile: false)
     }
 
-    @Test("changes are what leads from one state to another, in the order of keys, within a part of it")
+    @Test("the changes between two states are in the order of keys, and limited to the part of a view")
     func changes() {
         var generator = SplitMix64(seed: 7)
         for _ in 0..<200 {
@@ -38,14 +38,14 @@ struct ConfigViewTests {
         }
     }
 
-    @Test("a snapshot with other values in some places is what the store would be, and the first stays as it was")
+    @Test("applying changes returns a view with the new values, and leaves the first one unchanged")
     func applying() {
         let old = view(["a": "1", "b": "2"])
         let new = old.applying(["a": nil, "c": "3", "d": nil, "b": "4"])
         #expect(new.values() == ["b": "4", "c": "3"] && old.values() == ["a": "1", "b": "2"])
     }
 
-    @Test("after a restoration of the store, a state in effect is not taken for another of the same revision")
+    @Test("after a restoration of the store, a state in effect is distinguished from another of the same revision")
     func restoredPointer() throws {
         var overlay = ConfigOverlay(layout)
         func content(_ id: String, _ value: Value) throws -> MirrorView {

@@ -5,7 +5,7 @@ import Foundation
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// A client whose process is as if killed after a number of requests.
+/// A client that behaves as if its process were killed after a number of requests.
 func mortalClient(_ endpoint: String, requests: Int) throws -> EtcdClient {
     var configuration = try EtcdClient.Configuration(endpoints: endpoint)
     let state = Lock((left: requests, core: ClientCore?.none))
@@ -23,12 +23,12 @@ func mortalClient(_ endpoint: String, requests: Int) throws -> EtcdClient {
     return client
 }
 
-/// A client after whose request of a number something else happens, before its caller goes on.
+/// A client that runs an action after one of its requests, before its caller goes on.
 struct InterruptedClient {
     let client: EtcdClient
     private let state: Lock<(left: Int, hasRun: Bool)>
 
-    /// Whether it came to that.
+    /// Whether the action has run.
     var hasRun: Bool { state.withLock { $0.hasRun } }
     /// How many requests it has made.
     var requests: Int { number - state.withLock { $0.left } }

@@ -6,9 +6,9 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("ConfigManager: one within another, and names", .live, .timeLimit(.minutes(2)))
+@Suite("ConfigManager: nested configurations, and names", .live, .timeLimit(.minutes(2)))
 struct NestedConfigTests {
-    @Test("the outer one has the values of the inner one, and nothing that the library has put there")
+    @Test("the outer configuration has the values of the inner one, but not the library's own keys")
     func values() async throws {
         try await withLiveClient { client, name in
             let inner = try SnapshotManager("\(name)/app", client: client)
@@ -20,7 +20,7 @@ struct NestedConfigTests {
             try await client.put(inner.layout.stages + "given-up/0", "junk")
             try await client.withConfiguration("\(name)") { outer in
                 #expect(outer.values() == ["x": "0", "app/a": "1", "app/b": "2"])
-                // Each operation that changes all values, or saves them, completes what is pending.
+                // Each operation that changes all values, or saves them, completes a pending restoration.
                 let snapshots = SnapshotManager(outer)
                 let saved = try await snapshots.create()
                 #expect(try await snapshots.values(of: saved.name) == ["x": "0", "app/a": "3"])
@@ -35,7 +35,7 @@ struct NestedConfigTests {
         }
     }
 
-    @Test("a deletion in the inner one is a change of the outer one, and junk of the inner one does not stop it")
+    @Test("a deletion in the inner one is a change of the outer one, and an invalid inner state does not stop it")
     func changes() async throws {
         try await withLiveClient { client, name in
             let outer = try SnapshotManager("\(name)", client: client)
@@ -56,7 +56,7 @@ struct NestedConfigTests {
     }
 
     @Test(
-        "keys that only the library may have are refused, wherever the part stands",
+        "keys that are reserved for the library are refused, also in nested configurations",
         arguments: [".a", "a/.b", "a/.b/c", "a.snapshots/records/1", ""]
     )
     func reservedKeys(key: String) async throws {
@@ -80,7 +80,7 @@ struct NestedConfigTests {
     }
 
     @Test(
-        "keys that only look like these are values",
+        "keys that only resemble reserved ones are values",
         arguments: ["a.b", "a/b.c/d", "a.snapshots", "snapshots/a", "a/b."]
     )
     func ordinaryKeys(key: String) async throws {
@@ -93,7 +93,7 @@ struct NestedConfigTests {
     }
 
     @Test(
-        "names that would mix keys are refused at the door",
+        "names that would mix keys are refused at once",
         arguments: ["/", "a/", "a//b", "a.snapshots", "a.snapshots/b", ".a", "a/.restore"]
     )
     func names(name: String) async throws {

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("SnapshotManager", .cluster, .timeLimit(.minutes(2)))
 struct SnapshotManagerTests {
-    @Test("a snapshot is saved with who, when and why, compared, restored, and what it has replaced too")
+    @Test("a snapshot is saved with its author, time and reason, compared and restored, and so is the replaced state")
     func lifecycle() async throws {
         try await withLiveClient { client, name in
             try await client.withConfiguration("\(name)") { config in
@@ -44,7 +44,7 @@ struct SnapshotManagerTests {
                 #expect(try await snapshots.restore(before.name).sha256 == first.sha256)
                 #expect(config.values() == ["a": "2", "c": "3"])
                 #expect(try await snapshots.list().records.map(\.name) == ["1", "named", "2"])
-                // To restore what is there changes nothing.
+                // A restoration of the present values changes nothing.
                 let revision = config.view.revision
                 #expect(try await snapshots.restore("2").name == "2")
                 #expect(try await client.get(name + "/a")?.modRevision ?? 0 <= revision)
@@ -82,7 +82,7 @@ struct SnapshotManagerTests {
         }
     }
 
-    @Test("the validator of the manager has its say on what is restored; a damaged snapshot is not restored")
+    @Test("the validator of the manager checks a snapshot before its restoration; a damaged one is not restored")
     func refusals() async throws {
         try await withLiveClient { client, name in
             let options = ConfigOptions {
@@ -109,12 +109,12 @@ struct SnapshotManagerTests {
                 try await client.put(name + ".snapshots/records/good", "{}")
                 error = await #expect(throws: ConfigError.self) { try await free.restore("good") }
                 #expect(error?.code == .damaged && error?.value == "{}")
-                // A pointer that nobody can follow leaves the last good state.
+                // An invalid pointer leaves the last good state in effect.
                 try await client.put(name + "/.restore", #"{"id":"x","pieces":1,"sha256":""}"#)
                 try await eventually("it is reported") { config.rejection?.error.code == .damaged }
                 #expect(config.values() == ["a": "1"])
                 try await client.delete(name + "/.restore")
-                try await eventually("all is well") { !config.isStale }
+                try await eventually("the state is valid again") { !config.isStale }
             }
         }
     }
@@ -139,12 +139,12 @@ struct SnapshotManagerTests {
         }
     }
 
-    @Test("snapshots that are saved at once get numbers of their own, and what was given up is collected")
+    @Test("concurrent snapshots get different numbers, and abandoned parts are collected")
     func concurrentCreation() async throws {
         try await withLiveClient { client, name in
             let snapshots = try SnapshotManager("\(name)", client: client)
             try await client.put(name + "/a", "1")
-            // A piece of somebody who died long ago, and one of somebody who may be at it.
+            // A piece of a process that died long ago, and one of a process that may still be at work.
             let (dead, living) = (name + ".snapshots/states/1000000000-a/0", name + ".snapshots/states/99999999999-b/0")
             try await client.put(dead, "x")
             try await client.put(living, "x")

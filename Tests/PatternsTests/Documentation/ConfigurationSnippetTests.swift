@@ -12,7 +12,7 @@ struct ConfigurationSnippetTests {
     func configuration() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in
-                // The second time, on the store that the first has left.
+                // The second time, on the store that the first run has left.
                 for round in 1...2 {
                     try await Snippets.configuration(client)
                     let config = try await ConfigManager("config/app", client: client)
@@ -39,7 +39,7 @@ struct ConfigurationSnippetTests {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in
                 try await client.withConfiguration("config/app") { config in
-                    // The second time, on the store that the first has left.
+                    // The second time, on the store that the first run has left.
                     for round in 1...2 {
                         try await config.set("database/host", "here")
                         try await Snippets.snapshots(config)

@@ -5,10 +5,10 @@ import Testing
 
 /// The defaults of the public API, as they stand in its sources: of options, and of parameters.
 ///
-/// A default is a promise. A change of one is to be made here, too, and to be told in CHANGELOG.md.
+/// A default is a promise. A change of one must be made here, too, and noted in CHANGELOG.md.
 @Suite("Defaults of the patterns", .unit)
 struct DefaultsTests {
-    @Test("every default is the one in this table, and every one in the table is there")
+    @Test("the defaults in the sources and in this table are the same")
     func table() throws {
         let found = try Self.defaults()
         let missing = Self.expected.subtracting(found).sorted()

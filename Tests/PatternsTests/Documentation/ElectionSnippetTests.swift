@@ -13,7 +13,7 @@ struct ElectionSnippetTests {
         try await withSession { session, name in
             let scope = session.client.with(namespace: name)
             let election = try LeaderElection("scheduler", candidate: "node-1", on: .client(scope))
-            // The second time, on the store that the first has left.
+            // The second time, on the store that the first run has left.
             for _ in 1...2 {
                 try await Snippets.term(election)
                 let before = try await scope.get("plan")?.modRevision
@@ -45,7 +45,7 @@ struct ElectionSnippetTests {
     func availability() async throws {
         try await withSession { session, name in
             let scope = session.client.with(namespace: name)
-            // The second time, on the store that the first has left.
+            // The second time, on the store that the first run has left.
             for _ in 1...2 {
                 let (token, followed) = (Lock<Revision?>(nil), Lock<[Value?]>([]))
                 let standIn = try await LeaderElection("database", candidate: "first", on: .client(scope)).campaign()

@@ -11,7 +11,7 @@ struct FeatureFlagSnippetTests {
     func snippets() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in
-                // The second time, on the store that the first has left.
+                // The second time, on the store that the first run has left.
                 for _ in 1...2 {
                     try await Snippets.flagSwitch(client)
                     try await Snippets.flagRules(client)

@@ -12,7 +12,7 @@ struct LeaderTaskSnippetTests {
     func run() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: cluster.endpoints.joined(separator: ",")) { client in
-                // The second time, on the store that the first has left.
+                // The second time, on the store that the first run has left.
                 for _ in 1...2 {
                     let task = Task { try await Snippets.leaderTask(client) {} }
                     let reports = try LeaderElection("reports/leader", candidate: "a", on: .client(client))

@@ -12,7 +12,7 @@ struct LoadBalancerSnippetTests {
         // The names of the chapter are in a namespace of their own, since other chapters use them too.
         try await withLiveClient { client, name in
             let client = client.with(namespace: name + "/")
-            // The second time, on the store that the first has left.
+            // The second time, on the store that the first run has left.
             for _ in 1...2 {
                 let registration = try await ServiceRegistry(client).register(
                     ServiceInstance(service: "api-server", id: "api-1", address: "192.168.1.100", port: 8080)

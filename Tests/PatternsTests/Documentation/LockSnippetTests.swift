@@ -11,7 +11,7 @@ struct LockSnippetTests {
     func snippetsRun() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
-                // The second time, on the store that the first has left.
+                // The second time, on the store that the first run has left.
                 for _ in 1...2 {
                     try await Snippets.session(client)
                     let session = try await Session(client)

@@ -12,7 +12,7 @@ struct ReadmeTests {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
             try await withEtcdClient(endpoints: endpoint) { client in
-                // The second time, on the store that the first has left.
+                // The second time, on the store that the first run has left.
                 for _ in 1...2 {
                     let service = Task { try await Snippets.service(endpoint) }
                     let registry = try ServiceRegistry(client)

@@ -12,7 +12,7 @@ struct RegistrySnippetTests {
     func snippetsRun() async throws {
         try await withLiveClient { client, _ in
             let registry = try ServiceRegistry(client)
-            // The second time, on the store that the first has left.
+            // The second time, on the store that the first run has left.
             for _ in 1...2 {
                 let served = Lock(0)
                 try await Snippets.registration(client) { served.withLock { $0 += 1 } }
@@ -24,7 +24,7 @@ struct RegistrySnippetTests {
                 try await Snippets.discover(registry)
                 try await Snippets.discoveryOptions(registry)
                 let states = Task { await Snippets.registrationStates(registration) }
-                // It takes the place of the other.
+                // It replaces the other registration.
                 try await Snippets.registrationHandle(registry, instance) {}
                 await states.value
                 guard case .superseded = registration.state else { throw RegistryTestError(text: "no supersession") }

@@ -40,7 +40,7 @@ struct ElectionInteropTests {
             let listener = try await EtcdCtl(["elect", "-l", "\(name)"], endpoint: try await liveEndpoint())
             try await eventually("etcdctl shows the leader") { listener.output.contains("swift") }
             try await term.proclaim("10.0.0.7:80")
-            try await eventually("etcdctl shows what was proclaimed") { listener.output.contains("10.0.0.7:80") }
+            try await eventually("etcdctl shows the proclaimed value") { listener.output.contains("10.0.0.7:80") }
             let next = Task { try await LeaderElection("\(name)", candidate: "next", on: .session(session)).campaign() }
             try await eventually("the next one waits") { try await election.candidates().count == 2 }
             await term.resign()

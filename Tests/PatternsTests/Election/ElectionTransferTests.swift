@@ -24,7 +24,7 @@ struct ElectionTransferTests {
         return tasks
     }
 
-    @Test("it goes to the chosen one, those before it are behind it, and tokens rise")
+    @Test("the leadership goes to the chosen candidate, the ones before it are behind it, and tokens rise")
     func chosen() async throws {
         try await withSession { session, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
@@ -50,7 +50,7 @@ struct ElectionTransferTests {
         }
     }
 
-    @Test("in a scope, the chosen one leads once the body has ended")
+    @Test("in a scope, the chosen candidate leads once the body has ended")
     func scoped() async throws {
         try await withSession { session, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
@@ -77,7 +77,7 @@ struct ElectionTransferTests {
         }
     }
 
-    @Test("it is refused where nobody of that name waits, or a foreign candidate stands before it")
+    @Test("a transfer is refused if no candidate of that name waits, or a foreign candidate is in front of it")
     func refused() async throws {
         try await withSession { session, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
@@ -91,7 +91,7 @@ struct ElectionTransferTests {
                 try await term.transfer(to: "b")
             }
             #expect(term.isHeld)
-            // To the foreign one itself it can go: nobody is passed over.
+            // A transfer to the foreign candidate itself works: it passes over nobody.
             try await term.transfer(to: "go")
             try await eventually("etcdctl leads") { etcdctl.output.contains("go") }
             #expect(try await election.candidates().map(\.value) == ["go", "b"])
@@ -101,7 +101,7 @@ struct ElectionTransferTests {
         }
     }
 
-    @Test("should the chosen one have left, the next one leads")
+    @Test("if the chosen candidate has left, the next one leads")
     func chosenHasLeft() async throws {
         try await withSession { session, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
@@ -124,12 +124,12 @@ struct ElectionTransferTests {
             try await task.value
             #expect(try await election.leader()?.value == "b")
             await next.resign()
-            // It had not left of its own accord, so it has come again.
+            // It had not left by itself, so it campaigns again.
             await (try await (try #require(waiting["c"])).value).resign()
         }
     }
 
-    @Test("past more candidates than one transaction can delete, it is refused, and nothing happens")
+    @Test("a transfer past more candidates than one transaction can delete is refused, without a change")
     func tooMany() async throws {
         try await withSession { session, name in
             let term = try await LeaderElection("\(name)", candidate: "a", on: .session(session)).campaign()

@@ -30,7 +30,7 @@ struct LeaderObservationTests {
         await expectCancellation { try await task.value }
     }
 
-    @Test("an observer sees nobody, the leader, what it proclaims, the next one, and nobody again")
+    @Test("an observer sees no leader, the leader, its proclamations, the next leader, and no leader again")
     func changes() async throws {
         try await withSession { session, name in
             let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
@@ -46,7 +46,7 @@ struct LeaderObservationTests {
                 }
                 try await eventually("b waits") { try await election.candidates().count == 2 }
                 try await first.proclaim("a at work")
-                // That b waits was nothing to tell of.
+                // A new candidate alone is not a change for observers.
                 try await see("none", "a", "a at work")
                 await first.resign()
                 try await see("none", "a", "a at work", "b")
@@ -56,7 +56,7 @@ struct LeaderObservationTests {
         }
     }
 
-    @Test("an observer begins while there is no cluster, and goes on through a restart and a compaction")
+    @Test("an observer begins while etcd is away, and goes on through a restart and a compaction")
     func faults() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
@@ -95,7 +95,7 @@ struct LeaderObservationTests {
         }
     }
 
-    @Test("an observer whose client is closed is told so")
+    @Test("an observer whose client is closed gets an error")
     func clientClosed() async throws {
         let client = try EtcdClient(endpoints: try await liveEndpoint())
         let election = try LeaderElection("closed", candidate: "a", on: .client(client))

@@ -5,7 +5,7 @@ import EtcdTesting
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// Candidates who lead in turns under faults, and what came of it.
+/// Candidates that lead in turns under faults, and the outcome.
 final class ElectionFaultRun: Sendable {
     /// The faults that happen at the same time, each with chances of its own.
     private enum Lane: UInt64, CaseIterable {
@@ -14,11 +14,11 @@ final class ElectionFaultRun: Sendable {
 
     let field: ElectionField
     let seed: UInt64
-    /// The control: a leader believes to lead until an answer says otherwise, whatever the time.
+    /// The control: a leader believes that it leads until an answer says otherwise, whatever the time.
     let judgesByAnswers: Bool
     private let history = Lock(TermHistory())
     private let tally = Lock<[String: Int]>([:])
-    /// The run has failed, so nothing is worth waiting for.
+    /// The run has failed, so there is no need to wait any longer.
     private let isGivenUp = Lock(false)
 
     init(_ field: ElectionField, seed: UInt64 = 1, judgesByAnswers: Bool = false) {
@@ -27,7 +27,7 @@ final class ElectionFaultRun: Sendable {
         self.judgesByAnswers = judgesByAnswers
     }
 
-    /// Lets the candidates lead while `faults` happen, and tells how it went.
+    /// Lets the candidates lead while `faults` happen, and returns the outcome.
     func play(_ faults: @escaping @Sendable () async throws -> Void) async throws -> TermHistory {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for contender in field.contenders {
@@ -41,7 +41,7 @@ final class ElectionFaultRun: Sendable {
                 await heal()
                 try await eventually(within: .seconds(60), "somebody leads in the end") { self.field.leader != nil }
             } catch {
-                // The candidates have to end, too, for which they need a way to the cluster or no hope of an answer.
+                // The candidates have to end, too, for which they need a connection to the cluster or a sure failure.
                 isGivenUp.withLock { $0 = true }
                 await heal()
                 throw error
@@ -62,7 +62,7 @@ final class ElectionFaultRun: Sendable {
         for member in field.cluster.members { member.thaw() }
     }
 
-    /// How often what happened.
+    /// The counts of all events.
     var summary: String {
         let history = history.withLock { $0 }
         let reasons = Dictionary(grouping: history.stints, by: { $0.lost?.reason.description ?? "?" })
@@ -97,7 +97,7 @@ final class ElectionFaultRun: Sendable {
                 }
             } onDefeated: { loss in
                 let token = token.withLock { $0 }
-                // A leader that gives it up need not be told.
+                // A leader that resigns gets no loss.
                 let isTold = self.judgesByAnswers && loss.reason != .released
                 let instant = isTold ? await self.refutation(of: token, contender) : loss.instant
                 self.history.withLock { history in
@@ -118,7 +118,7 @@ final class ElectionFaultRun: Sendable {
             do {
                 if try await contender.election.leader()?.fencingToken != token { return .now }
             } catch {
-                // No answer says nothing.
+                // A missing answer proves nothing.
             }
             try? await Task.sleep(for: .milliseconds(5))
         }
@@ -135,7 +135,7 @@ final class ElectionFaultRun: Sendable {
         }
     }
 
-    /// Looks whether two lead at once.
+    /// Checks whether two lead at once.
     private func sample() async {
         while !Task.isCancelled {
             let elections = field.contenders.map(\.election)
@@ -204,7 +204,7 @@ final class ElectionFaultRun: Sendable {
         }
     }
 
-    /// The fates of a leadership: whatever fails, for want of a leader or a way, may do so.
+    /// Events of a leadership: each may fail for want of a leader or a connection.
     private func harmLeadership(_ chance: inout Chance) async {
         let choice = Int.random(in: 0..<5, using: &chance)
         guard let leader = field.leader, let term = leader.election.currentTerm else { return }

@@ -44,7 +44,7 @@ struct ElectionField: Sendable {
 
     let cluster: EtcdCluster
     let contenders: [Contender]
-    /// Whom nothing happens to but what happens to the cluster.
+    /// A candidate without faults of its own, only with those of the cluster.
     let witness: EtcdClient
 
     /// Lends a field to `body`.
@@ -95,7 +95,7 @@ struct ElectionField: Sendable {
             let endpoint = try Endpoint(member.endpoint)
             return try await witness.maintenance.status(of: endpoint).isLeader
         } catch {
-            // As good as one that does: its awakening excuses as much.
+            // Counts as a leader: its awakening is an excuse, too.
             return true
         }
     }

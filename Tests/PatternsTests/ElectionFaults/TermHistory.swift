@@ -3,7 +3,7 @@
 import EtcdKit
 import EtcdPatterns
 
-/// The candidate that believed to lead, from when to when, on one clock, and what else must be known to judge that.
+/// The candidates that believed to lead, with times of one clock, and the further facts for the check.
 struct TermHistory: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -28,12 +28,12 @@ struct TermHistory: Sendable {
     }
 
     var stints: [Stint] = []
-    /// The terms whose key or lease was taken away from outside, of which the leader hears by a watch only.
+    /// The terms whose key or lease was taken away from outside, which the leader learns by a watch only.
     var stolen: Set<Revision> = []
-    /// When a member of etcd that was frozen as the leader of its cluster went on: until it knows that it leads no more, it
-    /// may end leases that are alive (etcd-io/etcd#15247).
+    /// When a member of etcd that was frozen as the leader of its cluster went on: until it knows that it no longer
+    /// leads, it may end leases that are alive (etcd-io/etcd#15247).
     var awakenings: [Instant] = []
-    /// When a member was cut off, so that it could not hear of the end of its lease.
+    /// When a member was cut off, so that it could not learn of the end of its lease.
     var isolations: [(member: Int, from: Instant, to: Instant)] = []
     /// Terms that were seen to be believed in at the same time.
     var sightings: Set<[Revision]> = []
@@ -76,7 +76,7 @@ struct TermHistory: Sendable {
         return found
     }
 
-    /// Everything that contradicts what is promised.
+    /// Everything that contradicts the guarantees.
     var violations: [String] {
         var violations = surprises + overlaps.violations.map(\.description)
         let ordered = stints.sorted { $0.elected < $1.elected }

@@ -44,7 +44,7 @@ struct TermHistoryTests {
         #expect(history.overlaps.violations.first?.length == .milliseconds(250))
     }
 
-    @Test("an overlap is excused if the key was taken away, or an old leader of etcd was awake again, and is told of")
+    @Test("an overlap is excused after a deletion of the key or the return of an old leader of etcd, and is reported")
     func excuses() {
         var history = TermHistory(stints: [stint(1, 0, 3, .keyDeleted), stint(2, 2, 5)], stolen: [1])
         history.sightings = [[1, 2]]
@@ -59,11 +59,11 @@ struct TermHistoryTests {
             history.awakenings = [Self.start + .seconds(awakening)]
             #expect(history.violations.count == 2)
         }
-        // A lease that the leader itself has not renewed has nothing to do with it.
+        // A lease that the leader itself has not renewed is not excused.
         history.awakenings = [Self.start + .seconds(1)]
         history.stints[0].lost?.reason = .deadline
         #expect(history.violations.count == 2)
-        // Unless it could neither do that nor hear.
+        // Unless it was cut off, and could neither renew nor learn of the end.
         history.isolations = [(1, Self.start, Self.start + .seconds(1.5))]
         #expect(history.violations == [])
         history.isolations = [(2, Self.start, Self.start + .seconds(1.5)), (1, Self.start, Self.start + .seconds(0.5))]

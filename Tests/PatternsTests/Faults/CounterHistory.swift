@@ -11,7 +11,7 @@ struct CounterHistory: Sendable {
     /// All values that the counter had, in their order.
     let changes: [CounterChange]
 
-    /// Reads the changes from the store, whose history must be whole.
+    /// Reads the changes from the store, whose history must be complete.
     init(_ events: [[WorkerEvent]], of name: Key, _ client: EtcdClient) async throws {
         let key = name + "-value"
         var changes: [CounterChange] = []
@@ -34,7 +34,7 @@ struct CounterHistory: Sendable {
     var final: Int { changes.last?.value ?? 0 }
     var acknowledged: Set<String> { operations(.acknowledged) }
     var refused: Set<String> { operations(.refused) }
-    /// Those whose outcome no worker has lived to see.
+    /// Increments whose outcome no worker has survived to report.
     var unresolved: Set<String> { operations(.attempted).subtracting(acknowledged).subtracting(refused) }
     var done: Set<String> { Set(changes.map(\.operation)) }
     /// How many increments have gone from a value that was not the last any more.
@@ -69,7 +69,7 @@ struct CounterHistory: Sendable {
         case noIncrementIsLost, acknowledgedIsDone, refusedIsNotDone, doneIsAttemptedOnce, finalIsTheSum
         /// An unknown outcome was left by a process that was killed, one by each.
         case onlyTheDeadLeaveOpen
-        /// No worker took the lock for held when one with a higher token had it already.
+        /// No worker believed that it held the lock when one with a higher token had it already.
         case oneHolderAtATime
     }
 
@@ -90,7 +90,7 @@ struct CounterHistory: Sendable {
         return broken
     }
 
-    /// Whether no worker took itself for the holder when one with a higher token had told that it was.
+    /// Whether no worker believed that it held the lock after one with a higher token had reported it.
     static func isExclusive(_ events: [[WorkerEvent]]) -> Bool {
         let all = events.joined().filter { $0.token != nil }.sorted { $0.time < $1.time }
         var highest: Int64 = 0

@@ -9,7 +9,7 @@ import Testing
 /// Five processes that increment one number under a lock while they are frozen, killed and cut off.
 @Suite("DistributedLock: a counter under faults", .cluster, .timeLimit(.minutes(PatternRun.minutes)))
 struct CounterRunTests {
-    @Test("with the guard, the number is what was acknowledged; without it, increments are lost")
+    @Test("with the guard, the number equals the acknowledged increments; without it, increments are lost")
     func increments() async throws {
         async let guarded = Self.run(.count, seconds: PatternRun.seconds ?? 15, seed: PatternRun.seed)
         async let control = Self.runUntilOneIsLost()
@@ -22,7 +22,7 @@ struct CounterRunTests {
 
         let unguarded = try await control
         #expect(unguarded.violations.contains(.noIncrementIsLost), "\(unguarded.summary)")
-        // By the clock there is one holder at a time here, too; only that the clock is no proof.
+        // By the clock there is one holder at a time here, too, but the clock is no proof.
         #expect(!unguarded.violations.contains(.oneHolderAtATime))
     }
 
@@ -41,7 +41,7 @@ struct CounterRunTests {
             let order = WorkerOrder(role, endpoint, "counter", timeToLive: .seconds(2))
             return try await WorkerFleet.lend(5, order) { fleet in
                 let counts = try await fleet.harm(for: .seconds(seconds), at: .read, seed: seed)
-                // All recover.
+                // All workers recover.
                 try await fleet.awaitNews(.acknowledged)
                 for place in fleet.places {
                     #expect(place.current?.isRunning == true, "a worker has ended by itself")

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("DistributedLock: acquisitions given up under faults", .cluster, .timeLimit(.minutes(PatternRun.minutes)))
 struct GivenUpTests {
-    @Test("2,000 that are cancelled while answers get lost leave nothing behind")
+    @Test("2,000 acquisitions that are cancelled while answers get lost leave no keys behind")
     func cancelled() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
@@ -82,7 +82,7 @@ struct GivenUpTests {
         }
     }
 
-    /// The server hears what it is asked, and its answers are lost, in one way or another.
+    /// The server gets the requests, and its answers are lost, in one way or another.
     private static func loseAnswers(_ proxy: FaultProxy) async {
         switch Int.random(in: 0..<3) {
         case 0: await proxy.stall(.toClient)
@@ -105,7 +105,7 @@ struct GivenUpTests {
         return count
     }
 
-    @Test("50 processes that are killed leave nothing behind that outlives its lease")
+    @Test("50 killed processes leave no keys behind after the end of their leases")
     func killed() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = try #require(cluster.endpoints.first)
@@ -136,7 +136,7 @@ struct GivenUpTests {
                     let wait = ContinuousClock.now - clock
                     #expect(try await lock.queue().map(\.key) == [grant.key])
                     await grant.release()
-                    // The lease's two seconds, and a little for etcd to see to it.
+                    // The lease's two seconds, and some time for etcd to end it.
                     #expect(wait < .seconds(6), "the next had to wait for \(wait)")
                     print("50 killed: \(left) keys were left, next after \(wait)")
                     #expect(left > 0, "the control: those killed last had keys")

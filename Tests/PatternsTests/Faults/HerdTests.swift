@@ -72,7 +72,7 @@ struct HerdTests {
             let blockers = try await kind.block(first)
             let (start, empty) = (ContinuousClock.now, try await Figures(member))
             let served = Lock(0)
-            // Of a waiter, for which the others are not waited for then.
+            // The error of a waiter; then the test does not wait for the others.
             let failure = Lock<(any Error)?>(nil)
             try await withThrowingDiscardingTaskGroup { group in
                 for number in 0..<count {
@@ -97,10 +97,10 @@ struct HerdTests {
                     return there == Int64(count + (kind == .semaphore ? 0 : 1))
                 }
                 try await awaitQuiet(member)
-                #expect(served.withLock { $0 } == 0, "the control: nobody got through")
+                #expect(served.withLock { $0 } == 0, "the control: no waiter was served")
                 let (joined, waiting) = (ContinuousClock.now, try await Figures(member))
                 for blocker in blockers { await blocker.release() }
-                try await eventually(within: Self.bound, "all had their turns") {
+                try await eventually(within: Self.bound, "all were served") {
                     if let error = failure.withLock({ $0 }) { throw error }
                     try await Task.sleep(for: .milliseconds(50))
                     return served.withLock { $0 } == count
@@ -117,9 +117,9 @@ struct HerdTests {
                     \(transactions) transactions and \(Int(bytes)) bytes each
                     """
                 )
-                // A deletion and looks; for a slot a claim, too, and the look of the next one.
+                // A deletion and reads; for a slot a claim, too, and the read of the next waiter.
                 #expect(transactions <= (kind == .semaphore ? 9 : 4))
-                // Two watches are told of two keys, and a look is answered with those that are known.
+                // Two watches get events of two keys, and a read returns the known keys.
                 #expect(bytes <= 8_000)
             }
             #expect(sessions.count { !$0.isAlive } == 0, "sessions were lost")
@@ -128,7 +128,7 @@ struct HerdTests {
         }
     }
 
-    /// Waits until the member has nothing to do any more.
+    /// Waits until the member is idle.
     private func awaitQuiet(_ member: EtcdMember) async throws {
         var last = try await Figures(member).transactions
         try await eventually(within: Self.bound, "the member is quiet") {

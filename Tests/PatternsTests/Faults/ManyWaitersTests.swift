@@ -41,7 +41,7 @@ struct ManyWaitersTests {
                         }
                         try await Self.awaitQuiet(member)
 
-                        // One after the other: each wakes exactly one, who reads once.
+                        // One after the other: each release wakes exactly one waiter, which reads once.
                         for released in 1...5 {
                             let before = try await Figures(member)
                             await granted.withLock { $0.last }?.release()
@@ -54,7 +54,7 @@ struct ManyWaitersTests {
                             #expect(granted.withLock { $0.count } == released + 1)
                         }
 
-                        // All that are left, as fast as they can.
+                        // All the others, as fast as they can.
                         let (before, start) = (try await Figures(member), ContinuousClock.now)
                         for released in 6...count {
                             await granted.withLock { $0.last }?.release()
@@ -62,7 +62,7 @@ struct ManyWaitersTests {
                         }
                         let (after, time) = (try await Figures(member), ContinuousClock.now - start)
                         let releases = Double(count - 5)
-                        // Those that have stood far back read on once, since they have not known all before them.
+                        // Waiters far back read once more, since they did not know all the keys before theirs.
                         #expect(after.transactions - before.transactions <= 3 * releases)
                         #expect(time < .seconds(60))
                         print(
@@ -74,7 +74,7 @@ struct ManyWaitersTests {
                         )
                     }
                     let tokens = granted.withLock { $0.map(\.fencingToken) }
-                    #expect(tokens == tokens.sorted(), "they had their turns in the order in which they came")
+                    #expect(tokens == tokens.sorted(), "they were served in the order in which they came")
                     await granted.withLock { $0.last }?.release()
                     #expect(try await lock.queue().isEmpty)
                 }
@@ -106,7 +106,7 @@ struct ManyWaitersTests {
         }
     }
 
-    /// Waits until the member has nothing to do any more.
+    /// Waits until the member is idle.
     private static func awaitQuiet(_ member: EtcdMember) async throws {
         var since = ContinuousClock.now
         var last = try await Figures(member)

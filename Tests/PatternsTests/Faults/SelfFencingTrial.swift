@@ -20,7 +20,7 @@ final class Deletions: Sendable {
     }
 }
 
-/// A holder of a lock whose renewals fail: when it took the lock for lost, and when the server did.
+/// A holder of a lock whose renewals fail: when it counted the lock as lost, and when the server deleted the key.
 struct SelfFencingTrial: Sendable {
     enum Fault: String, Sendable, CaseIterable {
         /// The renewals do not arrive, or their answers, or neither.
@@ -36,9 +36,9 @@ struct SelfFencingTrial: Sendable {
     }
 
     let fault: Fault
-    /// From when the lock took itself for lost to when the server had deleted its key.
+    /// From the loss of the lock to the server's deletion of its key.
     let lead: Duration
-    /// The lead of a holder that adds the time to live to when it heard of the last renewal.
+    /// The lead of a holder that counts the time to live from the answer to the last renewal.
     let naiveLead: Duration
 
     static func play(
@@ -74,7 +74,7 @@ struct SelfFencingTrial: Sendable {
         }
     }
 
-    /// Opens a session, which is heard of at the instant, and takes the lock.
+    /// Opens a session, notes the time of the answer, and takes the lock.
     private static func begin(
         _ name: Key,
         _ client: EtcdClient,
@@ -86,12 +86,12 @@ struct SelfFencingTrial: Sendable {
             do {
                 return (session, granted, try await DistributedLock("\(name)", on: .session(session)).acquire())
             } catch is CoordinationLoss {
-                // A machine that is slow enough loses it without our help.
+                // On a slow machine, the lock is lost without a fault.
             }
         }
     }
 
-    /// When the last renewal was heard of.
+    /// When the answer to the last renewal came.
     private static func lastAnswer(
         _ states: AsyncStream<SessionState>,
         since granted: ContinuousClock.Instant

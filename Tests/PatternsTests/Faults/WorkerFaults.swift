@@ -6,9 +6,9 @@ import EtcdTesting
 @testable import PatternsWorker
 
 extension WorkerFleet {
-    /// Harms all workers for a time, and then leaves them in peace; tells how often each fault has come.
+    /// Harms all workers for a time, and then stops; returns how often each fault has come.
     ///
-    /// A `moment` is what a worker tells when it is most vulnerable.
+    /// A `moment` is the report of a worker at its most vulnerable moment.
     func harm(
         for duration: Duration,
         at moment: WorkerEvent.Kind,
@@ -27,10 +27,10 @@ extension WorkerFleet {
         }
     }
 
-    /// Waits until each worker tells something of this kind anew.
+    /// Waits until each worker makes a new report of this kind.
     func awaitNews(_ kind: WorkerEvent.Kind) async throws {
         let seen = places.map { $0.current?.events.count { $0.kind == kind } ?? 0 }
-        try await eventually(within: .seconds(60), "each worker tells \(kind)") {
+        try await eventually(within: .seconds(60), "each worker reports \(kind)") {
             zip(places, seen).allSatisfy { place, seen in
                 (place.current?.events.count { $0.kind == kind } ?? 0) > seen
             }
@@ -38,9 +38,9 @@ extension WorkerFleet {
     }
 }
 
-/// Something bad that happens to a worker.
+/// A fault of a worker.
 enum WorkerFault: String, Sendable, CaseIterable {
-    /// It stands still, and so does its clock for all it can see.
+    /// It stands still, and cannot notice that.
     case frozen
     /// It ends at once, and another one comes.
     case killed
@@ -69,11 +69,11 @@ struct WorkerFaults: Sendable {
 
     init(seed: UInt64, place: Int) {
         generator = SplitMix64(seed: seed &* 1_000 &+ UInt64(place))
-        // Those without which the rest would prove little are not left to chance.
+        // The most important faults are not left to chance.
         deck = [[.frozen, .requestsStalled], [.killed, .frozen], [.stalled, .killed], [.answersLost]][place % 4]
     }
 
-    /// Harms the worker until `end`, and leaves it in peace then.
+    /// Harms the worker until `end`, and then stops.
     ///
     /// Often that happens at its most vulnerable moment.
     mutating func play(
@@ -83,7 +83,7 @@ struct WorkerFaults: Sendable {
     ) async throws {
         var isFirst = true
         while true {
-            // Longer than the lease lives, or not.
+            // Longer or shorter than the lease lives.
             let length = Duration.milliseconds(isFirst ? 4_000 : Int.random(in: 300...4_500, using: &generator))
             let isTimed = isFirst || Bool.random(using: &generator)
             if deck.isEmpty { deck = WorkerFault.allCases.shuffled(using: &generator) }

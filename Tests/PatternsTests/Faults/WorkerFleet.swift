@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdTesting
 @testable import PatternsWorker
 
-/// A worker's place: its way to etcd, and the processes that have worked there, one after the other.
+/// A worker's place: its proxy to etcd, and the processes that have worked there, one after the other.
 final class WorkerPlace: Sendable {
     let proxy: FaultProxy
     private let order: WorkerOrder
@@ -38,7 +38,7 @@ struct WorkerFleet: Sendable {
     /// The events of all workers, each in its order.
     var histories: [[WorkerEvent]] { places.flatMap(\.all).map(\.events) }
 
-    /// Events that they should not have told.
+    /// Events that they should not have reported.
     var otherLines: [String] { places.flatMap(\.all).flatMap(\.otherLines) }
 
     /// Starts workers, lends them to `body` when all are at work, and kills them.

@@ -30,7 +30,7 @@ final class WorkerProcess: Sendable {
         process = try sandbox.spawn([try Self.program()] + order.arguments, log: log)
     }
 
-    /// The events that it has told so far.
+    /// The events that it has reported so far.
     var events: [WorkerEvent] { output.withLock { read(&$0).events } }
 
     /// Lines that are no events, such as those of a crash.

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("FeatureFlags", .live, .timeLimit(.minutes(2)))
 struct FeatureFlagsTests {
-    @Test("flags are switched, defined, changed and removed, and each is known here when the call returns")
+    @Test("flags are switched, defined, changed and removed, and each change is visible here when the call returns")
     func editing() async throws {
         try await withLiveClient { client, name in
             let flags = try await FeatureFlags("\(name)", client: client)
@@ -40,7 +40,7 @@ struct FeatureFlagsTests {
         }
     }
 
-    @Test("edits at the same time are all done, one after the other")
+    @Test("concurrent edits are all done, one after the other")
     func concurrentEdits() async throws {
         try await withLiveClient { client, name in
             try await client.withFeatureFlags("\(name)") { flags in
@@ -62,7 +62,7 @@ struct FeatureFlagsTests {
         }
     }
 
-    @Test("mistakes are refused, and nothing is written")
+    @Test("invalid changes are refused, and nothing is written")
     func refusedEdits() async throws {
         try await withLiveClient { client, name in
             try await client.withFeatureFlags("\(name)") { flags in
@@ -95,7 +95,7 @@ struct FeatureFlagsTests {
         }
     }
 
-    @Test("flags that were there before are known at the start")
+    @Test("existing flags are known at the start")
     func start() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/plain", "true")
@@ -109,7 +109,7 @@ struct FeatureFlagsTests {
         }
     }
 
-    @Test("without etcd at the start flags have the caller's defaults, say so, and are known when etcd is there")
+    @Test("flags have the caller's defaults without etcd at the start, are stale, and are known once etcd is there")
     func offlineStart() async throws {
         try await withLiveClient { writer, name in
             try await writer.put(name + "/plain", "true")
@@ -140,7 +140,7 @@ struct FeatureFlagsTests {
         }
     }
 
-    @Test("of two edits that would make a circle together, the second is refused, whenever it comes")
+    @Test("of two edits that would make a circle together, the second is refused at any time")
     func circle() async throws {
         let endpoint = try await liveEndpoint()
         try await withLiveClient { client, name in
@@ -174,12 +174,12 @@ struct FeatureFlagsTests {
                 _ = try await flags.mirror.consistentView()
                 #expect(flags.errors.isEmpty, "after request \(request)")
             }
-            // The control: each was first, and not only before the other had begun.
+            // The control: each edit was the first one at times, also after the other had begun.
             #expect(refused.own > 0 && refused.other > 0, "\(refused)")
         }
     }
 
-    @Test("names that would mix keys are refused at the door", arguments: ["/", "a/", "a//b", "/a"])
+    @Test("names that would mix keys are refused at once", arguments: ["/", "a/", "a//b", "/a"])
     func names(name: String) async throws {
         try await withLiveClient { client, prefix in
             if name != "/a" {
@@ -194,7 +194,7 @@ struct FeatureFlagsTests {
     }
 
     @Test(
-        "a percentage or weights that are none are refused, and in the store they are an error",
+        "an invalid percentage or invalid weights are refused, and are an error if they are in the store",
         .timeLimit(.minutes(1))
     )
     func percentages() async throws {
@@ -221,7 +221,7 @@ struct FeatureFlagsTests {
     }
 
     @Test(
-        "a definition that cannot be read has the caller's default, is named, and harms no other; then it is corrected"
+        "an unreadable definition has the caller's default and an error until it is corrected, and affects no other"
     )
     func poisoned() async throws {
         try await withLiveClient { client, name in
@@ -242,7 +242,7 @@ struct FeatureFlagsTests {
         }
     }
 
-    @Test("changes come revision by revision, and flags are evaluated by them already")
+    @Test("changes come revision by revision, and evaluations follow them at once")
     func changes() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/a", "true")
@@ -262,7 +262,7 @@ struct FeatureFlagsTests {
         }
     }
 
-    @Test("while etcd is out of reach flags stay as they are, say that they are stale, and catch up afterwards")
+    @Test("flags keep their values while etcd is out of reach, are stale, and catch up afterwards")
     func partition() async throws {
         try await withLiveClient { writer, name in
             try await writer.put(name + "/flag", "true")
@@ -274,7 +274,7 @@ struct FeatureFlagsTests {
                     try await client.withFeatureFlags("\(name)", staleAfter: .seconds(3)) { flags in
                         var changes = flags.changes.makeAsyncIterator()
                         #expect(try await changes.next()?.updated == ["flag"])
-                        // The control: in reach, they are current again and again, however old.
+                        // The control: with etcd in reach, they become current again and again.
                         let start = ContinuousClock.now
                         try await eventually("they are current after longer than that") {
                             .now > start + .seconds(4) && flags.evaluate("flag", default: false).reason == .static

@@ -54,7 +54,7 @@ struct FlagConditionTests {
     }
 
     @Test(
-        "neither hold nor do their opposites where the attribute is missing, or of another type",
+        "do not hold, and neither do their opposites, if the attribute is missing or of another type",
         arguments: [
             .attribute("country", equals: "de"), .attribute("plan", below: 3), .attribute("age", startsWith: "4"),
             .attribute("age", contains: 4), .version("plan", atLeast: "1"), .version("score", atLeast: "1"),
@@ -66,7 +66,7 @@ struct FlagConditionTests {
     }
 
     @Test(
-        "that cannot be understood make no rule match, and the evaluation says so",
+        "that are invalid make no rule match, and the evaluation reports them",
         arguments: [
             (Condition(attribute: "age", relation: "near", values: [41]), "unknown operator \"near\""),
             (Condition(attribute: "age", relation: "<", values: ["x"]), "needs a number"),

@@ -7,9 +7,9 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("FeatureFlags, and the errors in their definitions", .live, .timeLimit(.minutes(1)))
+@Suite("FeatureFlags: errors in definitions", .live, .timeLimit(.minutes(1)))
 struct FlagRejectionTests {
-    @Test("each broken definition is reported when it comes, and again when it breaks again")
+    @Test("each invalid definition is reported when it comes, and when it becomes invalid again")
     func rejections() async throws {
         try await withLiveClient { client, name in
             try await client.put(name + "/old", "junk")
@@ -66,7 +66,7 @@ struct FlagRejectionTests {
         }
     }
 
-    @Test("descriptions and errors are made for a log and for tests")
+    @Test("descriptions and errors are readable")
     func descriptions() {
         let error = FlagError("new-ui", .flagNotFound, "there is no such flag")
         #expect(error.localizedDescription == error.description)

@@ -40,7 +40,7 @@ struct FlagViewTests {
         #expect(explanation.count == 4 && explanation[0].contains("rule 1: plan does not match"))
     }
 
-    @Test("a flag has the type of its variants, and another is an error")
+    @Test("a value of another type than that of a flag's variants is an error")
     func types() {
         let flags = FlagView([
             "int": FeatureFlag(variants: ["a": 3], serve: .variant("a")),
@@ -61,13 +61,13 @@ struct FlagViewTests {
         }
         #expect(flags.value("int", default: theme) == theme)
         #expect(!flags.isEnabled("int"))
-        // Switched off without a variant for that, it is what the caller says.
+        // A flag that is off without a variant for that has the caller's default.
         #expect(
             flags.evaluate("off", default: 7) == FlagEvaluation(value: 7, variant: nil, reason: .disabled, error: nil)
         )
     }
 
-    @Test("lists of those who may and may not stand before the rest")
+    @Test("lists of allowed and denied users take precedence over the other rules")
     func lists() {
         let flags = FlagView([
             "flag": FeatureFlag(
@@ -98,7 +98,7 @@ struct FlagViewTests {
         return flag
     }
 
-    @Test("a flag is off where a flag that it requires is not as it should be")
+    @Test("a flag is off if a flag that it requires does not have the required variant")
     func prerequisites() {
         var base = FeatureFlag(rules: [.init(if: [.targetingKey(in: ["ann"])], serve: .variant("on"))])
         base.serving = .variant("off")

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("LeaderTask: claims", .cluster, .timeLimit(.minutes(2)))
 struct LeaderTaskClaimTests {
-    @Test("where several run in one term, no slot runs twice")
+    @Test("when several leader tasks run in one term, no slot runs twice")
     func meeting() async throws {
         try await withLiveClient { client, name in
             let (clock, log) = (ManualClock(100), TaskLog())
@@ -74,11 +74,11 @@ struct LeaderTaskClaimTests {
             await task.stop()
             let slots = log.runs.map(\.slot.milliseconds)
             #expect(slots == Array(stride(from: 100_020, through: last, by: 20)))
-            #expect(log.terms.count == 1, "it has led all the time")
+            #expect(log.terms.count == 1, "the task has led all the time")
         }
     }
 
-    @Test("terms are told of, when they begin and why they end")
+    @Test("events report when terms begin, and why they end")
     func terms() async throws {
         try await withLiveClient { client, name in
             let (clock, log) = (ManualClock(100), TaskLog())

@@ -37,13 +37,13 @@ struct LeaderTaskRestorationTests {
             try await store.restore(growingBy: growth)
             // The run asks etcd nothing, so it would go on as long as the session lives.
             try await eventually("the run has ended") { log.runs.first?.end != nil }
-            try await eventually("a has said why") { log.losses.count == 1 }
+            try await eventually("a has reported why") { log.losses.count == 1 }
             #expect([.revisionRegressed, .keyDeleted].contains(try #require(log.losses.first)))
             isStuck.withLock { $0 = false }
             let next = try await Session(store.witness, timeToLive: .seconds(60))
             let second = try node("b", next)
             second.start()
-            // The backup knew nothing of the task.
+            // The backup did not have the task.
             try await eventually("b leads, and has begun") { try await second.status() != nil }
             let known = log.runs.count
             for number in 1...10 {
@@ -56,7 +56,7 @@ struct LeaderTaskRestorationTests {
                 }
             }
             #expect(Set(log.slots).count == log.slots.count && log.runs.count >= known + 10, "\(log.slots)")
-            #expect(log.terms.count >= 2, "the control: another has led")
+            #expect(log.terms.count >= 2, "the control: another candidate has led")
             await first.stop()
             await second.stop()
             await session.close()

@@ -16,12 +16,12 @@ struct ConsistentHashTests {
         return owners
     }
 
-    @Test("a key has the same instance in every process, in whatever order the instances are named")
+    @Test("a key has the same instance in every process, whatever the order of the instances is")
     func agreement() throws {
         let one = try owners(VirtualBalancer(.consistentHash(), instances(10), seed: 1))
         let other = try owners(VirtualBalancer(.consistentHash(), instances(10).shuffled(), seed: 2))
         #expect(one == other)
-        // Computed by other means: another version of the library must agree, too.
+        // Computed by another program: other versions of the library must agree, too.
         let virtual = VirtualBalancer(.consistentHash(), instances(10))
         let expected = ["i6", "i9", "i4", "i6", "i7"]
         #expect(try (0..<5).map { try virtual.balancer.pick(for: "k\($0)").instance.id } == expected)
@@ -37,7 +37,7 @@ struct ConsistentHashTests {
         #expect(chiSquare(shares, ["a": 1500, "b": 500]) < 10.9)
     }
 
-    @Test("when an instance goes, only its keys move; when one comes, they move to it only", arguments: [3, 10, 50])
+    @Test("when an instance goes, only its keys move; when one comes, keys move only to it", arguments: [3, 10, 50])
     func moves(count: Int) throws {
         var random = SplitMix64(seed: UInt64(count))
         for _ in 0..<5 {
@@ -71,7 +71,10 @@ struct ConsistentHashTests {
         #expect(try owners(virtual) == before)
     }
 
-    @Test("no instance has more in flight than its share and the excess, rounded up", arguments: [0.0, 0.25, 1.0])
+    @Test(
+        "no instance has more requests in flight than its share and the excess, rounded up",
+        arguments: [0.0, 0.25, 1.0]
+    )
     func bound(excess: Double) throws {
         var random = SplitMix64(seed: 7)
         let virtual = VirtualBalancer(.consistentHash(excess: excess), instances(5))
@@ -93,7 +96,7 @@ struct ConsistentHashTests {
         #expect(most > 5)
     }
 
-    @Test("without a bound, a popular key overloads its instance; without a key, chance decides")
+    @Test("without a bound, a popular key overloads its instance; without a key, the choice is random")
     func boundless() throws {
         let virtual = VirtualBalancer(.consistentHash(excess: nil), instances(5))
         let held = try (0..<50).map { _ in try virtual.balancer.pick(for: "popular") }

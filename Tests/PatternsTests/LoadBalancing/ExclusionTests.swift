@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("LoadBalancer, and instances that it leaves out", .live, .timeLimit(.minutes(1)))
+@Suite("LoadBalancer: excluded instances", .live, .timeLimit(.minutes(1)))
 struct ExclusionTests {
     private func instance(_ id: String) -> ServiceInstance {
         ServiceInstance(service: "api", id: id, address: "10.0.0.1", port: 80)
@@ -22,7 +22,7 @@ struct ExclusionTests {
         #expect(balancer.statistics.instances.map(\.id) == ["other"])
     }
 
-    @Test("a process leaves its own registration out, whenever it comes and changes")
+    @Test("a process excludes its own registration, whenever it comes and changes")
     func discovery() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -46,7 +46,7 @@ struct ExclusionTests {
         }
     }
 
-    @Test("to follow a discovery ends without an error when the task is cancelled")
+    @Test("following a discovery ends without an error when the task is cancelled")
     func cancelledFollow() async throws {
         try await withLiveClient { client, name in
             let discovery = try await ServiceRegistry(client, prefix: "\(name)").discovery(of: "api")

@@ -19,7 +19,7 @@ struct PolicyTests {
         for index in turns.indices.dropFirst(3) { #expect(turns[index] == turns[index - 3]) }
     }
 
-    @Test("round robin begins anywhere")
+    @Test("round robin begins at a random instance")
     func roundRobinStart() throws {
         let first = try (0..<50).map { try pick(VirtualBalancer(.roundRobin, instances(4), seed: $0)) }
         #expect(Set(first).count == 4)
@@ -59,7 +59,7 @@ struct PolicyTests {
         for _ in 0..<10 { #expect(try other.counts(29) { try pick(other) } == weights) }
     }
 
-    @Test("a weight that makes no sense does no harm", arguments: [Int.min, -1, 0, Int.max])
+    @Test("instances with invalid or extreme weights get requests, too", arguments: [Int.min, -1, 0, Int.max])
     func oddWeights(weight: Int) throws {
         for policy in [BalancingPolicy.weightedRoundRobin, .weightedRandom, .leastConnections, .consistentHash()] {
             let virtual = VirtualBalancer(policy, [instance("a", weight: weight), instance("b", weight: weight)])
@@ -70,11 +70,11 @@ struct PolicyTests {
 
     // MARK: By chance
 
-    @Test("chance is fair, and follows the weights where it shall")
+    @Test("random choice is fair, and follows the weights if the policy has them")
     func chance() throws {
         let virtual = VirtualBalancer(.random, instances(10))
         let even = Dictionary(uniqueKeysWithValues: instances(10).map { ($0.id, 1000.0) })
-        // One in a thousand is above 27.9, and these numbers are always the same.
+        // One result in a thousand is above 27.9, and these numbers are always the same.
         #expect(chiSquare(try virtual.counts(10_000) { try pick(virtual) }, even) < 27.9)
         let weights = ["i0": 1, "i1": 2, "i2": 3, "i3": 4]
         let weighted = VirtualBalancer(.weightedRandom, weights.map { instance($0.key, weight: $0.value) })
@@ -85,7 +85,7 @@ struct PolicyTests {
 
     // MARK: By load
 
-    @Test("the one with the fewest requests in flight for its weight is next")
+    @Test("the instance with the fewest requests in flight for its weight is next")
     func leastConnections() throws {
         let virtual = VirtualBalancer(.leastConnections, [instance("a", weight: 2), instance("b"), instance("c")])
         var held = try (0..<8).map { _ in try virtual.balancer.pick() }
@@ -117,7 +117,7 @@ struct PolicyTests {
         #expect(slow.reduce(0) { $0 + (fair[$1] ?? 0) } > 4000 / 3)
     }
 
-    @Test("an instance that was slow is tried with one request, and gets its share when that was fast")
+    @Test("a slow instance is tried with one request, and gets its share if that one was fast")
     func recovery() throws {
         let virtual = VirtualBalancer(.peakEWMA(), instances(4))
         for _ in 0..<100 {
@@ -132,7 +132,7 @@ struct PolicyTests {
         #expect((3...7).contains(later.count { $0.instance.id == "i0" }))
     }
 
-    @Test("a new instance is taken for the median, and not flooded")
+    @Test("a new instance counts as one of median latency, and is not flooded")
     func coldStart() throws {
         let virtual = VirtualBalancer(.peakEWMA(), instances(4))
         for _ in 0..<200 { try virtual.request(taking: { _ in .milliseconds(10) }) }
@@ -156,7 +156,7 @@ struct PolicyTests {
 
     // MARK: Zones
 
-    @Test("the own zone is preferred, and shares with the others what it cannot bear")
+    @Test("the own zone is preferred, and passes its excess load on to the others")
     func zones() throws {
         let near = (0..<4).map { instance("n\($0)", zone: "z1") }
         let far = (0..<4).map { instance("f\($0)", zone: "z2") }
@@ -170,7 +170,7 @@ struct PolicyTests {
         #expect(try share() == 1000)
         for _ in 0..<200 { try virtual.request(succeeds: { $0.id != "n0" && $0.id != "n1" }) }
         #expect(virtual.health("n0") == .ejected && virtual.health("n1") == .ejected)
-        #expect((620...780).contains(try share()), "two of four bear seven tenths")
+        #expect((620...780).contains(try share()), "two of four get seven tenths")
         virtual.balancer.update(far)
         #expect(try share() == 0)
         virtual.balancer.update(far + near.map { instance($0.id, zone: "z1", status: .draining) })

@@ -22,7 +22,7 @@ struct RollingRestartTests {
             )
         }
 
-        /// Leaves as it should.
+        /// Leaves in an orderly way.
         func drain() async throws {
             try await registration.drain(propagation: .seconds(1), timeout: .seconds(60)) { [server] in
                 try await eventually("all is answered") { await server.inFlight == 0 }
@@ -30,7 +30,7 @@ struct RollingRestartTests {
             await server.stop()
         }
 
-        /// Ends as by a crash: its entry stays.
+        /// Ends as in a crash: its entry stays.
         func crash() async { await server.stop() }
     }
 
@@ -52,7 +52,7 @@ struct RollingRestartTests {
                 group.addTask {
                     while !Task.isCancelled {
                         do {
-                            // A page can be asked for twice.
+                            // A page may be requested twice.
                             let page = try await balancer.withInstance(retryIf: { _ in retries }) { instance in
                                 try await LoopbackHTTP.request(
                                     "/",
@@ -109,7 +109,7 @@ struct RollingRestartTests {
         }
     }
 
-    @Test("a server that crashed is left out before its entry is gone, and its calls are tried elsewhere")
+    @Test("a crashed server is excluded before its entry is gone, and its calls are tried elsewhere")
     func crash() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -141,7 +141,7 @@ struct RollingRestartTests {
         }
     }
 
-    @Test("a balancer follows who comes, drains and goes, and keeps them while etcd is away")
+    @Test("a balancer follows instances that come, drain and go, and keeps them while etcd is away")
     func following() async throws {
         try await withEtcdCluster { cluster in
             try await withFaultProxy(to: try #require(cluster.endpoints.first)) { proxy in
@@ -161,7 +161,7 @@ struct RollingRestartTests {
                 await proxy.refuseConnections()
                 await proxy.cut()
                 await registration.deregister()
-                #expect(try balancer.pick().instance.id == "a", "nobody has heard of it")
+                #expect(try balancer.pick().instance.id == "a", "the change has not arrived yet")
                 try await proxy.acceptConnections()
                 try await eventually("it is gone") { (try? balancer.pick()) == nil }
                 await balancer.close()
@@ -171,7 +171,7 @@ struct RollingRestartTests {
         }
     }
 
-    @Test("when the client is closed, the scope is left, and a balancer without one says so")
+    @Test("closing the client ends the scope with an error, and a balancer without a scope reports it")
     func closedClient() async throws {
         try await withLiveClient { witness, name in
             let client = try EtcdClient(endpoints: try await liveEndpoint())
@@ -188,13 +188,13 @@ struct RollingRestartTests {
             try await eventually("the scope has begun") { entered.withLock { $0 } }
             await client.close()
             await expectError(.clientClosed) { try await scope.value }
-            try await eventually("the balancer says so") { balancer.failure?.code == .clientClosed }
+            try await eventually("the balancer reports it") { balancer.failure?.code == .clientClosed }
             #expect(try balancer.pick().instance.id == "a")
             await registration.deregister()
         }
     }
 
-    @Test("a balancer that is dropped is gone")
+    @Test("a balancer that is dropped is freed")
     func dropped() async throws {
         try await withLiveClient { client, name in
             weak var dropped: LoadBalancer?

@@ -3,7 +3,7 @@
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// Time that passes when it is told to.
+/// A clock that the test advances.
 final class VirtualClock: Sendable {
     private let instant = Lock(ContinuousClock.now)
 
@@ -12,7 +12,7 @@ final class VirtualClock: Sendable {
     func advance(by duration: Duration) { instant.withLock { $0 += duration } }
 }
 
-/// A balancer in virtual time, whose chance is the same each time.
+/// A balancer in virtual time, with the same random numbers each time.
 struct VirtualBalancer {
     let clock = VirtualClock()
     let balancer: LoadBalancer
@@ -29,7 +29,7 @@ struct VirtualBalancer {
         balancer.update(instances)
     }
 
-    /// Does a request that takes some time, and returns who got it.
+    /// Does a request that takes some time, and returns the instance that got it.
     @discardableResult
     func request(
         for key: String? = nil,
@@ -71,7 +71,7 @@ func instance(_ id: String, weight: Int = 1, zone: String? = nil, status: Servic
 /// As many instances, named `i0` and on.
 func instances(_ count: Int) -> [ServiceInstance] { (0..<count).map { instance("i\($0)") } }
 
-/// By how much counts differ from what is expected: above the number of kinds by far if not by chance.
+/// By how much counts differ from what is expected: far above the number of kinds unless the difference is random.
 func chiSquare(_ counts: [String: Int], _ expected: [String: Double]) -> Double {
     expected.reduce(0) { sum, pair in
         let difference = Double(counts[pair.key] ?? 0) - pair.value

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Queue: no way out leaves a key behind", .cluster, .timeLimit(.minutes(2)))
+@Suite("Queue: no exit leaves a key behind", .cluster, .timeLimit(.minutes(2)))
 struct GhostKeyTests {
     @Test("acquisitions that are cancelled at random moments", arguments: [true, false])
     func cancelStorm(sharesSession: Bool) async throws {
@@ -51,7 +51,10 @@ struct GhostKeyTests {
         return count
     }
 
-    @Test("a key whose put was not answered is found again, or deleted if nobody wants it", arguments: [true, false])
+    @Test(
+        "a key whose put was not answered is found again, or deleted if it is no longer needed",
+        arguments: [true, false]
+    )
     func lostAnswer(isCancelled: Bool) async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(30))
@@ -134,7 +137,7 @@ struct GhostKeyTests {
         }
     }
 
-    @Test("a release without a way to the server is bounded in time, and the key goes with the lease")
+    @Test("a release without a connection takes a limited time, and the key goes with the lease")
     func unreachable() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let session = try await Session(client, timeToLive: .seconds(3))
@@ -150,7 +153,7 @@ struct GhostKeyTests {
         }
     }
 
-    @Test("a key that may not be deleted takes the session along")
+    @Test("if a key may not be deleted, the release ends the session")
     func abandoned() async throws {
         try await withLiveClient { client, name in
             let session = try await Session(client)

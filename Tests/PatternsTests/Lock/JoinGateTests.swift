@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Queue: its gate", .unit, .timeLimit(.minutes(1)))
 struct JoinGateTests {
-    @Test("as many are inside as it is wide, those that give up leave no gap, and each queue has its own")
+    @Test("a gate admits as many tasks as its width, also after some give up, and each queue has its own gate")
     func width() async throws {
         let gate = JoinGate()
         let (inside, most, passed) = (Lock(0), Lock(0), Lock(0))
@@ -39,7 +39,7 @@ struct JoinGateTests {
         }
         #expect(most.withLock { $0 } == JoinGate.width && inside.withLock { $0 } == 0)
         #expect((200...400).contains(passed.withLock { $0 }))
-        // All places are free again, and stay so where one fails.
+        // All places are free again, also after a failure.
         for _ in 0...JoinGate.width {
             await #expect(throws: CancellationError.self) {
                 try await gate.pass("q", within: Lifetime()) { throw CancellationError() }

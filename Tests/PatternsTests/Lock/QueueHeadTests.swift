@@ -6,9 +6,9 @@ import Testing
 
 @testable import EtcdPatterns
 
-@Suite("DistributedLock: trying one that is taken", .live, .timeLimit(.minutes(1)))
+@Suite("DistributedLock: attempts at a held lock", .live, .timeLimit(.minutes(1)))
 struct QueueHeadTests {
-    @Test("only the first try after a change reads the queue; all tell the truth, and a free lock takes one request")
+    @Test("only the first try after a change reads the queue; all results are right, and a free lock takes one request")
     func tries() async throws {
         try await withSession { session, name in
             let count = Lock(0)
@@ -32,11 +32,11 @@ struct QueueHeadTests {
             let holder = try await lock.acquire()
             let waiter = Task { try await lock.acquire() }
             try await eventually("it waits") { try await lock.queue().count == 2 }
-            #expect(try await transactions(1, isTaken) == 2, "one looks who is the first")
-            #expect(try await transactions(5, isTaken) == 5, "the first is known")
+            #expect(try await transactions(1, isTaken) == 2, "one try reads the first key")
+            #expect(try await transactions(5, isTaken) == 5, "the first key is known")
             await holder.release()
             let next = try await waiter.value
-            #expect(try await transactions(5, isTaken) == 6, "there is another")
+            #expect(try await transactions(5, isTaken) == 6, "there is another first key")
             // The same name in a namespace is another queue.
             let inner = try await Session(client.with(namespace: "inner-"), timeToLive: .seconds(30))
             let other = try #require(try await DistributedLock("\(name)", on: .session(inner)).acquireIfAvailable())
@@ -51,7 +51,7 @@ struct QueueHeadTests {
             let taken = try #require(grant)
             try await taken.guarded(then: [.put(name + "-x", "")])
             await taken.release()
-            // The first loses its lease while it is known.
+            // The first key loses its lease while it is known.
             let last = try await lock.acquire()
             try await isTaken()
             try await session.client.put(last.key, "")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Replays what has happened in the queue of a lock, and complains where somebody was inside who should not have been.
+/// Replays the changes in the queue of a lock, and complains of each wrong holder.
 ///
 /// A participant that gets in puts a key of the name of its place under `<name>-log/`, and deletes it when it leaves, each by
-/// a guarded transaction; so the store says when everybody has believed to be inside.
+/// a guarded transaction; so the store shows when each participant believed to be inside.
 struct QueueHistory {
     private struct Place {
         let createRevision: Int64
@@ -17,7 +17,7 @@ struct QueueHistory {
     private(set) var mostInside = 0
     private(set) var writers = 0
     private(set) var downgrades = 0
-    /// How often a former writer had company.
+    /// How often a former writer shared the lock.
     private(set) var downgradesWithCompany = 0
     private var downgraded: Set<String> = []
 

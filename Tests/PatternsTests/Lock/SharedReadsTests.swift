@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Queue: waiters read together", .cluster, .timeLimit(.minutes(2)))
+@Suite("Queue: shared reads of waiters", .cluster, .timeLimit(.minutes(2)))
 struct SharedReadsTests {
     /// The requests of a client, and the sizes of their answers.
     private struct Traffic {
@@ -56,7 +56,7 @@ struct SharedReadsTests {
         }
     }
 
-    @Test("many that come at once read a queue a few times, and still each finds its place", arguments: Kind.allCases)
+    @Test("many waiters that come at once read a queue a few times, and each finds its place", arguments: Kind.allCases)
     func fewReads(kind: Kind) async throws {
         let count = 200
         try await withProxiedEtcd { proxy, direct, witness in
@@ -66,7 +66,7 @@ struct SharedReadsTests {
             var opened: [Session] = []
             for _ in 0..<4 { opened.append(try await Session(client, timeToLive: .seconds(60))) }
             let sessions = opened
-            // So that there is time to come while others read.
+            // So that waiters come while others read.
             await proxy.delay(.milliseconds(50), .toClient)
             let order = Lock<[Revision]>([])
             try await withThrowingDiscardingTaskGroup { group in
@@ -81,11 +81,11 @@ struct SharedReadsTests {
                 let joined = traffic.withLock { $0 }
                 let reads = joined.transactions - count
                 print("\(count) of kind \(kind): \(reads) reads, \(joined.bytes / count) bytes each")
-                #expect(reads <= count / 4, "on its own, each would read")
+                #expect(reads <= count / 4, "without sharing, each would read")
                 #expect(reads > 0, "the control: they do read")
                 #expect(order.withLock { $0 } == [], "the control: they wait")
                 // And those that read.
-                #expect(joined.mostUnderWay <= JoinGate.width + 4, "so that etcd has time for others")
+                #expect(joined.mostUnderWay <= JoinGate.width + 4, "the gate bounds the load of etcd")
                 await proxy.delay(.zero, .toClient)
                 await blocker.release()
             }
@@ -118,7 +118,7 @@ struct SharedReadsTests {
         return questions
     }
 
-    @Test("each has its own answer, whatever the server allows in a transaction")
+    @Test("each waiter gets its own answer, whatever the server's limit of operations is")
     func answers() async throws {
         let options = EtcdCluster.Options(extraArguments: ["--max-txn-ops=7"])
         try await withEtcdCluster(options) { cluster in
@@ -152,7 +152,7 @@ struct SharedReadsTests {
         }
     }
 
-    @Test("one that gives up does not end the read of the others, and a closed client fails all")
+    @Test("a waiter that gives up does not end the read of the others, and a closed client fails all")
     func cancellation() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let questions = try await questions(witness, 6)

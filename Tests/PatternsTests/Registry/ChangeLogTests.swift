@@ -5,9 +5,9 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("ServiceDiscovery: the changes it remembers", .unit)
+@Suite("ServiceDiscovery: the changes that it remembers", .unit)
 struct ChangeLogTests {
-    @Test("positions stay what they are when the oldest changes are forgotten")
+    @Test("positions stay valid when the oldest changes are forgotten")
     func forgetting() {
         var log = ChangeLog()
         for number in 0..<5500 { log.append(ChangeLog.Change(id: Key("\(number)"), departure: nil)) }

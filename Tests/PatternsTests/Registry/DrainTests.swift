@@ -10,7 +10,7 @@ import Testing
 struct DrainTests {
     private let instance = ServiceInstance(service: "api", id: "api-1", address: "10.0.0.7", port: 8080)
 
-    @Test("drains, waits, deregisters, and then waits for what is in flight, in this order")
+    @Test("a drain marks the instance, waits, deregisters, and then waits for the requests in flight, in this order")
     func sequence() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -33,7 +33,7 @@ struct DrainTests {
         }
     }
 
-    @Test("others see an instance drain before it is gone, and know that it has deregistered")
+    @Test("others see an instance drain before it is gone, and see that it has deregistered")
     func observed() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -53,7 +53,7 @@ struct DrainTests {
         }
     }
 
-    @Test("requests that do not end in time are left, and that is told")
+    @Test("requests that do not end in time are abandoned, and an event reports it")
     func tooLate() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -67,7 +67,7 @@ struct DrainTests {
         }
     }
 
-    @Test("a drain that is cancelled deregisters all the same, and waits for nothing")
+    @Test("a cancelled drain deregisters nevertheless, and does not wait")
     func cancelled() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
@@ -82,7 +82,7 @@ struct DrainTests {
         }
     }
 
-    @Test("without a way to etcd, a drain ends in bounded time")
+    @Test("without a connection to etcd, a drain ends in bounded time")
     func unreachable() async throws {
         try await withLiveClient { direct, name in
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in

@@ -34,7 +34,7 @@ struct HealthCheckTests {
         #expect(await !HealthCheck.http("/").passes(instance(1, address: "no.such.host.invalid")))
     }
 
-    @Test("TCP: passes where somebody listens, by address and by name")
+    @Test("TCP: passes if a server listens, by address and by name")
     func tcp() async throws {
         let server = try await HTTPServer()
         #expect(await HealthCheck.tcp.passes(instance(server.port)))
@@ -44,7 +44,7 @@ struct HealthCheckTests {
         try await eventually("nobody listens") { await !HealthCheck.tcp.passes(instance(server.port)) }
     }
 
-    @Test("a check of one's own is cancelled when its time is over")
+    @Test("a custom check is cancelled at its timeout")
     func timeout() async throws {
         let wasCancelled = Lock(false)
         var check = HealthCheck { _ in
@@ -58,7 +58,7 @@ struct HealthCheckTests {
         #expect(wasCancelled.withLock { $0 })
     }
 
-    @Test("a discovery that checks takes an ill instance out of use, and back again when it is well")
+    @Test("a discovery with checks excludes an unhealthy instance until it is healthy again")
     func discovery() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")

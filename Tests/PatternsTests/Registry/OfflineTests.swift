@@ -36,7 +36,7 @@ struct OfflineTests {
     }
 
     @Test(
-        "all start after their initial wait with what there is, say so, and recover by themselves",
+        "all start after their initial wait with the data that is there, are stale, and recover by themselves",
         arguments: Outage.allCases
     )
     func start(_ outage: Outage) async throws {
@@ -88,7 +88,7 @@ struct OfflineTests {
     }
 
     @Test(
-        "deregistering without etcd takes no longer than it may, and goes on in the background",
+        "deregistering without etcd takes no longer than its timeout, and goes on in the background",
         arguments: Outage.allCases
     )
     func deregister(_ outage: Outage) async throws {
@@ -104,14 +104,14 @@ struct OfflineTests {
             try await eventually("it is gone, long before its lease") {
                 try await witness.get("services/api/api-1") == nil
             }
-            try await eventually("a state says so") {
+            try await eventually("a state reports it") {
                 if case .deregistered = registration.state { true } else { false }
             }
         }
     }
 
     @Test(
-        "a client that is closed ends a deregistration, and one that comes later ends at once",
+        "closing the client ends a deregistration, and a later deregistration ends at once",
         arguments: [true, false]
     )
     func closedClient(isUnderWay: Bool) async throws {
@@ -122,13 +122,13 @@ struct OfflineTests {
             await client.close()
             await registration.deregister(timeout: .seconds(60))
             if case .deregistered = registration.state {} else { Issue.record("\(registration.state)") }
-            // It has come to its end.
+            // The deregistration has ended.
             for await _ in registration.states {}
             await expectLoss(.released) { try await registration.update { $0.weight = 2 } }
         }
     }
 
-    @Test("a registration whose lease is lost is not waited for")
+    @Test("deregistering does not wait for a registration whose lease is lost")
     func lostLease() async throws {
         try await withProxiedEtcd { proxy, client, witness in
             let registration = try await ServiceRegistry(client).register(instance, timeToLive: .seconds(2))
@@ -157,9 +157,9 @@ struct OfflineTests {
                     try await Task.sleep(for: .milliseconds(100))
                     isDone.withLock { $0 = true }
                 }
-                #expect(isDone.withLock { $0 }, "to leave is no loss: the requests are waited for")
+                #expect(isDone.withLock { $0 }, "a drain is not a loss: it waits for the requests")
             }
-            // Five seconds to start; five to say that it drains, and five to deregister.
+            // Five seconds to start, five to mark the instance as draining, and five to deregister.
             #expect(.now - start < .seconds(30))
         }
     }

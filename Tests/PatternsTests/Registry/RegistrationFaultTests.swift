@@ -26,7 +26,7 @@ struct RegistrationFaultTests {
     }
 
     @Test(
-        "it is visible again as soon as promised, after an outage, and in a store that was wiped",
+        "a registration is visible again in the documented time after an outage, and in a store that was wiped",
         arguments: Outage.allCases
     )
     func outage(_ outage: Outage) async throws {
@@ -55,7 +55,7 @@ struct RegistrationFaultTests {
             }
             try await member.restart()
             let returned = ContinuousClock.now
-            // Seen by one who has nothing to do with it.
+            // Seen by a client of its own.
             let other = try EtcdClient(endpoints: cluster.endpoints)
             try await eventually(within: .seconds(60), "it is registered anew") {
                 let entry = try await other.get(key)
@@ -66,12 +66,12 @@ struct RegistrationFaultTests {
             let promise = promise(outage, client, timeToLive: .seconds(2))
             #expect(time < promise + .seconds(4), "\(outage): \(time) after etcd was ready; promised are \(promise)")
             #expect(try await other.get(key)?.value == before.value)
-            try await eventually("a state says so") {
+            try await eventually("a state reports it") {
                 if case .registered = registration.state { true } else { false }
             }
             // A discovery has it, too, in the new history.
             try await registration.update { $0.weight = 9 }
-            // It looks for such a store from time to time.
+            // The discovery checks for such a store from time to time.
             try await eventually("the discovery goes on") {
                 discovery.instances.first?.weight == 9 && discovery.view.suspects.isEmpty
             }
@@ -83,7 +83,7 @@ struct RegistrationFaultTests {
         }
     }
 
-    @Test("an instance whose connection is cut now and then stays; the control: without renewals it would not")
+    @Test("an instance stays when its connection is cut now and then; the control: without renewals it would not")
     func cuts() async throws {
         try await withLiveClient { direct, name in
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in
@@ -128,7 +128,7 @@ struct RegistrationFaultTests {
             let count = grants.withLock { $0 }
             await registration.deregister()
             await client.close()
-            // After pauses of 10, 20, 40 ms and so on; 200 of 10 ms would find room.
+            // After pauses of 10, 20, 40 ms and so on; without growth, there would be 200.
             #expect((2...10).contains(count), "\(count) attempts in 2 s")
         }
     }

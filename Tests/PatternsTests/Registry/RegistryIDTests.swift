@@ -14,7 +14,7 @@ struct RegistryIDTests {
         ServiceInstance(service: "api", id: id, address: "10.0.0.7", port: port)
     }
 
-    @Test("ids that look alike, but are written with other bytes, are two instances")
+    @Test("IDs that look alike, but are written with other bytes, are two instances")
     func alike() async throws {
         try #require(composed == decomposed, "the control: they are equal as texts")
         try await withLiveClient { client, name in
@@ -38,14 +38,14 @@ struct RegistryIDTests {
                     if case .removed = event { break }
                 }
                 #expect(discovery.instances.map { Key($0.id) } == [Key(decomposed)])
-                // It is not to become the other one.
+                // It must not become the other one.
                 await expectError(.invalidArgument) { try await second.update { $0 = instance(composed, 2) } }
             }
             await second.deregister()
         }
     }
 
-    @Test("an id that is not UTF-8 is no instance, and none is taken for another")
+    @Test("an ID that is not UTF-8 is not an instance, and is not confused with another")
     func notText() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")

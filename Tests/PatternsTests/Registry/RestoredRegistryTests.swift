@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// Against a store whose data are really put back.
+/// On a store whose data are really restored.
 @Suite("Registration: in a store that was restored from a backup", .cluster, .timeLimit(.minutes(3)))
 struct RestoredRegistryTests {
     private let key = "services/api/api-1" as Key
@@ -16,7 +16,7 @@ struct RestoredRegistryTests {
     }
 
     @Test(
-        "an entry that the restored store has forgotten is put again, and one that it brought back is made as it should be"
+        "an entry that the restored store has forgotten is put again, and an old entry of the backup is corrected"
     )
     func restored() async throws {
         try await RestorableStore.lend { store in
@@ -29,18 +29,18 @@ struct RestoredRegistryTests {
             await left.deregister()
             let forgotten = try await registry.register(instance("new"), timeToLive: .seconds(5))
             try await registry.withDiscovery(of: "api") { discovery in
-                // Cut off, so that nothing is put right before it was looked at.
+                // Cut off, so that nothing is corrected before the check.
                 await store.proxy.refuseConnections()
                 await store.proxy.cut()
                 try await store.restore()
                 #expect(try await store.witness.get("services/api/new") == nil, "the control: it is forgotten")
                 #expect(try await store.witness.get("services/api/left") != nil, "the control: it was brought back")
                 try await store.proxy.acceptConnections()
-                try await eventually(within: .seconds(60), "the store is as it should be") {
+                try await eventually(within: .seconds(60), "the store is correct") {
                     let instances = try await registry.discover("api").instances
                     return instances.map(\.id) == ["api-1", "new"] && instances.first?.weight == 9
                 }
-                try await eventually(within: .seconds(60), "and the discovery, too") {
+                try await eventually(within: .seconds(60), "the discovery is correct, too") {
                     discovery.instances.map(\.id) == ["api-1", "new"] && discovery.view.suspects.isEmpty
                 }
             }
@@ -50,7 +50,7 @@ struct RestoredRegistryTests {
         }
     }
 
-    @Test("an old entry is put right also where no watch tells of it, and the revision is higher than before")
+    @Test("an old entry is corrected also if no watch reports it, and the revision is higher than before")
     func unnoticed() async throws {
         try await RestorableStore.lend { store in
             let (client, witness) = (store.client, store.witness)
@@ -67,7 +67,7 @@ struct RestoredRegistryTests {
             for number in 0..<20 { try await witness.put("other/\(number)", "") }
             #expect(try await witness.put("other", "").header.revision > known.modRevision)
             try await store.proxy.acceptConnections()
-            try await eventually(within: .seconds(60), "the entry is as it should be") {
+            try await eventually(within: .seconds(60), "the entry is corrected") {
                 try await witness.get(key)?.value == known.value
             }
             await registration.deregister()

@@ -5,7 +5,7 @@ import EtcdPatterns
 import Foundation
 import Testing
 
-@Suite("ServiceView, and what a log shows of a registry", .unit)
+@Suite("ServiceView, and descriptions of a registry", .unit)
 struct ServiceViewTests {
     private func instance(_ id: String, _ status: ServiceInstance.Status = .up) -> ServiceInstance {
         ServiceInstance(service: "api", id: id, address: "::1", port: 80, status: status)

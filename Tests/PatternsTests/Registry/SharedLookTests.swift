@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Registration: they look together", .cluster, .timeLimit(.minutes(2)))
+@Suite("Registration: shared reads", .cluster, .timeLimit(.minutes(2)))
 struct SharedLookTests {
     private func counting(_ client: EtcdClient, _ count: Lock<Int>) throws -> EtcdClient {
         var configuration = client.configuration
@@ -17,7 +17,7 @@ struct SharedLookTests {
         return try EtcdClient(configuration)
     }
 
-    @Test("many registrations of a process make few reads, and still see at once that one is gone")
+    @Test("many registrations of a process make few reads, and still detect a missing entry at once")
     func fewReads() async throws {
         try await withLiveClient { direct, name in
             let reads = Lock(0)
@@ -37,9 +37,9 @@ struct SharedLookTests {
             let count = reads.withLock { $0 }
             let looks = (ContinuousClock.now - start) / .seconds(2)
             print("\(count) reads in \(looks) times to live of \(number) registrations")
-            #expect(Double(count) < Double(number) * looks / 4, "a quarter of what they need on their own")
-            #expect(Double(count) > looks / 2, "the control: they do look")
-            // All of the time, none was put anew.
+            #expect(Double(count) < Double(number) * looks / 4, "a quarter of the reads without sharing")
+            #expect(Double(count) > looks / 2, "the control: there are reads")
+            // No entry was put anew in this time.
             #expect(try await direct.range(.prefix(name)).entries.allSatisfy { $0.version == 1 })
             for id in [3, 77, 149] {
                 let key = name + "/api/api-\(id)"
@@ -56,7 +56,7 @@ struct SharedLookTests {
         }
     }
 
-    @Test("each question is answered for its own key, whatever the server allows in a transaction")
+    @Test("each registration gets the answer for its own key, whatever the server's limit of operations is")
     func answers() async throws {
         let options = EtcdCluster.Options(extraArguments: ["--max-txn-ops=7"])
         try await withEtcdCluster(options) { cluster in
@@ -79,7 +79,7 @@ struct SharedLookTests {
         }
     }
 
-    @Test("a key that may not be read does not keep others from their answers")
+    @Test("a key without read permission does not prevent the answers for the others")
     func permissions() async throws {
         try await withEtcdCluster { cluster in
             let root = try EtcdClient(endpoints: cluster.endpoints)

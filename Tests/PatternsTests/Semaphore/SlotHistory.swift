@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Replays what has happened under the name of a semaphore, and complains where a slot was taken that was not there.
+/// Replays the changes under the name of a semaphore, and complains of each wrong claim of a slot.
 struct SlotHistory {
     private let name: String
     private var limit: Int?
@@ -10,7 +10,7 @@ struct SlotHistory {
     private(set) var claims = 0
     private(set) var mostInside = 0
     private(set) var limits: Set<Int> = []
-    /// How often more were inside than the limit allows that was set meanwhile.
+    /// How often there were more holders than a new, lower limit.
     private(set) var attritions = 0
 
     init(of name: String, _ revisions: [[HistoryEvent]]) {

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Semaphore: its history", .live, .timeLimit(.minutes(PatternRun.minutes)))
 struct SlotHistoryTests {
-    @Test("never are there more slots than the limit allows when one is claimed, whatever becomes of it meanwhile")
+    @Test("a claim never exceeds the limit of slots at that time, under random holders and limits")
     func randomSchedule() async throws {
         try await withSession { session, name in
             let revisions = try await history(of: name, session.client) {
@@ -76,7 +76,7 @@ struct SlotHistoryTests {
         [.init(5, put: "n/slots/0/a"), .init(5, delete: "n/queue/a")],
     ]
 
-    @Test("the checker accepts what is right")
+    @Test("the checker accepts a correct history")
     func good() {
         let history = SlotHistory(
             of: "n",
@@ -96,22 +96,22 @@ struct SlotHistoryTests {
     }
 
     @Test(
-        "the checker complains of what is wrong",
+        "the checker complains of an incorrect history",
         arguments: [
-            // One too many, since the limit has fallen.
+            // One holder too many, since the limit has fallen.
             [[.init(6, put: "n/limit", "1")], [.init(7, put: "n/slots/1/b"), .init(7, delete: "n/queue/b")]],
-            // One number twice.
+            // The same slot twice.
             [[.init(6, put: "n/slots/0/b"), .init(6, delete: "n/queue/b")]],
-            // The second before the first, of which the only free slot is.
+            // The second waiter, while the only free slot is for the first.
             [[.init(6, put: "n/slots/1/c"), .init(6, delete: "n/queue/c")]],
-            // The third of three, with two that are free.
+            // The third of three waiters, with two free slots.
             [
                 [.init(6, put: "n/limit", "3")], [.init(7, put: "n/queue/d")],
                 [.init(8, put: "n/slots/1/d"), .init(8, delete: "n/queue/d")],
             ],
             // The place in the queue is kept.
             [[.init(6, put: "n/slots/1/b")]],
-            // Nobody knows the limit.
+            // There is no limit.
             [[.init(6, delete: "n/limit")], [.init(7, put: "n/slots/1/b"), .init(7, delete: "n/queue/b")]],
         ] as [[[HistoryEvent]]]
     )

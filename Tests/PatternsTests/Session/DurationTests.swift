@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// Durations that no clock can count, and those that are over before they begin: none of them is a crash.
+/// Durations that no clock can count, and negative ones: none of them leads to a crash.
 @Suite("Durations of any length", .live, .timeLimit(.minutes(3)))
 struct DurationTests {
     static let extremes: [Duration] = [
@@ -15,7 +15,7 @@ struct DurationTests {
         Duration(attoseconds: .max), Duration(attoseconds: .min),
     ]
 
-    @Test("as timeouts of what waits", arguments: extremes)
+    @Test("work as timeouts of calls that wait", arguments: extremes)
     func timeouts(_ timeout: Duration) async throws {
         try await withLiveClient { client, name in
             let session = try await Session(client, timeToLive: .seconds(60))
@@ -83,7 +83,7 @@ struct DurationTests {
         }
     }
 
-    @Test("as times to live", arguments: extremes)
+    @Test("are refused as times to live", arguments: extremes)
     func timesToLive(_ timeToLive: Duration) async throws {
         try await withLiveClient { client, name in
             await #expect(throws: EtcdError.self) { _ = try await Session(client, timeToLive: timeToLive) }
@@ -105,7 +105,7 @@ struct DurationTests {
         }
     }
 
-    @Test("as drain times, and as pauses", arguments: extremes)
+    @Test("work or are refused as drain times, and work as pauses", arguments: extremes)
     func elections(_ duration: Duration) async throws {
         try await withLiveClient { client, name in
             var election = try LeaderElection("\(name)", candidate: "a", on: .client(client))
@@ -131,7 +131,7 @@ struct DurationTests {
         }
     }
 
-    /// Each takes a duration wherever there is one to give; it may refuse it, and must not crash or wait for ever.
+    /// Each sets all its durations; a call may refuse them, and must not crash or wait for ever.
     enum User: CaseIterable, Sendable {
         case registration, discovery, balancer, configuration, flags, shards, leaderTask
 
@@ -148,7 +148,7 @@ struct DurationTests {
         }
     }
 
-    @Test("as options of what follows the store, serves or works", arguments: User.allCases, extremes)
+    @Test("work as options of patterns", arguments: User.allCases, extremes)
     func options(_ user: User, _ duration: Duration) async throws {
         try await withLiveClient { client, name in
             try await user.use(duration, client, name)
@@ -162,7 +162,7 @@ extension DurationTests.User {
         let registry = try ServiceRegistry(client, prefix: "\(name)")
         let instance = ServiceInstance(service: "api", id: "a", address: "127.0.0.1", port: 9)
         await #expect(throws: EtcdError.self) {
-            // Where it does not wait, it has no time to be refused.
+            // Without a wait, there is no time for a refusal.
             let registration = try await registry.register(instance, timeToLive: duration, initialWait: .seconds(60))
             await registration.deregister()
         }

@@ -36,7 +36,7 @@ struct LossEventTests {
         }
     }
 
-    @Test("sessions that are lost at their deadline are told of, one by one; those that are closed are not")
+    @Test("sessions that are lost at their deadline are reported one by one; closed sessions are not")
     func deadline() async throws {
         try await withLoggedClient { client, log, store in
             var sessions: [Session] = []
@@ -44,14 +44,14 @@ struct LossEventTests {
             await (try Session(client)).close()
             await store.proxy.stall()
             for session in sessions { #expect(try await session.lost.reason == .deadline) }
-            try await eventually("all are told of") { log.all == Array(repeating: "session deadline", count: 3) }
+            try await eventually("all are reported") { log.all == Array(repeating: "session deadline", count: 3) }
             await store.proxy.resume()
             for session in sessions { await session.close() }
             #expect(log.all.count == 3)
         }
     }
 
-    @Test("a lock whose key is deleted is told of, and not that it goes with its session, nor that it is released")
+    @Test("a lock whose key is deleted is reported, but not a released lock or one that ends with its session")
     func holds() async throws {
         try await withLoggedClient { client, log, store in
             let session = try await Session(client, timeToLive: .seconds(4))
@@ -62,15 +62,15 @@ struct LossEventTests {
             ]
             try await store.witness.delete(grants[0].key)
             _ = try await grants[0].lost
-            try await eventually("it is told of") { log.all == ["lock keyDeleted"] }
+            try await eventually("the lock is reported") { log.all == ["lock keyDeleted"] }
             await grants[1].release()
             await store.proxy.stall()
             #expect(try await grants[2].lost.reason == .deadline)
-            try await eventually("the session is told of") { log.all == ["lock keyDeleted", "session deadline"] }
+            try await eventually("the session is reported") { log.all == ["lock keyDeleted", "session deadline"] }
         }
     }
 
-    @Test("terms are told of when they begin and when they end, whatever ends them")
+    @Test("terms are reported when they begin and when they end, whatever ends them")
     func terms() async throws {
         try await withLoggedClient { client, log, store in
             let election = try LeaderElection("leader", candidate: "a", on: .client(client))
@@ -85,13 +85,13 @@ struct LossEventTests {
                 "leader gained \(second.fencingToken)", "leader lost \(second.fencingToken) keyDeleted",
             ]
             #expect(Array(log.all.prefix(4)) == expected)
-            try await eventually("one that is dropped is told of, too") {
+            try await eventually("a dropped one is reported, too") {
                 log.all.count == 6 && log.all[5].hasSuffix("released")
             }
         }
     }
 
-    @Test("why a lease ends becomes the reason of the loss")
+    @Test("the reason for the end of a lease becomes the reason of the loss")
     func reasons() {
         func reason(_ error: EtcdError) -> CoordinationLoss.Reason { CoordinationLoss(ofLease: error).reason }
         func lost(_ code: EtcdError.Code) -> EtcdError { EtcdError(.leaseLost, "", cause: EtcdError(code, "")) }
@@ -104,7 +104,7 @@ struct LossEventTests {
         #expect(reason(lost(.unavailable)) == .deadline)
     }
 
-    @Test("a session whose user may not put its keys any more is refused the renewal, where etcd checks that")
+    @Test("a session whose user loses permission to put its keys is refused the renewal if etcd checks that")
     func renewalRefused() async throws {
         try await withEtcdCluster { cluster in
             let root = try EtcdClient(endpoints: cluster.endpoints)

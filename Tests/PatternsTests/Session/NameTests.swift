@@ -7,7 +7,10 @@ import Testing
 
 @Suite("Names that are refused at once", .live, .timeLimit(.minutes(1)))
 struct NameTests {
-    @Test("a name with an empty part is refused, and named", arguments: ["/", "a/", "a//b", "//a", "/a/"] as [Key])
+    @Test(
+        "a name with an empty part is refused, and the error names it",
+        arguments: ["/", "a/", "a//b", "//a", "/a/"] as [Key]
+    )
     func emptyPart(name: Key) {
         let error = #expect(throws: EtcdError.self) { try name.checkName(of: "lock") }
         #expect(error?.code == .invalidArgument)
@@ -15,14 +18,14 @@ struct NameTests {
     }
 
     @Test(
-        "other names are taken, with a slash at the front too",
+        "other names are accepted, also with a slash at the front",
         arguments: ["a", "/a", "a/b", "/a/b-c/d", "ä"] as [Key]
     )
     func good(name: Key) throws {
         try name.checkName(of: "lock")
     }
 
-    @Test("every pattern looks at its name", arguments: ["", "/", "a/", "a//b"] as [Key])
+    @Test("every pattern checks its name", arguments: ["", "/", "a/", "a//b"] as [Key])
     func everywhere(name: Key) async throws {
         try await withSession { session, _ in
             let client = session.client
@@ -50,7 +53,7 @@ struct NameTests {
         }
     }
 
-    @Test("a time to live of less than 2 s is refused by all that have a session of their own")
+    @Test("a time to live of less than 2 s is refused by all patterns with sessions of their own")
     func shortTimeToLive() async throws {
         try await withLiveClient { client, name in
             let short = Duration.milliseconds(1999)

@@ -7,13 +7,13 @@ import Testing
 @testable import EtcdPatterns
 
 /// A place that is given up while etcd cannot be reached leaves its key behind, as long as its lease lives in the store.
-@Suite("Session: no meeting with its own dead keys after an outage", .cluster, .timeLimit(.minutes(2)))
+@Suite("Session: its own old keys do not block it after an outage", .cluster, .timeLimit(.minutes(2)))
 struct OwnDeadKeyTests {
-    /// Nobody waits for so long.
+    /// Longer than any wait of the test.
     private static let timeToLive = Duration.seconds(60)
 
     /// Lends a client, and what makes an outage in which `body` gives up keys, which is over when all attempts to delete
-    /// them have come to nothing.
+    /// them have failed.
     private func run(
         _ body: (
             _ client: EtcdClient, _ witness: EtcdClient, _ outage: (() async throws -> Void) async throws -> Void
@@ -42,7 +42,7 @@ struct OwnDeadKeyTests {
         #expect(hold.lifetime.loss != nil)
     }
 
-    @Test("a lock that was lost, or released, with a session of its own", arguments: [true, false])
+    @Test("a lock that was lost or released, with a session of its own", arguments: [true, false])
     func lock(isLost: Bool) async throws {
         try await run { client, witness, outage in
             let lock = try DistributedLock("lock", on: .client(client, timeToLive: Self.timeToLive))
@@ -65,7 +65,7 @@ struct OwnDeadKeyTests {
                 try await Semaphore("s", limit: 1, on: .client(witness)).acquireIfAvailable() == nil,
                 "it is another's"
             )
-            try await eventually("there is a way to etcd") { (try? await client.range(.key("k"))) != nil }
+            try await eventually("etcd is reachable") { (try? await client.range(.key("k"))) != nil }
             let grant =
                 waits ? try await semaphore.acquire(timeout: .seconds(20)) : try await semaphore.acquireIfAvailable()
             #expect(grant?.isHeld == true && grant?.number == 0)
@@ -74,32 +74,32 @@ struct OwnDeadKeyTests {
         }
     }
 
-    @Test("a barrier that it has raised")
+    @Test("a barrier that the session has raised")
     func barrier() async throws {
         try await run { client, witness, outage in
             let barrier = try Barrier("gate", on: .client(client, timeToLive: Self.timeToLive))
             let old = try #require(try await barrier.raise())
             try await outage { await lose(old.hold) }
-            try await eventually("there is a way to etcd") { (try? await client.range(.key("k"))) != nil }
+            try await eventually("etcd is reachable") { (try? await client.range(.key("k"))) != nil }
             let grant = try #require(try await barrier.raise())
             try await grant.lower()
             try await Barrier("gate", on: .client(witness)).wait(timeout: .seconds(10))
         }
     }
 
-    @Test("a place in a double barrier, which would else count for another participant")
+    @Test("a place in a double barrier, which would count for another participant")
     func doubleBarrier() async throws {
         try await run { client, witness, outage in
             let barrier = try DoubleBarrier("batch", count: 2, on: .client(client, timeToLive: Self.timeToLive))
             let old = Task { try await barrier.enter() }
-            try await eventually("it has come") { try await witness.range(.prefix("batch/")).count == 1 }
+            try await eventually("it waits") { try await witness.range(.prefix("batch/")).count == 1 }
             try await outage {
                 old.cancel()
                 _ = await old.result
             }
             let key = try await witness.range(.prefix("batch/")).entries.first?.key
             let first = Task { try await barrier.enter(timeout: .seconds(60)) }
-            try await eventually("it has come again, alone") {
+            try await eventually("it waits again, alone") {
                 let keys = try await witness.range(.prefix("batch/")).entries.map(\.key)
                 return keys.count == 1 && keys.first != key
             }

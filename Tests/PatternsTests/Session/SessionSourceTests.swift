@@ -7,7 +7,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("SessionSource: a session of its own, or a shared one", .live, .timeLimit(.minutes(2)))
+@Suite("SessionSource: own and shared sessions", .live, .timeLimit(.minutes(2)))
 struct SessionSourceTests {
     @Test("several locks on a client share one session, which ends with them")
     func lockManager() async throws {
@@ -55,7 +55,7 @@ struct SessionSourceTests {
         }
     }
 
-    @Test("shards on a shared session are lost with it, which ends the run")
+    @Test("shards on a shared session are lost with the session, which ends the run")
     func shards() async throws {
         try await withSession { session, name in
             let own = try await Session(session.client)
@@ -68,7 +68,7 @@ struct SessionSourceTests {
         }
     }
 
-    @Test("a busy lock, a grant and a loss have descriptions for a log")
+    @Test("a busy lock, a grant and a loss have readable descriptions")
     func descriptions() async throws {
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))

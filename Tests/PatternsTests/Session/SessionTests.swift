@@ -25,7 +25,7 @@ struct SessionTests {
         }
     }
 
-    @Test("a session that is closed says so, to those who wait too, and revokes its lease although it is cancelled")
+    @Test("waiters of a closed session get that reason, and its lease is revoked also in a cancelled task")
     func close() async throws {
         try await withLiveClient { client, name in
             let session = try await Session(client, timeToLive: .seconds(60))
@@ -43,7 +43,7 @@ struct SessionTests {
         }
     }
 
-    @Test("a lease that another client revokes is lost, and the body cancelled")
+    @Test("a lease that another client revokes is lost, and the body is cancelled")
     func revoked() async throws {
         try await withLiveClient { client, _ in
             let other = try EtcdClient(client.configuration)
@@ -58,7 +58,7 @@ struct SessionTests {
         }
     }
 
-    @Test("a session that is dropped is renewed no more")
+    @Test("a session that is dropped is no longer renewed")
     func dropped() async throws {
         try await withLiveClient { client, name in
             let kept = try await Session(client, timeToLive: .seconds(2))

@@ -7,9 +7,9 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-@Suite("Session: when the store is another one", .cluster, .timeLimit(.minutes(2)))
+@Suite("Session: a replaced store", .cluster, .timeLimit(.minutes(2)))
 struct StoreChangeTests {
-    /// Kills the member, puts another folder of data in the place of its own, and starts it again.
+    /// Kills the member, replaces its data by another folder, and starts it again.
     private func restart(_ cluster: EtcdCluster, on data: URL) async throws {
         let member = try #require(cluster.members.first)
         await member.kill()
@@ -32,7 +32,7 @@ struct StoreChangeTests {
         return copy
     }
 
-    @Test("a store that was restored from a backup, lease and key and all, ends the session at the next look")
+    @Test("a session ends at the next check after a restoration of the store with its lease and key")
     func restored() async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
@@ -40,9 +40,9 @@ struct StoreChangeTests {
                 let grant = try await DistributedLock("lock", on: .session(session)).acquire()
                 let backup = try await backup(of: cluster, for: cluster)
                 for number in 1...10 { try await grant.guarded(then: [.put("data", "\(number)")]) }
-                #expect(session.isAlive && grant.isHeld, "the control: a restart is no restoration")
+                #expect(session.isAlive && grant.isHeld, "the control: a restart is not a restoration")
                 try await restart(cluster, on: backup)
-                // The restored store has the key and the lease, so nothing else would tell.
+                // The restored store has the key and the lease, so nothing else would reveal the restoration.
                 #expect(try await client.get(grant.key)?.createRevision == grant.fencingToken)
                 _ = try? await grant.guarded(then: [.put("data", "late")])
                 #expect(session.lifetime.loss?.reason == .revisionRegressed)
@@ -51,7 +51,7 @@ struct StoreChangeTests {
                 await expectLoss(.revisionRegressed) { try await DistributedLock("b", on: .session(session)).acquire() }
                 #expect(try await client.get("data")?.value != "later")
                 await session.close()
-                // A new session has no such past.
+                // A new session is not affected.
                 try await client.withSession { session in
                     try await DistributedLock("b", on: .session(session)).withLock { _ in }
                 }
@@ -64,7 +64,7 @@ struct StoreChangeTests {
         try await withEtcdCluster { cluster in
             try await withEtcdCluster { other in
                 try await withEtcdClient(endpoints: try #require(cluster.endpoints.first)) { client in
-                    // No renewal comes first, which would say only that nobody there knows the lease.
+                    // No renewal comes first, which would only find that the lease is missing there.
                     let session = try await Session(client, timeToLive: .seconds(600))
                     let grant = try await DistributedLock("lock", on: .session(session)).acquire()
                     #expect(session.isAlive, "the control")
@@ -78,7 +78,7 @@ struct StoreChangeTests {
         }
     }
 
-    @Test("of answers that overtake each other none is taken for one of an older store")
+    @Test("answers out of order are not taken for answers of an older store")
     func overtaking() {
         let witness = StoreWitness(reading: "k")
         func isFall(_ revision: Int64, _ term: UInt64, below floor: (Int64, UInt64)) -> Bool {
@@ -93,7 +93,7 @@ struct StoreChangeTests {
         #expect(!isFall(100, 3, below: (100, 3)))
         #expect(isFall(99, 3, below: (100, 3)))
         #expect(isFall(100, 2, below: (100, 3)))
-        // A header that says nothing says nothing.
+        // An empty header proves nothing.
         #expect(!isFall(0, 0, below: (100, 3)))
     }
 

@@ -6,7 +6,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// A member of a group, behind a network of its own, that comes and goes.
+/// A member of a group, behind a proxy of its own, that comes and goes.
 final class ChurnMember: Sendable {
     private struct Life {
         let client: EtcdClient
@@ -58,7 +58,7 @@ final class ChurnMember: Sendable {
                     _ = try? await shard.guarded(then: write)
                     try? await Task.sleep(for: .milliseconds(.random(in: 500...2000)))
                 }
-                // A body that is told to end may still say a word, as long as the shard is its own.
+                // A body that is cancelled may still write as long as the shard is its own.
                 _ = await Task { try? await shard.guarded(then: write) }.value
             }
         }
@@ -73,7 +73,7 @@ final class ChurnMember: Sendable {
         await life.client.close()
     }
 
-    /// Goes without a word.
+    /// Leaves without a handoff.
     func crash() async {
         guard let life = takeLife() else { return }
         await life.client.close()

@@ -5,7 +5,7 @@ import Testing
 @testable import EtcdKit
 @testable import EtcdPatterns
 
-/// The owner of each shard over time, by the belief of the owners: all of them have one clock here.
+/// The owner of each shard over time, as the owners believe it: all of them have one clock here.
 final class OwnershipHistory: Sendable {
     struct Ownership: Sendable {
         let member: String
@@ -24,7 +24,7 @@ final class OwnershipHistory: Sendable {
 
     var count: Int { ownerships.withLock { $0.count } }
 
-    /// Pairs of owners of one shard that were there at one time, or in another order than that of their tokens.
+    /// Pairs of owners of one shard that overlap in time, or are not in the order of their tokens.
     var overlaps: [String] {
         var overlaps: [String] = []
         for (id, turns) in Dictionary(grouping: ownerships.withLock { $0 }, by: \.shard.id) {

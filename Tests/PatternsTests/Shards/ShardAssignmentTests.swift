@@ -8,7 +8,7 @@ import Testing
 @Suite("ShardAssignment", .unit, .timeLimit(.minutes(2)))
 struct ShardAssignmentTests {
     @Test(
-        "all shards are somebody's, nobody has too many, and little moves that need not",
+        "every shard has an owner, no member has too many, and few shards move that need not",
         arguments: [(10, 200), (20, 1000), (3, 12), (5, 64), (2, 7), (7, 5)]
     )
     func change(memberCount: Int, shardCount: Int) {
@@ -31,14 +31,14 @@ struct ShardAssignmentTests {
         }
         print("\(shardCount) shards, \(memberCount) members: \(moved) moved, \(needed) had to")
         #expect(Double(moved) <= Double(needed) * 1.2 + 5)
-        // The control: by the remainder of a number nearly all move.
+        // The control: with an assignment by remainder, nearly all move.
         if memberCount == 10 {
             let moved = (0..<shardCount).count { $0 % memberCount != $0 % (memberCount - 1) + 1 }
             #expect(moved > shardCount * 3 / 4)
         }
     }
 
-    @Test("shards are whose they were in all versions, by another implementation", arguments: ShardVector.all)
+    @Test("the owners of shards equal those of another implementation", arguments: ShardVector.all)
     func vectors(vector: ShardVector) {
         let owners = ShardAssignment.owners(of: vector.shards, among: vector.members)
         let digits = vector.shards.map { shard in
@@ -48,7 +48,7 @@ struct ShardAssignmentTests {
         #expect(vector.owners.count == vector.shards.count)
     }
 
-    @Test("nobody, and one")
+    @Test("no members, one member, and capacities")
     func edges() {
         #expect(ShardAssignment.owners(of: ["1"], among: []).isEmpty)
         #expect(ShardAssignment.owners(of: [], among: ["a"]).isEmpty)

@@ -41,7 +41,7 @@ final class HTTPServer {
     /// Requests that are not answered yet.
     var inFlight: Int { connections.count }
 
-    /// Ends as a process does: nobody can connect any more, and who is connected is cut off.
+    /// Ends as a process does: new connections are refused, and existing ones are cut.
     func stop() {
         listener = nil
         connections = [:]

@@ -5,13 +5,13 @@ import Foundation
 @testable import EtcdKit
 @testable import EtcdTesting
 
-/// An etcd of one member, a way to it that can be cut, and backups of it that etcd's own tools restore.
+/// An etcd of one member behind a proxy, and backups of it that etcd's own tools restore.
 struct RestorableStore: Sendable {
     let cluster: EtcdCluster
     let proxy: FaultProxy
-    /// Goes through the proxy.
+    /// A client that connects through the proxy.
     let client: EtcdClient
-    /// Does not.
+    /// A client that connects directly.
     let witness: EtcdClient
 
     private var member: EtcdMember { cluster.members[0] }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("SharedState and UpdateSequence", .unit, .timeLimit(.minutes(1)))
 struct SharedStateTests {
-    @Test("a wait returns at once, after the update that it waits for, or when it is cancelled")
+    @Test("a wait returns at once, after its update, or when it is cancelled")
     func waits() async throws {
         let state = SharedState(1)
         #expect(try await state.wait { $0 == 1 ? "at once" : nil } == "at once")

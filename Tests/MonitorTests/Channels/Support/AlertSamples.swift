@@ -42,7 +42,7 @@ extension Alert {
 }
 
 extension AlertNotification {
-    /// News of the cluster `prod` for the channel `ops`.
+    /// A message about the cluster `prod` for the channel `ops`.
     static func sample(
         _ items: [Item],
         id: String = "5f3759df",
@@ -61,12 +61,12 @@ extension AlertNotification {
         )
     }
 
-    /// News of one alert.
+    /// A message about one alert.
     static func sample(_ alert: Alert, _ reason: Reason = .fired) -> AlertNotification {
         sample([Item(alert, reason)])
     }
 
-    /// News as long and as hostile as they can be.
+    /// A message as long and as hostile as possible.
     static let hostile: AlertNotification = {
         let text = String(repeating: "<!channel> & \u{1b}[31m|*_`~\r\n\u{202e}\"\\ ü🧨", count: 20)
         let items = (0..<300).map { number in

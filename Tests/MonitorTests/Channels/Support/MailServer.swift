@@ -31,9 +31,9 @@ final class MailServer: Sendable {
         var login: (user: String, password: String)? = ("etcd", "pässword")
         var mechanisms = ["LOGIN", "PLAIN"]
         var refusedRecipients: [String] = []
-        /// How often each recipient is put off.
+        /// How often each recipient is deferred.
         var delays = 0
-        /// The recipients that are put off; nil for all.
+        /// The recipients that are deferred; nil for all.
         var delayedRecipients: [String]?
         /// The refusal of each mail after its end; nil for none.
         var refusal: String?

@@ -30,7 +30,7 @@ final class PagerDutyService: Sendable {
     var incidents: [String: Incident] { state.withLock { $0.incidents } }
     /// The keys of the incidents that were opened, in their order; one that is opened again stands there again.
     var opened: [String] { state.withLock { $0.opened } }
-    /// The rules that events broke, and the ends of incidents that nobody knows.
+    /// The rules that events broke, and the ends of unknown incidents.
     var complaints: [String] { state.withLock { $0.complaints } }
 
     var answer: RecordingReceiver.Answer { { self.respond(to: $0) } }

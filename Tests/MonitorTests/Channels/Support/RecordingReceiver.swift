@@ -6,7 +6,7 @@ import Foundation
 
 @testable import EtcdMonitorKit
 
-/// An HTTP server that keeps all requests, and answers as it is told.
+/// An HTTP server that keeps all requests, and answers as a test says.
 final class RecordingReceiver: Sendable {
     typealias Answer = @Sendable (HTTPRequest) async -> HTTPResponse
 

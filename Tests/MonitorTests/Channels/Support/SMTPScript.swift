@@ -6,7 +6,7 @@ import Testing
 
 @testable import EtcdMonitorKit
 
-/// A server that answers each command as a test wants it to, and notes what it was sent.
+/// A server that answers each command as a test says, and records the commands.
 struct SMTPScript: Sendable {
     /// An answer to a command.
     enum Act: Sendable, ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
@@ -14,7 +14,7 @@ struct SMTPScript: Sendable {
         case say(String)
         /// Closes the connection.
         case hangUp
-        /// Says nothing.
+        /// Sends nothing.
         case stall
         /// Sends a text over and over.
         case flood(String)

@@ -44,7 +44,7 @@ struct AlertLogTests {
         )
     }
 
-    @Test("changes of people and a state that is not saved are lines")
+    @Test("changes of silences and a state that is not saved are lines")
     func others() {
         let record = AuditRecord(actor: "alice", action: "silence.add", subject: "1", detail: "Until noon.")
         #expect(Self.log.line(for: .audited(record)) == "changed   silence.add 1 by alice: Until noon.")
@@ -54,7 +54,7 @@ struct AlertLogTests {
         )
     }
 
-    @Test("signs of life, and what is printed or logged anyhow, are none")
+    @Test("repeated messages to other systems, and alerts that are printed or logged otherwise, are not lines")
     func silence() {
         func line(_ channel: String, _ news: AlertNotification) -> String? {
             Self.log.line(for: .delivered(channel: channel, news, answer: ""))

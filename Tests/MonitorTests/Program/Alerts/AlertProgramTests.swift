@@ -44,7 +44,7 @@ struct AlertProgramTests {
         }
     }
 
-    @Test("a killed monitor goes on where it was: an alert is told once, and so is its end")
+    @Test("a killed monitor continues: an alert is sent once, and so is its end")
     func killed() async throws {
         try await run { cluster, client, receiver, folder in
             let configuration = AlertingProgram.configuration(
@@ -85,7 +85,7 @@ struct AlertProgramTests {
         }
     }
 
-    @Test("without its state file, a monitor tells anew after a restart (control)")
+    @Test("without its state file, a monitor sends alerts again after a restart (control)")
     func forgetful() async throws {
         try await run { cluster, client, receiver, folder in
             let configuration = AlertingProgram.configuration(cluster.endpoints, hook: receiver.origin)
@@ -99,7 +99,7 @@ struct AlertProgramTests {
         }
     }
 
-    @Test("news that nobody took before a kill are told after it, under the same key")
+    @Test("messages that were not accepted before a kill are sent after it, with the same key")
     func undelivered() async throws {
         let isWell = Lock(false)
         try await run(answering: { _ in HTTPResponse(isWell.withLock { $0 } ? 200 : 500) }) {
@@ -153,7 +153,7 @@ struct AlertProgramTests {
         }
     }
 
-    @Test("a channel that hangs delays neither another nor the end of the program")
+    @Test("a channel that hangs delays neither another channel nor the end of the program")
     func hanging() async throws {
         try await run { cluster, client, receiver, folder in
             try await withSilence { silent in
@@ -171,12 +171,12 @@ struct AlertProgramTests {
                 program.signal(SIGTERM)
                 let outcome = try await program.outcome(within: .seconds(20))
                 #expect(outcome.status == 0)
-                #expect(!outcome.output.contains("slow: "), "control: it is still being told")
+                #expect(!outcome.output.contains("slow: "), "control: its message is still being sent")
             }
         }
     }
 
-    @Test("a console channel has the output for itself, as JSON lines")
+    @Test("a console channel prints only JSON lines to the output")
     func console() async throws {
         try await run { cluster, client, receiver, folder in
             let configuration = AlertingProgram.configuration(cluster.endpoints, hook: receiver.origin)

@@ -15,11 +15,11 @@ struct AlertSecretsTests {
     private static let slack = "s3cret-slack", pager = "s3cret-pager-0123456789abcdef012", hook = "s3cret-hook"
     private static let header = "s3cret-header", signing = "s3cret-signing", basic = "s3cret-basic"
     private static let mail = "s3cret-mail", shortcut = "s3cret-shortcut"
-    /// Those that receivers are sent.
+    /// The secrets that receivers get.
     private static let travelling = [slack, pager, hook, header, basic, mail, shortcut]
     private static let all = travelling + [read, alice, bob, etcd, signing]
 
-    /// The secrets that a text has in it, as they are or as they are sent.
+    /// The secrets that a text has in it, plain or encoded for sending.
     private static func found(in text: String) -> Set<String> {
         let pairs = all.flatMap { secret in
             let forms = [
@@ -67,7 +67,7 @@ struct AlertSecretsTests {
             """
     }
 
-    @Test("a scan of all that the program says finds none of them, and finds them in what it sends")
+    @Test("a scan finds none of them in the program's output, and all of them in its messages")
     func scan() async throws {
         let mails = Lock("")
         try await withEtcdCluster(members: 1) { cluster in
@@ -97,7 +97,7 @@ struct AlertSecretsTests {
         }
     }
 
-    /// Uses the program in all ways, and returns all that it said, by place.
+    /// Uses the program in all ways, and returns all its output, by place.
     private static func use(_ arguments: [String], _ environment: [String: String]) async throws -> [(String, String)] {
         var said: [(String, String)] = []
         let program = try RunningProgram(arguments, environment: environment)
@@ -116,7 +116,7 @@ struct AlertSecretsTests {
                 said.append((route.path, answer.text))
             }
         }
-        // A crash shows what the runtime says of it. Swift's handler survives a signal that comes from outside.
+        // A crash shows the runtime's report. Swift's handler survives a signal that comes from outside.
         program.signal(SIGABRT)
         let isShown = await eventually(within: .seconds(60)) {
             (program.output + program.errors).contains("Backtrace took")
@@ -135,7 +135,7 @@ struct AlertSecretsTests {
         return said
     }
 
-    /// Refuses a login with what it was sent.
+    /// Refuses a login, and repeats the sent bytes.
     private static func repeatLogin(_ wire: HTTPWire, _ log: Lock<String>) async throws {
         try await wire.send("220 mail.test ESMTP\r\n")
         while true {

@@ -78,7 +78,7 @@ extension HTTPRequest {
     }
 }
 
-/// Runs `body` with the place of a server that reads what it is sent, and never answers.
+/// Runs `body` with the address of a server that reads, and never answers.
 func withSilence(_ body: (Endpoint) async throws -> Void) async throws {
     try await withScript({ wire in
         while try await !wire.stream.read(deadline: .after(.seconds(60))).isEmpty {}

@@ -11,7 +11,7 @@ import Testing
 
 @Suite("Channels of the configuration file", .unit, .timeLimit(.minutes(1)))
 struct AlertsChannelTests {
-    /// The least that each type has to be told.
+    /// The required settings of each type.
     private static let types = [
         "console": "",
         "slack": #", "url": "https://127.0.0.1:1/x""#,
@@ -21,7 +21,7 @@ struct AlertsChannelTests {
         "smtp": #", "host": "localhost", "from": "a@b.example", "to": ["c@d.example"]"#,
     ]
 
-    /// Says yes, in the words of the service that has this path.
+    /// Accepts, with the answer of the service that has this path.
     private static func accept(_ request: HTTPRequest) -> HTTPResponse {
         if request.path != "/v2/enqueue" { return HTTPResponse(200, "ok") }
         return HTTPResponse(202, #"{"status":"success","message":"Event processed","dedup_key":"key"}"#)
@@ -34,7 +34,10 @@ struct AlertsChannelTests {
         return try #require(try alertsConfiguration(text, environment: environment).channels["x"])
     }
 
-    @Test("each type is made, and owns the output if it prints", arguments: types.keys.sorted())
+    @Test(
+        "each type of channel can be configured, and only the console owns the output",
+        arguments: types.keys.sorted()
+    )
     func kinds(type: String) throws {
         #expect(try channel(type).kind == type)
         let text = #"{"channels": {"x": {"type": "\#(type)"\#(Self.types[type] ?? "")}}}"#
@@ -102,7 +105,7 @@ struct AlertsChannelTests {
         return try #require(receiver.requests.last { $0.path == path }, "\(receiver.requests.map(\.path))")
     }
 
-    @Test("messages go where the file says, with its secrets, which may change in their files")
+    @Test("messages go to the receivers of the file, with its secrets, which may change in their files")
     func messages() async throws {
         try await RecordingReceiver.run(answering: { Self.accept($0) }) { receiver in
             let origin = receiver.origin
@@ -150,7 +153,7 @@ struct AlertsChannelTests {
         #expect(signature.hasSuffix(",v1=\(digits)"))
     }
 
-    @Test("a message takes no longer than the file says")
+    @Test("a message takes no longer than the timeout in the file")
     func timeout() async throws {
         try await withSilence { silent in
             let hook = try #require(

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The object alerts of the configuration file", .unit, .timeLimit(.minutes(1)))
 struct AlertsConfigurationTests {
-    @Test("without it, everything is at its default, and nobody is told")
+    @Test("without the object, all settings have their defaults, and nothing is sent")
     func defaults() throws {
         let alerts = try alertsConfiguration("{}")
         #expect(alerts.channels.isEmpty)
@@ -19,7 +19,7 @@ struct AlertsConfigurationTests {
         #expect(!alerts.ownsOutput)
     }
 
-    @Test("times and places are taken over")
+    @Test("times, paths and URLs are applied")
     func options() throws {
         let options = try alertsConfiguration(
             """
@@ -36,7 +36,7 @@ struct AlertsConfigurationTests {
         #expect(!options.rules.contains { $0.name == AlertRule.watchdog.name })
     }
 
-    @Test("rules of findings are changed or switched off, and one's own are added")
+    @Test("rules of findings are changed or switched off, and custom rules are added")
     func rules() throws {
         let rules = try alertsConfiguration(
             """
@@ -110,7 +110,7 @@ struct AlertsConfigurationTests {
         #expect(routes == [AlertRoute(to: "c", "d")] + others)
     }
 
-    @Test("inhibitions are added to those that there are")
+    @Test("inhibitions are added to the standard ones")
     func inhibitions() throws {
         let inhibitions = try alertsConfiguration(
             """

@@ -73,7 +73,7 @@ struct BenchmarkProgramTests {
         }
     }
 
-    @Test("refuses what cannot be done before it makes any load")
+    @Test("refuses an impossible benchmark before it makes any load")
     func refusals() async throws {
         try await withEtcdCluster { cluster in
             let endpoint = cluster.endpoints[0]
@@ -118,7 +118,7 @@ struct BenchmarkProgramTests {
         }
     }
 
-    @Test("a signal ends it with what was measured, and its keys are deleted", arguments: [SIGINT, SIGTERM])
+    @Test("ends at a signal with the figures until then, and deletes its keys", arguments: [SIGINT, SIGTERM])
     func signals(number: Int32) async throws {
         try await withEtcdCluster { cluster in
             try await withEtcdClient(endpoints: cluster.endpoints[0]) { client in
@@ -138,7 +138,7 @@ struct BenchmarkProgramTests {
         }
     }
 
-    @Test("brings its own etcd, on which nobody else works")
+    @Test("starts its own etcd, which nobody else uses")
     func demo() async throws {
         let outcome = try await RunningProgram(["--run-benchmark", "--demo", "--benchmark-ops=100", "--json"]).outcome()
         #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome)")

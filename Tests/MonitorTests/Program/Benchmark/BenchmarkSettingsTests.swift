@@ -14,7 +14,7 @@ struct BenchmarkSettingsTests {
         try Settings(["--run-benchmark", "--endpoints=a"] + arguments, environment: environment)
     }
 
-    @Test("without flags, the load is the engine's")
+    @Test("without flags, the load has the engine's defaults")
     func defaults() throws {
         let settings = try settings([])
         #expect(settings.command == .benchmark)
@@ -24,7 +24,7 @@ struct BenchmarkSettingsTests {
         #expect(!settings.allowsBenchmark)
     }
 
-    @Test("every flag sets what it says")
+    @Test("every flag changes its setting")
     func flags() throws {
         let settings = try settings([
             "--benchmark-type=range", "--benchmark-ops=11", "--benchmark-clients=12", "--benchmark-connections=13",
@@ -53,7 +53,7 @@ struct BenchmarkSettingsTests {
         #expect(try Settings(["--fsync-probe=/x", "--json"], environment: [:]).command == .probeDisk("/x"))
     }
 
-    @Test("the environment and the file have the same settings, which other commands pass over")
+    @Test("the environment and the file have the same settings, which other commands ignore")
     func sources() throws {
         let file =
             #"{"endpoints": "a", "benchmarkType": "lock", "benchmarkOps": 5, "sloP99Ms": 7, "allowBenchmark": true}"#
@@ -70,7 +70,7 @@ struct BenchmarkSettingsTests {
         }
     }
 
-    @Test("a preset is a load, of which parts can be said", arguments: BenchmarkPreset.allCases)
+    @Test("a preset is a load, of which other flags change parts", arguments: BenchmarkPreset.allCases)
     func presets(preset: BenchmarkPreset) throws {
         let flag = "--benchmark-preset=\(preset.rawValue)"
         #expect(try settings([flag]).benchmark.options() == preset.options)
@@ -85,7 +85,7 @@ struct BenchmarkSettingsTests {
     }
 
     @Test(
-        "flags that make no sense are refused, with the reason",
+        "invalid flags are refused, with the reason",
         arguments: [
             (
                 ["--benchmark-type=put"],
@@ -137,7 +137,7 @@ struct BenchmarkSettingsTests {
         )
     }
 
-    @Test("the line of progress is short, and has what is known")
+    @Test("the line of progress is short, and has the known figures")
     func progress() {
         typealias Line = ProgressLine
         #expect(Line.text(of: BenchmarkProgress(phase: .checking, operations: 0, elapsed: .zero)) == "checking")
