@@ -10,7 +10,7 @@ final class ClientCore: Sendable {
     let background = BackgroundWork()
     /// Work whose result several callers wait for; it is cancelled when the client is closed.
     let common = BackgroundWork()
-    private let parts = Lock<[ObjectIdentifier: any Sendable]>([:])
+    fileprivate let parts = Lock<[ObjectIdentifier: any Sendable]>([:])
 
     /// The settings of the client.
     var configuration: EtcdClient.Configuration { channel.configuration }
@@ -51,16 +51,6 @@ final class ClientCore: Sendable {
         await sync?.value
     }
 
-    /// The part of this type, made when it is first asked for.
-    func part<Part: AnyObject & Sendable>(_ make: () -> Part) -> Part {
-        parts.withLock { parts in
-            if let part = parts[ObjectIdentifier(Part.self)] as? Part { return part }
-            let part = make()
-            parts[ObjectIdentifier(Part.self)] = part
-            return part
-        }
-    }
-
     @EventLoop
     private static func close(_ channel: Channel, _ watchHub: WatchHub, _ leaseKeeper: LeaseKeeper) {
         watchHub.close()
@@ -71,5 +61,12 @@ final class ClientCore: Sendable {
 
 extension EtcdClient {
     /// Something that another module keeps for all copies of the client: one of each type, made when it is first asked for.
-    package func part<Part: AnyObject & Sendable>(_ make: () -> Part) -> Part { core.part(make) }
+    package func part<Part: AnyObject & Sendable>(_ make: () -> Part) -> Part {
+        core.parts.withLock { parts in
+            if let part = parts[ObjectIdentifier(Part.self)] as? Part { return part }
+            let part = make()
+            parts[ObjectIdentifier(Part.self)] = part
+            return part
+        }
+    }
 }

@@ -98,10 +98,7 @@ extension EtcdClient {
             ]
         }
 
-        /// The sizes that gRPC can express.
-        private static let messageSizeLimit = Int(UInt32.max)
-
-        /// Refuses settings that cannot work, and bounds times and sizes.
+        /// Refuses what cannot work, before anything is built on it, and bounds what never ends.
         func checked() throws(EtcdError) -> Configuration {
             var result = self
             if endpoints.isEmpty { throw EtcdError(.invalidEndpoint, "a client needs at least one endpoint") }
@@ -113,16 +110,15 @@ extension EtcdClient {
             for (_, time) in Self.times { result[keyPath: time] = self[keyPath: time].bounded }
             result.endpointSyncInterval = endpointSyncInterval?.bounded
             try tls?.checkConsistency()
-            if retry.maximumAttempts < 1 {
-                let text = "retry.maximumAttempts is \(retry.maximumAttempts), but must be positive"
-                throw EtcdError(.invalidArgument, text)
+            for (name, count) in [
+                ("retry.maximumAttempts", retry.maximumAttempts), ("maximumMessageSize", maximumMessageSize),
+            ] where count < 1 {
+                throw EtcdError(.invalidArgument, "\(name) is \(count), but must be positive")
             }
             try credentials?.validate()
             try metadata.validate()
-            if maximumMessageSize <= 0 {
-                throw EtcdError(.invalidArgument, "maximumMessageSize is \(maximumMessageSize), but must be positive")
-            }
-            result.maximumMessageSize = min(maximumMessageSize, Self.messageSizeLimit)
+            // The largest size that gRPC can express.
+            result.maximumMessageSize = min(maximumMessageSize, Int(UInt32.max))
             return result
         }
     }

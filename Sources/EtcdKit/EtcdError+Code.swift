@@ -20,9 +20,9 @@ extension EtcdError {
     }
 }
 
-// MARK: - The client
-
 extension EtcdError.Code {
+    // MARK: The client
+
     /// An endpoint is not written as it should be: correct it.
     public static let invalidEndpoint = Self("invalidEndpoint")
     /// An argument cannot be used: correct it; nothing was done.
@@ -35,11 +35,9 @@ extension EtcdError.Code {
     public static let intercepted = Self("intercepted")
     /// The client was closed: make another.
     public static let clientClosed = Self("clientClosed")
-}
 
-// MARK: - The way to etcd
+    // MARK: The way to etcd
 
-extension EtcdError.Code {
     /// No endpoint could be reached, or a connection broke.
     ///
     /// Nothing was changed; trying again is safe.
@@ -65,11 +63,9 @@ extension EtcdError.Code {
     ///
     /// A write may have been done there.
     public static let clusterMismatch = Self("clusterMismatch")
-}
 
-// MARK: - Keys, transactions, leases
+    // MARK: Keys, transactions, leases
 
-extension EtcdError.Code {
     /// A key is empty.
     public static let emptyKey = Self("emptyKey")
     /// The key whose value or lease was to be kept does not exist: put it with a value.
@@ -101,11 +97,9 @@ extension EtcdError.Code {
     public static let leaseLost = Self("leaseLost")
     /// The candidate no longer leads the election.
     public static let leadershipLost = Self("leadershipLost")
-}
 
-// MARK: - The state of the cluster
+    // MARK: The state of the cluster
 
-extension EtcdError.Code {
     /// The database is full: compact, defragment and disarm the alarm; deletions are still possible.
     public static let noSpace = Self("noSpace")
     /// The data of a member are corrupt: replace the member.
@@ -140,11 +134,9 @@ extension EtcdError.Code {
     public static let unimplemented = Self("unimplemented")
     /// Any other answer of the server; the message is its text.
     public static let server = Self("server")
-}
 
-// MARK: - Members
+    // MARK: Members
 
-extension EtcdError.Code {
     /// There is a member with this ID.
     public static let memberExists = Self("memberExists")
     /// There is no member with this ID.
@@ -171,11 +163,9 @@ extension EtcdError.Code {
     public static let downgradeInProgress = Self("downgradeInProgress")
     /// No downgrade is in progress.
     public static let noDowngradeInProgress = Self("noDowngradeInProgress")
-}
 
-// MARK: - Authentication
+    // MARK: Authentication
 
-extension EtcdError.Code {
     /// The user may not do this: grant a role the permission, or use another user.
     public static let permissionDenied = Self("permissionDenied")
     /// The name or the password is wrong.
@@ -210,11 +200,9 @@ extension EtcdError.Code {
     public static let permissionNotGranted = Self("permissionNotGranted")
     /// Authentication could not work after this change, such as taking the role `root` from the user `root`.
     public static let invalidAuthManagement = Self("invalidAuthManagement")
-}
 
-// MARK: - Snapshots
+    // MARK: Snapshots
 
-extension EtcdError.Code {
     /// A snapshot is incomplete, or does not agree with its digest: take another.
     public static let snapshotDamaged = Self("snapshotDamaged")
     /// There is a file at the path of the snapshot: choose another path, or have the file replaced.

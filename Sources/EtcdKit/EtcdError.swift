@@ -39,6 +39,24 @@ public struct EtcdError: LocalizedError, Sendable, CustomStringConvertible {
 
     static let cancelledTask = EtcdError(.cancelled, "the task was cancelled")
 
+    /// The error, with what it is about in its message where etcd does not say that.
+    func about(_ subject: @autoclosure () -> String?) -> EtcdError {
+        let codes: [Code] = [
+            .permissionDenied, .requestTooLarge, .responseTooLarge, .tooManyOperations, .duplicateKey, .keyNotFound,
+            .leaseNotFound,
+        ]
+        guard codes.contains(code), let subject = subject() else { return self }
+        return EtcdError(code, "\(message): \(subject)", cause: cause, compactRevision: compactRevision)
+    }
+
+    /// The error with the key and the size of the value that was too large; the error itself for any other reason.
+    ///
+    /// The message of the call says already how large the request was, and what the limit is.
+    package func naming(_ key: Key, size: Int) -> EtcdError {
+        if code != .requestTooLarge { return self }
+        return EtcdError(code, "the value of \"\(key)\" has \(size) bytes: \(message)", cause: cause)
+    }
+
     /// The code, the message and the cause in one line.
     public var description: String {
         let text = "\(code): \(message)"

@@ -64,16 +64,11 @@ public struct AuthenticationStatus: Sendable, Hashable {
 }
 
 extension Authentication {
-    /// Refuses an empty name, to which etcd responds with the same text as to a call without a user.
-    static func check(user: String) throws(EtcdError) {
-        if user.isEmpty { throw EtcdError(.invalidArgument, "the name of the user is empty") }
-    }
-
-    static func check(role: String) throws(EtcdError) {
-        if role.isEmpty { throw EtcdError(.invalidArgument, "the name of the role is empty") }
-    }
-
-    static func check(password: String) throws(EtcdError) {
-        if password.isEmpty { throw EtcdError(.invalidArgument, "the password is empty") }
+    /// Refuses what is empty: for an empty name, etcd has the same words as for a call without a user.
+    static func check(user: String? = nil, role: String? = nil, password: String? = nil) throws(EtcdError) {
+        for (text, name) in [(user, "name of the user"), (role, "name of the role"), (password, "password")]
+        where text?.isEmpty == true {
+            throw EtcdError(.invalidArgument, "the \(name) is empty")
+        }
     }
 }

@@ -11,8 +11,7 @@ public struct Users: Sendable {
     ///   - password: The password; etcd uses up to 72 bytes of it.
     /// - Throws: ``EtcdError``, among its codes `userExists` and, for an empty name or password, `invalidArgument`.
     public func add(_ name: String, password: String) async throws(EtcdError) {
-        try Authentication.check(user: name)
-        try Authentication.check(password: password)
+        try Authentication.check(user: name, password: password)
         _ = try await client.call(Wire.userAdd, Wire.UserAddRequest(name: name, password: password))
     }
 
@@ -64,8 +63,7 @@ public struct Users: Sendable {
     ///   - name: The name of the user.
     /// - Throws: ``EtcdError``, among its codes `userNotFound` and, for an empty name or password, `invalidArgument`.
     public func changePassword(to password: String, of name: String) async throws(EtcdError) {
-        try Authentication.check(user: name)
-        try Authentication.check(password: password)
+        try Authentication.check(user: name, password: password)
         let request = Wire.AuthenticateRequest(name: name, password: password)
         _ = try await client.call(Wire.userChangePassword, request)
         await client.core.channel.tokens.passwordChanged(to: password, of: name)
@@ -78,8 +76,7 @@ public struct Users: Sendable {
     ///   - user: The name of the user.
     /// - Throws: ``EtcdError``, among its codes `userNotFound` and `roleNotFound`.
     public func grant(role: String, to user: String) async throws(EtcdError) {
-        try Authentication.check(user: user)
-        try Authentication.check(role: role)
+        try Authentication.check(user: user, role: role)
         _ = try await client.call(Wire.userGrantRole, Wire.UserRoleRequest(user: user, role: role))
     }
 
@@ -91,8 +88,7 @@ public struct Users: Sendable {
     /// - Throws: ``EtcdError``, among its codes `userNotFound`, `roleNotGranted`, and `invalidAuthManagement` for the role
     ///   `root` of the user `root` while authentication is enabled.
     public func revoke(role: String, from user: String) async throws(EtcdError) {
-        try Authentication.check(user: user)
-        try Authentication.check(role: role)
+        try Authentication.check(user: user, role: role)
         _ = try await client.call(Wire.userRevokeRole, Wire.UserRoleRequest(user: user, role: role))
     }
 }

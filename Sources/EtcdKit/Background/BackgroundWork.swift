@@ -3,8 +3,7 @@
 /// Work that goes on when no caller waits for it any more: the client owns it, and ends it when the client is closed.
 final class BackgroundWork: Sendable {
     private struct State {
-        var running: [Int: (job: BackgroundJob, task: Task<Void, Never>)] = [:]
-        var lastNumber = 0
+        var running: [ObjectIdentifier: (job: BackgroundJob, task: Task<Void, Never>)] = [:]
         var isClosed = false
     }
 
@@ -13,15 +12,13 @@ final class BackgroundWork: Sendable {
     /// Starts `body`, which must be bounded in time; after ``close(within:)``, it is cancelled from the start.
     func start(_ job: BackgroundJob, _ body: @escaping @Sendable () async -> Void) {
         state.withLock { state in
-            state.lastNumber += 1
-            let number = state.lastNumber
             let task = Task { [weak self] in
                 await body()
-                self?.state.withLock { $0.running[number] = nil }
+                self?.state.withLock { $0.running[ObjectIdentifier(job)] = nil }
                 job.finish()
             }
             if state.isClosed { task.cancel() }
-            state.running[number] = (job, task)
+            state.running[ObjectIdentifier(job)] = (job, task)
         }
     }
 

@@ -13,31 +13,17 @@ package func withCompanion<Result: Sendable>(
     _ companion: @escaping @Sendable () async -> EtcdError,
     _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
-    try await withThrowingTaskGroup(of: CompanionOutcome<Result>.self) { group in
-        group.addTask { .finished(try await body()) }
-        group.addTask { .failed(await companion()) }
-        defer { group.cancelAll() }
-        var failure: CompanionFailure?
-        do {
-            while let outcome = try await group.next() {
-                switch outcome {
-                case .finished(let result):
-                    if let failure { throw failure }
-                    return result
-                case .failed(let error):
-                    if error.code != .cancelled { failure = CompanionFailure(error: error) }
-                    group.cancelAll()
-                }
-            }
-        } catch {
-            // An error of a body after the end of its companion is a consequence of that.
-            throw failure ?? error
+    try await withThrowingTaskGroup(of: Result?.self) { group in
+        group.addTask { try await body() }
+        group.addTask {
+            let error = await companion()
+            if error.code != .cancelled { throw CompanionFailure(error: error) }
+            return nil
         }
-        throw failure ?? EtcdError(.cancelled, "the task was cancelled")
+        while let outcome = try await group.next() {
+            group.cancelAll()
+            if let outcome { return outcome }
+        }
+        throw EtcdError.cancelledTask
     }
-}
-
-private enum CompanionOutcome<Result: Sendable>: Sendable {
-    case finished(Result)
-    case failed(EtcdError)
 }

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EtcdClient {
-    /// Starts work that goes on when no caller waits for it any more.
-    ///
-    /// When the client is closed, the work has two more seconds.
-    package func inBackground(_ body: @escaping @Sendable () async -> Void) -> BackgroundJob {
-        let job = BackgroundJob()
-        inBackground(job, body)
-        return job
-    }
-
     /// Starts work that goes on when no caller waits for `job` any more.
-    package func inBackground(_ job: BackgroundJob, _ body: @escaping @Sendable () async -> Void) {
+    ///
+    /// When the client is closed, it has two more seconds.
+    @discardableResult
+    package func inBackground(
+        _ job: BackgroundJob = BackgroundJob(),
+        _ body: @escaping @Sendable () async -> Void
+    ) -> BackgroundJob {
         core.background.start(job, body)
+        return job
     }
 
     /// Starts work that several callers wait for, and that is cancelled when the client is closed.

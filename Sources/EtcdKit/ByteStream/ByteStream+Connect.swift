@@ -21,16 +21,8 @@ extension ByteStream {
     package nonisolated static func connect(
         to endpoint: Endpoint,
         tls: TLSContextSource,
-        timeout: Duration
-    ) async throws(ByteStreamError) -> ByteStream {
-        try await connect(to: endpoint, tls: tls, timeout: timeout, resolver: .system)
-    }
-
-    nonisolated static func connect(
-        to endpoint: Endpoint,
-        tls: TLSContextSource,
         timeout: Duration,
-        resolver: HostResolver
+        resolver: HostResolver = .system
     ) async throws(ByteStreamError) -> ByteStream {
         let deadline = ContinuousClock.Instant.after(timeout)
         let dial = StreamDial(endpoint, tls, resolver, timeout)

@@ -1,49 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Makes attempts, with pauses, until one succeeds: for calls, for streams, and for operations of several calls.
-package struct AttemptLoop: Sendable {
+struct AttemptLoop {
     /// The step after a failed attempt.
-    package enum Next: Sendable {
+    enum Next {
         case atOnce
         case afterPause
         case nothing
     }
 
+    /// How many attempts there are at most, the first included.
     private let maximumAttempts: Int
+    /// The pauses between attempts.
     private let backoff: Backoff
+    /// When no attempt begins any more, except at once; nil for never.
     private let deadline: MonotonicInstant?
     /// The number of the attempt at hand, from 1.
     private(set) var number = 1
     private var pauses = 0
 
-    /// Makes a loop.
-    ///
-    /// - Parameters:
-    ///   - retry: The pauses between attempts.
-    ///   - maximumAttempts: How many attempts there are at most, the first included.
-    ///   - deadline: The time by which a pause must end for an attempt to follow it; nil for none.
-    package init(
-        _ retry: RetryPolicy,
-        maximumAttempts: Int = .max,
-        until deadline: ContinuousClock.Instant? = nil
-    ) {
-        self.init(retry, maximumAttempts: maximumAttempts, deadline: deadline.map(MonotonicInstant.init))
-    }
-
-    init(_ retry: RetryPolicy, maximumAttempts: Int, deadline: MonotonicInstant?) {
+    init(_ retry: RetryPolicy, maximumAttempts: Int = .max, until deadline: MonotonicInstant? = nil) {
         self.maximumAttempts = maximumAttempts
         self.deadline = deadline
         backoff = retry.backoff
     }
 
-    /// Makes attempts, which are numbered from 1, until one succeeds or there is to be no other.
+    /// Makes attempts, which are numbered from 1, until one succeeds or there is to be no other; ends as the last one does.
     ///
-    /// - Parameters:
-    ///   - attempt: Makes an attempt. It notices by itself when its task is cancelled.
-    ///   - next: Says what comes after a failure.
-    /// - Returns: The result of the last attempt.
-    /// - Throws: The error of the last attempt.
-    package func run<Success, Failure: Error>(
+    /// An attempt notices by itself when its task is cancelled. `next` says what comes after a failure.
+    func run<Success, Failure: Error>(
         _ attempt: (_ number: Int) async throws(Failure) -> Success,
         after next: (Failure) -> Next
     ) async throws(Failure) -> Success {

@@ -18,7 +18,7 @@ struct CallAttempts {
     init(of request: Channel.Request, over channel: Channel) {
         self.request = request
         self.channel = channel
-        loop = AttemptLoop(request.retry, maximumAttempts: request.retry.maximumAttempts, deadline: request.deadline)
+        loop = AttemptLoop(request.retry, maximumAttempts: request.retry.maximumAttempts, until: request.deadline)
         tried = request.avoided
     }
 
@@ -35,13 +35,7 @@ struct CallAttempts {
         if request.endpoint != nil { return nil }
         return channel.published.withLock { published in
             hasAlternatives = published.hasAlternatives
-            let token: AuthToken?
-            if request.needsToken {
-                guard let known = published.token else { return nil }
-                token = known
-            } else {
-                token = nil
-            }
+            guard let token = request.needsToken ? published.token : .some(nil) else { return nil }
             let link = published.nextLink(avoiding: tried, channel.configuration.failover)
             return link.map { Channel.Route(link: $0, token: token) }
         }

@@ -63,23 +63,13 @@ extension CallInterceptor {
 }
 
 /// A call on its way through the interceptors.
-final class InterceptedCall<Success: Sendable>: Sendable {
+struct InterceptedCall<Success: Sendable>: Sendable {
     typealias Made = (result: Result<Success, EtcdError>, outcome: EtcdClient.CallOutcome)
 
-    private let interceptors: [any CallInterceptor]
-    private let call: EtcdClient.Call
-    private let make: @Sendable (CallMetadata) async -> Made
+    let call: EtcdClient.Call
+    let interceptors: [any CallInterceptor]
+    let make: @Sendable (CallMetadata) async -> Made
     private let made = Lock<Made?>(nil)
-
-    init(
-        _ call: EtcdClient.Call,
-        _ interceptors: [any CallInterceptor],
-        _ make: @escaping @Sendable (CallMetadata) async -> Made
-    ) {
-        self.call = call
-        self.interceptors = interceptors
-        self.make = make
-    }
 
     /// Makes the call through all interceptors.
     func run(_ metadata: CallMetadata) async throws(EtcdError) -> Success {
@@ -91,17 +81,18 @@ final class InterceptedCall<Success: Sendable>: Sendable {
     private func run(_ metadata: CallMetadata, from index: Int) async -> EtcdClient.CallOutcome {
         if let made = made.withLock({ $0 }) { return made.outcome }
         guard index < interceptors.count else { return note(await make(metadata)) }
+        let interceptor = interceptors[index]
         let refusal: EtcdError
         do {
-            try await interceptors[index].intercept(call, metadata: metadata) { await self.run($0, from: index + 1) }
-            refusal = EtcdError(.intercepted, "\(type(of: interceptors[index])) has not made the call \(call.method)")
+            try await interceptor.intercept(call, metadata: metadata) { await run($0, from: index + 1) }
+            refusal = EtcdError(.intercepted, "\(type(of: interceptor)) has not made the call \(call.method)")
         } catch let error as EtcdError {
             refusal = error
         } catch is CancellationError {
             refusal = .cancelledTask
         } catch {
-            let name = "\(type(of: interceptors[index]))"
-            refusal = EtcdError(.intercepted, "\(name) has refused the call \(call.method)", cause: error)
+            let text = "\(type(of: interceptor)) has refused the call \(call.method)"
+            refusal = EtcdError(.intercepted, text, cause: error)
         }
         return note((.failure(refusal), EtcdClient.CallOutcome(refusal.code)))
     }

@@ -6,26 +6,29 @@ extension EtcdClient {
     /// Makes a unary call, at `endpoint` if one is given: encodes and decodes on the caller's thread, and does the rest on
     /// the loop.
     ///
-    /// Here, and for watches in ``WatchReader``, keys enter and leave the client's namespace.
+    /// Here, and for watches in ``WatchReader``, keys enter and leave the client's namespace. Errors of which etcd does not
+    /// say what they are about have the `subject` in their message.
     func call<Message: Request, Answer: Response>(
         _ method: GRPCMethod<Message, Answer>,
         _ message: Message,
-        at endpoint: Endpoint? = nil
+        at endpoint: Endpoint? = nil,
+        about subject: @autoclosure () -> String? = nil
     ) async throws(EtcdError) -> Answer {
-        let start = MonotonicInstant.now
-        let request = try request(method, message, at: endpoint, since: start)
-        if interceptors.isEmpty { return try await perform(method, request, since: start).get() }
-        return try await intercepted(request) { request, observe in
-            await perform(method, request, since: start, observe)
+        do throws(EtcdError) {
+            let start = MonotonicInstant.now
+            let request = try request(method, message, at: endpoint, since: start)
+            if interceptors.isEmpty { return try await perform(method, request, since: start).result.get() }
+            return try await intercepted(request) { await perform(method, $0, since: start) }
+        } catch {
+            throw error.about(subject())
         }
     }
 
     private func perform<Message: Request, Answer: Response>(
         _ method: GRPCMethod<Message, Answer>,
         _ request: Channel.Request,
-        since start: MonotonicInstant,
-        _ observe: (@Sendable (CallOutcome) -> Void)? = nil
-    ) async -> Result<Answer, EtcdError> {
+        since start: MonotonicInstant
+    ) async -> InterceptedCall<Answer>.Made {
         let channel = core.channel
         let floor = channel.identity.revision
         channel.report(.callStarted(request.call))
@@ -41,9 +44,16 @@ extension EtcdClient {
             let isInDoubt = !method.isRead && answer.isSuccess
             result = .failure(isInDoubt ? EtcdError(inDoubtAfter: error) : error)
         }
-        channel.report(.callFinished(request.call, CallOutcome(answer, result, since: start)))
-        observe?(CallOutcome(answer, result, since: start))
-        return result
+        let code: EtcdError.Code? = if case .failure(let error) = result { error.code } else { nil }
+        let outcome = CallOutcome(
+            endpoint: answer.endpoint,
+            attempts: answer.attempts,
+            duration: .now - start,
+            responseSize: (try? answer.result.get().count) ?? 0,
+            code: code
+        )
+        channel.report(.callFinished(request.call, outcome))
+        return (result, outcome)
     }
 
     /// A call, ready to be sent.
@@ -55,10 +65,8 @@ extension EtcdClient {
         since start: MonotonicInstant
     ) throws(EtcdError) -> Channel.Request {
         if timeout <= .zero {
-            throw EtcdError(
-                .deadlineExceeded,
-                "a timeout of \(timeout) leaves no time for the call, which was not sent"
-            )
+            let text = "a timeout of \(timeout) leaves no time for the call, which was not sent"
+            throw EtcdError(.deadlineExceeded, text)
         }
         if !metadata.isEmpty { try metadata.validate() }
         var message = message
@@ -104,50 +112,39 @@ extension EtcdClient {
     ) async throws(EtcdError) -> ResponseStream<Message, Answer> {
         let start = MonotonicInstant.now
         let request = try request(method, message, at: endpoint, avoiding: avoided, since: start)
-        if interceptors.isEmpty { return try await begin(method, request, since: start).get() }
-        return try await intercepted(request) { request, observe in
-            await begin(method, request, since: start, observe)
-        }
+        if interceptors.isEmpty { return try await begin(method, request, since: start).result.get() }
+        return try await intercepted(request) { await begin(method, $0, since: start) }
     }
 
     private func begin<Message: Request, Answer: Response>(
         _ method: GRPCMethod<Message, Answer>,
         _ request: Channel.Request,
-        since start: MonotonicInstant,
-        _ observe: (@Sendable (CallOutcome) -> Void)? = nil
-    ) async -> Result<ResponseStream<Message, Answer>, EtcdError> {
+        since start: MonotonicInstant
+    ) async -> InterceptedCall<ResponseStream<Message, Answer>>.Made {
         let channel = core.channel
         channel.report(.callStarted(request.call))
         let answer = await open(method, request)
         // Not the answer itself, which holds the stream.
-        let outcome = {
-            @Sendable [endpoint = answer.endpoint, attempts = answer.attempts] (code: EtcdError.Code?, byteCount: Int)
-            in
-            CallOutcome(
-                endpoint: endpoint,
-                attempts: attempts,
-                duration: .now - start,
-                responseSize: byteCount,
-                code: code
-            )
+        let (place, count) = (answer.endpoint, answer.attempts)
+        @Sendable func outcome(_ code: EtcdError.Code?, _ size: Int) -> CallOutcome {
+            CallOutcome(endpoint: place, attempts: count, duration: .now - start, responseSize: size, code: code)
         }
         switch answer.result {
         case .success(let stream):
-            observe?(outcome(nil, 0))
             await stream.observeEnd { code, byteCount in
                 channel.report(.callFinished(request.call, outcome(code, byteCount)))
                 for interceptor in channel.configuration.interceptors {
                     interceptor.streamEnded(request.call, outcome(code, byteCount))
                 }
             }
+            return (answer.result, outcome(nil, 0))
         case .failure(let error):
-            if error.code == .unimplemented, let place = answer.endpoint {
+            if error.code == .unimplemented, let place {
                 channel.missingMethods.note(method.path, at: place)
             }
             channel.report(.callFinished(request.call, outcome(error.code, 0)))
-            observe?(outcome(error.code, 0))
+            return (answer.result, outcome(error.code, 0))
         }
-        return answer.result
     }
 
     private func open<Message: Request, Answer: Response>(
@@ -177,21 +174,15 @@ extension EtcdClient {
     /// Makes a call by `make` through the interceptors.
     private func intercepted<Success: Sendable>(
         _ request: Channel.Request,
-        _ make:
-            @escaping @Sendable (
-                Channel.Request,
-                _ observe: @escaping @Sendable (CallOutcome) -> Void
-            ) async -> Result<Success, EtcdError>
+        _ make: @escaping @Sendable (Channel.Request) async -> InterceptedCall<Success>.Made
     ) async throws(EtcdError) -> Success {
-        let call = InterceptedCall<Success>(request.call, interceptors) { metadata in
+        let call = InterceptedCall<Success>(call: request.call, interceptors: interceptors) { metadata in
             var request = request
             request.metadata = metadata
             do throws(EtcdError) { try metadata.validate() } catch {
                 return (.failure(error), CallOutcome(error.code))
             }
-            let outcome = Lock(CallOutcome(.intercepted))
-            let result = await make(request) { observed in outcome.withLock { $0 = observed } }
-            return (result, outcome.withLock { $0 })
+            return await make(request)
         }
         return try await call.run(request.metadata)
     }
@@ -207,19 +198,5 @@ extension EtcdClient {
         } after: { error in
             error.code.isTransient && !Task.isCancelled ? .afterPause : .nothing
         }
-    }
-}
-
-extension EtcdClient.CallOutcome {
-    fileprivate init<Message>(
-        _ answer: Channel.Answer<[UInt8]>,
-        _ result: Result<Message, EtcdError>,
-        since start: MonotonicInstant
-    ) {
-        endpoint = answer.endpoint
-        attempts = answer.attempts
-        duration = .now - start
-        responseSize = if case .success(let body) = answer.result { body.count } else { 0 }
-        code = if case .failure(let error) = result { error.code } else { nil }
     }
 }

@@ -19,7 +19,7 @@ final class ResponseStream<Message: Request, Answer: Response> {
     let endpoint: Endpoint
     private let channel: Channel
     private let namespace: Namespace?
-    private var stream: GRPCStream<Message, Answer>?
+    private var stream: GRPCStream?
     private var answers: ArraySlice<(message: Answer, byteCount: Int)> = []
     private var ending: Ending?
     private var receivedCount = 0
@@ -50,11 +50,10 @@ final class ResponseStream<Message: Request, Answer: Response> {
             maximumMessageSize: channel.configuration.maximumMessageSize,
             window: .manual,
             on: route.link.connection
-        ) { [weak self] event in
-            switch event {
-            case .message(let answer, let byteCount): self?.received(answer, byteCount)
-            case .ended(let failure): self?.end(failure.map(Ending.failed) ?? .finished)
-            }
+        ) { [weak self] answer, byteCount in
+            self?.received(answer, byteCount)
+        } onEnd: { [weak self] failure in
+            self?.end(failure.map(Ending.failed) ?? .finished)
         }
         stream?.send(frame: request.frame, isLast: true)
     }

@@ -14,6 +14,30 @@ final class Channel {
         }
     }
 
+    /// The state of a client as it was a moment ago, behind one lock, for calls that begin off the loop.
+    struct Published {
+        /// The connections that calls are spread over.
+        var links: [Link] = []
+        private var next = 0
+        /// Calls have a choice of endpoints.
+        var hasAlternatives: Bool
+        /// The token, or that there is none; nil if it is to be waited for.
+        var token: AuthToken??
+
+        init(hasAlternatives: Bool = false) { self.hasAlternatives = hasAlternatives }
+
+        /// The next connection in turn of those that are not to be avoided.
+        mutating func nextLink(avoiding avoided: [Endpoint], _ failover: FailoverPolicy) -> Link? {
+            for offset in 0..<links.count {
+                let index = (next + offset) % links.count
+                if !avoided.isEmpty, avoided.contains(links[index].endpoint) { continue }
+                if case .roundRobin = failover { next = (index + 1) % links.count }
+                return links[index]
+            }
+            return nil
+        }
+    }
+
     nonisolated let configuration: EtcdClient.Configuration
     /// The state that the loop has published for tasks that are not on it.
     nonisolated let published: Lock<Published>
@@ -26,7 +50,8 @@ final class Channel {
     private var temporary: [Subchannel] = []
     /// Where all calls go with the policy ``FailoverPolicy/sticky``.
     private var preferred: Endpoint?
-    private var waiters = Waiters()
+    /// All that wait for a connection, in the order in which they came.
+    private var waiters: [Waiter] = []
     private var isClosed = false
     /// There was a connection, so the configuration is as it should be.
     private var hasConnected = false
@@ -87,14 +112,13 @@ final class Channel {
     /// With an `endpoint`, it is a connection to that one, even if it is unhealthy. If the endpoint is not one of the
     /// client's, the connection is temporary: the caller calls ``leave(_:)`` after it has used it.
     ///
-    /// - Returns: The place in the queue, which a waiter that stops waiting passes to ``forget(_:)``; nil if `deliver`
-    ///   was called.
+    /// - Returns: The wait, to be ended with ``forget(_:)`` if nobody waits any longer; nil if `deliver` was called.
     func whenReady(
         at endpoint: Endpoint? = nil,
         avoiding avoided: Endpoint? = nil,
         _ policy: WaitPolicy = .unlimited,
         _ deliver: @escaping @EventLoop (Result<Link, EtcdError>) -> Void
-    ) -> Ticket? {
+    ) -> Waiter? {
         if isClosed {
             deliver(.failure(EtcdError(.clientClosed, "the client is closed")))
             return nil
@@ -108,23 +132,32 @@ final class Channel {
             deliver(.success(link))
             return nil
         }
-        let ticket = waiters.add(for: place?.endpoint, policy, deliver)
+        let waiter = Waiter(place?.endpoint, policy, deliver)
+        waiters.append(waiter)
         connectAsNeeded()
         if policy == .unlessFailed { failHopeless() }
-        return ticket
+        return waiter
     }
 
-    func forget(_ ticket: Ticket) {
-        waiters.remove(ticket)
+    func forget(_ waiter: Waiter) { waiters.removeAll { $0 === waiter } }
+
+    /// Takes those out for whom `isMeant` is true.
+    private func takeWaiters(where isMeant: (Waiter) -> Bool) -> [Waiter] {
+        let taken = waiters.filter(isMeant)
+        let ids = Set(taken.map(ObjectIdentifier.init))
+        waiters.removeAll { ids.contains(ObjectIdentifier($0)) }
+        return taken
     }
 
-    /// Why there is no connection.
-    var unavailability: EtcdError { unavailability(of: subchannels) }
+    /// Somebody waits for a connection to any endpoint.
+    private var isAwaitedAnywhere: Bool { waiters.contains { $0.endpoint == nil } }
 
-    /// Why there is no connection to `endpoint`.
-    func unavailability(of endpoint: Endpoint) -> EtcdError { unavailability(of: [subchannel(at: endpoint)]) }
+    /// The endpoints to which somebody waits for a connection.
+    private var awaitedEndpoints: Set<Endpoint> { Set(waiters.compactMap(\.endpoint)) }
 
-    private func unavailability(of subchannels: [Subchannel]) -> EtcdError {
+    /// Why there is no connection to `endpoint`, or to any.
+    func unavailability(of endpoint: Endpoint? = nil) -> EtcdError {
+        let subchannels = endpoint.map { [subchannel(at: $0)] } ?? subchannels
         let reasons = subchannels.compactMap { subchannel in
             subchannel.lastError.map { "\(subchannel.endpoint): \($0)" }
         }
@@ -139,7 +172,7 @@ final class Channel {
 
     /// Fails the waiters that need not wait any longer.
     private func failHopeless() {
-        let failing = waiters.take { waiter in
+        let failing = takeWaiters { waiter in
             let relevant = waiter.endpoint.map { [subchannel(at: $0)] } ?? subchannels
             let isProven = waiter.endpoint == nil ? hasConnected : relevant.contains(where: \.hasConnected)
             return relevant.allSatisfy { subchannel in
@@ -153,9 +186,7 @@ final class Channel {
                 }
             }
         }
-        for waiter in failing {
-            waiter.deliver(.failure(waiter.endpoint.map(unavailability(of:)) ?? unavailability))
-        }
+        for waiter in failing { waiter.deliver(.failure(unavailability(of: waiter.endpoint))) }
     }
 
     /// Avoids an endpoint until a check shows that it is healthy.
@@ -217,12 +248,11 @@ final class Channel {
 
     /// Whether `subchannel` is still to be connected.
     func wants(_ subchannel: Subchannel) -> Bool {
-        if waiters.endpoints.contains(subchannel.endpoint) { return true }
+        if awaitedEndpoints.contains(subchannel.endpoint) { return true }
         if !subchannels.contains(where: { $0 === subchannel }) { return false }
-        let isAwaited = waiters.areForAnywhere
         return switch configuration.failover {
-        case .roundRobin: isAwaited || subchannels.contains { $0.link != nil }
-        case .sticky: isAwaited
+        case .roundRobin: isAwaitedAnywhere || subchannels.contains { $0.link != nil }
+        case .sticky: isAwaitedAnywhere
         }
     }
 
@@ -258,20 +288,20 @@ final class Channel {
         case .sticky:
             // One after the other, the one that has waited longest first.
             let isProvided = subchannels.contains { $0.link != nil && $0.isTrusted }
-            let chosen = waiters.endpoints
+            let chosen = awaitedEndpoints
             let isConnecting = subchannels.contains {
                 !$0.isIdle && $0.link == nil && !chosen.contains($0.endpoint)
             }
-            let isInUse = waiters.areForAnywhere || subchannels.contains { $0.link != nil }
+            let isInUse = isAwaitedAnywhere || subchannels.contains { $0.link != nil }
             if isInUse, !isProvided, !isConnecting {
                 subchannels.filter(\.isIdle).min { $0.due < $1.due }?.connect()
             }
         }
-        for endpoint in waiters.endpoints { subchannel(at: endpoint).connect() }
+        for endpoint in awaitedEndpoints { subchannel(at: endpoint).connect() }
     }
 
     private func serveWaiters(_ result: Result<Link, EtcdError>, where isMeant: (Waiter) -> Bool) {
-        for waiter in waiters.take(where: isMeant) { waiter.deliver(result) }
+        for waiter in takeWaiters(where: isMeant) { waiter.deliver(result) }
     }
 
     // MARK: Single endpoints
@@ -290,7 +320,7 @@ final class Channel {
         let target = tls.target(of: endpoint)
         guard let place = temporary.first(where: { $0.target == target }) else { return }
         let isInUse = place.link.map { $0.connection.openStreamCount > 0 } ?? false
-        if isInUse || waiters.endpoints.contains(place.endpoint) { return }
+        if isInUse || awaitedEndpoints.contains(place.endpoint) { return }
         temporary.removeAll { $0 === place }
         place.retire(ConnectionError(.closedByUs, "the endpoint is no longer needed"), closing: true)
     }

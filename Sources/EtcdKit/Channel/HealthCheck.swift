@@ -2,7 +2,7 @@
 
 /// Requests the status of a member once, to see whether it belongs to the cluster and can serve.
 @EventLoop
-final class HealthCheck {
+enum HealthCheck {
     enum Finding {
         case well
         /// The member answers, but other members are to be preferred.
@@ -11,17 +11,19 @@ final class HealthCheck {
         case lost(ConnectionError)
     }
 
-    private var call: GRPCUnaryCall?
-
-    /// Sends the request, and calls `completion` once, unless the check is cancelled before.
-    init(_ link: Channel.Link, _ channel: Channel, completion: @escaping @EventLoop (Finding) -> Void) {
+    /// Asks, and calls `completion` once, unless the call is cancelled before.
+    static func start(
+        _ link: Channel.Link,
+        _ channel: Channel,
+        completion: @escaping @EventLoop (Finding) -> Void
+    ) -> GRPCUnaryCall {
         let configuration = channel.configuration
         let metadata = channel.metadata(
             for: link.endpoint,
             deadline: .now + configuration.pingTimeout,
             token: channel.tokens.probableToken ?? nil
         )
-        call = GRPCUnaryCall(
+        let call = GRPCUnaryCall(
             Wire.status.path,
             GRPCFraming.frame(of: Wire.EmptyRequest()),
             metadata: metadata,
@@ -30,26 +32,23 @@ final class HealthCheck {
         ) { outcome in
             switch outcome {
             case .success(let body):
-                completion(Self.finding(in: body, of: link.endpoint, channel))
+                completion(finding(in: body, of: link.endpoint, channel))
             case .failure(let failure) where [.answered, .answeredByProxy].contains(failure.effect):
-                completion(Self.finding(in: failure, of: link.endpoint))
+                completion(finding(in: failure, of: link.endpoint))
             case .failure(let failure):
                 let text = "no answer to a question about its health: \(failure.message)"
                 completion(.lost(ConnectionError(.lost, text)))
             }
         }
-    }
-
-    func cancel() {
-        call?.cancel()
-        call = nil
+        call.start()
+        return call
     }
 
     /// A member whose own error refuses the request because of a token or a permission is healthy.
     ///
     /// Any other error may come from a proxy that has lost its server, or from something that is no etcd.
     private static func finding(in failure: GRPCFailure, of endpoint: Endpoint) -> Finding {
-        if case .status(let status) = failure.cause, let code = EtcdError.Code(etcdText: status.message) {
+        if case .status(let status) = failure.cause, let code = EtcdError.Code.texts[status.message] {
             if code == .permissionDenied || code.meansTokenIsRejected { return .well }
         }
         return .unfit(EtcdError(failure, at: endpoint))

@@ -8,15 +8,15 @@ final class Subchannel {
         /// The last attempt has failed; the next one begins when the timer fires.
         case pausing(EventLoop.Timer)
         case dialing(Dialer)
-        /// There is a connection, and the member's health is checked before it gets any call.
-        case examining(HTTP2Connection, HealthCheck)
+        /// There is a connection, and the member is asked how it is before it gets any call.
+        case examining(HTTP2Connection, GRPCUnaryCall)
         case ready(Channel.Link)
         case retired
     }
 
     /// The endpoint is avoided; this is the state of its next health check.
     private struct Suspicion {
-        var check: HealthCheck?
+        var check: GRPCUnaryCall?
         var checked = ContinuousClock.now
         var timer: EventLoop.Timer?
     }
@@ -107,15 +107,12 @@ final class Subchannel {
     private func dialed(_ outcome: Dialer.Outcome) {
         switch outcome {
         case .failure(let error):
-            channel?.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
             fail(error)
         case .success(let connection):
             connection.onStateChange = { [weak self] in self?.stateChanged(of: $0) }
             guard let channel, channel.examines(self) else { return accept(connection) }
-            let check = HealthCheck(Channel.Link(connection: connection, endpoint: endpoint), channel) {
-                [weak self] in
-                self?.examined(connection, $0)
-            }
+            let link = Channel.Link(connection: connection, endpoint: endpoint)
+            let check = HealthCheck.start(link, channel) { [weak self] in self?.examined(connection, $0) }
             state = .examining(connection, check)
         }
     }
@@ -131,7 +128,6 @@ final class Subchannel {
         case .lost(let error):
             state = .idle
             connection.close(error)
-            channel?.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
             fail(error)
         }
     }
@@ -152,16 +148,12 @@ final class Subchannel {
         case .draining(let reason), .closed(let reason): error = reason
         }
         switch state {
-        case .ready(let link) where link.connection === connection:
-            state = .idle
-            channel?.report(.disconnected(endpoint, EtcdError(error, at: endpoint)))
+        case .ready(let link) where link.connection === connection: break
         case .examining(let examined, let check) where examined === connection:
             // First, since cancelling the last call of a draining connection closes it, and calls this method again.
             state = .idle
             check.cancel()
-            channel?.report(.connectFailed(endpoint, EtcdError(error, at: endpoint)))
-        default:
-            return
+        default: return
         }
         if connection.isPingedTooOften { pingInterval = (pingInterval * 2).bounded }
         // A connection that never answered a call counts as a failed attempt; otherwise a server that always closes it
@@ -170,8 +162,11 @@ final class Subchannel {
         fail(error, isAttempt: !wasReady)
     }
 
+    /// The attempt to connect has failed, or the connection has ended.
     private func fail(_ error: ConnectionError, isAttempt: Bool = true) {
         state = .idle
+        let event = isAttempt ? EtcdClient.Event.connectFailed : EtcdClient.Event.disconnected
+        channel?.report(event(endpoint, EtcdError(error, at: endpoint)))
         hasFailedToConnect = isAttempt
         lastError = error
         failures += 1
@@ -225,7 +220,7 @@ final class Subchannel {
         guard suspicion != nil, let link, let channel else { return }
         suspicion?.timer = nil
         suspicion?.checked = .now
-        suspicion?.check = HealthCheck(link, channel) { [weak self] finding in
+        suspicion?.check = HealthCheck.start(link, channel) { [weak self] finding in
             guard let self, suspicion != nil else { return }
             suspicion?.check = nil
             if case .lost(let error) = finding { return link.connection.close(error) }

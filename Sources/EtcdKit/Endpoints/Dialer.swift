@@ -87,7 +87,7 @@ final class Dialer {
             return
         }
         pendingError = error
-        let serverName = tls.serverName(of: endpoint)
+        let serverName = tls.serverName(for: endpoint.host)
         probe = ProtocolProbe(address, isSecure: tls.secures(endpoint), serverName: serverName) { [weak self] finding in
             guard let self else { return }
             probe = nil

@@ -46,7 +46,7 @@ final class ProtocolProbe {
             var greeting = Self.greeting
             if !isSecure {
                 greeting = []
-                try TLSSession(TLSContext(.init(skipsVerification: true)), serverName: serverName)
+                try TLSSession(TLSContext(TLSMaterial(skipsVerification: true)), serverName: serverName)
                     .takeOutput(into: &greeting)
             }
             // It fits the buffer of a new socket.

@@ -72,8 +72,6 @@ private struct DNSReader {
     let bytes: [UInt8]
     var position = 0
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
-
     mutating func uint16() -> UInt16? {
         guard position + 2 <= bytes.count else { return nil }
         defer { position += 2 }

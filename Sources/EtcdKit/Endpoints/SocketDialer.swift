@@ -88,7 +88,7 @@ final class SocketDialer {
     private func isConnected(_ socket: consuming Socket) {
         do throws(TLSError) {
             var session: TLSSession?
-            if let context { session = try TLSSession(context, serverName: tls.serverName(of: endpoint)) }
+            if let context { session = try TLSSession(context, serverName: tls.serverName(for: endpoint.host)) }
             onConnect(consume socket, session)
         } catch {
             race?.goOn(after: ConnectionError(error))

@@ -60,7 +60,7 @@ public struct TLSConfiguration: Sendable, Hashable {
     public func validate() throws(EtcdError) {
         try checkConsistency()
         do {
-            _ = try TLSContext(material().credentials())
+            _ = try TLSContext(material())
         } catch {
             throw EtcdError(.invalidArgument, error.message)
         }

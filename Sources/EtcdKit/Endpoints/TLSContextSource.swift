@@ -52,9 +52,7 @@ package final class TLSContextSource {
         return endpoints.filter { seen.insert(target(of: $0)).inserted }
     }
 
-    /// The name that the certificate of `endpoint` must be for.
-    nonisolated func serverName(of endpoint: Endpoint) -> String { serverName(for: endpoint.host) }
-
+    /// The name that the certificate of `host` must be for.
     nonisolated func serverName(for host: String) -> String { serverName ?? host }
 
     /// Calls `completion` with the context, or with why there is none, if the request is kept until then.
@@ -85,6 +83,6 @@ package final class TLSContextSource {
         // Before the files are read, so that a later change is noticed the next time.
         let stamps = try material.stamps()
         if let latest, latest.stamps == stamps { return latest }
-        return Made(context: try TLSContext(material.credentials()), stamps: stamps)
+        return Made(context: try TLSContext(material), stamps: stamps)
     }
 }

@@ -13,13 +13,14 @@ struct GRPCMethod<Request: ProtobufMessage, Response: ProtobufMessage>: Sendable
     let mayWait: Bool
 
     init(
-        _ path: String,
+        _ service: GRPCService,
+        _ name: String,
         isRead: Bool = false,
         needsLeader: Bool = true,
         ordersRevisions: Bool = false,
         mayWait: Bool = false
     ) {
-        self.path = path
+        path = "/\(service.rawValue)/\(name)"
         self.isRead = isRead
         self.needsLeader = needsLeader
         self.ordersRevisions = ordersRevisions
@@ -40,4 +41,16 @@ struct GRPCMethod<Request: ProtobufMessage, Response: ProtobufMessage>: Sendable
         copy.ordersRevisions = false
         return copy
     }
+}
+
+/// A service of etcd, by its name in paths.
+enum GRPCService: String {
+    case kv = "etcdserverpb.KV"
+    case watch = "etcdserverpb.Watch"
+    case lease = "etcdserverpb.Lease"
+    case cluster = "etcdserverpb.Cluster"
+    case maintenance = "etcdserverpb.Maintenance"
+    case auth = "etcdserverpb.Auth"
+    case lock = "v3lockpb.Lock"
+    case election = "v3electionpb.Election"
 }

@@ -49,9 +49,10 @@ struct GRPCStatus: Error, Sendable, Hashable {
         var index = 0
         while index < source.count {
             if source[index] == UInt8(ascii: "%"), index + 2 < source.count,
-                let high = hexValue(source[index + 1]), let low = hexValue(source[index + 2])
+                let high = Character(UnicodeScalar(source[index + 1])).hexDigitValue,
+                let low = Character(UnicodeScalar(source[index + 2])).hexDigitValue
             {
-                bytes.append(high << 4 | low)
+                bytes.append(UInt8(high << 4 | low))
                 index += 3
             } else {
                 bytes.append(source[index])
@@ -59,14 +60,5 @@ struct GRPCStatus: Error, Sendable, Hashable {
             }
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private static func hexValue(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }

@@ -38,14 +38,15 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
     // Safe: it is set before the loop gets the call, and only used there after `start`.
     private nonisolated(unsafe) var continuation: UnsafeContinuation<Outcome, Never>?
 
-    private nonisolated init(
+    /// Makes a call, which ``start()`` starts; `onFinish` is called at its end, unless it is cancelled before.
+    nonisolated init(
         _ path: String,
         _ frame: consuming [UInt8],
-        _ metadata: GRPCMetadata,
+        metadata: GRPCMetadata,
         maximumMessageSize: Int,
-        patience: Patience?,
+        patience: Patience? = nil,
         on connection: HTTP2Connection,
-        onFinish: (@EventLoop (Outcome) -> Void)?
+        onFinish: (@EventLoop (Outcome) -> Void)? = nil
     ) {
         self.connection = connection
         self.path = path
@@ -69,11 +70,10 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         let call = GRPCUnaryCall(
             path,
             frame,
-            metadata,
+            metadata: metadata,
             maximumMessageSize: maximumMessageSize,
             patience: patience,
-            on: connection,
-            onFinish: nil
+            on: connection
         )
         return await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
@@ -85,28 +85,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         }
     }
 
-    /// Makes a call for code on the loop; `onFinish` is called at its end, unless the call is dropped before.
-    convenience init(
-        _ path: String,
-        _ frame: [UInt8],
-        metadata: GRPCMetadata,
-        maximumMessageSize: Int,
-        on connection: HTTP2Connection,
-        onFinish: @escaping @EventLoop (Outcome) -> Void
-    ) {
-        self.init(
-            path,
-            frame,
-            metadata,
-            maximumMessageSize: maximumMessageSize,
-            patience: nil,
-            on: connection,
-            onFinish: onFinish
-        )
-        start()
-    }
-
-    /// Cancels the call without a notification.
+    /// Ends the call from this side, without telling anybody.
     func cancel() {
         onFinish = nil
         isOver = true
@@ -131,7 +110,7 @@ final class GRPCUnaryCall: HTTP2StreamHandler, LoopTask {
         return true
     }
 
-    private func start() {
+    func start() {
         isStarted = true
         // Cancelled on the way here.
         if isOver { return finish(.failure(GRPCFailure(.cancelledTask, .none))) }

@@ -31,7 +31,7 @@ extension HTTP2Session {
         }
         nghttp2_session_callbacks_set_before_frame_send_callback(callbacks) { _, frame, context in
             if let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue {
-                recorder(context)?.stream(frame.pointee.hd.stream_id)?.noteSent()
+                recorder(context)?.stream(frame.pointee.hd.stream_id)?.wasSent = true
             }
             return 0
         }
@@ -61,11 +61,9 @@ let readOutgoing: nghttp2_data_source_read_callback = { _, id, buffer, length, f
     guard let stream = recorder(context)?.stream(id), let buffer, let flags else {
         return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
     }
-    switch stream.dequeue(into: UnsafeMutableRawBufferPointer(start: buffer, count: length)) {
-    case .nothingYet:
+    guard let chunk = stream.dequeue(into: UnsafeMutableRawBufferPointer(start: buffer, count: length)) else {
         return Int(NGHTTP2_ERR_DEFERRED.rawValue)
-    case .bytes(let count, let isLast):
-        if isLast { flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
-        return count
     }
+    if chunk.isLast { flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
+    return chunk.count
 }

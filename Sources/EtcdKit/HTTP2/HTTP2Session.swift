@@ -248,7 +248,7 @@ final class HTTP2Session {
             guard let stream = stream(frame.hd.stream_id) else { return }
             if UInt32(frame.hd.type) == NGHTTP2_HEADERS.rawValue { stream.receiveEndOfHeaders() }
             hasAnswered = true
-            if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 { stream.receiveEndOfStream() }
+            if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 { stream.isRemoteClosed = true }
             touch(stream)
         case NGHTTP2_SETTINGS.rawValue:
             if flags & NGHTTP2_FLAG_ACK.rawValue == 0 { hasPeerSettings = true }
@@ -283,5 +283,16 @@ final class HTTP2Session {
         touch(stream)
         // Resets the stream, and skips what is left of the list.
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
+    }
+}
+
+/// A failure of the HTTP/2 protocol on this connection.
+struct HTTP2Error: Error, Sendable, CustomStringConvertible {
+    let message: String
+
+    var description: String { message }
+
+    static func check(_ result: some BinaryInteger) throws(HTTP2Error) {
+        if result < 0 { throw HTTP2Error(message: String(cString: nghttp2_strerror(Int32(clamping: result)))) }
     }
 }

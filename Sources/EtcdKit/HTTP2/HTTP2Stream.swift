@@ -34,10 +34,10 @@ final class HTTP2Stream {
     private(set) var trailers = HTTP2Headers()
     private(set) var hasHeaders = false
     /// The peer has sent all it will.
-    private(set) var isRemoteClosed = false
+    var isRemoteClosed = false
     private(set) var ending: Ending?
     /// The request's header frame was handed to the transport.
-    private(set) var wasSent = false
+    var wasSent = false
     private let headerListLimit: Int
     private var headerListSize = 0
     private var received: [UInt8] = []
@@ -124,10 +124,6 @@ final class HTTP2Stream {
         return window.credit
     }
 
-    func receiveEndOfStream() { isRemoteClosed = true }
-
-    func noteSent() { wasSent = true }
-
     func end(_ ending: Ending) {
         if self.ending == nil { self.ending = ending }
     }
@@ -146,15 +142,10 @@ final class HTTP2Stream {
         endsAfterOutgoing = endsAfterOutgoing || endStream
     }
 
-    enum Chunk {
-        case bytes(Int, isLast: Bool)
-        case nothingYet
-    }
-
-    /// Copies the next data to send into `buffer`.
-    func dequeue(into buffer: UnsafeMutableRawBufferPointer) -> Chunk {
+    /// Copies the next data to send into `buffer`; nil if there is nothing yet.
+    func dequeue(into buffer: UnsafeMutableRawBufferPointer) -> (count: Int, isLast: Bool)? {
         let count = min(buffer.count, outgoing.count - outgoingStart)
-        if count == 0 && !endsAfterOutgoing { return .nothingYet }
+        if count == 0 && !endsAfterOutgoing { return nil }
         outgoing.withUnsafeBytes { bytes in
             buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[outgoingStart..<outgoingStart + count]))
         }
@@ -164,7 +155,7 @@ final class HTTP2Stream {
             outgoing = []
             outgoingStart = 0
         }
-        return .bytes(count, isLast: isEmpty && endsAfterOutgoing)
+        return (count, isEmpty && endsAfterOutgoing)
     }
 }
 

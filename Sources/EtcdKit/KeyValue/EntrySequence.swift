@@ -38,29 +38,25 @@ public struct EntrySequence: AsyncSequence, Sendable {
 
     /// An iteration over the entries.
     public struct Iterator: AsyncIteratorProtocol {
-        private let client: EtcdClient
+        private let sequence: EntrySequence
         private var pageSize: Int
-        private let pagesGrow: Bool
         private var options: RangeOptions
         private var isFirst = true
         private var page: ArraySlice<KeyValue> = []
         /// The range that has not been read yet; nil at the end.
         private var rest: KeyRange?
         private var remaining: Int
-        private let isLimited: Bool
         /// The stream of the entries after the first page, where the server has streams.
         private var stream: ResponseStream<Wire.RangeRequest, Wire.RangeStreamResponse>?
 
         fileprivate init(_ sequence: EntrySequence) {
-            client = sequence.client
+            self.sequence = sequence
             pageSize = sequence.pageSize ?? 1000
-            pagesGrow = sequence.pageSize == nil
             options = sequence.options
             options.sort = nil
             options.countOnly = false
             rest = sequence.range
             remaining = sequence.options.limit ?? .max
-            isLimited = sequence.options.limit != nil
         }
 
         /// The next element; see `next(isolation:)`.
@@ -83,9 +79,9 @@ public struct EntrySequence: AsyncSequence, Sendable {
                 options.revision = options.revision ?? response.header.revision
                 isFirst = false
                 take(response.entries, of: range)
-                if !response.more || range.isSingleKey {
+                if !response.more || range.singleKey != nil {
                     rest = nil
-                } else if pagesGrow {
+                } else if sequence.pageSize == nil {
                     fitPageSize(to: response.entries)
                 }
             }
@@ -111,7 +107,7 @@ public struct EntrySequence: AsyncSequence, Sendable {
             while true {
                 options.limit = Swift.min(pageSize, remaining)
                 do throws(EtcdError) {
-                    return try await client.range(range, options: options)
+                    return try await sequence.client.range(range, options: options)
                 } catch {
                     guard error.code == .responseTooLarge, pageSize > 1 else { throw error }
                     pageSize /= 2
@@ -122,13 +118,14 @@ public struct EntrySequence: AsyncSequence, Sendable {
         /// More entries from the stream, none at its end; nil if they should be read as a page.
         private mutating func nextStreamed(of range: KeyRange) async throws(EtcdError) -> [KeyValue]? {
             let method = options.serializable ? Wire.rangeStream.serializable : Wire.rangeStream
+            let client = sequence.client
             let channel = client.core.channel
             let incapable = channel.missingMethods.endpoints(without: method.path)
             if isFirst || !options.isStreamable { return nil }
             if stream == nil, !incapable.isEmpty, !channel.hasLink(avoiding: incapable) { return nil }
             do throws(EtcdError) {
                 if stream == nil {
-                    options.limit = isLimited ? remaining : nil
+                    options.limit = sequence.options.limit == nil ? nil : remaining
                     stream = try await client.stream(method, Wire.RangeRequest(range, options), avoiding: incapable)
                 }
                 while let part = try await stream?.next(within: client.timeout)?.part {

@@ -40,11 +40,7 @@ extension EtcdClient {
             throw EtcdError(.invalidArgument, "revision \(revision) is negative")
         }
         let method = options.serializable ? Wire.range.serializable : Wire.range
-        do throws(EtcdError) {
-            return try await call(method, Wire.RangeRequest(range, options))
-        } catch {
-            throw error.about("the reading of \(range)")
-        }
+        return try await call(method, Wire.RangeRequest(range, options), about: "the reading of \(range)")
     }
 
     /// Puts `value` under `key`.
@@ -65,12 +61,11 @@ extension EtcdClient {
         keepingLease: Bool = false,
         returningPrevious: Bool = false
     ) async throws(EtcdError) -> PutResponse {
-        do throws(EtcdError) {
-            return try await call(Wire.put, Wire.PutRequest(key, value, lease, keepingLease, returningPrevious))
-        } catch {
-            let attachment = lease.map { ", lease \($0)" } ?? ""
-            throw error.about("the put of key \(key) with \(value.bytes.count) bytes\(attachment)")
-        }
+        try await call(
+            Wire.put,
+            Wire.PutRequest(key, value, lease, keepingLease, returningPrevious),
+            about: "the put of key \(key) with \(value.bytes.count) bytes\(lease.map { ", lease \($0)" } ?? "")"
+        )
     }
 
     /// Puts the current value of `key` again, which makes a new version of it and sets its lease.
@@ -89,11 +84,11 @@ extension EtcdClient {
         keepingLease: Bool = false,
         returningPrevious: Bool = false
     ) async throws(EtcdError) -> PutResponse {
-        do throws(EtcdError) {
-            return try await call(Wire.put, Wire.PutRequest(key, nil, lease, keepingLease, returningPrevious))
-        } catch {
-            throw error.about("the touch of key \(key)\(lease.map { ", lease \($0)" } ?? "")")
-        }
+        try await call(
+            Wire.put,
+            Wire.PutRequest(key, nil, lease, keepingLease, returningPrevious),
+            about: "the touch of key \(key)\(lease.map { ", lease \($0)" } ?? "")"
+        )
     }
 
     /// Deletes `key`.
@@ -117,11 +112,11 @@ extension EtcdClient {
     /// - Throws: ``EtcdError``, among its codes `ambiguous`.
     @discardableResult
     public func delete(_ range: KeyRange, returningPrevious: Bool = false) async throws(EtcdError) -> DeleteResponse {
-        do throws(EtcdError) {
-            return try await call(Wire.deleteRange, Wire.DeleteRangeRequest(range, returningPrevious))
-        } catch {
-            throw error.about("the deletion of \(range)")
-        }
+        try await call(
+            Wire.deleteRange,
+            Wire.DeleteRangeRequest(range, returningPrevious),
+            about: "the deletion of \(range)"
+        )
     }
 
     /// Compacts the history of the store before `revision`.

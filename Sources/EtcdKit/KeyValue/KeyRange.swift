@@ -9,12 +9,6 @@ public struct KeyRange: Sendable, Hashable, CustomStringConvertible {
 
     private static let unbounded: [UInt8] = [0]
 
-    /// The range of etcd's `key` and `range_end`.
-    init(start: [UInt8], end: [UInt8]) {
-        self.start = start
-        self.end = end
-    }
-
     /// The one key `key`.
     ///
     /// - Parameter key: The key; etcd refuses an empty one.
@@ -88,8 +82,8 @@ public struct KeyRange: Sendable, Hashable, CustomStringConvertible {
     /// Whether no key can be in the range.
     var isEmpty: Bool { start.isEmpty || start == end && end != Self.unbounded }
 
-    /// Whether the range is one key by its form, so that nothing can follow it.
-    var isSingleKey: Bool { end.isEmpty }
+    /// The key of a range that is one key by its form, so that nothing can follow it.
+    var singleKey: Key? { end.isEmpty ? Key(bytes: start) : nil }
 
     /// The first key that does not begin with `prefix` but comes after those that do.
     private static func prefixEnd(of prefix: [UInt8]) -> [UInt8] {

@@ -2,25 +2,17 @@
 
 /// The states of a lease that is kept alive; see ``Leases/keepAlive(_:)-(Lease.ID)``.
 public struct KeepAliveSequence: AsyncSequence, Sendable {
-    fileprivate let core: ClientCore
-    fileprivate let id: Lease.ID
+    let core: ClientCore
+    let id: Lease.ID
     /// The lease as it was granted, if that is known.
-    fileprivate let lease: Lease?
-
-    init(_ client: EtcdClient, _ id: Lease.ID, granted lease: Lease? = nil) {
-        core = client.core
-        self.id = id
-        self.lease = lease
-    }
+    var granted: Lease?
 
     /// Starts an iteration; the lease is kept alive from its first `next()` on.
-    public func makeAsyncIterator() -> Iterator { Iterator(Handle(self)) }
+    public func makeAsyncIterator() -> Iterator { Iterator(handle: Handle(self)) }
 
     /// An iteration that keeps the lease alive for as long as it exists.
     public struct Iterator: AsyncIteratorProtocol {
-        private let handle: Handle
-
-        fileprivate init(_ handle: Handle) { self.handle = handle }
+        fileprivate let handle: Handle
 
         /// How often the renewals had to move to another stream, as of the newest state.
         ///
@@ -69,12 +61,46 @@ public struct KeepAliveSequence: AsyncSequence, Sendable {
         func begin() {
             guard subscription.begin() else { return }
             EventLoop.execute { [sequence, subscription] in
-                sequence.core.leaseKeeper.add(subscription, granted: sequence.lease)
+                sequence.core.leaseKeeper.add(subscription, granted: sequence.granted)
             }
         }
 
         deinit {
             EventLoop.execute { [sequence, subscription] in sequence.core.leaseKeeper.cancel(subscription) }
+        }
+    }
+}
+
+/// How a lease that is kept alive stands.
+///
+/// Its loss is no state: it ends the iteration with an error that says why. A task that must not act without the lease
+/// compares ``deadline`` with the clock before it acts, whatever the newest state was.
+public enum LeaseState: Sendable, CustomStringConvertible {
+    /// The lease certainly lives until the instant, and its renewals are answered.
+    case active(until: ContinuousClock.Instant)
+    /// For two thirds of the time to live no renewal was answered: the lease is lost at the instant unless one is.
+    ///
+    /// The error says what stands in the way, as far as that is known.
+    case atRisk(until: ContinuousClock.Instant, EtcdError?)
+
+    /// Until when the lease certainly lives: counted from when its last answered renewal was sent.
+    public var deadline: ContinuousClock.Instant {
+        switch self {
+        case .active(let deadline), .atRisk(let deadline, _): deadline
+        }
+    }
+
+    /// Renewals are answered.
+    public var isActive: Bool {
+        if case .active = self { true } else { false }
+    }
+
+    /// The state, and how long the lease certainly lives from now on.
+    public var description: String {
+        let remaining = ContinuousClock.now.duration(to: deadline)
+        return switch self {
+        case .active: "active for \(remaining)"
+        case .atRisk(_, let error): "at risk, lost in \(remaining)\(error.map { " (\($0))" } ?? "")"
         }
     }
 }

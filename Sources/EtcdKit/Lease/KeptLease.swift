@@ -14,7 +14,8 @@ final class KeptLease {
     /// How often its renewals had to move to another stream.
     private(set) var interruptions = 0
     private var streamNumber: Int?
-    private var subscriptions: [LeaseSubscription] = []
+    /// The lease is kept for as long as there are any.
+    var subscriptions: [LeaseSubscription] = []
 
     init(_ id: Lease.ID, granted: Lease?) {
         self.id = id
@@ -22,21 +23,11 @@ final class KeptLease {
         timeToLive = granted?.timeToLive
     }
 
-    var isWanted: Bool { !subscriptions.isEmpty }
-
     /// A renewal was sent over the stream of this number.
     func sent(at instant: MonotonicInstant, over number: Int) {
         timeline.sent(at: instant)
         if let streamNumber, streamNumber != number { interruptions += 1 }
         streamNumber = number
-    }
-
-    func add(_ subscription: LeaseSubscription) {
-        subscriptions.append(subscription)
-    }
-
-    func remove(_ subscription: LeaseSubscription) {
-        subscriptions.removeAll { $0 === subscription }
     }
 
     func publish(_ update: LeaseSubscription.Update) {

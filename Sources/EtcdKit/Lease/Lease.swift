@@ -31,12 +31,11 @@ public struct Lease: Sendable, Hashable, CustomStringConvertible {
     /// When the grant was sent, which is before the server began to count.
     let grantSent: MonotonicInstant
 
-    init(id: ID, timeToLive: Duration, grantSent: MonotonicInstant) {
-        self.id = id
-        self.timeToLive = timeToLive
-        self.grantSent = grantSent
-    }
+    /// The number and the time to live.
+    public var description: String { "lease \(id) of \(timeToLive)" }
+}
 
+extension Lease {
     /// Makes a lease as if it had been granted now.
     ///
     /// - Parameters:
@@ -45,9 +44,6 @@ public struct Lease: Sendable, Hashable, CustomStringConvertible {
     public init(id: ID, timeToLive: Duration) {
         self.init(id: id, timeToLive: timeToLive, grantSent: .now)
     }
-
-    /// The number and the time to live.
-    public var description: String { "lease \(id) of \(timeToLive)" }
 }
 
 /// The status of a lease at the server.

@@ -12,14 +12,12 @@ final class LeaseConnection {
         case failed(EtcdError)
     }
 
-    private typealias Stream = GRPCStream<Wire.LeaseRequest, Wire.LeaseKeepAliveResponse>
-
     private enum State {
         case idle
-        case connecting(Channel.Ticket?)
+        case connecting(Channel.Waiter?)
         /// The stream has ended; a new one is opened when the timer fires.
         case pausing(EventLoop.Timer)
-        case open(Stream, Endpoint)
+        case open(GRPCStream, Endpoint)
         case closed
     }
 
@@ -72,29 +70,28 @@ final class LeaseConnection {
         state = .connecting(nil)
         attempt += 1
         let number = attempt
-        let ticket = channel.whenReadyForStream(avoiding: lastError == nil ? nil : lastEndpoint) { [weak self] result in
+        let waiter = channel.whenReadyForStream(avoiding: lastError == nil ? nil : lastEndpoint) { [weak self] result in
             guard let self, case .connecting = state, attempt == number else { return }
             switch result {
             case .success(let route): open(at: route)
             case .failure(let error): reopen(after: error, isFinal: error.code == .authenticationFailed)
             }
         }
-        if case .connecting = state, attempt == number { state = .connecting(ticket) }
+        if case .connecting = state, attempt == number { state = .connecting(waiter) }
     }
 
     private func open(at route: Channel.Route) {
         let endpoint = route.link.endpoint
         do {
-            let stream = try Stream(
+            let stream = try GRPCStream(
                 Wire.leaseKeepAlive,
                 metadata: channel.metadata(for: endpoint, requiresLeader: true, token: route.token),
                 maximumMessageSize: channel.configuration.maximumMessageSize,
                 on: route.link.connection
-            ) { [weak self] event in
-                switch event {
-                case .message(let response, _): self?.onEvent(.answered(response, by: endpoint))
-                case .ended(let failure): self?.ended(failure, route)
-                }
+            ) { [weak self] response, _ in
+                self?.onEvent(.answered(response, by: endpoint))
+            } onEnd: { [weak self] failure in
+                self?.ended(failure, route)
             }
             state = .open(stream, endpoint)
             Self.openedCount += 1
@@ -164,7 +161,7 @@ final class LeaseConnection {
     /// Ends the stream, for good.
     func close() {
         switch state {
-        case .connecting(let ticket): if let ticket { channel.forget(ticket) }
+        case .connecting(let waiter): if let waiter { channel.forget(waiter) }
         case .pausing(let timer): EventLoop.cancel(timer)
         case .open(let stream, _): stream.cancel()
         case .idle, .closed: break

@@ -25,19 +25,12 @@ final class LeaseKeeper {
 
     /// Keeps a lease alive until the subscription is cancelled or the lease has ended.
     ///
-    /// With `granted`, the lifetime is counted from the grant on.
-    func subscribe(to id: Lease.ID, granted: Lease?) -> LeaseSubscription {
-        let subscription = LeaseSubscription(id)
-        add(subscription, granted: granted)
-        return subscription
-    }
-
-    /// Begins to keep a lease alive for `subscription`; see ``subscribe(to:granted:)``.
+    /// With the lease as it was granted, it is judged from then on whether it lives.
     func add(_ subscription: LeaseSubscription, granted: Lease?) {
         if isClosed { return subscription.end(EtcdError(.clientClosed, "the client is closed")) }
         let id = subscription.id
         let lease = leases[id] ?? KeptLease(id, granted: granted)
-        lease.add(subscription)
+        lease.subscriptions.append(subscription)
         let now = MonotonicInstant.now
         lease.timeline.renewSoon(at: now)
         if leases.updateValue(lease, forKey: id) == nil { assign(lease, to: sharedStream()) }
@@ -48,8 +41,8 @@ final class LeaseKeeper {
         let error = EtcdError(.cancelled, "the lease is no longer kept alive")
         subscription.end(error)
         guard let lease = leases[subscription.id] else { return }
-        lease.remove(subscription)
-        if !lease.isWanted { remove(lease, error) }
+        lease.subscriptions.removeAll { $0 === subscription }
+        if lease.subscriptions.isEmpty { remove(lease, error) }
     }
 
     /// Renews a lease and waits for the answer.
@@ -57,10 +50,11 @@ final class LeaseKeeper {
         _ id: Lease.ID,
         deadline: ContinuousClock.Instant
     ) async throws(EtcdError) -> LeaseRenewal {
-        let subscription = subscribe(to: id, granted: nil)
+        let subscription = LeaseSubscription(id)
+        add(subscription, granted: nil)
         let timer = EventLoop.schedule(at: deadline) { [weak self] in
             let isOpen = self?.leases[id]?.stream?.endpoint != nil
-            let error = isOpen ? nil : self?.channel.unavailability
+            let error = isOpen ? nil : self?.channel.unavailability()
             let silence = EtcdError(.deadlineExceeded, "the renewal of lease \(id) was not answered in time")
             subscription.end(error ?? silence)
         }
@@ -118,10 +112,8 @@ final class LeaseKeeper {
         if timeToLive <= 0 {
             let reason = EtcdError(.leaseNotFound, "there is no lease \(lease.id) [\(endpoint)]")
             if lease.timeline.deadline == nil { return remove(lease, reason) }
-            return lose(
-                lease,
-                EtcdError(.leaseLost, "lease \(lease.id) has expired or was revoked at the server", cause: reason)
-            )
+            let text = "lease \(lease.id) has expired or was revoked at the server"
+            return lose(lease, EtcdError(.leaseLost, text, cause: reason))
         }
         let timeToLive = Duration.seconds(timeToLive)
         lease.timeToLive = timeToLive

@@ -44,7 +44,7 @@ final class LeaseStream {
     /// The reason why renewals may not be answered.
     var trouble: EtcdError? {
         if let error = connection.lastError { return error }
-        guard let endpoint else { return channel.unavailability }
+        guard let endpoint else { return channel.unavailability() }
         return EtcdError(.unavailable, "a renewal is not answered [\(endpoint)]")
     }
 

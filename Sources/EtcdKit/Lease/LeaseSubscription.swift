@@ -13,7 +13,6 @@ final class LeaseSubscription: Sendable {
 
     private struct State {
         var newest: Update?
-        /// How often the renewals had gone on over another stream at the newest renewal that was taken.
         var interruptions = 0
         var hasBegun = false
         var ending: EtcdError?
@@ -37,9 +36,7 @@ final class LeaseSubscription: Sendable {
         }
     }
 
-    /// The newest update that was not taken yet.
-    ///
-    /// - Throws: Why the subscription has ended, or `cancelled`.
+    /// Waits until there is something to ``take()``.
     func next() async throws(EtcdError) -> Update {
         while true {
             if let update = try take() { return update }
@@ -61,7 +58,7 @@ final class LeaseSubscription: Sendable {
                 if case .renewed(_, _, let interruptions) = update { state.interruptions = interruptions }
                 return update
             }
-            if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+            if Task.isCancelled { throw EtcdError.cancelledTask }
             return nil
         }
     }

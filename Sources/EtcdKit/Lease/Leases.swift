@@ -29,24 +29,21 @@ public struct Leases: Sendable {
         if let id, id.rawValue <= 0 {
             throw EtcdError(.invalidArgument, "the lease ID \(id.rawValue) is not positive")
         }
-        let sent = ContinuousClock.now
+        let sent = MonotonicInstant.now
         let newID = id ?? .random
         let request = Wire.LeaseGrantRequest(timeToLive: timeToLive.bounded.wholeSeconds, id: newID.rawValue)
         let deadline = sent + client.timeout
         switch try await client.callUntilCertain(Wire.leaseGrant, request, doneIf: .leaseExists, deadline) {
-        case .answered(let response):
+        case .success(let response):
             if !response.error.isEmpty { throw EtcdError(.server, response.error) }
-            return Lease(
-                id: Lease.ID(rawValue: response.id),
-                timeToLive: .seconds(response.timeToLive),
-                grantSent: MonotonicInstant(sent)
-            )
-        case .doneBefore(let error):
+            let grantedID = Lease.ID(rawValue: response.id)
+            return Lease(id: grantedID, timeToLive: .seconds(response.timeToLive), grantSent: sent)
+        case .failure(let error):
             if id != nil {
                 throw EtcdError(.ambiguous, "the lease \(newID) is from this grant or from before", cause: error)
             }
             let status = try await client.with(timeout: deadline - .now).leases.timeToLive(of: newID)
-            return Lease(id: newID, timeToLive: status.grantedTimeToLive, grantSent: MonotonicInstant(sent))
+            return Lease(id: newID, timeToLive: status.grantedTimeToLive, grantSent: sent)
         }
     }
 
@@ -59,7 +56,7 @@ public struct Leases: Sendable {
     /// - Throws: ``EtcdError``, among its codes `leaseNotFound` and `ambiguous`.
     public func revoke(_ id: Lease.ID) async throws(EtcdError) {
         let request = Wire.LeaseRequest(id: id.rawValue)
-        let deadline = ContinuousClock.now + client.timeout
+        let deadline = MonotonicInstant.now + client.timeout
         _ = try await client.callUntilCertain(Wire.leaseRevoke, request, doneIf: .leaseNotFound, deadline)
         await client.core.leaseKeeper.revoked(id)
     }
@@ -114,7 +111,7 @@ public struct Leases: Sendable {
     /// - Parameter id: The lease.
     /// - Returns: The states of the lease.
     public func keepAlive(_ id: Lease.ID) -> KeepAliveSequence {
-        KeepAliveSequence(client, id)
+        KeepAliveSequence(core: client.core, id: id)
     }
 
     /// Renews a lease like ``keepAlive(_:)-(Lease.ID)``, and counts its lifetime from its grant on.
@@ -122,32 +119,27 @@ public struct Leases: Sendable {
     /// - Parameter lease: The lease, as it was granted.
     /// - Returns: The states of the lease.
     public func keepAlive(_ lease: Lease) -> KeepAliveSequence {
-        KeepAliveSequence(client, lease.id, granted: lease)
+        KeepAliveSequence(core: client.core, id: lease.id, granted: lease)
     }
 }
 
 extension EtcdClient {
-    fileprivate enum CertainOutcome<Answer> {
-        case answered(Answer)
-        /// An attempt with an unknown outcome was successful, as the error of a later one shows.
-        case doneBefore(EtcdError)
-    }
-
-    /// Repeats a call while its outcome is unknown, for calls that may safely be made twice.
+    /// Makes a call again while its outcome is unknown, for calls that do no harm when they are made twice.
     ///
-    /// After an attempt with an unknown outcome, an error of the code `done` shows that it was successful.
+    /// - Returns: The answer; or, after an attempt with an unknown outcome, the error of the code `done` of a later one,
+    ///   which shows that it was successful.
     fileprivate func callUntilCertain<Message: Request, Answer: Response>(
         _ method: GRPCMethod<Message, Answer>,
         _ message: Message,
         doneIf done: EtcdError.Code,
-        _ deadline: ContinuousClock.Instant
-    ) async throws(EtcdError) -> CertainOutcome<Answer> {
+        _ deadline: MonotonicInstant
+    ) async throws(EtcdError) -> Result<Answer, EtcdError> {
         let loop = AttemptLoop(retry, maximumAttempts: retry.maximumAttempts, until: deadline)
         var ambiguity: EtcdError?
         var isOver = false
         return try await loop.run { (_) throws(EtcdError) in
             do throws(EtcdError) {
-                return .answered(try await with(timeout: deadline - .now).call(method, message))
+                return .success(try await with(timeout: deadline - .now).call(method, message))
             } catch {
                 if error.code == .ambiguous {
                     ambiguity = error
@@ -155,8 +147,8 @@ extension EtcdClient {
                 }
                 isOver = true
                 guard let ambiguity else { throw error }
-                if error.code == done { return .doneBefore(error) }
-                // However this attempt ended, the outcome of the previous one remains unknown.
+                if error.code == done { return .failure(error) }
+                // However this attempt ended, nothing is known of the one before.
                 throw error.code == .cancelled ? error : ambiguity
             }
         } after: { _ in

@@ -59,7 +59,7 @@ public struct ElectionService: Sendable {
     public func leader(of election: Key) async throws(EtcdError) -> KeyValue? {
         try check(election)
         do throws(EtcdError) {
-            return try await client.call(Wire.electionLeader, Wire.LeaderRequest(name: election.bytes)).entry
+            return try await client.call(Wire.electionLeader, Wire.KeyRequest(key: election.bytes)).entry
         } catch {
             if error.code == .server && error.message.hasPrefix("election: no leader ") { return nil }
             throw error
@@ -68,13 +68,26 @@ public struct ElectionService: Sendable {
 
     /// The leader, and then each new leader or new value of the leader.
     ///
-    /// Leaders with a short term may be left out. The iteration never ends by itself, and throws when its connection
-    /// breaks: unlike a watch, it does not continue at another endpoint.
+    /// Leaders that were deposed soon may be left out. The iteration never ends by itself, and throws when its connection
+    /// breaks: unlike a watch, it does not go on elsewhere. Its errors are ``EtcdError``s, among their codes `unavailable`,
+    /// `permissionDenied`, `cancelled` and `clientClosed`.
     ///
     /// - Parameter election: The name of the election.
     /// - Returns: The entries of the leaders, as in ``leader(of:)``.
     public func observe(_ election: Key) -> LeaderSequence {
-        LeaderSequence(service: self, election: election)
+        LeaderSequence {
+            var stream: ResponseStream<Wire.KeyRequest, Wire.LeaderResponse>?
+            return { () throws(EtcdError) in
+                if stream == nil {
+                    // A call says why it is refused; etcd ends an observation without a reason.
+                    _ = try await leader(of: election)
+                    stream = try await client.stream(Wire.electionObserve, Wire.KeyRequest(key: election.bytes))
+                }
+                if let leader = try await stream?.next() { return leader.entry }
+                let endpoint = stream.map { " [\($0.endpoint)]" } ?? ""
+                throw EtcdError(.unavailable, "the server ended the observation of \(election)\(endpoint)")
+            }
+        }
     }
 
     /// Gives the leadership up; does nothing if it is lost.
@@ -89,3 +102,6 @@ public struct ElectionService: Sendable {
         if election.bytes.isEmpty { throw EtcdError(.emptyKey, "the name of the election is empty") }
     }
 }
+
+/// The leaders of an election, one after the other; see ``ElectionService/observe(_:)``.
+public typealias LeaderSequence = UpdateSequence<KeyValue, EtcdError>

@@ -44,6 +44,6 @@ public struct LockService: Sendable {
     /// - Throws: ``EtcdError``, among its codes `permissionDenied` and `ambiguous`, after which it may be repeated.
     public func unlock(_ key: Key) async throws(EtcdError) {
         if key.bytes.isEmpty { throw EtcdError(.emptyKey, "the key of the lock is empty") }
-        _ = try await client.call(Wire.unlock, Wire.UnlockRequest(key: key.bytes))
+        _ = try await client.call(Wire.unlock, Wire.KeyRequest(key: key.bytes))
     }
 }

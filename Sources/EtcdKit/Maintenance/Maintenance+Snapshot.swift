@@ -32,12 +32,35 @@ extension Maintenance {
     /// A snapshot of a member's database in parts, to be stored anywhere.
     ///
     /// All parts, one after the other, are what ``snapshot(from:to:replacing:onProgress:)`` would write. The snapshot is
-    /// good only if the iteration comes to its end without an error.
+    /// good only if the iteration comes to its end without an error: an ``EtcdError``, among its codes `snapshotDamaged`,
+    /// `unavailable`, `deadlineExceeded` and `cancelled`. The member sends parts no faster than they are taken.
     ///
     /// - Parameter endpoint: Where the member is.
     /// - Returns: A sequence that takes a snapshot when it is iterated.
     public func snapshotChunks(from endpoint: Endpoint) -> SnapshotSequence {
-        SnapshotSequence(client: client, endpoint: endpoint)
+        SnapshotSequence {
+            var stream: ResponseStream<Wire.EmptyRequest, Wire.SnapshotResponse>?
+            var progress = SnapshotProgress()
+            let digest = SnapshotDigest()
+            return { () throws(EtcdError) in
+                if stream == nil {
+                    stream = try await client.stream(Wire.snapshot, Wire.EmptyRequest(), at: endpoint)
+                }
+                guard let response = try await stream?.next(within: client.timeout) else {
+                    if digest.agrees { return nil }
+                    throw EtcdError(.snapshotDamaged, "the snapshot does not agree with its digest [\(endpoint)]")
+                }
+                digest.append(response.blob)
+                progress.bytesReceived += Int64(response.blob.count)
+                if progress.bytesTotal == 0 {
+                    // The member counts the bytes of the database, behind which the digest comes.
+                    let present = UInt64(clamping: progress.bytesReceived) + UInt64(SHA256.digestLength)
+                    let total = response.remainingBytes.addingReportingOverflow(present)
+                    progress.bytesTotal = total.overflow ? .max : Int64(clamping: total.partialValue)
+                }
+                return SnapshotChunk(bytes: response.blob, progress: progress)
+            }
+        }
     }
 }
 
@@ -53,4 +76,38 @@ public struct SnapshotProgress: Sendable, Hashable, CustomStringConvertible {
 
     /// Both numbers of bytes.
     public var description: String { "\(bytesReceived) of \(bytesTotal) bytes" }
+}
+
+/// A part of a snapshot.
+public struct SnapshotChunk: Sendable, Hashable {
+    /// Its bytes, 32 KiB at most of an etcd.
+    public let bytes: [UInt8]
+    /// How far the snapshot has come with it.
+    public let progress: SnapshotProgress
+
+    /// Makes a part.
+    public init(bytes: [UInt8], progress: SnapshotProgress) {
+        self.bytes = bytes
+        self.progress = progress
+    }
+}
+
+/// A snapshot of a member's database, part by part; see ``Maintenance/snapshotChunks(from:)``.
+public typealias SnapshotSequence = UpdateSequence<SnapshotChunk, EtcdError>
+
+/// Checks that the last 32 bytes of a snapshot are the SHA-256 digest of all before.
+private final class SnapshotDigest {
+    private let sum = SHA256()
+    /// The last bytes so far, which may be the digest.
+    private var tail: [UInt8] = []
+
+    func append(_ bytes: [UInt8]) {
+        tail += bytes
+        let surplus = max(tail.count - SHA256.digestLength, 0)
+        sum.update(tail.prefix(surplus))
+        tail.removeFirst(surplus)
+    }
+
+    /// Whether all of the snapshot has come, and as it was sent; nothing may be appended afterwards.
+    lazy var agrees = sum.finish() == tail
 }

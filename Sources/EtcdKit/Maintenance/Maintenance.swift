@@ -38,10 +38,7 @@ public struct Maintenance: Sendable {
     /// - Parameter alarm: The alarm.
     /// - Throws: ``EtcdError``, among its codes `memberNotFound` and `ambiguous`.
     public func disarm(_ alarm: Alarm) async throws(EtcdError) {
-        var request = Wire.AlarmRequest()
-        request.action = .deactivate
-        request.memberID = alarm.memberID.rawValue
-        request.kind = alarm.kind
+        let request = Wire.AlarmRequest(action: .deactivate, memberID: alarm.memberID.rawValue, kind: alarm.kind)
         let disarmed = try await client.call(Wire.alarm, request).alarms
         // etcd does not report an alarm that is not raised, or a member that does not exist.
         if disarmed.isEmpty, try await !client.cluster.list().contains(where: { $0.id == alarm.memberID }) {
@@ -112,7 +109,7 @@ public struct Maintenance: Sendable {
     public func moveLeader(to memberID: Member.ID, from leader: Endpoint? = nil) async throws(EtcdError) {
         let endpoint: Endpoint
         if let leader { endpoint = leader } else { endpoint = try await self.leader() }
-        _ = try await client.call(Wire.moveLeader, Wire.MoveLeaderRequest(targetID: memberID.rawValue), at: endpoint)
+        _ = try await client.call(Wire.moveLeader, Wire.MemberRequest(id: memberID.rawValue), at: endpoint)
     }
 
     /// The endpoint of the leader, if possible one of the client's own.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A file that is only there when it is complete.
-package struct SnapshotFile {
+/// A file that is only there when it is complete: if it was not finished, nothing is left of it.
+package final class SnapshotFile {
     private let target: String
     /// Where the bytes are before the file has its name.
     private let location: String
@@ -20,45 +20,29 @@ package struct SnapshotFile {
         _ onProgress: @Sendable (SnapshotProgress) -> Void
     ) async throws(EtcdError) -> SnapshotProgress {
         if !replacing, Platform.exists(path) { throw exists(path) }
-        var file = try SnapshotFile(path)
-        defer { file.close() }
-        do throws(EtcdError) {
-            var progress = SnapshotProgress()
-            var iterator = chunks.makeAsyncIterator()
-            while let chunk = try await iterator.next() {
-                try file.perform { () throws(SystemError) in try Platform.writeAll(chunk.bytes, to: file.descriptor) }
-                progress = chunk.progress
-                onProgress(progress)
-            }
-            if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
-            try file.finish(replacing, Platform.synchronize(folder:))
-            return progress
-        } catch {
-            file.discard()
-            throw error
+        let file = try SnapshotFile(path)
+        var progress = SnapshotProgress()
+        var iterator = chunks.makeAsyncIterator()
+        while let chunk = try await iterator.next() {
+            try file.write(chunk.bytes)
+            progress = chunk.progress
+            onProgress(progress)
         }
+        if Task.isCancelled { throw EtcdError.cancelledTask }
+        try file.finish(replacing)
+        return progress
     }
 
-    /// Replaces the file at `path` by one of `bytes`; blocks its thread.
-    package static func replace(_ path: String, with bytes: [UInt8]) throws(EtcdError) {
-        try replace(path, with: bytes, synchronizeFolder: Platform.synchronize(folder:))
-    }
-
-    /// Replaces the file at `path` by one of `bytes`, and makes sure by `synchronizeFolder` that its name is on the disk.
-    static func replace(
+    /// Replaces the file at `path` by one of `bytes`, and makes sure by `synchronizeFolder` that its name is on the disk;
+    /// blocks its thread.
+    package static func replace(
         _ path: String,
         with bytes: [UInt8],
-        synchronizeFolder: (Int32) throws(SystemError) -> Void
+        synchronizeFolder: (Int32) throws(SystemError) -> Void = Platform.synchronize(folder:)
     ) throws(EtcdError) {
-        var file = try SnapshotFile(path)
-        defer { file.close() }
-        do throws(EtcdError) {
-            try file.perform { () throws(SystemError) in try Platform.writeAll(bytes, to: file.descriptor) }
-            try file.finish(true, synchronizeFolder)
-        } catch {
-            file.discard()
-            throw error
-        }
+        let file = try SnapshotFile(path)
+        try file.write(bytes)
+        try file.finish(true, synchronizeFolder)
     }
 
     private init(_ path: String) throws(EtcdError) {
@@ -77,29 +61,27 @@ package struct SnapshotFile {
         }
     }
 
-    private func close() {
+    deinit {
+        if !isNamed { Platform.remove(location) }
         Platform.close(descriptor)
         Platform.close(folder)
     }
 
-    /// Removes what was written so far.
-    private func discard() {
-        if !isNamed { Platform.remove(location) }
+    private func write(_ bytes: [UInt8]) throws(EtcdError) {
+        try perform { () throws(SystemError) in try Platform.writeAll(bytes, to: descriptor) }
     }
 
     /// Gives the file its name, once its bytes are on the disk.
-    private mutating func finish(
+    private func finish(
         _ replacing: Bool,
-        _ synchronizeFolder: (Int32) throws(SystemError) -> Void
+        _ synchronizeFolder: (Int32) throws(SystemError) -> Void = Platform.synchronize(folder:)
     ) throws(EtcdError) {
-        let (location, target, descriptor) = (location, target, descriptor)
         let isMoved = try perform { () throws(SystemError) in
             try Platform.synchronize(descriptor)
             return try Platform.move(location, to: target, replacing: replacing)
         }
         if !isMoved { throw Self.exists(target) }
         isNamed = true
-        let folder = folder
         try perform { () throws(SystemError) in try synchronizeFolder(folder) }
     }
 

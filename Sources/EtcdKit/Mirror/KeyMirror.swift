@@ -109,15 +109,22 @@ public final class KeyMirror: Sendable {
 
     // MARK: Following
 
-    /// The current view, and then the newest view each time there is a new one.
+    /// The view as it is, once the mirror has listed its entries, and then the newest whenever there is a new one.
     ///
-    /// A slow consumer skips views.
-    public var views: MirrorViews { MirrorViews(feed: follower.feed) }
+    /// A slow consumer skips views. An iteration throws ``EtcdError``: `cancelled`, or why the mirror has ended.
+    public var views: MirrorViews { follower.feed.views }
 
     /// All entries as one change, and then all changes, revision by revision.
     ///
-    /// Applied in order, they give the mirror's entries. ``view`` may be ahead of them, where changes have cancelled
-    /// each other out. Each iteration has its own; if too many wait for a slow consumer
-    /// (``MirrorOptions/maximumPendingChanges``), it gets the difference as one change instead.
-    public var changes: MirrorChanges { MirrorChanges(feed: follower.feed) }
+    /// Applied one after the other, they give the mirror's entries. ``view`` may be ahead of them, where changes have
+    /// cancelled each other out. Each iteration has its own; when too many wait for
+    /// a slow consumer (``MirrorOptions/maximumPendingChanges``), it gets the difference instead, in one. It throws what
+    /// those of ``views`` throw, after all changes that are known.
+    public var changes: MirrorChanges { follower.feed.changes }
 }
+
+/// The views of a mirror, the newest always; see ``KeyMirror/views``.
+public typealias MirrorViews = UpdateSequence<MirrorView, EtcdError>
+
+/// The changes of a mirror; see ``KeyMirror/changes``.
+public typealias MirrorChanges = UpdateSequence<MirrorChange, EtcdError>

@@ -48,9 +48,7 @@ public struct MirrorChange: Sendable, Hashable, CustomStringConvertible {
 
     /// The number of deletions and puts.
     var count: Int { deletions.count + puts.count }
-}
 
-extension MirrorChange {
     /// The difference from `old` to `new`, in the order of keys.
     init(from old: SortedEntries, to new: SortedEntries, at revision: Revision) {
         var deletions: [KeyValue] = []

@@ -38,7 +38,7 @@ final class MirrorFeed: Sendable {
             return currentAsOf.duration(to: .now) > max(checkPause * 3, .seconds(1))
         }
 
-        mutating func takeChanges(for subscriber: Int) -> MirrorSubscriber.Portion? {
+        fileprivate mutating func takeChanges(for subscriber: Int) -> MirrorSubscriber.Portion? {
             guard state.isListed, let index = subscribers.firstIndex(where: { $0.id == subscriber }) else { return nil }
             return subscribers[index].take(state.applied)
         }
@@ -96,21 +96,6 @@ final class MirrorFeed: Sendable {
         }
     }
 
-    /// Has the entries listed anew, unless they were since the inquiry.
-    func requireList(_ inquiry: MirrorState.Inquiry) {
-        update { if $0.state.isOf(inquiry) { $0.isListDue = true } }
-    }
-
-    /// Takes note of how long the mirror waits until the next check.
-    func pauseChecks(for pause: Duration) {
-        update { $0.checkPause = pause }
-    }
-
-    /// Ends the mirror; only the first reason counts.
-    func end(_ error: EtcdError) {
-        update { $0.ending = $0.ending ?? error }
-    }
-
     private func publish(_ change: MirrorChange, to content: inout Content) {
         for index in content.subscribers.indices {
             content.subscribers[index].offer(change, limit: maximumPendingChanges)
@@ -118,7 +103,7 @@ final class MirrorFeed: Sendable {
     }
 
     /// Changes the content and wakes all tasks that wait for something.
-    private func update<Result>(_ body: (inout Content) -> Result) -> Result {
+    func update<Result>(_ body: (inout Content) -> Result) -> Result {
         let result = content.withLock { content in
             content.updates += 1
             return body(&content)
@@ -141,7 +126,7 @@ final class MirrorFeed: Sendable {
             EventLoop.execute { [change] in _ = EventLoop.schedule(at: deadline) { change.wakeAll() } }
         }
         while true {
-            if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+            if Task.isCancelled { throw EtcdError.cancelledTask }
             let (result, ending, updates) = content.withLock { (body(&$0), $0.ending, $0.updates) }
             if let result { return result }
             if let ending { throw ending }
@@ -151,15 +136,96 @@ final class MirrorFeed: Sendable {
         }
     }
 
-    func subscribe() -> Int {
-        content.withLock { content in
-            content.nextSubscriber += 1
-            content.subscribers.append(MirrorSubscriber(id: content.nextSubscriber))
-            return content.nextSubscriber
+    var views: MirrorViews {
+        MirrorViews {
+            var last: MirrorVersion?
+            return { () throws(EtcdError) in
+                let next = try await self.wait { content in
+                    content.state.isListed && content.version != last ? (content.version, content.view) : nil
+                }
+                last = next?.0
+                return next?.1
+            }
         }
     }
 
-    func unsubscribe(_ id: Int) {
-        content.withLock { content in content.subscribers.removeAll { $0.id == id } }
+    var changes: MirrorChanges {
+        MirrorChanges {
+            let subscription = Subscription(self)
+            var changes: ArraySlice<MirrorChange> = []
+            return { () throws(EtcdError) in
+                while changes.isEmpty {
+                    let portion = try await self.wait { $0.takeChanges(for: subscription.id) }
+                    changes = (portion?.changes ?? [])[...]
+                }
+                return changes.popFirst()
+            }
+        }
+    }
+
+    /// Ends with its iteration.
+    private final class Subscription: Sendable {
+        private let feed: MirrorFeed
+        let id: Int
+
+        init(_ feed: MirrorFeed) {
+            self.feed = feed
+            id = feed.content.withLock { content in
+                content.nextSubscriber += 1
+                content.subscribers.append(MirrorSubscriber(id: content.nextSubscriber))
+                return content.nextSubscriber
+            }
+        }
+
+        deinit { feed.content.withLock { content in content.subscribers.removeAll { $0.id == id } } }
+    }
+}
+
+/// The changes that wait for one consumer: a value that keeps no more than a limit.
+struct MirrorSubscriber {
+    /// The changes that the consumer gets next.
+    enum Portion {
+        case changes([MirrorChange])
+        /// The difference between two states, which is for the consumer to find.
+        case difference(from: SortedEntries, to: MirrorView)
+
+        var changes: [MirrorChange] {
+            switch self {
+            case .changes(let changes): changes
+            case .difference(let old, let new):
+                [MirrorChange(from: old, to: new.content, at: new.revision)]
+            }
+        }
+    }
+
+    let id: Int
+    /// The entries that the consumer knows.
+    private var seen = SortedEntries()
+    private var pending: [MirrorChange] = []
+    private var pendingCount = 0
+    /// There is more than may wait; so it is at first, when the consumer knows nothing.
+    private var isBehind = true
+
+    init(id: Int) { self.id = id }
+
+    mutating func offer(_ change: MirrorChange, limit: Int) {
+        if isBehind || change.isEmpty { return }
+        pending.append(change)
+        pendingCount += change.count
+        guard pendingCount > limit else { return }
+        isBehind = true
+        pending = []
+    }
+
+    /// Takes all that is new up to `current`; nil if there is nothing.
+    mutating func take(_ current: MirrorView) -> Portion? {
+        if !isBehind && pending.isEmpty { return nil }
+        defer {
+            seen = current.content
+            pending = []
+            pendingCount = 0
+            isBehind = false
+        }
+        return isBehind ? .difference(from: seen, to: current) : .changes(pending)
     }
 }

@@ -25,7 +25,8 @@ struct MirrorFollower: Sendable {
                 client.core.channel.report(.watchResynced(range, at: header.revision))
             }
         } catch {
-            feed.end(error)
+            // Only the first reason counts.
+            feed.update { $0.ending = $0.ending ?? error }
             return error
         }
     }
@@ -43,32 +44,11 @@ struct MirrorFollower: Sendable {
     private func list(isPatient: Bool) async throws(EtcdError) -> ResponseHeader {
         func attempt() async throws(EtcdError) -> ResponseHeader {
             let start = ContinuousClock.now
-            let (entries, header) = try await Self.list(client, range)
+            let (entries, header) = try await client.content(of: range)
             feed.replace(with: entries, at: header, asOf: start)
             return header
         }
         return isPatient ? try await client.retryingWhileUnavailable(attempt) : try await attempt()
-    }
-
-    /// All entries at one revision.
-    fileprivate static func list(
-        _ client: EtcdClient,
-        _ range: KeyRange
-    ) async throws(EtcdError) -> (SortedEntries, ResponseHeader) {
-        while true {
-            let header = try await client.position(near: range)
-            var settings = RangeOptions()
-            settings.revision = header.revision
-            do throws(EtcdError) {
-                var content = SortedEntries()
-                var entries = client.entries(in: range, options: settings).makeAsyncIterator()
-                while let entry = try await entries.next() { content.put(entry) }
-                return (content, header)
-            } catch {
-                // It was compacted meanwhile, or the store was restored from a backup that is older.
-                if error.code != .compacted && error.code != .futureRevision { throw error }
-            }
-        }
     }
 
     /// Keeps the list current until another is due.
@@ -115,7 +95,7 @@ struct MirrorFollower: Sendable {
             do throws(EtcdError) {
                 _ = try await consistentView()
                 pause = max(interval, min(start.duration(to: .now), .seconds(3)) * 20)
-                feed.pauseChecks(for: pause)
+                feed.update { $0.checkPause = pause }
             } catch {
                 if !error.code.isTransient { throw error }
                 // An unreachable server had no work, and should be checked soon after it is back. Otherwise the pause
@@ -145,15 +125,8 @@ struct MirrorFollower: Sendable {
                 let isListed = try await feed.wait(until: deadline) { $0.state.isOf(inquiry) ? nil : true }
                 if isListed == nil { throw EtcdError(.deadlineExceeded, "the entries were not listed in time") }
             }
-            if let view = view(at: header, inquiry) { return view }
-        }
-    }
-
-    /// The view, if it has reached the revision of `header`.
-    private func view(at header: ResponseHeader, _ inquiry: MirrorState.Inquiry) -> MirrorView? {
-        feed.read { content in
-            let hasArrived = content.state.isOf(inquiry) && content.view.revision >= header.revision
-            return hasArrived ? content.view : nil
+            let view = feed.read { $0.state.isOf(inquiry) && $0.view.revision >= header.revision ? $0.view : nil }
+            if let view { return view }
         }
     }
 
@@ -177,8 +150,10 @@ struct MirrorFollower: Sendable {
                 return
             }
             if .now >= deadline {
-                // The watch is silent although there are changes for it: it may be ahead of a restored store.
-                if isMissing && feed.read(\.view.revision) == inquiry.revision { feed.requireList(inquiry) }
+                // The watch is silent although there is something for it: it is ahead of a restored store perhaps.
+                if isMissing && feed.read(\.view.revision) == inquiry.revision {
+                    feed.update { if $0.state.isOf(inquiry) { $0.isListDue = true } }
+                }
                 throw EtcdError(.deadlineExceeded, "the watch has not brought revision \(header.revision) in time")
             }
             inquiry = feed.read(\.state.inquiry)
@@ -192,8 +167,25 @@ struct MirrorFollower: Sendable {
 extension EtcdClient {
     /// All entries in `range`, at one revision.
     package func list(_ range: KeyRange) async throws(EtcdError) -> MirrorView {
-        let (entries, header) = try await MirrorFollower.list(self, range)
+        let (entries, header) = try await content(of: range)
         return MirrorView(range: range, revision: header.revision, content: entries)
+    }
+
+    fileprivate func content(of range: KeyRange) async throws(EtcdError) -> (SortedEntries, ResponseHeader) {
+        while true {
+            let header = try await position(near: range)
+            var settings = RangeOptions()
+            settings.revision = header.revision
+            do throws(EtcdError) {
+                var content = SortedEntries()
+                var entries = self.entries(in: range, options: settings).makeAsyncIterator()
+                while let entry = try await entries.next() { content.put(entry) }
+                return (content, header)
+            } catch {
+                // It was compacted meanwhile, or the store was restored from a backup that is older.
+                if error.code != .compacted && error.code != .futureRevision { throw error }
+            }
+        }
     }
 
     /// The header with the newest revision of the store, by the cheapest linearizable read for a user who may read `range`.

@@ -11,22 +11,6 @@ public struct MirrorView: Sendable, Equatable, CustomStringConvertible {
     public let revision: Revision
     let content: SortedEntries
 
-    init(range: KeyRange, revision: Revision, content: SortedEntries) {
-        self.range = range
-        self.revision = revision
-        self.content = content
-    }
-
-    /// Makes a view of entries that were not mirrored.
-    ///
-    /// - Parameters:
-    ///   - range: The keys that the view is of.
-    ///   - revision: The revision of the view.
-    ///   - entries: The entries, in any order; of two with the same key, the later counts.
-    public init(range: KeyRange, revision: Revision, entries: some Sequence<KeyValue>) {
-        self.init(range: range, revision: revision, content: SortedEntries(entries))
-    }
-
     /// The view with other entries under some keys; nil for none.
     package func replacing(_ entries: some Sequence<(Key, KeyValue?)>) -> MirrorView {
         var content = content
@@ -86,6 +70,16 @@ public struct MirrorView: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension MirrorView: Sequence {
+    /// Makes a view of entries that were not mirrored.
+    ///
+    /// - Parameters:
+    ///   - range: The keys that the view is of.
+    ///   - revision: The revision of the view.
+    ///   - entries: The entries, in any order; of two with the same key, the later counts.
+    public init(range: KeyRange, revision: Revision, entries: some Sequence<KeyValue>) {
+        self.init(range: range, revision: revision, content: SortedEntries(entries))
+    }
+
     /// Starts at the first entry.
     public func makeIterator() -> Entries.Iterator { entries(in: range).makeIterator() }
 

@@ -8,18 +8,17 @@
 struct ProtobufDecoder: ProtobufVisitor {
     private static let maximumDepth = 100
 
-    private let bytes: UnsafeRawBufferPointer
+    private var scanner: ProtobufScanner
     private let depth: Int
     /// How many bytes of memory the rest of the message may take up.
     private var budget: Int
-    private var position = 0
     // The field at hand, and whether the message took it.
     private var number: UInt32 = 0
     private var type = ProtobufWireType.varint
     private var isTaken = false
 
     private init(_ bytes: UnsafeRawBufferPointer, depth: Int, budget: Int) {
-        self.bytes = bytes
+        scanner = ProtobufScanner(bytes)
         self.depth = depth
         self.budget = budget
     }
@@ -47,7 +46,7 @@ struct ProtobufDecoder: ProtobufVisitor {
     }
 
     private mutating func merge<Message: ProtobufMessage>(into message: inout Message) throws(ProtobufError) {
-        while position < bytes.count {
+        while !scanner.isAtEnd {
             try readTag()
             isTaken = false
             try message.visitFields(&self)
@@ -57,20 +56,8 @@ struct ProtobufDecoder: ProtobufVisitor {
 
     // MARK: Reading
 
-    private mutating func readVarint() throws(ProtobufError) -> UInt64 {
-        var value: UInt64 = 0
-        for shift in stride(from: UInt64(0), to: 70, by: 7) {
-            guard position < bytes.count else { throw .truncated }
-            let byte = bytes[position]
-            position += 1
-            value |= UInt64(byte & 0x7f) << shift
-            if byte < 0x80 { return value }
-        }
-        throw .malformedVarint
-    }
-
     private mutating func readTag() throws(ProtobufError) {
-        let tag = try readVarint()
+        let tag = try scanner.varint()
         guard let type = ProtobufWireType(rawValue: tag & 7), (1...0x1fff_ffff).contains(tag >> 3) else {
             throw .malformedTag
         }
@@ -78,25 +65,12 @@ struct ProtobufDecoder: ProtobufVisitor {
         self.type = type
     }
 
-    private mutating func readDelimited() throws(ProtobufError) -> UnsafeRawBufferPointer {
-        let length = try readVarint()
-        guard length <= UInt64(bytes.count - position) else { throw .truncated }
-        let start = position
-        position += Int(length)
-        return UnsafeRawBufferPointer(rebasing: bytes[start..<position])
-    }
-
-    private mutating func advance(by count: Int) throws(ProtobufError) {
-        guard bytes.count - position >= count else { throw .truncated }
-        position += count
-    }
-
     private mutating func skip(_ type: ProtobufWireType, group: UInt32, depth: Int) throws(ProtobufError) {
         switch type {
-        case .varint: _ = try readVarint()
-        case .fixed64: try advance(by: 8)
-        case .lengthDelimited: _ = try readDelimited()
-        case .fixed32: try advance(by: 4)
+        case .varint: _ = try scanner.varint()
+        case .fixed64: _ = try scanner.bytes(8)
+        case .lengthDelimited: _ = try scanner.delimited()
+        case .fixed32: _ = try scanner.bytes(4)
         case .endGroup: throw .malformedTag
         case .startGroup:
             if depth >= Self.maximumDepth { throw .tooDeep }
@@ -118,118 +92,105 @@ struct ProtobufDecoder: ProtobufVisitor {
         return true
     }
 
-    private mutating func mergeNested<Message: ProtobufMessage>(into message: inout Message) throws(ProtobufError) {
-        if depth >= Self.maximumDepth { throw .tooDeep }
-        var nested = ProtobufDecoder(try readDelimited(), depth: depth + 1, budget: budget)
-        try nested.merge(into: &message)
-        budget = nested.budget
-    }
-
     private mutating func charge(_ count: Int) throws(ProtobufError) {
         if count > budget { throw .tooLarge }
         budget -= count
     }
 
-    /// Charges an element of a list.
-    private mutating func charge<Element>(_: Element.Type) throws(ProtobufError) {
-        try charge(MemoryLayout<Element>.stride)
+    // MARK: Values
+
+    mutating func readVarint() throws(ProtobufError) -> UInt64 { try scanner.varint() }
+
+    /// Takes a block of bytes, of which up to `free` need no memory.
+    mutating func readBlock(free: Int) throws(ProtobufError) -> UnsafeRawBufferPointer {
+        let bytes = try scanner.delimited()
+        if bytes.count > free { try charge(32 + bytes.count) }
+        return bytes
     }
 
-    private static let blockHeader = 32
-
-    private mutating func readBytes() throws(ProtobufError) -> [UInt8] {
-        let bytes = try readDelimited()
-        if !bytes.isEmpty { try charge(Self.blockHeader + bytes.count) }
-        return [UInt8](bytes)
+    mutating func mergeNested<Message: ProtobufMessage>(into message: inout Message) throws(ProtobufError) {
+        if depth >= Self.maximumDepth { throw .tooDeep }
+        var nested = ProtobufDecoder(try scanner.delimited(), depth: depth + 1, budget: budget)
+        try nested.merge(into: &message)
+        budget = nested.budget
     }
 
-    private mutating func readString() throws(ProtobufError) -> String {
-        let bytes = try readDelimited()
-        // Short texts have no block.
-        if bytes.count > 15 { try charge(Self.blockHeader + bytes.count) }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private mutating func append<Element>(_ value: Element, to values: inout [Element]) throws(ProtobufError) {
-        try charge(Element.self)
+    private mutating func appendValue<Value: ProtobufValue>(to values: inout [Value]) throws(ProtobufError) {
+        try charge(MemoryLayout<Value>.stride)
+        var value = Value()
+        try value.decode(from: &self)
         values.append(value)
     }
 
     // MARK: ProtobufVisitor
 
-    mutating func field(_ number: UInt32, _ value: inout Int64) throws(ProtobufError) {
-        if take(number, .varint) { value = Int64(bitPattern: try readVarint()) }
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ value: inout Value) throws(ProtobufError) {
+        if take(number, Value.wireType) { try value.decode(from: &self) }
     }
 
-    mutating func field(_ number: UInt32, _ value: inout UInt64) throws(ProtobufError) {
-        if take(number, .varint) { value = try readVarint() }
-    }
-
-    mutating func field(_ number: UInt32, _ value: inout UInt32) throws(ProtobufError) {
-        if take(number, .varint) { value = UInt32(truncatingIfNeeded: try readVarint()) }
-    }
-
-    mutating func field(_ number: UInt32, _ value: inout Bool) throws(ProtobufError) {
-        if take(number, .varint) { value = try readVarint() != 0 }
-    }
-
-    mutating func field(_ number: UInt32, _ value: inout String) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { value = try readString() }
-    }
-
-    mutating func field(_ number: UInt32, _ value: inout [UInt8]) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { value = try readBytes() }
-    }
-
-    mutating func field<Enum: ProtobufEnum>(_ number: UInt32, _ value: inout Enum) throws(ProtobufError) {
-        if take(number, .varint) { value = Enum(rawValue: Int32(truncatingIfNeeded: try readVarint())) }
-    }
-
-    mutating func field(_ number: UInt32, _ value: inout some ProtobufMessage) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { try mergeNested(into: &value) }
-    }
-
-    mutating func field(_ number: UInt32, _ value: inout Int64?) throws(ProtobufError) {
-        if take(number, .varint) { value = Int64(bitPattern: try readVarint()) }
-    }
-
-    mutating func field(_ number: UInt32, _ value: inout [UInt8]?) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { value = try readBytes() }
-    }
-
-    mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ value: inout Message?) throws(ProtobufError) {
-        guard take(number, .lengthDelimited) else { return }
-        var message = value ?? Message()
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ value: inout Value?) throws(ProtobufError) {
+        guard take(number, Value.wireType) else { return }
         // Held in one place only, it grows in place: else each part of it that arrives copies all before it.
-        value = nil
-        try mergeNested(into: &message)
-        value = message
+        var present = value.take() ?? Value()
+        try present.decode(from: &self)
+        value = present
     }
 
-    mutating func field(_ number: UInt32, _ values: inout [String]) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { try append(readString(), to: &values) }
-    }
-
-    mutating func field(_ number: UInt32, _ values: inout [[UInt8]]) throws(ProtobufError) {
-        if take(number, .lengthDelimited) { try append(readBytes(), to: &values) }
-    }
-
-    mutating func field<Enum: ProtobufEnum>(_ number: UInt32, _ values: inout [Enum]) throws(ProtobufError) {
-        if take(number, .varint) {
-            try append(Enum(rawValue: Int32(truncatingIfNeeded: try readVarint())), to: &values)
-        } else if take(number, .lengthDelimited) {
-            var packed = ProtobufDecoder(try readDelimited(), depth: depth, budget: 0)
-            while packed.position < packed.bytes.count {
-                try append(Enum(rawValue: Int32(truncatingIfNeeded: try packed.readVarint())), to: &values)
-            }
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ values: inout [Value]) throws(ProtobufError) {
+        if take(number, Value.wireType) {
+            try appendValue(to: &values)
+        } else if Value.wireType == .varint, take(number, .lengthDelimited) {
+            var packed = ProtobufDecoder(try scanner.delimited(), depth: depth, budget: budget)
+            while !packed.scanner.isAtEnd { try packed.appendValue(to: &values) }
+            budget = packed.budget
         }
     }
+}
 
-    mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ values: inout [Message]) throws(ProtobufError) {
-        guard take(number, .lengthDelimited) else { return }
-        try charge(Message.self)
-        var message = Message()
-        try mergeNested(into: &message)
-        values.append(message)
+/// Walks over the fields of a message without building one; it never reads past the end of the bytes.
+struct ProtobufScanner {
+    private let bytes: UnsafeRawBufferPointer
+    private(set) var position: Int
+
+    init(_ bytes: UnsafeRawBufferPointer, from position: Int = 0) {
+        self.bytes = bytes
+        self.position = position
+    }
+
+    var isAtEnd: Bool { position >= bytes.count }
+
+    /// Takes a number, which is also how a field begins.
+    @inline(__always)
+    mutating func varint() throws(ProtobufError) -> UInt64 {
+        guard position < bytes.count else { throw .truncated }
+        let first = bytes[position]
+        if first >= 0x80 { return try longVarint() }
+        position += 1
+        return UInt64(first)
+    }
+
+    private mutating func longVarint() throws(ProtobufError) -> UInt64 {
+        var value: UInt64 = 0
+        for shift in stride(from: UInt64(0), to: 70, by: 7) {
+            guard position < bytes.count else { throw .truncated }
+            let byte = bytes[position]
+            position += 1
+            value |= UInt64(byte & 0x7f) << shift
+            if byte < 0x80 { return value }
+        }
+        throw .malformedVarint
+    }
+
+    /// Takes a block of bytes with its length before it.
+    @inline(__always)
+    mutating func delimited() throws(ProtobufError) -> UnsafeRawBufferPointer { try bytes(varint()) }
+
+    /// Takes as many bytes.
+    @inline(__always)
+    mutating func bytes(_ count: UInt64) throws(ProtobufError) -> UnsafeRawBufferPointer {
+        guard count <= UInt64(bytes.count - position) else { throw .truncated }
+        let start = position
+        position += Int(count)
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<position])
     }
 }

@@ -3,10 +3,7 @@
 /// A message of Protocol Buffers (proto3).
 ///
 /// It lists its fields once, and encoding and decoding both go by that list, so they cannot differ.
-protocol ProtobufMessage: Sendable {
-    /// The message in which every field has its default.
-    init()
-
+protocol ProtobufMessage: ProtobufValue {
     /// Shows each field with its number to `visitor`, which reads or sets it.
     mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError)
 
@@ -16,36 +13,24 @@ protocol ProtobufMessage: Sendable {
 
 extension ProtobufMessage {
     var sizeHint: Int { 256 }
-}
 
-/// An enumeration of Protocol Buffers.
-///
-/// Its raw value may be any number, since servers may know more cases.
-protocol ProtobufEnum: Sendable {
-    init(rawValue: Int32)
-    var rawValue: Int32 { get }
+    static var wireType: ProtobufWireType { .lengthDelimited }
+    var isDefault: Bool { false }
+    func encode(to encoder: inout ProtobufEncoder) { encoder.appendBlock { $0.append(self) } }
+    mutating func decode(from decoder: inout ProtobufDecoder) throws(ProtobufError) {
+        try decoder.mergeNested(into: &self)
+    }
 }
 
 /// Goes through the fields of a message: an encoder or a decoder.
 protocol ProtobufVisitor {
-    mutating func field(_ number: UInt32, _ value: inout Int64) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ value: inout UInt64) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ value: inout UInt32) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ value: inout Bool) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ value: inout String) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ value: inout [UInt8]) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ value: inout some ProtobufEnum) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ value: inout some ProtobufMessage) throws(ProtobufError)
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ value: inout Value) throws(ProtobufError)
 
-    // A member of a `oneof`: present even with its default value.
-    mutating func field(_ number: UInt32, _ value: inout Int64?) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ value: inout [UInt8]?) throws(ProtobufError)
-    mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ value: inout Message?) throws(ProtobufError)
+    /// A member of a `oneof`: present even with its default value.
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ value: inout Value?) throws(ProtobufError)
 
-    mutating func field(_ number: UInt32, _ values: inout [String]) throws(ProtobufError)
-    mutating func field(_ number: UInt32, _ values: inout [[UInt8]]) throws(ProtobufError)
-    mutating func field<Enum: ProtobufEnum>(_ number: UInt32, _ values: inout [Enum]) throws(ProtobufError)
-    mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ values: inout [Message]) throws(ProtobufError)
+    /// A list; one of numbers is written packed.
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ values: inout [Value]) throws(ProtobufError)
 }
 
 /// An error in an encoded message.

@@ -37,7 +37,7 @@ struct AtomicReads: Sendable {
         if isolation == .readCommitted { return [] }
         var conditions = revisions.sorted { $0.key < $1.key }.map { Compare.Target.modRevision($0) == $1 }
         guard isolation.readsOneRevision, let snapshot else { return conditions }
-        for range in entries.keys where !range.isSingleKey && !range.isEmpty {
+        for range in entries.keys where range.singleKey == nil && !range.isEmpty {
             conditions.append(.modRevision(in: range) < snapshot.next)
         }
         if isolation == .serializableSnapshot {
@@ -47,9 +47,4 @@ struct AtomicReads: Sendable {
         }
         return conditions
     }
-}
-
-extension KeyRange {
-    /// The key of a range that is one key by its form.
-    fileprivate var singleKey: Key? { isSingleKey ? Key(bytes: start) : nil }
 }

@@ -26,26 +26,12 @@ public struct Compare: Sendable, Hashable {
     /// a range, the condition holds if it holds for every entry; for an empty range, it is compared as for a missing
     /// key.
     public struct Target<Operand>: Sendable {
-        private let target: Wire.Compare.Target
-        private let range: KeyRange
-        private let assign: @Sendable (Operand, inout Wire.Compare) -> Void
-
-        fileprivate init(
-            _ target: Wire.Compare.Target,
-            of range: KeyRange,
-            _ assign: @escaping @Sendable (Operand, inout Wire.Compare) -> Void
-        ) {
-            self.target = target
-            self.range = range
-            self.assign = assign
-        }
+        fileprivate let target: Wire.Compare.Target
+        fileprivate let range: KeyRange
+        fileprivate let assign: @Sendable (Operand, inout Wire.Compare) -> Void
 
         private func compared(_ result: Wire.Compare.Result, _ operand: Operand) -> Compare {
-            var request = Wire.Compare()
-            request.result = result
-            request.target = target
-            request.key = range.start
-            request.rangeEnd = range.end
+            var request = Wire.Compare(result: result, target: target, key: range.start, rangeEnd: range.end)
             assign(operand, &request)
             return Compare(request: request)
         }
@@ -75,7 +61,7 @@ extension Compare.Target where Operand == Int64 {
     ///
     /// - Parameter range: The range.
     /// - Returns: The property.
-    public static func version(in range: KeyRange) -> Self { Self(.version, of: range) { $1.version = $0 } }
+    public static func version(in range: KeyRange) -> Self { Self(target: .version, range: range) { $1.version = $0 } }
 }
 
 extension Compare.Target where Operand == Revision {
@@ -90,7 +76,7 @@ extension Compare.Target where Operand == Revision {
     /// - Parameter range: The range.
     /// - Returns: The property.
     public static func createRevision(in range: KeyRange) -> Self {
-        Self(.createRevision, of: range) { $1.createRevision = $0.rawValue }
+        Self(target: .createRevision, range: range) { $1.createRevision = $0.rawValue }
     }
 
     /// The revision of the last change; 0 for a missing key.
@@ -104,7 +90,7 @@ extension Compare.Target where Operand == Revision {
     /// - Parameter range: The range.
     /// - Returns: The property.
     public static func modRevision(in range: KeyRange) -> Self {
-        Self(.modRevision, of: range) { $1.modRevision = $0.rawValue }
+        Self(target: .modRevision, range: range) { $1.modRevision = $0.rawValue }
     }
 }
 
@@ -119,7 +105,7 @@ extension Compare.Target where Operand == Value {
     ///
     /// - Parameter range: The range.
     /// - Returns: The property.
-    public static func value(in range: KeyRange) -> Self { Self(.value, of: range) { $1.value = $0.bytes } }
+    public static func value(in range: KeyRange) -> Self { Self(target: .value, range: range) { $1.value = $0.bytes } }
 }
 
 extension Compare.Target where Operand == Lease.ID {
@@ -133,5 +119,7 @@ extension Compare.Target where Operand == Lease.ID {
     ///
     /// - Parameter range: The range.
     /// - Returns: The property.
-    public static func lease(in range: KeyRange) -> Self { Self(.lease, of: range) { $1.lease = $0.rawValue } }
+    public static func lease(in range: KeyRange) -> Self {
+        Self(target: .lease, range: range) { $1.lease = $0.rawValue }
+    }
 }

@@ -42,8 +42,12 @@ extension EtcdClient {
         var prefetched: AtomicView?
         var failures = 0
         while true {
-            if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
-            if prefetched == nil, !ranges.isEmpty { prefetched = try await snapshot(of: ranges, options) }
+            if Task.isCancelled { throw EtcdError.cancelledTask }
+            if prefetched == nil, !ranges.isEmpty {
+                // As many as fit one request, all at one revision.
+                ranges = Array(ranges.prefix(options.maximumOperations))
+                prefetched = AtomicView(try await self.transaction(then: ranges.map { .range($0) }), of: ranges)
+            }
             var transaction = AtomicTransaction(self, options, prefetched)
             prefetched = nil
             do {
@@ -72,14 +76,5 @@ extension EtcdClient {
                 try? await Task.sleep(for: pause)
             }
         }
-    }
-
-    /// Reads as many of the ranges as fit one request, all at one revision.
-    private func snapshot(
-        of ranges: [KeyRange],
-        _ options: AtomicOptions
-    ) async throws(EtcdError) -> AtomicView {
-        let ranges = Array(ranges.prefix(options.maximumOperations))
-        return AtomicView(try await transaction(then: ranges.map { .range($0) }), of: ranges)
     }
 }

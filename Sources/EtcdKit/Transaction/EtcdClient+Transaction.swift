@@ -31,15 +31,16 @@ extension EtcdClient {
         var method = Wire.txn
         if request.isReadOnly { method = method.reading }
         if request.isSerializable { method = method.serializable }
-        do throws(EtcdError) {
-            return try await call(method, request)
-        } catch {
-            let ranges = (then + `else`).flatMap(\.writtenRanges)
-            let writes = ranges.isEmpty ? "" : ", which write \(ranges[0])\(ranges.count > 1 ? " and others" : "")"
-            throw error.about(
-                "the transaction has \(conditions.count) conditions, \(then.count) operations and \(`else`.count) others"
-                    + "\(writes); etcd allows 128 of each by default (--max-txn-ops)"
-            )
-        }
+        return try await call(method, request, about: request.summary)
+    }
+}
+
+extension Wire.TxnRequest {
+    /// The transaction in words, for an error.
+    fileprivate var summary: String {
+        let ranges = (success + failure).flatMap(\.writtenRanges)
+        let writes = ranges.isEmpty ? "" : ", which write \(ranges[0])\(ranges.count > 1 ? " and others" : "")"
+        return "the transaction has \(compare.count) conditions, \(success.count) operations and "
+            + "\(failure.count) others\(writes); etcd allows 128 of each by default (--max-txn-ops)"
     }
 }

@@ -4,12 +4,6 @@
 public struct TransactionOperation: Sendable, Hashable {
     let request: Wire.RequestOp
 
-    private init(_ set: (inout Wire.RequestOp) -> Void) {
-        var request = Wire.RequestOp()
-        set(&request)
-        self.request = request
-    }
-
     /// Reads the entry under `key`.
     ///
     /// - Parameter key: The key.
@@ -23,7 +17,7 @@ public struct TransactionOperation: Sendable, Hashable {
     ///   - options: How to read them.
     /// - Returns: The operation; its result is a ``TransactionResult/range(_:)``.
     public static func range(_ range: KeyRange, options: RangeOptions = RangeOptions()) -> Self {
-        Self { $0.range = Wire.RangeRequest(range, options) }
+        Self(request: Wire.RequestOp(range: Wire.RangeRequest(range, options)))
     }
 
     /// Puts `value` under `key`.
@@ -44,7 +38,7 @@ public struct TransactionOperation: Sendable, Hashable {
         keepingLease: Bool = false,
         returningPrevious: Bool = false
     ) -> Self {
-        Self { $0.put = Wire.PutRequest(key, value, lease, keepingLease, returningPrevious) }
+        Self(request: Wire.RequestOp(put: Wire.PutRequest(key, value, lease, keepingLease, returningPrevious)))
     }
 
     /// Puts the current value of `key` again, which makes a new version of it and sets its lease.
@@ -61,7 +55,7 @@ public struct TransactionOperation: Sendable, Hashable {
         keepingLease: Bool = false,
         returningPrevious: Bool = false
     ) -> Self {
-        Self { $0.put = Wire.PutRequest(key, nil, lease, keepingLease, returningPrevious) }
+        Self(request: Wire.RequestOp(put: Wire.PutRequest(key, nil, lease, keepingLease, returningPrevious)))
     }
 
     /// Deletes `key`.
@@ -81,7 +75,7 @@ public struct TransactionOperation: Sendable, Hashable {
     ///   - returningPrevious: Returns the entries from before.
     /// - Returns: The operation; its result is a ``TransactionResult/delete(_:)``.
     public static func delete(_ range: KeyRange, returningPrevious: Bool = false) -> Self {
-        Self { $0.deleteRange = Wire.DeleteRangeRequest(range, returningPrevious) }
+        Self(request: Wire.RequestOp(deleteRange: Wire.DeleteRangeRequest(range, returningPrevious)))
     }
 
     /// Runs a transaction within the transaction.
@@ -94,7 +88,7 @@ public struct TransactionOperation: Sendable, Hashable {
     ///   - else: Runs if one does not.
     /// - Returns: The operation; its result is a ``TransactionResult/transaction(_:)``.
     public static func transaction(if conditions: [Compare], then: [Self], else: [Self] = []) -> Self {
-        Self { $0.transaction = Wire.TxnRequest(conditions, then, `else`) }
+        Self(request: Wire.RequestOp(transaction: Wire.TxnRequest(conditions, then, `else`)))
     }
 }
 
@@ -104,7 +98,7 @@ extension TransactionOperation {
 }
 
 extension Wire.RequestOp {
-    fileprivate var writtenRanges: [KeyRange] {
+    var writtenRanges: [KeyRange] {
         if let put { return [.key(Key(bytes: put.key))] }
         if let deleteRange { return [KeyRange(start: deleteRange.key, end: deleteRange.rangeEnd)] }
         return transaction.map { ($0.success + $0.failure).flatMap(\.writtenRanges) } ?? []

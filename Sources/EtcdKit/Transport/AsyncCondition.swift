@@ -17,8 +17,6 @@ package struct AsyncCondition: Sendable {
 
     private let state = Lock(State())
 
-    package init() {}
-
     /// Waits until the next ``wakeAll()``, or until the task is cancelled; returns at once if `isReady` is true.
     ///
     /// `isReady` may take the owner's lock, so call ``wakeAll()`` outside of that.

@@ -2,7 +2,8 @@
 
 /// A value behind a lock, in one block of memory; copies share it.
 ///
-/// Never resume a continuation or call out to a user inside ``withLock(_:)``.
+/// It stands on `pthread_mutex_t`, because ThreadSanitizer on Linux does not see `Synchronization.Mutex` and would
+/// report every one of its critical sections. Never resume a continuation or call out to a user inside ``withLock(_:)``.
 package struct Lock<State>: @unchecked Sendable {
     // Sendable: the state is only touched while the mutex is held.
     private final class Storage: ManagedBuffer<State, Platform.Mutex> {
@@ -27,20 +28,13 @@ package struct Lock<State>: @unchecked Sendable {
     }
 }
 
-/// A lock without a value.
-///
-/// It uses `pthread_mutex_t`, because ThreadSanitizer on Linux does not see `Synchronization.Mutex` and would report
-/// every one of its critical sections.
-struct RawLock: ~Copyable, @unchecked Sendable {
-    // Sendable: a mutex is made for several threads, and the pointer to it never changes.
-    private let mutex = Platform.makeMutex()
+extension Lock<Void> {
+    // For a lock that is held beyond a scope.
 
-    deinit { Platform.destroyMutex(mutex) }
+    func acquire() { storage.withUnsafeMutablePointerToElements { Platform.lock($0) } }
 
-    func acquire() { Platform.lock(mutex) }
+    /// Takes the lock if nobody holds it.
+    func tryAcquire() -> Bool { storage.withUnsafeMutablePointerToElements { Platform.tryLock($0) } }
 
-    /// Takes the lock if it is free.
-    func tryAcquire() -> Bool { Platform.tryLock(mutex) }
-
-    func release() { Platform.unlock(mutex) }
+    func release() { storage.withUnsafeMutablePointerToElements { Platform.unlock($0) } }
 }

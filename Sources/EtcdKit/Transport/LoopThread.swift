@@ -31,7 +31,7 @@ package final class LoopThread: SerialExecutor {
     private let inbox = Lock(Inbox())
     /// Held by the thread that may run code that is isolated to the loop: by the loop's thread except while it waits, and by a thread
     /// that has borrowed the loop meanwhile.
-    private let ownership = RawLock()
+    private let ownership = Lock(())
     /// The thread that holds `ownership`.
     private let owner = Atomic<UInt>(0)
     private let wakeUp: (read: Int32, write: Int32)

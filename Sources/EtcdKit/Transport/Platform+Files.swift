@@ -54,7 +54,7 @@ extension Platform {
     }
 
     /// Returns when the names in a folder are on the disk.
-    static func synchronize(folder descriptor: Int32) throws(SystemError) {
+    package static func synchronize(folder descriptor: Int32) throws(SystemError) {
         // Not every file system does this for folders.
         if fsync(descriptor) != 0, errno != EINVAL, errno != ENOTSUP { throw SystemError(call: "fsync", number: errno) }
     }
@@ -77,5 +77,26 @@ extension Platform {
 
     package static func remove(_ path: String) {
         unlink(path)
+    }
+
+    /// Appends bytes to a file, and returns when they are on the disk.
+    package static func writeDurably(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
+        try writeAll(bytes, to: descriptor)
+        #if canImport(Darwin)
+            // There, `fsync` leaves the bytes in the disk's own memory.
+            _ = try uninterrupted("fcntl") { fcntl(descriptor, F_FULLFSYNC) }
+        #else
+            _ = try uninterrupted("fdatasync") { fdatasync(descriptor) }
+        #endif
+    }
+
+    /// Reserves room for so many bytes of a file, where the file system can, as etcd does for its log.
+    package static func reserve(_ size: Int, in descriptor: Int32) throws(SystemError) {
+        #if !canImport(Darwin)
+            let code = posix_fallocate(descriptor, 0, off_t(size))
+            guard code == 0 || code == EOPNOTSUPP || code == EINVAL else {
+                throw SystemError(call: "posix_fallocate", number: code)
+            }
+        #endif
     }
 }

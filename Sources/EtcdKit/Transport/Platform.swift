@@ -38,6 +38,43 @@ package enum Platform {
         }
     }
 
+    // MARK: Clocks and counters
+
+    /// Nanoseconds since some moment, by a clock that never goes back; the cheapest reading there is.
+    package static var nanoseconds: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
+    /// Nanoseconds by the clock of `ContinuousClock`, which goes on while the machine sleeps.
+    static var continuousNanoseconds: Int64 {
+        var time = timespec()
+        #if canImport(Darwin)
+            clock_gettime(CLOCK_MONOTONIC_RAW, &time)
+        #else
+            clock_gettime(CLOCK_BOOTTIME, &time)
+        #endif
+        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    }
+
+    /// The processor time that this process has used, and the most memory that it has ever had, in bytes.
+    package static var usage: (processorTime: Duration, peakMemory: Int64) {
+        var usage = rusage()
+        #if canImport(Glibc)
+            getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        #else
+            getrusage(RUSAGE_SELF, &usage)
+        #endif
+        func duration(_ time: timeval) -> Duration { .seconds(Int64(time.tv_sec)) + .microseconds(Int64(time.tv_usec)) }
+        #if canImport(Darwin)
+            let unit: Int64 = 1
+        #else
+            let unit: Int64 = 1024
+        #endif
+        return (duration(usage.ru_utime) + duration(usage.ru_stime), Int64(usage.ru_maxrss) * unit)
+    }
+
     // MARK: Threads
 
     /// Starts a detached thread that runs `body`, with a stack of `stackSize` bytes, or of the system's choice.
@@ -82,12 +119,6 @@ package enum Platform {
 
     typealias Mutex = pthread_mutex_t
 
-    static func makeMutex() -> UnsafeMutablePointer<Mutex> {
-        let mutex = UnsafeMutablePointer<Mutex>.allocate(capacity: 1)
-        initialize(mutex)
-        return mutex
-    }
-
     static func initialize(_ mutex: UnsafeMutablePointer<Mutex>) {
         mutex.initialize(to: Mutex())
         pthread_mutex_init(mutex, nil)
@@ -98,11 +129,6 @@ package enum Platform {
     static func tryLock(_ mutex: UnsafeMutablePointer<Mutex>) -> Bool { pthread_mutex_trylock(mutex) == 0 }
 
     static func unlock(_ mutex: UnsafeMutablePointer<Mutex>) { pthread_mutex_unlock(mutex) }
-
-    static func destroyMutex(_ mutex: UnsafeMutablePointer<Mutex>) {
-        deinitialize(mutex)
-        mutex.deallocate()
-    }
 
     static func deinitialize(_ mutex: UnsafeMutablePointer<Mutex>) {
         pthread_mutex_destroy(mutex)
@@ -132,4 +158,14 @@ private func runThread(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPo
     let thread = Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue()
     thread.body()
     return nil
+}
+
+/// A system call that failed.
+package struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
+    package let call: String
+    package let number: Int32
+
+    package var description: String { "\(call): \(reason)" }
+    /// The error, without the name of the call.
+    package var reason: String { Platform.message(of: number) }
 }

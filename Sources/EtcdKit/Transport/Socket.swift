@@ -57,3 +57,20 @@ package struct Socket: ~Copyable, Sendable {
         try Platform.receive(descriptor, into: buffer)
     }
 }
+
+/// A socket address in the form the system calls take.
+package struct SocketAddress: Sendable, Hashable {
+    package let family: Int32
+    /// The bytes of a `sockaddr`.
+    let bytes: [UInt8]
+
+    /// A name that could not be looked up.
+    package struct LookupError: Error, Sendable, CustomStringConvertible {
+        package let host: String
+        package let reason: String
+        /// It is known that there is no such name; otherwise it could not be found out.
+        package let isUnknown: Bool
+
+        package var description: String { "cannot look up \"\(host)\": \(reason)" }
+    }
+}

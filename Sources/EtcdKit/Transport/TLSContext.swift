@@ -14,34 +14,26 @@ final class TLSContext: @unchecked Sendable {
         case server
     }
 
-    /// The material of a context.
-    struct Credentials: Sendable {
-        var role = Role.http2Client
-        /// The authorities that the peer's certificate is checked against; nil for the system's, or none on a server.
-        var trusted: TLSPEM?
-        /// The own certificate and the intermediate ones; a server must have one.
-        var chain: TLSPEM?
-        var key: TLSPEM?
-        var passphrase: String?
-        var skipsVerification = false
-    }
-
-    // Sendable: it does not change after `init`, and OpenSSL counts its references atomically.
+    // Sendable: nothing changes it after `init`, and OpenSSL counts the references to it atomically.
     let pointer: OpaquePointer
     let role: Role
     /// The name of the trusted authorities in messages.
     let trustName: String
 
-    /// Makes a context; it may read the system's certificates, which is slow.
-    init(_ credentials: Credentials) throws(TLSError) {
+    /// Makes a context; may read files and the system's certificates, which takes a while.
+    init(_ material: TLSMaterial) throws(TLSError) {
+        let trustSetting = material.role == .server ? "tls.clientAuthorities" : "tls.trustedCertificates"
+        let trusted = try material.trusted?.load(as: trustSetting)
+        let chain = try material.chain?.load(as: "tls.certificateChain")
+        let key = try material.key?.load(as: "tls.privateKey")
         ERR_clear_error()
-        let method = credentials.role == .server ? TLS_server_method() : TLS_client_method()
+        let method = material.role == .server ? TLS_server_method() : TLS_client_method()
         guard let pointer = SSL_CTX_new(method) else {
             throw TLSError(.credentials, "OpenSSL cannot be used: \(OpenSSLError.take())")
         }
         self.pointer = pointer
-        role = credentials.role
-        trustName = credentials.trusted?.name ?? "the system's certificate authorities"
+        role = material.role
+        trustName = trusted?.name ?? "the system's certificate authorities"
 
         try Self.check(COpenSSL_set_minimum_version(pointer, TLS1_2_VERSION) == 1, "the TLS versions")
         COpenSSL_forbid_renegotiation(pointer)
@@ -49,27 +41,25 @@ final class TLSContext: @unchecked Sendable {
         switch role {
         case .server:
             COpenSSL_forbid_resumption(pointer)
-            if let authorities = credentials.trusted {
+            if let trusted {
                 let isRequired = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                 SSL_CTX_set_verify(pointer, isRequired, TLSSession.noteVerification)
-                try trust(authorities)
+                try trust(trusted)
             }
         case .http2Client, .client:
             SSL_CTX_set_client_cert_cb(pointer, TLSSession.noteMissingCertificate)
-            if credentials.skipsVerification {
+            if material.skipsVerification {
                 SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
             } else {
                 SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, TLSSession.noteVerification)
-                try trust(credentials.trusted)
+                try trust(trusted)
             }
         }
         if role == .http2Client {
             let protocols = [UInt8(2)] + "h2".utf8
             try Self.check(SSL_CTX_set_alpn_protos(pointer, protocols, UInt32(protocols.count)) == 0, "ALPN")
         }
-        if let chain = credentials.chain {
-            try present(chain, key: credentials.key ?? chain, passphrase: credentials.passphrase)
-        }
+        if let chain { try present(chain, key: key ?? chain, passphrase: material.passphrase) }
     }
 
     deinit {

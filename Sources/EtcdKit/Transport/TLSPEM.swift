@@ -7,12 +7,9 @@ struct TLSPEM: Sendable {
     /// Its name in messages: the path of the file, or the name of the setting.
     let name: String
     let bytes: [UInt8]
+}
 
-    init(name: String, bytes: [UInt8]) {
-        self.name = name
-        self.bytes = bytes
-    }
-
+extension TLSPEM {
     /// Reads a file, which may take a while.
     init(file path: String) throws(TLSError) {
         ERR_clear_error()

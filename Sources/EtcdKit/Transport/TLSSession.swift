@@ -42,12 +42,10 @@ final class TLSSession {
         self.context = context
         self.peer = peer
         guard let ssl = SSL_new(context.pointer) else { throw TLSError(.credentials, "\(OpenSSLError.take())") }
-        guard let incoming = BIO_new(BIO_s_mem()) else {
-            SSL_free(ssl)
-            throw TLSError(.credentials, "out of memory")
-        }
-        guard let outgoing = BIO_new(BIO_s_mem()) else {
-            BIO_free(incoming)
+        let buffers = (BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()))
+        guard let incoming = buffers.0, let outgoing = buffers.1 else {
+            BIO_free(buffers.0)
+            BIO_free(buffers.1)
             SSL_free(ssl)
             throw TLSError(.credentials, "out of memory")
         }

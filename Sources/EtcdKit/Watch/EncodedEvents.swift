@@ -7,9 +7,6 @@ struct EncodedEvents: Sendable, Equatable {
 
     init() {}
 
-    /// The events of an answer.
-    init(_ answer: WatchAnswer) { append(answer.events) }
-
     /// The events of an answer from `revision` on.
     init(_ answer: WatchAnswer, from revision: Revision) {
         var scanner = ProtobufScanner(answer.events)
@@ -40,7 +37,9 @@ struct EncodedEvents: Sendable, Equatable {
         if isEmpty { return nil }
         let (result, end) = bytes.withUnsafeBytes { bytes -> (Result<WatchEvent, ProtobufError>, Int) in
             var scanner = ProtobufScanner(bytes, from: position)
-            guard scanner.varint() != nil, let event = scanner.delimited() else { return (.failure(.truncated), 0) }
+            guard (try? scanner.varint()) != nil, let event = try? scanner.delimited() else {
+                return (.failure(.truncated), 0)
+            }
             return (ProtobufDecoder.decode(WatchEvent.self, from: event), scanner.position)
         }
         switch result {
@@ -74,8 +73,8 @@ struct EncodedEvents: Sendable, Equatable {
 
     private static func scan(_ scanner: inout ProtobufScanner) -> (range: Range<Int>, revision: Revision)? {
         let start = scanner.position
-        guard !scanner.isAtEnd, scanner.varint() != nil, let event = scanner.delimited(),
-            let revision = WatchAnswer.revision(ofEvent: event)
+        guard !scanner.isAtEnd, (try? scanner.varint()) != nil, let event = try? scanner.delimited(),
+            let revision = try? WatchAnswer.revision(ofEvent: event)
         else { return nil }
         return (start..<scanner.position, revision)
     }

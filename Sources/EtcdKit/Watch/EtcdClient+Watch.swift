@@ -30,7 +30,7 @@ extension EtcdClient {
         from revision: Revision? = nil,
         options: WatchOptions = WatchOptions()
     ) -> WatchSequence {
-        WatchSequence(source: .cold(WatchDescription(self, range, from: revision, options)))
+        WatchSequence(description: WatchDescription(self, range, from: revision, options))
     }
 
     /// Watches the keys in `range`, and runs `body` when the server has confirmed the watch.
@@ -55,7 +55,7 @@ extension EtcdClient {
         let subscription = WatchSubscription(WatchDescription(self, range, from: revision, options))
         defer { subscription.stop() }
         try await subscription.begin()
-        return try await body(WatchSequence(source: .running(subscription)))
+        return try await body(WatchSequence(description: subscription.description, running: subscription))
     }
 
     /// Requests the progress of the watches of this client from the server.

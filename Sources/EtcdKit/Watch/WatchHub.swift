@@ -35,11 +35,13 @@ final class WatchHub {
     }
 
     /// Waits until the server has confirmed a watch.
-    func waitUntilConfirmed(_ watcher: Watcher, deadline: ContinuousClock.Instant) async throws(EtcdError) {
-        try await watcher.waitUntilConfirmed(deadline: deadline) { [channel] in
-            channel.links.isEmpty
-                ? channel.unavailability
-                : EtcdError(.deadlineExceeded, "the server has not confirmed the watch of \(watcher.range) in time")
+    nonisolated func waitUntilConfirmed(_ watcher: Watcher, deadline: ContinuousClock.Instant) async throws(EtcdError) {
+        try await Completion.run(until: deadline) { [channel] interruption in
+            if interruption == .cancellation { return EtcdError.cancelledTask }
+            if channel.links.isEmpty { return channel.unavailability() }
+            return EtcdError(.deadlineExceeded, "the server has not confirmed the watch of \(watcher.range) in time")
+        } _: { completion in
+            watcher.whenConfirmed(completion)
         }
     }
 

@@ -18,7 +18,7 @@ final class WatchPlacement {
     /// How many of them may have ended.
     private var finishedCount = 0
     private var pause: EventLoop.Timer?
-    private var ticket: Channel.Ticket?
+    private var waiter: Channel.Waiter?
     private var isRouteRequested = false
     /// The endpoint where a stream has just failed: the next stream is opened elsewhere if possible.
     private var avoided: Endpoint?
@@ -94,7 +94,7 @@ final class WatchPlacement {
     /// - Returns: All watches.
     func close() -> [Watcher] {
         isClosed = true
-        if let ticket { channel.forget(ticket) }
+        if let waiter { channel.forget(waiter) }
         if let pause { EventLoop.cancel(pause) }
         defer { (streams, waiting, resting) = ([], [], []) }
         return waiting + resting + streams.flatMap { $0.close() }
@@ -113,12 +113,12 @@ final class WatchPlacement {
         }
         guard !waiting.isEmpty else { return }
         isRouteRequested = true
-        ticket = channel.whenReadyForStream(avoiding: avoided) { [weak self] in self?.received($0) }
+        waiter = channel.whenReadyForStream(avoiding: avoided) { [weak self] in self?.received($0) }
     }
 
     private func received(_ result: Result<Channel.Route, EtcdError>) {
         isRouteRequested = false
-        ticket = nil
+        waiter = nil
         waiting.removeAll(where: \.isFinished)
         guard !isClosed, let watcher = waiting.first else { return }
         do {
@@ -129,15 +129,15 @@ final class WatchPlacement {
             create(watcher, on: stream)
             // In a later job: with many streams to open, it would be a deep recursion.
             EventLoop.execute { [weak self] in self?.attachWaiting() }
-        } catch let error as EtcdError where !error.code.mayPass {
-            // The user is refused.
-            let watchers = waiting
-            waiting = []
-            for watcher in watchers { watcher.end(error) }
         } catch {
             let watchers = waiting
             waiting = []
-            retry(watchers)
+            if let error = error as? EtcdError, !error.code.mayPass {
+                // The user is refused.
+                for watcher in watchers { watcher.end(error) }
+            } else {
+                retry(watchers)
+            }
         }
     }
 

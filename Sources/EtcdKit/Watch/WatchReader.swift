@@ -2,15 +2,8 @@
 
 /// Takes the items of a watch from its mailbox, and decodes the events one by one.
 struct WatchReader {
-    /// The source of an iteration's watch.
-    enum Source: Sendable {
-        /// Each iteration starts one.
-        case cold(WatchDescription)
-        /// It runs already.
-        case running(WatchSubscription)
-    }
-
-    private let source: Source
+    private let description: WatchDescription
+    /// The watch, once it was started.
     private var subscription: WatchSubscription?
     // The items, in the order in which they are read.
     private var events = EncodedEvents()
@@ -21,7 +14,10 @@ struct WatchReader {
     /// Its events, when they are read one by one.
     private var differenceEvents: ArraySlice<WatchEvent> = []
 
-    init(_ source: Source) { self.source = source }
+    init(_ description: WatchDescription, running subscription: WatchSubscription?) {
+        self.description = description
+        self.subscription = subscription
+    }
 
     /// The next event that has arrived.
     ///
@@ -106,14 +102,8 @@ struct WatchReader {
 
     @inline(never)
     private func start() async throws(EtcdError) -> WatchSubscription {
-        switch source {
-        case .running(let subscription): return subscription
-        case .cold(let description):
-            let subscription = WatchSubscription(description)
-            try await description.client.retryingWhileUnavailable { () throws(EtcdError) in
-                try await subscription.start()
-            }
-            return subscription
-        }
+        let subscription = WatchSubscription(description)
+        try await description.client.retryingWhileUnavailable { () throws(EtcdError) in try await subscription.start() }
+        return subscription
     }
 }

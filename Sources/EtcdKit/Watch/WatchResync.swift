@@ -49,6 +49,8 @@ final class WatchResync: Sendable {
     }
 
     /// Finds the difference between the keys that the consumer knows and the store, and notes it.
+    ///
+    /// - Returns: The events of it that the consumer wants.
     func difference() async throws(EtcdError) -> WatchBatch {
         let known = known.withLock { $0 }
         while true {
@@ -67,13 +69,8 @@ final class WatchResync: Sendable {
             }
             events += known.deletions(comparedTo: present, at: revision)
             self.known.withLock { [present] in $0 = present }
-            return WatchBatch(revision: revision, events: events, isResync: true)
+            return WatchBatch(revision: revision, events: events.filter(isWanted), isResync: true)
         }
-    }
-
-    /// The difference without the events that the consumer does not want.
-    func wanted(_ difference: WatchBatch) -> WatchBatch {
-        WatchBatch(revision: difference.revision, events: difference.events.filter(isWanted), isResync: true)
     }
 
     private func isWanted(_ event: WatchEvent) -> Bool {
@@ -94,5 +91,29 @@ final class WatchResync: Sendable {
         options.revision = revision
         var entries = description.client.entries(in: description.range, options: options).makeAsyncIterator()
         while let entry = try await entries.next() { body(entry) }
+    }
+}
+
+/// The keys of a range that the consumer of a watch knows, with the revisions of their last changes.
+struct KnownKeys: Equatable {
+    private var revisions: [Key: Revision] = [:]
+
+    var count: Int { revisions.count }
+
+    mutating func note(_ key: Key, at revision: Revision) {
+        revisions[key] = revision
+    }
+
+    mutating func note(_ event: WatchEvent) {
+        revisions[event.key] = event.kind == .put ? event.revision : nil
+    }
+
+    /// Whether the consumer knows the entry as it is.
+    func contains(_ entry: KeyValue) -> Bool { revisions[entry.key] == entry.modRevision }
+
+    /// Deletions, in the order of their keys, of the keys that are known here and not in `present`.
+    func deletions(comparedTo present: KnownKeys, at revision: Revision) -> [WatchEvent] {
+        revisions.keys.filter { present.revisions[$0] == nil }.sorted()
+            .map { WatchEvent(deletionOf: $0, at: revision) }
     }
 }

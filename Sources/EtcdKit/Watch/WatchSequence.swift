@@ -2,19 +2,19 @@
 
 /// The changes of the keys in a range, one after the other; see ``EtcdClient/watch(_:from:options:)``.
 public struct WatchSequence: AsyncSequence, Sendable {
-    let source: WatchReader.Source
+    let description: WatchDescription
+    /// The watch, if it runs already; otherwise each iteration starts one.
+    var running: WatchSubscription?
 
     /// The same changes, all of one revision together, and reports of progress if the options ask for them.
-    public var batches: WatchBatches { WatchBatches(source: source) }
+    public var batches: WatchBatches { WatchBatches(changes: self) }
 
     /// Starts an iteration; the server is asked with its first `next()`.
-    public func makeAsyncIterator() -> Iterator { Iterator(reader: WatchReader(source)) }
+    public func makeAsyncIterator() -> Iterator { Iterator(reader: WatchReader(description, running: running)) }
 
     /// An iteration over the changes, with a watch of its own at the server, which ends when the iterator is dropped.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate var reader: WatchReader
-
-        fileprivate init(reader: WatchReader) { self.reader = reader }
 
         /// The next element; see `next(isolation:)`.
         public mutating func next() async throws(EtcdError) -> WatchEvent? { try await next(isolation: nil) }
@@ -35,16 +35,14 @@ public struct WatchSequence: AsyncSequence, Sendable {
 
 /// The changes of the keys in a range, those of one revision together; see ``WatchSequence/batches``.
 public struct WatchBatches: AsyncSequence, Sendable {
-    fileprivate let source: WatchReader.Source
+    fileprivate let changes: WatchSequence
 
     /// Starts an iteration; the server is asked with its first `next()`.
-    public func makeAsyncIterator() -> Iterator { Iterator(reader: WatchReader(source)) }
+    public func makeAsyncIterator() -> Iterator { Iterator(reader: changes.makeAsyncIterator().reader) }
 
     /// An iteration over the batches, with a watch of its own at the server, which ends when the iterator is dropped.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate var reader: WatchReader
-
-        fileprivate init(reader: WatchReader) { self.reader = reader }
 
         /// The next element; see `next(isolation:)`.
         public mutating func next() async throws(EtcdError) -> WatchBatch? { try await next(isolation: nil) }

@@ -37,7 +37,7 @@ final class WatchStream {
     private let onEvent: Handler
     private let connection: HTTP2Connection
     /// Holds this object until ``close()``.
-    private var stream: GRPCMessageStream?
+    private var stream: GRPCStream?
     /// Watches that the server has not confirmed yet; it does so in this order.
     private var unconfirmed: ArraySlice<Int64> = []
     private var probe: WatchProbe
@@ -61,7 +61,7 @@ final class WatchStream {
         token = route.token
         tokenGranted = channel.tokens.granted
         probe = WatchProbe(interval: configuration.watchProbeInterval, timeout: configuration.pingTimeout, at: .now)
-        stream = try GRPCMessageStream(
+        stream = try GRPCStream(
             path: Wire.watch.path,
             metadata: channel.metadata(for: endpoint, requiresLeader: true, token: route.token),
             maximumMessageSize: configuration.maximumMessageSize,

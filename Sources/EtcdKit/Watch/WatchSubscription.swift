@@ -82,9 +82,9 @@ final class WatchSubscription: Sendable {
 
     /// Takes everything that has arrived since the last call; nil if there is nothing.
     func take() throws(EtcdError) -> WatchMailbox.Portion? {
-        if Task.isCancelled { throw EtcdError(.cancelled, "the task was cancelled") }
+        if Task.isCancelled { throw EtcdError.cancelledTask }
         guard let watcher else { throw EtcdError(.cancelled, "the watch has not begun") }
-        return try watcher.take()
+        return try watcher.mailbox.take { credit in EventLoop.execute { watcher.consumed(credit) } }
     }
 
     /// Continues after a compaction, if the options ask for it.
@@ -100,6 +100,6 @@ final class WatchSubscription: Sendable {
         await watch(from: difference.revision.next)
         let range = description.range.entering(client.scope)
         client.core.channel.report(.watchResynced(range, at: difference.revision))
-        return resync.wanted(difference)
+        return difference
     }
 }

@@ -43,28 +43,15 @@ final class Watcher: LoopTask {
 
     // MARK: The consumer's side
 
-    /// Takes everything that has arrived since the last call; nil if there is nothing.
-    nonisolated func take() throws(EtcdError) -> WatchMailbox.Portion? {
-        try mailbox.take { credit in
-            EventLoop.execute { self.consumed(credit) }
+    /// Completes `confirmation` once the server has confirmed the watch, or the watch has ended.
+    func whenConfirmed(_ confirmation: Completion<Result<Void, EtcdError>>) {
+        if isConfirmed {
+            confirmation.complete(.success(()))
+        } else if let ending = mailbox.ending {
+            confirmation.complete(.failure(ending))
+        } else {
+            self.confirmation = confirmation
         }
-    }
-
-    /// Waits until the server has confirmed the watch; at the deadline, it throws the error that `unavailability` gives.
-    func waitUntilConfirmed(
-        deadline: ContinuousClock.Instant,
-        _ unavailability: @escaping @EventLoop () -> EtcdError
-    ) async throws(EtcdError) {
-        if isConfirmed { return }
-        if let ending = mailbox.ending { throw ending }
-        let confirmation = confirmation ?? Completion()
-        self.confirmation = confirmation
-        let timer = EventLoop.schedule(at: deadline) { confirmation.complete(.failure(unavailability())) }
-        let result = await confirmation.wait {
-            confirmation.complete(.failure(EtcdError(.cancelled, "the task was cancelled")))
-        }
-        EventLoop.cancel(timer)
-        try result.get()
     }
 
     // MARK: The hub's side
@@ -118,7 +105,8 @@ final class Watcher: LoopTask {
         return WatchMailbox.Credit(watchID: watchID, byteCount: byteCount)
     }
 
-    private func consumed(_ credit: WatchMailbox.Credit) {
+    /// The consumer has taken what came in these bytes.
+    func consumed(_ credit: WatchMailbox.Credit) {
         if credit.watchID == watchID { stream?.consume(credit.byteCount) }
     }
 

@@ -23,7 +23,7 @@ struct WatchAnswer {
 
     /// Passes the answer in `bytes` to `body`; returns an error if it cannot be read.
     static func read(_ bytes: UnsafeRawBufferPointer, _ body: (WatchAnswer) -> Void) -> ProtobufError? {
-        if let answer = WatchAnswer(bytes) {
+        if let answer = try? WatchAnswer(bytes) {
             body(answer)
             return nil
         }
@@ -32,7 +32,7 @@ struct WatchAnswer {
             var canonical: [UInt8] = []
             ProtobufEncoder.encode(response, into: &canonical)
             canonical.withUnsafeBytes { bytes in
-                if let answer = WatchAnswer(bytes, isWithinBudget: true) { body(answer) }
+                if let answer = try? WatchAnswer(bytes, isWithinBudget: true) { body(answer) }
             }
             return nil
         case .failure(let error):
@@ -40,36 +40,23 @@ struct WatchAnswer {
         }
     }
 
-    /// Reads a message; nil for one that is not as etcd writes them, or may take up too much memory.
-    private init?(_ bytes: UnsafeRawBufferPointer, isWithinBudget: Bool = false) {
+    /// Reads a message; throws for one that is not as etcd writes them, or may take up too much memory.
+    private init(_ bytes: UnsafeRawBufferPointer, isWithinBudget: Bool = false) throws(ProtobufError) {
         var reader = ProtobufScanner(bytes)
         while !reader.isAtEnd {
             let start = reader.position
-            guard let tag = reader.varint() else { return nil }
-            if eventCount > 0 && tag != Tag.events { return nil }
+            let tag = try reader.varint()
+            if eventCount > 0 && tag != Tag.events { throw .malformedTag }
             switch tag {
-            case Tag.header:
-                guard let header = reader.delimited(), readHeader(header) else { return nil }
-            case Tag.watchID:
-                guard let value = reader.varint() else { return nil }
-                watchID = Int64(bitPattern: value)
-            case Tag.created:
-                guard let value = reader.varint() else { return nil }
-                created = value != 0
-            case Tag.canceled:
-                guard let value = reader.varint() else { return nil }
-                canceled = value != 0
-            case Tag.compactRevision:
-                guard let value = reader.varint() else { return nil }
-                compactRevision = Int64(bitPattern: value)
-            case Tag.cancelReason:
-                guard let text = reader.delimited() else { return nil }
-                cancelReason = String(decoding: text, as: UTF8.self)
-            case Tag.fragment:
-                guard let value = reader.varint() else { return nil }
-                fragment = value != 0
+            case Tag.header: try readHeader(reader.delimited())
+            case Tag.watchID: watchID = Int64(bitPattern: try reader.varint())
+            case Tag.created: created = try reader.varint() != 0
+            case Tag.canceled: canceled = try reader.varint() != 0
+            case Tag.compactRevision: compactRevision = Int64(bitPattern: try reader.varint())
+            case Tag.cancelReason: cancelReason = String(decoding: try reader.delimited(), as: UTF8.self)
+            case Tag.fragment: fragment = try reader.varint() != 0
             case Tag.events:
-                guard let event = reader.delimited(), let revision = Self.revision(ofEvent: event) else { return nil }
+                let revision = try Self.revision(ofEvent: reader.delimited())
                 if eventCount == 0 {
                     events = UnsafeRawBufferPointer(rebasing: bytes[start...])
                     lowestRevision = revision
@@ -77,12 +64,11 @@ struct WatchAnswer {
                 lowestRevision = min(lowestRevision, revision)
                 lastRevision = revision
                 eventCount += 1
-            default:
-                return nil
+            default: throw .malformedTag
             }
         }
         if !isWithinBudget, eventCount * Self.costOfEvent > ProtobufDecoder.budget(for: bytes.count) - bytes.count {
-            return nil
+            throw .tooLarge
         }
     }
 
@@ -100,66 +86,52 @@ struct WatchAnswer {
         static let events: UInt64 = 11 << 3 | 2
     }
 
-    private mutating func readHeader(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    private mutating func readHeader(_ bytes: UnsafeRawBufferPointer) throws(ProtobufError) {
         var reader = ProtobufScanner(bytes)
         while !reader.isAtEnd {
-            switch reader.varint() {
-            case 3 << 3:
-                guard let value = reader.varint() else { return false }
-                revision = Revision(rawValue: Int64(bitPattern: value))
+            switch try reader.varint() {
+            case 3 << 3: revision = Revision(rawValue: Int64(bitPattern: try reader.varint()))
             // The IDs of cluster and member, the term.
-            case 1 << 3, 2 << 3, 4 << 3:
-                guard reader.varint() != nil else { return false }
-            default: return false
+            case 1 << 3, 2 << 3, 4 << 3: _ = try reader.varint()
+            default: throw .malformedTag
             }
         }
-        return true
     }
 
     // MARK: Events
 
-    /// The revision of an event, nil if it is not as etcd writes them.
-    static func revision(ofEvent bytes: UnsafeRawBufferPointer) -> Revision? {
+    /// The revision of an event; throws if it is not as etcd writes them.
+    static func revision(ofEvent bytes: UnsafeRawBufferPointer) throws(ProtobufError) -> Revision {
         var reader = ProtobufScanner(bytes)
         var revision: Revision = 0
         var hasEntry = false
         var hasPrevious = false
         while !reader.isAtEnd {
-            switch reader.varint() {
-            case 1 << 3:
-                guard reader.varint() != nil else { return nil }
-            case 2 << 3 | 2:
-                guard !hasEntry, let entry = reader.delimited(), let found = self.revision(ofEntry: entry) else {
-                    return nil
-                }
+            switch try reader.varint() {
+            case 1 << 3: _ = try reader.varint()
+            case 2 << 3 | 2 where !hasEntry:
                 hasEntry = true
-                revision = found
-            case 3 << 3 | 2:
-                guard !hasPrevious, let entry = reader.delimited(), self.revision(ofEntry: entry) != nil else {
-                    return nil
-                }
+                revision = try self.revision(ofEntry: reader.delimited())
+            case 3 << 3 | 2 where !hasPrevious:
                 hasPrevious = true
-            default: return nil
+                _ = try self.revision(ofEntry: reader.delimited())
+            default: throw .malformedTag
             }
         }
         return revision
     }
 
-    private static func revision(ofEntry bytes: UnsafeRawBufferPointer) -> Revision? {
+    private static func revision(ofEntry bytes: UnsafeRawBufferPointer) throws(ProtobufError) -> Revision {
         var reader = ProtobufScanner(bytes)
         var revision: UInt64 = 0
         while !reader.isAtEnd {
-            switch reader.varint() {
-            case 3 << 3:
-                guard let value = reader.varint() else { return nil }
-                revision = value
+            switch try reader.varint() {
+            case 3 << 3: revision = try reader.varint()
             // The creation's revision, the version, the lease.
-            case 2 << 3, 4 << 3, 6 << 3:
-                guard reader.varint() != nil else { return nil }
+            case 2 << 3, 4 << 3, 6 << 3: _ = try reader.varint()
             // The key, the value.
-            case 1 << 3 | 2, 5 << 3 | 2:
-                guard reader.delimited() != nil else { return nil }
-            default: return nil
+            case 1 << 3 | 2, 5 << 3 | 2: _ = try reader.delimited()
+            default: throw .malformedTag
             }
         }
         return Revision(rawValue: Int64(bitPattern: revision))

@@ -2,33 +2,30 @@
 
 extension Wire {
     /// It may be repeated: each token that is granted is as good.
-    static let authenticate = GRPCMethod<AuthenticateRequest, AuthenticateResponse>(
-        "/etcdserverpb.Auth/Authenticate",
-        isRead: true
-    )
-    static let authEnable = GRPCMethod<EmptyRequest, HeaderResponse>("/etcdserverpb.Auth/AuthEnable")
-    static let authDisable = GRPCMethod<EmptyRequest, HeaderResponse>("/etcdserverpb.Auth/AuthDisable")
-    static let authStatus = GRPCMethod<EmptyRequest, AuthStatusResponse>("/etcdserverpb.Auth/AuthStatus", isRead: true)
+    static let authenticate = GRPCMethod<AuthenticateRequest, AuthenticateResponse>(.auth, "Authenticate", isRead: true)
+    static let authEnable = GRPCMethod<EmptyRequest, HeaderResponse>(.auth, "AuthEnable")
+    static let authDisable = GRPCMethod<EmptyRequest, HeaderResponse>(.auth, "AuthDisable")
+    static let authStatus = GRPCMethod<EmptyRequest, AuthStatusResponse>(.auth, "AuthStatus", isRead: true)
 
-    static let userAdd = GRPCMethod<UserAddRequest, HeaderResponse>("/etcdserverpb.Auth/UserAdd")
-    static let userGet = GRPCMethod<NameRequest, NamesResponse>("/etcdserverpb.Auth/UserGet", isRead: true)
-    static let userList = GRPCMethod<EmptyRequest, NamesResponse>("/etcdserverpb.Auth/UserList", isRead: true)
-    static let userDelete = GRPCMethod<NameRequest, HeaderResponse>("/etcdserverpb.Auth/UserDelete")
-    static let userChangePassword = GRPCMethod<AuthenticateRequest, HeaderResponse>(
-        "/etcdserverpb.Auth/UserChangePassword"
-    )
-    static let userGrantRole = GRPCMethod<UserRoleRequest, HeaderResponse>("/etcdserverpb.Auth/UserGrantRole")
-    static let userRevokeRole = GRPCMethod<UserRoleRequest, HeaderResponse>("/etcdserverpb.Auth/UserRevokeRole")
+    static let userAdd = GRPCMethod<UserAddRequest, HeaderResponse>(.auth, "UserAdd")
+    static let userGet = GRPCMethod<NameRequest, NamesResponse>(.auth, "UserGet", isRead: true)
+    static let userList = GRPCMethod<EmptyRequest, NamesResponse>(.auth, "UserList", isRead: true)
+    static let userDelete = GRPCMethod<NameRequest, HeaderResponse>(.auth, "UserDelete")
+    static let userChangePassword = GRPCMethod<AuthenticateRequest, HeaderResponse>(.auth, "UserChangePassword")
+    static let userGrantRole = GRPCMethod<UserRoleRequest, HeaderResponse>(.auth, "UserGrantRole")
+    static let userRevokeRole = GRPCMethod<UserRoleRequest, HeaderResponse>(.auth, "UserRevokeRole")
 
-    static let roleAdd = GRPCMethod<NameRequest, HeaderResponse>("/etcdserverpb.Auth/RoleAdd")
-    static let roleGet = GRPCMethod<NameRequest, RoleGetResponse>("/etcdserverpb.Auth/RoleGet", isRead: true)
-    static let roleList = GRPCMethod<EmptyRequest, NamesResponse>("/etcdserverpb.Auth/RoleList", isRead: true)
-    static let roleDelete = GRPCMethod<NameRequest, HeaderResponse>("/etcdserverpb.Auth/RoleDelete")
+    static let roleAdd = GRPCMethod<NameRequest, HeaderResponse>(.auth, "RoleAdd")
+    static let roleGet = GRPCMethod<NameRequest, RoleGetResponse>(.auth, "RoleGet", isRead: true)
+    static let roleList = GRPCMethod<EmptyRequest, NamesResponse>(.auth, "RoleList", isRead: true)
+    static let roleDelete = GRPCMethod<NameRequest, HeaderResponse>(.auth, "RoleDelete")
     static let roleGrantPermission = GRPCMethod<RoleGrantPermissionRequest, HeaderResponse>(
-        "/etcdserverpb.Auth/RoleGrantPermission"
+        .auth,
+        "RoleGrantPermission"
     )
     static let roleRevokePermission = GRPCMethod<RoleRevokePermissionRequest, HeaderResponse>(
-        "/etcdserverpb.Auth/RoleRevokePermission"
+        .auth,
+        "RoleRevokePermission"
     )
 
     /// `AuthenticateRequest` and `AuthUserChangePasswordRequest`: a user and a password.

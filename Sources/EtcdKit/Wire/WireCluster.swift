@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let memberList = GRPCMethod<MemberListRequest, MembersResponse>(
-        "/etcdserverpb.Cluster/MemberList",
-        isRead: true
-    )
-    static let memberAdd = GRPCMethod<MemberAddRequest, MemberAddResponse>("/etcdserverpb.Cluster/MemberAdd")
-    static let memberRemove = GRPCMethod<MemberRequest, MembersResponse>("/etcdserverpb.Cluster/MemberRemove")
-    static let memberUpdate = GRPCMethod<MemberUpdateRequest, MembersResponse>("/etcdserverpb.Cluster/MemberUpdate")
-    static let memberPromote = GRPCMethod<MemberRequest, MembersResponse>("/etcdserverpb.Cluster/MemberPromote")
+    static let memberList = GRPCMethod<MemberListRequest, MembersResponse>(.cluster, "MemberList", isRead: true)
+    static let memberAdd = GRPCMethod<MemberAddRequest, MemberAddResponse>(.cluster, "MemberAdd")
+    static let memberRemove = GRPCMethod<MemberRequest, MembersResponse>(.cluster, "MemberRemove")
+    static let memberUpdate = GRPCMethod<MemberUpdateRequest, MembersResponse>(.cluster, "MemberUpdate")
+    static let memberPromote = GRPCMethod<MemberRequest, MembersResponse>(.cluster, "MemberPromote")
 
     struct MemberListRequest: KeylessRequest, Hashable {
         var linearizable = false
@@ -50,7 +47,7 @@ extension Wire {
         }
     }
 
-    /// `MemberRemoveRequest` and `MemberPromoteRequest`: the number of a member.
+    /// `MemberRemoveRequest`, `MemberPromoteRequest` and `MoveLeaderRequest`: the number of a member.
     struct MemberRequest: KeylessRequest, Hashable {
         var id: UInt64 = 0
 

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let campaign = GRPCMethod<CampaignRequest, CampaignResponse>(
-        "/v3electionpb.Election/Campaign",
-        mayWait: true
-    )
-    static let proclaim = GRPCMethod<ProclaimRequest, HeaderResponse>("/v3electionpb.Election/Proclaim")
-    static let electionLeader = GRPCMethod<LeaderRequest, LeaderResponse>(
-        "/v3electionpb.Election/Leader",
-        isRead: true
-    )
-    static let electionObserve = GRPCMethod<LeaderRequest, LeaderResponse>(
-        "/v3electionpb.Election/Observe",
+    static let campaign = GRPCMethod<CampaignRequest, CampaignResponse>(.election, "Campaign", mayWait: true)
+    static let proclaim = GRPCMethod<ProclaimRequest, HeaderResponse>(.election, "Proclaim")
+    static let electionLeader = GRPCMethod<KeyRequest, LeaderResponse>(.election, "Leader", isRead: true)
+    static let electionObserve = GRPCMethod<KeyRequest, LeaderResponse>(
+        .election,
+        "Observe",
         isRead: true,
         mayWait: true
     )
-    static let resign = GRPCMethod<ResignRequest, HeaderResponse>("/v3electionpb.Election/Resign")
+    static let resign = GRPCMethod<ResignRequest, HeaderResponse>(.election, "Resign")
 
     struct CampaignRequest: Request, Hashable {
         var name: [UInt8] = []
@@ -53,16 +48,6 @@ extension Wire {
         }
 
         mutating func enter(_ namespace: Namespace) throws(EtcdError) { try leader.enter(namespace) }
-    }
-
-    struct LeaderRequest: Request, Hashable {
-        var name: [UInt8] = []
-
-        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
-            try visitor.field(1, &name)
-        }
-
-        mutating func enter(_ namespace: Namespace) throws(EtcdError) { try namespace.enter(&name) }
     }
 
     struct LeaderResponse: Response, Hashable {

@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let range = GRPCMethod<RangeRequest, RangeResponse>(
-        "/etcdserverpb.KV/Range",
-        isRead: true,
-        ordersRevisions: true
-    )
+    static let range = GRPCMethod<RangeRequest, RangeResponse>(.kv, "Range", isRead: true, ordersRevisions: true)
     /// etcd 3.7 and later: the answer to a range in parts, each a ``RangeResponse`` of which the last has the header.
-    static let rangeStream = GRPCMethod<RangeRequest, RangeStreamResponse>(
-        "/etcdserverpb.KV/RangeStream",
-        isRead: true
-    )
-    static let put = GRPCMethod<PutRequest, PutResponse>("/etcdserverpb.KV/Put", ordersRevisions: true)
-    static let deleteRange = GRPCMethod<DeleteRangeRequest, DeleteResponse>(
-        "/etcdserverpb.KV/DeleteRange",
-        ordersRevisions: true
-    )
-    static let compact = GRPCMethod<CompactionRequest, HeaderResponse>("/etcdserverpb.KV/Compact")
+    static let rangeStream = GRPCMethod<RangeRequest, RangeStreamResponse>(.kv, "RangeStream", isRead: true)
+    static let put = GRPCMethod<PutRequest, PutResponse>(.kv, "Put", ordersRevisions: true)
+    static let deleteRange = GRPCMethod<DeleteRangeRequest, DeleteResponse>(.kv, "DeleteRange", ordersRevisions: true)
+    static let compact = GRPCMethod<CompactionRequest, HeaderResponse>(.kv, "Compact")
 
     struct RangeRequest: Request, Hashable {
         struct SortOrder: ProtobufEnum, Hashable {

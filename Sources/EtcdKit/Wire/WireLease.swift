@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let leaseGrant = GRPCMethod<LeaseGrantRequest, LeaseGrantResponse>("/etcdserverpb.Lease/LeaseGrant")
-    static let leaseRevoke = GRPCMethod<LeaseRequest, HeaderResponse>("/etcdserverpb.Lease/LeaseRevoke")
-    static let leaseKeepAlive = GRPCMethod<LeaseRequest, LeaseKeepAliveResponse>("/etcdserverpb.Lease/LeaseKeepAlive")
+    static let leaseGrant = GRPCMethod<LeaseGrantRequest, LeaseGrantResponse>(.lease, "LeaseGrant")
+    static let leaseRevoke = GRPCMethod<LeaseRequest, HeaderResponse>(.lease, "LeaseRevoke")
+    static let leaseKeepAlive = GRPCMethod<LeaseRequest, LeaseKeepAliveResponse>(.lease, "LeaseKeepAlive")
     static let leaseTimeToLive = GRPCMethod<LeaseTimeToLiveRequest, LeaseTimeToLiveResponse>(
-        "/etcdserverpb.Lease/LeaseTimeToLive",
+        .lease,
+        "LeaseTimeToLive",
         isRead: true
     )
     static let leaseLeases = GRPCMethod<EmptyRequest, LeaseLeasesResponse>(
-        "/etcdserverpb.Lease/LeaseLeases",
+        .lease,
+        "LeaseLeases",
         isRead: true,
         needsLeader: false
     )

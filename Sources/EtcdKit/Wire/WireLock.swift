@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let lock = GRPCMethod<LockRequest, LockResponse>("/v3lockpb.Lock/Lock", mayWait: true)
-    static let unlock = GRPCMethod<UnlockRequest, HeaderResponse>("/v3lockpb.Lock/Unlock")
+    static let lock = GRPCMethod<LockRequest, LockResponse>(.lock, "Lock", mayWait: true)
+    static let unlock = GRPCMethod<KeyRequest, HeaderResponse>(.lock, "Unlock")
 
     struct LockRequest: Request, Hashable {
         var name: [UInt8] = []
@@ -28,7 +28,8 @@ extension Wire {
         mutating func leave(_ namespace: Namespace) throws(EtcdError) { try namespace.leave(&key) }
     }
 
-    struct UnlockRequest: Request, Hashable {
+    /// `UnlockRequest` and the `LeaderRequest` of elections, for which the key is the name of the election.
+    struct KeyRequest: Request, Hashable {
         var key: [UInt8] = []
 
         mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {

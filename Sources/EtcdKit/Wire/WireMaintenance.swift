@@ -1,34 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let status = GRPCMethod<EmptyRequest, MemberStatus>(
-        "/etcdserverpb.Maintenance/Status",
-        isRead: true,
-        needsLeader: false
-    )
+    static let status = GRPCMethod<EmptyRequest, MemberStatus>(.maintenance, "Status", isRead: true, needsLeader: false)
     /// With the action ``AlarmRequest/Action/get`` it changes nothing, but goes through the leader all the same.
-    static let alarm = GRPCMethod<AlarmRequest, AlarmResponse>("/etcdserverpb.Maintenance/Alarm")
-    static let defragment = GRPCMethod<EmptyRequest, HeaderResponse>(
-        "/etcdserverpb.Maintenance/Defragment",
-        needsLeader: false
-    )
-    static let hash = GRPCMethod<EmptyRequest, HashResponse>(
-        "/etcdserverpb.Maintenance/Hash",
-        isRead: true,
-        needsLeader: false
-    )
+    static let alarm = GRPCMethod<AlarmRequest, AlarmResponse>(.maintenance, "Alarm")
+    static let defragment = GRPCMethod<EmptyRequest, HeaderResponse>(.maintenance, "Defragment", needsLeader: false)
+    static let hash = GRPCMethod<EmptyRequest, HashResponse>(.maintenance, "Hash", isRead: true, needsLeader: false)
     static let hashKV = GRPCMethod<HashKVRequest, KeyValueHash>(
-        "/etcdserverpb.Maintenance/HashKV",
+        .maintenance,
+        "HashKV",
         isRead: true,
         needsLeader: false
     )
     static let snapshot = GRPCMethod<EmptyRequest, SnapshotResponse>(
-        "/etcdserverpb.Maintenance/Snapshot",
+        .maintenance,
+        "Snapshot",
         isRead: true,
         needsLeader: false
     )
-    static let moveLeader = GRPCMethod<MoveLeaderRequest, HeaderResponse>("/etcdserverpb.Maintenance/MoveLeader")
-    static let downgrade = GRPCMethod<DowngradeRequest, DowngradeResponse>("/etcdserverpb.Maintenance/Downgrade")
+    static let moveLeader = GRPCMethod<MemberRequest, HeaderResponse>(.maintenance, "MoveLeader")
+    static let downgrade = GRPCMethod<DowngradeRequest, DowngradeResponse>(.maintenance, "Downgrade")
 
     struct AlarmRequest: KeylessRequest, Hashable {
         struct Action: ProtobufEnum, Hashable {
@@ -89,14 +80,6 @@ extension Wire {
             try visitor.field(2, &remainingBytes)
             try visitor.field(3, &blob)
             try visitor.field(4, &version)
-        }
-    }
-
-    struct MoveLeaderRequest: KeylessRequest, Hashable {
-        var targetID: UInt64 = 0
-
-        mutating func visitFields<Visitor: ProtobufVisitor>(_ visitor: inout Visitor) throws(ProtobufError) {
-            try visitor.field(1, &targetID)
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let txn = GRPCMethod<TxnRequest, TransactionResponse>("/etcdserverpb.KV/Txn", ordersRevisions: true)
+    static let txn = GRPCMethod<TxnRequest, TransactionResponse>(.kv, "Txn", ordersRevisions: true)
 
     struct Compare: ProtobufMessage, Hashable {
         struct Result: ProtobufEnum, Hashable {

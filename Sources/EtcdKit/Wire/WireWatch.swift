@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Wire {
-    static let watch = GRPCMethod<WatchRequest, WatchResponse>("/etcdserverpb.Watch/Watch", isRead: true)
+    static let watch = GRPCMethod<WatchRequest, WatchResponse>(.watch, "Watch", isRead: true)
 
     /// One of its fields is set.
     struct WatchRequest: ProtobufMessage, Hashable {

@@ -61,47 +61,33 @@ public struct HighAvailabilityCoordinator: Sendable {
     /// - Throws: ``CoordinationLoss`` when a session that was given is lost; ``EtcdError``, among its codes
     ///   `permissionDenied` and `clientClosed`.
     public func run() async throws {
-        var shortTerms = 0
-        do {
-            while true {
-                let term = try await standBy(afterFailures: shortTerms)
-                let start = ContinuousClock.now
-                await lead(in: term)
-                shortTerms = term.isShort(since: start) ? shortTerms + 1 : 0
-            }
-        } catch {
-            if let error = error.unlessCancelled { throw error }
-        }
+        try await election.repeatTerms(standBy, lead)
     }
-
-    /// How long work may go on after its cancellation.
-    private var allowance: Duration { election.drainTime }
 
     /// Works as a secondary until it is this member's turn, and the work has ended.
     private func standBy(afterFailures count: Int) async throws -> LeaderTerm {
         let won = Lock<LeaderTerm?>(nil)
-        return try await withThrowingTaskGroup(of: LeaderTerm?.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 // It does not throw, since the work does not.
-                try await supervised(allowance) {
+                try await supervised(election.drainTime) {
                     await assist()
                 } onOverrun: {
                     report(.overran(.secondary))
                     // So that it does not keep others from being primary.
                     await won.withLock { $0 }?.resign()
                 }
-                return nil
             }
-            group.addTask { try await election.nextTerm(afterFailures: count) }
-            defer { group.cancelAll() }
-            while let outcome = try await group.next() {
-                guard let term = outcome else { continue }
+            group.addTask {
+                let term = try await election.nextTerm(afterFailures: count)
                 won.withLock { $0 = term }
-                group.cancelAll()
             }
-            guard let term = won.withLock({ $0 }) else { throw CancellationError() }
-            return term
+            while try await group.next() != nil {
+                if won.withLock({ $0 }) != nil { group.cancelAll() }
+            }
         }
+        guard let term = won.withLock({ $0 }) else { throw CancellationError() }
+        return term
     }
 
     /// Runs the work of a secondary, again and again if it fails.
@@ -116,8 +102,7 @@ public struct HighAvailabilityCoordinator: Sendable {
                 report(.secondaryEnded(error.unlessCancelled))
             }
             failures += 1
-            // A cancelled pause ends the loop.
-            try? await Task.sleep(for: election.backoff.delay(afterFailures: failures))
+            await Task.pause(for: election.backoff.delay(afterFailures: failures))
         }
     }
 
@@ -127,10 +112,10 @@ public struct HighAvailabilityCoordinator: Sendable {
         guard term.isHeld, !Task.isCancelled else { return await term.resign() }
         report(.primaryStarted(term))
         // The loss is reported before the release, which may take as long as the lease lives.
-        try? await term.whileLeading { term in
+        try? await term.whileHeld { term in
             var failure: (any Error)?
             do {
-                try await supervised(allowance) {
+                try await supervised(election.drainTime) {
                     try await primary(term)
                 } onOverrun: {
                     report(.overran(.primary))
@@ -141,35 +126,45 @@ public struct HighAvailabilityCoordinator: Sendable {
             report(.primaryEnded(term, term.hold.lifetime.loss?.overrunUntilNow ?? failure))
         }
     }
-}
 
-/// Runs `work`, and calls `onOverrun` if it goes on for longer than `allowance` after its task was cancelled.
-private func supervised(
-    _ allowance: Duration,
-    _ work: @escaping @Sendable () async throws -> Void,
-    onOverrun: @escaping @Sendable () async -> Void
-) async throws {
-    let (running, end) = AsyncStream.makeStream(of: Never.self)
-    let (draining, drained) = AsyncStream.makeStream(of: Never.self)
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask {
-            // Ends with the work, or by its cancellation, which must not end the wait that follows.
-            for await _ in running {}
-            await withoutCancellation {
-                let isDrained: Bool? = try? await withTimeout(allowance) {
-                    for await _ in draining {}
-                    return Task.isCancelled ? nil : true
-                }
-                if isDrained == nil { await onOverrun() }
+    // MARK: Events
+
+    /// The role of a member.
+    public enum Role: String, Sendable, Hashable {
+        /// The one that leads.
+        case primary
+        /// One of those that stand by.
+        case secondary
+    }
+
+    /// An event of a member, in the order in which they happened.
+    ///
+    /// More kinds may be added, so a `switch` over events needs a `default`.
+    public enum Event: Sendable, CustomStringConvertible {
+        /// The work of a secondary begins.
+        case secondaryStarted
+        /// The work of a secondary has ended; the error is the one that it has thrown by itself.
+        case secondaryEnded((any Error)?)
+        /// The work of a primary begins.
+        case primaryStarted(LeaderTerm)
+        /// The work of a primary has ended; the error is the ``CoordinationLoss`` that has ended its term, with how long the
+        /// work went on after that, or the one that it has thrown by itself.
+        case primaryEnded(LeaderTerm, (any Error)?)
+        /// Work was cancelled, has not ended within ``LeaderElection/drainTime``, and still goes on.
+        ///
+        /// If it is a primary that has lost its lease, another may be primary from now on, whose requests have a higher
+        /// token. A secondary keeps its member from being primary, which therefore steps down.
+        case overran(Role)
+
+        /// The event in one line.
+        public var description: String {
+            switch self {
+            case .secondaryStarted: "secondary started"
+            case .secondaryEnded(let error): "secondary ended\(error.map { ": \($0)" } ?? "")"
+            case .primaryStarted(let term): "primary started (\(term))"
+            case .primaryEnded(let term, let error): "primary ended (\(term))\(error.map { ": \($0)" } ?? "")"
+            case .overran(let role): "\(role) still runs after its cancellation"
             }
         }
-        group.addTask {
-            defer {
-                end.finish()
-                drained.finish()
-            }
-            try await work()
-        }
-        try await group.waitForAll()
     }
 }

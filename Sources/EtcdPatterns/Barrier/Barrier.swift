@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EtcdKit
+public import Foundation
 
 /// A barrier that one task raises and lowers, and any number of tasks wait for, in the whole cluster.
 ///
@@ -17,17 +18,14 @@ public import EtcdKit
 /// A raised barrier has a key `<name>/raised`, without a lease, and the task that has raised it has a key in the queue
 /// `<name>/holder/`.
 public struct Barrier: Sendable {
-    private var queue: NamedQueue
+    private let queue: NamedQueue
     var raisedKey: Key { Key(name) + "/raised" }
 
     /// The name: all barriers of one name are the same.
     public var name: String { queue.name }
 
     /// The text of the task that raises the barrier about itself; by default, the name and the number of its process.
-    public var owner: Value {
-        get { queue.owner }
-        set { queue.owner = newValue }
-    }
+    public var owner = NamedQueue.process
 
     /// Describes a barrier.
     ///
@@ -67,7 +65,7 @@ public struct Barrier: Sendable {
     ///   lowered, the barrier is broken.
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``; `CancellationError`.
     public func raise() async throws -> RaisedBarrier? {
-        guard let hold = try await queue.acquireIfAvailable(.exclusive) else { return nil }
+        guard let hold = try await queue.acquireIfAvailable(.exclusive, owner) else { return nil }
         let raised = RaisedBarrier(hold: hold, raisedKey: raisedKey)
         do {
             // A broken barrier keeps its key, by which those that wait recognise it.
@@ -112,4 +110,67 @@ public struct Barrier: Sendable {
             }
         }
     }
+}
+
+/// A ``Barrier`` that this task has raised, until it lowers it.
+public struct RaisedBarrier: FencedGrant {
+    let hold: Hold
+    let raisedKey: Key
+
+    /// The library's own view of the grant.
+    public var basis: GrantBasis { GrantBasis(hold) }
+
+    /// Lowers the barrier: all that wait go on.
+    ///
+    /// - Throws: ``CoordinationLoss`` when it is no longer held, after which the barrier is broken, or lowered if this was
+    ///   called before; ``EtcdError``; `CancellationError`.
+    public func lower() async throws {
+        try await unifyingCancellation { try await change(.delete(raisedKey)) }
+        await release()
+    }
+
+    /// Gives the barrier up without lowering it, which breaks it; after ``lower()`` this does nothing.
+    ///
+    /// - Parameter timeout: How long to wait until another task can raise it.
+    public func release(timeout: Duration = .seconds(5)) async {
+        await hold.release(timeout: timeout)
+    }
+
+    /// Changes the key of the barrier while it is held.
+    func change(_ operation: TransactionOperation) async throws {
+        let isDone = try await hold.lifetime.whileHeld { [hold] in
+            try await hold.session.retryingUntilKnown(if: [hold.isCurrent], then: [operation]).succeeded
+        }
+        if !isDone { throw CoordinationLoss(.keyDeleted) }
+    }
+
+    /// Lowers the barrier if this attempt has raised it.
+    func undoRaising() async {
+        let session = hold.session
+        let deadline = ContinuousClock.now + min(session.lease.timeToLive, session.client.timeout)
+        let job = session.client.inBackground {
+            let isNew = Compare.Target.createRevision(raisedKey) > fencingToken
+            // If this fails, the barrier is broken, as if the process had died.
+            _ = try? await session.delete(raisedKey, if: [isCurrent, isNew], until: deadline)
+            await release()
+        }
+        await job.wait(Session.grace)
+    }
+}
+
+/// A barrier is broken: it waits for a participant that is gone, so it lets no task pass.
+public struct BarrierBroken: LocalizedError, Sendable, Hashable, CustomStringConvertible {
+    /// The name of the barrier.
+    public let name: String
+    /// The participant that is gone, in one line.
+    public let description: String
+
+    /// Makes an error with these properties, for tests.
+    public init(name: String, description: String) {
+        self.name = name
+        self.description = description
+    }
+
+    /// The same as ``description``.
+    public var errorDescription: String? { description }
 }

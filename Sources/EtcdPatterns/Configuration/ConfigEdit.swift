@@ -8,16 +8,11 @@ import Foundation
 /// Reads are of the state in etcd at the time when the closure began. The values that were read must not change before the
 /// commit. Writes are made when the closure has returned; reads see them before.
 public struct ConfigEdit: Sendable {
-    private let content: MirrorView
-    private let layout: ConfigLayout
-    private var reads: Set<Key> = []
+    let content: MirrorView
+    let layout: ConfigLayout
+    private(set) var reads: Set<Key> = []
     /// The values to write, by the keys within the configuration; nil for a deletion.
     private(set) var writes: [Key: Value?] = [:]
-
-    init(_ content: MirrorView, _ layout: ConfigLayout) {
-        self.content = content
-        self.layout = layout
-    }
 
     // MARK: Reading
 
@@ -83,20 +78,6 @@ public struct ConfigEdit: Sendable {
         if !isValidated { return [.isMissing(layout.pointer)] + reads }
         let isUnchanged = layout.isUnchanged(since: content)
         return isUnchanged.prefix(max(3, ConfigLayout.maximumConditions - reads.count)) + reads
-    }
-
-    var operations: [TransactionOperation] {
-        get throws(ConfigError) {
-            var operations: [TransactionOperation] = []
-            for (key, value) in writes {
-                let full = try layout.full(key)
-                operations.append(value.map { .put(full, $0) } ?? .delete(full))
-            }
-            // A deletion leaves no revision to compare, so a key is put for it.
-            let deleted = writes.filter { $0.value == nil }.keys.max()
-            if let deleted { operations.append(.put(layout.deletion, Value(bytes: deleted.bytes))) }
-            return operations
-        }
     }
 
     // MARK: Stored values

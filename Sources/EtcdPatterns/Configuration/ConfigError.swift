@@ -69,9 +69,7 @@ public struct ConfigError: LocalizedError, Sendable, CustomStringConvertible {
         ConfigError(.invalid, "\"\(key)\" \(message)", key: key)
     }
 
-    static func missing(_ key: Key) -> ConfigError {
-        ConfigError(.missing, "\"\(key)\" has no value", key: key)
-    }
+    static func missing(_ key: Key) -> ConfigError { ConfigError(.missing, "\"\(key)\" has no value", key: key) }
 
     static func wrongType(_ key: Key, _ value: Value, wanted: String, cause: (any Error)? = nil) -> ConfigError {
         let message = "\"\(key)\" is \"\(abridged(value))\", not \(wanted)"
@@ -82,11 +80,6 @@ public struct ConfigError: LocalizedError, Sendable, CustomStringConvertible {
     static func abridged(_ value: Value) -> String {
         let text = value.description
         return text.count > 200 ? "\(text.prefix(200))…" : text
-    }
-
-    /// The error of a validator, which may throw any error.
-    static func refusal(_ error: any Error) -> ConfigError {
-        error as? ConfigError ?? ConfigError(.invalid, "the configuration is refused: \(error)", cause: error)
     }
 
     /// The code, the message and the cause in one line.

@@ -30,12 +30,10 @@ extension ConfigManager {
 
 /// Reports the events of a configuration, and each value that a getter has replaced by its default only once.
 final class ConfigReporter: Sendable {
-    private let onEvent: @Sendable (ConfigManager.Event) -> Void
+    let onEvent: @Sendable (ConfigManager.Event) -> Void
     private let reported = Lock<[Key: String]>([:])
 
     init(_ onEvent: @escaping @Sendable (ConfigManager.Event) -> Void) { self.onEvent = onEvent }
-
-    func report(_ event: ConfigManager.Event) { onEvent(event) }
 
     @Sendable
     func reportDefault(_ error: ConfigError) {

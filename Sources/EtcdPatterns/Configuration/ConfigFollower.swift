@@ -32,26 +32,26 @@ struct ConfigFollower: Sendable {
     private func begin(with content: MirrorView) async throws(ConfigError) -> ConfigStatus {
         let now = ContinuousClock.now
         if content.revision == 0 {
-            var nothing = ConfigStatus(reporting(ConfigView(content, layout)), from: .nothing(since: now))
+            var nothing = ConfigStatus(current: reporting(ConfigView(content, layout)), source: .nothing(since: now))
             guard let file, file.exists else { return nothing }
             do throws(ConfigError) {
-                return ConfigStatus(try await load(file).view, from: .file(since: now))
+                return ConfigStatus(current: try await load(file).view, source: .file(since: now))
             } catch {
                 nothing.fileFailure = error
-                reporter.report(.fileFailed(error))
+                reporter.onEvent(.fileFailed(error))
                 return nothing
             }
         }
-        var overlay = ConfigOverlay(layout)
+        var overlay = ConfigOverlay(layout: layout)
         let verdict = judge(content, &overlay)
         let clusterID = file == nil ? nil : try? await clusterID(client)
         var start: ConfigStatus
         switch verdict {
-        case .success(let view): start = ConfigStatus(view, from: .etcd(since: now))
+        case .success(let view): start = ConfigStatus(current: view, source: .etcd(since: now))
         case .failure(let error):
             // The last good state is that of an earlier run with the same cluster.
             guard let file, let kept = try? await load(file), kept.clusterID == clusterID else { throw error }
-            start = ConfigStatus(kept.view, from: .file(since: now))
+            start = ConfigStatus(current: kept.view, source: .file(since: now))
         }
         start.note(verdict, isNew: false, of: content)
         start.clusterID = clusterID
@@ -84,7 +84,7 @@ struct ConfigFollower: Sendable {
             try options.check(view)
             return .success(reporting(view))
         } catch {
-            reporter.report(.rejected(ConfigRejection(revision: content.revision, error: error)))
+            reporter.onEvent(.rejected(ConfigRejection(revision: content.revision, error: error)))
             return .failure(error)
         }
     }
@@ -103,7 +103,7 @@ struct ConfigFollower: Sendable {
     }
 
     private func follow(_ status: SharedState<ConfigStatus>) async {
-        var overlay = ConfigOverlay(layout)
+        var overlay = ConfigOverlay(layout: layout)
         var failures = 0
         var first = status.withLock { $0.mirror }
         while !Task.isCancelled {
@@ -121,7 +121,7 @@ struct ConfigFollower: Sendable {
             } catch {
                 status.update { $0.failure = error }
                 if error.code == .clientClosed { break }
-                if !Task.isCancelled { reporter.report(.followingFailed(error)) }
+                if !Task.isCancelled { reporter.onEvent(.followingFailed(error)) }
             }
             await last?.close()
             first = nil
@@ -133,11 +133,7 @@ struct ConfigFollower: Sendable {
         await mirror?.close()
     }
 
-    private func look(
-        at content: MirrorView,
-        _ overlay: inout ConfigOverlay,
-        _ status: SharedState<ConfigStatus>
-    ) {
+    private func look(at content: MirrorView, _ overlay: inout ConfigOverlay, _ status: SharedState<ConfigStatus>) {
         let (judged, current, source) = status.withLock { ($0.judged, $0.current, $0.source) }
         // The revision of the store may grow without a change of the configuration.
         if let judged, judged.count == content.count, judged.elementsEqual(content) {
@@ -182,7 +178,7 @@ struct ConfigFollower: Sendable {
                         defer { status.fileFailure = failure }
                         return status.fileFailure?.code != .fileNotWritten
                     }
-                    if isNew { reporter.report(.fileFailed(failure)) }
+                    if isNew { reporter.onEvent(.fileFailed(failure)) }
                 }
             }
             if isLast { return }
@@ -197,16 +193,51 @@ struct ConfigFollower: Sendable {
         if isLast {
             // The task is cancelled already, and the end does not wait for long.
             let hurried = client.with(timeout: .seconds(1))
-            let answer = await withoutCancellation { () -> Result<UInt64, EtcdError> in
-                do throws(EtcdError) { return .success(try await self.clusterID(hurried)) } catch {
-                    return .failure(error)
-                }
-            }
-            clusterID = try answer.get()
+            clusterID = try await withoutCancellation { () throws(EtcdError) in try await self.clusterID(hurried) }
         } else {
             clusterID = try await self.clusterID(client)
         }
         status.update { $0.clusterID = clusterID }
         return clusterID
+    }
+}
+
+/// The state of a configuration, which a manager and its ``ConfigFollower`` share.
+struct ConfigStatus: Sendable {
+    /// The last good state.
+    var current: ConfigView
+    /// The source of it.
+    var source: StateSource
+    /// The number of good states.
+    private(set) var goodStates = 0
+    /// The keys that were judged last, good or not.
+    var judged: MirrorView?
+    /// The rejection of the newest state; nil if that is the current one.
+    private(set) var rejection: ConfigRejection?
+    private(set) var lastRejection: ConfigRejection?
+    private(set) var rejections = 0
+    /// The reason why the store is not followed at the moment; nil if it is.
+    var failure: EtcdError?
+    /// The reason why the file could not be read at the start, or written; nil if it was.
+    var fileFailure: ConfigError?
+    var mirror: KeyMirror?
+    /// The cluster of the state; nil before it was asked for.
+    var clusterID: UInt64?
+    var isClosed = false
+
+    /// Notes the verdict on a state; `isNew` if a value is different.
+    mutating func note(_ verdict: Result<ConfigView, ConfigError>, isNew: Bool, of state: MirrorView) {
+        judged = state
+        switch verdict {
+        case .success(let view):
+            rejection = nil
+            current = view
+            if !source.isEtcd { source = .etcd(since: .now) }
+            if isNew { goodStates += 1 }
+        case .failure(let error):
+            rejection = ConfigRejection(revision: state.revision, error: error)
+            lastRejection = rejection
+            rejections += 1
+        }
     }
 }

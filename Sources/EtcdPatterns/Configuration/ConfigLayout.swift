@@ -17,9 +17,7 @@ import EtcdKit
 struct ConfigLayout: Sendable, Hashable {
     let name: Key
 
-    init(_ name: String) throws(EtcdError) { try self.init(Key(name)) }
-
-    private init(_ name: Key) throws(EtcdError) {
+    init(_ name: Key) throws(EtcdError) {
         try name.checkName(of: "configuration")
         if Self.isReserved(name + "/") {
             let rule = "a part of it begins with a dot or ends in \".snapshots\", as only the library's own keys do"
@@ -58,7 +56,7 @@ struct ConfigLayout: Sendable, Hashable {
     /// The key within the configuration of a key in etcd; nil for the library's own.
     func key(_ full: Key) -> Key? {
         guard full.hasPrefix(base) else { return nil }
-        let key = Key(bytes: Array(full.bytes.dropFirst(base.bytes.count)))
+        let key = full.dropping(base)
         return key.bytes.isEmpty || Self.isReserved(key) ? nil : key
     }
 
@@ -90,6 +88,19 @@ struct ConfigLayout: Sendable, Hashable {
         content.filter { key($0.key) != nil || $0.key.hasSuffix("/.deletion") }.max { $0.modRevision < $1.modRevision }
     }
 
+    /// The operations that set values, and delete those that are nil.
+    func operations(for writes: [Key: Value?]) throws(ConfigError) -> [TransactionOperation] {
+        var operations: [TransactionOperation] = []
+        for (key, value) in writes {
+            let full = try full(key)
+            operations.append(value.map { .put(full, $0) } ?? .delete(full))
+        }
+        // A deletion leaves no revision to compare, so a key is put for it.
+        let deleted = writes.filter { $0.value == nil }.keys.max()
+        if let deleted { operations.append(.put(deletion, Value(bytes: deleted.bytes))) }
+        return operations
+    }
+
     /// The number of conditions of one transaction: a little less than etcd's default limit.
     static let maximumConditions = 120
 
@@ -118,4 +129,39 @@ struct ConfigLayout: Sendable, Hashable {
 
 extension Key {
     fileprivate func hasSuffix(_ suffix: Key) -> Bool { bytes.suffix(suffix.bytes.count).elementsEqual(suffix.bytes) }
+}
+
+/// Makes views of the keys in etcd, also while a large state is being copied to the plain keys.
+///
+/// While the pointer to such a state exists, the configuration is this state, overlaid with the plain keys that were put
+/// after the pointer: the copies of the state itself, and changes by others. So the view is the same before the first copy
+/// and after the last, and no reader sees a mix.
+struct ConfigOverlay: Sendable {
+    let layout: ConfigLayout
+    /// The state that was read last, and its pointer.
+    ///
+    /// The whole pointer is compared, since in a restored store another pointer may have the same revision.
+    private(set) var staged: (pointer: KeyValue, state: ConfigState)?
+
+    /// The pointer in `content`, and the state that it refers to; nil if there is none.
+    mutating func pending(in content: MirrorView) throws(ConfigError) -> (pointer: KeyValue, state: ConfigState)? {
+        guard let pointer = content[layout.pointer] else {
+            staged = nil
+            return nil
+        }
+        if let staged, staged.pointer == pointer { return (pointer, staged.state) }
+        let stored = try StoredJSON.decode(pointer, as: StoredState.self)
+        let state = try stored.read(in: layout.stages) { content[$0]?.value }
+        staged = (pointer, state)
+        return (pointer, state)
+    }
+
+    /// The configuration in `content`.
+    mutating func view(of content: MirrorView) throws(ConfigError) -> ConfigView {
+        guard let (pointer, state) = try pending(in: content) else { return ConfigView(content, layout) }
+        let newer = content.filter { $0.modRevision > pointer.modRevision && layout.key($0.key) != nil }
+        let old = layout.entries(of: state, at: pointer.modRevision)
+        let entries = MirrorView(range: layout.range, revision: content.revision, entries: old + newer)
+        return ConfigView(entries, layout)
+    }
 }

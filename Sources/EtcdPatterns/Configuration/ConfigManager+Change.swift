@@ -109,13 +109,13 @@ extension ConfigManager {
             // The next read notices a cancelled pause.
             try? await Task.sleep(for: limits.backoff.delay(afterFailures: max(failures - 1, 0)))
             let content = try await present()
-            var edit = ConfigEdit(content, layout)
+            var edit = ConfigEdit(content: content, layout: layout)
             let result = try await body(&edit)
             // Without a write, the state is what it was.
             if edit.writes.isEmpty { return (result, content.revision) }
             try follower.options.check(edit.result)
             let conditions = edit.conditions(isValidated: follower.options.validate != nil)
-            let operations = try edit.operations
+            let operations = try layout.operations(for: edit.writes)
             let response: TransactionResponse
             do throws(EtcdError) {
                 response = try await client.transaction(if: conditions, then: operations)

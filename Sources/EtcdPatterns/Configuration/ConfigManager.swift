@@ -51,7 +51,7 @@ public final class ConfigManager: ConfigReading {
     ) async throws {
         let follower = ConfigFollower(
             client: client,
-            layout: try ConfigLayout(name),
+            layout: try ConfigLayout(Key(name)),
             options: options,
             reporter: ConfigReporter(onEvent)
         )
@@ -133,12 +133,8 @@ public final class ConfigManager: ConfigReading {
     ///   - part: A key, which stands for its own value and those under `<part>/`; nil for all.
     ///   - interval: The pause after changes before the next are looked for.
     /// - Returns: A sequence that begins with this call. It ends when the manager is closed, or the task is cancelled.
-    public func changes(
-        of part: Key? = nil,
-        interval: Duration = .zero
-    ) -> UpdateSequence<ConfigChange, Never> {
-        let views = updates { ($0.goodStates, $0.current) }
-        return UpdateSequence<ConfigChange, Never> { [start = view] in
+    public func changes(of part: Key? = nil, interval: Duration = .zero) -> UpdateSequence<ConfigChange, Never> {
+        UpdateSequence<ConfigChange, Never> { [start = view, views] in
             var views = views.makeAsyncIterator()
             var last = start
             var pending: ArraySlice<ConfigChange> = []
@@ -180,13 +176,44 @@ public final class ConfigManager: ConfigReading {
     /// - Parameter revision: A revision, such as a change returns.
     /// - Throws: `CancellationError`; ``EtcdError`` with the code `cancelled` when the manager is closed.
     public func waitUntil(revision: Revision) async throws {
-        if await status.waitUntilJudged(revision) { return }
+        if await isJudged(revision) { return }
         try Task.checkCancellation()
         throw EtcdError(.cancelled, "\"\(name)\" was closed before revision \(revision) had come")
     }
 
     /// Waits for the state of `revision`, but no longer than a call may take, since the change is made already.
     func catchUp(with revision: Revision) async {
-        _ = try? await withTimeout(client.timeout) { [status] in await status.waitUntilJudged(revision) }
+        _ = try? await withTimeout(client.timeout) { await self.isJudged(revision) }
+    }
+
+    /// Waits for the judgement of `revision`; false if the task was cancelled, or the configuration closed.
+    private func isJudged(_ revision: Revision) async -> Bool {
+        let isJudged = try? await status.wait { status -> Bool? in
+            if let judged = status.judged, judged.revision >= revision { return true }
+            return status.isClosed ? false : nil
+        }
+        return isJudged ?? false
+    }
+}
+
+extension EtcdClient {
+    /// Follows a configuration while `body` runs.
+    ///
+    /// - Parameters:
+    ///   - name: The beginning of the keys, before a slash, such as `config/app`.
+    ///   - options: A validator, and a file with a copy.
+    ///   - onEvent: Gets each event, for logs; it should return at once.
+    ///   - body: Uses the configuration, which ends with the scope. It runs on the caller's actor.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; what ``ConfigManager/init(_:client:options:onEvent:)`` throws.
+    @discardableResult
+    public func withConfiguration<Result>(
+        _ name: String,
+        options: ConfigOptions = ConfigOptions(),
+        onEvent: @escaping @Sendable (ConfigManager.Event) -> Void = { _ in },
+        _ body: (ConfigManager) async throws -> Result
+    ) async throws -> Result {
+        let config = try await ConfigManager(name, client: self, options: options, onEvent: onEvent)
+        return try await releasing({ await config.close() }, after: { try await body(config) })
     }
 }

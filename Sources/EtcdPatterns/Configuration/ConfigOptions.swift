@@ -17,12 +17,7 @@ public struct ConfigOptions: Sendable {
     /// The manager goes on trying, and ``ConfigManager/source`` tells where its state is from.
     public var initialWait: Duration
 
-    /// Makes options.
-    ///
-    /// - Parameters:
-    ///   - file: The file for the last good state; nil for none.
-    ///   - initialWait: How long a start waits for etcd before it goes on without it.
-    ///   - validate: Throws if a state must not become current; nil to accept all.
+    /// Makes options; the parameters are their properties.
     public init(
         file: File? = nil,
         initialWait: Duration = .seconds(5),
@@ -42,11 +37,7 @@ public struct ConfigOptions: Sendable {
         /// The age counts from the time when the state was last known to be current, by the system's clock.
         public var maximumAge: Duration?
 
-        /// Describes the file.
-        ///
-        /// - Parameters:
-        ///   - path: The path of the file.
-        ///   - maximumAge: The maximum age of a state to start from; nil for any age.
+        /// Describes the file; the parameters are its properties.
         public init(_ path: String, maximumAge: Duration? = nil) {
             self.path = path
             self.maximumAge = maximumAge
@@ -62,7 +53,8 @@ extension ConfigOptions {
         do {
             try validate(view.reporting { error in mistake.withLock { $0 = $0 ?? error } })
         } catch {
-            throw .refusal(error)
+            let refusal = "the configuration is refused: \(error)"
+            throw error as? ConfigError ?? ConfigError(.invalid, refusal, cause: error)
         }
         if let error = mistake.withLock({ $0 }) { throw error }
     }

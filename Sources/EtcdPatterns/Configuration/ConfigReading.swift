@@ -5,9 +5,10 @@ import Foundation
 
 /// Typed reads of a configuration: of a ``ConfigView``, or of the present view of a ``ConfigManager``.
 ///
-/// There are two getters for each type:
+/// There are two getters for each type, whose parameter is the key within the configuration, such as `database/port`:
 ///
-/// - `try config.int("port")` throws if there is no value, or if it is of another type.
+/// - `try config.int("port")` throws ``ConfigError`` with the code `missing` if there is no value, and with the code
+///   `wrongType` if it is of another type.
 /// - `config.int("port", default: 80)` never throws. It returns the default in both cases. A value of another type is a
 ///   mistake nevertheless: the manager reports it by its `onEvent`, and a validator that reads it refuses the state.
 ///
@@ -44,61 +45,37 @@ extension ConfigReading {
         view.recover(from: { () throws(ConfigError) in try value(key, as: Wanted.self) }) ?? fallback
     }
 
-    /// Reads text.
-    ///
-    /// - Parameter key: The key within the configuration.
-    /// - Returns: The text, without the quotation marks of a JSON string.
-    /// - Throws: ``ConfigError`` with the code `missing` or `wrongType`.
+    /// Reads text, without the quotation marks of a JSON string.
     public func string(_ key: Key) throws(ConfigError) -> String { try require(key) }
 
     /// Reads text, or returns `fallback` if there is none.
     public func string(_ key: Key, default fallback: String) -> String { value(key, default: fallback) }
 
     /// Reads a whole number.
-    ///
-    /// - Parameter key: The key within the configuration.
-    /// - Returns: The number.
-    /// - Throws: ``ConfigError`` with the code `missing` or `wrongType`.
     public func int(_ key: Key) throws(ConfigError) -> Int { try require(key) }
 
     /// Reads a whole number, or returns `fallback` if there is none.
     public func int(_ key: Key, default fallback: Int) -> Int { value(key, default: fallback) }
 
-    /// Reads a number.
-    ///
-    /// - Parameter key: The key within the configuration.
-    /// - Returns: The number, which is finite.
-    /// - Throws: ``ConfigError`` with the code `missing` or `wrongType`.
+    /// Reads a number, which is finite.
     public func double(_ key: Key) throws(ConfigError) -> Double { try require(key) }
 
     /// Reads a number, or returns `fallback` if there is none.
     public func double(_ key: Key, default fallback: Double) -> Double { value(key, default: fallback) }
 
     /// Reads `true` or `false`.
-    ///
-    /// - Parameter key: The key within the configuration.
-    /// - Returns: The Boolean value.
-    /// - Throws: ``ConfigError`` with the code `missing` or `wrongType`.
     public func bool(_ key: Key) throws(ConfigError) -> Bool { try require(key) }
 
     /// Reads `true` or `false`, or returns `fallback` if there is neither.
     public func bool(_ key: Key, default fallback: Bool) -> Bool { value(key, default: fallback) }
 
     /// Reads a duration, such as `1m30s`; a plain number is one of seconds.
-    ///
-    /// - Parameter key: The key within the configuration.
-    /// - Returns: The duration.
-    /// - Throws: ``ConfigError`` with the code `missing` or `wrongType`.
     public func duration(_ key: Key) throws(ConfigError) -> Duration { try require(key) }
 
     /// Reads a duration, or returns `fallback` if there is none.
     public func duration(_ key: Key, default fallback: Duration) -> Duration { value(key, default: fallback) }
 
     /// Reads the bytes of any value.
-    ///
-    /// - Parameter key: The key within the configuration.
-    /// - Returns: The bytes.
-    /// - Throws: ``ConfigError`` with the code `missing`.
     public func bytes(_ key: Key) throws(ConfigError) -> [UInt8] { try require(key) }
 
     /// Reads the bytes of any value, or returns `fallback` if there is none.

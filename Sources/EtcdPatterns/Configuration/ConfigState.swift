@@ -117,10 +117,8 @@ struct StoredState: Sendable, Hashable, Codable {
 /// The JSON of the library's own entries.
 enum StoredJSON {
     static func encode(_ value: some Encodable) -> Value {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // The types that are encoded here have no values that JSON lacks.
-        return Value(bytes: Array((try? encoder.encode(value)) ?? Data()))
+        (try? ConfigEdit.encoded(value)) ?? ""
     }
 
     static func decode<Result: Decodable>(_ entry: KeyValue, as type: Result.Type) throws(ConfigError) -> Result {

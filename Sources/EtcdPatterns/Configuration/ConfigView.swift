@@ -105,16 +105,9 @@ public struct ConfigView: ConfigReading, Equatable, CustomStringConvertible {
     ///   - part: A key, which stands for its own value and those under `<part>/`; nil for all.
     /// - Returns: A change for each value that is different, in the order of keys.
     public func changes(since old: ConfigView, under part: Key? = nil) -> [ConfigChange] {
-        var changes: [ConfigChange] = []
-        var (before, after) = (old.entries(under: part)[...], entries(under: part)[...])
-        while let first = before.first.map({ left in after.first.map { min(left.key, $0.key) } ?? left.key })
-            ?? after.first?.key
-        {
-            let old = before.first?.key == first ? before.popFirst()?.value : nil
-            let new = after.first?.key == first ? after.popFirst()?.value : nil
-            if old != new { changes.append(ConfigChange(key: first, old: old, new: new, revision: revision)) }
-        }
-        return changes
+        let (before, after) = (old.values(under: part), values(under: part))
+        let keys = Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }
+        return keys.sorted().map { ConfigChange(key: $0, old: before[$0], new: after[$0], revision: revision) }
     }
 
     /// The view with other values under some keys: as it would be after a change.
@@ -124,5 +117,40 @@ public struct ConfigView: ConfigReading, Equatable, CustomStringConvertible {
             return (full, value.map { KeyValue(full, $0, at: revision) })
         }
         return ConfigView(content.replacing(entries), layout, isFromFile: isFromFile)
+    }
+}
+
+/// A change of a value of a configuration; see ``ConfigManager/changes(of:interval:)``.
+public struct ConfigChange: Sendable, Hashable, CustomStringConvertible {
+    /// The key within the configuration.
+    public let key: Key
+    /// The old value as it was stored; nil if there was none.
+    public let old: Value?
+    /// The new value as it is stored; nil if it was deleted.
+    public let new: Value?
+    /// The revision of the state with the new value.
+    public let revision: Revision
+
+    /// Makes a change, for tests; the parameters are its properties.
+    public init(key: Key, old: Value?, new: Value?, revision: Revision) {
+        self.key = key
+        self.old = old
+        self.new = new
+        self.revision = revision
+    }
+
+    /// The new value.
+    ///
+    /// - Parameter type: The wanted type.
+    /// - Returns: The value; nil if it was deleted.
+    /// - Throws: ``ConfigError`` with the code `wrongType`.
+    public func value<Wanted: ConfigConvertible>(as type: Wanted.Type = Wanted.self) throws(ConfigError) -> Wanted? {
+        try Wanted.read(new, of: key)
+    }
+
+    /// The key, the old value and the new one in one line.
+    public var description: String {
+        func shown(_ value: Value?) -> String { value.map { "\"\(ConfigError.abridged($0))\"" } ?? "unset" }
+        return "\"\(key)\" was \(shown(old)), is \(shown(new))"
     }
 }

@@ -11,29 +11,21 @@ enum DurationText {
 
     /// Reads `1h30m`, `2.5s`, `-250ms`, or a plain number of seconds; nil for anything else, and what is too long.
     static func parse(_ text: String) -> Duration? {
-        var rest = Substring(text)
-        let isNegative = rest.first == "-"
-        if let first = rest.first, first == "-" || first == "+" { rest.removeFirst() }
-        guard !rest.isEmpty else { return nil }
+        func isOfNumber(_ character: Character) -> Bool { character.isASCII && character.isNumber || character == "." }
+        let isNegative = text.hasPrefix("-")
+        var rest = text.dropFirst(isNegative || text.hasPrefix("+") ? 1 : 0)
+        if rest.isEmpty { return nil }
+        if rest.allSatisfy(isOfNumber) { rest += "s" }
         var sum: Int128 = 0
-        var isFirst = true
         while !rest.isEmpty {
-            let number = rest.prefix { $0.isASCII && $0.isNumber || $0 == "." }
+            let number = rest.prefix(while: isOfNumber)
             rest = rest.dropFirst(number.count)
-            let size: Int128
-            if let unit = units.first(where: { rest.hasPrefix($0.name) }) {
-                size = unit.size
-                rest = rest.dropFirst(unit.name.count)
-            } else if isFirst, rest.isEmpty {
-                size = second
-            } else {
-                return nil
-            }
-            guard let part = product(number, size) else { return nil }
+            guard let unit = units.first(where: { rest.hasPrefix($0.name) }), let part = product(number, unit.size)
+            else { return nil }
+            rest = rest.dropFirst(unit.name.count)
             let (total, overflows) = sum.addingReportingOverflow(part)
             if overflows { return nil }
             sum = total
-            isFirst = false
         }
         // The longest duration: as many seconds as `Int64` counts.
         guard sum / second < Int128(Int64.max) else { return nil }

@@ -48,18 +48,13 @@ struct Restorer: Sendable {
     ///   unless its code is `ambiguous`.
     func replace(_ content: MirrorView, with target: ConfigState) async throws -> Revision? {
         try await sweep(content)
-        var old: [Key: Value] = [:]
-        for entry in content { if let key = layout.key(entry.key) { old[key] = entry.value } }
+        var old = ConfigView(content, layout).values()
         let isUnchanged = layout.isUnchanged(since: content)
-        var puts: [(key: Key, value: Value)] = []
-        for (key, value) in target.values where old.removeValue(forKey: key) != value {
-            puts.append((key, value))
-        }
+        let puts = target.values.filter { old.removeValue(forKey: $0.key) != $0.value }
         if puts.isEmpty && old.isEmpty { return nil }
-        var steps: [TransactionOperation] = []
-        for (key, value) in puts { steps.append(.put(try layout.full(key), value)) }
-        for key in old.keys { steps.append(.delete(try layout.full(key))) }
-        if let last = old.keys.max() { steps.append(.put(layout.deletion, Value(bytes: last.bytes))) }
+        var writes: [Key: Value?] = old.mapValues { _ in nil }
+        for (key, value) in puts { writes[key] = value }
+        let steps = try layout.operations(for: writes)
         let size = puts.reduce(0) { $0 + $1.key.bytes.count + layout.name.bytes.count + $1.value.bytes.count + 32 }
         if steps.count <= Self.limit.operations, size <= Self.limit.bytes {
             let response = try await client.transaction(if: isUnchanged, then: steps)
@@ -114,17 +109,12 @@ struct Restorer: Sendable {
         let client = client
         let (pointer, pieces) = (layout.pointer, layout.stages + "\(id)/")
         // The deletion of its pieces keeps it from coming into effect.
-        let outcome = await withoutCancellation { () -> Result<TransactionResponse, EtcdError> in
-            do throws(EtcdError) {
-                let isNone = [Compare.isMissing(pointer)]
-                let deletion = TransactionOperation.delete(.prefix(pieces))
-                return .success(try await client.transaction(if: isNone, then: [deletion], else: [.get(pointer)]))
-            } catch {
-                return .failure(error)
-            }
+        let response = try? await withoutCancellation { () throws(EtcdError) in
+            let deletion = TransactionOperation.delete(.prefix(pieces))
+            return try await client.transaction(if: [.isMissing(pointer)], then: [deletion], else: [.get(pointer)])
         }
         // Without an answer, only the first error is known.
-        guard case .success(let response) = outcome else { return false }
+        guard let response else { return false }
         if let entry = response.results.first?.entries.first {
             return try StoredJSON.decode(entry, as: StoredState.self).id == id
         }
@@ -143,7 +133,7 @@ struct Restorer: Sendable {
     /// Several clients may do so at once. Each step has the conditions that the pointer is the same, and that the key was not
     /// put after the pointer, by another copying or by a change.
     private func finish(_ first: MirrorView) async throws {
-        var overlay = ConfigOverlay(layout)
+        var overlay = ConfigOverlay(layout: layout)
         var content = first
         let start = content[layout.pointer]?.modRevision
         while let (pointer, state) = try overlay.pending(in: content), pointer.modRevision == start {

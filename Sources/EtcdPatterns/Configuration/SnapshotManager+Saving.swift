@@ -36,7 +36,10 @@ extension SnapshotManager {
             )
             let key = records + Key(record.name)
             // If an attempt with an unknown outcome has succeeded, the next one finds the record.
-            let response = try await client.retryingUntilKnown { () throws(EtcdError) in
+            let response = try await client.retryingUntilKnown(
+                until: .after(client.timeout.bounded * 3),
+                attempt: client.timeout
+            ) { client throws(EtcdError) in
                 try await client.transaction(
                     if: areThere + [.isMissing(key)],
                     then: [.put(key, StoredJSON.encode(record))],
@@ -71,7 +74,7 @@ extension SnapshotManager {
         var keysOnly = RangeOptions()
         keysOnly.keysOnly = true
         for try await entry in client.entries(in: .prefix(states), options: keysOnly) {
-            let path = String(decoding: entry.key.bytes.dropFirst(states.bytes.count), as: UTF8.self)
+            let path = String(decoding: entry.key.dropping(states).bytes, as: UTF8.self)
             let id = path.prefix { $0 != "/" }
             if let time = Int(id.prefix { $0 != "-" }), time < limit { old.append((String(id), entry.key)) }
         }
@@ -90,21 +93,5 @@ extension SnapshotManager {
             // The next creation tries again.
             if !response.succeeded { return }
         }
-    }
-}
-
-extension EtcdClient {
-    /// Repeats a transaction, up to three times, while its outcome is unknown.
-    fileprivate func retryingUntilKnown(
-        _ transaction: () async throws(EtcdError) -> TransactionResponse
-    ) async throws(EtcdError) -> TransactionResponse {
-        for _ in 0..<3 {
-            do throws(EtcdError) {
-                return try await transaction()
-            } catch {
-                if error.code != .ambiguous { throw error }
-            }
-        }
-        return try await transaction()
     }
 }

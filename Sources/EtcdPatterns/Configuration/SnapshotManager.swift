@@ -46,7 +46,7 @@ public struct SnapshotManager: Sendable {
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: String, client: EtcdClient) throws(EtcdError) {
         config = nil
-        restorer = Restorer(client: client, layout: try ConfigLayout(name))
+        restorer = Restorer(client: client, layout: try ConfigLayout(Key(name)))
     }
 
     // MARK: Reading
@@ -69,7 +69,7 @@ public struct SnapshotManager: Sendable {
         return SnapshotList(
             records: found.sorted { $0.createRevision < $1.createRevision }.map(\.record),
             problems: problems,
-            names: Set(entries.map { name(of: $0.key).description })
+            names: Set(entries.map { $0.key.dropping(records).description })
         )
     }
 
@@ -104,9 +104,7 @@ public struct SnapshotManager: Sendable {
         return ConfigView(try await state(of: record), at: record.revision, layout, isFromFile: false)
     }
 
-    private func record(_ name: String) async throws -> SnapshotRecord {
-        try record(in: try await entry(name))
-    }
+    private func record(_ name: String) async throws -> SnapshotRecord { try record(in: try await entry(name)) }
 
     private func entry(_ name: String) async throws -> KeyValue {
         if let entry = try await client.get(records + Key(name)) { return entry }
@@ -115,14 +113,12 @@ public struct SnapshotManager: Sendable {
 
     func record(in entry: KeyValue) throws(ConfigError) -> SnapshotRecord {
         let fields = try StoredJSON.decode(entry, as: SnapshotRecord.Fields.self)
-        if Key(fields.name) != name(of: entry.key) {
+        if Key(fields.name) != entry.key.dropping(records) {
             let text = "\"\(entry.key)\" is the record of another snapshot, \"\(fields.name)\""
             throw ConfigError(.damaged, text, key: entry.key, value: entry.value)
         }
         return SnapshotRecord(fields: fields)
     }
-
-    private func name(of record: Key) -> Key { Key(bytes: Array(record.bytes.dropFirst(records.bytes.count))) }
 
     private func state(of record: SnapshotRecord) async throws -> ConfigState {
         var pieces: [Key: Value] = [:]

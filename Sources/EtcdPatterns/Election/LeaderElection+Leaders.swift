@@ -32,45 +32,60 @@ extension LeaderElection {
     ///
     /// It goes on through broken connections, compactions, and a store that is restored from a backup. A slow consumer gets
     /// the newest only. An observer need not be a candidate.
-    public var leaders: LeaderChanges { LeaderChanges(client: queue.client, range: queue.range) }
+    ///
+    /// An iteration throws ``EtcdError``, among its codes `permissionDenied` and `clientClosed`, or `CancellationError`.
+    public var leaders: LeaderChanges {
+        queue.client.values(of: queue.range, isSame: ==) { view in
+            let first = view.min { $0.createRevision < $1.createRevision }
+            return first.map { Leadership.leader(Candidate($0)) } ?? Leadership.none
+        }
+    }
+
+    /// A candidate that leads or waits.
+    public struct Candidate: Sendable, Hashable, CustomStringConvertible {
+        /// The key that stands for the candidate.
+        public let key: Key
+        /// The place in the queue, and the number of the term once it leads: the revision at which the key was created.
+        public let fencingToken: Revision
+        /// The lease of the key; nil for a foreign key, which stays until it is deleted.
+        public let lease: Lease.ID?
+        /// The candidate's text about itself.
+        public let value: Value
+
+        /// Makes a candidate with these properties, for tests.
+        public init(key: Key, fencingToken: Revision, lease: Lease.ID? = nil, value: Value) {
+            self.key = key
+            self.fencingToken = fencingToken
+            self.lease = lease
+            self.value = value
+        }
+
+        init(_ entry: KeyValue) {
+            self.init(key: entry.key, fencingToken: entry.createRevision, lease: entry.lease, value: entry.value)
+        }
+
+        /// The value, the key and the token in one line.
+        public var description: String {
+            "\"\(value)\" with \(key), token \(fencingToken)\(lease == nil ? ", no lease" : "")"
+        }
+    }
+
+    /// The state of an election: a leader, or none.
+    public enum Leadership: Sendable, Hashable, CustomStringConvertible {
+        /// No candidate leads.
+        case none
+        /// This candidate leads, with the value that it has proclaimed last.
+        case leader(Candidate)
+
+        /// The candidate that leads; nil if there is none.
+        public var candidate: Candidate? {
+            if case .leader(let candidate) = self { candidate } else { nil }
+        }
+
+        /// The leader in one line.
+        public var description: String { candidate?.description ?? "no leader" }
+    }
 }
 
 /// The leaderships of an election, one after the other; see ``LeaderElection/leaders``.
-public struct LeaderChanges: AsyncSequence, Sendable {
-    /// A leader, or none.
-    public typealias Element = LeaderElection.Leadership
-    /// The errors of an iteration: ``EtcdError`` or `CancellationError`.
-    public typealias Failure = any Error
-
-    let client: EtcdClient
-    let range: KeyRange
-
-    /// Starts an iteration, whose first element is the current leadership.
-    public func makeAsyncIterator() -> Iterator {
-        let changes = MirroredValues<Element>(client, range, isSame: ==) { view in
-            let first = view.min { $0.createRevision < $1.createRevision }
-            return first.map { Element.leader(LeaderElection.Candidate($0)) } ?? Element.none
-        }
-        return Iterator(changes: changes)
-    }
-
-    /// An iteration over the leaderships.
-    public struct Iterator: AsyncIteratorProtocol {
-        fileprivate var changes: MirroredValues<Element>
-
-        /// The next leadership, as ``next(isolation:)`` returns it.
-        public mutating func next() async throws -> Element? { try await next(isolation: nil) }
-
-        /// The next leadership.
-        ///
-        /// - Parameter actor: The caller's actor.
-        /// - Returns: A leadership, never nil.
-        /// - Throws: ``EtcdError``, among its codes `permissionDenied` and `clientClosed`; `CancellationError`.
-        public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Element? {
-            try await changes.next(isolation: actor)
-        }
-    }
-}
-
-@available(*, unavailable)
-extension LeaderChanges.Iterator: Sendable {}
+public typealias LeaderChanges = UpdateSequence<LeaderElection.Leadership, any Error>

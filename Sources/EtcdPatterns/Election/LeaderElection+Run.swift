@@ -16,17 +16,29 @@ extension LeaderElection {
     /// - Throws: The error of `body` while it leads, after which the leadership is given up; ``CoordinationLoss`` when
     ///   a session that was given is lost; ``EtcdError``, among its codes `permissionDenied` and `invalidArgument`.
     public func run(_ body: @escaping @Sendable (LeaderTerm) async throws -> Void) async throws {
+        try await repeatTerms(nextTerm) { term in
+            do {
+                try await term.whileHeld(body)
+            } catch let loss as CoordinationLoss where loss.reason == term.hold.lifetime.loss?.reason {
+                // The leadership is lost, so the next campaign begins.
+            }
+        }
+    }
+
+    /// Waits for one term after the other, and leads in each, until the caller's task is cancelled.
+    func repeatTerms(
+        _ nextTerm: (_ failures: Int) async throws -> LeaderTerm,
+        _ lead: (LeaderTerm) async throws -> Void
+    ) async throws {
         var shortTerms = 0
         while !Task.isCancelled {
             do {
-                let term = try await nextTerm(afterFailures: shortTerms)
+                let term = try await nextTerm(shortTerms)
                 let start = ContinuousClock.now
-                do {
-                    try await term.whileLeading(body)
-                } catch let loss as CoordinationLoss where loss.reason == term.hold.lifetime.loss?.reason {
-                    // The leadership is lost, so the next campaign begins.
-                }
-                shortTerms = term.isShort(since: start) ? shortTerms + 1 : 0
+                try await lead(term)
+                // A candidate with short terms waits longer and longer, which leaves the others more time.
+                let isShort = .now - start < term.hold.session.lease.timeToLive
+                shortTerms = isShort ? shortTerms + 1 : 0
             } catch {
                 if let error = error.unlessCancelled { throw error }
             }
@@ -43,7 +55,7 @@ extension LeaderElection {
             try Task.checkCancellation()
             do {
                 // An etcd that does not answer is an event, and the next attempt finds it when it is back.
-                if let term = try await enter(waitsForEtcd: false) { return term }
+                if let term = try await enter() { return term }
             } catch {
                 guard mayPass(error) else { throw error }
                 onEvent(.hindered(error))
@@ -57,7 +69,7 @@ extension LeaderElection {
         switch error {
         // The next attempt opens a new session, unless a session was given.
         case is CoordinationLoss: queue.source.shared == nil
-        case let error as EtcdError: error.code == .ambiguous || error.code.isTransient
+        case let error as EtcdError: error.mayPass
         // A listener can delete the key.
         case is QueueBlocked: true
         default: false
@@ -88,9 +100,12 @@ extension LeaderElection {
             await withoutCancellation { await onDefeated(loss) }
         }
     }
-}
 
-extension LeaderTerm {
-    /// A candidate with such terms waits longer and longer, which leaves the others more time.
-    func isShort(since start: ContinuousClock.Instant) -> Bool { .now - start < hold.session.lease.timeToLive }
+    /// An event of a candidate in ``run(_:)``.
+    ///
+    /// More may be added, so a `switch` over events needs a `default`.
+    public enum Event: Sendable {
+        /// An attempt to lead has failed with this error, such as ``QueueBlocked``, and is repeated.
+        case hindered(any Error)
+    }
 }

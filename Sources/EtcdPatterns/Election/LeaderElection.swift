@@ -24,7 +24,7 @@ public struct LeaderElection: Sendable {
     /// The name of the election.
     public var name: String { queue.name }
     /// The candidate's text about itself, such as its name or its endpoint; others see it while it waits and leads.
-    public var candidate: Value { queue.owner }
+    public let candidate: Value
 
     /// How long before the leadership may pass on its work is cancelled; zero at first.
     ///
@@ -50,9 +50,8 @@ public struct LeaderElection: Sendable {
         on source: SessionSource,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
-        var queue = try NamedQueue(name, of: "election", on: source)
-        queue.owner = candidate
-        self.queue = queue
+        queue = try NamedQueue(name, of: "election", on: source)
+        self.candidate = candidate
         self.onEvent = onEvent
     }
 
@@ -86,8 +85,9 @@ public struct LeaderElection: Sendable {
         try await queue.waiting(timeout) { queue, isOwn in try await enter(queue, isOwn) }
     }
 
-    func enter(waitsForEtcd: Bool) async throws -> LeaderTerm? {
-        try await queue.withQueue(waits: waitsForEtcd) { queue, isOwn in try await enter(queue, isOwn) }
+    /// Does what ``campaign(timeout:)`` does, without a limit, but throws if etcd does not answer.
+    func enter() async throws -> LeaderTerm? {
+        try await queue.withQueue(waits: false) { queue, isOwn in try await enter(queue, isOwn) }
     }
 
     private func enter(_ queue: FairQueue, _ ownsSession: Bool) async throws -> LeaderTerm? {
@@ -95,18 +95,12 @@ public struct LeaderElection: Sendable {
         if drainTime < .zero || drainTime.bounded * 2 >= timeToLive {
             throw EtcdError(.invalidArgument, "a drain time of \(drainTime) for a time to live of \(timeToLive)")
         }
-        let queueKey = try await join(queue)
-        guard let revision = queueKey.createRevision else { throw CoordinationLoss(.keyDeleted) }
-        let hold = Hold(
-            queueKey,
-            at: revision,
-            in: queue,
-            drain: drainTime,
-            rewritesKey: true,
-            ownsSession: ownsSession
-        )
+        let key = try await join(queue)
+        guard let hold = Hold(key, in: queue, drain: drainTime, rewritesKey: true, ownsSession: ownsSession) else {
+            throw CoordinationLoss(.keyDeleted)
+        }
         latest.withLock { $0.hold = hold }
-        let (client, name) = (queue.client, queue.name)
+        let (client, name, revision) = (queue.client, queue.name, hold.createRevision)
         client.report(.leadershipGained(name, fencingToken: revision))
         hold.lifetime.observe { loss in
             client.report(.leadershipLost(name, fencingToken: revision, reason: loss.reason.description))
@@ -144,7 +138,7 @@ public struct LeaderElection: Sendable {
         timeout: Duration? = nil,
         _ body: @escaping @Sendable (LeaderTerm) async throws -> Result
     ) async throws -> Result {
-        try await (try await campaign(timeout: timeout)).whileLeading(body)
+        try await (try await campaign(timeout: timeout)).whileHeld(body)
     }
 }
 

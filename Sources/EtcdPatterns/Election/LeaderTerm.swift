@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EtcdKit
+public import Foundation
 
 /// A leadership, from its beginning to its loss or the resignation.
 ///
 /// The token is the number of the term. A ``FenceGate`` at another server refuses requests of earlier terms.
-public struct LeaderTerm: FencedGrant {
+public struct LeaderTerm: FencedGrant, HoldGrant {
     let hold: Hold
 
     /// The library's own view of the grant.
@@ -34,10 +35,58 @@ public struct LeaderTerm: FencedGrant {
         await hold.stepDown(timeout: timeout)
     }
 
-    /// Runs `body`, cancels it when the leadership is lost, and resigns once it has ended.
-    func whileLeading<Result: Sendable>(
-        _ body: @escaping @Sendable (LeaderTerm) async throws -> Result
-    ) async throws -> Result {
-        try await hold.whileHeld { try await body(self) }
+    /// Transfers the leadership to a chosen candidate, which leads within a round trip.
+    ///
+    /// The candidates before it lose their places, and join the queue again as the last. As with ``resign(timeout:)``, this
+    /// cancels the body of a scope, and the chosen candidate leads once that has ended. If it has left the queue by then, the
+    /// next one leads.
+    ///
+    /// - Parameter candidate: The text of the chosen one (``LeaderElection/candidate``); of several with the same text, the
+    ///   first is taken.
+    /// - Throws: ``LeadershipTransferError``, after which this one still leads; ``CoordinationLoss`` when the leadership
+    ///   has ended; ``EtcdError`` when the queue cannot be read.
+    public func transfer(to candidate: Value) async throws {
+        let queue = hold.queue
+        let entries = try await queue.client.queueEntries(in: queue.range)
+        try check()
+        let waiting = entries.filter { $0.createRevision > fencingToken }
+        guard let place = waiting.firstIndex(where: { $0.value == candidate }) else {
+            throw LeadershipTransferError.noCandidate(candidate)
+        }
+        let between = waiting[..<place].map(\.key)
+        if let foreign = between.first(where: { !queue.isNative($0) }) {
+            throw LeadershipTransferError.foreignCandidate(foreign, before: candidate)
+        }
+        if between.count > Handover.maximumDeletions {
+            throw LeadershipTransferError.tooManyCandidates(between.count, before: candidate)
+        }
+        await hold.stepDown(Handover(from: key, at: fencingToken, to: waiting[place], past: between))
     }
+}
+
+/// A leadership could not be transferred to a candidate; the leader goes on leading.
+///
+/// More may be added, so a `switch` over these errors needs a `default`.
+public enum LeadershipTransferError: LocalizedError, Sendable, Hashable, CustomStringConvertible {
+    /// No such candidate waits.
+    case noCandidate(Value)
+    /// A candidate of Go or `etcdctl`, with this key, waits before the chosen one.
+    ///
+    /// It takes the deletion of its own key for a victory, so it cannot be passed over.
+    case foreignCandidate(Key, before: Value)
+    /// So many candidates wait before the chosen one that one transaction cannot pass over all of them.
+    case tooManyCandidates(Int, before: Value)
+
+    /// The obstacle in one line.
+    public var description: String {
+        switch self {
+        case .noCandidate(let value): "no candidate \"\(value)\" waits"
+        case .foreignCandidate(let key, let value): "\(key) of another library waits before \"\(value)\""
+        case .tooManyCandidates(let count, let value):
+            "\(count) candidates wait before \"\(value)\": at most \(Handover.maximumDeletions) can be passed over"
+        }
+    }
+
+    /// The same as ``description``.
+    public var errorDescription: String? { description }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EtcdKit
+
 /// A definition that is ready to be evaluated.
 final class CompiledFlag: Sendable {
     struct Variant: Sendable {
@@ -43,14 +45,33 @@ final class CompiledFlag: Sendable {
         self.definition = definition
         prerequisites = definition.prerequisites.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         group = definition.rolloutGroup ?? name
-        off = try definition.offVariant.map { off throws(FlagError) in try Self.variant(off, definition, name) }
-        serving = try Self.compiled(definition.serving, definition, name)
+        func variant(_ variant: String) throws(FlagError) -> Variant {
+            if let value = definition.variants[variant] { return Variant(name: variant, value: value) }
+            throw FlagError(name, .invalidDefinition, "there is no variant \"\(variant)\"")
+        }
+        func compiled(_ serving: FeatureFlag.Serving) throws(FlagError) -> Serving {
+            switch serving {
+            case .variant(let name): return .variant(try variant(name))
+            case .split(let split):
+                if let mistake = split.mistake { throw FlagError(name, .invalidDefinition, mistake) }
+                let variants = try split.parts.map { part throws(FlagError) in try variant(part.variant) }
+                guard let rollout = Rollout(split.parts.map(\.weight)) else {
+                    let weights = split.parts.map { String($0.weight) }.joined(separator: ", ")
+                    let rule = "none may be negative, and their sum is from 1 to \(Int32.max)"
+                    throw FlagError(name, .invalidDefinition, "the weights \(weights) make no split: \(rule)")
+                }
+                return .split(rollout, variants, attribute: split.attribute ?? FlagContext.targetingKeyName)
+            }
+        }
+        off = try definition.offVariant.map(variant)
+        serving = try compiled(definition.serving)
         var rules: [Rule] = []
         for (index, rule) in definition.rules.enumerated() {
-            let serving = try Self.compiled(rule.serving, definition, name)
+            let serving = try compiled(rule.serving)
             do throws(FlagMatcher.Mistake) {
-                var matchers: [FlagMatcher] = []
-                for condition in rule.conditions { matchers.append(try FlagMatcher(condition)) }
+                let matchers = try rule.conditions.map { condition throws(FlagMatcher.Mistake) in
+                    try FlagMatcher(condition)
+                }
                 rules.append(Rule(matchers: matchers, serving: serving, mistake: nil))
             } catch {
                 let mistake = FlagError(name, .invalidDefinition, "rule \(index + 1): \(error.message)")
@@ -63,46 +84,9 @@ final class CompiledFlag: Sendable {
     /// The first mistake in the rules; nil if there is none.
     var mistake: FlagError? { rules.lazy.compactMap(\.mistake).first }
 
-    private static func variant(
-        _ variant: String,
-        _ definition: FeatureFlag,
-        _ name: String
-    ) throws(FlagError) -> Variant {
-        guard let value = definition.variants[variant] else {
-            throw FlagError(name, .invalidDefinition, "there is no variant \"\(variant)\"")
-        }
-        return Variant(name: variant, value: value)
-    }
-
-    private static func compiled(
-        _ serving: FeatureFlag.Serving,
-        _ definition: FeatureFlag,
-        _ name: String
-    ) throws(FlagError) -> Serving {
-        switch serving {
-        case .variant(let variant): return .variant(try Self.variant(variant, definition, name))
-        case .split(let split):
-            if let mistake = split.mistake { throw FlagError(name, .invalidDefinition, mistake) }
-            var variants: [Variant] = []
-            for part in split.parts { variants.append(try variant(part.variant, definition, name)) }
-            guard let rollout = Rollout(split.parts.map(\.weight)) else {
-                let weights = split.parts.map { String($0.weight) }.joined(separator: ", ")
-                let rule = "none may be negative, and their sum is from 1 to \(Int32.max)"
-                throw FlagError(name, .invalidDefinition, "the weights \(weights) make no split: \(rule)")
-            }
-            return .split(rollout, variants, attribute: split.attribute ?? FlagContext.targetingKeyName)
-        }
-    }
-
     // MARK: Evaluation
 
-    /// Evaluates the flag.
-    ///
-    /// - Parameters:
-    ///   - context: The user, or other subject, with its attributes.
-    ///   - trace: Gets a line for each step, unless it is nil.
-    ///   - prerequisite: Evaluates another flag.
-    /// - Returns: The variant and the reason.
+    /// Evaluates the flag; `trace` gets a line for each step, unless it is nil, and `prerequisite` evaluates another flag.
     func evaluate(
         for context: FlagContext,
         trace: inout [String]?,
@@ -176,5 +160,65 @@ final class CompiledFlag: Sendable {
             trace?.append("\(name): \(attribute) \(subject) is in part \(part + 1) of the split")
             return Outcome(variant: variants.indices.contains(part) ? variants[part] : nil, reason: .split)
         }
+    }
+}
+
+/// A stored definition: one that can be evaluated, or the error in it.
+typealias FlagDefinition = Result<CompiledFlag, FlagError>
+
+extension FlagDefinition {
+    init(_ definition: FeatureFlag, name: String) {
+        self.init { () throws(FlagError) in try CompiledFlag(definition, name: name) }
+    }
+
+    /// Reads a stored definition.
+    init(_ value: Value, name: String) {
+        self.init { () throws(FlagError) in try CompiledFlag(FeatureFlag(value, of: name), name: name) }
+    }
+
+    /// The flag, if it can be evaluated.
+    var flag: CompiledFlag? { try? get() }
+
+    /// The names of the flags that it requires.
+    var prerequisites: [String] { flag?.prerequisites.map(\.flag) ?? [] }
+
+    /// The error of the definition by itself; nil if there is none.
+    var error: FlagError? {
+        switch self {
+        case .success(let flag): flag.mistake
+        case .failure(let error): error
+        }
+    }
+}
+
+/// Finds the part of a split for a subject.
+///
+/// The place of a subject is a 32-bit hash of the split's group and the subject, taken as a fraction. It does not depend
+/// on the weights, so a part that grows at the expense of those after it keeps its subjects.
+struct Rollout: Sendable {
+    /// The end of each part, in the sum of all weights.
+    private let ends: [UInt64]
+
+    /// A split by weights, none of them negative, whose sum is from 1 to 2^31 - 1.
+    init?(_ weights: [Int]) {
+        var sum = 0
+        var ends: [UInt64] = []
+        for weight in weights {
+            guard weight >= 0, weight <= Int(Int32.max) - sum else { return nil }
+            sum += weight
+            ends.append(UInt64(sum))
+        }
+        if sum == 0 { return nil }
+        self.ends = ends
+    }
+
+    /// The number of the part that `subject` is in.
+    func part(of subject: String, in group: String) -> Int {
+        var hash = MurmurHash3()
+        hash.combine(group)
+        hash.combine(UInt8(ascii: ":"))
+        hash.combine(subject)
+        let bucket = (UInt64(hash.value) * (ends.last ?? 0)) >> 32
+        return ends.firstIndex { bucket < $0 } ?? 0
     }
 }

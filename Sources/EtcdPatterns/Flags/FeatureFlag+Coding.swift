@@ -39,12 +39,9 @@ extension FeatureFlag: Codable {
         var fields = encoder.container(keyedBy: AnyCodingKey.self)
         try fields.encodeIfPresent(description, "description")
         try fields.encodeIfPresent(isEnabled, "enabled")
-        if variants != Self.switchVariants || offVariant == nil {
-            try fields.encodeIfPresent(variants, "variants")
-            try fields.encodeIfPresent(offVariant, "off")
-        } else if offVariant != "off" {
-            try fields.encodeIfPresent(offVariant, "off")
-        }
+        let isSwitch = variants == Self.switchVariants && offVariant != nil
+        if !isSwitch { try fields.encodeIfPresent(variants, "variants") }
+        if !isSwitch || offVariant != "off" { try fields.encodeIfPresent(offVariant, "off") }
         try fields.encodeIfPresent(serving, "serve")
         if !prerequisites.isEmpty { try fields.encodeIfPresent(prerequisites, "requires") }
         if !rules.isEmpty { try fields.encodeIfPresent(rules, "rules") }
@@ -67,10 +64,8 @@ extension FeatureFlag: Codable {
     ///
     /// - Throws: `invalidDefinition`.
     func stored(as name: String) throws(FlagError) -> Value {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            return Value(bytes: Array(try encoder.encode(self)))
+            return try ConfigEdit.encoded(self)
         } catch EncodingError.invalidValue(_, let context) {
             throw FlagError(name, .invalidDefinition, context.debugDescription)
         } catch {
@@ -94,18 +89,11 @@ extension FeatureFlag: Codable {
     }
 }
 
-extension FeatureFlag.Rule: Codable {
+extension FeatureFlag.Rule: Decodable {
     /// Reads a rule.
     public init(from decoder: any Decoder) throws {
         let fields = try Fields(decoder, ["if", "serve"])
         self.init(if: try fields.optional("if") ?? [], serve: try fields.required("serve"))
-    }
-
-    /// Writes the rule.
-    public func encode(to encoder: any Encoder) throws {
-        var fields = encoder.container(keyedBy: AnyCodingKey.self)
-        try fields.encodeIfPresent(conditions, "if")
-        try fields.encodeIfPresent(serving, "serve")
     }
 }
 
@@ -160,19 +148,21 @@ extension FeatureFlag.Serving: Codable {
     }
 }
 
-extension FeatureFlag.Split.Part: Codable {
+extension FeatureFlag.Split.Part: Decodable {
     /// Reads a part.
     public init(from decoder: any Decoder) throws {
         let fields = try Fields(decoder, ["variant", "weight"])
         self.init(variant: try fields.required("variant"), weight: try fields.required("weight"))
     }
+}
 
-    /// Writes the part.
-    public func encode(to encoder: any Encoder) throws {
-        var fields = encoder.container(keyedBy: AnyCodingKey.self)
-        try fields.encodeIfPresent(variant, "variant")
-        try fields.encodeIfPresent(weight, "weight")
-    }
+/// Any name in a JSON object.
+private struct AnyCodingKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
 }
 
 /// A JSON object that has no unknown names.

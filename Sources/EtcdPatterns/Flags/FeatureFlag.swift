@@ -42,14 +42,7 @@ public struct FeatureFlag: Sendable, Hashable {
         self.init(isEnabled: isEnabled, variants: Self.switchVariants, rules: rules, serve: serving, off: "off")
     }
 
-    /// A flag with variants of its own.
-    ///
-    /// - Parameters:
-    ///   - isEnabled: Whether the flag is evaluated.
-    ///   - variants: The values of the flag, by name.
-    ///   - rules: The rules, of which the first that matches counts.
-    ///   - serving: The variant, or the split, for all others.
-    ///   - offVariant: The variant for everybody when the flag is switched off; nil for the caller's default.
+    /// A flag with variants of its own; the parameters are its properties.
     public init(
         isEnabled: Bool = true,
         variants: [String: FlagValue],
@@ -66,17 +59,18 @@ public struct FeatureFlag: Sendable, Hashable {
     }
 
     /// A rule: a variant, or a split, for contexts that meet all of its conditions.
-    public struct Rule: Sendable, Hashable {
+    public struct Rule: Sendable, Hashable, Encodable {
+        private enum CodingKeys: String, CodingKey {
+            case conditions = "if"
+            case serving = "serve"
+        }
+
         /// The conditions; a rule without conditions matches everybody.
         public var conditions: [Condition]
         /// The variant, or the split, for contexts that meet the conditions.
         public var serving: Serving
 
-        /// Makes a rule.
-        ///
-        /// - Parameters:
-        ///   - conditions: The conditions, all of which must hold.
-        ///   - serving: The variant, or the split, for contexts that meet them.
+        /// Makes a rule; the parameters are its properties.
         public init(if conditions: [Condition], serve serving: Serving) {
             self.conditions = conditions
             self.serving = serving
@@ -134,17 +128,13 @@ public struct FeatureFlag: Sendable, Hashable {
     /// Variants for parts of all users.
     public struct Split: Sendable, Hashable {
         /// A variant and its share.
-        public struct Part: Sendable, Hashable {
+        public struct Part: Sendable, Hashable, Encodable {
             /// The name of the variant.
             public var variant: String
             /// The share, relative to the sum of all; not negative.
             public var weight: Int
 
-            /// Makes a part.
-            ///
-            /// - Parameters:
-            ///   - variant: The name of the variant.
-            ///   - weight: The share, relative to the sum of all.
+            /// Makes a part; the parameters are its properties.
             public init(variant: String, weight: Int) {
                 self.variant = variant
                 self.weight = weight
@@ -158,11 +148,7 @@ public struct FeatureFlag: Sendable, Hashable {
         /// The attribute that identifies a subject; nil for the targeting key.
         public var attribute: String?
 
-        /// Makes a split.
-        ///
-        /// - Parameters:
-        ///   - parts: The parts, in their order.
-        ///   - attribute: The attribute that identifies a subject; nil for the targeting key.
+        /// Makes a split; the parameters are its properties.
         public init(parts: [Part], attribute: String? = nil) {
             self.parts = parts
             self.attribute = attribute

@@ -5,7 +5,7 @@ public import EtcdKit
 extension FeatureFlags {
     /// Switches a flag on: from now on, its rules count.
     ///
-    /// A flag that does not exist is created, on for everybody. When this returns, the flags of this process are up to date.
+    /// A flag that does not exist is created, on for everybody.
     ///
     /// - Parameter name: The name of the flag.
     /// - Throws: ``FlagError`` when there is a definition that cannot be read; ``EtcdError``.
@@ -15,7 +15,7 @@ extension FeatureFlags {
 
     /// Switches a flag off for everybody; it keeps its rules.
     ///
-    /// A flag that does not exist is created, off. When this returns, the flags of this process are up to date.
+    /// A flag that does not exist is created, off.
     ///
     /// - Parameter name: The name of the flag.
     /// - Throws: ``FlagError`` when there is a definition that cannot be read; ``EtcdError``.
@@ -24,8 +24,6 @@ extension FeatureFlags {
     }
 
     /// Defines a flag, and replaces the definition before.
-    ///
-    /// When this returns, the flags of this process are up to date.
     ///
     /// - Parameters:
     ///   - name: The name of the flag.
@@ -52,8 +50,6 @@ extension FeatureFlags {
     /// try await flags.update("new-ui") { $0.serving = .percentage(50) }
     /// ```
     ///
-    /// When this returns, the flags of this process are up to date.
-    ///
     /// - Parameters:
     ///   - name: The name of the flag.
     ///   - change: Changes the definition; it may run many times.
@@ -66,8 +62,6 @@ extension FeatureFlags {
     }
 
     /// Removes a flag.
-    ///
-    /// When this returns, the flags of this process are up to date.
     ///
     /// - Parameter name: The name of the flag.
     /// - Returns: Whether there was one.
@@ -98,7 +92,9 @@ extension FeatureFlags {
         var open = required[name] ?? []
         while let other = open.popLast() {
             guard seen.insert(other).inserted else { continue }
-            if seen.count > PrerequisiteCheck.maximumVisits { throw PrerequisiteCheck.requiresTooMany(name) }
+            if seen.count > PrerequisiteCheck.maximumVisits {
+                throw FlagError(name, .prerequisite, PrerequisiteCheck.tooMany)
+            }
             guard let value = try await transaction.get(prefix + Key(other))?.value else { continue }
             let prerequisites = FlagDefinition(value, name: other).prerequisites
             required[other] = prerequisites

@@ -10,9 +10,10 @@ public import EtcdKit
 /// if flags.isEnabled("new-ui", for: FlagContext("user-7")) { … }
 /// ```
 ///
-/// Definitions are under `<name>/`. All of them are mirrored, so an evaluation needs no call to etcd. While etcd cannot be
-/// reached, flags stay as they are, and evaluations have the reason ``FlagReason/stale``. If it cannot be reached at the
-/// start, flags have the caller's defaults until it is reached; see ``source``.
+/// Definitions are under `<name>/`. All of them are mirrored, so an evaluation needs no call to etcd. When an edit returns,
+/// the flags of this process are up to date. While etcd cannot be reached, flags stay as they are, and evaluations have the
+/// reason ``FlagReason/stale``. If it cannot be reached at the start, flags have the caller's defaults until it is reached;
+/// see ``source``.
 ///
 /// A definition that cannot be read does no harm to others: its flag has the caller's default, and ``errors`` and
 /// ``rejections`` have its error.
@@ -96,7 +97,8 @@ public final class FeatureFlags: FlagReading {
             var pending: ArraySlice<FlagError> = []
             return {
                 while pending.isEmpty {
-                    guard try await changes.nextOfWait() != nil, let errors = self?.errors else { return nil }
+                    let change = try await unifyingCancellation { try await changes.next() }
+                    guard change != nil, let errors = self?.errors else { return nil }
                     pending = errors.filter { !known.contains($0) }[...]
                     known = Set(errors)
                 }
@@ -121,21 +123,67 @@ public final class FeatureFlags: FlagReading {
     public var changes: UpdateSequence<FlagChange, any Error> {
         UpdateSequence { [changes = mirror.changes, prefix] in
             var changes = changes.makeAsyncIterator()
-            return { try await changes.nextOfWait().map { FlagChange($0, prefix) } }
+            return { try await unifyingCancellation { try await changes.next() }.map { FlagChange($0, prefix) } }
         }
     }
 }
 
-extension MirrorChanges.Iterator {
-    /// The next change.
+extension EtcdClient {
+    /// Follows feature flags while `body` runs.
     ///
-    /// - Throws: `CancellationError` if the task was cancelled; the ``EtcdError`` that has ended the mirror.
-    fileprivate mutating func nextOfWait() async throws -> MirrorChange? {
-        do {
-            return try await next()
-        } catch {
-            try Task.checkCancellation()
-            throw error
+    /// `body` starts when all flags are known, or after `initialWait`; see ``FeatureFlags/source``.
+    ///
+    /// If changes cannot be followed any more (the user may not read the keys, or the client is closed), the task of `body`
+    /// is cancelled, and once `body` has ended, the reason is thrown. `body` runs in a task of its own, so that it can be
+    /// cancelled.
+    ///
+    /// - Parameters:
+    ///   - name: The beginning of the keys of the flags, before a slash.
+    ///   - staleAfter: How long etcd may be out of reach before evaluations have the reason ``FlagReason/stale``.
+    ///   - initialWait: How long to wait for etcd before `body` starts without flags.
+    ///   - body: Uses the flags.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; ``EtcdError`` when the flags cannot be read for a reason that does not pass by
+    ///   itself, or changes cannot be followed.
+    @discardableResult
+    public func withFeatureFlags<Result: Sendable>(
+        _ name: String,
+        staleAfter: Duration = .seconds(30),
+        initialWait: Duration = .seconds(5),
+        _ body: @escaping @Sendable (FeatureFlags) async throws -> Result
+    ) async throws -> Result {
+        try FeatureFlags.check(name)
+        let options = FeatureFlags.options(staleAfter, initialWait)
+        return try await withMirror(of: .prefix("\(name)/"), options: options) { mirror in
+            try await body(FeatureFlags(name, self, mirror, staleAfter))
         }
     }
+}
+
+/// The flags that have changed with a revision; see ``FeatureFlags/changes``.
+public struct FlagChange: Sendable, Hashable, CustomStringConvertible {
+    /// The revision of the store with the change.
+    public let revision: Revision
+    /// The names of flags that are new or have changed, in order.
+    public let updated: [String]
+    /// The names of flags that are gone, in order.
+    public let removed: [String]
+
+    /// Makes a change, for tests; the parameters are its properties.
+    public init(revision: Revision, updated: [String] = [], removed: [String] = []) {
+        self.revision = revision
+        self.updated = updated
+        self.removed = removed
+    }
+
+    init(_ change: MirrorChange, _ prefix: Key) {
+        self.init(
+            revision: change.revision,
+            updated: change.puts.map { $0.entry.key.dropping(prefix).description },
+            removed: change.deletions.map { $0.key.dropping(prefix).description }
+        )
+    }
+
+    /// The revision and the flags in one line.
+    public var description: String { "revision \(revision): \(updated) updated, \(removed) removed" }
 }

@@ -18,20 +18,15 @@ extension FeatureFlag {
         /// Whether the relation must not hold.
         public var isNegated = false
 
-        /// Makes a condition.
-        ///
-        /// - Parameters:
-        ///   - attribute: The name of the attribute.
-        ///   - relation: The relation, as it is written in JSON.
-        ///   - values: The values, one of which is enough.
+        /// Makes a condition; the parameters are its properties.
         public init(attribute: String, relation: String, values: [FlagValue]) {
             self.attribute = attribute
             self.relation = relation
             self.values = values
         }
 
-        private init(_ attribute: String, _ relation: FlagRelation, _ values: [FlagValue]) {
-            self.init(attribute: attribute, relation: relation.rawValue, values: values)
+        private init(_ attribute: String, _ relation: String, _ values: [FlagValue]) {
+            self.init(attribute: attribute, relation: relation, values: values)
         }
     }
 }
@@ -49,64 +44,49 @@ extension FeatureFlag.Condition {
     /// - Parameter keys: The targeting keys, such as the IDs of users.
     /// - Returns: The condition.
     public static func targetingKey(in keys: [String]) -> Self {
-        Self(FlagContext.targetingKeyName, .isIn, keys.map { .string($0) })
+        Self(FlagContext.targetingKeyName, "in", keys.map { .string($0) })
     }
 
     /// The context has the attribute, with any value.
     ///
     /// - Parameter name: The attribute.
     /// - Returns: The condition; its negation holds for contexts without the attribute.
-    public static func exists(_ name: String) -> Self { Self(name, .exists, []) }
+    public static func exists(_ name: String) -> Self { Self(name, "exists", []) }
 
     /// The attribute equals a value.
-    public static func attribute(_ name: String, equals value: FlagValue) -> Self { Self(name, .isIn, [value]) }
+    public static func attribute(_ name: String, equals value: FlagValue) -> Self { Self(name, "in", [value]) }
 
     /// The attribute equals one of several values.
-    public static func attribute(_ name: String, in values: [FlagValue]) -> Self { Self(name, .isIn, values) }
+    public static func attribute(_ name: String, in values: [FlagValue]) -> Self { Self(name, "in", values) }
 
     /// The attribute is a text with `part` in it, or an array with the element `part`.
-    public static func attribute(_ name: String, contains part: FlagValue) -> Self { Self(name, .contains, [part]) }
+    public static func attribute(_ name: String, contains part: FlagValue) -> Self { Self(name, "contains", [part]) }
 
     /// The attribute is a text that begins with `prefix`.
     public static func attribute(_ name: String, startsWith prefix: String) -> Self {
-        Self(name, .startsWith, [.string(prefix)])
+        Self(name, "startsWith", [.string(prefix)])
     }
 
     /// The attribute is a text that ends with `suffix`.
     public static func attribute(_ name: String, endsWith suffix: String) -> Self {
-        Self(name, .endsWith, [.string(suffix)])
+        Self(name, "endsWith", [.string(suffix)])
     }
 
     /// The attribute is a number below `number`.
-    public static func attribute(_ name: String, below number: Double) -> Self { Self(name, .below, [.double(number)]) }
+    public static func attribute(_ name: String, below number: Double) -> Self { Self(name, "<", [.double(number)]) }
 
     /// The attribute is a number of at least `number`.
     public static func attribute(_ name: String, atLeast number: Double) -> Self {
-        Self(name, .atLeast, [.double(number)])
+        Self(name, ">=", [.double(number)])
     }
 
     /// The attribute is a version before `version`, as semver.org orders them.
     public static func version(_ name: String, below version: String) -> Self {
-        Self(name, .versionBelow, [.string(version)])
+        Self(name, "semver<", [.string(version)])
     }
 
     /// The attribute is `version` or a later one, as semver.org orders them.
     public static func version(_ name: String, atLeast version: String) -> Self {
-        Self(name, .versionAtLeast, [.string(version)])
+        Self(name, "semver>=", [.string(version)])
     }
-}
-
-/// The relations that this version knows.
-enum FlagRelation: String, CaseIterable {
-    case isIn = "in"
-    case contains, startsWith, endsWith, exists
-    case below = "<"
-    case atMost = "<="
-    case above = ">"
-    case atLeast = ">="
-    case versionIs = "semver="
-    case versionBelow = "semver<"
-    case versionAtMost = "semver<="
-    case versionAbove = "semver>"
-    case versionAtLeast = "semver>="
 }

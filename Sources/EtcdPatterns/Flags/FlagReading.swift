@@ -78,3 +78,29 @@ extension FlagReading {
     /// It reads all definitions that were not evaluated before, so the time for it grows with their number.
     public var errors: [FlagError] { view.all.compactMap(\.error).sorted { $0.flag < $1.flag } }
 }
+
+/// The user, or other subject, that a flag is evaluated for.
+///
+/// ```swift
+/// let context = FlagContext("user-7", attributes: ["plan": "pro", "age": 41])
+/// ```
+public struct FlagContext: Sendable, Hashable {
+    /// Identifies the subject, for percentages; nil if there is no particular one.
+    public var targetingKey: String?
+    /// The attributes of the subject.
+    ///
+    /// The attribute `targetingKey` is always ``targetingKey``.
+    public var attributes: [String: FlagValue]
+
+    /// Makes a context; the parameters are its properties.
+    public init(_ targetingKey: String? = nil, attributes: [String: FlagValue] = [:]) {
+        self.targetingKey = targetingKey
+        self.attributes = attributes
+    }
+
+    static let targetingKeyName = "targetingKey"
+
+    subscript(attribute: String) -> FlagValue? {
+        attribute == Self.targetingKeyName ? targetingKey.map { .string($0) } : attributes[attribute]
+    }
+}

@@ -49,13 +49,9 @@ extension FlagValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, E
     public init(stringLiteral value: String) { self = .string(value) }
 
     /// Makes a value of several.
-    ///
-    /// - Parameter elements: The values.
     public init(arrayLiteral elements: FlagValue...) { self = .array(elements) }
 
-    /// Makes a value of named ones.
-    ///
-    /// - Parameter elements: The names and values; of equal names, the last counts.
+    /// Makes a value of named ones; of equal names, the last counts.
     public init(dictionaryLiteral elements: (String, FlagValue)...) {
         self = .object(Dictionary(elements) { $1 })
     }
@@ -84,15 +80,12 @@ extension FlagValue: Codable {
             self = .string(value)
         } else if container.decodeNil() {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "null is no value of a flag")
-        } else if let keyed = try? decoder.container(keyedBy: AnyCodingKey.self) {
-            var object: [String: FlagValue] = [:]
-            for key in keyed.allKeys { object[key.stringValue] = try keyed.decode(FlagValue.self, forKey: key) }
-            self = .object(object)
-        } else {
-            var list = try decoder.unkeyedContainer()
+        } else if var list = try? decoder.unkeyedContainer() {
             var array: [FlagValue] = []
             while !list.isAtEnd { array.append(try list.decode(FlagValue.self)) }
             self = .array(array)
+        } else {
+            self = .object(try container.decode([String: FlagValue].self))
         }
     }
 
@@ -111,15 +104,6 @@ extension FlagValue: Codable {
         case .object(let value): try container.encode(value)
         }
     }
-}
-
-/// Any name in a JSON object.
-struct AnyCodingKey: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
 }
 
 // MARK: - Types that flags can have

@@ -75,11 +75,7 @@ public struct FlagView: FlagReading {
     /// Evaluates a flag, and those that it requires.
     ///
     /// The recursion ends, because each flag in a circle of prerequisites has an error.
-    func outcome(
-        _ name: String,
-        for context: FlagContext,
-        trace: inout [String]?
-    ) -> CompiledFlag.Outcome {
+    func outcome(_ name: String, for context: FlagContext, trace: inout [String]?) -> CompiledFlag.Outcome {
         switch definition(of: name) {
         case nil:
             let error =
@@ -87,8 +83,8 @@ public struct FlagView: FlagReading {
                 ? FlagError(name, .flagNotFound, "there is no such flag")
                 : FlagError(name, .notReady, "flags are not known yet, since etcd was not reached")
             return CompiledFlag.Outcome(variant: nil, reason: .error, error: error)
-        case .faulty(let error): return CompiledFlag.Outcome(variant: nil, reason: .error, error: error)
-        case .flag(let flag):
+        case .failure(let error): return CompiledFlag.Outcome(variant: nil, reason: .error, error: error)
+        case .success(let flag):
             if !flag.prerequisites.isEmpty, let error = prerequisiteError(of: name) { return flag.unusable(error) }
             return flag.evaluate(for: context, trace: &trace) { other, trace in
                 outcome(other, for: context, trace: &trace)
@@ -98,7 +94,7 @@ public struct FlagView: FlagReading {
 
     /// Whether the flags were read from etcd.
     private var isKnown: Bool {
-        if case .stored(let flags) = flags { flags.isListed } else { true }
+        if case .stored = flags { revision > 0 } else { true }
     }
 
     private func definition(of name: String) -> FlagDefinition? {

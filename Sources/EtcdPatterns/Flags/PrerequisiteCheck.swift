@@ -20,11 +20,7 @@ struct PrerequisiteCheck {
         return (missing ?? check.obstacle(at: name, required)).map { FlagError(name, .prerequisite, $0) }
     }
 
-    static func requiresTooMany(_ name: String) -> FlagError {
-        FlagError(name, .prerequisite, tooMany)
-    }
-
-    private static let tooMany = "it requires more than \(maximumVisits) flags"
+    static let tooMany = "it requires more than \(maximumVisits) flags"
 
     private var path: [String] = []
     private var visits = 0

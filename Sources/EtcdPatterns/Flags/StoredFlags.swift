@@ -12,29 +12,45 @@ struct StoredFlags: Sendable {
     let prefix: Key
     let cache: FlagCache
 
-    /// Whether the flags were read from etcd.
-    var isListed: Bool { entries.revision > 0 }
-
-    /// The name of the flag under `key`; nil if it is no text.
-    func name(of key: Key) -> String? { Key(bytes: Array(key.bytes.dropFirst(prefix.bytes.count))).string }
-
     /// The definition of a flag; nil if there is none.
     func definition(of name: String) -> FlagDefinition? {
-        cache.definition(under: prefix + Key(name), name, in: self)
+        let key = prefix + Key(name)
+        let known = cache.state.withLock { $0.entries[key] }
+        if let known, known.version == version { return known.definition }
+        guard let source = entries[key] else { return nil }
+        if let known, known.source == source {
+            cache.state.withLock { state in
+                guard let entry = state.entries[key], entry.version < version, entry.source == source else { return }
+                state.entries[key]?.version = version
+            }
+            return known.definition
+        }
+        let definition = FlagDefinition(source.value, name: name)
+        let entry = FlagCache.Entry(source: source, definition: definition, version: version)
+        cache.store(entry, under: key, limit: 2 * entries.count + 100)
+        return definition
     }
 
     /// The error of the prerequisites of a flag.
     func prerequisiteError(of name: String) -> FlagError? {
-        cache.prerequisiteError(under: prefix + Key(name), name, in: self)
+        let key = prefix + Key(name)
+        let known = cache.state.withLock { $0.entries[key]?.prerequisites }
+        if let known, known.version == version { return known.error }
+        let error = PrerequisiteCheck.error(of: name) { definition(of: $0)?.prerequisites }
+        cache.state.withLock { state in
+            if let present = state.entries[key]?.prerequisites, version < present.version { return }
+            state.entries[key]?.prerequisites = (version, error)
+        }
+        return error
     }
 
     /// All flags, in the order of their keys, each with its error.
     var all: [(name: String, definition: FlagDefinition, error: FlagError?)] {
         entries.compactMap { entry in
-            guard let name = name(of: entry.key) else {
-                let name = entry.key.flagName(under: prefix)
-                let error = FlagError(name, .invalidDefinition, "its name is not text in UTF-8")
-                return (name, .faulty(error), error)
+            let key = entry.key.dropping(prefix)
+            guard let name = key.string else {
+                let error = FlagError(key.description, .invalidDefinition, "its name is not text in UTF-8")
+                return (error.flag, .failure(error), error)
             }
             return definition(of: name).map { (name, $0, prerequisiteError(of: name) ?? $0.error) }
         }
@@ -45,7 +61,7 @@ struct StoredFlags: Sendable {
 ///
 /// The lock is held only for a look into a dictionary. Definitions are read outside of it, perhaps by several readers.
 final class FlagCache: Sendable {
-    private struct Entry {
+    fileprivate struct Entry {
         let source: KeyValue
         let definition: FlagDefinition
         /// The newest version of the mirror that is known to have the source.
@@ -54,57 +70,28 @@ final class FlagCache: Sendable {
         var prerequisites: (version: MirrorVersion, error: FlagError?)?
     }
 
-    private struct State {
+    fileprivate struct State {
         var entries: [Key: Entry] = [:]
         var readCount = 0
     }
 
-    private let state = Lock(State())
+    fileprivate let state = Lock(State())
 
     /// The number of definitions that were read.
     var readCount: Int { state.withLock { $0.readCount } }
     /// The number of definitions that are kept.
     var count: Int { state.withLock { $0.entries.count } }
 
-    fileprivate func definition(under key: Key, _ name: String, in flags: StoredFlags) -> FlagDefinition? {
-        let known = state.withLock { $0.entries[key] }
-        if let known, known.version == flags.version { return known.definition }
-        guard let source = flags.entries[key] else { return nil }
-        if let known, known.source == source {
-            state.withLock { state in
-                guard let entry = state.entries[key], entry.version < flags.version, entry.source == source else {
-                    return
-                }
-                state.entries[key]?.version = flags.version
-            }
-            return known.definition
-        }
-        let definition = FlagDefinition(source.value, name: name)
-        store(Entry(source: source, definition: definition, version: flags.version), under: key, in: flags)
-        return definition
-    }
-
-    private func store(_ entry: Entry, under key: Key, in flags: StoredFlags) {
+    /// Keeps an entry, and drops the others if there are more than `limit`, since most are of flags that are gone.
+    fileprivate func store(_ entry: Entry, under key: Key, limit: Int) {
         // Dropped values are freed outside the lock.
         _ = state.withLock { state -> [Key: Entry] in
             state.readCount += 1
             if let present = state.entries[key], entry.version < present.version { return [:] }
             var dropped: [Key: Entry] = [:]
-            // Most entries are of flags that are gone.
-            if state.entries.count > 2 * flags.entries.count + 100 { swap(&dropped, &state.entries) }
+            if state.entries.count > limit { swap(&dropped, &state.entries) }
             state.entries[key] = entry
             return dropped
         }
-    }
-
-    fileprivate func prerequisiteError(under key: Key, _ name: String, in flags: StoredFlags) -> FlagError? {
-        let known = state.withLock { $0.entries[key]?.prerequisites }
-        if let known, known.version == flags.version { return known.error }
-        let error = PrerequisiteCheck.error(of: name) { flags.definition(of: $0)?.prerequisites }
-        state.withLock { state in
-            if let present = state.entries[key]?.prerequisites, flags.version < present.version { return }
-            state.entries[key]?.prerequisites = (flags.version, error)
-        }
-        return error
     }
 }

@@ -85,10 +85,7 @@ public final class LeaderTask: Sendable {
     ///
     /// - Throws: As ``LeaderElection/run(_:)`` does; ``EtcdError`` with the code `invalidArgument` when the key of the
     ///   task has something else.
-    public func run() async throws {
-        let runner = runner
-        try await runner.election.run { term in try await runner.lead(term) }
-    }
+    public func run() async throws { try await runner.run() }
 
     /// Runs the task at its slots while a term lasts: for several tasks under one leadership.
     ///
@@ -111,7 +108,7 @@ public final class LeaderTask: Sendable {
             if running != nil { return }
             running = Task { [runner] in
                 do {
-                    try await runner.election.run { term in try await runner.lead(term) }
+                    try await runner.run()
                 } catch {
                     runner.report(.stopped(error))
                 }

@@ -19,20 +19,14 @@ struct TaskRecord: Codable, Sendable, Equatable {
     /// The last slot for which the body has returned.
     var completed: Int64?
     /// How many slots were given up.
-    var missed: Int64
+    var missed: Int64 = 0
 
     enum Outcome: String, Codable {
         case completed, failed, skipped
     }
+}
 
-    init(slot: Int64, leader: String, term: Revision, nonce: String? = nil) {
-        self.slot = slot
-        self.leader = leader
-        self.term = term.rawValue
-        self.nonce = nonce
-        missed = 0
-    }
-
+extension TaskRecord {
     /// Decodes an entry.
     ///
     /// - Throws: ``EtcdError`` with the code `invalidArgument` if the value is something else.
@@ -58,4 +52,86 @@ struct TaskRecord: Codable, Sendable, Equatable {
             return Value(bytes: Array(try encoder.encode(self)))
         }
     }
+}
+
+/// The claims of one run of a task whose outcome is not known: each may be in the store, or may still come there.
+struct OpenClaims: Sendable {
+    /// A record that this run has put, or tried to put, in place of another one.
+    struct Claim: Sendable, Equatable {
+        let record: TaskRecord
+        let plan: TaskSchedule.Plan
+        /// The revision of the record that it takes the place of; 0 for none.
+        let base: Revision
+    }
+
+    private var claims: [Claim] = []
+
+    var isEmpty: Bool { claims.isEmpty }
+
+    mutating func insert(_ claim: Claim) {
+        if !claims.contains(claim) { claims.append(claim) }
+    }
+
+    /// Finds the outcome of the claims, given the record that is in the store at `revision`.
+    ///
+    /// A claim holds only over the record that it was made for. Once there is another one, either that is the claim, or the
+    /// claim will never take effect.
+    ///
+    /// - Returns: The claim that `record` is; nil if it is none of these.
+    mutating func resolve(by record: TaskRecord?, at revision: Revision) -> Claim? {
+        let known = claims.first { $0.record == record }
+        claims.removeAll { $0.base != revision }
+        return known
+    }
+}
+
+/// The slots of a task, in milliseconds of Unix time: the anchor, and all that is a multiple of the interval away from it.
+struct TaskSchedule: Sendable {
+    /// At least 1.
+    let interval: Int64
+    let anchor: Int64
+
+    /// No time is farther away from 1970, by about 280,000 years, so that there is no overflow.
+    static let bound: Int64 = 1 << 53
+
+    /// The last slot that is not after `time`.
+    func last(at time: Int64) -> Int64 {
+        let (time, anchor) = (time.bounded, anchor.bounded)
+        let passed = (time - anchor) % interval
+        return time - (passed < 0 ? passed + interval : passed)
+    }
+
+    /// The first slot after `time`.
+    func next(after time: Int64) -> Int64 { last(at: time) + interval }
+
+    /// The next claim.
+    struct Plan: Equatable {
+        /// The slot to claim.
+        let slot: Int64
+        /// The task runs for the slot.
+        let runs: Bool
+        /// How many slots before it, or up to it if the task does not run, are given up.
+        let missed: Int64
+    }
+
+    /// The claim that is due at `now` after the slot `claimed`; nil if there is none.
+    ///
+    /// The slot `awaited` is not late, since this side has waited for it.
+    func plan(after claimed: Int64, at now: Int64, awaited: Int64?, _ policy: LeaderTask.MissedRuns) -> Plan? {
+        let newest = last(at: now)
+        let oldest = next(after: claimed)
+        guard newest >= oldest else { return nil }
+        let count = (newest - oldest) / interval + 1
+        switch policy {
+        case .skip where awaited != newest: return Plan(slot: newest, runs: false, missed: count)
+        case .skip, .once: return Plan(slot: newest, runs: true, missed: count - 1)
+        case .all(let limit):
+            let kept = min(count, Int64(max(1, limit)))
+            return Plan(slot: newest - (kept - 1) * interval, runs: true, missed: count - kept)
+        }
+    }
+}
+
+extension Int64 {
+    fileprivate var bounded: Int64 { Swift.min(Swift.max(self, -TaskSchedule.bound), TaskSchedule.bound) }
 }

@@ -15,14 +15,13 @@ struct TaskRunner: Sendable {
 
     private var now: Int64 { clock().milliseconds }
 
-    /// Runs the task in a term of its own election, and reports the term.
-    func lead(_ term: LeaderTerm) async throws {
-        report(.elected(term))
-        do {
+    /// Runs the task in the terms of its own election, and reports them.
+    func run() async throws {
+        try await election.run { term in
+            report(.elected(term))
+            // It runs until the term is over, so it ends with an error.
+            defer { report(.defeated(term.hold.lifetime.loss ?? CoordinationLoss(.released))) }
             try await run(in: term)
-        } catch {
-            report(.defeated(term.hold.lifetime.loss ?? CoordinationLoss(.released)))
-            throw error
         }
     }
 
@@ -65,7 +64,7 @@ struct TaskRunner: Sendable {
                 guard let claimed else { continue }
                 _ = open.resolve(by: claim.record, at: claimed)
                 try await begin(claim, at: claimed, term)
-            } catch let error as EtcdError where error.code == .ambiguous || error.code.isTransient {
+            } catch let error as EtcdError where error.mayPass {
                 report(.hindered(error))
                 failures += 1
                 try await Task.sleep(for: backoff.delay(afterFailures: failures))
@@ -93,7 +92,7 @@ struct TaskRunner: Sendable {
     // MARK: The record
 
     private func record(_ slot: Int64, _ nonce: String, _ term: LeaderTerm) -> TaskRecord {
-        TaskRecord(slot: slot, leader: "\(election.candidate)", term: term.fencingToken, nonce: nonce)
+        TaskRecord(slot: slot, leader: "\(election.candidate)", term: term.fencingToken.rawValue, nonce: nonce)
     }
 
     private func read(_ term: LeaderTerm) async throws -> (TaskRecord?, Revision) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EtcdKit
+import Foundation
 
 /// Chooses instances by a policy: a value that lives with the pool, under the lock of its balancer.
 protocol InstanceSelector: Sendable {
@@ -86,5 +87,93 @@ struct LeastConnectionsSelector: InstanceSelector {
             }
         }
         return best
+    }
+}
+
+/// Chooses the instance with the highest hash of key and instance, among those that are not above the bound.
+struct RendezvousSelector: InstanceSelector {
+    let excess: Double?
+    var random: SplitMix64
+
+    mutating func select(from candidates: [Int], of members: inout [PoolMember], for request: SelectionRequest) -> Int {
+        let keyHash = request.keyHash ?? random.next()
+        let share = loadPerWeight(candidates, members)
+        var best: (index: Int, hash: UInt64)?
+        for index in candidates {
+            // At least one is below its limit, since the sum of all limits exceeds the number of requests.
+            if let share, Double(members[index].inFlight) >= (share * Double(members[index].weight)).rounded(.up) {
+                continue
+            }
+            let hash = RendezvousHash.weight(members[index].hash, keyHash)
+            if let other = best, !Self.precedes(hash, members[index].weight, other.hash, members[other.index].weight) {
+                continue
+            }
+            best = (index, hash)
+        }
+        return best?.index ?? candidates[0]
+    }
+
+    /// The limit of requests in flight for each unit of weight, with the new request; nil without a bound.
+    private func loadPerWeight(_ candidates: [Int], _ members: [PoolMember]) -> Double? {
+        guard let excess else { return nil }
+        var (load, weight) = (1, 0)
+        for index in candidates {
+            load += members[index].inFlight
+            weight += members[index].weight
+        }
+        return Double(load) * (1 + excess) / Double(weight)
+    }
+
+    /// Whether the instance with the first hash comes first.
+    private static func precedes(_ hash: UInt64, _ weight: Int, _ otherHash: UInt64, _ otherWeight: Int) -> Bool {
+        if weight == otherWeight { return hash > otherHash }
+        // Of exponential delays, each is the shortest with a probability in proportion to its rate.
+        return -log(fraction(hash)) / Double(weight) < -log(fraction(otherHash)) / Double(otherWeight)
+    }
+
+    /// A number above 0 and below 1.
+    private static func fraction(_ hash: UInt64) -> Double { (Double(hash >> 11) + 0.5) / 0x1p53 }
+}
+
+/// Chooses the fastest of a few random instances.
+struct PeakEWMASelector: InstanceSelector {
+    /// Up to this number, all candidates are compared.
+    static let few = 8
+
+    let choices: Int
+    let decay: Duration
+    var random: SplitMix64
+    /// The latency of an instance that has not answered yet, in seconds.
+    private(set) var median = 0.0
+    /// The number of choices after which the median is computed anew.
+    private(set) var medianLife = 0
+
+    mutating func select(from candidates: [Int], of members: inout [PoolMember], for request: SelectionRequest) -> Int {
+        updateMedian(candidates, members)
+        let count = candidates.count
+        let drawsAll = count <= max(Self.few, choices)
+        var place = Int.random(in: 0..<count, using: &random)
+        var best = candidates[place]
+        var lowest = cost(of: members[best], at: request.now)
+        for _ in 1..<max(1, drawsAll ? count : choices) {
+            // Each draw differs from the one before. If all candidates are compared, each comes once.
+            place = (place + (drawsAll ? 1 : Int.random(in: 1..<count, using: &random))) % count
+            let cost = cost(of: members[candidates[place]], at: request.now)
+            if cost < lowest { (best, lowest) = (candidates[place], cost) }
+        }
+        return best
+    }
+
+    private func cost(of member: PoolMember, at now: ContinuousClock.Instant) -> Double {
+        let latency = member.latency.expected(at: now, isIdle: member.inFlight == 0, decay: decay) ?? median
+        // With a millionth of a second, the requests in flight count also while no latency is known.
+        return (latency + 1e-6) * Double(member.inFlight + 1) / Double(member.weight)
+    }
+
+    private mutating func updateMedian(_ candidates: [Int], _ members: [PoolMember]) {
+        medianLife -= 1
+        if medianLife > 0 { return }
+        medianLife = max(64, candidates.count)
+        median = LatencyEstimate.median(of: candidates.lazy.map { members[$0].latency }) ?? 0
     }
 }

@@ -42,7 +42,7 @@ struct PoolMember: Sendable {
     /// The hash of the ID.
     let hash: UInt64
     /// The weight, bounded so that no sum overflows.
-    private(set) var weight: Int
+    var weight: Int { min(max(1, instance.weight), 1_000_000) }
     /// The time at which it went; nil while it is there.
     var departure: Instant?
 
@@ -74,15 +74,11 @@ struct PoolMember: Sendable {
         self.interval = interval
         self.instance = instance
         hash = RendezvousHash.hash(instance.id.utf8)
-        weight = Self.bounded(instance.weight)
     }
-
-    private static func bounded(_ weight: Int) -> Int { min(max(1, weight), 1_000_000) }
 
     /// Takes a new description of the instance.
     mutating func update(_ instance: ServiceInstance) {
         self.instance = instance
-        weight = Self.bounded(instance.weight)
         departure = nil
     }
 
@@ -101,13 +97,7 @@ struct PoolMember: Sendable {
     }
 
     /// Whether it may get a request now.
-    var isCandidate: Bool {
-        switch health {
-        case .healthy, .failing: !failsChecks
-        case .ejected: false
-        case .probing: !failsChecks && !isProbed
-        }
-    }
+    var isCandidate: Bool { !failsChecks && (!isOutOfService || isProbeDue) }
 
     /// The time at which its ejection is over; nil if it is not ejected.
     var returnTime: Instant? {

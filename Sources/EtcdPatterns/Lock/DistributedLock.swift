@@ -20,7 +20,7 @@ public import EtcdKit
 ///
 /// The parts of a ``ReadWriteLock`` are locks of this type, too; the lock for reading can have several holders.
 public struct DistributedLock: Sendable {
-    private var queue: NamedQueue
+    private let queue: NamedQueue
     private let role: FairQueue.Role
 
     /// The name: locks of one name exclude each other.
@@ -28,10 +28,7 @@ public struct DistributedLock: Sendable {
 
     /// The text of the holder or waiter about itself, for those who list the queue; by default, the name and the number of
     /// its process.
-    public var owner: Value {
-        get { queue.owner }
-        set { queue.owner = newValue }
-    }
+    public var owner = NamedQueue.process
 
     /// Describes a lock.
     ///
@@ -43,9 +40,10 @@ public struct DistributedLock: Sendable {
         self.init(try NamedQueue(name, of: "lock", on: source), .exclusive)
     }
 
-    init(_ queue: NamedQueue, _ role: FairQueue.Role) {
+    init(_ queue: NamedQueue, _ role: FairQueue.Role, owner: Value = NamedQueue.process) {
         self.queue = queue
         self.role = role
+        self.owner = owner
     }
 
     // MARK: Scopes
@@ -92,7 +90,7 @@ public struct DistributedLock: Sendable {
     ///   wait; ``QueueBlocked`` when a key is in the way that never goes away by itself; ``EtcdError``, among its codes
     ///   `unavailable` when etcd has not answered in that time, and `permissionDenied`; `CancellationError`.
     public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
-        LockGrant(hold: try await queue.acquire(role, timeout: timeout))
+        LockGrant(hold: try await queue.acquire(role, owner, timeout: timeout))
     }
 
     /// Acquires the lock if it is free and has no waiters, in one request.
@@ -101,7 +99,7 @@ public struct DistributedLock: Sendable {
     /// - Throws: ``CoordinationLoss`` when the session is lost; ``QueueBlocked`` when the key that holds the lock never goes
     ///   away by itself; ``EtcdError``; `CancellationError`.
     public func acquireIfAvailable() async throws -> LockGrant? {
-        try await queue.acquireIfAvailable(role).map(LockGrant.init)
+        try await queue.acquireIfAvailable(role, owner).map(LockGrant.init)
     }
 
     /// Lists the holders and the waiters.
@@ -109,4 +107,26 @@ public struct DistributedLock: Sendable {
     /// - Returns: The holder, if there is one, and then the waiters in the order of their turns.
     /// - Throws: ``EtcdError``.
     public func queue() async throws(EtcdError) -> [QueueEntry] { try await queue.entries() }
+}
+
+/// A lock that was acquired.
+public struct LockGrant: FencedGrant, HoldGrant {
+    let hold: Hold
+
+    /// The library's own view of the grant.
+    public var basis: GrantBasis { GrantBasis(hold) }
+
+    /// Whether the lock is held for reading, or a writer has begun to downgrade it; see ``ReadWriteLock``.
+    public var isShared: Bool { hold.isShared }
+
+    /// Releases the lock, for the next waiter.
+    ///
+    /// A second release does nothing, and a lock that is lost already is not waited for. The release goes on if the caller's
+    /// task is cancelled, and in the background when the timeout is over, for as long as the lease lives. If the key cannot
+    /// be deleted by then, the lease is given up, which may take the session with it.
+    ///
+    /// - Parameter timeout: How long to wait until the next one can have the lock.
+    public func release(timeout: Duration = .seconds(5)) async {
+        await hold.release(timeout: timeout)
+    }
 }

@@ -43,9 +43,7 @@ public struct LockManager: Sendable {
     /// - Returns: The lock; it is not acquired yet.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public func lock(_ name: String) throws(EtcdError) -> DistributedLock {
-        var lock = try DistributedLock(path(name), on: source)
-        lock.owner = owner
-        return lock
+        DistributedLock(try NamedQueue(path(name), of: "lock", on: source), .exclusive, owner: owner)
     }
 
     /// The lock of a name, for reading and writing.
@@ -120,32 +118,29 @@ public struct LockManager: Sendable {
         let attempt = Attempt()
         let set = try await withTimeout(timeout) {
             try await source.withSession(waits: true, onFailure: { attempt.hindered(by: $0) }) { session, isOwn in
-                try await acquireAll(names, on: session, isOwn, attempt)
+                let grants = try await takeAll(names, session, attempt)
+                return LockSet(grants, ownSession: isOwn ? session : nil)
             }
         }
         if let set { return set }
         throw attempt.timeIsOver(names.map { "\(prefix)/\($0)" }.joined(separator: ", "), timeout ?? .zero)
     }
 
-    private func acquireAll(
-        _ names: [String],
-        on session: Session,
-        _ isOwn: Bool,
-        _ attempt: Attempt
-    ) async throws -> LockSet? {
+    private func takeAll(_ names: [String], _ session: Session, _ attempt: Attempt) async throws -> [String: LockGrant]
+    {
         var grants: [String: LockGrant] = [:]
         do {
             for name in names {
                 let queue = FairQueue(session: session, name: Key(try path(name)), attempt: attempt)
                 let soFar = Lifetime(within: [session.lifetime] + grants.values.map(\.hold.lifetime))
                 grants[name] = try await soFar.whileHeld { [owner] in
-                    guard let key = try await queue.enter(.exclusive, owner), let revision = key.createRevision else {
-                        throw CoordinationLoss(.keyDeleted)
-                    }
-                    return LockGrant(hold: Hold(key, at: revision, in: queue, ownsSession: false))
+                    guard let key = try await queue.enter(.exclusive, owner),
+                        let hold = Hold(key, in: queue, ownsSession: false)
+                    else { throw CoordinationLoss(.keyDeleted) }
+                    return LockGrant(hold: hold)
                 }
             }
-            return LockSet(grants, ownSession: isOwn ? session : nil)
+            return grants
         } catch {
             await LockSet(grants, ownSession: nil)?.release()
             throw error
@@ -179,9 +174,7 @@ public struct LockManager: Sendable {
             }
             var grants: [String: LockGrant] = [:]
             for (name, place) in zip(names, places) {
-                guard let revision = place.queueKey.createRevision else { continue }
-                let hold = Hold(place.queueKey, at: revision, in: place.queue, ownsSession: false)
-                grants[name] = LockGrant(hold: hold)
+                grants[name] = Hold(place.queueKey, in: place.queue, ownsSession: false).map(LockGrant.init)
             }
             return LockSet(grants, ownSession: isOwn ? session : nil)
         }
@@ -210,6 +203,73 @@ public struct LockManager: Sendable {
         }
         return entries.sorted { $0.key < $1.key }.map { name, entries in
             LockQueue(name: "\(name)", entries: entries.sorted { $0.fencingToken < $1.fencingToken })
+        }
+    }
+}
+
+/// The holders and the waiters of a lock at one moment.
+public struct LockQueue: Sendable, Hashable, CustomStringConvertible {
+    /// The name of the lock.
+    public let name: String
+    /// All of them, in the order in which they came.
+    public let entries: [QueueEntry]
+
+    /// Makes a queue with these properties, for tests.
+    public init(name: String, entries: [QueueEntry]) {
+        self.name = name
+        self.entries = entries
+    }
+
+    /// Those whose turn it is: one, or several readers.
+    public var holders: ArraySlice<QueueEntry> {
+        let readers = entries.prefix(while: \.isShared)
+        return readers.isEmpty ? entries.prefix(1) : readers
+    }
+
+    /// Those whose turn will come, in its order.
+    public var waiters: ArraySlice<QueueEntry> { entries.dropFirst(holders.count) }
+
+    /// The name, the holders and the number of waiters in one line.
+    public var description: String {
+        let owners = holders.map { "\"\($0.owner)\"" }.joined(separator: ", ")
+        return "\(name): held by \(owners.isEmpty ? "nobody" : owners), \(waiters.count) waiting"
+    }
+}
+
+/// Several locks that a ``LockManager`` has acquired together; when one is lost, the set is.
+public struct LockSet: Grant {
+    /// The locks by their names, each with a token of its own.
+    public let grants: [String: LockGrant]
+    /// The library's own view of the grant.
+    public let basis: GrantBasis
+    private let ownSession: Session?
+
+    /// - Returns: Nil if there are no locks.
+    init?(_ grants: [String: LockGrant], ownSession: Session?) {
+        let holds = grants.values.map(\.hold)
+        guard let first = holds.first else { return nil }
+        self.grants = grants
+        self.ownSession = ownSession
+        let lifetime = Lifetime(within: holds.map(\.lifetime))
+        basis = GrantBasis(first, others: Array(holds.dropFirst()), lifetime: lifetime)
+    }
+
+    /// Releases all locks, as ``LockGrant/release(timeout:)`` does for one.
+    ///
+    /// - Parameter timeout: How long to wait until others can have the locks.
+    public func release(timeout: Duration = .seconds(5)) async {
+        await withTaskGroup(of: Void.self) { group in
+            for grant in grants.values { group.addTask { await grant.release(timeout: timeout) } }
+        }
+        await ownSession?.close(timeout: timeout)
+    }
+
+    /// Runs `body`, cancels it when a lock is lost, and releases all.
+    func whileHeld<Result: Sendable>(
+        _ body: @escaping @Sendable (LockSet) async throws -> Result
+    ) async throws -> Result {
+        try await releasing({ await release() }) {
+            try await basis.lifetime.whileHeld { try await body(self) }
         }
     }
 }

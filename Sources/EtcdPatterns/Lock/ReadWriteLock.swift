@@ -15,17 +15,14 @@ public import EtcdKit
 /// lock of the same name counts as a writer. A writer can go on as a reader, by ``downgrade(_:)``. A reader cannot become a
 /// writer: two that tried would wait for each other.
 public struct ReadWriteLock: Sendable {
-    private var queue: NamedQueue
+    private let queue: NamedQueue
 
     /// The name: locks of one name exclude each other.
     public var name: String { queue.name }
 
     /// The text of the holder or waiter about itself, for those who list the queue; by default, the name and the number of
     /// its process.
-    public var owner: Value {
-        get { queue.owner }
-        set { queue.owner = newValue }
-    }
+    public var owner = NamedQueue.process
 
     /// Describes a lock.
     ///
@@ -38,10 +35,10 @@ public struct ReadWriteLock: Sendable {
     }
 
     /// The lock for reading, which is free while no writer holds it or waits before the reader.
-    public var reading: DistributedLock { DistributedLock(queue, .shared) }
+    public var reading: DistributedLock { DistributedLock(queue, .shared, owner: owner) }
 
     /// The lock for writing, which is free while no reader and no other writer holds it.
-    public var writing: DistributedLock { DistributedLock(queue, .exclusive) }
+    public var writing: DistributedLock { DistributedLock(queue, .exclusive, owner: owner) }
 
     /// Turns a lock for writing into one for reading, without releasing it: readers behind it come in.
     ///

@@ -58,13 +58,10 @@ public struct GroupView: Sendable, Hashable, CustomStringConvertible {
     /// - Returns: The owner; nil if the group is empty.
     public func owner(of key: Key) -> GroupMember? {
         let hash = RendezvousHash.hash(key.bytes)
-        var best: (weight: UInt64, index: Int)?
-        for (index, member) in hashes.enumerated() {
-            let weight = RendezvousHash.weight(member, hash)
-            // Among equal weights, which are next to impossible, the first.
-            if best.map({ weight > $0.weight }) ?? true { best = (weight, index) }
-        }
-        return best.map { members[$0.index] }
+        // Among equal weights, which are next to impossible, the first.
+        return hashes.indices.max { left, right in
+            RendezvousHash.weight(hashes[left], hash) < RendezvousHash.weight(hashes[right], hash)
+        }.map { members[$0] }
     }
 
     /// Whether more than half of `total` members are here.
@@ -78,14 +75,10 @@ public struct GroupView: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension GroupView {
-    /// The members whose keys, `<id>/<place in the queue for the ID>`, a view has behind `prefix`.
+    /// The members whose keys, `<id>/<place in the queue for the ID>`, stand behind `prefix` in the entries of a revision.
     ///
     /// Keys of other forms are skipped, also those without a lease, which do not stand for a living process. As long as such a
     /// key is the first in the queue for an ID, there is no such member.
-    init(_ view: MirrorView, behind prefix: Key) {
-        self.init(epoch: view.revision, entries: view.entries(in: .prefix(prefix)), behind: prefix)
-    }
-
     init(epoch: Revision, entries: some Sequence<KeyValue>, behind prefix: Key) {
         var firsts: [Key: KeyValue] = [:]
         for entry in entries {

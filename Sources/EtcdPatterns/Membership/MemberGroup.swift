@@ -115,7 +115,14 @@ public struct MemberGroup: Sendable {
     }
 
     /// The current view, and then the newest whenever the members have changed; the observer need not be a member.
-    public var views: GroupViews { GroupViews(client: source.client, prefix: prefix) }
+    ///
+    /// It goes on through broken connections, compactions and restorations. A slow consumer skips views. An iteration throws
+    /// ``EtcdError`` when the members cannot be followed, such as `permissionDenied`, or `CancellationError`.
+    public var views: GroupViews {
+        source.client.values(of: .prefix(prefix), isSame: { $0.members == $1.members }) { [prefix] view in
+            GroupView(epoch: view.revision, entries: view, behind: prefix)
+        }
+    }
 
     /// Waits until there are enough members.
     ///
@@ -131,3 +138,6 @@ public struct MemberGroup: Sendable {
         throw CancellationError()
     }
 }
+
+/// The views of a group, the newest always; see ``MemberGroup/views``.
+public typealias GroupViews = UpdateSequence<GroupView, any Error>

@@ -69,7 +69,7 @@ extension FairQueue {
         }
         // The count includes the key itself if it includes keys of its role.
         if role == .exclusive { count -= 1 }
-        return Predecessors(atMost: count, of: role, in: name, before: revision)
+        return Predecessors(farther: count, role: role, name: name, end: revision)
     }
 
     /// Deletes the keys of the same owner that it could not delete before.
@@ -180,7 +180,7 @@ extension QueueKey {
     func eraseInBatch(within time: Duration) async -> Bool {
         if time < session.attemptTimeout || !session.isAlive { return false }
         let part = TransactionBatcher.Part(conditions: [], operations: [.delete(key)])
-        guard case .done = await session.batcher.run(part, on: session, grace: nil) else { return false }
+        guard case .success? = await session.batcher.run(part, on: session, grace: nil) else { return false }
         wasErased()
         return true
     }
@@ -210,5 +210,29 @@ extension QueueKey {
         let reason = session.lifetime.loss?.reason
         guard mayExist, let reason, reason != .leaseEnded, !session.isRevoked else { return }
         staleKeys?.add(key, of: session.lease.id)
+    }
+}
+
+/// The first keys of queues, as acquisitions of one client that do not wait have found them.
+///
+/// To see that a queue is empty, etcd reads all of it, which takes long if thousands wait. A key that was the first stays the
+/// first for as long as it exists, and etcd finds a single key at once.
+final class QueueHeads: Sendable {
+    /// If there are more, all are forgotten and read again.
+    private static let capacity = 1_000
+
+    private let heads = Lock<[Key: KeyValue]>([:])
+
+    /// The one that was last seen in the queue of `name`, a key of the whole store.
+    subscript(name: Key) -> KeyValue? { heads.withLock { $0[name] } }
+
+    /// Notes the first key of a queue; nil if it is empty.
+    func note(_ head: KeyValue?, of name: Key) {
+        heads.withLock { heads in
+            if heads[name] == nil, heads.count >= Self.capacity { heads = [:] }
+            heads[name] = head
+            // It may be long.
+            heads[name]?.value = ""
+        }
     }
 }

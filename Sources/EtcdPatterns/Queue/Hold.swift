@@ -27,15 +27,16 @@ final class Hold: Fence {
         var release: BackgroundJob?
     }
 
-    init(
+    /// The hold of a key that has its turn; nil if it has no revision, so that it is not in the queue.
+    init?(
         _ queueKey: QueueKey,
-        at createRevision: Revision,
         in queue: FairQueue,
         reserved: [KeyRange] = [],
         drain: Duration = .zero,
         rewritesKey: Bool = false,
         ownsSession: Bool
     ) {
+        guard let createRevision = queueKey.createRevision else { return nil }
         self.queue = queue
         self.queueKey = queueKey
         self.createRevision = createRevision
@@ -140,7 +141,11 @@ final class Hold: Fence {
     }
 
     private func finish() async {
-        if let handover = state.withLock({ $0.handover }) { await queue.run(handover) }
+        if let handover = state.withLock({ $0.handover }) {
+            // If it fails, nothing has happened, or only what the release does anyway.
+            let timeout = min(session.lease.timeToLive, session.client.timeout)
+            _ = try? await session.transaction(if: handover.conditions, then: handover.operations, timeout: timeout)
+        }
         if !ownsSession {
             // Another client may have deleted the key and put it again.
             let isDoubtful = lifetime.loss?.reason != .released
@@ -150,5 +155,39 @@ final class Hold: Fence {
         // The end of the lease deletes the key, too.
         await session.close(timeout: session.lease.timeToLive)
         queueKey.leaveBehind()
+    }
+}
+
+/// The end of a hold after which a chosen waiter has its turn instead of the next one: one transaction deletes the keys
+/// before it, with that of the holder.
+///
+/// The key with the lowest create revision still has its turn, and new keys have higher ones. So create revisions rise from
+/// holder to holder, also across handovers. The waiters that were passed over find their keys gone, and join again as the
+/// last.
+struct Handover: Sendable {
+    /// An etcd transaction has at most 128 operations, unless its server is told otherwise.
+    static let maximumDeletions = 100
+
+    let conditions: [Compare]
+    let operations: [TransactionOperation]
+
+    init(from key: Key, at revision: Revision, to chosen: KeyValue, past between: [Key]) {
+        conditions = [
+            Compare.Target.createRevision(key) == revision,
+            Compare.Target.createRevision(chosen.key) == chosen.createRevision,
+        ]
+        operations = ([key] + between).map { .delete($0) }
+    }
+}
+
+/// A grant that a place in a queue stands for.
+protocol HoldGrant: FencedGrant {
+    var hold: Hold { get }
+}
+
+extension HoldGrant {
+    /// Runs `body`, cancels it when the grant is lost, and releases the grant once `body` has ended.
+    func whileHeld<Result: Sendable>(_ body: @escaping @Sendable (Self) async throws -> Result) async throws -> Result {
+        try await hold.whileHeld { try await body(self) }
     }
 }

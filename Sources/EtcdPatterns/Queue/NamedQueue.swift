@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
+public import EtcdKit
 import Foundation
 
 /// A queue by its name, with the source of the sessions of those who join it: the core of all patterns that have a queue.
 struct NamedQueue: Sendable {
     let name: String
     let key: Key
-    var owner = Self.process
     let source: SessionSource
     /// Copies share it.
     private let staleKeys = StaleKeys()
@@ -18,11 +17,9 @@ struct NamedQueue: Sendable {
         return Value("\(process.processName) \(process.processIdentifier)")
     }()
 
-    /// - Parameters:
-    ///   - name: The name of the pattern.
-    ///   - folder: The end of the queue's own name, if the pattern has other keys, too.
-    ///   - what: The pattern, for errors: `lock`.
-    ///   - source: The source of sessions.
+    /// The queue of a pattern, which is called `what` in errors, such as `lock`; it has a `folder` in the name if the pattern
+    /// has other keys, too.
+    ///
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     init(_ name: String, _ folder: Key? = nil, of what: String, on source: SessionSource) throws(EtcdError) {
         let base = Key(name)
@@ -38,47 +35,36 @@ struct NamedQueue: Sendable {
 
     // MARK: Acquiring
 
-    /// Waits for the turn of a key of this role.
-    func acquire(_ role: FairQueue.Role, timeout: Duration?) async throws -> Hold {
-        try await waiting(timeout) { queue, isOwn in try await enter(role, queue, isOwn, waits: true) }
+    /// Waits for the turn of a key of this role, with the owner's text about itself.
+    func acquire(_ role: FairQueue.Role, _ owner: Value, timeout: Duration?) async throws -> Hold {
+        try await waiting(timeout) { queue, isOwn in
+            try await queue.enter(role, owner).flatMap { Hold($0, in: queue, ownsSession: isOwn) }
+        }
     }
 
     /// Acquires the queue if a key of this role has its turn at once.
-    func acquireIfAvailable(_ role: FairQueue.Role) async throws -> Hold? {
-        try await withQueue(waits: false) { queue, isOwn in try await enter(role, queue, isOwn, waits: false) }
-    }
-
-    private func enter(_ role: FairQueue.Role, _ queue: FairQueue, _ isOwn: Bool, waits: Bool) async throws -> Hold? {
-        guard let key = try await queue.enter(role, owner, waits: waits), let revision = key.createRevision else {
-            return nil
+    func acquireIfAvailable(_ role: FairQueue.Role, _ owner: Value) async throws -> Hold? {
+        try await withQueue(waits: false) { queue, isOwn in
+            try await queue.enter(role, owner, waits: false).flatMap { Hold($0, in: queue, ownsSession: isOwn) }
         }
-        return Hold(key, at: revision, in: queue, ownsSession: isOwn)
     }
 
     /// Calls `body` with the queue on a session, until the time is over.
     ///
-    /// - Throws: The error of `body`; the error of `busy` when the time is over, or ``EtcdError`` with the code
-    ///   `unavailable` if etcd has not answered in that time.
+    /// - Throws: The error of `body`; ``BusyError`` when the time is over, or ``EtcdError`` with the code `unavailable` if
+    ///   etcd has not answered in that time.
     func waiting<Result: Sendable>(
         _ timeout: Duration?,
-        busy: (BusyError) -> any Error = { $0 },
         _ body: @escaping @Sendable (_ queue: FairQueue, _ ownsSession: Bool) async throws -> Result?
     ) async throws -> Result {
         let attempt = Attempt()
         if let result = try await withTimeout(timeout, { try await withQueue(attempt, waits: true, body) }) {
             return result
         }
-        throw attempt.timeIsOver(name, timeout ?? .zero, busy: busy)
+        throw attempt.timeIsOver(name, timeout ?? .zero)
     }
 
-    /// Calls `body` with the queue on a session.
-    ///
-    /// - Parameters:
-    ///   - attempt: Learns how far the acquisition comes.
-    ///   - waits: Waits for etcd if a session cannot be opened.
-    ///   - body: Acquires something, and returns nil if it has not.
-    /// - Returns: The result of `body`.
-    /// - Throws: The error of `body`; ``EtcdError`` when no session can be opened; `CancellationError`.
+    /// Calls `body` with the queue, as ``SessionSource/withSession(waits:onFailure:_:)`` does with a session.
     func withQueue<Result>(
         _ attempt: Attempt = Attempt(),
         waits: Bool,
@@ -93,5 +79,51 @@ struct NamedQueue: Sendable {
     /// Lists the queue, in the order of its turns.
     func entries() async throws(EtcdError) -> [QueueEntry] {
         try await client.queueEntries(in: range).map(QueueEntry.init)
+    }
+}
+
+/// A holder or a waiter in the queue of a lock or a semaphore.
+public struct QueueEntry: Sendable, Hashable, CustomStringConvertible {
+    /// The key that stands for the place in the queue.
+    public let key: Key
+    /// The place in the queue: the revision at which the key was created.
+    public let fencingToken: Revision
+    /// The lease of the key; nil for a foreign key.
+    ///
+    /// Only a deletion ends a key without a lease: if waiters do not get their turn, look for one here.
+    public let lease: Lease.ID?
+    /// Whether the place is for reading, and can be shared with other readers.
+    public let isShared: Bool
+    /// The holder's or waiter's text about itself; empty for `etcdctl` and Go.
+    public let owner: Value
+
+    /// Makes an entry with these properties, for tests.
+    public init(
+        key: Key,
+        fencingToken: Revision,
+        lease: Lease.ID? = nil,
+        isShared: Bool = false,
+        owner: Value = ""
+    ) {
+        self.key = key
+        self.fencingToken = fencingToken
+        self.lease = lease
+        self.isShared = isShared
+        self.owner = owner
+    }
+
+    init(_ entry: KeyValue) {
+        self.init(
+            key: entry.key,
+            fencingToken: entry.createRevision,
+            lease: entry.lease,
+            isShared: FairQueue.Role(of: entry) == .shared,
+            owner: entry.owner
+        )
+    }
+
+    /// The owner, the key and the token in one line.
+    public var description: String {
+        "\"\(owner)\" with \(key), token \(fencingToken)\(isShared ? ", shared" : "")\(lease == nil ? ", no lease" : "")"
     }
 }

@@ -11,22 +11,12 @@ struct Predecessors: Sendable {
     private(set) var nearest: [KeyValue] = []
     /// How many more there are at most.
     private(set) var farther: Int
-    private let name: Key
-    private let role: FairQueue.Role
+    /// The role of the one that waits for them.
+    let role: FairQueue.Role
+    /// The name of the queue.
+    let name: Key
     /// Those that are not known came before this revision.
-    private var end: Revision
-
-    /// - Parameters:
-    ///   - count: How many there are at most.
-    ///   - role: That of the one that waits for them.
-    ///   - name: The name of the queue.
-    ///   - revision: The place of the one that waits for them.
-    init(atMost count: Int, of role: FairQueue.Role, in name: Key, before revision: Revision) {
-        farther = count
-        self.role = role
-        self.name = name
-        end = revision
-    }
+    private(set) var end: Revision
 
     /// How many there are at most.
     var count: Int { nearest.count + farther }
@@ -36,21 +26,16 @@ struct Predecessors: Sendable {
     /// How many are read at once.
     private static let chunk = 8
 
-    /// The part of the queue to read at the next look, so that as many are known then as `window` says, unless there are
-    /// fewer; nil for all.
-    ///
-    /// - Returns: The section; nil if enough are known.
+    /// The part of the queue to read at the next look, so that as many are known then as `window` says, or all if that is
+    /// nil; nil if enough are known.
     func section(window: Int?) -> QueueSection? {
         guard farther > 0, nearest.count < window ?? .max else { return nil }
         let limit = window.map { max($0, Self.chunk) }
         return QueueSection(ranges: role.obstacles(in: name), end: end, limit: limit, count: farther)
     }
 
-    /// Takes what a look has shown.
+    /// Takes what a look has shown: those that are there of the ones that were known, and the answers to ``section(window:)``.
     ///
-    /// - Parameters:
-    ///   - entries: Those that are there of the ones that were known.
-    ///   - section: The answers to ``section(window:)``; nil if there was nothing to read.
     /// - Throws: ``QueueBlocked`` if one of them cannot be waited for.
     mutating func note(_ entries: [KeyValue], _ section: [RangeResponse]?) throws(QueueBlocked) {
         let known = Dictionary(nearest.map { ($0.key, $0.createRevision) }) { first, _ in first }
@@ -80,5 +65,62 @@ struct Predecessors: Sendable {
 
     private func isInTheWay(_ entry: KeyValue) -> Bool {
         role == .exclusive || FairQueue.Role(of: entry) == .exclusive
+    }
+}
+
+/// A part of a queue to be read: the entries that came before a revision, from the latest of them on.
+struct QueueSection: Sendable {
+    /// Where the entries are.
+    let ranges: [KeyRange]
+    /// They came before this revision.
+    let end: Revision
+    /// The most entries to read of each range; nil for all.
+    let limit: Int?
+    /// How many there are at most, with or without the limit.
+    let count: Int
+
+    /// The most entries that a section which covers several reads of a range.
+    private static let maximumLimit = 1_000
+
+    /// The operations of a transaction that read it.
+    var operations: [TransactionOperation] {
+        var options = RangeOptions()
+        options.maxCreateRevision = end.previous
+        options.sort = .descending(by: .createRevision)
+        options.limit = limit
+        return ranges.map { .range($0, options: options) }
+    }
+
+    /// A section that covers this one and `others`, which are of the same ranges, as far as its limit allows.
+    ///
+    /// It covers the one with the highest end in any case.
+    func covering(_ others: [QueueSection]) -> QueueSection {
+        var (latest, earliest, most) = (self, self, limit)
+        for other in others {
+            if other.end > latest.end { latest = other }
+            if other.end < earliest.end { earliest = other }
+            most = if let limit = other.limit, let known = most { max(limit, known) } else { nil }
+        }
+        // So many came between the first and the last, unless some have gone since; those that read are there themselves.
+        let between = max(latest.count - earliest.count, others.count)
+        let limit = most.map { max($0, min($0 + between, Self.maximumLimit)) }
+        return QueueSection(ranges: ranges, end: latest.end, limit: limit, count: latest.count)
+    }
+
+    /// Takes this section out of the answers to one that covers it.
+    ///
+    /// - Returns: The answer that a read of this section alone would have got, or fewer entries of it; nil if the
+    ///   limit has cut all of them off.
+    func part(of responses: [RangeResponse]) -> [RangeResponse]? {
+        var parts: [RangeResponse] = []
+        for var response in responses {
+            let entries = response.entries.drop { $0.createRevision >= end }
+            if response.more && entries.isEmpty { return nil }
+            let part = entries.prefix(limit ?? .max)
+            response.more = response.more || part.count < entries.count
+            response.entries = Array(part)
+            parts.append(response)
+        }
+        return parts
     }
 }

@@ -24,7 +24,7 @@ final class DesiredEntry: Sendable {
         var record: ServiceRecord {
             var instance = instance
             if !isHealthy && instance.status == .up { instance.status = .down }
-            return ServiceRecord(instance, by: author)
+            return ServiceRecord(instance: instance, author: author)
         }
 
         /// Changes the instance if it is still `old`.

@@ -19,6 +19,8 @@ struct DiscoveryState: Sendable {
     /// The time at which the first suspect is given up, or an earlier one.
     private var nextEnd: ContinuousClock.Instant?
     private var log = ChangeLog()
+    /// The changes of instances that ``view`` does not have yet.
+    private var changes: [ChangeLog.Change] = []
     /// The instances as readers see them.
     private(set) var view: ServiceView
 
@@ -41,60 +43,47 @@ struct DiscoveryState: Sendable {
         _ now: ContinuousClock.Instant
     ) {
         let count = registered.count
-        change { state, draft in
-            draft.revision = revision
-            for key in deletions { state.remove(key, of: count, now, &draft) }
-            for entry in puts { state.put(entry, of: count, now, &draft) }
-            state.suspectVictims(now, &draft)
-        }
+        view.revision = revision
+        for key in deletions { remove(key, of: count, now) }
+        for entry in puts { put(entry, of: count, now) }
+        suspectVictims(now)
+        finishView()
     }
 
-    private mutating func put(
-        _ entry: RegistryEntry,
-        of count: Int,
-        _ now: ContinuousClock.Instant,
-        _ draft: inout ServiceView.Draft
-    ) {
+    private mutating func put(_ entry: RegistryEntry, of count: Int, _ now: ContinuousClock.Instant) {
         switch entry.content {
         case .success(let new):
-            let id = id(of: entry.key)
-            draft.problems.remove(entry.key)
+            let id = entry.key.dropping(folder)
+            view.allProblems.remove(entry.key)
             if instance(id)?.endpoint != new.endpoint { health[id] = nil }
             registered[id] = new
             suspects[id] = nil
             losses?.forget(id)
-            draft.touch(id)
+            touch(id)
         case .failure(let problem):
-            remove(entry.key, of: count, now, &draft)
-            draft.problems.put(problem)
+            remove(entry.key, of: count, now)
+            view.allProblems.put(problem)
         }
     }
 
-    private mutating func remove(
-        _ key: Key,
-        of count: Int,
-        _ now: ContinuousClock.Instant,
-        _ draft: inout ServiceView.Draft
-    ) {
-        draft.problems.remove(key)
-        let id = id(of: key)
+    private mutating func remove(_ key: Key, of count: Int, _ now: ContinuousClock.Instant) {
+        view.allProblems.remove(key)
+        let id = key.dropping(folder)
         guard let instance = registered.removeValue(forKey: id) else { return }
-        if instance.status == .draining { return draft.touch(id, .deregistered) }
+        if instance.status == .draining { return touch(id, .deregistered) }
         losses?.note(id, instance, of: count, now)
-        draft.touch(id, .expired)
+        touch(id, .expired)
     }
-
-    private func id(of key: Key) -> Key { RegistryEntry.id(of: key, in: folder) }
 
     // MARK: Mass losses
 
-    private mutating func suspectVictims(_ now: ContinuousClock.Instant, _ draft: inout ServiceView.Draft) {
+    private mutating func suspectVictims(_ now: ContinuousClock.Instant) {
         guard let victims = losses?.takeVictims(leaving: registered.count, now), let losses else { return }
         for (id, instance) in victims where suspects[id] == nil {
             let end = now + losses.grace
             suspects[id] = Suspect(instance: instance, end: end)
             nextEnd = min(end, nextEnd ?? end)
-            draft.touch(id)
+            touch(id)
         }
     }
 
@@ -110,7 +99,8 @@ struct DiscoveryState: Sendable {
         }
         nextEnd = suspects.values.map(\.end).min()
         if ended.isEmpty { return }
-        change { _, draft in for id in ended { draft.touch(id, .expired) } }
+        for id in ended { touch(id, .expired) }
+        finishView()
     }
 
     // MARK: Checks
@@ -122,8 +112,9 @@ struct DiscoveryState: Sendable {
     mutating func note(_ passed: Bool, of instance: ServiceInstance, _ check: HealthCheck) {
         let id = Key(instance.id)
         guard self.instance(id)?.endpoint == instance.endpoint else { return }
-        let hasChanged = health[id, default: Health()].note(passed, check)
-        if hasChanged { change { _, draft in draft.touch(id) } }
+        guard health[id, default: Health()].note(passed, check) else { return }
+        touch(id)
+        finishView()
     }
 
     // MARK: The view
@@ -131,20 +122,22 @@ struct DiscoveryState: Sendable {
     /// The difference to `old`, for a follower that has seen it.
     func step(from old: ServiceView?) -> DiscoveryStep { DiscoveryStep(from: old, to: view, log) }
 
-    /// Makes the next view.
-    private mutating func change(_ body: (inout DiscoveryState, inout ServiceView.Draft) -> Void) {
-        var draft = ServiceView.Draft(view)
-        // Drops the second reference to the tables, so that they are changed in place and not copied.
-        view = ServiceView(service: view.service)
-        body(&self, &draft)
-        for change in draft.changes {
+    /// Notes that an instance may have changed, and how it has left if it has.
+    private mutating func touch(_ id: Key, _ departure: ServiceEvent.Departure? = nil) {
+        changes.append(ChangeLog.Change(id: id, departure: departure))
+    }
+
+    /// Applies the changes to the view, in place unless a reader has a copy of it.
+    private mutating func finishView() {
+        for change in changes {
             let id = change.id
             let known = instance(id)
             if known == nil { health[id] = nil }
             let isHealthy = health[id]?.isHealthy ?? true
-            draft.set(id, known.map { KnownInstance(id, $0, isSuspect: registered[id] == nil, isHealthy: isHealthy) })
+            view.set(id, known.map { KnownInstance(id, $0, isSuspect: registered[id] == nil, isHealthy: isHealthy) })
             log.append(change)
         }
-        view = ServiceView(draft, logged: log.end)
+        changes = []
+        view.finish(logged: log.end)
     }
 }

@@ -82,9 +82,7 @@ final class EntryKeeper: Sendable {
         }
     }
 
-    private func report(_ error: any Error) {
-        states.send(entry.hasRegistered ? .degraded(error) : .pending(error))
-    }
+    private func report(_ error: any Error) { states.send(entry.hasRegistered ? .degraded(error) : .pending(error)) }
 
     /// Puts the entry, and puts it again whenever it is not as it should be, for as long as the lease lives.
     private func keepEntry(_ session: Session) async throws {
@@ -177,11 +175,9 @@ final class EntryKeeper: Sendable {
     }
 
     /// Reads the entry once in the time to live, since a watch does not notice everything, such as a restored store.
-    private func lookAgain(_ confirmed: ConfirmedEntry) async throws(EtcdError) {
+    private func lookAgain(_ confirmed: ConfirmedEntry) async throws {
         while true {
-            // A cancelled pause is noticed below.
-            try? await Task.sleep(for: timeToLive)
-            try checkCancellation()
+            try await Task.sleep(for: timeToLive)
             do throws(EtcdError) {
                 if try await look.confirm(key, at: confirmed.modRevision) == nil { return }
             } catch {
@@ -211,10 +207,9 @@ final class EntryKeeper: Sendable {
     ///
     /// The task of ``run()`` has ended.
     func leave() async {
-        if states.newest?.isLasting == false { return }
-        do throws(EtcdError) { try await delete() } catch {
-            // An entry that could not be deleted ends with the lease.
-        }
+        if case .superseded? = states.newest { return }
+        // An entry that could not be deleted ends with the lease.
+        try? await delete()
         await finish(.deregistered, CoordinationLoss(.released))
     }
 
@@ -249,9 +244,4 @@ final class EntryKeeper: Sendable {
         }
         try await hurried().transaction(if: [Compare.Target.modRevision(key) == revision], then: [.delete(key)])
     }
-}
-
-extension EtcdError {
-    /// Whether another attempt may succeed.
-    var mayPass: Bool { code == .ambiguous || code.isTransient }
 }

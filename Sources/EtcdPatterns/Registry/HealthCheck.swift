@@ -30,7 +30,7 @@ public struct HealthCheck: Sendable {
 
     /// The instance accepts a TCP connection.
     public static let tcp = HealthCheck { instance, timeout in
-        _ = try await instance.connect(sending: [], timeout) { _ in true }
+        _ = try await instance.connect(timeout)
     }
 
     /// The instance answers a GET request, by HTTP without TLS, with a status from 200 to 299.
@@ -44,7 +44,7 @@ public struct HealthCheck: Sendable {
                 throw EtcdError(.invalidArgument, "\"\(path)\" is not the path of a URL")
             }
             let request = "GET \(path) HTTP/1.1\r\nHost: \(instance.endpoint)\r\nConnection: close\r\n\r\n"
-            let answer = try await instance.connect(sending: Array(request.utf8), timeout) { $0.contains(0x0a) }
+            let answer = try await instance.answer(to: request, timeout)
             let line = String(decoding: answer.prefix { $0 != 0x0a && $0 != 0x0d }, as: UTF8.self)
             let words = line.split(separator: " ")
             let status = words.dropFirst().first.flatMap { Int($0) } ?? 0
@@ -68,15 +68,26 @@ public struct HealthCheck: Sendable {
 }
 
 extension ServiceInstance {
-    fileprivate func connect(
-        sending request: [UInt8],
-        _ timeout: Duration,
-        until isEnough: @escaping @Sendable ([UInt8]) -> Bool
-    ) async throws -> [UInt8] {
+    fileprivate func connect(_ timeout: Duration) async throws -> ByteStream {
         guard let port = UInt16(exactly: port) else {
             throw EtcdError(.invalidArgument, "\(id): \(self.port) is not a port")
         }
-        return try await TCPProbe.run(host: address, port: port, sending: request, timeout: timeout, until: isEnough)
+        let endpoint = try Endpoint("http://\(Endpoint.authority(address, port))")
+        return try await ByteStream.connect(to: endpoint, timeout: timeout)
+    }
+
+    /// The beginning of the answer to `request`, with its first line.
+    fileprivate func answer(to request: String, _ timeout: Duration) async throws -> [UInt8] {
+        let deadline = ContinuousClock.Instant.after(timeout)
+        let stream = try await connect(timeout)
+        try await stream.write(Array(request.utf8), deadline: deadline)
+        var answer: [UInt8] = []
+        while answer.count < 16_384, !answer.contains(0x0a) {
+            let bytes = try await stream.read(deadline: deadline)
+            if bytes.isEmpty { break }
+            answer += bytes
+        }
+        return answer
     }
 }
 

@@ -2,6 +2,25 @@
 
 import EtcdKit
 
+/// When instances that vanish together are kept, since etcd may have lost them.
+///
+/// A store that was restored from a backup has lost its newest entries, and a leader that was paused may revoke leases
+/// that are alive (etcd-io/etcd#15247). The instances themselves are healthy, and register again. Until then they are kept
+/// as suspects. A single instance that crashes is removed at once, and so is an instance that has deregistered.
+public struct MassLossProtection: Sendable, Hashable {
+    /// The share of the instances that must be missing, from 0 to 1.
+    public var share = 0.5
+    /// The number of instances that must have vanished, at least.
+    public var minimum = 3
+    /// The time within which they must have vanished.
+    public var window = Duration.seconds(5)
+    /// How long a suspect is kept, unless it registers again.
+    public var grace = Duration.seconds(30)
+
+    /// Makes the protection that is used by default.
+    public init() {}
+}
+
 /// The instances that have vanished lately without deregistering, and whether etcd has lost them.
 struct MassLosses: Sendable {
     private struct Vanishing {

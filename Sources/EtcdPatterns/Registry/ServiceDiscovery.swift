@@ -8,15 +8,13 @@ public import EtcdKit
 /// and its followers get the difference. An entry that is not an instance is left out, and listed in
 /// ``ServiceView/problems``.
 public final class ServiceDiscovery: Sendable {
-    private let follower: DiscoveryFollower
+    private let feed: DiscoveryFeed
     private let mirror: KeyMirror
     /// Keeps a discovery without a scope current.
     private let following: Task<Void, Never>?
 
-    private var feed: DiscoveryFeed { follower.feed }
-
-    init(_ follower: DiscoveryFollower, _ mirror: KeyMirror, following: Task<Void, Never>? = nil) {
-        self.follower = follower
+    init(_ feed: DiscoveryFeed, _ mirror: KeyMirror, following: Task<Void, Never>? = nil) {
+        self.feed = feed
         self.mirror = mirror
         self.following = following
     }
@@ -95,5 +93,22 @@ public final class ServiceDiscovery: Sendable {
     }
 
     /// The differences from one view to the next.
-    var cursor: DiscoveryCursor { DiscoveryCursor(feed) }
+    var cursor: DiscoveryCursor { DiscoveryCursor(feed: feed) }
+}
+
+/// How a discovery treats instances: protection from mass losses, and checks.
+public struct DiscoveryOptions: Sendable {
+    /// When instances that vanish together are kept; nil to remove each instance at once.
+    public var massLoss: MassLossProtection? = MassLossProtection()
+    /// How to check the instances from this process; nil to trust their own status.
+    ///
+    /// Only this process knows the results.
+    public var check: HealthCheck?
+    /// How long a start waits for etcd before it goes on without instances; `.zero` starts at once.
+    ///
+    /// The instances come by themselves when etcd is reached; see ``ServiceDiscovery/isStale``.
+    public var initialWait = Duration.seconds(5)
+
+    /// Makes options that protect from mass losses, and check nothing.
+    public init() {}
 }

@@ -38,17 +38,7 @@ public struct ServiceInstance: Sendable, Hashable, Identifiable, CustomStringCon
     /// Whether the instance takes requests.
     public var status: Status
 
-    /// Describes an instance.
-    ///
-    /// - Parameters:
-    ///   - service: The name of the service.
-    ///   - id: The ID, unique among the instances of the service.
-    ///   - address: The host: a name or an address.
-    ///   - port: The port.
-    ///   - metadata: Further properties, such as a version.
-    ///   - weight: The share of requests, relative to other instances; at least 1.
-    ///   - zone: Where the instance runs.
-    ///   - status: Whether the instance takes requests.
+    /// Describes an instance; the parameters are its properties.
     public init(
         service: String,
         id: String,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
-import Foundation
+public import EtcdKit
+public import Foundation
 
 /// An instance as it stands in etcd: the JSON of the naming resolver of Go's etcd client, with our fields in its metadata.
 struct ServiceRecord: Sendable, Hashable {
@@ -82,38 +82,40 @@ struct ServiceRecord: Sendable, Hashable {
             throw EtcdError(.invalidArgument, "\(instance.id) cannot be written as JSON", cause: error)
         }
     }
+}
 
-    // MARK: Reading
-
+extension ServiceRecord {
     /// Reads the entry under `key`, of the instance `id` of `service`.
     init(_ value: Value, under key: Key, service: String, id: String) throws(RegistryProblem) {
         func problem(_ reason: String) -> RegistryProblem { RegistryProblem(key: key, value: value, reason: reason) }
-        let update: Update
-        do {
-            update = try JSONDecoder().decode(Update.self, from: Data(value.bytes))
-        } catch {
-            throw problem("it is not the JSON of a service instance")
-        }
-        guard let (host, port) = Self.split(update.Addr) else {
-            throw problem("\"\(update.Addr)\" is not a host with a port from 1 to 65535")
+        let data = Data(value.bytes)
+        // `Op` may be missing, and `Metadata` may be anything.
+        guard let update = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any],
+            let address = update["Addr"] as? String
+        else { throw problem("it is not the JSON of a service instance") }
+        guard let (host, port) = Self.split(address) else {
+            throw problem("\"\(address)\" is not a host with a port from 1 to 65535")
         }
         instance = ServiceInstance(service: service, id: id, address: host, port: port)
-        guard let metadata = update.Metadata else { return }
-        if case .object(let fields) = metadata, fields["nonce"] != nil {
-            guard let own = try? JSONDecoder().decode(Own.self, from: Data(value.bytes)).Metadata else {
-                throw problem("its Metadata is not what a registration writes")
-            }
-            guard let status = ServiceInstance.Status.all.first(where: { $0.description == own.status }) else {
-                throw problem("\"\(own.status)\" is not a status")
-            }
-            instance.metadata = own.metadata
-            instance.weight = max(1, own.weight)
-            instance.zone = own.zone
-            instance.status = status
-            author = Author(generation: own.generation, nonce: own.nonce)
-        } else {
-            instance.metadata = metadata.texts
+        guard let fields = update["Metadata"] as? [String: Any] else {
+            instance.metadata = update["Metadata"].flatMap(Self.text).map { ["metadata": $0] } ?? [:]
+            return
         }
+        if fields["nonce"] == nil {
+            instance.metadata = fields.compactMapValues(Self.text)
+            return
+        }
+        guard let own = try? JSONDecoder().decode(Own.self, from: data).Metadata else {
+            throw problem("its Metadata is not what a registration writes")
+        }
+        guard let status = ServiceInstance.Status.all.first(where: { $0.description == own.status }) else {
+            throw problem("\"\(own.status)\" is not a status")
+        }
+        instance.metadata = own.metadata
+        instance.weight = max(1, own.weight)
+        instance.zone = own.zone
+        instance.status = status
+        author = Author(generation: own.generation, nonce: own.nonce)
     }
 
     /// The host and the port of `host:port`, with the brackets of an IPv6 address taken off.
@@ -124,10 +126,12 @@ struct ServiceRecord: Sendable, Hashable {
         return host.isEmpty || !(1...65_535).contains(port) ? nil : (String(host), port)
     }
 
-    /// The format of Go: `Op` may be missing, and `Metadata` may be anything.
-    private struct Update: Decodable {
-        let Addr: String
-        let Metadata: JSON?
+    /// A value of JSON as text; nil for null.
+    private static func text(_ value: Any) -> String? {
+        if value is NSNull { return nil }
+        if let text = value as? String { return text }
+        let json = try? JSONSerialization.data(withJSONObject: value, options: [.fragmentsAllowed, .sortedKeys])
+        return json.map { String(decoding: $0, as: UTF8.self) }
     }
 
     private struct Own: Decodable {
@@ -135,69 +139,43 @@ struct ServiceRecord: Sendable, Hashable {
     }
 }
 
-extension ServiceRecord {
-    init(_ instance: ServiceInstance, by author: Author?) {
-        self.instance = instance
-        self.author = author
+/// An entry among the instances of a service that is not an instance.
+public struct RegistryProblem: LocalizedError, Sendable, Hashable, Keyed, CustomStringConvertible {
+    /// The key of the entry.
+    public let key: Key
+    /// The value of the entry.
+    public let value: Value
+    /// The mistake in it.
+    public let reason: String
+
+    /// Makes a problem, for tests; the parameters are its properties.
+    public init(key: Key, value: Value, reason: String) {
+        self.key = key
+        self.value = value
+        self.reason = reason
     }
+
+    /// The key, the reason and the beginning of the value in one line.
+    public var description: String { "\(key): \(reason): \(value.description.prefix(200))" }
+
+    /// The description.
+    public var errorDescription: String? { description }
 }
 
-/// Any JSON.
-private enum JSON: Codable {
-    case null
-    case bool(Bool)
-    case integer(Int64)
-    case number(Double)
-    case string(String)
-    case array([JSON])
-    case object([String: JSON])
+/// A decoded entry in the folder of a service: an instance, or a problem.
+struct RegistryEntry: Sendable {
+    let key: Key
+    let content: Result<ServiceInstance, RegistryProblem>
 
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Int64.self) {
-            self = .integer(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([JSON].self) {
-            self = .array(value)
-        } else {
-            self = .object(try container.decode([String: JSON].self))
+    init(_ entry: KeyValue, of service: String, in folder: Key) {
+        key = entry.key
+        // The rest of the key, as for Go's resolver.
+        guard let id = entry.key.dropping(folder).string else {
+            content = .failure(RegistryProblem(key: entry.key, value: entry.value, reason: "its ID is not UTF-8"))
+            return
         }
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        switch self {
-        case .null: try container.encodeNil()
-        case .bool(let value): try container.encode(value)
-        case .integer(let value): try container.encode(value)
-        case .number(let value): try container.encode(value)
-        case .string(let value): try container.encode(value)
-        case .array(let values): try container.encode(values)
-        case .object(let fields): try container.encode(fields)
-        }
-    }
-
-    /// The fields of an object as texts; anything else stands under `metadata`.
-    var texts: [String: String] {
-        switch self {
-        case .null: [:]
-        case .object(let fields): fields.compactMapValues(\.text)
-        default: text.map { ["metadata": $0] } ?? [:]
-        }
-    }
-
-    private var text: String? {
-        switch self {
-        case .null: nil
-        case .string(let value): value
-        default: (try? JSONEncoder().encode(self)).map { String(decoding: $0, as: UTF8.self) }
+        content = Result { () throws(RegistryProblem) in
+            try ServiceRecord(entry.value, under: entry.key, service: service, id: id).instance
         }
     }
 }

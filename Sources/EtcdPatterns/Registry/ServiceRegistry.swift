@@ -63,12 +63,7 @@ public struct ServiceRegistry: Sendable {
         initialWait: Duration = .seconds(5),
         _ body: @escaping @Sendable (Registration) async throws -> Result
     ) async throws -> Result {
-        let registration = try await register(
-            instance,
-            timeToLive: timeToLive,
-            check: check,
-            initialWait: initialWait
-        )
+        let registration = try await register(instance, timeToLive: timeToLive, check: check, initialWait: initialWait)
         return try await registration.whileRegistered(body)
     }
 
@@ -148,7 +143,7 @@ public struct ServiceRegistry: Sendable {
         return try await client.withMirror(of: follower.range, options: follower.mirrorOptions) { mirror in
             async let _ = follower.run(mirror)
             try await follower.feed.waitForFirst(mirror)
-            return try await body(ServiceDiscovery(follower, mirror))
+            return try await body(ServiceDiscovery(follower.feed, mirror))
         }
     }
 
@@ -167,7 +162,7 @@ public struct ServiceRegistry: Sendable {
     ) async throws -> ServiceDiscovery {
         let follower = DiscoveryFollower(service, try folder(of: service), options)
         let mirror = try await client.mirror(of: follower.range, options: follower.mirrorOptions)
-        let discovery = ServiceDiscovery(follower, mirror, following: Task { await follower.run(mirror) })
+        let discovery = ServiceDiscovery(follower.feed, mirror, following: Task { await follower.run(mirror) })
         try await follower.feed.waitForFirst(mirror)
         return discovery
     }

@@ -11,22 +11,19 @@ public struct ServiceView: Sendable, CustomStringConvertible {
     /// The revision at which the store was like this; 0 before etcd was reached.
     ///
     /// It is lower than that of the view before when the store was restored from a backup.
-    public let revision: Revision
-    let known: SortedTable<KnownInstance>
+    public internal(set) var revision: Revision = 0
+    private(set) var known = SortedTable<KnownInstance>()
     /// How many instances there are in ``available``.
-    let availableCount: Int
-    /// Counts the views of a discovery.
-    let version: Int
+    private(set) var availableCount = 0
+    /// Counts the views of a discovery; 0 before anything is known.
+    private(set) var version = 0
     /// How many changes of instances were logged until then.
-    let logged: Int
-    private let allProblems: SortedTable<RegistryProblem>
-    private let lists = Lock<Lists?>(nil)
+    private(set) var logged = 0
+    var allProblems = SortedTable<RegistryProblem>()
+    private var lists = Lock<Lists?>(nil)
 
     private struct Lists {
-        var instances: [ServiceInstance] = []
-        var available: [ServiceInstance] = []
-        var suspects: [ServiceInstance] = []
-        var unhealthy: [ServiceInstance] = []
+        let instances, available, suspects, unhealthy: [ServiceInstance]
     }
 
     /// All instances, whatever their status, in the order of their IDs.
@@ -61,80 +58,71 @@ public struct ServiceView: Sendable, CustomStringConvertible {
     ///   - instances: The instances; of several with one ID, the last counts.
     ///   - revision: The revision of the view.
     public init(service: String, instances: [ServiceInstance], revision: Revision = 0) {
-        var draft = Draft(ServiceView(service: service))
-        draft.revision = revision
+        self.init(service: service)
+        self.revision = revision
         for instance in instances {
             let id = Key(instance.id)
-            draft.set(id, KnownInstance(id, instance, isSuspect: false, isHealthy: true))
+            set(id, KnownInstance(id, instance, isSuspect: false, isHealthy: true))
         }
-        self.init(draft, logged: 0)
     }
 
     private var composed: Lists {
         lists.withLock { lists in
             if let lists { return lists }
-            var new = Lists()
-            new.instances.reserveCapacity(known.count)
-            for known in known {
-                new.instances.append(known.instance)
-                if known.isAvailable { new.available.append(known.instance) }
-                if known.isSuspect { new.suspects.append(known.instance) }
-                if !known.isHealthy { new.unhealthy.append(known.instance) }
+            func list(_ isListed: (KnownInstance) -> Bool) -> [ServiceInstance] {
+                known.lazy.filter(isListed).map(\.instance)
             }
+            let new = Lists(
+                instances: list { _ in true },
+                available: list(\.isAvailable),
+                suspects: list(\.isSuspect),
+                unhealthy: list { !$0.isHealthy }
+            )
             lists = new
             return new
         }
     }
-}
 
-extension ServiceView {
-    /// The next view, as it is made.
-    struct Draft {
-        fileprivate let service: String
-        var revision: Revision
-        var problems: SortedTable<RegistryProblem>
-        private(set) var changes: [ChangeLog.Change] = []
-        fileprivate private(set) var known: SortedTable<KnownInstance>
-        fileprivate private(set) var availableCount: Int
-        fileprivate let version: Int
-
-        init(_ view: ServiceView) {
-            service = view.service
-            revision = view.revision
-            problems = view.allProblems
-            known = view.known
-            availableCount = view.availableCount
-            version = view.version
-        }
-
-        /// Notes that an instance may have changed, and how it has left if it has.
-        mutating func touch(_ id: Key, _ departure: ServiceEvent.Departure? = nil) {
-            changes.append(ChangeLog.Change(id: id, departure: departure))
-        }
-
-        /// Sets what is known of an instance; nil if there is none.
-        mutating func set(_ id: Key, _ instance: KnownInstance?) {
-            let old = instance.map { known.put($0) } ?? known.remove(id)
-            availableCount += (instance?.isAvailable == true ? 1 : 0) - (old?.isAvailable == true ? 1 : 0)
-        }
-    }
+    // MARK: The discovery's side
 
     /// The view of a discovery that knows nothing yet.
-    init(service: String) {
-        self.service = service
-        revision = 0
-        known = SortedTable()
-        allProblems = SortedTable()
-        (availableCount, version, logged) = (0, 0, 0)
+    init(service: String) { self.service = service }
+
+    /// Sets what is known of an instance; nil if there is none.
+    mutating func set(_ id: Key, _ instance: KnownInstance?) {
+        let old = instance.map { known.put($0) } ?? known.remove(id)
+        availableCount += (instance?.isAvailable == true ? 1 : 0) - (old?.isAvailable == true ? 1 : 0)
     }
 
-    init(_ draft: Draft, logged: Int) {
-        service = draft.service
-        revision = draft.revision
-        known = draft.known
-        allProblems = draft.problems
-        availableCount = draft.availableCount
-        version = draft.version + 1
+    /// Makes this a view of its own after changes, with so many changes of instances in the log.
+    mutating func finish(logged: Int) {
         self.logged = logged
+        version += 1
+        lists = Lock(nil)
+    }
+}
+
+/// An instance, and the judgement of a discovery on it.
+final class KnownInstance: Keyed {
+    /// The bytes of the ID, since Swift takes some texts with different bytes for equal.
+    let key: Key
+    let instance: ServiceInstance
+    let isSuspect: Bool
+    let isHealthy: Bool
+
+    init(_ key: Key, _ instance: ServiceInstance, isSuspect: Bool, isHealthy: Bool) {
+        self.key = key
+        self.instance = instance
+        self.isSuspect = isSuspect
+        self.isHealthy = isHealthy
+    }
+
+    /// Whether its status is `up` and it has not failed the checks.
+    var isAvailable: Bool { instance.status == .up && isHealthy }
+
+    func isSame(as other: KnownInstance?) -> Bool {
+        guard let other else { return false }
+        return self === other
+            || instance == other.instance && isSuspect == other.isSuspect && isHealthy == other.isHealthy
     }
 }

@@ -15,17 +15,14 @@ public import EtcdKit
 /// are under `<name>/queue/`, and only the first two of them watch the slots, which are under `<name>/slots/`.
 public struct Semaphore: Sendable {
     private let slots: SlotTable
-    private var queue: NamedQueue
+    private let queue: NamedQueue
 
     /// The name: semaphores of one name share their slots.
     public var name: String { queue.name }
 
     /// The text of the holder or waiter about itself, for those who list them; by default, the name and the number of its
     /// process.
-    public var owner: Value {
-        get { queue.owner }
-        set { queue.owner = newValue }
-    }
+    public var owner = NamedQueue.process
 
     /// Describes a semaphore.
     ///
@@ -84,8 +81,7 @@ public struct Semaphore: Sendable {
         timeout: Duration? = nil,
         _ body: @escaping @Sendable (SemaphoreSlot) async throws -> Result
     ) async throws -> Result {
-        let slot = try await acquire(timeout: timeout)
-        return try await slot.hold.whileHeld { try await body(slot) }
+        try await (try await acquire(timeout: timeout)).whileHeld(body)
     }
 
     /// Runs `body` with a slot, and releases it, if there are more free slots than waiters.
@@ -97,8 +93,7 @@ public struct Semaphore: Sendable {
     public func withSlotIfAvailable<Result: Sendable>(
         _ body: @escaping @Sendable (SemaphoreSlot) async throws -> Result
     ) async throws -> Result? {
-        guard let slot = try await acquireIfAvailable() else { return nil }
-        return try await slot.hold.whileHeld { try await body(slot) }
+        try await acquireIfAvailable()?.whileHeld(body)
     }
 
     // MARK: Handles
@@ -145,12 +140,12 @@ public struct Semaphore: Sendable {
             if let slot = claimed.withLock({ $0 }) { await QueueKey.leave([slot], timeout: Session.grace) }
             throw error
         }
-        guard let slot = claimed.withLock({ $0 }), let revision = slot.createRevision,
-            let number = slots.number(of: slot.key)
+        let reserved = [KeyRange.prefix(slots.prefix)]
+        guard let slot = claimed.withLock({ $0 }), let number = slots.number(of: slot.key),
+            let hold = Hold(slot, in: queue, reserved: reserved, ownsSession: ownsSession)
         else { return nil }
         // The claim has deleted the place in the queue, but a late put may still create it again.
         turn.wasErased()
-        let hold = Hold(slot, at: revision, in: queue, reserved: [.prefix(slots.prefix)], ownsSession: ownsSession)
         return SemaphoreSlot(number: number, hold: hold)
     }
 
@@ -169,4 +164,24 @@ public struct Semaphore: Sendable {
     /// - Returns: The waiters in the order of their turns.
     /// - Throws: ``EtcdError``.
     public func waiters() async throws(EtcdError) -> [QueueEntry] { try await queue.entries() }
+}
+
+/// A slot of a ``Semaphore`` that was acquired.
+///
+/// Each slot has tokens of its own, since several holders are right at once: a resource that guards itself by the
+/// ``FencedGrant/fencingToken`` does so for each ``number``.
+public struct SemaphoreSlot: FencedGrant, HoldGrant {
+    /// The number of the slot, from 0.
+    public let number: Int
+    let hold: Hold
+
+    /// The library's own view of the grant.
+    public var basis: GrantBasis { GrantBasis(hold) }
+
+    /// Releases the slot, for the next waiter, as ``LockGrant/release(timeout:)`` does with a lock.
+    ///
+    /// - Parameter timeout: How long to wait until the next one can have the slot.
+    public func release(timeout: Duration = .seconds(5)) async {
+        await hold.release(timeout: timeout)
+    }
 }

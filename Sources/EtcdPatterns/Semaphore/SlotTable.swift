@@ -63,16 +63,16 @@ struct SlotTable: Sendable {
         let id = Key(bytes: Array(turn.key.bytes.dropFirst(queue.name.bytes.count)))
         var before = others
         var unanswered: [QueueKey] = []
+        var own: KeyValue?
         do {
             while true {
                 try Task.checkCancellation()
                 var view: View?
-                var own: KeyValue?
                 let revision = try await queue.look(turn, &before, window: waits ? Self.window : nil, reading: reads) {
                     view = try View($0, of: self)
                     own = view?.slots.first { $0.key.bytes.suffix(id.bytes.count).elementsEqual(id.bytes) }
-                    // The claim has deleted the place in the queue.
-                    if let own { throw Taken(slot: own) }
+                    // A claim that was not answered has taken a slot, and deleted the place in the queue.
+                    if own != nil { throw CoordinationLoss(.keyDeleted) }
                 }
                 guard let view else { continue }
                 guard let limit = view.limit else {
@@ -103,19 +103,15 @@ struct SlotTable: Sendable {
                     }
                 }
             }
-        } catch let taken as Taken {
-            let slot = QueueKey(queue.session, taken.slot.key, turn.value, queue.staleKeys)
-            slot.entered(at: taken.slot.createRevision)
-            return slot
         } catch {
-            await QueueKey.leave(unanswered, timeout: Session.grace)
-            throw error
+            guard let own else {
+                await QueueKey.leave(unanswered, timeout: Session.grace)
+                throw error
+            }
+            let slot = QueueKey(queue.session, own.key, turn.value, queue.staleKeys)
+            slot.entered(at: own.createRevision)
+            return slot
         }
-    }
-
-    /// A claim that was not answered has taken a slot.
-    private struct Taken: Error {
-        let slot: KeyValue
     }
 
     /// The ranges that a look at the limit and the slots reads.

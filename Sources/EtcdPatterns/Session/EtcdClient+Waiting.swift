@@ -24,7 +24,7 @@ extension EtcdClient {
                 if batch.events.contains(where: isAwaited) { return true }
                 guard batch.isInterruption else { continue }
                 // A member that is behind may be so for a while.
-                if batch.revision < revision { try? await Task.sleep(for: retry.backoff.delay(afterFailures: 1)) }
+                if batch.revision < revision { await Task.pause(for: retry.backoff.delay(afterFailures: 1)) }
                 return false
             }
         } catch {
@@ -48,6 +48,37 @@ extension EtcdClient {
         }
     }
 
+    /// A value that is made of the entries in `range`: the current one, and then the newest whenever it is different.
+    ///
+    /// Each iteration has a mirror, which ends with it. It throws ``EtcdError`` or `CancellationError`.
+    func values<Value: Sendable>(
+        of range: KeyRange,
+        isSame: @escaping @Sendable (Value, Value) -> Bool,
+        _ value: @escaping @Sendable (MirrorView) -> Value
+    ) -> UpdateSequence<Value, any Error> {
+        UpdateSequence {
+            var mirror: (owner: KeyMirror, views: MirrorViews.Iterator)?
+            var last: Value?
+            return {
+                try await unifyingCancellation {
+                    if mirror == nil {
+                        let owner = try await retryingWhileUnavailable { () throws(EtcdError) in
+                            try await self.mirror(of: range)
+                        }
+                        mirror = (owner, owner.views.makeAsyncIterator())
+                    }
+                    while let view = try await mirror?.views.next() {
+                        let value = value(view)
+                        if let last, isSame(value, last) { continue }
+                        last = value
+                        return value
+                    }
+                    return nil
+                }
+            }
+        }
+    }
+
     /// Repeats `operation`, which does no harm when it is done twice, until its outcome is known or the time is over.
     ///
     /// An attempt is short, so that an endpoint that does not answer leaves time for another.
@@ -63,11 +94,10 @@ extension EtcdClient {
                 return try await operation(with(timeout: min(attempt, deadline.map { $0 - .now } ?? attempt)))
             } catch {
                 let isOver = Task.isCancelled || deadline.map { $0 <= .now } ?? false
-                guard error.code == .ambiguous || error.code.isTransient, !isOver else { throw error }
+                guard error.mayPass, !isOver else { throw error }
             }
             failures += 1
-            // The next attempt notices a cancelled pause.
-            try? await Task.sleep(for: retry.backoff.delay(afterFailures: failures))
+            await Task.pause(for: retry.backoff.delay(afterFailures: failures))
         }
     }
 }

@@ -11,14 +11,14 @@ final class HoldWatcher: Sendable {
     /// The age at which the watch of a hold begins; it may be up to a tenth less.
     static let patience = Duration.milliseconds(250)
 
-    private struct Young {
+    struct Young {
         let due: ContinuousClock.Instant
         let key: Key
         let createRevision: Revision
         let lifetime: Lifetime
     }
 
-    private struct State {
+    struct State {
         weak var session: Session?
         /// Those that are not watched yet, the oldest first; those that have ended leave at the next tick.
         var young: [Young] = []
@@ -28,7 +28,7 @@ final class HoldWatcher: Sendable {
         var isClosed = false
     }
 
-    private let state = Lock(State())
+    let state = Lock(State())
     private let patience: Duration
 
     init(patience: Duration = HoldWatcher.patience) { self.patience = patience }
@@ -110,9 +110,6 @@ final class HoldWatcher: Sendable {
             }
         }
     }
-
-    /// How many tasks watch holds.
-    var taskCount: Int { state.withLock { $0.tasks.count } }
 
     private func cancel() -> [Task<Void, Never>] {
         let tasks = state.withLock { state in

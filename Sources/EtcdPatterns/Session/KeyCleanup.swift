@@ -4,24 +4,18 @@ import EtcdKit
 
 /// Deletes keys that were given up, in the background, until it is closed; the lease takes the rest.
 final class KeyCleanup: Sendable {
-    private struct State {
+    struct State {
         var tasks: [Key: (number: Int, task: Task<Void, Never>)] = [:]
         var lastNumber = 0
         /// Keys that a late put may create, each with its expiry, by their prefixes.
         var lateKeys: [Key: [Key: ContinuousClock.Instant]] = [:]
         var isClosed = false
-
-        mutating func lateKeys(of prefix: Key, at now: ContinuousClock.Instant) -> [Key: ContinuousClock.Instant] {
-            let keys = (lateKeys[prefix] ?? [:]).filter { $0.value > now }
-            lateKeys[prefix] = keys.isEmpty ? nil : keys
-            return keys
-        }
     }
 
     private let client: EtcdClient
     private let witness: StoreWitness
     private let retention: Duration
-    private let state = Lock(State())
+    let state = Lock(State())
 
     init(_ client: EtcdClient, _ witness: StoreWitness, retention: Duration = .seconds(600)) {
         self.client = client
@@ -48,7 +42,11 @@ final class KeyCleanup: Sendable {
         // The new task begins with a read, so that nothing is missed between the old one and it.
         run(prefix) { [state] client in
             while !Task.isCancelled {
-                let keys = state.withLock { $0.lateKeys(of: prefix, at: .now) }
+                let keys = state.withLock { state in
+                    let keys = (state.lateKeys[prefix] ?? [:]).filter { $0.value > .now }
+                    state.lateKeys[prefix] = keys.isEmpty ? nil : keys
+                    return keys
+                }
                 guard let expiry = keys.values.min() else { return }
                 do {
                     var options = RangeOptions()
@@ -70,9 +68,6 @@ final class KeyCleanup: Sendable {
             }
         }
     }
-
-    /// How many keys are deleted whenever they appear.
-    var lateKeyCount: Int { state.withLock { $0.lateKeys.values.reduce(0) { $0 + $1.count } } }
 
     /// Deletes a key; if that fails, the lease takes it.
     private static func delete(_ key: Key, _ client: EtcdClient) async -> Bool {

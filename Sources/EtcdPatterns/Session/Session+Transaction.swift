@@ -10,10 +10,9 @@ extension Session {
         else: [TransactionOperation] = [],
         timeout: Duration? = nil
     ) async throws(EtcdError) -> TransactionResponse {
-        try await examining { () throws(EtcdError) in
+        try await examining(\.header) { () throws(EtcdError) in
             let client = client.with(timeout: timeout ?? client.timeout)
-            let response = try await client.transaction(if: conditions, then: then, else: `else`)
-            return (response.header, response)
+            return try await client.transaction(if: conditions, then: then, else: `else`)
         }
     }
 
@@ -22,12 +21,13 @@ extension Session {
     /// The answer may end the session, if it says that its lease is not there, that the store is another
     /// one, or that it is older than it was before the call, after which it may have forgotten holds.
     private func examining<Answer>(
-        _ call: () async throws(EtcdError) -> (ResponseHeader, Answer)
+        _ header: (Answer) -> ResponseHeader,
+        _ call: () async throws(EtcdError) -> Answer
     ) async throws(EtcdError) -> Answer {
         let floor = witness.position
         do throws(EtcdError) {
-            let (header, answer) = try await call()
-            if witness.isFall(header, below: floor) { lifetime.end(CoordinationLoss(.revisionRegressed)) }
+            let answer = try await call()
+            if witness.isFall(header(answer), below: floor) { lifetime.end(CoordinationLoss(.revisionRegressed)) }
             return answer
         } catch {
             switch error.code {
@@ -46,20 +46,20 @@ extension Session {
         _ operations: [TransactionOperation],
         onFailure: (EtcdError) -> Void = { _ in }
     ) async throws(EtcdError) -> TransactionResponse {
-        try await read(onFailure: onFailure) { () throws(EtcdError) in
-            let response = try await client.transaction(then: operations)
-            return (response.header, response)
+        try await read(\.header, onFailure: onFailure) { () throws(EtcdError) in
+            try await client.transaction(then: operations)
         }
     }
 
     /// Makes a call that reads, and examines its answer, for as long as there is no way to the cluster.
     func read<Answer>(
+        _ header: (Answer) -> ResponseHeader,
         onFailure: (EtcdError) -> Void,
-        _ call: () async throws(EtcdError) -> (ResponseHeader, Answer)
+        _ call: () async throws(EtcdError) -> Answer
     ) async throws(EtcdError) -> Answer {
         try await client.retryingWhileUnavailable { () throws(EtcdError) in
             do throws(EtcdError) {
-                return try await examining(call)
+                return try await examining(header, call)
             } catch {
                 if error.code != .cancelled { onFailure(error) }
                 throw error
@@ -73,15 +73,10 @@ extension Session {
     /// attempt is not cancelled at once, since that would leave its outcome open. A cancellation and the loss of the session
     /// are noticed between two attempts.
     ///
-    /// - Parameters:
-    ///   - conditions: The conditions.
-    ///   - then: Runs if all conditions hold.
-    ///   - else: Runs otherwise; it is evaluated anew for each attempt.
-    ///   - batchKey: The first attempt, if it has nothing for `else`, may be sent in one batch with transactions of other
-    ///     batch keys; nil sends it alone.
-    ///   - onUnknown: Is called for each attempt that may still take effect.
-    ///   - onFailure: Is called for each attempt that has failed.
-    /// - Returns: The response.
+    /// `else` is evaluated anew for each attempt. The first attempt, if it has nothing for `else`, may be sent in one batch
+    /// with transactions of other batch keys; a `batchKey` of nil sends it alone. `onFailure` is called for each attempt that
+    /// has failed, and `onUnknown` for each that may still take effect.
+    ///
     /// - Throws: ``EtcdError``, ``CoordinationLoss`` or `CancellationError`.
     func retryingUntilKnown(
         if conditions: [Compare],
@@ -112,8 +107,7 @@ extension Session {
                 }
             }
             failures += 1
-            // The next attempt notices a cancelled pause.
-            try? await Task.sleep(for: client.retry.backoff.delay(afterFailures: failures))
+            await Task.pause(for: client.retry.backoff.delay(afterFailures: failures))
         }
     }
 
@@ -125,11 +119,7 @@ extension Session {
     ) async -> Result<TransactionResponse, EtcdError> {
         if let batchKey, `else`.isEmpty {
             let part = TransactionBatcher.Part(conditions: conditions, operations: then, batchKey: batchKey)
-            switch await batcher.run(part, on: self, grace: Self.grace) {
-            case .done(let response): return .success(response)
-            case .failed(let error): return .failure(error)
-            case .alone: break
-            }
+            if let outcome = await batcher.run(part, on: self, grace: Self.grace) { return outcome }
         }
         return await withoutCancellation(for: Self.grace, within: lifetime) {
             do throws(EtcdError) {
@@ -152,14 +142,9 @@ extension Session {
         until deadline: ContinuousClock.Instant
     ) async throws(EtcdError) -> ResponseHeader {
         try await client.retryingUntilKnown(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
-            try await examining { () throws(EtcdError) in
-                let header =
-                    if conditions.isEmpty {
-                        try await client.delete(key).header
-                    } else {
-                        try await client.transaction(if: conditions, then: [.delete(key)]).header
-                    }
-                return (header, header)
+            try await examining(\.self) { () throws(EtcdError) in
+                if conditions.isEmpty { return try await client.delete(key).header }
+                return try await client.transaction(if: conditions, then: [.delete(key)]).header
             }
         }
     }

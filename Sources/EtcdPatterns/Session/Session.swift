@@ -42,14 +42,15 @@ public final class Session: Sendable {
         try Self.check(timeToLive: timeToLive)
         let sent = ContinuousClock.now
         let lease = try await client.leases.grant(timeToLive: timeToLive)
-        let lifetime = Lifetime(until: sent + lease.timeToLive - Self.margin(of: lease))
+        let lifetime = Lifetime(until: sent + lease.timeToLive - Self.margin(of: lease.timeToLive))
         self.lease = lease
         self.client = client
         self.lifetime = lifetime
         let witness = StoreWitness(reading: Key("\(lease.id)"))
         self.witness = witness
         cleanup = KeyCleanup(client, witness)
-        keeping = Task { [latest] in await Self.keep(lease, client, lifetime, witness, latest) }
+        let keeper = SessionKeeper(lease: lease, client: client, lifetime: lifetime, witness: witness, latest: latest)
+        keeping = Task { await keeper.run() }
         holdWatcher.begin(for: self)
         lifetime.observe { [batcher] _ in batcher.end() }
     }
@@ -92,61 +93,6 @@ public final class Session: Sendable {
     /// clock and its consequence.
     static func margin(of timeToLive: Duration) -> Duration {
         timeToLive / 100 + max(timeToLive / 10, .milliseconds(500))
-    }
-
-    private static func margin(of lease: Lease) -> Duration { margin(of: lease.timeToLive) }
-
-    // MARK: Renewals
-
-    private static func keep(
-        _ lease: Lease,
-        _ client: EtcdClient,
-        _ lifetime: Lifetime,
-        _ witness: StoreWitness,
-        _ latest: LatestValue<SessionState>
-    ) async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await renew(lease, client, lifetime, witness, latest) }
-            group.addTask { await lifetime.expireInTime() }
-            await group.next()
-            group.cancelAll()
-        }
-        // Without renewals, nothing is held.
-        lifetime.end(CoordinationLoss(.closed))
-        let loss = lifetime.loss ?? CoordinationLoss(.closed)
-        if loss.reason != .closed {
-            client.report(.sessionLost(lease.id, reason: loss.reason.description, loss.cause))
-        }
-        latest.send(.lost(loss), isLast: true)
-    }
-
-    private static func renew(
-        _ lease: Lease,
-        _ client: EtcdClient,
-        _ lifetime: Lifetime,
-        _ witness: StoreWitness,
-        _ latest: LatestValue<SessionState>
-    ) async {
-        do throws(EtcdError) {
-            var states = client.leases.keepAlive(lease).makeAsyncIterator()
-            var interruptions = 0
-            while let state = try await states.next() {
-                if states.interruptions != interruptions {
-                    interruptions = states.interruptions
-                    // The renewal counts only once it is clear that it was made at the store that is known.
-                    let loss = await witness.examine(client, attempt: attemptTimeout(lease, client))
-                    if let loss { return lifetime.end(loss) }
-                }
-                let deadline = state.deadline - margin(of: lease)
-                guard lifetime.extend(to: deadline) else { return }
-                switch state {
-                case .active: latest.send(.active(until: deadline))
-                case .atRisk(_, let cause): latest.send(.atRisk(until: deadline, cause))
-                }
-            }
-        } catch {
-            if error.code != .cancelled { lifetime.end(CoordinationLoss(ofLease: error)) }
-        }
     }
 
     // MARK: The end
@@ -208,7 +154,7 @@ public final class Session: Sendable {
     /// How long one attempt of several may take.
     var attemptTimeout: Duration { Self.attemptTimeout(lease, client) }
 
-    private static func attemptTimeout(_ lease: Lease, _ client: EtcdClient) -> Duration {
+    fileprivate static func attemptTimeout(_ lease: Lease, _ client: EtcdClient) -> Duration {
         min(client.timeout, max(.seconds(1), lease.timeToLive / 3))
     }
 
@@ -222,5 +168,101 @@ public final class Session: Sendable {
         let id = "\(lease.id)-"
         let prefix = key.bytes.firstRange(of: id.utf8).map { Key(bytes: Array(key.bytes[..<$0.upperBound])) }
         cleanup.delete(key, whenever: prefix ?? key)
+    }
+}
+
+/// Renews the lease of a session, which it does not keep alive.
+private struct SessionKeeper: Sendable {
+    let lease: Lease
+    let client: EtcdClient
+    let lifetime: Lifetime
+    let witness: StoreWitness
+    let latest: LatestValue<SessionState>
+
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await renew() }
+            group.addTask { await lifetime.expireInTime() }
+            await group.next()
+            group.cancelAll()
+        }
+        // Without renewals, nothing is held.
+        lifetime.end(CoordinationLoss(.closed))
+        let loss = lifetime.loss ?? CoordinationLoss(.closed)
+        if loss.reason != .closed {
+            client.report(.sessionLost(lease.id, reason: loss.reason.description, loss.cause))
+        }
+        latest.send(.lost(loss), isLast: true)
+    }
+
+    private func renew() async {
+        do throws(EtcdError) {
+            var states = client.leases.keepAlive(lease).makeAsyncIterator()
+            var interruptions = 0
+            while let state = try await states.next() {
+                if states.interruptions != interruptions {
+                    interruptions = states.interruptions
+                    // The renewal counts only once it is clear that it was made at the store that is known.
+                    let loss = await witness.examine(client, attempt: Session.attemptTimeout(lease, client))
+                    if let loss { return lifetime.end(loss) }
+                }
+                let deadline = state.deadline - Session.margin(of: lease.timeToLive)
+                guard lifetime.extend(to: deadline) else { return }
+                switch state {
+                case .active: latest.send(.active(until: deadline))
+                case .atRisk(_, let cause): latest.send(.atRisk(until: deadline, cause))
+                }
+            }
+        } catch {
+            if error.code != .cancelled { lifetime.end(CoordinationLoss(ofLease: error)) }
+        }
+    }
+}
+
+/// How a session stands; see ``Session/states``.
+///
+/// More may be added, so a `switch` over states needs a `default`.
+public enum SessionState: Sendable, CustomStringConvertible {
+    /// The session certainly lives until the instant; its lease is renewed before that.
+    case active(until: ContinuousClock.Instant)
+    /// No renewal was answered for two thirds of the time to live: without an answer, the session is lost at the instant.
+    ///
+    /// The error is the reason, as far as that is known.
+    case atRisk(until: ContinuousClock.Instant, EtcdError?)
+    /// The session is lost or closed; nothing comes after this.
+    case lost(CoordinationLoss)
+
+    /// The state in one line.
+    public var description: String {
+        switch self {
+        case .active(let end): "active, for \(max(.zero, end - .now)) without a renewal"
+        case .atRisk(let end, let cause):
+            "at risk, for \(max(.zero, end - .now)) more\(cause.map { ": \($0)" } ?? "")"
+        case .lost(let loss): "\(loss)"
+        }
+    }
+}
+
+extension EtcdClient {
+    /// Opens a session, runs `body` with it, and closes it.
+    ///
+    /// If the session is lost, the task of `body` is cancelled, and the loss is thrown once `body` has ended, also if
+    /// `body` has returned. `body` runs in a task of its own, so that it can be cancelled.
+    ///
+    /// - Parameters:
+    ///   - timeToLive: How long others wait for what is held here when this process has died, in whole seconds (rounded
+    ///     up).
+    ///   - body: Does the work that needs the session.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the session was lost; ``EtcdError`` when its lease
+    ///   could not be granted.
+    public func withSession<Result: Sendable>(
+        timeToLive: Duration = .seconds(15),
+        _ body: @escaping @Sendable (Session) async throws -> Result
+    ) async throws -> Result {
+        let session = try await Session(self, timeToLive: timeToLive)
+        return try await releasing({ await session.close() }) {
+            try await session.lifetime.whileHeld { try await body(session) }
+        }
     }
 }

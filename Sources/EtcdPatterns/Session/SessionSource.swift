@@ -40,11 +40,9 @@ public struct SessionSource: Sendable {
 
     /// Calls `body` with a session, and closes a session of its own unless `body` has acquired something.
     ///
-    /// - Parameters:
-    ///   - waits: Repeats an attempt to open a session until etcd answers.
-    ///   - onFailure: Is called for each attempt that has failed and is repeated.
-    ///   - body: Acquires something, and returns nil if it has not.
-    /// - Returns: The result of `body`.
+    /// `body` returns nil if it has not. If `waits` is true, the attempt to open a session is repeated until etcd answers;
+    /// `onFailure` is called for each that has failed.
+    ///
     /// - Throws: The error of `body`; ``EtcdError`` when no session can be opened; `CancellationError`.
     func withSession<Result>(
         waits: Bool,

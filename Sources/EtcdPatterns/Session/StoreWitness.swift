@@ -37,12 +37,8 @@ final class StoreWitness: Sendable {
     /// A key of the session is not in the store, and will not come to be again.
     func gaveUp(_ key: Key) { state.withLock { $0.givenUp = key } }
 
-    /// Notes the header of a linearizable answer.
-    ///
-    /// - Parameters:
-    ///   - header: The header.
-    ///   - floor: The position before the question.
-    /// - Returns: Whether the store is younger than that.
+    /// Notes the header of a linearizable answer; tells whether the store is younger than `floor`, the position before the
+    /// question.
     func isFall(_ header: ResponseHeader, below floor: Position) -> Bool {
         state.withLock { state in
             state.position.revision = max(state.position.revision, header.revision)

@@ -20,12 +20,8 @@ final class TransactionBatcher: Sendable {
         var batchKey: Key?
     }
 
-    enum Outcome: Sendable {
-        case done(TransactionResponse)
-        /// Nothing has happened; it is to be run alone.
-        case alone
-        case failed(EtcdError)
-    }
+    /// Nil if nothing has happened, and the transaction is to be run alone.
+    typealias Outcome = Result<TransactionResponse, EtcdError>?
 
     /// How many batches may be under way at once.
     private static let maximumInFlight = 4
@@ -51,27 +47,20 @@ final class TransactionBatcher: Sendable {
 
     /// Runs a transaction, with others that come at the same time, within the session's time for an attempt.
     ///
-    /// - Parameters:
-    ///   - part: The transaction.
-    ///   - session: The session of the batcher.
-    ///   - grace: How long it goes on once the caller's task is cancelled; nil for as long as there is time.
-    /// - Returns: How it ended, for this transaction.
+    /// Once the caller's task is cancelled, it goes on for `grace`; nil for as long as there is time.
     func run(_ part: Part, on session: Session, grace: Duration?) async -> Outcome {
-        guard let number = enter(part.batchKey) else { return .alone }
+        let entry = state.withLock { state -> Int? in
+            // Another of the same batch key is waiting.
+            if let batchKey = part.batchKey, !state.batchKeys.insert(batchKey).inserted { return nil }
+            state.lastNumber += 1
+            return state.lastNumber
+        }
+        guard let number = entry else { return nil }
         guard let grace else { return await wait(number, part, session) }
         return await withTaskCancellationHandler {
             await wait(number, part, session)
         } onCancel: {
             callLater(after: grace) { [weak self] in self?.giveUp(number) }
-        }
-    }
-
-    /// - Returns: A number; nil if another of the same batch key is waiting.
-    private func enter(_ batchKey: Key?) -> Int? {
-        state.withLock { state in
-            if let batchKey, !state.batchKeys.insert(batchKey).inserted { return nil }
-            state.lastNumber += 1
-            return state.lastNumber
         }
     }
 
@@ -92,7 +81,16 @@ final class TransactionBatcher: Sendable {
     /// Sends batches until nobody waits.
     private func work(for session: Session) async {
         while let batch = takeBatch() {
-            finish(batch, await send(batch, session))
+            do throws(EtcdError) {
+                let response = try await session.transaction(
+                    if: batch.flatMap(\.part.conditions),
+                    then: batch.flatMap(\.part.operations),
+                    timeout: max(.milliseconds(1), batch[0].deadline - .now)
+                )
+                finish(batch, .success(response))
+            } catch {
+                finish(batch, .failure(error))
+            }
         }
     }
 
@@ -116,21 +114,6 @@ final class TransactionBatcher: Sendable {
         }
     }
 
-    private func send(_ batch: [Waiting], _ session: Session) async -> Result<TransactionResponse, EtcdError> {
-        let deadline = batch[0].deadline
-        do throws(EtcdError) {
-            return .success(
-                try await session.transaction(
-                    if: batch.flatMap(\.part.conditions),
-                    then: batch.flatMap(\.part.operations),
-                    timeout: max(.milliseconds(1), deadline - .now)
-                )
-            )
-        } catch {
-            return .failure(error)
-        }
-    }
-
     private func finish(_ batch: [Waiting], _ result: Result<TransactionResponse, EtcdError>) {
         let continuations = state.withLock { state in
             if case .failure(let error) = result, error.code == .tooManyOperations { state.maximumCount /= 2 }
@@ -151,12 +134,14 @@ final class TransactionBatcher: Sendable {
     ) -> Outcome {
         switch result {
         case .success(let response):
-            guard response.succeeded else { return .alone }
-            return response.part(range).map { .done($0) }
-                ?? .failed(EtcdError(.ambiguous, "the answer to a transaction has too few results"))
+            guard response.succeeded else { return nil }
+            guard let part = response.part(range) else {
+                return .failure(EtcdError(.ambiguous, "the answer to a transaction has too few results"))
+            }
+            return .success(part)
         case .failure(let error):
             // It may be another one that etcd does not like.
-            return isOnly || error.code == .ambiguous || error.code.isTransient ? .failed(error) : .alone
+            return isOnly || error.mayPass ? .failure(error) : nil
         }
     }
 
@@ -167,7 +152,7 @@ final class TransactionBatcher: Sendable {
             }
             return state.continuations.removeValue(forKey: number)
         }
-        continuation?.resume(returning: .failed(EtcdError(.cancelled, "the task was cancelled")))
+        continuation?.resume(returning: .failure(EtcdError(.cancelled, "the task was cancelled")))
     }
 
     /// Ends what is under way soon: the session is lost.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EtcdKit
+public import EtcdKit
 
 /// A shard that this member owns, or has owned.
 ///
@@ -39,5 +39,28 @@ final class ShardOwnership: Fence {
     /// Whether both are the same ownership of the same shard.
     func isSame(as other: ShardOwnership) -> Bool {
         name == other.name && createRevision == other.createRevision && session === other.session
+    }
+}
+
+/// The owner of a shard, as the store has it.
+public struct ShardOwner: Sendable, Hashable, CustomStringConvertible {
+    /// The name of the shard.
+    public let shard: String
+    /// The ID of the member that owns it; nil if none does.
+    public let member: String?
+    /// The revision at which the ownership began; nil if no member owns the shard.
+    public let fencingToken: Revision?
+
+    /// Makes an owner with these properties, for tests.
+    public init(shard: String, member: String?, fencingToken: Revision?) {
+        self.shard = shard
+        self.member = member
+        self.fencingToken = fencingToken
+    }
+
+    /// The shard, the member and the token in one line.
+    public var description: String {
+        guard let member, let fencingToken else { return "\(shard): no owner" }
+        return "\(shard): \(member), token \(fencingToken)"
     }
 }

@@ -6,7 +6,7 @@ import EtcdKit
 ///
 /// It looks at the store's state, not at the outcome of its calls: a shard is owned when the mirror shows its key with this
 /// session's lease. So a lost answer does not matter. It looks again after each change.
-final class ShardKeeper: Sendable {
+struct ShardKeeper: Sendable {
     /// How many shards one transaction claims: the server allows 128 operations, and as many conditions.
     private static let batchSize = 120
 
@@ -29,30 +29,13 @@ final class ShardKeeper: Sendable {
         var ending: EtcdError?
     }
 
-    private let coordinator: ShardCoordinator
-    private let place: Hold
-    /// The names of all shards.
-    private let names: [Key]
-    private let mirror: KeyMirror
-    private let service: Lifetime
-    private let work: ShardWork
+    let coordinator: ShardCoordinator
+    let place: Hold
+    let mirror: KeyMirror
+    let service: Lifetime
+    let work: ShardWork
     private let state = Lock(State())
     private let targets = Lock<(members: [Key], shards: Set<Key>)>(([], []))
-
-    init(
-        _ coordinator: ShardCoordinator,
-        _ place: Hold,
-        _ mirror: KeyMirror,
-        _ service: Lifetime,
-        _ work: ShardWork
-    ) {
-        self.coordinator = coordinator
-        self.place = place
-        names = coordinator.shards.map { Key($0) }
-        self.mirror = mirror
-        self.service = service
-        self.work = work
-    }
 
     private var session: Session { place.session }
     private var isServing: Bool {
@@ -155,7 +138,9 @@ final class ShardKeeper: Sendable {
 
     /// The shards that this member should own.
     private func targets(in content: MirrorView, _ group: inout DiscardingTaskGroup) -> Set<Key> {
-        let view = GroupView(content, behind: coordinator.group.prefix)
+        let prefix = coordinator.group.prefix
+        let entries = content.entries(in: .prefix(prefix))
+        let view = GroupView(epoch: content.revision, entries: entries, behind: prefix)
         // Those that were given other shards divide them among themselves.
         let present = Set(view.members.filter { $0.value == coordinator.fingerprint }.map { Key($0.id) })
         var members = present
@@ -180,7 +165,7 @@ final class ShardKeeper: Sendable {
         let sorted = members.sorted()
         let known = targets.withLock { $0 }
         if known.members == sorted { return known.shards }
-        let owners = ShardAssignment.owners(of: names, among: sorted)
+        let owners = ShardAssignment.owners(of: coordinator.shards.map { Key($0) }, among: sorted)
         let member = Key(coordinator.memberID)
         let shards = Set(owners.filter { $0.value == member }.keys)
         targets.withLock { $0 = (sorted, shards) }
@@ -240,13 +225,13 @@ final class ShardKeeper: Sendable {
         } catch {
             if session.lifetime.loss != nil {
                 // It joins again.
-            } else if error.code == .ambiguous || error.code.isTransient {
+            } else if error.mayPass {
                 coordinator.report(.failed(error))
                 let failures = state.withLock { state in
                     state.failures = min(state.failures + 1, 1000)
                     return state.failures
                 }
-                try? await Task.sleep(for: Backoff().delay(afterFailures: failures))
+                await Task.pause(for: Backoff().delay(afterFailures: failures))
             } else {
                 end(error)
             }

@@ -38,7 +38,7 @@ final class ShardWork: Sendable {
     var tasks: [Key: ShardTask] { state.withLock { $0.tasks } }
 
     /// A body works on a shard of which this member has the key, as far as is known.
-    var isBusy: Bool { tasks.values.contains { $0.stage == .running } }
+    var isBusy: Bool { tasks.values.contains { !$0.isReleased } }
 
     var owned: [Shard] {
         tasks.values.map(\.shard).filter { $0.lifetime.loss == nil }.sorted { $0.name < $1.name }
@@ -88,11 +88,26 @@ final class ShardWork: Sendable {
         return last.shard.isSame(as: shard) && deletion <= revision
     }
 
+    /// Runs the body until it ends, and gives the shard up, at the latest when the drain time is over.
     private func run(_ task: ShardTask) async {
-        let id = task.shard.name
-        report(.owned(Shard(ownership: task.shard)))
+        let (id, grant) = (task.shard.name, Shard(ownership: task.shard))
+        report(.owned(grant))
         let start = ContinuousClock.now
-        let event = await task.run(drainTime: drainTime, report, wake: wake, body)
+        var failure: (any Error)?
+        do {
+            try await task.stay.whileHeld { [self] in
+                try await supervised(drainTime.bounded) { [self] in
+                    try await body(grant)
+                } onOverrun: { [self] in
+                    report(.overran(grant))
+                    await task.release()
+                    wake()
+                }
+            }
+        } catch {
+            failure = error
+        }
+        let event = await task.finish(failure)
         report(event)
         let backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(30), multiplier: 2)
         let failures = state.withLock { state in
@@ -108,8 +123,77 @@ final class ShardWork: Sendable {
         }
         wake()
         // It is cancelled once all else has ended.
-        try? await Task.sleep(for: backoff.delay(afterFailures: failures))
+        await Task.pause(for: backoff.delay(afterFailures: failures))
         state.withLock { $0.tasks[id] = nil }
         wake()
+    }
+}
+
+/// The work on one shard, from the ownership to when the body has ended.
+final class ShardTask: Sendable {
+    private struct State {
+        var isReleased = false
+        var deletion: Revision?
+    }
+
+    let shard: ShardOwnership
+    /// The time for which the shard stays with this member; within its lifetime, so that the body is cancelled before that
+    /// ends.
+    let stay: Lifetime
+    private let place: Hold
+    private let state = Lock(State())
+
+    init(_ shard: ShardOwnership, _ place: Hold) {
+        self.shard = shard
+        self.place = place
+        stay = Lifetime(within: [shard.lifetime])
+    }
+
+    /// The key of the shard is given up, but the body may still run.
+    var isReleased: Bool { state.withLock { $0.isReleased } }
+
+    /// From this revision on, the key of the shard is gone, or belongs to another owner; nil if that is not known.
+    var deletion: Revision? { state.withLock { $0.deletion } }
+
+    /// Cancels the body; the key is deleted once it has ended.
+    func handOff() { stay.end(CoordinationLoss(.released)) }
+
+    /// The key is gone.
+    func lose() { shard.lifetime.end(CoordinationLoss(.keyDeleted)) }
+
+    /// Gives the shard up once the body has ended, which has thrown `failure` if it is not nil.
+    ///
+    /// - Returns: The event of its end.
+    func finish(_ failure: (any Error)?) async -> ShardCoordinator.Event {
+        let grant = Shard(ownership: shard)
+        let loss = shard.lifetime.loss
+        let isHandedOff = stay.loss != nil
+        await release()
+        if let loss, loss.reason != .released {
+            return .lost(grant, failure as? CoordinationLoss ?? loss.overrunUntilNow)
+        }
+        return isHandedOff ? .handedOff(grant) : .ended(grant, failure)
+    }
+
+    /// Gives the shard up; its key, too, unless that goes with the lease.
+    func release() async {
+        let isGone = shard.lifetime.loss != nil || place.lifetime.loss != nil
+        shard.lifetime.end(CoordinationLoss(.released))
+        if !isGone {
+            let session = shard.session
+            // The rest of the time is for the lease, if this fails.
+            let deadline = ContinuousClock.now + min(session.lease.timeToLive / 3, session.client.timeout)
+            let isOwn = Compare.Target.createRevision(shard.key) == shard.createRevision
+            await withoutCancellation { [self] in
+                do throws(EtcdError) {
+                    let header = try await session.delete(shard.key, if: [isOwn], until: deadline)
+                    state.withLock { $0.deletion = header.revision }
+                } catch {
+                    // Nobody else can have the shard before the key is gone, so it has to go with the lease.
+                    session.lifetime.end(CoordinationLoss(.abandoned, cause: error))
+                }
+            }
+        }
+        state.withLock { $0.isReleased = true }
     }
 }

@@ -281,8 +281,7 @@ struct ByteStreamTLSTests {
     @Test("TLS can begin in the middle of a stream, as STARTTLS does")
     func startTLS() async throws {
         let authority = try Self.authority.get()
-        let credentials = try TLSServerConfiguration(authority.issue("mail")).material.credentials()
-        let context = try TLSContext(credentials)
+        let context = try TLSContext(TLSServerConfiguration(authority.issue("mail")).material)
         for name in ["localhost", "other"] {
             try await withStreamPair { client, server in
                 async let served = failure {

@@ -61,7 +61,7 @@ struct AttemptLoopTests {
     @Test("no pause exceeds the deadline")
     func deadline() async {
         let start = ContinuousClock.now
-        let loop = AttemptLoop(retry(pause: .seconds(50)), until: start + .seconds(40))
+        let loop = AttemptLoop(retry(pause: .seconds(50)), until: MonotonicInstant(start + .seconds(40)))
         let outcome = await attempts(loop) { _ in .afterPause }
         #expect(outcome.numbers == [1] && outcome.failure?.number == 1)
         #expect(ContinuousClock.now - start < .seconds(20))

@@ -110,13 +110,13 @@ struct GRPCMetadataTests {
     @Test("a request has the fields of gRPC, and those of the call's options")
     func fields() throws {
         func values(_ headers: HTTP2RequestHeaders) -> [String: String] {
-            let pairs = headers.fields.map { field in
-                switch field.value {
-                case .fixed(let text): ("\(field.name)", "\(text)")
-                case .text(let range): ("\(field.name)", String(decoding: headers.bytes[range], as: UTF8.self))
+            func string(_ text: HTTP2RequestHeaders.Text) -> String {
+                switch text {
+                case .fixed(let text): "\(text)"
+                case .stored(let range): String(decoding: headers.bytes[range], as: UTF8.self)
                 }
             }
-            return Dictionary(uniqueKeysWithValues: pairs)
+            return Dictionary(uniqueKeysWithValues: headers.fields.map { (string($0.name), string($0.value)) })
         }
         let plain = values(GRPCMetadata(authority: "[::1]:2379").headers(path: "/s/m"))
         #expect(

@@ -29,7 +29,7 @@ struct GRPCStreamTests {
         private(set) var byteCounts: [Int] = []
         /// The endings; more than one would be a fault.
         private(set) var endings: [GRPCFailure?] = []
-        private(set) var stream: GRPCStream<Note, Note>?
+        private(set) var stream: GRPCStream?
         var onNote: (@EventLoop () -> Void)?
         private var consumed = 0
 
@@ -45,20 +45,17 @@ struct GRPCStreamTests {
             maximumMessageSize: Int = 4 << 20
         ) throws {
             stream = try GRPCStream(
-                GRPCMethod("/service/stream"),
+                GRPCMethod<Note, Note>(.watch, "Watch"),
                 metadata: GRPCMetadata(authority: "peer:1"),
                 maximumMessageSize: maximumMessageSize,
                 window: window,
                 on: connection
-            ) { [unowned self] event in
-                switch event {
-                case .message(let note, let byteCount):
-                    notes.append(note.bytes)
-                    byteCounts.append(byteCount)
-                    onNote?()
-                case .ended(let failure):
-                    endings.append(failure)
-                }
+            ) { [unowned self] note, byteCount in
+                notes.append(note.bytes)
+                byteCounts.append(byteCount)
+                onNote?()
+            } onEnd: { [unowned self] failure in
+                endings.append(failure)
             }
         }
     }

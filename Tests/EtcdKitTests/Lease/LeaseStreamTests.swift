@@ -4,7 +4,15 @@ import Testing
 
 @testable import EtcdKit
 
-/// A client's streams of renewals, from the view of a scripted server.
+extension LeaseKeeper {
+    fileprivate func subscribe(to id: Lease.ID, granted: Lease?) -> LeaseSubscription {
+        let subscription = LeaseSubscription(id)
+        add(subscription, granted: granted)
+        return subscription
+    }
+}
+
+/// A client's streams of renewals, as a scripted server sees them.
 @Suite("Lease: streams of renewals", .unit, .timeLimit(.minutes(1)))
 @EventLoop
 struct LeaseStreamTests {

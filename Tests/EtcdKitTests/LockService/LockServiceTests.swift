@@ -98,8 +98,8 @@ struct LockServiceTests {
                 }
                 let isSuspected = { log.contains { if case .suspected = $0 { true } else { false } } }
                 #expect(!isSuspected())
-                // The control: an ordinary call of the same length does.
-                let method = GRPCMethod<Wire.LockRequest, Wire.LockResponse>(Wire.lock.path)
+                // The control: it would, if nobody knew that this call waits for others.
+                let method = GRPCMethod<Wire.LockRequest, Wire.LockResponse>(.lock, "Lock")
                 await expectError(.ambiguous) {
                     let request = Wire.LockRequest(name: Key("lock").bytes, lease: second.rawValue)
                     _ = try await client.with(timeout: .seconds(1)).call(method, request)

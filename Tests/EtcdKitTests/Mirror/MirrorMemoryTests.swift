@@ -17,9 +17,7 @@ struct MirrorMemoryTests {
         options.maximumPendingChanges = maximumPendingChanges
         let feed = MirrorFeed(.all, options)
         feed.replace(with: SortedEntries(), at: header, asOf: .now)
-        var (changes, views) = (
-            MirrorChanges(feed: feed).makeAsyncIterator(), MirrorViews(feed: feed).makeAsyncIterator()
-        )
+        var (changes, views) = (feed.changes.makeAsyncIterator(), feed.views.makeAsyncIterator())
         _ = try await (changes.next(), views.next())
         let keys = (0..<100).map { "k/\($0)" as Key }
         func apply(_ numbers: Range<Int>) {

@@ -7,4 +7,16 @@ extension HTTP2Headers {
         let (name, value) = (Array(name.utf8), Array(value.utf8))
         name.withUnsafeBufferPointer { name in value.withUnsafeBufferPointer { append(name, $0) } }
     }
+
+    /// All fields, those of every answer of gRPC first.
+    var fields: [(name: String, value: String)] {
+        let common = [
+            (":status", status), ("content-type", contentType), ("grpc-status", grpcStatus),
+            ("grpc-message", grpcMessage),
+        ]
+        return common.compactMap { name, value in value.map { (name, $0) } } + others
+    }
+
+    /// The first value of the field `name`, which is in lower case.
+    subscript(name: String) -> String? { fields.first { $0.name == name }?.value }
 }

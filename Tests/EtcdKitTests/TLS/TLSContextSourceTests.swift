@@ -22,9 +22,9 @@ struct TLSContextSourceTests {
     func serverNames() throws {
         let endpoints = try Endpoint.list("https://a.example:1,https://b.example:1,https://10.0.0.1:1")
         let own = TLSContextSource(TLSConfiguration())
-        #expect(endpoints.map(own.serverName(of:)) == ["a.example", "b.example", "10.0.0.1"])
+        #expect(endpoints.map { own.serverName(for: $0.host) } == ["a.example", "b.example", "10.0.0.1"])
         let common = TLSContextSource(TLSConfiguration(serverName: "etcd.example"))
-        #expect(endpoints.map(common.serverName(of:)) == ["etcd.example", "etcd.example", "etcd.example"])
+        #expect(endpoints.map { common.serverName(for: $0.host) } == ["etcd.example", "etcd.example", "etcd.example"])
     }
 
     @Test("a context is kept until a file is written or replaced")

@@ -22,7 +22,7 @@ struct TLSSessionTests {
         configure(&options)
         var tls = TLSConfiguration(trustedCertificates: .text(authority.certificate))
         tls.certificateChain = clientCertificate.map { .text($0.certificate + $0.key) }
-        let context = try TLSContext(tls.material().credentials())
+        let context = try TLSContext(tls.material())
         return (try TLSSession(context, serverName: serverName), try TLSServerSession(options))
     }
 

@@ -38,8 +38,7 @@ struct SlowConsumerTests {
                     var options = WatchOptions()
                     options.bufferSize = bufferSize
                     try await client.withWatch(.prefix("k"), options: options) { events in
-                        guard case .running(let subscription) = events.source else { return }
-                        let watcher = try #require(subscription.watcher)
+                        let watcher = try #require(events.running?.watcher)
                         let value = Value(bytes: Array(repeating: 1, count: 50_000))
                         var count = 0
                         func put(_ number: Int) async throws {

@@ -104,12 +104,8 @@ private func watchWithoutResumption(_ client: EtcdClient, _ range: KeyRange) -> 
                 metadata: GRPCMetadata(authority: link.endpoint.description),
                 maximumMessageSize: channel.configuration.maximumMessageSize,
                 on: link.connection,
-                onEvent: { event in
-                    switch event {
-                    case .message(let response, _): continuation.yield(response.events)
-                    case .ended: continuation.finish()
-                    }
-                }
+                onMessage: { response, _ in continuation.yield(response.events) },
+                onEnd: { _ in continuation.finish() }
             )
         else { return continuation.finish() }
         stream.send(

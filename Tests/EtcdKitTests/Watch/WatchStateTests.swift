@@ -199,6 +199,12 @@ extension WatchState {
 }
 
 extension EncodedEvents {
+    /// The events of an answer.
+    init(_ answer: WatchAnswer) {
+        self.init()
+        append(answer.events)
+    }
+
     /// All events; one that cannot be decoded is a failure of the test.
     var all: [WatchEvent] {
         var (rest, events) = (self, [WatchEvent]())

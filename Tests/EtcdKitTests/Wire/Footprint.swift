@@ -28,35 +28,23 @@ struct Footprint: ProtobufVisitor {
         if text.utf8.count > 15 { bytes += Self.blockHeader + text.utf8.count }
     }
 
-    mutating func field(_ number: UInt32, _ value: inout Int64) {}
-    mutating func field(_ number: UInt32, _ value: inout UInt64) {}
-    mutating func field(_ number: UInt32, _ value: inout UInt32) {}
-    mutating func field(_ number: UInt32, _ value: inout Bool) {}
-    mutating func field(_ number: UInt32, _ value: inout Int64?) {}
-    mutating func field(_ number: UInt32, _ value: inout some ProtobufEnum) {}
-    mutating func field(_ number: UInt32, _ value: inout String) { addText(value) }
-    mutating func field(_ number: UInt32, _ value: inout [UInt8]) { addArray(value) }
-    mutating func field(_ number: UInt32, _ value: inout [UInt8]?) { addArray(value ?? []) }
-    mutating func field(_ number: UInt32, _ value: inout some ProtobufMessage) { visit(value) }
-
-    mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ value: inout Message?) {
-        if let value { visit(value) }
+    private mutating func add(_ value: some ProtobufValue) {
+        switch value {
+        case let text as String: addText(text)
+        case let bytes as [UInt8]: addArray(bytes)
+        case let message as any ProtobufMessage: visit(message)
+        default: break
+        }
     }
 
-    mutating func field(_ number: UInt32, _ values: inout [String]) {
-        addArray(values)
-        for value in values { addText(value) }
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ value: inout Value) { add(value) }
+
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ value: inout Value?) {
+        if let value { add(value) }
     }
 
-    mutating func field(_ number: UInt32, _ values: inout [[UInt8]]) {
+    mutating func field<Value: ProtobufValue>(_ number: UInt32, _ values: inout [Value]) {
         addArray(values)
-        for value in values { addArray(value) }
-    }
-
-    mutating func field<Enum: ProtobufEnum>(_ number: UInt32, _ values: inout [Enum]) { addArray(values) }
-
-    mutating func field<Message: ProtobufMessage>(_ number: UInt32, _ values: inout [Message]) {
-        addArray(values)
-        for value in values { visit(value) }
+        for value in values { add(value) }
     }
 }

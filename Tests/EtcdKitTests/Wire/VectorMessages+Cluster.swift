@@ -65,5 +65,6 @@ extension Wire.MemberUpdateRequest: VectorMessage {
 extension Wire.MemberRequest: VectorMessage {
     mutating func setFields(from fields: inout VectorFields) throws {
         try fields.take("ID", &id)
+        try fields.take("targetID", &id)
     }
 }

@@ -6,14 +6,14 @@
 let lockAndElectionMessages: [String: any VectorMessage.Type] = [
     "v3lockpb.LockRequest": Wire.LockRequest.self,
     "v3lockpb.LockResponse": Wire.LockResponse.self,
-    "v3lockpb.UnlockRequest": Wire.UnlockRequest.self,
+    "v3lockpb.UnlockRequest": Wire.KeyRequest.self,
     "v3lockpb.UnlockResponse": Wire.HeaderResponse.self,
     "v3electionpb.LeaderKey": ElectedLeader.self,
     "v3electionpb.CampaignRequest": Wire.CampaignRequest.self,
     "v3electionpb.CampaignResponse": Wire.CampaignResponse.self,
     "v3electionpb.ProclaimRequest": Wire.ProclaimRequest.self,
     "v3electionpb.ProclaimResponse": Wire.HeaderResponse.self,
-    "v3electionpb.LeaderRequest": Wire.LeaderRequest.self,
+    "v3electionpb.LeaderRequest": Wire.KeyRequest.self,
     "v3electionpb.LeaderResponse": Wire.LeaderResponse.self,
     "v3electionpb.ResignRequest": Wire.ResignRequest.self,
     "v3electionpb.ResignResponse": Wire.HeaderResponse.self,
@@ -33,9 +33,10 @@ extension Wire.LockResponse: VectorMessage {
     }
 }
 
-extension Wire.UnlockRequest: VectorMessage {
+extension Wire.KeyRequest: VectorMessage {
     mutating func setFields(from fields: inout VectorFields) throws {
         try fields.take("key", &key)
+        try fields.take("name", &key)
     }
 }
 
@@ -67,12 +68,6 @@ extension Wire.ProclaimRequest: VectorMessage {
     mutating func setFields(from fields: inout VectorFields) throws {
         try fields.take("leader", &leader)
         try fields.take("value", &value)
-    }
-}
-
-extension Wire.LeaderRequest: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("name", &name)
     }
 }
 

@@ -17,7 +17,7 @@ let maintenanceMessages: [String: any VectorMessage.Type] = [
     "etcdserverpb.HashKVResponse": KeyValueHash.self,
     "etcdserverpb.SnapshotRequest": Wire.EmptyRequest.self,
     "etcdserverpb.SnapshotResponse": Wire.SnapshotResponse.self,
-    "etcdserverpb.MoveLeaderRequest": Wire.MoveLeaderRequest.self,
+    "etcdserverpb.MoveLeaderRequest": Wire.MemberRequest.self,
     "etcdserverpb.MoveLeaderResponse": Wire.HeaderResponse.self,
     "etcdserverpb.DowngradeRequest": Wire.DowngradeRequest.self,
     "etcdserverpb.DowngradeResponse": Wire.DowngradeResponse.self,
@@ -99,12 +99,6 @@ extension Wire.SnapshotResponse: VectorMessage {
         try fields.take("remaining_bytes", &remainingBytes)
         try fields.take("blob", &blob)
         try fields.take("version", &version)
-    }
-}
-
-extension Wire.MoveLeaderRequest: VectorMessage {
-    mutating func setFields(from fields: inout VectorFields) throws {
-        try fields.take("targetID", &targetID)
     }
 }
 

@@ -47,7 +47,7 @@ struct ConfigViewTests {
 
     @Test("after a restoration of the store, a state in effect is distinguished from another of the same revision")
     func restoredPointer() throws {
-        var overlay = ConfigOverlay(layout)
+        var overlay = ConfigOverlay(layout: layout)
         func content(_ id: String, _ value: Value) throws -> MirrorView {
             let bytes = ConfigState(["a": value]).encoded
             let stored = StoredState(id: id, pieces: 1, sha256: ConfigState.sum(bytes))

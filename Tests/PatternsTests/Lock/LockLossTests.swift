@@ -96,11 +96,13 @@ struct LockLossTests {
             let queueKey = try #require(try await queue.enter(.exclusive, ""))
             // The token of another: as if the key had been deleted and put again, and the watch was late.
             let revision = try #require(queueKey.createRevision)
-            let wrong = LockGrant(hold: Hold(queueKey, at: revision.previous, in: queue, ownsSession: false))
+            let other = QueueKey(session, queueKey.key, "")
+            other.entered(at: revision.previous)
+            let wrong = LockGrant(hold: try #require(Hold(other, in: queue, ownsSession: false)))
             await expectLoss(.guardFailed) { try await wrong.guarded(then: [.put(name + "-data", "1")]) }
             #expect(!wrong.isHeld)
             #expect(try await wrong.lost.reason == .guardFailed)
-            let right = LockGrant(hold: Hold(queueKey, at: revision, in: queue, ownsSession: false))
+            let right = LockGrant(hold: try #require(Hold(queueKey, in: queue, ownsSession: false)))
             #expect(try await session.client.get(name + "-data") == nil)
             try await right.guarded(then: [.put(name + "-data", "1")])
             await right.release()

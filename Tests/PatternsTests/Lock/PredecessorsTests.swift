@@ -49,7 +49,7 @@ struct PredecessorsTests {
     }
 
     private func predecessors(_ count: Int, _ role: FairQueue.Role = .exclusive) -> Predecessors {
-        Predecessors(atMost: count, of: role, in: "q", before: 1000)
+        Predecessors(farther: count, role: role, name: "q", end: 1000)
     }
 
     @Test("the nearest keys are read once, and then checked one by one; once they are gone, the next ones are read")

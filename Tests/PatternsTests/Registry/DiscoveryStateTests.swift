@@ -43,7 +43,8 @@ struct DiscoveryStateTests {
             )
             var entry = KeyValue()
             entry.key = "services/api/\(number)"
-            entry.value = try ServiceRecord(instance, by: ServiceRecord.Author(generation: 1, nonce: "n")).encoded()
+            let author = ServiceRecord.Author(generation: 1, nonce: "n")
+            entry.value = try ServiceRecord(instance: instance, author: author).encoded()
             return entry
         }
 

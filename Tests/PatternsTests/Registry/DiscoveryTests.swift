@@ -17,7 +17,7 @@ struct DiscoveryTests {
         var leases: [Lease] = []
         for number in 1...count {
             let lease = try await client.leases.grant(timeToLive: .seconds(60))
-            let value = try ServiceRecord(instance(number), by: ServiceRecord.Author()).encoded()
+            let value = try ServiceRecord(instance: instance(number), author: ServiceRecord.Author()).encoded()
             try await client.put(name + "/api/api-\(number)", value, lease: lease.id)
             leases.append(lease)
         }

@@ -27,7 +27,11 @@ struct HealthCheckTests {
         #expect(await !HealthCheck.http("/a\r\nX: y").passes(instance(server.port)))
         await server.answer(with: nil)
         check.timeout = .milliseconds(200)
+        let start = ContinuousClock.now
         #expect(await !check.passes(instance(server.port)))
+        #expect(.now - start >= .milliseconds(200))
+        // The control: it can be reached.
+        #expect(await HealthCheck.tcp.passes(instance(server.port)))
         await server.stop()
         #expect(await !check.passes(instance(server.port)))
         // etcd's port for HTTP/2 is no server of HTTP/1.

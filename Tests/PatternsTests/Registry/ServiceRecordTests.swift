@@ -20,12 +20,12 @@ struct ServiceRecordTests {
         let author = ServiceRecord.Author(generation: 1_700_000_000_000, nonce: "f00")
         let metadata = #""generation":1700000000000,"id":"api-1","metadata":{},"nonce":"f00","status":"up","weight":1"#
         let text = #"{"Op":0,"Addr":"10.0.0.7:8080","Metadata":{\#(metadata)}}"#
-        #expect(try ServiceRecord(instance, by: author).encoded() == Value(text))
+        #expect(try ServiceRecord(instance: instance, author: author).encoded() == Value(text))
         instance.zone = "eu/1"
         instance.status = .draining
         instance.weight = 3
         instance.metadata = ["version": "1.0.0", "quote": #"a "b" \ c"#]
-        let value = try ServiceRecord(instance, by: author).encoded()
+        let value = try ServiceRecord(instance: instance, author: author).encoded()
         // The fields that another parser reads.
         let object = try #require(try JSONSerialization.jsonObject(with: Data(value.bytes)) as? [String: Any])
         #expect(Set(object.keys) == ["Op", "Addr", "Metadata"])
@@ -43,7 +43,7 @@ struct ServiceRecordTests {
     @Test("an IPv6 address stands in brackets", arguments: ["::1", "fe80::1%eth0", "10.0.0.1", "host.example"])
     func address(host: String) throws {
         let instance = ServiceInstance(service: "api", id: "api-1", address: host, port: 80)
-        let value = try ServiceRecord(instance, by: ServiceRecord.Author()).encoded()
+        let value = try ServiceRecord(instance: instance, author: ServiceRecord.Author()).encoded()
         let text = host.contains(":") ? "[\(host)]:80" : "\(host):80"
         #expect(value.string?.contains(#""Addr":"\#(text)""#) == true)
         #expect(try read(value.description).instance == instance)
@@ -118,7 +118,7 @@ struct ServiceRecordTests {
             var next = ServiceRecord.Author(generation: 5, nonce: nonce)
             next.supersede(last)
             let instance = ServiceInstance(service: "api", id: "api-1", address: "h", port: 1)
-            let read = try read(try ServiceRecord(instance, by: next).encoded().description).author
+            let read = try read(try ServiceRecord(instance: instance, author: next).encoded().description).author
             #expect(read == next && last < next)
             last = next
         }

@@ -152,3 +152,8 @@ struct HoldWatcherTests {
         }
     }
 }
+
+extension HoldWatcher {
+    /// How many tasks watch holds.
+    fileprivate var taskCount: Int { state.withLock { $0.tasks.count } }
+}

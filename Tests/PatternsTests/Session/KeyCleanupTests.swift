@@ -72,3 +72,8 @@ struct KeyCleanupTests {
         }
     }
 }
+
+extension KeyCleanup {
+    /// How many keys are deleted whenever they appear.
+    fileprivate var lateKeyCount: Int { state.withLock { $0.lateKeys.values.reduce(0) { $0 + $1.count } } }
+}

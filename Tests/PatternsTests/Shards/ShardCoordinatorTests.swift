@@ -169,7 +169,7 @@ struct ShardCoordinatorTests {
                 task.handOff()
                 // Without a wake-up after the release, this would wait for ever.
                 for await _ in work.wakes where !work.isBusy { break }
-                #expect(task.stage == .released && isStuck.withLock { $0 })
+                #expect(task.isReleased && isStuck.withLock { $0 })
                 isStuck.withLock { $0 = false }
                 service.end(CoordinationLoss(.closed))
                 _ = await running.value

@@ -52,3 +52,64 @@ public struct MemberStatus: Sendable, Hashable, CustomStringConvertible {
         return "member \(header.memberID), \(role), etcd \(version), \(databaseSize) bytes\(trouble)"
     }
 }
+
+/// Something that a member of a cluster has raised the alarm about; it lasts until it is disarmed.
+public struct Alarm: Sendable, Hashable, CustomStringConvertible {
+    /// A kind of alarm.
+    ///
+    /// Later versions of this package may know more kinds.
+    public enum Kind: Sendable, Hashable, CustomStringConvertible {
+        /// The database has reached its quota: nothing can be put.
+        case noSpace
+        /// The data of the member differ from those of the others.
+        case corrupt
+        /// Another kind, by etcd's number for it.
+        case other(Int32)
+
+        /// The name that etcd uses, or its number.
+        public var description: String {
+            switch self {
+            case .noSpace: "NOSPACE"
+            case .corrupt: "CORRUPT"
+            case .other(let number): "alarm \(number)"
+            }
+        }
+    }
+
+    /// The member that is concerned.
+    public var memberID = Member.ID(rawValue: 0)
+    /// The kind of alarm.
+    public var kind = Kind.other(0)
+
+    init() {}
+
+    /// Makes an alarm, such as one to disarm.
+    ///
+    /// - Parameters:
+    ///   - kind: The kind of alarm.
+    ///   - memberID: The member that is concerned.
+    public init(_ kind: Kind, of memberID: Member.ID) {
+        self.kind = kind
+        self.memberID = memberID
+    }
+
+    /// The kind and the member.
+    public var description: String { "\(kind) of member \(memberID)" }
+}
+
+/// A hash of the keys and values of a member, with their history up to a revision.
+///
+/// Members of one cluster whose hashes are of the same ``hashRevision`` and ``compactRevision`` must agree.
+public struct KeyValueHash: Sendable, Hashable {
+    /// The member that answered, and the store's revision.
+    public var header = ResponseHeader()
+    /// The hash.
+    public var hash: UInt32 = 0
+    /// The revision that the member has compacted at last, from which on the history counts.
+    public var compactRevision: Revision = 0
+    /// The newest revision that counts; 0 before etcd 3.6, where it is the one asked for.
+    public var hashRevision: Revision = 0
+
+    /// Makes a hash of nothing.
+    public init() {}
+}

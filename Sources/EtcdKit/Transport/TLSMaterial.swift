@@ -1,26 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The sources of the certificates and keys of a TLS context.
+/// The material of a TLS context, or where it stands.
 struct TLSMaterial: Sendable, Hashable {
-    var role: TLSContext.Role
+    var role = TLSContext.Role.http2Client
+    /// The authorities that may vouch for the peer; nil for the system's, or for none that vouch for clients.
     var trusted: PEMSource?
+    /// The own certificate and those between it and its authority; a server must have one.
     var chain: PEMSource?
     var key: PEMSource?
     var passphrase: String?
     var skipsVerification = false
-
-    /// Reads the certificates and the key.
-    func credentials() throws(TLSError) -> TLSContext.Credentials {
-        let trustName = role == .server ? "tls.clientAuthorities" : "tls.trustedCertificates"
-        return TLSContext.Credentials(
-            role: role,
-            trusted: try trusted?.load(as: trustName),
-            chain: try chain?.load(as: "tls.certificateChain"),
-            key: try key?.load(as: "tls.privateKey"),
-            passphrase: passphrase,
-            skipsVerification: skipsVerification
-        )
-    }
 
     /// The numbers that change with the files.
     func stamps() throws(TLSError) -> [[Int64]] {
