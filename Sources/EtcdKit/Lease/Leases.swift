@@ -13,7 +13,10 @@ public struct Leases: Sendable {
     ///
     /// The client chooses the ID, so a grant whose outcome is unknown is repeated with the same ID until the outcome is
     /// known or the deadline has passed. If a repetition shows that the lease exists, and its ID is random, it is this
-    /// lease; its lifetime is then counted from the first attempt.
+    /// lease.
+    ///
+    /// Its lifetime is counted from the first attempt. If the grant took longer than a third of the time to live, for
+    /// example because there was no connection at first, the lease is renewed, and its lifetime is counted from then.
     ///
     /// - Parameters:
     ///   - timeToLive: How long the lease lives without a renewal, in whole seconds (rounded up). etcd raises it to its
@@ -37,14 +40,25 @@ public struct Leases: Sendable {
         case .success(let response):
             if !response.error.isEmpty { throw EtcdError(.server, response.error) }
             let grantedID = Lease.ID(rawValue: response.id)
-            return Lease(id: grantedID, timeToLive: .seconds(response.timeToLive), grantSent: sent)
+            return await renewedIfLate(Lease(id: grantedID, timeToLive: .seconds(response.timeToLive), grantSent: sent))
         case .failure(let error):
             if id != nil {
                 throw EtcdError(.ambiguous, "the lease \(newID) is from this grant or from before", cause: error)
             }
             let status = try await client.with(timeout: deadline - .now).leases.timeToLive(of: newID)
-            return Lease(id: newID, timeToLive: status.grantedTimeToLive, grantSent: sent)
+            return await renewedIfLate(Lease(id: newID, timeToLive: status.grantedTimeToLive, grantSent: sent))
         }
+    }
+
+    /// Renews a lease whose grant took long: little of its lifetime, as counted from then, may be left.
+    private func renewedIfLate(_ lease: Lease) async -> Lease {
+        guard .now - lease.grantSent > lease.timeToLive / 3 else { return lease }
+        let deadline = ContinuousClock.now + min(client.timeout, lease.timeToLive)
+        // A failure takes nothing from the lease: its lifetime counts from the grant.
+        let renewal = try? await client.core.leaseKeeper.renewOnce(lease.id, deadline: deadline)
+        guard let renewal else { return lease }
+        let sent = MonotonicInstant(renewal.deadline - renewal.timeToLive)
+        return Lease(id: lease.id, timeToLive: renewal.timeToLive, grantSent: sent)
     }
 
     /// Ends a lease and deletes its keys.

@@ -7,20 +7,23 @@ extension LeaderElection {
     ///
     /// A term ends when `body` has returned, when it resigns, or when the leadership is lost, which cancels `body`. Then the
     /// next campaign begins: at once after a long term, later and later after terms that were shorter than the time to live
-    /// (``backoff``). If a campaign fails because etcd does not answer, or because a key without a lease is in the way, that
-    /// is an ``Event/hindered(_:)``, and the campaign is repeated.
+    /// (``backoff``). If a campaign or `body` fails because etcd does not answer, or a campaign because a key without a lease
+    /// is in the way, that is an ``Event/hindered(_:)``, and the next campaign begins.
     ///
     /// When the caller's task is cancelled, this gives the leadership up once `body` has ended, and returns.
     ///
     /// - Parameter body: Does the leader's work, in a task of its own.
-    /// - Throws: The error of `body` while it leads, after which the leadership is given up; ``CoordinationLoss`` when
-    ///   a session that was given is lost; ``EtcdError``, among its codes `permissionDenied` and `invalidArgument`.
+    /// - Throws: The error of `body` while it leads, after which the leadership is given up, unless it is an ``EtcdError``
+    ///   that may pass, such as `unavailable` and `ambiguous`; ``CoordinationLoss`` when a session that was given is lost;
+    ///   ``EtcdError``, among its codes `permissionDenied` and `invalidArgument`.
     public func run(_ body: @escaping @Sendable (LeaderTerm) async throws -> Void) async throws {
         try await repeatTerms(nextTerm) { term in
             do {
                 try await term.whileHeld(body)
             } catch let loss as CoordinationLoss where loss.reason == term.hold.lifetime.loss?.reason {
                 // The leadership is lost, so the next campaign begins.
+            } catch let error as EtcdError where error.mayPass {
+                onEvent(.hindered(error))
             }
         }
     }
@@ -105,7 +108,7 @@ extension LeaderElection {
     ///
     /// More may be added, so a `switch` over events needs a `default`.
     public enum Event: Sendable {
-        /// An attempt to lead has failed with this error, such as ``QueueBlocked``, and is repeated.
+        /// A campaign or the leader's work has failed with this error, such as ``QueueBlocked``; the next campaign follows.
         case hindered(any Error)
     }
 }

@@ -51,6 +51,31 @@ struct LeaseOutcomeTests {
         }
     }
 
+    @Test("a grant that waits for a connection longer than the time to live counts its lifetime from a renewal")
+    func lateGrant() async throws {
+        try await withPrivateEtcd { direct, cluster in
+            try await withFaultProxy(to: cluster.endpoints[0]) { proxy in
+                await proxy.refuseConnections()
+                try await withEtcdClient(endpoints: proxy.endpoint) { client in
+                    let start = ContinuousClock.now
+                    let granting = Task { try await client.leases.grant(timeToLive: .seconds(3)) }
+                    try await Task.sleep(for: .seconds(4))
+                    try await proxy.acceptConnections()
+                    let lease = try await granting.value
+                    #expect(lease.grantSent.instant > start + .seconds(4))
+                    let remaining = try await direct.leases.timeToLive(of: lease.id).remainingTimeToLive
+                    #expect(lease.grantSent.instant + lease.timeToLive <= .now + remaining + .seconds(1))
+                    // The control: the client keeps such a lease, and with the time of the call, it would be over.
+                    #expect(start + lease.timeToLive < .now)
+                    for try await state in client.leases.keepAlive(lease) {
+                        #expect(state.isActive)
+                        break
+                    }
+                }
+            }
+        }
+    }
+
     @Test("control: a client that repeats no call gets ambiguous for the same grant")
     func grantOnce() async throws {
         try await losingAnswer {

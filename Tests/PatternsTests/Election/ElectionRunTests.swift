@@ -63,6 +63,39 @@ struct ElectionRunTests {
         }
     }
 
+    @Test("an error of etcd in the body that may pass ends the term, not the loop", arguments: [true, false])
+    func failures(mayPass: Bool) async throws {
+        try await withSession { session, name in
+            let (events, terms) = (Lock<[String]>([]), Lock(0))
+            let election = Self.quick(
+                try LeaderElection("\(name)", candidate: "a", on: .session(session)) { event in
+                    events.withLock { $0.append("\(event)") }
+                }
+            )
+            let code: EtcdError.Code = mayPass ? .ambiguous : .permissionDenied
+            let running = Task {
+                try await election.run { _ in
+                    let term = terms.withLock { terms in
+                        terms += 1
+                        return terms
+                    }
+                    if term < 3 { throw EtcdError(code, "no answer") }
+                    try await Task.sleep(for: .seconds(60))
+                }
+            }
+            if mayPass {
+                try await eventually("the third term") { terms.withLock { $0 } == 3 && election.isLeader }
+                #expect(events.withLock { $0.count { $0.contains("no answer") } } == 2)
+                running.cancel()
+                try await running.value
+            } else {
+                await expectError(.permissionDenied) { try await running.value }
+                #expect(terms.withLock { $0 } == 1)
+            }
+            #expect(try await election.candidates().isEmpty)
+        }
+    }
+
     @Test("each term has one call at its beginning and one at its end, in this order, whatever ends it")
     func callbacks() async throws {
         try await withSession { session, name in
