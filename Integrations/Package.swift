@@ -135,7 +135,7 @@ let package = Package(
             name: "Snippets",
             dependencies: [
                 etcdKit, etcdPatterns, etcdMonitorKit, asyncHTTPClient, configuration, grpcCore, grpcTransport,
-                hummingbird, logging, serviceLifecycle, unixSignals,
+                httpTypes, hummingbird, logging, serviceLifecycle, unixSignals,
             ] + libraries.map { .target(name: $0) },
             path: "Examples/Snippets",
             swiftSettings: settings

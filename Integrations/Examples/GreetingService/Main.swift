@@ -95,7 +95,8 @@ struct GreetingService {
             timeToLive: .seconds(5),
             check: .http("/health"),
             propagation: .seconds(1),
-            onState: { logger.log($0) }
+            onState: { logger.log($0) },
+            onDrain: { logger.info("draining") }
         ) {
             for await _ in listening { break }
             return ServiceInstance(service: "greeter", id: id, address: "127.0.0.1", port: port)
@@ -106,8 +107,8 @@ struct GreetingService {
             EtcdService.client(client),
             EtcdService.closing("http client") { try? await http.shutdown() },
             EtcdService.configuration(config),
-            EtcdService.closing("flags") { await flags.close() },
-            EtcdService.closing("balancer") { await balancer.close() },
+            EtcdService.flags(flags),
+            EtcdService.balancer(balancer),
             EtcdService.monitor(monitor, logger: logger),
             EtcdService("report") { try await report.run() },
             server,

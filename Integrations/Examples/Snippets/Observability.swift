@@ -23,6 +23,23 @@ func logEvents(endpoints: String) async throws {
     try await election.run { _ in }
 }
 
+func logPatterns(
+    client: EtcdClient,
+    registry: ServiceRegistry,
+    instance: ServiceInstance,
+    logger: Logger
+) async throws {
+    let config = try await ConfigManager("config/orders", client: client, onEvent: { logger.log($0) })
+    let flags = try await FeatureFlags("flags", client: client)
+    for error in flags.errors { logger.log(error) }
+    let flagErrors = EtcdService("flag errors") {
+        for try await error in flags.rejections { logger.log(error) }
+    }
+    let registration = EtcdService.registration(of: instance, in: registry, onState: { logger.log($0) })
+    let services: [any Service] = [EtcdService.configuration(config), flagErrors, registration]
+    try await ServiceGroup(configuration: ServiceGroupConfiguration(services: services, logger: logger)).run()
+}
+
 func logEventsAndRecordMetrics(endpoints: String, logger: Logger) throws -> EtcdClient {
     var configuration = try EtcdClient.Configuration(endpoints: endpoints)
     configuration.logEvents(to: logger)

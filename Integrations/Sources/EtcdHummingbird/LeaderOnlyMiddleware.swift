@@ -12,23 +12,28 @@ public import Hummingbird
 ///     .post("rebuild") { _, _ in try await rebuild() }
 /// ```
 ///
-/// Others answer with the status 307 and the address of the same path at the leader, or with 503 while nobody leads. A
-/// leader may lose its leadership while it answers: what must not happen then is done by `LeaderTerm.guarded`.
+/// Others answer with the status 307 and the address of the leader, to which the path and the query of the request are
+/// appended. They answer with 503 while nobody leads, and when etcd does not name the leader within the timeout. A leader may lose its leadership while it answers: what must not happen then is done by `LeaderTerm.guarded`.
 public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
     private let election: LeaderElection
+    private let timeout: Duration
     private let address: (@Sendable (LeaderElection.Candidate) -> String?)?
 
     /// Makes the middleware.
     ///
     /// - Parameters:
     ///   - election: The election, in which this process takes part, as by `EtcdService.election`.
+    ///   - timeout: How long a request waits for etcd to name the leader.
     ///   - address: The beginning of the leader's URLs, such as `http://10.0.0.7:8080`, by its candidate; nil for a
-    ///     leader without one. Without the closure, each request is refused.
+    ///     leader without one. The path and the query of the request are appended. Without the closure, each request is
+    ///     refused.
     public init(
         _ election: LeaderElection,
+        timeout: Duration = .seconds(2),
         redirectTo address: (@Sendable (LeaderElection.Candidate) -> String?)? = nil
     ) {
         self.election = election
+        self.timeout = timeout
         self.address = address
     }
 
@@ -47,9 +52,23 @@ public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         if election.isLeader { return try await next(request, context) }
-        guard let address, let leader = try? await election.leader(), let base = address(leader) else {
+        guard let address, let leader = await leader(), let base = address(leader) else {
             throw HTTPError(.serviceUnavailable, headers: [.retryAfter: "1"], message: "this process does not lead")
         }
         return .redirect(to: base + request.uri.string, type: .temporary)
+    }
+
+    /// The leader; nil if there is none, or if etcd does not say so in time.
+    private func leader() async -> LeaderElection.Candidate? {
+        await withTaskGroup(of: LeaderElection.Candidate?.self) { [election, timeout] group in
+            group.addTask { try? await election.leader() }
+            group.addTask {
+                try? await Task.sleep(for: timeout)
+                return nil
+            }
+            let first: LeaderElection.Candidate? = await group.next() ?? nil
+            group.cancelAll()
+            return first
+        }
     }
 }

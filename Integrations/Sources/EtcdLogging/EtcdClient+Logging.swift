@@ -9,12 +9,19 @@ extension EtcdClient.Configuration {
     /// Failures that need a person are errors and warnings; what the client overcomes by itself is told at the levels `info`
     /// and below, single calls at `debug` and `trace`. No line has a value, a password or a token in it.
     ///
+    /// An attempt to connect that fails because of a misconfiguration is an error, any other is told at `info`. Further
+    /// attempts at the same endpoint with the same cause are told at `debug`. The next connection to that endpoint is told at
+    /// `info`.
+    ///
     /// - Parameter logger: Where to write. It is called on the thread of the client's connections, and must not block.
     public mutating func logEvents(to logger: Logger) {
         let others = onEvent
+        let failures = ConnectionFailures()
         onEvent = { event in
             others?(event)
-            logger.log(event)
+            var line = event.logLine
+            if let level = failures.level(of: event) { line.level = level }
+            logger.write(line)
         }
     }
 }
@@ -27,7 +34,12 @@ extension EtcdClient.Event: LoggableEvent {
         case .connected(let endpoint):
             LogLine(.debug, "connected to etcd", ["etcd.endpoint": "\(endpoint)"])
         case .connectFailed(let endpoint, let error):
-            LogLine(.info, "an attempt to connect to etcd has failed", error: error, ["etcd.endpoint": "\(endpoint)"])
+            LogLine(
+                error.code == .misconfigured ? .error : .info,
+                "an attempt to connect to etcd has failed",
+                error: error,
+                ["etcd.endpoint": "\(endpoint)"]
+            )
         case .disconnected(let endpoint, let error):
             LogLine(.info, "a connection to etcd has ended", error: error, ["etcd.endpoint": "\(endpoint)"])
         case .suspected(let endpoint, let error):

@@ -47,8 +47,10 @@ extension Logger {
     /// ```
     ///
     /// - Parameter event: The event of a client or of a pattern.
-    public func log(_ event: some LoggableEvent) {
-        let line = event.logLine
+    public func log(_ event: some LoggableEvent) { write(event.logLine) }
+
+    /// Writes a line, if its level is logged.
+    func write(_ line: LogLine) {
         if line.level < logLevel { return }
         log(level: line.level, line.message, error: line.error, metadata: line.metadata())
     }

@@ -2,6 +2,7 @@
 
 public import EtcdPatterns
 import ServiceLifecycle
+import Synchronization
 
 extension EtcdService {
     /// Keeps an instance registered, and takes it out at the graceful shutdown, without a failed request.
@@ -15,7 +16,9 @@ extension EtcdService {
     ///   - timeToLive: How long others see the instance when its process has died, in whole seconds (rounded up).
     ///   - check: How the process checks itself: while that fails, others see it as down.
     ///   - propagation: How long others have at the shutdown to hear that the instance is draining.
-    ///   - onState: Is told how the registration stands; must return soon.
+    ///   - onState: Is told how the registration stands; must return soon. It is not told of the entry that has the status
+    ///     `draining`.
+    ///   - onDrain: Is called when the shutdown begins, before others hear that the instance is draining; must return soon.
     /// - Returns: The service. It throws `CoordinationLoss` when another process registers as the same instance.
     public static func registration(
         of instance: ServiceInstance,
@@ -23,14 +26,16 @@ extension EtcdService {
         timeToLive: Duration = .seconds(10),
         check: HealthCheck? = nil,
         propagation: Duration = .seconds(5),
-        onState: @escaping @Sendable (RegistrationState) -> Void = { _ in }
+        onState: @escaping @Sendable (RegistrationState) -> Void = { _ in },
+        onDrain: @escaping @Sendable () -> Void = {}
     ) -> EtcdService {
         registration(
             in: registry,
             timeToLive: timeToLive,
             check: check,
             propagation: propagation,
-            onState: onState
+            onState: onState,
+            onDrain: onDrain
         ) {
             instance
         }
@@ -45,7 +50,9 @@ extension EtcdService {
     ///   - timeToLive: How long others see the instance when its process has died, in whole seconds (rounded up).
     ///   - check: How the process checks itself: while that fails, others see it as down.
     ///   - propagation: How long others have at the shutdown to hear that the instance is draining.
-    ///   - onState: Is told how the registration stands; must return soon.
+    ///   - onState: Is told how the registration stands; must return soon. It is not told of the entry that has the status
+    ///     `draining`.
+    ///   - onDrain: Is called when the shutdown begins, before others hear that the instance is draining; must return soon.
     ///   - instance: Waits until the server listens, and describes the instance. It is cancelled by the shutdown.
     /// - Returns: The service. It throws what `instance` throws, and `CoordinationLoss` when another process registers as
     ///   the same instance.
@@ -55,6 +62,7 @@ extension EtcdService {
         check: HealthCheck? = nil,
         propagation: Duration = .seconds(5),
         onState: @escaping @Sendable (RegistrationState) -> Void = { _ in },
+        onDrain: @escaping @Sendable () -> Void = {},
         of instance: @escaping @Sendable () async throws -> ServiceInstance
     ) -> EtcdService {
         EtcdService(name: "registration") {
@@ -62,7 +70,7 @@ extension EtcdService {
                 guard let instance = try await cancelledByShutdown(instance) else { return }
                 let registration = try await registry.register(instance, timeToLive: timeToLive, check: check)
                 do {
-                    try await keep(registration, propagation: propagation, onState)
+                    try await keep(registration, propagation: propagation, onState, onDrain)
                 } catch {
                     await registration.deregister()
                     throw error
@@ -76,23 +84,36 @@ extension EtcdService {
 private func keep(
     _ registration: Registration,
     propagation: Duration,
-    _ onState: @escaping @Sendable (RegistrationState) -> Void
+    _ onState: @escaping @Sendable (RegistrationState) -> Void,
+    _ onDrain: @escaping @Sendable () -> Void
 ) async throws {
+    let drain = Drain()
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask {
             for await state in registration.states {
+                if case .registered = state, drain.hasBegun { continue }
                 onState(state)
                 if case .superseded = state { throw CoordinationLoss(.superseded) }
             }
         }
         group.addTask {
             try await gracefulShutdown()
+            drain.begin()
+            onDrain()
             // An etcd that does not answer must not keep the process from ending.
             try? await registration.drain(propagation: propagation, timeout: propagation * 2 + .seconds(6))
         }
         // The registration ends first only if it is superseded.
         for try await _ in group { group.cancelAll() }
     }
+}
+
+/// Whether an instance has begun to drain: its entry is then put once more, which is no new registration.
+private final class Drain: Sendable {
+    private let isOn = Mutex(false)
+
+    var hasBegun: Bool { isOn.withLock { $0 } }
+    func begin() { isOn.withLock { $0 = true } }
 }
 
 /// The result of `body`; nil if the graceful shutdown has come first.

@@ -84,9 +84,35 @@ extension EtcdService {
         closing("configuration \(configuration.name)") { await configuration.close() }
     }
 
+    /// Closes feature flags at the graceful shutdown; they stay as they are.
+    ///
+    /// - Parameter flags: The flags.
+    /// - Returns: The service.
+    public static func flags(_ flags: FeatureFlags) -> EtcdService {
+        closing("flags \(flags.name)") { await flags.close() }
+    }
+
+    /// Closes a discovery at the graceful shutdown; it still has the instances that it knows.
+    ///
+    /// - Parameter discovery: A discovery without a scope, as made by `ServiceRegistry.discovery(of:options:)`.
+    /// - Returns: The service.
+    public static func discovery(_ discovery: ServiceDiscovery) -> EtcdService {
+        closing("discovery of \(discovery.view.service)") { await discovery.close() }
+    }
+
+    /// Closes a load balancer at the graceful shutdown; it still balances over the instances that it knows.
+    ///
+    /// - Parameter balancer: A balancer without a scope, as made by
+    ///   `ServiceRegistry.loadBalancer(for:policy:options:discovery:)`.
+    /// - Returns: The service.
+    public static func balancer(_ balancer: LoadBalancer) -> EtcdService {
+        closing("balancer of \(balancer.service)") { await balancer.close() }
+    }
+
     /// Takes part in an election, and works as the leader in each term.
     ///
     /// The graceful shutdown cancels the work; once it has ended, the leadership is given up, and the next candidate leads.
+    /// The service ends with an error of `body` that `LeaderElection.run` throws.
     ///
     /// - Parameters:
     ///   - election: The election.

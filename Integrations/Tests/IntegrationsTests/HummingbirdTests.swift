@@ -12,10 +12,14 @@ import Testing
 
 @Suite("EtcdHummingbird", .timeLimit(.minutes(2)))
 struct HummingbirdTests {
-    private static func app(_ election: LeaderElection, redirects: Bool = true) -> some ApplicationProtocol {
+    private static func app(
+        _ election: LeaderElection,
+        timeout: Duration = .seconds(2),
+        redirects: Bool = true
+    ) -> some ApplicationProtocol {
         let router = Router()
         let address: @Sendable (LeaderElection.Candidate) -> String? = { leader in "http://\(leader.value)" }
-        router.add(middleware: LeaderOnlyMiddleware(election, redirectTo: redirects ? address : nil))
+        router.add(middleware: LeaderOnlyMiddleware(election, timeout: timeout, redirectTo: redirects ? address : nil))
         router.post("admin") { _, _ in "done" }
         return Application(router: router, logger: quiet)
     }
@@ -45,6 +49,21 @@ struct HummingbirdTests {
                     try await http.execute(uri: "/admin", method: .post) { #expect($0.status == .serviceUnavailable) }
                 }
                 await term.resign()
+            }
+        }
+    }
+
+    @Test("LeaderOnlyMiddleware refuses after its timeout while etcd is away")
+    func leaderOnlyWithoutEtcd() async throws {
+        try await withEtcd { client, cluster in
+            let follower = try LeaderElection("e", candidate: "10.0.0.1:80", on: .client(client))
+            try await client.put("k", "1")
+            await cluster.members[0].kill()
+            try await Self.app(follower, timeout: .milliseconds(300)).test(.router) { http in
+                let start = ContinuousClock.now
+                try await http.execute(uri: "/admin", method: .post) { #expect($0.status == .serviceUnavailable) }
+                // Far less than the timeout of a call.
+                #expect(ContinuousClock.now - start < .seconds(5))
             }
         }
     }

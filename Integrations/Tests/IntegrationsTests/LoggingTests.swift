@@ -91,6 +91,50 @@ struct LoggingTests {
         #expect(seen.all.count >= handler.entries.count)
     }
 
+    @Test("Configuration.logEvents logs a failure to connect once for each cause, and the connection after it at info")
+    func connectionFailures() throws {
+        let (first, second) = (try Endpoint("10.0.0.1:2379"), try Endpoint("10.0.0.2:2379"))
+        let cause = anyEtcdError()
+        let refused = #expect(throws: EtcdError.self) { try Endpoint("host:99999") }
+        let other = try #require(refused)
+        #expect(other.message != cause.message)
+        var configuration = try EtcdClient.Configuration(endpoints: "10.0.0.1:2379,10.0.0.2:2379")
+        configuration.logEvents(to: logger())
+        let events: [(EtcdClient.Event, Logger.Level)] = [
+            (.connected(first), .debug),
+            (.disconnected(first, cause), .info),
+            (.connectFailed(first, cause), .info),
+            (.connectFailed(first, cause), .debug),
+            (.connectFailed(second, cause), .info),
+            (.connectFailed(first, other), .info),
+            (.connectFailed(first, other), .debug),
+            (.connected(first), .info),
+            (.connected(first), .debug),
+            (.connectFailed(second, cause), .debug),
+            (.endpointsChanged([first]), .notice),
+            (.connectFailed(second, cause), .info),
+        ]
+        for (event, _) in events { configuration.onEvent?(event) }
+        #expect(handler.entries.map(\.level) == events.map(\.1))
+    }
+
+    @Test("a failure to connect because of a misconfiguration is an error")
+    func misconfiguration() async throws {
+        let logger = logger()
+        try await withEtcdCluster { cluster in
+            let address = try Endpoint(cluster.members[0].endpoint).description
+            // Its scheme is that of TLS, which the server does not speak.
+            let plain = address.replacing("http://", with: "")
+            var configuration = try EtcdClient.Configuration(endpoints: "https://\(plain)")
+            configuration.logEvents(to: logger)
+            try await withEtcdClient(configuration) { client in
+                await #expect { try await client.get("k") } throws: { ($0 as? EtcdError)?.code == .misconfigured }
+            }
+        }
+        let failures = handler.entries.filter { $0.message == "an attempt to connect to etcd has failed" }
+        #expect(failures.first?.level == .error)
+    }
+
     @Test("Logger.log gives events of patterns their levels")
     func patternEvents() throws {
         let (error, slot) = (anyEtcdError(), Date(timeIntervalSince1970: 0))

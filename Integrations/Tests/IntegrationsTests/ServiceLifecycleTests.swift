@@ -61,7 +61,8 @@ struct ServiceLifecycleTests {
                 of: instance,
                 in: registry,
                 propagation: .milliseconds(300),
-                onState: { states.add("\($0)") }
+                onState: { states.add("\($0)") },
+                onDrain: { states.add("draining") }
             )
             let discovery = try await registry.discovery(of: "api")
             let seen = Record<ServiceEvent>()
@@ -75,6 +76,9 @@ struct ServiceLifecycleTests {
             following.cancel()
             _ = await following.result
             #expect(states.all.contains { $0.hasPrefix("registered") })
+            let ending = states.all.drop { $0 != "draining" }
+            #expect(ending.first == "draining")
+            #expect(!ending.contains { $0.hasPrefix("registered") })
             await discovery.close()
         }
     }
@@ -178,6 +182,28 @@ struct ServiceLifecycleTests {
                 #expect(!config.isStale)
             }
             #expect(config.isStale)
+        }
+    }
+
+    @Test("EtcdService.flags, discovery and balancer close what they are given")
+    func closing() async throws {
+        try await withEtcd { client, _ in
+            let registry = try ServiceRegistry(client)
+            let flags = try await FeatureFlags("flags", client: client, staleAfter: .milliseconds(500))
+            let discovery = try await registry.discovery(of: "api")
+            let balancer = try await registry.loadBalancer(for: "api")
+            let services = [
+                EtcdService.flags(flags), EtcdService.discovery(discovery), EtcdService.balancer(balancer),
+            ]
+            #expect(services.map(\.description) == ["flags flags", "discovery of api", "balancer of api"])
+            try await withServices(services) { _ in
+                try await flags.enable("new-ui")
+                #expect(flags.isEnabled("new-ui"))
+                #expect(!discovery.isStale)
+                #expect(!balancer.isStale)
+            }
+            try await eventually { flags.isStale && discovery.isStale && balancer.isStale }
+            #expect(flags.isEnabled("new-ui"))
         }
     }
 }
