@@ -25,6 +25,15 @@ struct ReadmeTests {
         #expect(unknown.first?.contains(".package(") == true)
     }
 
+    @Test("names other packages with the versions of Package.swift")
+    func versions() throws {
+        let readme = try String(contentsOf: Self.folder.appending(path: "README.md"), encoding: .utf8)
+        let manifest = try String(contentsOf: Self.folder.appending(path: "Package.swift"), encoding: .utf8)
+        let packages = Self.trimmed(readme).split(separator: "\n").filter { $0.hasPrefix(".package(url:") }
+        for package in packages { #expect(manifest.contains(package), "\(package)") }
+        #expect(packages.count == 3)
+    }
+
     @Test("names each product")
     func products() throws {
         let readme = try String(contentsOf: Self.folder.appending(path: "README.md"), encoding: .utf8)

@@ -110,6 +110,7 @@ struct DocumentationTests {
                 #expect(try await client.get("right")?.value == "l")
                 try await Snippets.namespace(client)
                 try await Snippets.errors(client, Lease.ID(rawValue: 1))
+                await Snippets.errorsInClosure(client)
             }
         }
     }

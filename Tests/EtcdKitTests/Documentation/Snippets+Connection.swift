@@ -69,6 +69,19 @@ extension Snippets {
         }
     }
 
+    static func errorsInClosure(_ client: EtcdClient) async {
+        let task = Task {
+            do {
+                try await client.put("alive/me", "1")
+            } catch let error as EtcdError {
+                print("etcd:", error.code, error.message)
+            } catch {
+                print("another error:", error)
+            }
+        }
+        await task.value
+    }
+
     static func metrics(_ record: @escaping @Sendable (String, Duration, String) -> Void) throws -> EtcdClient {
         var configuration = try EtcdClient.Configuration(endpoints: "10.0.0.1:2379")
         configuration.onEvent = { event in

@@ -27,6 +27,7 @@ struct ElectionSnippetTests {
 
                 let calling = Task { try await Snippets.callbacks(election) }
                 try await eventually("it leads") { election.isLeader }
+                try await Snippets.leader(election)
                 let next = try LeaderElection("scheduler", candidate: "node-2", on: .client(scope))
                 let waiting = Task { try await next.campaign() }
                 try await eventually("the next one waits") { try await next.candidates().count == 2 }

@@ -34,6 +34,13 @@ extension Snippets {
         }
     }
 
+    static func leader(_ election: LeaderElection) async throws {
+        if let leader = try await election.leader() {
+            print(leader.value, "leads with the token", leader.fencingToken)
+        }
+        print(election.isLeader ? "I lead" : "another leads, or nobody")
+    }
+
     static func leaders(_ election: LeaderElection) async throws {
         for try await leadership in election.leaders {
             switch leadership {
