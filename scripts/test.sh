@@ -23,6 +23,10 @@ export program=$(swift build --show-bin-path $flags)/etcd-kitPackageTests.xctest
 # These tests measure how soon faults are found, and wait most of the time: many run at a time, beside nothing else.
 faults='MonitorTests\.ClusterFaultTests'
 status=0
+# The last lines of the processes, for the sum at the end.
+export totals=$(mktemp -d)
+trap 'rm -rf "$totals"' EXIT
+SECONDS=0
 
 # run_tests ARGUMENT... PATTERN: a process with the tests whose names match the pattern
 run_tests() {
@@ -73,9 +77,9 @@ run() {
     shift 2
     [ -n "$patterns" ] || return 0
     TIMEFORMAT="$(wc -l <<<"$patterns") processes, $count at a time, took %0R seconds and %P %% of a processor."
-    # sed writes whole lines, so no two of them mix.
+    # sed writes whole lines, so no two of them mix, and keeps the one that counts the tests.
     tr '\n' '\0' <<<"$patterns" | NO_COLOR=1 xargs -0 -n 1 -P "$count" bash -o pipefail -c \
-        'run_tests "$@" 2>&1 | sed -u "" || { echo "error: a process failed: ${*: -1}"; exit 1; }' tests "$@" &
+        'run_tests "$@" 2>&1 | sed -u "/ Test run with /w $totals/$$" || { echo "error: a process failed: ${*: -1}"; exit 1; }' tests "$@" &
     trap "kill -- -$(jobs -p %%); exit 130" INT TERM
     time wait "$!" || status=1
 }
@@ -89,4 +93,7 @@ run "$jobs" "$patterns" --no-parallel
 patterns=$(groups measurement 2)
 run 2 "$patterns" --no-parallel
 [ -z "$patterns" ] || SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8 run 1 "^$faults/" --parallel
+{ cat "$totals"/* 2>/dev/null || true; } | awk -v seconds="$SECONDS" -v status="$status" '
+    sub(/.* Test run with /, "") { count += $1 }
+    END { printf "%d tests %s in %.0f minutes.\n", count, status ? "have run, and some have failed," : "passed", seconds / 60 }'
 exit "$status"
