@@ -31,7 +31,6 @@ func logPatterns(
 ) async throws {
     let config = try await ConfigManager("config/orders", client: client, onEvent: { logger.log($0) })
     let flags = try await FeatureFlags("flags", client: client)
-    for error in flags.errors { logger.log(error) }
     let flagErrors = EtcdService("flag errors") {
         for try await error in flags.rejections { logger.log(error) }
     }

@@ -43,7 +43,7 @@ struct CoordinationErrors<Context: RequestContext>: RouterMiddleware {
             throw HTTPError(.serviceUnavailable, message: "the lock was lost")
         } catch let error as EtcdError where error.code == .ambiguous {
             throw HTTPError(.serviceUnavailable, message: "the request was perhaps done")
-        } catch let error as EtcdError where [.unavailable, .deadlineExceeded].contains(error.code) {
+        } catch let error as EtcdError where [.unavailable, .noLeader, .deadlineExceeded].contains(error.code) {
             throw HTTPError(.serviceUnavailable, headers: [.retryAfter: "1"], message: "etcd does not answer")
         }
     }
