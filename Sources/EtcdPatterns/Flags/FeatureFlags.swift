@@ -97,8 +97,7 @@ public final class FeatureFlags: FlagReading {
             var pending: ArraySlice<FlagError> = []
             return {
                 while pending.isEmpty {
-                    let change = try await unifyingCancellation { try await changes.next() }
-                    guard change != nil, let errors = self?.errors else { return nil }
+                    guard try await changes.nextOfWait() != nil, let errors = self?.errors else { return nil }
                     pending = errors.filter { !known.contains($0) }[...]
                     known = Set(errors)
                 }
@@ -123,7 +122,21 @@ public final class FeatureFlags: FlagReading {
     public var changes: UpdateSequence<FlagChange, any Error> {
         UpdateSequence { [changes = mirror.changes, prefix] in
             var changes = changes.makeAsyncIterator()
-            return { try await unifyingCancellation { try await changes.next() }.map { FlagChange($0, prefix) } }
+            return { try await changes.nextOfWait().map { FlagChange($0, prefix) } }
+        }
+    }
+}
+
+extension MirrorChanges.Iterator {
+    /// The next change.
+    ///
+    /// - Throws: `CancellationError` if the task was cancelled; the ``EtcdError`` that has ended the mirror.
+    fileprivate mutating func nextOfWait() async throws -> MirrorChange? {
+        do {
+            return try await next()
+        } catch {
+            try Task.checkCancellation()
+            throw error
         }
     }
 }

@@ -11,7 +11,7 @@ public struct ServiceView: Sendable, CustomStringConvertible {
     /// The revision at which the store was like this; 0 before etcd was reached.
     ///
     /// It is lower than that of the view before when the store was restored from a backup.
-    public internal(set) var revision: Revision = 0
+    public internal(set) var revision: Revision
     private(set) var known = SortedTable<KnownInstance>()
     /// How many instances there are in ``available``.
     private(set) var availableCount = 0
@@ -58,8 +58,7 @@ public struct ServiceView: Sendable, CustomStringConvertible {
     ///   - instances: The instances; of several with one ID, the last counts.
     ///   - revision: The revision of the view.
     public init(service: String, instances: [ServiceInstance], revision: Revision = 0) {
-        self.init(service: service)
-        self.revision = revision
+        (self.service, self.revision) = (service, revision)
         for instance in instances {
             let id = Key(instance.id)
             set(id, KnownInstance(id, instance, isSuspect: false, isHealthy: true))
@@ -86,7 +85,7 @@ public struct ServiceView: Sendable, CustomStringConvertible {
     // MARK: The discovery's side
 
     /// The view of a discovery that knows nothing yet.
-    init(service: String) { self.service = service }
+    init(service: String) { (self.service, revision) = (service, 0) }
 
     /// Sets what is known of an instance; nil if there is none.
     mutating func set(_ id: Key, _ instance: KnownInstance?) {

@@ -164,7 +164,7 @@ struct PostgresFaultTests {
             let sink = sink(Secret(server.connection))
             try await sink.write([snapshot(1)])
             let holder = Task {
-                try await server.query("BEGIN; LOCK TABLE etcd_monitor.samples; SELECT pg_sleep(5); COMMIT;")
+                try await server.query("BEGIN; LOCK TABLE etcd_monitor.samples; SELECT pg_sleep(12); COMMIT;")
             }
             #expect(
                 await eventually {

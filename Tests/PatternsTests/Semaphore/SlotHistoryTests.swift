@@ -12,20 +12,24 @@ struct SlotHistoryTests {
         try await withSession { session, name in
             let revisions = try await history(of: name, session.client) {
                 let end = ContinuousClock.now + .seconds(PatternRun.seconds ?? 3)
-                await withTaskGroup(of: Void.self) { group in
+                let isOver = Lock(false)
+                try await withThrowingTaskGroup(of: Void.self) { group in
                     for _ in 0..<20 {
                         group.addTask {
-                            while ContinuousClock.now < end { try? await Self.visit(session, name) }
+                            while !isOver.withLock({ $0 }) { try? await Self.visit(session, name) }
                         }
                     }
-                    group.addTask {
-                        while ContinuousClock.now < end {
-                            try? await Semaphore("\(name)", limit: 3, on: .session(session)).setLimit(
-                                Int.random(in: 1...6)
-                            )
-                            try? await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
-                        }
+                    let semaphore = try Semaphore("\(name)", limit: 3, on: .session(session))
+                    var fallCount = 0
+                    // On a slow machine, it takes longer until the limit has fallen below the holders.
+                    while ContinuousClock.now < end || fallCount < 3 {
+                        let limit = Int.random(in: 1...6)
+                        if try await semaphore.holders().count > max(limit, 2) { fallCount += 1 }
+                        try await semaphore.setLimit(limit)
+                        try await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
                     }
+                    isOver.withLock { $0 = true }
+                    try await group.waitForAll()
                 }
             }
             let history = SlotHistory(of: "\(name)", revisions)
