@@ -64,11 +64,9 @@ struct ProtobufEncoder: ProtobufVisitor {
     mutating func field<Value: ProtobufValue>(_ number: UInt32, _ value: inout Value) {
         if value.isDefault { return }
         let start = bytes.count
-        append(tag: number, Value.wireType)
-        let end = bytes.count
-        value.encode(to: &self)
-        // An empty message, which is the default and left out.
-        if bytes.count == end + 1 && bytes[end] == 0 { bytes.removeSubrange(start...) }
+        append(number, value)
+        // The default of a message, which is empty, is left out, too: a tag of one or two bytes and a zero.
+        if Value.isMessage, bytes.count - start <= 3, bytes.last == 0 { bytes.removeSubrange(start...) }
     }
 
     mutating func field<Value: ProtobufValue>(_ number: UInt32, _ value: inout Value?) {

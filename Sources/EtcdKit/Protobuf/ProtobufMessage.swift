@@ -15,6 +15,7 @@ extension ProtobufMessage {
     var sizeHint: Int { 256 }
 
     static var wireType: ProtobufWireType { .lengthDelimited }
+    static var isMessage: Bool { true }
     var isDefault: Bool { false }
     func encode(to encoder: inout ProtobufEncoder) { encoder.appendBlock { $0.append(self) } }
     mutating func decode(from decoder: inout ProtobufDecoder) throws(ProtobufError) {

@@ -6,8 +6,9 @@ protocol ProtobufValue: Sendable {
     init()
 
     static var wireType: ProtobufWireType { get }
+    static var isMessage: Bool { get }
 
-    /// It is the default, which is left out. A message need not know: that it is empty shows when it is encoded.
+    /// It is the default, which is left out. A message need not know: its encoding shows that it is empty.
     var isDefault: Bool { get }
 
     /// Writes the value, without the tag before it.
@@ -15,6 +16,10 @@ protocol ProtobufValue: Sendable {
 
     /// Replaces the value by the one that comes next; a message takes in its fields.
     mutating func decode(from decoder: inout ProtobufDecoder) throws(ProtobufError)
+}
+
+extension ProtobufValue {
+    static var isMessage: Bool { false }
 }
 
 extension [UInt8]: ProtobufValue {
