@@ -28,7 +28,7 @@ struct GreetingService {
         let client = try EtcdClient(settings)
         let http = HTTPClient(configuration: .forLoadBalancer)
 
-        // While etcd is away, each goes on after five seconds: with defaults, and without instances.
+        // If etcd is away, each starts after five seconds, with defaults or without instances.
         let registry = try ServiceRegistry(client)
         async let startingConfig = ConfigManager("greeting/config", client: client, onEvent: { logger.log($0) })
         async let startingFlags = FeatureFlags("greeting/flags", client: client)
@@ -68,7 +68,7 @@ struct GreetingService {
             )
             return String(buffer: try await response.body.collect(upTo: 1 << 20))
         }
-        // Counts; no two processes at the same time.
+        // Counts, in one process at a time.
         router.post("count") { _, _ in
             try await lock.withLock(timeout: .seconds(10)) { grant in
                 let count = try await client.get("greeting/count").flatMap { Int("\($0.value)") } ?? 0

@@ -15,7 +15,7 @@ public import EtcdPatterns
 /// The parts of a key are joined by slashes: `database.port` is the key `config/app/database/port` in etcd. A list is a
 /// JSON array such as `["a", "b"]`, or plain text with commas such as `a,b`; a list of bytes has strings in base64.
 ///
-/// Reads take what the `ConfigManager` has, and wait for nothing. A watch goes on through restarts of etcd.
+/// Reads come from the local copy of the `ConfigManager`, and never wait. A watch continues across restarts of etcd.
 public struct EtcdConfigProvider: ConfigProvider {
     /// The name of the provider, with the name of the configuration.
     public var providerName: String { "EtcdConfigProvider[\(config.name)]" }
@@ -40,11 +40,11 @@ public struct EtcdConfigProvider: ConfigProvider {
         EtcdConfigSnapshot(providerName: providerName, state: state, secrets: secrets)
     }
 
-    /// Reads a value from the newest state that is known here.
+    /// Reads a value from the newest local state.
     ///
     /// - Parameters:
     ///   - key: The key.
-    ///   - type: The wanted type.
+    ///   - type: The requested type.
     /// - Returns: The value, if there is one.
     /// - Throws: `ConfigError` when the value is not of the type.
     public func value(forKey key: AbsoluteConfigKey, type: ConfigType) throws -> LookupResult {
@@ -53,11 +53,11 @@ public struct EtcdConfigProvider: ConfigProvider {
 
     /// Reads a value from etcd.
     ///
-    /// A validator of the `ConfigManager` is not asked.
+    /// It does not run the validator of the `ConfigManager`.
     ///
     /// - Parameters:
     ///   - key: The key.
-    ///   - type: The wanted type.
+    ///   - type: The requested type.
     /// - Returns: The value, if there is one.
     /// - Throws: `EtcdError` when etcd does not answer; `ConfigError` when the value is not of the type.
     public func fetchValue(forKey key: AbsoluteConfigKey, type: ConfigType) async throws -> LookupResult {
@@ -71,8 +71,8 @@ public struct EtcdConfigProvider: ConfigProvider {
     ///
     /// - Parameters:
     ///   - key: The key.
-    ///   - type: The wanted type.
-    ///   - updatesHandler: Gets the value as it is, and then each that is different; a slow handler skips some.
+    ///   - type: The requested type.
+    ///   - updatesHandler: Gets the current value, and then each different one; a slow handler skips values.
     /// - Returns: The result of the handler.
     /// - Throws: The errors of the handler.
     public func watchValue<Return: ~Copyable>(
@@ -88,14 +88,14 @@ public struct EtcdConfigProvider: ConfigProvider {
         return try await updatesHandler(ConfigUpdatesAsyncSequence(DistinctLookups(base: lookups)))
     }
 
-    /// The newest state that is known here: all its values are of one revision.
+    /// The newest local state: all its values are of one revision.
     ///
     /// - Returns: The state.
     public func snapshot() -> any ConfigSnapshot { current }
 
     /// Follows the state.
     ///
-    /// - Parameter updatesHandler: Gets the state as it is, and then the newest whenever there is a new one.
+    /// - Parameter updatesHandler: Gets the current state, and then the newest one after each change.
     /// - Returns: The result of the handler.
     /// - Throws: The errors of the handler.
     public func watchSnapshot<Return: ~Copyable>(
@@ -120,7 +120,7 @@ struct EtcdConfigSnapshot: ConfigSnapshot {
     }
 }
 
-/// Lookups without those that are as the one before.
+/// Lookups without those that are equal to the previous one.
 private struct DistinctLookups<Base: AsyncSequence & Sendable>: AsyncSequence, Sendable
 where Base.Element == Result<LookupResult, any Error>, Base.Failure == Never {
     typealias Element = Base.Element
@@ -141,7 +141,7 @@ where Base.Element == Result<LookupResult, any Error>, Base.Failure == Never {
         mutating func next(isolation actor: isolated (any Actor)?) async -> Element? {
             while let lookup = await base.next(isolation: actor) {
                 let result = try? lookup.get()
-                // Errors are told each time.
+                // Each error is passed on.
                 if let result, result == last { continue }
                 last = result
                 return lookup

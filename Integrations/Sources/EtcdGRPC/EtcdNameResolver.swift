@@ -16,7 +16,7 @@ public import GRPCNIOTransportCore
 /// )
 /// ```
 ///
-/// The client hears of each instance that comes, goes or drains, and goes on with those that it knows while etcd is away.
+/// The client is updated when an instance comes, goes or drains, and keeps the known instances while etcd is away.
 /// While none takes requests, calls fail with the status `unavailable`, unless they wait for ready.
 public struct EtcdNameResolver: NameResolverFactory, Sendable {
     /// A service in the registry.
@@ -30,7 +30,7 @@ public struct EtcdNameResolver: NameResolverFactory, Sendable {
     ///
     /// - Parameters:
     ///   - registry: The registry in which the instances are.
-    ///   - options: How to judge the instances that are seen.
+    ///   - options: Protection from mass losses, and checks.
     ///   - serviceConfig: The configuration that clients get with the addresses, in place of their own; by default, calls
     ///     go to the instances in turns.
     public init(

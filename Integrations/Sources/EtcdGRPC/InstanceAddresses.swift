@@ -58,12 +58,12 @@ struct InstanceAddresses: AsyncSequence, Sendable {
             return nil
         }
 
-        /// An endpoint for each instance: names are looked up, and left out where that fails, unless all are.
+        /// An endpoint for each instance; one whose name cannot be resolved is left out, unless none can be.
         private static func endpoints(of instances: [ServiceInstance]) async throws -> [GRPCNIOTransportCore.Endpoint] {
             var endpoints: [GRPCNIOTransportCore.Endpoint] = []
             var failure: (any Error)?
             for instance in instances {
-                // It takes addresses as they are.
+                // Addresses need no lookup.
                 let target = ResolvableTargets.DNS(host: instance.address, port: instance.port)
                 do {
                     var names = NameResolvers.DNS().resolver(for: target).names.makeAsyncIterator()

@@ -14,9 +14,9 @@ extension LoadBalancer {
     /// let response = try await balancer.execute(HTTPClientRequest(url: "http://orders/items?limit=5"), with: http)
     /// ```
     ///
-    /// The host and the port of the URL are replaced by those of the instance; the header `Host` keeps the URL's. An instance
-    /// fails a request when it cannot be reached, breaks the connection or answers with a status from 500 on. The balancer
-    /// learns from that (``LoadBalancerOptions/isFailure`` is asked with the ``HTTPFailure``).
+    /// The host and the port of the URL are replaced by those of the instance; the header `Host` keeps the URL's. An
+    /// instance fails a request when it cannot be reached, breaks the connection or answers with a status from 500 on.
+    /// The balancer learns from that (``LoadBalancerOptions/isFailure`` is called with the ``HTTPFailure``).
     ///
     /// - Parameters:
     ///   - request: The request. Its URL has the scheme `http` or `https`.
@@ -24,8 +24,8 @@ extension LoadBalancer {
     ///   - key: The key by which `BalancingPolicy.consistentHash` chooses.
     ///   - timeout: How long each attempt may take, until the head of the response has come.
     ///   - logger: Where the client logs.
-    ///   - isRetryable: Whether a request that has failed so may be sent again; see ``HTTPFailure/isRetryable``.
-    /// - Returns: The response, the last one with a status from 500 on if there were several. Its body is still to be read.
+    ///   - isRetryable: Whether a request with this failure may be sent again; see ``HTTPFailure/isRetryable``.
+    /// - Returns: The response, the last one with a status from 500 on if there were several. Its body is not read yet.
     /// - Throws: The error of the last attempt; `NoInstanceAvailable`; `HTTPClientError.invalidURL`.
     public func execute(
         _ request: HTTPClientRequest,
@@ -58,7 +58,7 @@ extension LoadBalancer {
         do {
             response = try await client.execute(request, timeout: timeout, logger: logger)
         } catch {
-            // A task that is cancelled says nothing of the instance.
+            // A cancelled task is no failure of the instance.
             if Task.isCancelled { throw error }
             throw HTTPFailure(request: request, result: .failure(error))
         }
@@ -86,10 +86,10 @@ public struct HTTPFailure: Error, Sendable, CustomStringConvertible {
     /// The response, or the error if there is none.
     public let result: Result<HTTPClientResponse, any Error>
 
-    /// Whether the request may be sent again, as far as HTTP tells.
+    /// Whether the request may be sent again, according to the semantics of HTTP.
     ///
-    /// It may if there was no connection on which it could be sent; or if it has no body, its method is idempotent, and
-    /// there was no response, or one with the status 502, 503 or 504.
+    /// It may if there was no connection on which to send it, or if it has no body, its method is idempotent, and there
+    /// was no response or one with the status 502, 503 or 504.
     public var isRetryable: Bool {
         if case .failure(let error) = result, error.isFailureToConnect { return true }
         let methods: [HTTPMethod] = [.GET, .HEAD, .OPTIONS, .TRACE, .PUT, .DELETE]

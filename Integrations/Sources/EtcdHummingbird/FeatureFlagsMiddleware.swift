@@ -3,13 +3,13 @@
 public import EtcdPatterns
 public import Hummingbird
 
-/// A context of requests that has the flags of its request.
+/// A request context with the flags of the request.
 public protocol FlagsRequestContext: RequestContext {
-    /// The flags as ``FeatureFlagsMiddleware`` has found them; without definitions before.
+    /// The flags, set by ``FeatureFlagsMiddleware``; without definitions before that.
     var flags: RequestFlags { get set }
 }
 
-/// The flags for one request: all evaluations are by definitions of one revision, and for one context.
+/// The flags for one request: all evaluations use the definitions of one revision, and one context.
 public struct RequestFlags: Sendable {
     /// The definitions.
     public var view: FlagView

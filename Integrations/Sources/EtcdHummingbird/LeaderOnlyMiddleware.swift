@@ -13,7 +13,8 @@ public import Hummingbird
 /// ```
 ///
 /// Others answer with the status 307 and the address of the leader, to which the path and the query of the request are
-/// appended. They answer with 503 while nobody leads, and when etcd does not name the leader within the timeout. A leader may lose its leadership while it answers: what must not happen then is done by `LeaderTerm.guarded`.
+/// appended. They answer with 503 while nobody leads, and when etcd does not name the leader within the timeout. A
+/// leader may lose its leadership while it answers: use `LeaderTerm.guarded` for writes that must not happen then.
 public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
     private let election: LeaderElection
     private let timeout: Duration
@@ -44,8 +45,8 @@ public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
     ///   - context: The context of the request.
     ///   - next: Answers on the leader.
     /// - Returns: The answer, or the redirection.
-    /// - Throws: The error of `next`; `HTTPError` with the status 503 if this process does not lead, and cannot say who
-    ///   does.
+    /// - Throws: The error of `next`; `HTTPError` with the status 503 if this process does not lead, and the leader is
+    ///   not known.
     public func handle(
         _ request: Request,
         context: Context,
@@ -58,7 +59,7 @@ public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
         return .redirect(to: base + request.uri.string, type: .temporary)
     }
 
-    /// The leader; nil if there is none, or if etcd does not say so in time.
+    /// The leader; nil if there is none, or if etcd does not answer in time.
     private func leader() async -> LeaderElection.Candidate? {
         await withTaskGroup(of: LeaderElection.Candidate?.self) { [election, timeout] group in
             group.addTask { try? await election.leader() }

@@ -12,7 +12,7 @@ import ServiceLifecycle
 /// router.add(middleware: MonitorMiddleware(MonitorAPI([monitor]), at: "/monitor"))
 /// ```
 public struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
-    /// The bytes of a request's body that are read; a larger one is refused.
+    /// The maximum size of a request's body in bytes; a larger one is refused.
     private static var maximumBody: Int { 64 << 10 }
 
     private let api: MonitorAPI
@@ -48,7 +48,7 @@ public struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
         return request.method == .head ? response.createHeadResponse() : response
     }
 
-    /// The request as the API takes it, with a path that begins where the API is mounted.
+    /// The request for the API, with a path relative to the place where the API is mounted.
     private func question(of request: Request) async throws -> EtcdMonitorKit.HTTPRequest {
         let body = try await request.body.collect(upTo: Self.maximumBody)
         var headers = HTTPHeaders()

@@ -4,7 +4,7 @@ import EtcdKit
 import Logging
 import Synchronization
 
-/// The endpoints without a connection, so that an outage takes a few lines of the log, and its end takes one.
+/// The endpoints without a connection, so that an outage writes a few lines to the log, and its end one.
 final class ConnectionFailures: Sendable {
     /// The last failure of each endpoint that has failed since it was connected.
     private let failures = Mutex<[Endpoint: Failure]>([:])
@@ -34,7 +34,7 @@ final class ConnectionFailures: Sendable {
         failures.withLock { $0.updateValue(failure, forKey: endpoint) } != failure
     }
 
-    /// Forgets the endpoints that are in use no more.
+    /// Forgets the endpoints that are no longer in use.
     private func forgotten(except endpoints: [Endpoint]) -> Logger.Level? {
         failures.withLock { $0 = $0.filter { endpoints.contains($0.key) } }
         return nil

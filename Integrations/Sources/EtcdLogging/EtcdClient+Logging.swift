@@ -4,16 +4,16 @@ public import EtcdKit
 public import Logging
 
 extension EtcdClient.Configuration {
-    /// Writes the events of the client to a log, beside what ``onEvent`` does already.
+    /// Writes the events of the client to a log, in addition to the existing ``onEvent``.
     ///
-    /// Failures that need a person are errors and warnings; what the client overcomes by itself is told at the levels `info`
-    /// and below, single calls at `debug` and `trace`. No line has a value, a password or a token in it.
+    /// Failures that need a person are errors and warnings. Failures that the client recovers from are logged at `info`
+    /// and below, single calls at `debug` and `trace`. No line contains a value, a password or a token.
     ///
-    /// An attempt to connect that fails because of a misconfiguration is an error, any other is told at `info`. Further
-    /// attempts at the same endpoint with the same cause are told at `debug`. The next connection to that endpoint is told at
-    /// `info`.
+    /// An attempt to connect that fails because of a misconfiguration is an error, any other is logged at `info`.
+    /// Further attempts at the same endpoint with the same cause are logged at `debug`. The next connection to that
+    /// endpoint is logged at `info`.
     ///
-    /// - Parameter logger: Where to write. It is called on the thread of the client's connections, and must not block.
+    /// - Parameter logger: The logger. It is called on the thread of the client's connections, and must not block.
     public mutating func logEvents(to logger: Logger) {
         let others = onEvent
         let failures = ConnectionFailures()
@@ -27,7 +27,7 @@ extension EtcdClient.Configuration {
 }
 
 extension EtcdClient.Event: LoggableEvent {
-    /// The line that tells of the event.
+    /// The line for the event.
     public var logLine: LogLine {
         switch self {
         // Connections
@@ -60,7 +60,7 @@ extension EtcdClient.Event: LoggableEvent {
                 "the store of etcd is older than before: it was restored, or the endpoint belongs to another store",
                 ["etcd.from": "\(from)", "etcd.to": "\(to)", "etcd.endpoint": "\(endpoint)"]
             )
-        // Leases, and what is held
+        // Leases and grants
         case .leaseAtRisk(let lease, _, let error):
             LogLine(.warning, "a lease is not renewed in time", error: error, ["etcd.lease": "\(lease)"])
         case .leaseLost(let lease, let error):

@@ -4,13 +4,13 @@ public import Logging
 
 /// An event with its line in the log; see `Logger.log(_:)`.
 public protocol LoggableEvent: Sendable {
-    /// The line that tells of the event.
+    /// The line for the event.
     var logLine: LogLine { get }
 }
 
 /// A line in the log, before it is written.
 public struct LogLine: Sendable {
-    /// How important it is.
+    /// The level of the line.
     public var level: Logger.Level
     /// The message: the same for all events of one kind.
     public var message: Logger.Message
@@ -22,7 +22,7 @@ public struct LogLine: Sendable {
     /// Makes a line.
     ///
     /// - Parameters:
-    ///   - level: How important it is.
+    ///   - level: The level of the line.
     ///   - message: The message: the same for all events of one kind.
     ///   - error: The error behind the event.
     ///   - metadata: The details of the event; made when the line is written.

@@ -6,7 +6,7 @@ import Foundation
 import Logging
 
 extension LeaderElection.Event: LoggableEvent {
-    /// The line that tells of the event.
+    /// The line for the event.
     public var logLine: LogLine {
         switch self {
         case .hindered(let error): LogLine(.warning, "a candidacy has failed, and is tried again", error: error)
@@ -15,7 +15,7 @@ extension LeaderElection.Event: LoggableEvent {
 }
 
 extension LeaderTask.Event: LoggableEvent {
-    /// The line that tells of the event.
+    /// The line for the event.
     public var logLine: LogLine {
         switch self {
         case .elected(let term):
@@ -37,7 +37,7 @@ extension LeaderTask.Event: LoggableEvent {
 }
 
 extension ShardCoordinator.Event: LoggableEvent {
-    /// The line that tells of the event.
+    /// The line for the event.
     public var logLine: LogLine {
         switch self {
         case .waitingForID: LogLine(.info, "another member has this ID, and is waited for")
@@ -57,7 +57,7 @@ extension ShardCoordinator.Event: LoggableEvent {
 }
 
 extension HighAvailabilityCoordinator.Event: LoggableEvent {
-    /// The line that tells of the event.
+    /// The line for the event.
     public var logLine: LogLine {
         switch self {
         case .secondaryStarted: LogLine(.info, "this process is secondary")
@@ -85,7 +85,7 @@ extension HighAvailabilityCoordinator.Event: LoggableEvent {
 }
 
 extension RegistrationState: LoggableEvent {
-    /// The line that tells of the state.
+    /// The line for the state.
     public var logLine: LogLine {
         switch self {
         case .pending(let error): LogLine(error == nil ? .debug : .warning, "not registered yet", error: error)
@@ -103,7 +103,7 @@ extension RegistrationState: LoggableEvent {
 }
 
 extension ServiceEvent: LoggableEvent {
-    /// The line that tells of the event.
+    /// The line for the event.
     public var logLine: LogLine {
         let instance = instance
         return switch self {
@@ -121,7 +121,7 @@ extension ServiceEvent: LoggableEvent {
 }
 
 extension ConfigManager.Event: LoggableEvent {
-    /// The line that tells of the event.
+    /// The line for the event.
     public var logLine: LogLine {
         switch self {
         case .defaultUsed(let error):
@@ -135,7 +135,7 @@ extension ConfigManager.Event: LoggableEvent {
 }
 
 extension ConfigChange: LoggableEvent {
-    /// The line that tells of the change: the key, and not the value, which may be a secret.
+    /// The line for the change, with the key but not the value, which may be a secret.
     public var logLine: LogLine {
         let (key, revision) = (key, revision)
         return LogLine(.info, "the configuration has changed", ["etcd.key": "\(key)", "etcd.revision": "\(revision)"])
@@ -143,7 +143,7 @@ extension ConfigChange: LoggableEvent {
 }
 
 extension ConfigRejection: LoggableEvent {
-    /// The line that tells of the rejection; without the error where that has the value, which may be a secret.
+    /// The line for the rejection; without the error if that contains the value, which may be a secret.
     public var logLine: LogLine {
         let (key, code, revision) = (error.key, error.code, revision)
         return LogLine(
@@ -156,7 +156,7 @@ extension ConfigRejection: LoggableEvent {
 }
 
 extension FlagError: LoggableEvent {
-    /// The line that tells of a definition that is broken.
+    /// The line for a broken definition.
     public var logLine: LogLine {
         let (flag, code) = (flag, code)
         return LogLine(

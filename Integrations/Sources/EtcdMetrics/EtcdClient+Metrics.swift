@@ -4,7 +4,7 @@ public import CoreMetrics
 public import EtcdKit
 
 extension EtcdClient.Configuration {
-    /// Records what happens to the client as metrics, beside what ``onEvent`` does already.
+    /// Records the events of the client as metrics, in addition to the existing ``onEvent``.
     ///
     /// | metric | kind | dimensions |
     /// |---|---|---|

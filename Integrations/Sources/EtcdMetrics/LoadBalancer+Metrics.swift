@@ -4,7 +4,7 @@ public import CoreMetrics
 public import EtcdPatterns
 
 extension LoadBalancer {
-    /// Records what the balancer has seen as metrics, again and again until the task is cancelled.
+    /// Records the statistics of the balancer as metrics, repeatedly until the task is cancelled.
     ///
     /// | metric | kind | dimensions |
     /// |---|---|---|
@@ -15,7 +15,7 @@ extension LoadBalancer {
     /// | `etcd.balancer.retries`, `.denied_retries` | meters, since the start | `service` |
     ///
     /// - Parameters:
-    ///   - interval: The time between two looks at the balancer.
+    ///   - interval: The time between two recordings.
     ///   - prefix: The prefix of the names.
     ///   - factory: Makes the metrics; nil for the one of `MetricsSystem`.
     public func recordMetrics(

@@ -5,7 +5,7 @@ public import EtcdMonitorKit
 import Logging
 
 extension AlertCenter.Event: LoggableEvent {
-    /// The line that tells of the event.
+    /// The line for the event.
     public var logLine: LogLine {
         switch self {
         case .changed(let alert):

@@ -2,7 +2,7 @@
 
 public import EtcdPatterns
 
-/// The value of a flag, and why it is this one: the details of an evaluation as OpenFeature has them.
+/// The value of a flag, with the reason for it: the details of an evaluation in OpenFeature.
 public struct EvaluationDetails<Value: Sendable>: Sendable {
     /// The name of the flag.
     public let flagKey: String
@@ -12,9 +12,9 @@ public struct EvaluationDetails<Value: Sendable>: Sendable {
     public let variant: String?
     /// The reason as OpenFeature writes it, such as `TARGETING_MATCH`.
     public let reason: String
-    /// The code of the error as OpenFeature writes it, such as `FLAG_NOT_FOUND`; nil if nothing is wrong.
+    /// The code of the error as OpenFeature writes it, such as `FLAG_NOT_FOUND`; nil if there is no error.
     public let errorCode: String?
-    /// A sentence that says what is wrong; nil if nothing is.
+    /// A message that describes the error; nil if there is none.
     public let errorMessage: String?
 
     init(_ flagKey: String, _ evaluation: FlagEvaluation<Value>) {
@@ -34,17 +34,17 @@ public struct ProviderStatus: Sendable, Hashable, CustomStringConvertible {
     /// The status as OpenFeature writes it, such as `NOT_READY`.
     public let description: String
 
-    /// etcd was not reached yet, so that all flags have the callers' defaults.
+    /// etcd has not been reached yet, so all flags have the callers' defaults.
     public static let notReady = Self(description: "NOT_READY")
-    /// All is well.
+    /// The definitions are known and up to date.
     public static let ready = Self(description: "READY")
-    /// etcd was out of reach for a while: flags are as they were.
+    /// etcd has been out of reach for a while: flags keep their last definitions.
     public static let stale = Self(description: "STALE")
 }
 
 /// Something that happened to a provider.
 public enum ProviderEvent: Sendable, Hashable {
-    /// The status is another, or it is the first that is told.
+    /// The status has changed, or is reported for the first time.
     case statusChanged(ProviderStatus)
     /// The definitions of these flags are new, have changed or are gone.
     case configurationChanged(flags: [String])
@@ -59,7 +59,7 @@ public protocol EvaluationHook: Sendable {
     /// - Parameters:
     ///   - flag: The name of the flag.
     ///   - context: The context so far.
-    /// - Returns: More context, which wins over the one so far.
+    /// - Returns: Additional context, which takes precedence over the one so far.
     func before(_ flag: String, context: FlagContext) -> FlagContext
 
     /// Runs after an evaluation with an error, before ``finally(_:context:)``.

@@ -10,12 +10,12 @@ public import EtcdPatterns
 /// logger.info("\(details.flagKey) is \(details.value): \(details.reason)")
 /// ```
 ///
-/// An evaluation reads nothing and waits for nothing, and never throws: where something is wrong, the value is the caller's
-/// default, and the details say why.
+/// An evaluation reads nothing and waits for nothing, and never throws: after an error, the value is the caller's
+/// default, and the details have the reason.
 public struct OpenFeatureClient: Sendable {
     /// The name of the provider in the terms of OpenFeature.
     public let providerName = "etcd"
-    /// The context of all evaluations; each adds its own, which wins.
+    /// The context of all evaluations; each adds its own, which takes precedence.
     public var context: FlagContext
     /// The hooks of all evaluations, in order.
     public var hooks: [any EvaluationHook]
@@ -39,7 +39,7 @@ public struct OpenFeatureClient: Sendable {
     ///
     /// - Parameters:
     ///   - key: The name of the flag.
-    ///   - fallback: The value where there is no such flag, or something is wrong.
+    ///   - fallback: The value if there is no such flag, or if there is an error.
     ///   - context: The context of this evaluation.
     /// - Returns: The value.
     public func value<Value: FlagConvertible>(
@@ -50,11 +50,11 @@ public struct OpenFeatureClient: Sendable {
         details(key, default: fallback, context: context).value
     }
 
-    /// The value of a flag, and why it is this one.
+    /// The value of a flag, with the reason for it.
     ///
     /// - Parameters:
     ///   - key: The name of the flag.
-    ///   - fallback: The value where there is no such flag, or something is wrong.
+    ///   - fallback: The value if there is no such flag, or if there is an error.
     ///   - context: The context of this evaluation.
     /// - Returns: The details.
     public func details<Value: FlagConvertible>(
@@ -75,16 +75,16 @@ public struct OpenFeatureClient: Sendable {
 
     // MARK: The provider
 
-    /// Whether flags can be evaluated, and by definitions that are up to date.
+    /// Whether flags can be evaluated, and whether their definitions are up to date.
     public var status: ProviderStatus {
         if !flags.source.isEtcd { return .notReady }
         return flags.isStale ? .stale : .ready
     }
 
-    /// Tells of the status and of definitions that change, until the task is cancelled.
+    /// Reports the status and changes of definitions, until the task is cancelled.
     ///
-    /// - Parameter onEvent: Is told first the status as it is, and then each event; must return soon. The status is looked
-    ///   at every second.
+    /// - Parameter onEvent: Is called with the current status first, and then with each event; must return soon. The
+    ///   status is checked every second.
     public func run(onEvent: @escaping @Sendable (ProviderEvent) -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await tellStatus(to: onEvent) }
@@ -105,18 +105,18 @@ public struct OpenFeatureClient: Sendable {
         do {
             var isFirst = true
             for try await change in flags.changes {
-                // The first has all flags, which have not changed.
+                // The first element has all flags, which have not changed.
                 if !isFirst { onEvent(.configurationChanged(flags: change.updated + change.removed)) }
                 isFirst = false
             }
         } catch {
-            // Changes are not followed any more, which the status tells.
+            // Changes are not followed any more; the status shows this.
         }
     }
 }
 
 extension FlagContext {
-    /// This context with all that another one says.
+    /// This context with the values of another one, which take precedence.
     func merging(_ other: FlagContext) -> FlagContext {
         FlagContext(
             other.targetingKey ?? targetingKey,

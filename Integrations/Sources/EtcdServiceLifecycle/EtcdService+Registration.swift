@@ -5,20 +5,20 @@ import ServiceLifecycle
 import Synchronization
 
 extension EtcdService {
-    /// Keeps an instance registered, and takes it out at the graceful shutdown, without a failed request.
+    /// Keeps an instance registered, and deregisters it at the graceful shutdown, without a failed request.
     ///
-    /// At the shutdown, others first see the instance as draining. After `propagation` it is deregistered, and only then the
-    /// service ends; so the server, which stands before it in the list of services, still answers meanwhile.
+    /// At the shutdown, others first see the instance as draining. After `propagation` it is deregistered, and then the
+    /// service ends; so the server, which is before it in the list of services, still answers meanwhile.
     ///
     /// - Parameters:
     ///   - instance: The instance.
     ///   - registry: The registry.
-    ///   - timeToLive: How long others see the instance when its process has died, in whole seconds (rounded up).
+    ///   - timeToLive: How long others see the instance after its process has died, in whole seconds (rounded up).
     ///   - check: How the process checks itself: while that fails, others see it as down.
-    ///   - propagation: How long others have at the shutdown to hear that the instance is draining.
-    ///   - onState: Is told how the registration stands; must return soon. It is not told of the entry that has the status
-    ///     `draining`.
-    ///   - onDrain: Is called when the shutdown begins, before others hear that the instance is draining; must return soon.
+    ///   - propagation: How long others have at the shutdown to learn that the instance is draining.
+    ///   - onState: Is called with each state of the registration; must return soon. It is not called for the entry
+    ///     with the status `draining`.
+    ///   - onDrain: Is called when the shutdown begins, before others see the instance as draining; must return soon.
     /// - Returns: The service. It throws `CoordinationLoss` when another process registers as the same instance.
     public static func registration(
         of instance: ServiceInstance,
@@ -41,21 +41,21 @@ extension EtcdService {
         }
     }
 
-    /// Keeps an instance registered as soon as it is known where it listens, and takes it out at the graceful shutdown.
+    /// Registers an instance as soon as its address is known, and deregisters it at the graceful shutdown.
     ///
     /// A group does not wait until a server listens. `instance` does: it returns when there is a port to register.
     ///
     /// - Parameters:
     ///   - registry: The registry.
-    ///   - timeToLive: How long others see the instance when its process has died, in whole seconds (rounded up).
+    ///   - timeToLive: How long others see the instance after its process has died, in whole seconds (rounded up).
     ///   - check: How the process checks itself: while that fails, others see it as down.
-    ///   - propagation: How long others have at the shutdown to hear that the instance is draining.
-    ///   - onState: Is told how the registration stands; must return soon. It is not told of the entry that has the status
-    ///     `draining`.
-    ///   - onDrain: Is called when the shutdown begins, before others hear that the instance is draining; must return soon.
+    ///   - propagation: How long others have at the shutdown to learn that the instance is draining.
+    ///   - onState: Is called with each state of the registration; must return soon. It is not called for the entry
+    ///     with the status `draining`.
+    ///   - onDrain: Is called when the shutdown begins, before others see the instance as draining; must return soon.
     ///   - instance: Waits until the server listens, and describes the instance. It is cancelled by the shutdown.
-    /// - Returns: The service. It throws what `instance` throws, and `CoordinationLoss` when another process registers as
-    ///   the same instance.
+    /// - Returns: The service. It throws the errors of `instance`, and `CoordinationLoss` when another process
+    ///   registers as the same instance.
     public static func registration(
         in registry: ServiceRegistry,
         timeToLive: Duration = .seconds(10),
@@ -80,7 +80,7 @@ extension EtcdService {
     }
 }
 
-/// Waits for the graceful shutdown, and lets a registration drain then.
+/// Waits for the graceful shutdown, and then drains a registration.
 private func keep(
     _ registration: Registration,
     propagation: Duration,
@@ -116,7 +116,7 @@ private final class Drain: Sendable {
     func begin() { isOn.withLock { $0 = true } }
 }
 
-/// The result of `body`; nil if the graceful shutdown has come first.
+/// The result of `body`; nil if the graceful shutdown came first.
 private func cancelledByShutdown<Result: Sendable>(
     _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result? {

@@ -20,7 +20,7 @@ public import ServiceLifecycle
 /// ```
 ///
 /// A group starts its services in the order of the list, and shuts them down in the reverse order, one after the other.
-/// So the client comes first, and the registration last: it tells others to stay away before the server stops.
+/// So the client comes first, and the registration last: it makes others stop sending requests before the server stops.
 public struct EtcdService: Service, CustomStringConvertible {
     /// The name of the service in the logs of its group.
     public let description: String
@@ -33,12 +33,12 @@ public struct EtcdService: Service, CustomStringConvertible {
 
     /// A service that runs until the graceful shutdown, which cancels it.
     ///
-    /// Each `run()` of the patterns and of the monitor can be such a body: it returns once its work has ended and what it
-    /// held is given up.
+    /// Each `run()` of the patterns and of the monitor can be such a body: it returns once its work has ended and its
+    /// grants are released.
     ///
     /// - Parameters:
     ///   - name: The name of the service in the logs of its group.
-    ///   - body: Does the work until its task is cancelled. An error that only says so is no failure of the service.
+    ///   - body: Does the work until its task is cancelled. An error due to this is no failure of the service.
     public init(_ name: String, run body: @escaping @Sendable () async throws -> Void) {
         self.init(name: name) {
             try await cancelWhenGracefulShutdown { try await ignoringCancellation(body) }
@@ -53,7 +53,7 @@ public struct EtcdService: Service, CustomStringConvertible {
     /// - Returns: The service.
     public static func closing(_ name: String, _ close: @escaping @Sendable () async -> Void) -> EtcdService {
         EtcdService(name: name) {
-            // It throws when the group is cancelled, which is the end, too.
+            // It throws when the group is cancelled, which also ends the service.
             try? await gracefulShutdown()
             await close()
         }
@@ -84,7 +84,7 @@ extension EtcdService {
         closing("configuration \(configuration.name)") { await configuration.close() }
     }
 
-    /// Closes feature flags at the graceful shutdown; they stay as they are.
+    /// Closes feature flags at the graceful shutdown; they keep their last definitions.
     ///
     /// - Parameter flags: The flags.
     /// - Returns: The service.
@@ -92,7 +92,7 @@ extension EtcdService {
         closing("flags \(flags.name)") { await flags.close() }
     }
 
-    /// Closes a discovery at the graceful shutdown; it still has the instances that it knows.
+    /// Closes a discovery at the graceful shutdown; it keeps the known instances.
     ///
     /// - Parameter discovery: A discovery without a scope, as made by `ServiceRegistry.discovery(of:options:)`.
     /// - Returns: The service.
@@ -100,7 +100,7 @@ extension EtcdService {
         closing("discovery of \(discovery.view.service)") { await discovery.close() }
     }
 
-    /// Closes a load balancer at the graceful shutdown; it still balances over the instances that it knows.
+    /// Closes a load balancer at the graceful shutdown; it still balances over the known instances.
     ///
     /// - Parameter balancer: A balancer without a scope, as made by
     ///   `ServiceRegistry.loadBalancer(for:policy:options:discovery:)`.
@@ -126,7 +126,7 @@ extension EtcdService {
     }
 }
 
-/// Runs `body`; an error that only says that the task was cancelled is not thrown.
+/// Runs `body`; an error due to the cancellation of the task is not thrown.
 func ignoringCancellation(_ body: () async throws -> Void) async throws {
     do {
         try await body()

@@ -29,7 +29,7 @@ public struct TracingInterceptor: CallInterceptor {
     ///
     /// - Parameters:
     ///   - call: The call.
-    ///   - metadata: The fields that go with the call.
+    ///   - metadata: The fields of the call.
     ///   - next: Makes the call.
     public func intercept(
         _ call: EtcdClient.Call,

@@ -3,7 +3,7 @@
 public import EtcdKit
 public import Foundation
 
-/// A gate at a server that takes requests from leaders: it refuses those of a leader before the newest it has seen.
+/// A gate at a server that takes requests from leaders: it refuses those of leaders before the newest one it has seen.
 ///
 /// ```swift
 /// headers[FenceGate.headerName] = FenceGate.headerValue(of: term.fencingToken)
@@ -64,7 +64,7 @@ public final class FenceGate: Sendable {
     ///
     /// More may be added, so a `switch` over refusals needs a `default`.
     public enum Refusal: LocalizedError, Sendable, Hashable, CustomStringConvertible {
-        /// A request with a higher token has come before.
+        /// A request with a higher token was let in before.
         case outdated(Revision, highest: Revision)
         /// There is no token.
         case missing

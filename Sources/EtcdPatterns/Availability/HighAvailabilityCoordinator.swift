@@ -15,12 +15,12 @@ import EtcdKit
 /// ```
 ///
 /// A member is never both: each work has ended before the other begins. A primary that cannot renew its lease is
-/// cancelled, ``LeaderElection/drainTime`` before another may be primary. Use ``Grant/guarded(if:then:else:)`` of its term,
-/// or a ``FenceGate``, for whatever it must not do after that in any case.
+/// cancelled, ``LeaderElection/drainTime`` before another may be primary. Use ``Grant/guarded(if:then:else:)`` of its
+/// term, or a ``FenceGate``, for everything that it must not do after that.
 public struct HighAvailabilityCoordinator: Sendable {
     /// The work of a primary.
     public typealias Primary = @Sendable (_ term: LeaderTerm) async throws -> Void
-    /// The work of a secondary, which can follow who is primary.
+    /// The work of a secondary, which can follow the changes of the primary.
     public typealias Secondary = @Sendable (_ primaries: LeaderChanges) async throws -> Void
 
     /// How the primary is chosen.
@@ -33,7 +33,7 @@ public struct HighAvailabilityCoordinator: Sendable {
     ///
     /// - Parameters:
     ///   - election: How the primary is chosen. Without a ``LeaderElection/drainTime``, a fifth of the time to live is
-    ///     taken.
+    ///     used.
     ///   - onEvent: Is called with each event, for logs and alarms; it must return soon.
     ///   - primary: The work of a primary: runs once in each term, and is cancelled when the term ends. When it returns or
     ///     throws, the member steps down, and is a candidate again after ``LeaderElection/backoff``.
@@ -90,7 +90,7 @@ public struct HighAvailabilityCoordinator: Sendable {
         return term
     }
 
-    /// Runs the work of a secondary, again and again if it fails.
+    /// Runs the work of a secondary, repeatedly if it fails.
     private func assist() async {
         var failures = 0
         while !Task.isCancelled {
@@ -131,9 +131,9 @@ public struct HighAvailabilityCoordinator: Sendable {
 
     /// The role of a member.
     public enum Role: String, Sendable, Hashable {
-        /// The one that leads.
+        /// The member that leads.
         case primary
-        /// One of those that stand by.
+        /// A member that stands by.
         case secondary
     }
 

@@ -12,8 +12,8 @@ public import Foundation
 /// try await ready.wait()
 /// ```
 ///
-/// A barrier that no task has raised lets all pass. If the task that has raised it dies, or loses its session, before it has
-/// lowered it, the barrier is broken: those that wait get ``BarrierBroken``, until it is raised again and lowered.
+/// A barrier that no task has raised lets all pass. If the task that has raised it dies, or loses its session, before
+/// it has lowered it, the barrier is broken: waiters get ``BarrierBroken``, until it is raised again and lowered.
 ///
 /// A raised barrier has a key `<name>/raised`, without a lease, and the task that has raised it has a key in the queue
 /// `<name>/holder/`.
@@ -24,15 +24,15 @@ public struct Barrier: Sendable {
     /// The name: all barriers of one name are the same.
     public var name: String { queue.name }
 
-    /// The text of the task that raises the barrier about itself; by default, the name and the number of its process.
+    /// The description of the task that raises the barrier; by default, the name and the number of its process.
     public var owner = NamedQueue.process
 
     /// Describes a barrier.
     ///
     /// - Parameters:
     ///   - name: The name.
-    ///   - source: The session on which the barrier is raised. Its time to live is the time after which those that wait
-    ///     learn that the process that raised the barrier has died.
+    ///   - source: The session on which the barrier is raised. Its time to live is the time after which waiters learn
+    ///     that the process that raised the barrier has died.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: String, on source: SessionSource) throws(EtcdError) {
         queue = try NamedQueue(name, "/holder", of: "barrier", on: source)
@@ -42,7 +42,7 @@ public struct Barrier: Sendable {
 
     /// Raises the barrier, runs `body`, and lowers it.
     ///
-    /// If `body` throws, or the session is lost, the barrier is not lowered: those that wait get ``BarrierBroken``.
+    /// If `body` throws, or the session is lost, the barrier is not lowered: waiters get ``BarrierBroken``.
     ///
     /// - Parameter body: Does the work that the others wait for.
     /// - Returns: The result of `body`; nil if another task has raised the barrier.
@@ -68,7 +68,7 @@ public struct Barrier: Sendable {
         guard let hold = try await queue.acquireIfAvailable(.exclusive, owner) else { return nil }
         let raised = RaisedBarrier(hold: hold, raisedKey: raisedKey)
         do {
-            // A broken barrier keeps its key, by which those that wait recognise it.
+            // A broken barrier keeps its key, by which waiters recognise it.
             try await raised.change(.put(raisedKey, owner))
             return raised
         } catch {
@@ -120,7 +120,7 @@ public struct RaisedBarrier: FencedGrant {
     /// The library's own view of the grant.
     public var basis: GrantBasis { GrantBasis(hold) }
 
-    /// Lowers the barrier: all that wait go on.
+    /// Lowers the barrier: all waiters continue.
     ///
     /// - Throws: ``CoordinationLoss`` when it is no longer held, after which the barrier is broken, or lowered if this was
     ///   called before; ``EtcdError``; `CancellationError`.

@@ -9,9 +9,9 @@ public import EtcdKit
 /// try await barrier.withBarrier { _ in try await work() }
 /// ```
 ///
-/// No task enters before a whole round has come, and no task leaves before all of the round are done. A task that crashes
-/// while it waits to enter is not counted; the others wait for another. A task that crashes inside, or gives up, breaks the
-/// round: those that leave get ``BarrierBroken``.
+/// No task enters before a whole round has come, and no task leaves before all of the round are done. A task that
+/// crashes while it waits to enter is not counted; the others wait for another. A task that crashes inside, or gives
+/// up, breaks the round: participants that leave get ``BarrierBroken``.
 ///
 /// A task that comes when a round is complete belongs to the next round, which is independent of the one before; so a name
 /// can be used again and again. Each participant has a key `<name>/shared-<lease>-<nonce>`, whose value is its phase.
@@ -49,7 +49,7 @@ public struct DoubleBarrier: Sendable {
     ///   - body: Does the participant's part.
     /// - Returns: The result of `body`.
     /// - Throws: The error of `body`; ``BarrierBroken`` when another participant of the round is gone;
-    ///   ``CoordinationLoss``; what ``enter(timeout:)`` throws.
+    ///   ``CoordinationLoss``; the errors of ``enter(timeout:)``.
     @discardableResult
     public func withBarrier<Result: Sendable>(
         timeout: Duration? = nil,
@@ -102,7 +102,7 @@ public struct BarrierParticipation: FencedGrant {
     /// The library's own view of the grant.
     public var basis: GrantBasis { GrantBasis(hold) }
 
-    /// Tells the others that this participant is done, and waits until all of the round are.
+    /// Marks this participant as done, and waits until all participants of the round are.
     ///
     /// Afterwards the participation is over, whatever the outcome; if this fails or is cancelled, the round is broken for the
     /// others.
@@ -122,7 +122,7 @@ public struct BarrierParticipation: FencedGrant {
 
     /// Gives the participation up, which breaks the round for the others; after ``leave()`` this does nothing.
     ///
-    /// - Parameter timeout: How long to wait until the others know.
+    /// - Parameter timeout: How long to wait until the others can see that.
     public func release(timeout: Duration = .seconds(5)) async {
         await hold.release(timeout: timeout)
     }
@@ -143,7 +143,7 @@ public struct BarrierParticipation: FencedGrant {
     /// Follows all participants, and takes the steps that are due, until the one of `key` is in the phase `goal`.
     static func reach(_ goal: BarrierMember.Phase, _ count: Int, _ key: Key, in queue: FairQueue) async throws {
         var options = MirrorOptions()
-        // An outage now is an outage like any other, so the loop waits for the first list.
+        // An outage is no error here either, so the loop waits for the first list.
         options.initialWait = .zero
         try await queue.client.withMirror(of: queue.range, options: options) { mirror in
             for try await view in mirror.views where view.revision > 0 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The source of a state that this process keeps, and since when it is from there.
+/// The source of a state that this process keeps, and the time since when it has been the source.
 ///
-/// A start waits for etcd no longer than the option `initialWait` says. Then it goes on with the state of a file, or without
-/// any. The source becomes ``etcd(since:)`` by itself when etcd is reached.
+/// A start waits for etcd for at most `initialWait`. Then it continues with the state of a file, or without one. The
+/// source becomes ``etcd(since:)`` by itself when etcd is reached.
 public enum StateSource: Sendable, Hashable, CustomStringConvertible {
-    /// Nothing is known yet, so that defaults count; since the start.
+    /// Nothing is known yet, so that defaults apply; since the start.
     case nothing(since: ContinuousClock.Instant)
     /// The state was read from the file of an earlier run; since the start.
     case file(since: ContinuousClock.Instant)
@@ -19,7 +19,7 @@ public enum StateSource: Sendable, Hashable, CustomStringConvertible {
         if case .etcd = self { true } else { false }
     }
 
-    /// Since when the state is from there.
+    /// The time since when the state has had this source.
     public var since: ContinuousClock.Instant {
         switch self {
         case .nothing(let since), .file(let since), .etcd(let since): since

@@ -3,7 +3,7 @@
 public import EtcdKit
 import Foundation
 
-/// A type whose values stand in a configuration as text that people and other programs can read and write.
+/// A type whose values are stored in a configuration as text that people and other programs can read and write.
 ///
 /// `String`, `Int`, `Double`, `Bool`, `Duration` and `[UInt8]` are such types, and so is an enumeration with one of them
 /// as its raw type: `enum Level: String, ConfigConvertible`.
@@ -44,7 +44,7 @@ extension String: ConfigConvertible {
         self = text.unquoted ?? text
     }
 
-    /// The plain text; a JSON string if it begins with a quotation mark, so that it is read as it is.
+    /// The plain text; a JSON string if it begins with a quotation mark, so that it is read back unchanged.
     public var configValue: Value {
         guard hasPrefix("\""), let json = try? JSONEncoder().encode(self) else { return Value(self) }
         return Value(bytes: Array(json))
@@ -71,7 +71,7 @@ extension Int: ConfigConvertible {
 extension Double: ConfigConvertible {
     /// Reads a decimal number, such as `0.5` or `1e-3`.
     public init?(configValue stored: Value) {
-        // Not the words and hexadecimal digits that Swift knows too.
+        // Not the words and hexadecimal digits that Swift accepts too.
         guard let text = stored.scalar, text.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }),
             let number = Double(text), number.isFinite
         else { return nil }

@@ -5,8 +5,8 @@ import Foundation
 
 /// A change of a configuration that is being made: the argument of the closure of ``ConfigManager/change(_:)``.
 ///
-/// Reads are of the state in etcd at the time when the closure began. The values that were read must not change before the
-/// commit. Writes are made when the closure has returned; reads see them before.
+/// Reads return the state in etcd at the time when the closure began. The values that were read must not change before
+/// the commit. Writes are made when the closure has returned; reads in the closure see them already.
 public struct ConfigEdit: Sendable {
     let content: MirrorView
     let layout: ConfigLayout
@@ -20,7 +20,7 @@ public struct ConfigEdit: Sendable {
     ///
     /// - Parameters:
     ///   - key: The key within the configuration.
-    ///   - type: The wanted type.
+    ///   - type: The requested type.
     /// - Returns: The value; nil if there is none.
     /// - Throws: ``ConfigError`` with the code `wrongType` or `invalidKey`.
     public mutating func value<Wanted: ConfigConvertible>(

@@ -16,7 +16,7 @@ public struct ConfigError: LocalizedError, Sendable, CustomStringConvertible {
 
         /// There is no value.
         public static let missing = Self(description: "missing")
-        /// The value is not of the wanted type.
+        /// The value is not of the requested type.
         public static let wrongType = Self(description: "wrongType")
         /// A validator refuses the configuration.
         public static let invalid = Self(description: "invalid")
@@ -29,9 +29,9 @@ public struct ConfigError: LocalizedError, Sendable, CustomStringConvertible {
         public static let noSnapshot = Self(description: "noSnapshot")
         /// There is a snapshot of the name already.
         public static let snapshotExists = Self(description: "snapshotExists")
-        /// A snapshot, or the file with the last state, is not as it was written.
+        /// A snapshot, or the file with the last state, is not intact.
         public static let damaged = Self(description: "damaged")
-        /// The file with the last state is older than it may be.
+        /// The file with the last state is older than allowed.
         public static let tooOld = Self(description: "tooOld")
         /// The file with the last state could not be written.
         public static let fileNotWritten = Self(description: "fileNotWritten")
@@ -39,13 +39,13 @@ public struct ConfigError: LocalizedError, Sendable, CustomStringConvertible {
         public static let unfinished = Self(description: "unfinished")
     }
 
-    /// The kind of error: the part to decide by.
+    /// The kind of error, for programs to act on.
     public let code: Code
     /// The key that the error is about, if any.
     public let key: Key?
     /// The value as it is stored, if any.
     public let value: Value?
-    /// The message for people, with the key, the value and the wanted type if the error is about a value.
+    /// The message for people, with the key, the value and the requested type if the error is about a value.
     public let message: String
     /// The error behind this one, if any.
     public let cause: (any Error)?

@@ -11,7 +11,7 @@ extension ConfigManager {
         case defaultUsed(ConfigError)
         /// A state of the store was rejected, and the last good state stays.
         case rejected(ConfigRejection)
-        /// The store cannot be followed at the moment; the manager goes on trying.
+        /// The store cannot be followed at the moment; the manager keeps trying.
         case followingFailed(EtcdError)
         /// The file could not be read at the start, or not written.
         case fileFailed(ConfigError)

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// Keeps a configuration current: follows the store, judges each state, and writes the file.
+/// Keeps a configuration current: follows the store, validates each state, and writes the file.
 struct ConfigFollower: Sendable {
     let client: EtcdClient
     let layout: ConfigLayout
@@ -141,8 +141,8 @@ struct ConfigFollower: Sendable {
             return
         }
         let verdict = judge(content, &overlay)
-        // To put a value again as it was, or to copy it, makes no new state. The values are compared outside the lock, so that
-        // readers do not wait.
+        // Putting a value again unchanged, or copying it, makes no new state. The values are compared outside the lock,
+        // so that readers do not wait.
         var isNew = !source.isEtcd
         if case .success(let view) = verdict, !isNew { isNew = !view.hasSameValues(as: current) }
         status.update { status in
@@ -210,7 +210,7 @@ struct ConfigStatus: Sendable {
     var source: StateSource
     /// The number of good states.
     private(set) var goodStates = 0
-    /// The keys that were judged last, good or not.
+    /// The keys that were validated last, valid or not.
     var judged: MirrorView?
     /// The rejection of the newest state; nil if that is the current one.
     private(set) var rejection: ConfigRejection?
@@ -221,7 +221,7 @@ struct ConfigStatus: Sendable {
     /// The reason why the file could not be read at the start, or written; nil if it was.
     var fileFailure: ConfigError?
     var mirror: KeyMirror?
-    /// The cluster of the state; nil before it was asked for.
+    /// The cluster of the state; nil before it was requested.
     var clusterID: UInt64?
     var isClosed = false
 

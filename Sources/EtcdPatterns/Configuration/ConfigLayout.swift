@@ -26,7 +26,7 @@ struct ConfigLayout: Sendable, Hashable {
         self.name = name
     }
 
-    /// A layout for a name that is known to be good.
+    /// A layout for a name that is known to be valid.
     init(unchecked name: Key) { self.name = name }
 
     var base: Key { name + "/" }
@@ -35,7 +35,7 @@ struct ConfigLayout: Sendable, Hashable {
     var range: KeyRange { .prefix(base) }
     /// Refers to a state that is to be copied to the plain keys.
     var pointer: Key { base + ".restore" }
-    /// The beginning of the keys of staged states, also of those that were given up.
+    /// The beginning of the keys of staged states, including abandoned ones.
     var stages: Key { pointer + "/" }
     var deletion: Key { base + ".deletion" }
     /// The beginning of the keys of snapshots.

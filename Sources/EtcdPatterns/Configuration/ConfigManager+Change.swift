@@ -111,7 +111,7 @@ extension ConfigManager {
             let content = try await present()
             var edit = ConfigEdit(content: content, layout: layout)
             let result = try await body(&edit)
-            // Without a write, the state is what it was.
+            // Without a write, the state has not changed.
             if edit.writes.isEmpty { return (result, content.revision) }
             try follower.options.check(edit.result)
             let conditions = edit.conditions(isValidated: follower.options.validate != nil)

@@ -13,7 +13,7 @@ public import EtcdKit
 ///
 /// Reads need no call to etcd. They come from ``view``, which is of one revision; to read several values that belong
 /// together, take the view once. While the store cannot be reached, or its newest state is rejected, the last good view
-/// stays, and ``isStale``, ``rejection`` and ``failure`` say so.
+/// stays, and ``isStale``, ``rejection`` and ``failure`` show this.
 ///
 /// The value of a key is under `<name>/<key>`, as plain text: `etcdctl put config/app/database/port 5433` is a change like
 /// any other. Keys that begin with a dot are reserved for the library.
@@ -30,7 +30,7 @@ public final class ConfigManager: ConfigReading {
     /// Reads a configuration, and follows it until ``close()``.
     ///
     /// If etcd is not reached within ``ConfigOptions/initialWait``, the manager starts with the values of the file, or
-    /// without values. ``source`` says which. It becomes the state of etcd by itself.
+    /// without values. ``source`` shows which. It takes the state of etcd as soon as etcd is reached.
     ///
     /// A state of etcd that the validator refuses is an error here, unless the file has an earlier state. To repair it, put
     /// the value with `etcdctl`, or use ``SnapshotManager/init(_:client:)``, which has no validator.
@@ -39,7 +39,7 @@ public final class ConfigManager: ConfigReading {
     ///   - name: The beginning of the keys, before a slash, such as `config/app`.
     ///   - client: The client of the cluster.
     ///   - options: A validator, and a file with a copy.
-    ///   - onEvent: Gets each event, for logs; it should return at once.
+    ///   - onEvent: Is called with each event, for logs; it should return at once.
     /// - Throws: ``ConfigError`` when the state is not acceptable and no file has an earlier one: the validator's error, or
     ///   `damaged`. ``EtcdError`` when the state cannot be read for a reason that does not pass by itself, such as
     ///   `permissionDenied`; `emptyKey` and `invalidArgument` for a bad name.
@@ -88,7 +88,7 @@ public final class ConfigManager: ConfigReading {
 
     /// The reason why the store is not followed at the moment; nil if it is.
     ///
-    /// The manager goes on trying. A broken connection is not a failure, but visible in ``staleness`` and ``source``.
+    /// The manager keeps trying. A broken connection is not a failure, but visible in ``staleness`` and ``source``.
     public var failure: EtcdError? { status.withLock { $0.failure } }
 
     /// The reason why the file could not be read at the start, or not written the last time; nil if it could.
@@ -110,7 +110,7 @@ public final class ConfigManager: ConfigReading {
     /// The sequence ends when the manager is closed, or the task is cancelled.
     public var views: UpdateSequence<ConfigView, Never> { updates { ($0.goodStates, $0.current) } }
 
-    /// The last rejection, if there was one, and those that follow; a slow consumer gets the newest only.
+    /// The last rejection, if there was one, and those that follow; a slow consumer gets only the newest.
     ///
     /// The sequence ends when the manager is closed, or the task is cancelled.
     public var rejections: UpdateSequence<ConfigRejection, Never> {
@@ -125,9 +125,9 @@ public final class ConfigManager: ConfigReading {
     /// }
     /// ```
     ///
-    /// To put a value again as it was is not a change. If a value changes several times while the consumer is busy, or
-    /// within `interval`, the consumer gets one change, from the first old value to the last new one. So the last state is
-    /// always reported.
+    /// Putting a value again unchanged is not a change. If a value changes several times while the consumer is busy, or
+    /// within `interval`, the consumer gets one change, from the first old value to the last new one. So the last state
+    /// is always reported.
     ///
     /// - Parameters:
     ///   - part: A key, which stands for its own value and those under `<part>/`; nil for all.
@@ -186,7 +186,7 @@ public final class ConfigManager: ConfigReading {
         _ = try? await withTimeout(client.timeout) { await self.isJudged(revision) }
     }
 
-    /// Waits for the judgement of `revision`; false if the task was cancelled, or the configuration closed.
+    /// Waits until `revision` is current or rejected; false if the task was cancelled, or the configuration closed.
     private func isJudged(_ revision: Revision) async -> Bool {
         let isJudged = try? await status.wait { status -> Bool? in
             if let judged = status.judged, judged.revision >= revision { return true }
@@ -202,10 +202,10 @@ extension EtcdClient {
     /// - Parameters:
     ///   - name: The beginning of the keys, before a slash, such as `config/app`.
     ///   - options: A validator, and a file with a copy.
-    ///   - onEvent: Gets each event, for logs; it should return at once.
+    ///   - onEvent: Is called with each event, for logs; it should return at once.
     ///   - body: Uses the configuration, which ends with the scope. It runs on the caller's actor.
     /// - Returns: The result of `body`.
-    /// - Throws: The error of `body`; what ``ConfigManager/init(_:client:options:onEvent:)`` throws.
+    /// - Throws: The error of `body`; the errors of ``ConfigManager/init(_:client:options:onEvent:)``.
     @discardableResult
     public func withConfiguration<Result>(
         _ name: String,

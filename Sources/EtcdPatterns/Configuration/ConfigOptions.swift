@@ -12,9 +12,9 @@ public struct ConfigOptions: Sendable {
     /// The file for the last good state, from which to start when etcd cannot be reached; nil for none.
     public var file: File?
 
-    /// How long a start waits for etcd before it goes on with the values of the file, or without values.
+    /// How long a start waits for etcd before it continues with the values of the file, or without values.
     ///
-    /// The manager goes on trying, and ``ConfigManager/source`` tells where its state is from.
+    /// The manager keeps trying, and ``ConfigManager/source`` shows the source of its state.
     public var initialWait: Duration
 
     /// Makes options; the parameters are their properties.

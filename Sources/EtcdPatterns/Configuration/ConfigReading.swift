@@ -3,7 +3,7 @@
 public import EtcdKit
 import Foundation
 
-/// Typed reads of a configuration: of a ``ConfigView``, or of the present view of a ``ConfigManager``.
+/// Typed reads of a configuration: of a ``ConfigView``, or of the current view of a ``ConfigManager``.
 ///
 /// There are two getters for each type, whose parameter is the key within the configuration, such as `database/port`:
 ///
@@ -26,7 +26,7 @@ extension ConfigReading {
     ///
     /// - Parameters:
     ///   - key: The key within the configuration, such as `database/port`.
-    ///   - type: The wanted type.
+    ///   - type: The requested type.
     /// - Returns: The value; nil if there is none.
     /// - Throws: ``ConfigError`` with the code `wrongType`.
     public func value<Wanted: ConfigConvertible>(

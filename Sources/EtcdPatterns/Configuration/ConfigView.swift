@@ -9,9 +9,9 @@ public import EtcdKit
 /// try connect(to: now.string("database/host"), port: now.int("database/port", default: 5432))
 /// ```
 ///
-/// The changes of one transaction, or of a restoration, are in a view in whole or not at all. Taking a view costs nothing.
+/// A view has all changes of a transaction or a restoration, or none of them. Taking a view costs nothing.
 public struct ConfigView: ConfigReading, Equatable, CustomStringConvertible {
-    /// The revision of the store at which the configuration was like this.
+    /// The revision of the store that the view shows.
     public var revision: Revision { content.revision }
     /// Whether it was read from the file of an earlier run, since etcd had no acceptable state.
     public let isFromFile: Bool
@@ -141,7 +141,7 @@ public struct ConfigChange: Sendable, Hashable, CustomStringConvertible {
 
     /// The new value.
     ///
-    /// - Parameter type: The wanted type.
+    /// - Parameter type: The requested type.
     /// - Returns: The value; nil if it was deleted.
     /// - Throws: ``ConfigError`` with the code `wrongType`.
     public func value<Wanted: ConfigConvertible>(as type: Wanted.Type = Wanted.self) throws(ConfigError) -> Wanted? {

@@ -4,10 +4,10 @@ import EtcdKit
 
 /// Replaces all values of a configuration at once, however many they are.
 ///
-/// A small replacement is one transaction. A large state is written to keys of its own, in pieces, and comes into effect by
-/// one transaction that puts a pointer to it. Then it is copied to the plain keys, and the pointer is deleted: a redo log.
-/// If the process is killed before the pointer is put, the old state stays. After that, the new state is in effect, and the
-/// next change of the configuration completes the copying.
+/// A small replacement is one transaction. A large state is written to keys of its own, in pieces, and takes effect by
+/// one transaction that puts a pointer to it. Then it is copied to the plain keys, and the pointer is deleted: a redo
+/// log. If the process is killed before the pointer is put, the old state stays. After that, the new state is in
+/// effect, and the next change of the configuration completes the copying.
 struct Restorer: Sendable {
     let client: EtcdClient
     let layout: ConfigLayout
@@ -70,7 +70,7 @@ struct Restorer: Sendable {
 
     /// Deletes the states that others have staged and given up.
     ///
-    /// A restoration that still goes on has a conflict then.
+    /// A restoration that is still in progress has a conflict then.
     private func sweep(_ content: MirrorView) async throws(EtcdError) {
         let stages = KeyRange.prefix(layout.stages)
         if !content.contains(where: { stages.contains($0.key) }) { return }
@@ -104,11 +104,11 @@ struct Restorer: Sendable {
         return revision
     }
 
-    /// Finds out whether a staged state is in effect; if it is not, it cannot come into effect later.
+    /// Finds out whether a staged state is in effect; if it is not, it cannot take effect later.
     private func isInEffect(_ id: String, after error: any Error) async throws -> Bool {
         let client = client
         let (pointer, pieces) = (layout.pointer, layout.stages + "\(id)/")
-        // The deletion of its pieces keeps it from coming into effect.
+        // The deletion of its pieces keeps it from taking effect.
         let response = try? await withoutCancellation { () throws(EtcdError) in
             let deletion = TransactionOperation.delete(.prefix(pieces))
             return try await client.transaction(if: [.isMissing(pointer)], then: [deletion], else: [.get(pointer)])

@@ -4,7 +4,7 @@ import EtcdKit
 import Foundation
 
 extension SnapshotManager {
-    /// Saves the present state.
+    /// Saves the current state.
     ///
     /// - Parameters:
     ///   - name: The name; nil for the next number, from 1.

@@ -89,10 +89,10 @@ public struct SnapshotManager: Sendable {
     /// ```
     ///
     /// - Parameters:
-    ///   - old: The name of a snapshot; nil for the present state.
-    ///   - new: The name of a snapshot; nil for the present state.
-    /// - Returns: The changes from the one to the other, in the order of keys. From nil to a snapshot, they are those that
-    ///   its restoration would make.
+    ///   - old: The name of a snapshot; nil for the current state.
+    ///   - new: The name of a snapshot; nil for the current state.
+    /// - Returns: The changes from the one to the other, in the order of keys. From nil to a snapshot, they are the
+    ///   changes that its restoration would make.
     /// - Throws: ``ConfigError`` with the code `noSnapshot` or `damaged`; ``EtcdError``.
     public func difference(from old: String?, to new: String?) async throws -> [ConfigChange] {
         try await view(of: new).changes(since: try await view(of: old))
@@ -134,8 +134,8 @@ public struct SnapshotManager: Sendable {
 
     /// Restores a snapshot: all values are as they were, and other values are deleted.
     ///
-    /// Readers see the old state or the new one, also if this process is killed meanwhile. The present state is saved first,
-    /// unless it is a snapshot already, so that it can be restored in turn.
+    /// Readers see the old state or the new one, also if this process is killed meanwhile. The current state is saved
+    /// first, unless it is a snapshot already, so that it can be restored in turn.
     ///
     /// - Parameters:
     ///   - name: The name of the snapshot.

@@ -28,7 +28,7 @@ public struct SnapshotRecord: Sendable, Hashable, Identifiable {
     public var reason: String { fields.reason }
     /// The time at which it was saved, by the author's clock.
     public var time: Date { Date(timeIntervalSince1970: fields.time) }
-    /// The revision of the store at which the configuration was like this.
+    /// The revision of the store that the snapshot shows.
     public var revision: Revision { Revision(rawValue: fields.revision) }
     /// The number of values.
     public var count: Int { fields.count }

@@ -3,7 +3,7 @@
 public import EtcdKit
 
 extension LeaderElection {
-    /// Reads who leads.
+    /// Reads the leader.
     ///
     /// - Returns: The leader, with the value that it has proclaimed last; nil if no candidate leads.
     /// - Throws: ``EtcdError``.
@@ -30,8 +30,8 @@ extension LeaderElection {
     /// }
     /// ```
     ///
-    /// It goes on through broken connections, compactions, and a store that is restored from a backup. A slow consumer gets
-    /// the newest only. An observer need not be a candidate.
+    /// It continues across broken connections, compactions, and a store that is restored from a backup. A slow consumer
+    /// gets only the newest. An observer need not be a candidate.
     ///
     /// An iteration throws ``EtcdError``, among its codes `permissionDenied` and `clientClosed`, or `CancellationError`.
     public var leaders: LeaderChanges {
@@ -43,13 +43,13 @@ extension LeaderElection {
 
     /// A candidate that leads or waits.
     public struct Candidate: Sendable, Hashable, CustomStringConvertible {
-        /// The key that stands for the candidate.
+        /// The key that represents the candidate.
         public let key: Key
         /// The place in the queue, and the number of the term once it leads: the revision at which the key was created.
         public let fencingToken: Revision
         /// The lease of the key; nil for a foreign key, which stays until it is deleted.
         public let lease: Lease.ID?
-        /// The candidate's text about itself.
+        /// The candidate's description of itself.
         public let value: Value
 
         /// Makes a candidate with these properties, for tests.

@@ -3,12 +3,12 @@
 import EtcdKit
 
 extension LeaderElection {
-    /// Campaigns again and again, and runs `body` in each term, until the caller's task is cancelled.
+    /// Campaigns repeatedly, and runs `body` in each term, until the caller's task is cancelled.
     ///
-    /// A term ends when `body` has returned, when it resigns, or when the leadership is lost, which cancels `body`. Then the
-    /// next campaign begins: at once after a long term, later and later after terms that were shorter than the time to live
-    /// (``backoff``). If a campaign or `body` fails because etcd does not answer, or a campaign because a key without a lease
-    /// is in the way, that is an ``Event/hindered(_:)``, and the next campaign begins.
+    /// A term ends when `body` has returned, when it resigns, or when the leadership is lost, which cancels `body`.
+    /// Then the next campaign begins: at once after a long term, after longer and longer pauses if terms were shorter
+    /// than the time to live (``backoff``). If a campaign or `body` fails because etcd does not answer, or a campaign
+    /// because a key without a lease is in the way, that is an ``Event/hindered(_:)``, and the next campaign begins.
     ///
     /// When the caller's task is cancelled, this gives the leadership up once `body` has ended, and returns.
     ///
@@ -57,7 +57,7 @@ extension LeaderElection {
             try await Task.sleep(for: backoff.delay(afterFailures: failures))
             try Task.checkCancellation()
             do {
-                // An etcd that does not answer is an event, and the next attempt finds it when it is back.
+                // If etcd does not answer, that is an event, and another attempt follows.
                 if let term = try await enter() { return term }
             } catch {
                 guard mayPass(error) else { throw error }
@@ -79,16 +79,16 @@ extension LeaderElection {
         }
     }
 
-    /// Campaigns again and again, and calls `onElected` and `onDefeated` when a term begins and ends, until the caller's task
-    /// is cancelled.
+    /// Campaigns repeatedly, and calls `onElected` and `onDefeated` when a term begins and ends, until the caller's
+    /// task is cancelled.
     ///
     /// They are called in turn, never at once: each `onElected` is followed by one `onDefeated`, and another term begins only
     /// when that has ended. After ``LeaderTerm/resign(timeout:)``, no other candidate leads before `onDefeated` has ended.
     ///
     /// - Parameters:
-    ///   - onElected: A term has begun. Its task is cancelled when the leadership is lost meanwhile.
-    ///   - onDefeated: The term has ended for this reason: `released` if it was given up, also by cancellation. Its task is
-    ///     not cancelled.
+    ///   - onElected: Is called when a term has begun. Its task is cancelled when the leadership is lost meanwhile.
+    ///   - onDefeated: Is called when the term has ended, with the reason: `released` if it was given up, also by
+    ///     cancellation. Its task is not cancelled.
     /// - Throws: As ``run(_:)`` does.
     public func run(
         onElected: @escaping @Sendable (LeaderTerm) async -> Void,

@@ -14,22 +14,22 @@ public import EtcdKit
 /// Candidates lead in the order in which they came, and each change wakes the next one only. The queue is that of Go's
 /// `concurrency.Election` and of `etcdctl elect`: under one name, they and this are candidates of one election.
 ///
-/// The keys are under `<name>/`, and nothing else may be there. So a name must not be the beginning of another at a slash,
-/// such as `a` and `a/b`. Copies of an election are the same candidate: ``isLeader`` and ``currentTerm`` speak for all of
-/// them.
+/// The keys are under `<name>/`, and no others may be there. So a name must not be the beginning of another at a slash,
+/// such as `a` and `a/b`. Copies of an election are the same candidate: ``isLeader`` and ``currentTerm`` apply to all
+/// of them.
 public struct LeaderElection: Sendable {
     let queue: NamedQueue
     private let latest = Lock(LatestTerm())
 
     /// The name of the election.
     public var name: String { queue.name }
-    /// The candidate's text about itself, such as its name or its endpoint; others see it while it waits and leads.
+    /// The candidate's description of itself, such as its name or its endpoint; others see it while it waits and leads.
     public let candidate: Value
 
-    /// How long before the leadership may pass on its work is cancelled; zero at first.
+    /// The time from the cancellation of the work until the leadership may pass on; zero by default.
     ///
-    /// Without renewals, ``Grant/isHeld`` of the term turns false so much earlier. It must be less than half of the time to
-    /// live.
+    /// Without renewals, ``Grant/isHeld`` of the term turns false earlier by this time. It must be less than half of
+    /// the time to live.
     public var drainTime = Duration.zero
     /// The pause before the next campaign in ``run(_:)`` after a term that was shorter than the time to live, or an attempt
     /// that failed.
@@ -40,7 +40,7 @@ public struct LeaderElection: Sendable {
     ///
     /// - Parameters:
     ///   - name: The name of the election.
-    ///   - candidate: The candidate's text about itself.
+    ///   - candidate: The candidate's description of itself.
     ///   - source: The session of each campaign, which lasts until the end of the leadership.
     ///   - onEvent: Is called with each event of ``run(_:)``; it must return soon.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
@@ -72,15 +72,15 @@ public struct LeaderElection: Sendable {
 
     /// Waits for the leadership, and keeps it until ``LeaderTerm/resign(timeout:)``.
     ///
-    /// If this throws, is cancelled or runs out of time, it leaves no candidate behind. If the candidate's key is deleted
-    /// while it waits, as by ``LeaderTerm/transfer(to:)`` to one behind it, it joins again, as the last.
+    /// If this throws, is cancelled or runs out of time, it leaves no candidate behind. If the candidate's key is
+    /// deleted while it waits, as by ``LeaderTerm/transfer(to:)`` to one behind it, it joins again at the end.
     ///
     /// - Parameter timeout: How long to wait; nil waits without a limit.
     /// - Returns: The term. It also ends when its last copy is dropped, at the latest with its lease.
-    /// - Throws: ``BusyError`` when another has led all the time; ``CoordinationLoss`` when the session was lost during the
-    ///   wait; ``QueueBlocked`` when a key is in the way that never goes away by itself; ``EtcdError``, among its codes
-    ///   `unavailable` when etcd has not answered in that time, `invalidArgument` when ``drainTime`` does not fit the time to
-    ///   live, and `permissionDenied`; `CancellationError`.
+    /// - Throws: ``BusyError`` when another candidate has led for the whole time; ``CoordinationLoss`` when the session
+    ///   was lost during the wait; ``QueueBlocked`` when only the deletion of a key can free the queue; ``EtcdError``,
+    ///   among its codes `unavailable` when etcd has not answered in that time, `invalidArgument` when ``drainTime``
+    ///   does not fit the time to live, and `permissionDenied`; `CancellationError`.
     public func campaign(timeout: Duration? = nil) async throws -> LeaderTerm {
         try await queue.waiting(timeout) { queue, isOwn in try await enter(queue, isOwn) }
     }
@@ -131,8 +131,8 @@ public struct LeaderElection: Sendable {
     ///   - timeout: How long to wait for the leadership; nil waits without a limit.
     ///   - body: Does the leader's work.
     /// - Returns: The result of `body`.
-    /// - Throws: The error of `body`; ``CoordinationLoss`` when the leadership was lost; what ``campaign(timeout:)``
-    ///   throws.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the leadership was lost; the errors of
+    ///   ``campaign(timeout:)``.
     @discardableResult
     public func lead<Result: Sendable>(
         timeout: Duration? = nil,

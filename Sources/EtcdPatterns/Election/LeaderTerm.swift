@@ -12,7 +12,7 @@ public struct LeaderTerm: FencedGrant, HoldGrant {
     /// The library's own view of the grant.
     public var basis: GrantBasis { GrantBasis(hold) }
 
-    /// Replaces the value of the leader, which is ``LeaderElection/candidate`` at first, for those that read and observe it.
+    /// Replaces the value of the leader, which is ``LeaderElection/candidate`` at first, for readers and observers.
     ///
     /// - Parameter value: The new value, such as an endpoint.
     /// - Throws: ``CoordinationLoss`` when the leadership has ended; ``EtcdError``, with the code `ambiguous` when the
@@ -37,14 +37,14 @@ public struct LeaderTerm: FencedGrant, HoldGrant {
 
     /// Transfers the leadership to a chosen candidate, which leads within a round trip.
     ///
-    /// The candidates before it lose their places, and join the queue again as the last. As with ``resign(timeout:)``, this
-    /// cancels the body of a scope, and the chosen candidate leads once that has ended. If it has left the queue by then, the
-    /// next one leads.
+    /// The candidates before it lose their places, and join the queue again at the end. As with ``resign(timeout:)``,
+    /// this cancels the body of a scope, and the chosen candidate leads once that has ended. If it has left the queue
+    /// by then, the next one leads.
     ///
-    /// - Parameter candidate: The text of the chosen one (``LeaderElection/candidate``); of several with the same text, the
-    ///   first is taken.
-    /// - Throws: ``LeadershipTransferError``, after which this one still leads; ``CoordinationLoss`` when the leadership
-    ///   has ended; ``EtcdError`` when the queue cannot be read.
+    /// - Parameter candidate: The description of the chosen candidate (``LeaderElection/candidate``); of several with
+    ///   the same one, the first is taken.
+    /// - Throws: ``LeadershipTransferError``, after which this candidate still leads; ``CoordinationLoss`` when the
+    ///   leadership has ended; ``EtcdError`` when the queue cannot be read.
     public func transfer(to candidate: Value) async throws {
         let queue = hold.queue
         let entries = try await queue.client.queueEntries(in: queue.range)
@@ -64,7 +64,7 @@ public struct LeaderTerm: FencedGrant, HoldGrant {
     }
 }
 
-/// A leadership could not be transferred to a candidate; the leader goes on leading.
+/// A leadership could not be transferred to a candidate; the leader keeps leading.
 ///
 /// More may be added, so a `switch` over these errors needs a `default`.
 public enum LeadershipTransferError: LocalizedError, Sendable, Hashable, CustomStringConvertible {
@@ -72,7 +72,7 @@ public enum LeadershipTransferError: LocalizedError, Sendable, Hashable, CustomS
     case noCandidate(Value)
     /// A candidate of Go or `etcdctl`, with this key, waits before the chosen one.
     ///
-    /// It takes the deletion of its own key for a victory, so it cannot be passed over.
+    /// It would interpret the deletion of its own key as its election, so it cannot be passed over.
     case foreignCandidate(Key, before: Value)
     /// So many candidates wait before the chosen one that one transaction cannot pass over all of them.
     case tooManyCandidates(Int, before: Value)

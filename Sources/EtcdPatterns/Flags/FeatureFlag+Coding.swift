@@ -6,7 +6,7 @@ import Foundation
 extension FeatureFlag: Codable {
     /// Reads a flag: `true`, `false`, or an object.
     ///
-    /// An object with an unknown name is refused, since to ignore the name could be wrong.
+    /// An object with an unknown name is refused, since ignoring the name could be wrong.
     public init(from decoder: any Decoder) throws {
         if let isEnabled = try? decoder.singleValueContainer().decode(Bool.self) {
             self.init(isEnabled: isEnabled)

@@ -3,7 +3,7 @@
 public import EtcdKit
 
 extension FeatureFlags {
-    /// Switches a flag on: from now on, its rules count.
+    /// Switches a flag on: from now on, its rules apply.
     ///
     /// A flag that does not exist is created, on for everybody.
     ///
@@ -23,7 +23,7 @@ extension FeatureFlags {
         try await edit(name, orElse: FeatureFlag()) { $0.isEnabled = false }
     }
 
-    /// Defines a flag, and replaces the definition before.
+    /// Defines a flag, and replaces the previous definition.
     ///
     /// - Parameters:
     ///   - name: The name of the flag.
@@ -82,8 +82,8 @@ extension FeatureFlags {
 
     /// Refuses a definition with a mistake, or with prerequisites that cannot be met.
     ///
-    /// The transaction reads all flags that it requires, directly or not, so they are conditions of its commit. If two edits
-    /// at the same time would make a circle together, one of them is repeated, and finds the circle.
+    /// The transaction reads all flags that it requires, directly or not, so they are conditions of its commit. If two
+    /// concurrent edits would together make a circle, one of them is repeated, and finds the circle.
     private func check(_ flag: FeatureFlag, _ name: String, _ transaction: inout AtomicTransaction) async throws {
         let compiled = try CompiledFlag(flag, name: name)
         if let mistake = compiled.mistake { throw mistake }
@@ -133,6 +133,6 @@ extension FeatureFlags {
         }
     }
 
-    /// Waits until this process knows the write; an error does not matter, since the write is done.
+    /// Waits until this process has the write; an error does not matter, since the write is done.
     private func catchUp() async { _ = try? await mirror.consistentView() }
 }

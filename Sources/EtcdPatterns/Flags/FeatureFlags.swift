@@ -10,12 +10,12 @@ public import EtcdKit
 /// if flags.isEnabled("new-ui", for: FlagContext("user-7")) { … }
 /// ```
 ///
-/// Definitions are under `<name>/`. All of them are mirrored, so an evaluation needs no call to etcd. When an edit returns,
-/// the flags of this process are up to date. While etcd cannot be reached, flags stay as they are, and evaluations have the
-/// reason ``FlagReason/stale``. If it cannot be reached at the start, flags have the caller's defaults until it is reached;
-/// see ``source``.
+/// Definitions are under `<name>/`. All of them are mirrored, so an evaluation needs no call to etcd. When an edit
+/// returns, the flags of this process are up to date. While etcd cannot be reached, flags do not change, and
+/// evaluations have the reason ``FlagReason/stale``. If it cannot be reached at the start, flags have the caller's
+/// defaults until it is reached; see ``source``.
 ///
-/// A definition that cannot be read does no harm to others: its flag has the caller's default, and ``errors`` and
+/// A definition that cannot be read does not affect others: its flag has the caller's default, and ``errors`` and
 /// ``rejections`` have its error.
 public final class FeatureFlags: FlagReading {
     /// The beginning of the keys of the flags, before a slash.
@@ -61,7 +61,7 @@ public final class FeatureFlags: FlagReading {
 
     static func check(_ name: String) throws(EtcdError) { try Key(name).checkName(of: "set of flags") }
 
-    /// The options of the mirror, which checks often enough that flags are not taken for old while etcd can be reached.
+    /// The options of the mirror, which checks so often that flags do not count as old while etcd can be reached.
     static func options(_ staleAfter: Duration, _ initialWait: Duration) -> MirrorOptions {
         var options = MirrorOptions()
         options.initialWait = initialWait
@@ -69,10 +69,10 @@ public final class FeatureFlags: FlagReading {
         return options
     }
 
-    /// Ends following changes; flags stay as they are.
+    /// Stops following changes; flags keep their last definitions.
     public func close() async { await mirror.close() }
 
-    /// The present flags, to evaluate several of them at one revision.
+    /// The current flags, to evaluate several of them at one revision.
     ///
     /// Taking the view costs nothing. The first evaluation that needs a changed definition reads it, and no other evaluation
     /// waits for that.
@@ -86,7 +86,7 @@ public final class FeatureFlags: FlagReading {
 
     // MARK: State
 
-    /// Each error in a definition, at first the present ones, and then each new one when it is found.
+    /// Each error in a definition, first the current ones, and then each new one when it is found.
     ///
     /// A corrected definition that breaks again is reported again. An iteration throws `CancellationError`, or the
     /// ``EtcdError`` that has ended the following of changes.
@@ -106,7 +106,7 @@ public final class FeatureFlags: FlagReading {
         }
     }
 
-    /// The source of the flags: etcd, or nothing yet, so that callers' defaults count.
+    /// The source of the flags: etcd, or nothing yet, so that callers' defaults apply.
     public var source: StateSource { mirror.listedSince.map { .etcd(since: $0) } ?? .nothing(since: start) }
 
     /// Whether flags may be out of date: etcd was out of reach for too long, or was not reached yet, or changes are not

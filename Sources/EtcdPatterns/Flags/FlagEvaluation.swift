@@ -49,7 +49,7 @@ public struct FlagReason: Sendable, Hashable, CustomStringConvertible {
     public static let disabled = Self(description: "DISABLED")
     /// There is an error; see ``FlagEvaluation/error``.
     public static let error = Self(description: "ERROR")
-    /// The value may be out of date, since etcd was out of reach for a while.
+    /// The value may be out of date, since etcd has been out of reach for a while.
     public static let stale = Self(description: "STALE")
 }
 
@@ -64,11 +64,11 @@ public struct FlagError: LocalizedError, Sendable, Hashable, CustomStringConvert
 
         /// There is no flag of this name.
         public static let flagNotFound = Self(description: "FLAG_NOT_FOUND")
-        /// Flags are not known yet, since etcd was not reached.
+        /// Flags are not known yet, since etcd has not been reached.
         public static let notReady = Self(description: "PROVIDER_NOT_READY")
         /// The definition, or a rule in it, is wrong.
         public static let invalidDefinition = Self(description: "PARSE_ERROR")
-        /// The flag is of another type than asked for.
+        /// The flag is not of the requested type.
         public static let typeMismatch = Self(description: "TYPE_MISMATCH")
         /// The context does not have the attribute that a split needs.
         public static let targetingKeyMissing = Self(description: "TARGETING_KEY_MISSING")
@@ -81,7 +81,7 @@ public struct FlagError: LocalizedError, Sendable, Hashable, CustomStringConvert
 
     /// The name of the flag.
     public let flag: String
-    /// The kind of error: the part to decide by.
+    /// The kind of error, for programs to act on.
     public let code: Code
     /// The message for people.
     public let message: String

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Evaluations of flags: of a ``FlagView``, or of the present view of ``FeatureFlags``.
+/// Evaluations of flags: of a ``FlagView``, or of the current view of ``FeatureFlags``.
 public protocol FlagReading: Sendable {
     /// The flags to evaluate, all of one revision.
     var view: FlagView { get }

@@ -123,7 +123,7 @@ public protocol FlagConvertible: Sendable {
 }
 
 extension FlagConvertible where Self: Decodable {
-    /// Decodes the value as JSON; nil if it is not what this type decodes.
+    /// Decodes the value as JSON; nil if this type cannot be decoded from it.
     public init?(flagValue value: FlagValue) {
         guard let data = try? JSONEncoder().encode(value), let result = try? JSONDecoder().decode(Self.self, from: data)
         else { return nil }
@@ -132,7 +132,7 @@ extension FlagConvertible where Self: Decodable {
 }
 
 extension FlagValue: FlagConvertible {
-    /// The value as it is.
+    /// The value itself.
     public init(flagValue value: FlagValue) { self = value }
 }
 

@@ -40,7 +40,7 @@ public struct FlagView: FlagReading {
     /// The view itself.
     public var view: FlagView { self }
 
-    /// False: a view is what it is, at its revision.
+    /// Always false: a view never changes.
     public var isStale: Bool { false }
 
     // MARK: Definitions

@@ -4,7 +4,7 @@ import EtcdKit
 
 /// The flags in a mirror at one moment, whose definitions are read when they are needed.
 ///
-/// To make one costs nothing, whatever the number of flags and changes.
+/// Making one costs nothing, whatever the number of flags and changes.
 struct StoredFlags: Sendable {
     let entries: MirrorView
     let version: MirrorVersion
@@ -59,7 +59,7 @@ struct StoredFlags: Sendable {
 
 /// The definitions that were read last, each once, by the first evaluation that has needed it.
 ///
-/// The lock is held only for a look into a dictionary. Definitions are read outside of it, perhaps by several readers.
+/// The lock is held only for a dictionary lookup. Definitions are read outside of it, perhaps by several readers.
 final class FlagCache: Sendable {
     fileprivate struct Entry {
         let source: KeyValue

@@ -19,12 +19,12 @@ extension LeaderTask {
     ///
     /// More may be added, so a `switch` over these needs a `default`.
     public enum MissedRuns: Sendable, Hashable {
-        /// They are given up; the next run is at the next slot.
+        /// They are dropped; the next run is at the next slot.
         case skip
         /// One run, for the newest of them, stands for all.
         case once
-        /// Each has its run, one after the other, from the oldest to the newest; if there are more than the limit, the oldest
-        /// are given up.
+        /// Each has its run, one after the other, from the oldest to the newest; if there are more than the limit, the
+        /// oldest are dropped.
         case all(limit: Int)
     }
 
@@ -44,7 +44,7 @@ extension LeaderTask {
         case failed(Date, any Error)
         /// The leadership was lost, and the body has ended since; ``CoordinationLoss/overrun`` says how long that took.
         case interrupted(Date, CoordinationLoss)
-        /// This number of slots, up to this one, were given up.
+        /// This number of slots, up to this one, were dropped.
         case missed(Int, until: Date)
         /// An attempt has failed with this error, and is repeated.
         case hindered(any Error)
@@ -62,7 +62,7 @@ extension LeaderTask {
             case claimed
             /// The body has returned.
             case completed
-            /// The body has thrown this.
+            /// The body has thrown this error.
             case failed(String)
             /// There was no run for it.
             case skipped
@@ -78,7 +78,7 @@ extension LeaderTask {
         public let outcome: Outcome
         /// The last slot for which the body has returned; nil if there is none.
         public let lastCompleted: Date?
-        /// How many slots were given up so far.
+        /// How many slots were dropped so far.
         public let missedCount: Int
 
         /// Makes a status with these properties, for tests.

@@ -18,9 +18,9 @@ public import Foundation
 /// whichever nodes lead and however wrong their clocks are; a run that ends with its node is not repeated. A clock that is
 /// ahead makes runs early, and then the others wait until their clocks have caught up.
 ///
-/// Runs never overlap in one ``run()`` or ``run(in:)``. When the leadership is lost, the run is cancelled before another node
-/// can lead. The body may still go on, or its process may be stopped: write with ``Grant/guarded(if:then:else:)`` whatever
-/// must not happen beside the next leader's run.
+/// Runs never overlap in one ``run()`` or ``run(in:)``. When the leadership is lost, the run is cancelled before
+/// another node can lead. The body may still go on, or its process may be stopped: use ``Grant/guarded(if:then:else:)``
+/// for writes that must not happen beside the next leader's run.
 public final class LeaderTask: Sendable {
     /// The name of the task.
     public let name: String
@@ -84,14 +84,14 @@ public final class LeaderTask: Sendable {
     /// Then it cancels the run of a slot, waits for its end, gives the leadership up, and returns.
     ///
     /// - Throws: As ``LeaderElection/run(_:)`` does; ``EtcdError`` with the code `invalidArgument` when the key of the
-    ///   task has something else.
+    ///   task contains something else.
     public func run() async throws { try await runner.run() }
 
     /// Runs the task at its slots while a term lasts: for several tasks under one leadership.
     ///
     /// - Parameter term: The leadership.
-    /// - Throws: ``CoordinationLoss`` when the leadership has ended; ``EtcdError``, among its codes `invalidArgument` when the
-    ///   key of the task has something else. It returns when the caller's task is cancelled.
+    /// - Throws: ``CoordinationLoss`` when the leadership has ended; ``EtcdError``, among its codes `invalidArgument`
+    ///   when the key of the task contains something else. It returns when the caller's task is cancelled.
     public func run(in term: LeaderTerm) async throws {
         do {
             try await term.hold.lifetime.whileHeld { [runner] in try await runner.run(in: term) }
@@ -129,7 +129,7 @@ public final class LeaderTask: Sendable {
     /// Reads the status of the last slot.
     ///
     /// - Returns: The status; nil before the first leader.
-    /// - Throws: ``EtcdError``, with the code `invalidArgument` when the key of the task has something else.
+    /// - Throws: ``EtcdError``, with the code `invalidArgument` when the key of the task contains something else.
     public func status() async throws(EtcdError) -> Status? {
         guard let entry = try await runner.election.queue.client.get(runner.key) else { return nil }
         return Status(try TaskRecord(entry))

@@ -10,7 +10,7 @@ struct TaskRecord: Codable, Sendable, Equatable {
     /// The candidate that has claimed it, and its term.
     var leader: String
     var term: Int64
-    /// Tells the claims of two runs in one term apart; nil in the records of early versions.
+    /// Distinguishes the claims of two runs in one term; nil in the records of early versions.
     var nonce: String?
     /// The outcome; nil while it is not known.
     var outcome: Outcome?
@@ -18,7 +18,7 @@ struct TaskRecord: Codable, Sendable, Equatable {
     var error: String?
     /// The last slot for which the body has returned.
     var completed: Int64?
-    /// How many slots were given up.
+    /// How many slots were dropped.
     var missed: Int64 = 0
 
     enum Outcome: String, Codable {
@@ -110,7 +110,7 @@ struct TaskSchedule: Sendable {
         let slot: Int64
         /// The task runs for the slot.
         let runs: Bool
-        /// How many slots before it, or up to it if the task does not run, are given up.
+        /// How many slots before it, or up to it if the task does not run, are dropped.
         let missed: Int64
     }
 

@@ -28,7 +28,7 @@ struct TaskRunner: Sendable {
     /// Runs the task while the term lasts.
     func run(in term: LeaderTerm) async throws {
         let backoff = Backoff()
-        // Two that run in one term must not take each other's claims for their own.
+        // Two runners in one term must not mistake each other's claims for their own.
         let nonce = String(UInt64.random(in: .min ... .max), radix: 16)
         var failures = 0
         var open = OpenClaims()
@@ -60,7 +60,7 @@ struct TaskRunner: Sendable {
                 open.insert(claim)
                 let claimed = try await put(claim.record, over: revision, term)
                 failures = 0
-                // Should an earlier attempt have put it meanwhile, the next look finds it.
+                // If an earlier attempt has put it meanwhile, the next read finds it.
                 guard let claimed else { continue }
                 _ = open.resolve(by: claim.record, at: claimed)
                 try await begin(claim, at: claimed, term)
@@ -82,7 +82,7 @@ struct TaskRunner: Sendable {
         if plan.runs { try await run(claim.record, over: revision, term) }
     }
 
-    /// Waits until the clock says `time`, in short steps, since clocks are set.
+    /// Waits until the clock shows `time`, in short steps, since clocks are set.
     private func sleep(until time: Int64) async throws {
         while case let rest = time - now, rest > 0 {
             try await Task.sleep(for: .milliseconds(min(rest, 1000)))

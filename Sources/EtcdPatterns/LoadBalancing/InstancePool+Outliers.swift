@@ -48,7 +48,7 @@ extension InstancePool {
 
     private func mayEject(_ outliers: OutlierDetection) -> Bool { census.unusable < outliers.limit(of: census.up) }
 
-    /// Takes members back into service if too many of those that are left are out of service.
+    /// Takes members back into service if too many of the remaining ones are out of service.
     mutating func keepLimit() {
         guard let outliers else { return }
         let limit = max(0, outliers.limit(of: census.up) - census.failingChecks)

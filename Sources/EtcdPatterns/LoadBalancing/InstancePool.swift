@@ -15,7 +15,7 @@ struct InstancePool: Sendable {
         var old: ServiceInstance?
         /// The instance as it is; nil if it has gone.
         var new: ServiceInstance?
-        /// Active checks say that it is not well.
+        /// It fails active checks.
         var failsChecks = false
     }
 
@@ -52,7 +52,7 @@ struct InstancePool: Sendable {
     var random: SplitMix64
     private(set) var members: [PoolMember] = []
     private var places: [Identity: Int] = [:]
-    /// The instances that have gone, in the order in which they have.
+    /// The instances that are gone, in the order in which they left.
     private var departures: ArraySlice<(identity: Identity, instant: Instant)> = []
     private var lastSerial = 0
     /// Counts the intervals of the success rates.

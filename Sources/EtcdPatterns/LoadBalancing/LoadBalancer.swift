@@ -73,7 +73,7 @@ public final class LoadBalancer: Sendable {
 
     /// Ends a balancer that was made by ``ServiceRegistry/loadBalancer(for:policy:options:discovery:)``.
     ///
-    /// A balancer also ends when it is dropped. After that, it still balances over the instances that it knows.
+    /// A balancer also ends when it is dropped. After that, it still balances over the known instances.
     public func close() async {
         let following = following.withLock { $0 }
         following?.cancel()
@@ -112,15 +112,15 @@ public final class LoadBalancer: Sendable {
 
     // MARK: Requests
 
-    /// Lends an instance to `body`, and learns from the outcome: from the time it takes, and whether it throws.
+    /// Runs `body` with an instance, and records the outcome: the time it takes, and whether it throws.
     ///
     /// The request counts as in flight until `body` has ended. If `body` throws, the request may be tried on another
     /// instance, never on the same one twice, as the budget allows (``LoadBalancerOptions/retries``).
     ///
     /// - Parameters:
     ///   - key: The key by which ``BalancingPolicy/consistentHash(excess:)`` chooses.
-    ///   - isRetryable: Whether a request with this error may be tried again: it must have had no effect, or one that does
-    ///     no harm if it comes twice.
+    ///   - isRetryable: Whether a request with this error may be tried again: it must have had no effect, or one that
+    ///     may safely happen twice.
     ///   - body: Makes the request.
     /// - Returns: The result of `body`.
     /// - Throws: The error of `body` in its last attempt; ``NoInstanceAvailable``.

@@ -4,7 +4,7 @@ import EtcdKit
 
 /// The options of a ``LoadBalancer``: outliers, retries, zones, excluded instances.
 public struct LoadBalancerOptions: Sendable {
-    /// When instances that fail are left out; nil for never.
+    /// When failing instances are ejected; nil for never.
     public var outliers: OutlierDetection? = OutlierDetection()
     /// How often requests may be tried on another instance.
     public var retries = RetryBudget()
@@ -101,7 +101,7 @@ public struct RetryBudget: Sendable, Hashable {
     }
 }
 
-/// The retries that are left: a bucket of tokens.
+/// The remaining retries: a token bucket.
 struct RetryTokens: Sendable {
     private let budget: RetryBudget
     private var count: Double

@@ -43,7 +43,7 @@ public struct LoadBalancerStatistics: Sendable {
         public let health: Health
     }
 
-    /// The instances that are there, and those that are gone but have requests in flight.
+    /// The present instances, and those that are gone but have requests in flight.
     public let instances: [Instance]
     /// Whether so few instances are healthy that all are used.
     public let isPanicking: Bool

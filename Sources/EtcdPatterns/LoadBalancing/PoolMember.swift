@@ -43,7 +43,7 @@ struct PoolMember: Sendable {
     let hash: UInt64
     /// The weight, bounded so that no sum overflows.
     var weight: Int { min(max(1, instance.weight), 1_000_000) }
-    /// The time at which it went; nil while it is there.
+    /// The time at which it left; nil while it is present.
     var departure: Instant?
 
     /// Whether it fails active checks.
@@ -82,7 +82,7 @@ struct PoolMember: Sendable {
         departure = nil
     }
 
-    /// Whether it is there with the status `up`.
+    /// Whether it is present with the status `up`.
     var isUp: Bool { departure == nil && instance.status == .up }
 
     /// Whether it gets its share.

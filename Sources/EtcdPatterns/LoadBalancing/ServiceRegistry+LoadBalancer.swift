@@ -5,7 +5,7 @@ import EtcdKit
 extension ServiceRegistry {
     /// Balances over the instances of a service while `body` runs.
     ///
-    /// `body` starts when all present instances are known, or without any after ``DiscoveryOptions/initialWait``; see
+    /// `body` starts when all current instances are known, or without any after ``DiscoveryOptions/initialWait``; see
     /// ``LoadBalancer/isStale``.
     ///
     /// ```swift
@@ -14,9 +14,9 @@ extension ServiceRegistry {
     /// }
     /// ```
     ///
-    /// If the instances cannot be followed any more (the user may not read the keys, or the client is closed), the task of
-    /// `body` is cancelled, and once `body` has ended, the reason is thrown. While etcd cannot be reached, the balancer goes
-    /// on with the instances that it knows.
+    /// If the instances cannot be followed any more (the user may not read the keys, or the client is closed), the task
+    /// of `body` is cancelled, and once `body` has ended, the reason is thrown. While etcd cannot be reached, the
+    /// balancer keeps using the known instances.
     ///
     /// - Parameters:
     ///   - service: The name of the service.
@@ -45,15 +45,15 @@ extension ServiceRegistry {
     /// Balances over the instances of a service until the balancer is closed or dropped.
     ///
     /// For code where a scope does not fit; see ``withLoadBalancer(for:policy:options:discovery:_:)``. If the instances
-    /// cannot be followed any more, ``LoadBalancer/failure`` has the reason, and the balancer goes on with the instances
-    /// that it knows.
+    /// cannot be followed any more, ``LoadBalancer/failure`` has the reason, and the balancer keeps using the known
+    /// instances.
     ///
     /// - Parameters:
     ///   - service: The name of the service.
     ///   - policy: How instances are chosen.
     ///   - options: Outliers, retries, zones, excluded instances.
     ///   - discovery: Protection from mass losses, and active checks.
-    /// - Returns: A balancer with all present instances, or without any after ``DiscoveryOptions/initialWait``.
+    /// - Returns: A balancer with all current instances, or without any after ``DiscoveryOptions/initialWait``.
     /// - Throws: ``EtcdError``, among its codes `invalidArgument`; `CancellationError`.
     public func loadBalancer(
         for service: String,

@@ -15,7 +15,7 @@ public import EtcdKit
 /// other also within one process and session. The queue is that of Go's `concurrency.Mutex` and of `etcdctl lock`: they
 /// and this lock exclude each other under one name, in one order.
 ///
-/// The keys are under `<name>/`, and nothing else may be there. So a name must not be the beginning of another at a slash,
+/// The keys are under `<name>/`, and no others may be there. So a name must not be the beginning of another at a slash,
 /// such as `a` and `a/b`.
 ///
 /// The parts of a ``ReadWriteLock`` are locks of this type, too; the lock for reading can have several holders.
@@ -26,8 +26,8 @@ public struct DistributedLock: Sendable {
     /// The name: locks of one name exclude each other.
     public var name: String { queue.name }
 
-    /// The text of the holder or waiter about itself, for those who list the queue; by default, the name and the number of
-    /// its process.
+    /// The holder's or waiter's description of itself, shown in lists of the queue; by default, the name and the number
+    /// of its process.
     public var owner = NamedQueue.process
 
     /// Describes a lock.
@@ -57,7 +57,7 @@ public struct DistributedLock: Sendable {
     ///   - timeout: How long to wait for the lock; nil waits without a limit.
     ///   - body: Does the work that needs the lock.
     /// - Returns: The result of `body`.
-    /// - Throws: The error of `body`; ``CoordinationLoss`` when the lock was lost; what ``acquire(timeout:)`` throws.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the lock was lost; the errors of ``acquire(timeout:)``.
     @discardableResult
     public func withLock<Result: Sendable>(
         timeout: Duration? = nil,
@@ -86,9 +86,9 @@ public struct DistributedLock: Sendable {
     ///
     /// - Parameter timeout: How long to wait; nil waits without a limit.
     /// - Returns: The lock. It is also released when its last copy is dropped, at the latest with its lease.
-    /// - Throws: ``BusyError`` when the lock was not free in time; ``CoordinationLoss`` when the session was lost during the
-    ///   wait; ``QueueBlocked`` when a key is in the way that never goes away by itself; ``EtcdError``, among its codes
-    ///   `unavailable` when etcd has not answered in that time, and `permissionDenied`; `CancellationError`.
+    /// - Throws: ``BusyError`` when the lock was not free in time; ``CoordinationLoss`` when the session was lost
+    ///   during the wait; ``QueueBlocked`` when only the deletion of a key can free the queue; ``EtcdError``, among its
+    ///   codes `unavailable` when etcd has not answered in that time, and `permissionDenied`; `CancellationError`.
     public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
         LockGrant(hold: try await queue.acquire(role, owner, timeout: timeout))
     }
@@ -121,11 +121,11 @@ public struct LockGrant: FencedGrant, HoldGrant {
 
     /// Releases the lock, for the next waiter.
     ///
-    /// A second release does nothing, and a lock that is lost already is not waited for. The release goes on if the caller's
-    /// task is cancelled, and in the background when the timeout is over, for as long as the lease lives. If the key cannot
-    /// be deleted by then, the lease is given up, which may take the session with it.
+    /// A second release does nothing, and there is no wait for a lock that is already lost. The release continues if
+    /// the caller's task is cancelled, and in the background when the timeout is over, for as long as the lease lives.
+    /// If the key cannot be deleted by then, the lease is given up, which may end the session.
     ///
-    /// - Parameter timeout: How long to wait until the next one can have the lock.
+    /// - Parameter timeout: How long to wait until the next waiter can have the lock.
     public func release(timeout: Duration = .seconds(5)) async {
         await hold.release(timeout: timeout)
     }

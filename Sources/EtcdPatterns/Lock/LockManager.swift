@@ -11,16 +11,16 @@ public import EtcdKit
 /// }
 /// ```
 ///
-/// Several locks are acquired in the order of their names, so that two callers never wait for each other in a circle. A
-/// caller that acquires one more while it holds others can cause such a circle: name all in one call, or set a timeout.
+/// Several locks are acquired in the order of their names, so that two callers never deadlock. A caller that acquires
+/// one more while it holds others can cause a deadlock: name all in one call, or set a timeout.
 ///
 /// A lock named `a` is the ``DistributedLock`` of the name `<prefix>/a`. Names have no slash, so none is the beginning of
 /// another. Nothing but locks belongs under the prefix.
 public struct LockManager: Sendable {
     /// The beginning of the names of all locks, without a slash at the end.
     public let prefix: String
-    /// The text of the holder or waiter about itself, for those who list the locks; by default, the name and the number of
-    /// its process.
+    /// The holder's or waiter's description of itself, shown in lists of the locks; by default, the name and the number
+    /// of its process.
     public var owner = NamedQueue.process
     private let source: SessionSource
 
@@ -77,7 +77,7 @@ public struct LockManager: Sendable {
     ///   - timeout: How long to wait for all locks together; nil waits without a limit.
     ///   - body: Does the work that needs the locks.
     /// - Returns: The result of `body`.
-    /// - Throws: The error of `body`; ``CoordinationLoss`` when a lock was lost; what ``acquire(_:timeout:)`` throws.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when a lock was lost; the errors of ``acquire(_:timeout:)``.
     @discardableResult
     public func withLocks<Result: Sendable>(
         _ names: [String],
@@ -211,7 +211,7 @@ public struct LockManager: Sendable {
 public struct LockQueue: Sendable, Hashable, CustomStringConvertible {
     /// The name of the lock.
     public let name: String
-    /// All of them, in the order in which they came.
+    /// The holders and the waiters, in the order in which they came.
     public let entries: [QueueEntry]
 
     /// Makes a queue with these properties, for tests.
@@ -220,13 +220,13 @@ public struct LockQueue: Sendable, Hashable, CustomStringConvertible {
         self.entries = entries
     }
 
-    /// Those whose turn it is: one, or several readers.
+    /// The holders: one, or several readers.
     public var holders: ArraySlice<QueueEntry> {
         let readers = entries.prefix(while: \.isShared)
         return readers.isEmpty ? entries.prefix(1) : readers
     }
 
-    /// Those whose turn will come, in its order.
+    /// The waiters, in the order of their turns.
     public var waiters: ArraySlice<QueueEntry> { entries.dropFirst(holders.count) }
 
     /// The name, the holders and the number of waiters in one line.
@@ -236,7 +236,7 @@ public struct LockQueue: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Several locks that a ``LockManager`` has acquired together; when one is lost, the set is.
+/// Several locks that a ``LockManager`` has acquired together; when one is lost, the set is lost.
 public struct LockSet: Grant {
     /// The locks by their names, each with a token of its own.
     public let grants: [String: LockGrant]

@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-/// A lock that many hold together for reading, or one alone for writing, in the whole cluster.
+/// A lock that many tasks can hold for reading, or one task alone for writing, in the whole cluster.
 ///
 /// ```swift
 /// let schema = try ReadWriteLock("schema", on: .client(client))
@@ -10,18 +10,18 @@ public import EtcdKit
 /// try await schema.writing.withLock { grant in try await migrate(grant.fencingToken) }
 /// ```
 ///
-/// All are served in the order in which they came: readers that stand together enter together, and a writer waits for
-/// those before it, and for none that come later. The queue is that of ``DistributedLock``, Go and `etcdctl lock`: a plain
-/// lock of the same name counts as a writer. A writer can go on as a reader, by ``downgrade(_:)``. A reader cannot become a
-/// writer: two that tried would wait for each other.
+/// All are served in the order in which they came: adjacent readers enter together, and a writer waits only for those
+/// before it. The queue is that of ``DistributedLock``, Go and `etcdctl lock`: a plain lock of the same name counts as
+/// a writer. A writer can become a reader by ``downgrade(_:)``. A reader cannot become a writer: two that tried would
+/// wait for each other.
 public struct ReadWriteLock: Sendable {
     private let queue: NamedQueue
 
     /// The name: locks of one name exclude each other.
     public var name: String { queue.name }
 
-    /// The text of the holder or waiter about itself, for those who list the queue; by default, the name and the number of
-    /// its process.
+    /// The holder's or waiter's description of itself, shown in lists of the queue; by default, the name and the number
+    /// of its process.
     public var owner = NamedQueue.process
 
     /// Describes a lock.
@@ -40,7 +40,7 @@ public struct ReadWriteLock: Sendable {
     /// The lock for writing, which is free while no reader and no other writer holds it.
     public var writing: DistributedLock { DistributedLock(queue, .exclusive, owner: owner) }
 
-    /// Turns a lock for writing into one for reading, without releasing it: readers behind it come in.
+    /// Turns a lock for writing into one for reading, without releasing it: readers behind it are admitted.
     ///
     /// The grant keeps its place in the queue and its token. So no writer gets in between, and a scope releases it at its
     /// end. From this call on, whatever its outcome, the grant is for reading only: the server refuses guarded writes that
@@ -59,8 +59,8 @@ public struct ReadWriteLock: Sendable {
 
     /// Lists the holders and the waiters.
     ///
-    /// - Returns: All in the order in which they came. Those before the first writer hold the lock, or the writer if it is
-    ///   the first of all.
+    /// - Returns: Holders and waiters in the order in which they came. Those before the first writer hold the lock, or
+    ///   the writer if it is the first of all.
     /// - Throws: ``EtcdError``.
     public func queue() async throws(EtcdError) -> [QueueEntry] { try await queue.entries() }
 }

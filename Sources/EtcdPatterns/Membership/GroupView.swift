@@ -6,7 +6,7 @@ public import EtcdKit
 public struct GroupMember: Sendable, Hashable, Identifiable, CustomStringConvertible {
     /// The ID of the member.
     public let id: String
-    /// The member's text about itself, such as its address.
+    /// The member's description of itself, such as its address.
     public let value: Value
     /// The revision at which it joined: higher than the tokens of all earlier members with this ID.
     public let token: Revision
@@ -28,7 +28,7 @@ public struct GroupMember: Sendable, Hashable, Identifiable, CustomStringConvert
 /// The members of a group at one revision of the store.
 ///
 /// Views of the same epoch are the same in all processes, and so are the owners of keys in them. Members see the same
-/// epochs, but not at the same time: use a lock, or a `ShardCoordinator`, for work that two must not do at once.
+/// epochs, but not at the same time: use a lock, or a `ShardCoordinator`, for work that must not run twice at once.
 public struct GroupView: Sendable, Hashable, CustomStringConvertible {
     /// The revision of the store.
     public let epoch: Revision
@@ -54,17 +54,17 @@ public struct GroupView: Sendable, Hashable, CustomStringConvertible {
     /// The answer depends only on the IDs of the members. Each member owns about the same number of keys. When a member goes,
     /// only its keys move, and when one comes, keys move only to it.
     ///
-    /// - Parameter key: Anything that one member is to own, such as the name of a customer.
+    /// - Parameter key: Anything that one member should own, such as the name of a customer.
     /// - Returns: The owner; nil if the group is empty.
     public func owner(of key: Key) -> GroupMember? {
         let hash = RendezvousHash.hash(key.bytes)
-        // Among equal weights, which are next to impossible, the first.
+        // Of equal weights, which are very unlikely, the first.
         return hashes.indices.max { left, right in
             RendezvousHash.weight(hashes[left], hash) < RendezvousHash.weight(hashes[right], hash)
         }.map { members[$0] }
     }
 
-    /// Whether more than half of `total` members are here.
+    /// Whether more than half of `total` members are in the view.
     ///
     /// - Parameter total: The full number of members.
     /// - Returns: True if more than half of them are.
@@ -75,10 +75,10 @@ public struct GroupView: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension GroupView {
-    /// The members whose keys, `<id>/<place in the queue for the ID>`, stand behind `prefix` in the entries of a revision.
+    /// The members whose keys, `<id>/<place in the queue for the ID>`, follow `prefix` in the entries of a revision.
     ///
-    /// Keys of other forms are skipped, also those without a lease, which do not stand for a living process. As long as such a
-    /// key is the first in the queue for an ID, there is no such member.
+    /// Keys of other forms are skipped, also those without a lease, which do not represent a living process. As long as
+    /// such a key is the first in the queue for an ID, there is no such member.
     init(epoch: Revision, entries: some Sequence<KeyValue>, behind prefix: Key) {
         var firsts: [Key: KeyValue] = [:]
         for entry in entries {

@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-/// A group of processes that all work, and know of each other: active-active.
+/// A group of processes that all work, and know each other: active-active.
 ///
 /// ```swift
 /// let group = try MemberGroup("workers", on: .client(client))
@@ -45,13 +45,13 @@ public struct MemberGroup: Sendable {
     ///
     /// - Parameters:
     ///   - id: The ID of the member, without a slash.
-    ///   - value: The member's text about itself, such as its address.
-    ///   - timeout: How long to wait while another has the ID; nil waits without a limit.
+    ///   - value: The member's description of itself, such as its address.
+    ///   - timeout: How long to wait while another process has the ID; nil waits without a limit.
     ///   - initialWait: How long to wait while etcd does not answer; then `body` starts without a membership, which begins
     ///     by itself as soon as etcd answers.
     ///   - body: Runs as a member.
     /// - Returns: The result of `body`.
-    /// - Throws: The error of `body`, and what ``join(as:value:timeout:initialWait:)`` throws.
+    /// - Throws: The error of `body`, and the errors of ``join(as:value:timeout:initialWait:)``.
     public func withMembership<Result>(
         as id: String,
         value: Value = "",
@@ -69,14 +69,14 @@ public struct MemberGroup: Sendable {
     ///
     /// - Parameters:
     ///   - id: The ID of the member, without a slash.
-    ///   - value: The member's text about itself, such as its address.
-    ///   - timeout: How long to wait while another has the ID; nil waits without a limit.
+    ///   - value: The member's description of itself, such as its address.
+    ///   - timeout: How long to wait while another process has the ID; nil waits without a limit.
     ///   - initialWait: How long to wait while etcd does not answer; then this returns a membership that is not active yet,
     ///     has the reason (``Membership/failure``), and begins by itself as soon as etcd answers.
     /// - Returns: The membership.
-    /// - Throws: ``BusyError`` when another has had the ID for all of `timeout`; ``QueueBlocked`` when the key that has the ID
-    ///   never goes away by itself; ``EtcdError``, among its codes `unavailable` when etcd has not answered for all of a
-    ///   `timeout` that is shorter than `initialWait`, `invalidArgument` for an ID that cannot be one, and
+    /// - Throws: ``BusyError`` when another process has had the ID for all of `timeout`; ``QueueBlocked`` when only a
+    ///   deletion removes the key that has the ID; ``EtcdError``, among its codes `unavailable` when etcd has not
+    ///   answered for all of a `timeout` that is shorter than `initialWait`, `invalidArgument` for an invalid ID, and
     ///   `permissionDenied`; `CancellationError`.
     public func join(
         as id: String,
@@ -116,8 +116,8 @@ public struct MemberGroup: Sendable {
 
     /// The current view, and then the newest whenever the members have changed; the observer need not be a member.
     ///
-    /// It goes on through broken connections, compactions and restorations. A slow consumer skips views. An iteration throws
-    /// ``EtcdError`` when the members cannot be followed, such as `permissionDenied`, or `CancellationError`.
+    /// It continues across broken connections, compactions and restorations. A slow consumer skips views. An iteration
+    /// throws ``EtcdError`` when the members cannot be followed, such as `permissionDenied`, or `CancellationError`.
     public var views: GroupViews {
         source.client.values(of: .prefix(prefix), isSame: { $0.members == $1.members }) { [prefix] view in
             GroupView(epoch: view.revision, entries: view, behind: prefix)
@@ -127,7 +127,7 @@ public struct MemberGroup: Sendable {
     /// Waits until there are enough members.
     ///
     /// - Parameter count: The number of members.
-    /// - Returns: The first view with at least so many.
+    /// - Returns: The first view with at least that many.
     /// - Throws: ``EtcdError`` or `CancellationError`, as ``views`` do.
     @discardableResult
     public func waitUntil(memberCount count: Int) async throws -> GroupView {
@@ -139,5 +139,5 @@ public struct MemberGroup: Sendable {
     }
 }
 
-/// The views of a group, the newest always; see ``MemberGroup/views``.
+/// The views of a group, always the newest; see ``MemberGroup/views``.
 public typealias GroupViews = UpdateSequence<GroupView, any Error>

@@ -4,11 +4,11 @@ public import EtcdKit
 
 /// A place in a ``MemberGroup`` that is kept until it is left, and taken again whenever it is lost.
 ///
-/// If it is dropped, it is left, too, at the latest when its lease has run out.
+/// If it is dropped, the place is left too, at the latest when its lease has run out.
 public final class Membership: Sendable {
     private struct State {
         var hold: Hold?
-        /// Another has the ID.
+        /// Another process has the ID.
         var isWaiting = false
         var failure: (any Error)?
     }
@@ -40,7 +40,7 @@ public final class Membership: Sendable {
     /// The session of the membership; nil while it is not a member.
     var session: Session? { latest.newest?.hold?.session }
 
-    /// Whether it waits because another has the ID, or an earlier life of this process whose lease has not run out.
+    /// Whether it waits because another process has the ID, or an earlier run of this one whose lease still lives.
     public var isWaiting: Bool { latest.newest?.isWaiting ?? false }
 
     /// The error of the last attempt to join; nil once an attempt has succeeded, or waits for the ID.
@@ -48,8 +48,8 @@ public final class Membership: Sendable {
 
     /// Leaves the group.
     ///
-    /// This goes on if the caller's task is cancelled. When `timeout` is over, it goes on in the background, for no longer than
-    /// the time to live; then the lease ends by itself. Leaving twice does nothing.
+    /// This goes on if the caller's task is cancelled. After `timeout`, it continues in the background, for no longer
+    /// than the time to live; then the lease ends by itself. Leaving twice does nothing.
     ///
     /// - Parameter timeout: How long to wait.
     public func leave(timeout: Duration = .seconds(5)) async {
@@ -137,7 +137,7 @@ final class MemberPlace: Sendable {
 
     var client: EtcdClient { source.client }
 
-    /// Takes the place, and waits for it while another has it, after a call of `onWaiting`.
+    /// Takes the place, and waits for it while another process has it, after a call of `onWaiting`.
     ///
     /// - Throws: ``EtcdError``; ``CoordinationLoss`` when the session was lost meanwhile; `CancellationError`.
     func take(onWaiting: () -> Void) async throws -> Hold {
@@ -188,7 +188,7 @@ final class MemberPlace: Sendable {
                 try await client.leases.revoke(lease)
             } catch {
                 if error.mayPass || error.code == .cancelled { throw error }
-                // It is gone already; or it may not be revoked, and ends when its time is over.
+                // It is gone already, or it may not be revoked and expires.
             }
             old.withLock { _ = $0.remove(lease) }
         }

@@ -30,7 +30,7 @@ public struct BusyError: LocalizedError, Sendable, CustomStringConvertible {
     public var errorDescription: String? { description }
 }
 
-/// How far an acquisition has come: when its time is over, that tells "another holds it" from "etcd does not answer".
+/// The progress of an acquisition: after the timeout, it distinguishes "another holds it" from "etcd does not answer".
 final class Attempt: Sendable {
     private struct State {
         var hasBeenAnswered = false
@@ -61,12 +61,12 @@ final class Attempt: Sendable {
 
 /// A lock, a semaphore or an election never becomes free, because of a key among its own.
 ///
-/// Either the key has no lease, so that only a deletion ends it; or it belongs to another name, of which this one is the
-/// beginning. Delete the key, or choose another name.
+/// Either the key has no lease, so that only a deletion ends it; or it belongs to another name that begins with this
+/// one. Delete the key, or choose another name.
 public struct QueueBlocked: LocalizedError, Sendable, Hashable, CustomStringConvertible {
     /// The name of the lock, the semaphore or the election.
     public let name: String
-    /// The key that is in the way.
+    /// The key that blocks the queue.
     public let key: Key
     private let reason: String
 

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// How keys come into queues.
+/// Joining queues.
 extension FairQueue {
     /// Values up to this number of bytes may be put in one transaction with others.
     private static let smallValue = 4096
@@ -15,7 +15,7 @@ extension FairQueue {
     func enter(_ role: Role, _ value: Value, waits: Bool = true) async throws -> QueueKey? {
         let queueKey = queueKey(role, value)
         let isItsTurn = try await QueueKey.keep([queueKey], on: session) {
-            // Only the first in an empty queue succeeds without waiting, so there is no need to join for a look.
+            // Only the first in an empty queue succeeds without waiting, so there is no need to join just to check.
             if !waits && role == .exclusive {
                 try await deleteStaleKeys()
                 return try await Self.joinIfEmpty([(self, queueKey)], on: session)
@@ -29,10 +29,10 @@ extension FairQueue {
 
     /// Puts the key, and repeats that until its outcome is known.
     ///
-    /// etcd runs this transaction on all members, one after the other with all else. So it only counts the keys: for that,
-    /// etcd reads none of them.
+    /// etcd runs this transaction on all members, serially with all others. So it only counts the keys, for which etcd
+    /// reads none of them.
     ///
-    /// - Returns: Those that were there before, of which only the number is known.
+    /// - Returns: The keys that were there before, of which only the number is known.
     func join(_ queueKey: QueueKey) async throws -> Predecessors {
         let (key, role) = (queueKey.key, Role(of: queueKey.key))
         var options = RangeOptions()
@@ -58,7 +58,7 @@ extension FairQueue {
         } else if let own = response.results.first?.entries.first {
             queueKey.found(at: own.createRevision)
         } else if !queueKey.mayExist {
-            // An attempt of which nothing is known has put it, so there is something to find.
+            // An attempt with an unknown outcome has put it, so the next one finds it.
             queueKey.tried()
             return try await join(queueKey)
         }
@@ -132,7 +132,7 @@ extension FairQueue {
     }
 }
 
-/// How keys leave queues, so that none is left behind.
+/// Leaving queues, so that no key is left behind.
 extension QueueKey {
     /// Runs `body`, which puts keys, and deletes them unless it succeeds.
     ///
@@ -158,7 +158,7 @@ extension QueueKey {
 
     /// Deletes keys, also if the caller is cancelled.
     ///
-    /// When the timeout is over, that goes on in the background, for as long as the lease lives. If a key cannot be deleted,
+    /// After the timeout, this continues in the background, for as long as the lease lives. If a key cannot be deleted,
     /// the session is given up, so that the lease takes the key. If the session is lost already, this does not wait.
     static func leave(_ keys: [QueueKey], timeout: Duration = Session.patience) async {
         let isAlive = keys.first?.session.isAlive ?? false
@@ -191,7 +191,7 @@ extension QueueKey {
         if reason == .leaseEnded || reason == .abandoned { return }
         let deadline = ContinuousClock.now + min(session.lease.timeToLive, session.client.timeout)
         do throws(EtcdError) {
-            // To delete it once more does no harm.
+            // Deleting it once more does no harm.
             try await session.delete(key, if: conditions, until: deadline)
             wasErased()
         } catch {
@@ -213,7 +213,7 @@ extension QueueKey {
     }
 }
 
-/// The first keys of queues, as acquisitions of one client that do not wait have found them.
+/// The first keys of queues, as found by acquisitions of one client that do not wait.
 ///
 /// To see that a queue is empty, etcd reads all of it, which takes long if thousands wait. A key that was the first stays the
 /// first for as long as it exists, and etcd finds a single key at once.
@@ -223,7 +223,7 @@ final class QueueHeads: Sendable {
 
     private let heads = Lock<[Key: KeyValue]>([:])
 
-    /// The one that was last seen in the queue of `name`, a key of the whole store.
+    /// The first key that was last seen in the queue of `name`, a key of the whole store.
     subscript(name: Key) -> KeyValue? { heads.withLock { $0[name] } }
 
     /// Notes the first key of a queue; nil if it is empty.

@@ -11,7 +11,7 @@ struct FairQueue: Sendable {
     let name: Key
     /// Keys of the same owner that it could not delete.
     var staleKeys: StaleKeys?
-    /// Learns how far an acquisition has come.
+    /// Records the progress of an acquisition.
     var attempt = Attempt()
 
     var client: EtcdClient { session.client }
@@ -24,16 +24,16 @@ struct FairQueue: Sendable {
 
     /// Which keys a key has to wait for.
     enum Role: Sendable {
-        /// All that came before.
+        /// All earlier keys.
         case exclusive
-        /// The exclusive ones that came before.
+        /// The earlier exclusive keys.
         case shared
 
         /// The beginning of the last part of a shared key, which keeps shared keys apart from the others.
         private static let prefix: Key = "shared-"
         fileprivate static let mark = Array("shared:".utf8)
 
-        /// The role of a key when it comes into being.
+        /// The role of a key when it is created.
         init(of key: Key) {
             let start = key.bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
             self = key.bytes[start...].starts(with: Self.prefix.bytes) ? .shared : .exclusive
@@ -56,7 +56,7 @@ struct FairQueue: Sendable {
 
         /// The role of a key in the queue, which can have changed from exclusive to shared.
         ///
-        /// Keys are put once, so in those that were put again a mark before the value cannot be an owner's text.
+        /// An owner puts its key once, so a mark before the value of a key that was put again is not the owner's text.
         init(of entry: KeyValue) {
             self = entry.isDowngraded ? .shared : Role(of: entry.key)
         }
@@ -72,11 +72,11 @@ struct FairQueue: Sendable {
 
     /// Makes an exclusive key that is in the queue a shared one.
     ///
-    /// The key is put again, so it keeps its place: its create revision, which makes the order, does not change. The keys
-    /// behind it see either role, and no turn is taken back, since a shared key lets pass all that an exclusive one does,
-    /// and more. A client that knows nothing of roles waits until the key is deleted, as before.
+    /// The key is put again, so it keeps its place: its create revision, which makes the order, does not change. The
+    /// keys behind it see either role, and no turn is taken back, since a shared key lets pass all that an exclusive
+    /// one does, and more. A client without roles waits until the key is deleted, as before.
     ///
-    /// - Returns: Whether that was done; if not, the key is not there.
+    /// - Returns: Whether that was done; if not, the key does not exist.
     func downgrade(_ queueKey: QueueKey, at createRevision: Revision) async throws -> Bool {
         let value = Value(bytes: Role.mark + queueKey.value.bytes)
         return try await session.retryingUntilKnown(
@@ -87,7 +87,7 @@ struct FairQueue: Sendable {
 
     // MARK: Waiting
 
-    /// Waits until no key before this one is left that it has to wait for.
+    /// Waits until no key is left that this one has to wait for.
     ///
     /// - Returns: Whether it has its turn.
     func advance(_ queueKey: QueueKey, _ others: Predecessors, _ waits: Bool) async throws -> Bool {
@@ -102,7 +102,7 @@ struct FairQueue: Sendable {
         return true
     }
 
-    /// Waits until fewer than `window` are left of those before the key that are known from a look at `revision`.
+    /// Waits until fewer than `window` are left of the known keys before this one, as read at `revision`.
     ///
     /// It watches the nearest ones only, and the key itself. So a release wakes at most `window` waiters.
     func approach(
@@ -114,7 +114,7 @@ struct FairQueue: Sendable {
         var revision = revision
         while before.nearest.count >= window {
             let keys = [queueKey.key] + before.nearest.prefix(window).map(\.key)
-            // The nearest may have been a waiter that gave up, so each change needs a look.
+            // The nearest may have been a waiter that gave up, so each change needs a read.
             try await client.awaitChange(in: keys.map { .key($0) }, after: revision) { event in
                 event.kind == .delete || event.entry.lease == nil || Role(of: event.entry) == .shared
             }
@@ -122,12 +122,12 @@ struct FairQueue: Sendable {
         }
     }
 
-    /// Looks at the key and at those before it that are known, or reads more of them where these are too few.
+    /// Reads the key and the known ones before it, or more of the queue if too few are known.
     ///
     /// Afterwards at least `window` are known, unless there are fewer; nil means all. It reads `more` at the same revision,
     /// and passes the answers to `note` before it throws ``CoordinationLoss`` if the key is gone.
     ///
-    /// - Returns: The revision of the look.
+    /// - Returns: The revision of the read.
     @discardableResult
     func look(
         _ queueKey: QueueKey,

@@ -52,7 +52,7 @@ final class Hold: Fence {
             client.report(.holdLost(key, fencingToken: createRevision, reason: loss.reason.description))
         }
         session.holdWatcher.watch(key, createRevision, lifetime)
-        // Without a margin, the session sees to it.
+        // Without a margin, the session ends the lifetime in time.
         if drain > .zero { session.holdWatcher.run(within: lifetime) { [lifetime] in await lifetime.expireInTime() } }
     }
 
@@ -161,11 +161,11 @@ final class Hold: Fence {
 /// The end of a hold after which a chosen waiter has its turn instead of the next one: one transaction deletes the keys
 /// before it, with that of the holder.
 ///
-/// The key with the lowest create revision still has its turn, and new keys have higher ones. So create revisions rise from
-/// holder to holder, also across handovers. The waiters that were passed over find their keys gone, and join again as the
-/// last.
+/// The key with the lowest create revision still has its turn, and new keys have higher ones. So create revisions rise
+/// from holder to holder, also across handovers. The waiters that were passed over find their keys gone, and join again
+/// at the end.
 struct Handover: Sendable {
-    /// An etcd transaction has at most 128 operations, unless its server is told otherwise.
+    /// An etcd transaction has at most 128 operations, unless its server is configured otherwise.
     static let maximumDeletions = 100
 
     let conditions: [Compare]
@@ -180,7 +180,7 @@ struct Handover: Sendable {
     }
 }
 
-/// A grant that a place in a queue stands for.
+/// A grant that is represented by a place in a queue.
 protocol HoldGrant: FencedGrant {
     var hold: Hold { get }
 }

@@ -2,10 +2,10 @@
 
 import EtcdKit
 
-/// Limits how many on one client join a queue at the same time.
+/// Limits how many acquisitions of one client join a queue at the same time.
 ///
-/// Each join makes etcd count the queue, one after the other with all other writes and with the renewals of leases.
-/// Thousands of joins at once would delay these until sessions are lost.
+/// Each join makes etcd count the queue, serially with all other writes and with the renewals of leases. Thousands of
+/// joins at once would delay these until sessions are lost.
 final class JoinGate: Sendable {
     /// How many may join at once.
     static let width = 32

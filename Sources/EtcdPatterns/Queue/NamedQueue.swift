@@ -3,7 +3,7 @@
 public import EtcdKit
 import Foundation
 
-/// A queue by its name, with the source of the sessions of those who join it: the core of all patterns that have a queue.
+/// A named queue, with the source of the sessions for joining it: the core of all patterns that have a queue.
 struct NamedQueue: Sendable {
     let name: String
     let key: Key
@@ -35,7 +35,7 @@ struct NamedQueue: Sendable {
 
     // MARK: Acquiring
 
-    /// Waits for the turn of a key of this role, with the owner's text about itself.
+    /// Waits for the turn of a key of this role, with the owner's description of itself.
     func acquire(_ role: FairQueue.Role, _ owner: Value, timeout: Duration?) async throws -> Hold {
         try await waiting(timeout) { queue, isOwn in
             try await queue.enter(role, owner).flatMap { Hold($0, in: queue, ownsSession: isOwn) }
@@ -84,7 +84,7 @@ struct NamedQueue: Sendable {
 
 /// A holder or a waiter in the queue of a lock or a semaphore.
 public struct QueueEntry: Sendable, Hashable, CustomStringConvertible {
-    /// The key that stands for the place in the queue.
+    /// The key that represents the place in the queue.
     public let key: Key
     /// The place in the queue: the revision at which the key was created.
     public let fencingToken: Revision
@@ -94,7 +94,7 @@ public struct QueueEntry: Sendable, Hashable, CustomStringConvertible {
     public let lease: Lease.ID?
     /// Whether the place is for reading, and can be shared with other readers.
     public let isShared: Bool
-    /// The holder's or waiter's text about itself; empty for `etcdctl` and Go.
+    /// The holder's or waiter's description of itself; empty for `etcdctl` and Go.
     public let owner: Value
 
     /// Makes an entry with these properties, for tests.

@@ -7,15 +7,15 @@ import EtcdKit
 /// They only become fewer. So the nearest of them are read once, and after that one by one. The queue is read again, from
 /// there on, only when all known ones are gone and there may be more.
 struct Predecessors: Sendable {
-    /// The nearest ones, from the nearest on.
+    /// The nearest ones, the nearest first.
     private(set) var nearest: [KeyValue] = []
-    /// How many more there are at most.
+    /// The maximum number of further ones.
     private(set) var farther: Int
-    /// The role of the one that waits for them.
+    /// The role of the key that waits for them.
     let role: FairQueue.Role
     /// The name of the queue.
     let name: Key
-    /// Those that are not known came before this revision.
+    /// The unknown ones were created before this revision.
     private(set) var end: Revision
 
     /// How many there are at most.
@@ -26,21 +26,21 @@ struct Predecessors: Sendable {
     /// How many are read at once.
     private static let chunk = 8
 
-    /// The part of the queue to read at the next look, so that as many are known then as `window` says, or all if that is
-    /// nil; nil if enough are known.
+    /// The part of the queue to read next, so that as many are known then as `window` says, or all if that is nil; nil
+    /// if enough are known.
     func section(window: Int?) -> QueueSection? {
         guard farther > 0, nearest.count < window ?? .max else { return nil }
         let limit = window.map { max($0, Self.chunk) }
         return QueueSection(ranges: role.obstacles(in: name), end: end, limit: limit, count: farther)
     }
 
-    /// Takes what a look has shown: those that are there of the ones that were known, and the answers to ``section(window:)``.
+    /// Applies the result of a read: the known ones that still exist, and the answers to ``section(window:)``.
     ///
     /// - Throws: ``QueueBlocked`` if one of them cannot be waited for.
     mutating func note(_ entries: [KeyValue], _ section: [RangeResponse]?) throws(QueueBlocked) {
         let known = Dictionary(nearest.map { ($0.key, $0.createRevision) }) { first, _ in first }
         nearest = entries.filter { entry in
-            // One that was deleted and put again comes behind.
+            // A key that was deleted and put again is behind this one.
             known[entry.key] == entry.createRevision && isInTheWay(entry)
         }
         if let section { append(section) }
@@ -70,13 +70,13 @@ struct Predecessors: Sendable {
 
 /// A part of a queue to be read: the entries that came before a revision, from the latest of them on.
 struct QueueSection: Sendable {
-    /// Where the entries are.
+    /// The ranges of the entries.
     let ranges: [KeyRange]
-    /// They came before this revision.
+    /// The entries were created before this revision.
     let end: Revision
     /// The most entries to read of each range; nil for all.
     let limit: Int?
-    /// How many there are at most, with or without the limit.
+    /// The maximum number of entries, with or without the limit.
     let count: Int
 
     /// The most entries that a section which covers several reads of a range.

@@ -2,20 +2,20 @@
 
 import EtcdKit
 
-/// The reads of all that wait in queues on one client: one read serves all that wait in the same queue.
+/// The reads of all waiters of one client: one read serves all waiters in the same queue.
 ///
 /// etcd has no index of create revisions: to read the nearest keys before one, it reads and sorts the whole queue. For
 /// thousands of waiters that come at once, it would do so thousands of times. So while a read of a queue is under way,
-/// later ones collect, and the next read serves all of them. It begins after they have asked, so each gets the answer that
-/// it would have got alone.
+/// later requests are collected, and the next read serves all of them. It begins after these requests, so each gets the
+/// same answer as alone.
 final class SharedReads: Sendable {
     /// The answer to one reader.
     struct Answer: Sendable {
         let header: ResponseHeader
-        /// Those under the keys; nil for a key that is not there.
+        /// The entries of the keys; nil for a key that does not exist.
         let entries: [KeyValue?]
         let more: [TransactionResult]
-        /// Nil if none was asked for.
+        /// Nil if none was requested.
         var section: [RangeResponse]?
     }
 
@@ -44,9 +44,9 @@ final class SharedReads: Sendable {
     }
 
     private struct State {
-        /// Those that wait for the next read, for each group that has one on its way.
+        /// The readers that wait for the next read, for each group with a read in flight.
         var waiting: [Group: [WeakQuestion]] = [:]
-        /// How many operations one read may have: below etcd's default limit, or lower where a server has a lower one.
+        /// How many operations one read may have: below etcd's default limit, or lower for a server with a lower limit.
         var capacity = 100
     }
 
@@ -77,7 +77,7 @@ final class SharedReads: Sendable {
         throw EtcdError(.cancelled, "the task was cancelled")
     }
 
-    /// Reads until nobody waits any more.
+    /// Reads until there are no more waiters.
     private func answerAll(of group: Group, _ client: EtcdClient) async {
         while true {
             let questions = state.withLock { state in
@@ -118,12 +118,12 @@ final class SharedReads: Sendable {
             if rest.count == questions.count {
                 throw EtcdError(.protocolViolation, "the answer has none of the entries in \(section.ranges)")
             }
-            // Before any that have come since, so that none is left behind for long.
+            // Before readers that have come since, so that none waits for long.
             await answer(rest[...], of: group, client)
         } catch {
             // The reason may be their number, or the size of the answer.
             guard questions.count > 1, !error.code.isTransient, error.code != .clientClosed, !Task.isCancelled else {
-                // The end of the client cancels this task, but not those that wait.
+                // The end of the client cancels this task, but not the waiting ones.
                 let error = Task.isCancelled ? EtcdError(.clientClosed, "the client was closed", cause: error) : error
                 for question in questions { question.answer.yield(.failure(error)) }
                 return
@@ -149,7 +149,7 @@ final class SharedReads: Sendable {
         let ranges = results.dropFirst(keys.count + more.count).compactMap { result in
             if case .range(let response) = result { response } else { nil }
         }
-        // Where an answer is missing, others may be there before a waiter that believes to be the first.
+        // If an answer is missing, there may be others before a waiter that seems to be the first.
         guard results.count == operations.count, ranges.count == section?.ranges.count ?? 0 else {
             throw EtcdError(.protocolViolation, "\(results.count) results for \(operations.count) reads")
         }
@@ -163,6 +163,6 @@ final class SharedReads: Sendable {
 }
 
 extension EtcdClient {
-    /// The reads of all that wait on the client, or on a copy of it.
+    /// The reads of all waiters of the client and its copies.
     var sharedReads: SharedReads { part { SharedReads() } }
 }

@@ -17,7 +17,7 @@ final class DesiredEntry: Sendable {
         var accepted: ServiceInstance?
         /// A caller is changing the instance.
         var isChanging = false
-        /// The version that this caller waits for, and what has become of it.
+        /// The version that this caller waits for, and its outcome.
         var change: (version: Int, outcome: Outcome?)?
         var ending: CoordinationLoss?
 
@@ -39,7 +39,7 @@ final class DesiredEntry: Sendable {
             return accepted.map { $0 != old } ?? false
         }
 
-        /// Notes what has become of the entry of `version`.
+        /// Notes the outcome of the entry of `version`.
         mutating func note(_ outcome: Outcome, of version: Int) {
             if let change, change.version <= version, change.outcome == nil { self.change?.outcome = outcome }
         }
@@ -61,7 +61,7 @@ final class DesiredEntry: Sendable {
     var hasRegistered: Bool { state.withLock { $0.accepted != nil } }
     var nonce: String { state.withLock { $0.author.nonce } }
 
-    /// The entry by which the instance says that it leaves.
+    /// The entry that announces that the instance leaves.
     var farewell: ServiceRecord {
         var record = state.withLock { $0.record }
         record.instance.status = .draining
@@ -72,7 +72,7 @@ final class DesiredEntry: Sendable {
 
     /// Changes the instance, and waits until the entry is in the store.
     ///
-    /// Changes come one after the other: if etcd refused an entry with two of them, nobody could say which one is wrong.
+    /// Changes come one after the other: if etcd refused an entry with two of them, the cause would be unclear.
     ///
     /// - Throws: The error of `body`; the reason why the entry cannot be put; `CancellationError`.
     func update(_ body: (ServiceInstance) throws -> ServiceInstance) async throws {
@@ -154,7 +154,7 @@ final class DesiredEntry: Sendable {
         }
     }
 
-    /// Waits until another entry is wanted than that of `version`, but no longer than `limit`.
+    /// Waits until an entry other than that of `version` is wanted, but no longer than `limit`.
     func waitForChange(of version: Int, atMost limit: Duration? = nil) async throws {
         _ = try await withTimeout(limit) { try await self.state.wait { $0.version == version ? nil : true } }
         try Task.checkCancellation()

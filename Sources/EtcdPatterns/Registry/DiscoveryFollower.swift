@@ -51,7 +51,7 @@ struct DiscoveryFollower: Sendable {
                 feed.update { $0.expire(.now) }
                 continue
             }
-            // The loop looks at what it throws.
+            // Errors are ignored: the loop checks for their causes.
             _ = try? await withTimeout(next.map { $0 - .now }) {
                 try await feed.wait { $0.state.nextExpiry == next ? nil : true }
             }
@@ -85,11 +85,11 @@ struct DiscoveryFollower: Sendable {
     }
 }
 
-/// The knowledge of a discovery: its follower updates it, and readers wait for changes.
+/// The state of a discovery: its follower updates it, and readers wait for changes.
 final class DiscoveryFeed: Sendable {
     struct Content {
         fileprivate(set) var state: DiscoveryState
-        /// Why there will be no more changes.
+        /// The reason why there will be no more changes.
         fileprivate(set) var ending: EtcdError?
         /// The instances that are checked.
         fileprivate var checked: Set<Key> = []

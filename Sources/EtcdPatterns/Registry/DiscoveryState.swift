@@ -105,10 +105,10 @@ struct DiscoveryState: Sendable {
 
     // MARK: Checks
 
-    /// The instance to check, or nil if it is not there any more.
+    /// The instance to check, or nil if it is gone.
     func instance(_ id: Key) -> ServiceInstance? { registered[id] ?? suspects[id]?.instance }
 
-    /// Notes the result of a check of `instance`, unless its endpoint is another one by now.
+    /// Notes the result of a check of `instance`, unless its endpoint has changed since.
     mutating func note(_ passed: Bool, of instance: ServiceInstance, _ check: HealthCheck) {
         let id = Key(instance.id)
         guard self.instance(id)?.endpoint == instance.endpoint else { return }

@@ -6,7 +6,7 @@ import EtcdKit
 /// store.
 ///
 /// An entry belongs to the registration that has written it last, by the order of authors. The first put supersedes the
-/// entry that is there. A later put gives way to a registration that has come after this one.
+/// entry that is there. A later put yields to a registration that came after this one.
 final class EntryKeeper: Sendable {
     /// The end of a registration by one that came later.
     private struct Supersession: Error {
@@ -66,7 +66,7 @@ final class EntryKeeper: Sendable {
             let start = ContinuousClock.now
             do {
                 let session = try await Session(client, timeToLive: timeToLive)
-                // A lost session is not closed: perhaps there is no way to etcd for long, and its lease ends by itself.
+                // A lost session is not closed: etcd may stay out of reach for long, and the lease ends by itself.
                 self.session.withLock { $0 = session }
                 try await session.lifetime.whileHeld { try await self.keepEntry(session) }
             } catch let end as Supersession {
@@ -151,7 +151,7 @@ final class EntryKeeper: Sendable {
         return ConfirmedEntry(modRevision: modRevision, revision: revision)
     }
 
-    /// Waits until the entry may not be as it should be any more, or another entry is wanted than that of `version`.
+    /// Waits until the entry may no longer be as it should be, or an entry other than that of `version` is wanted.
     private func waitForWork(_ confirmed: ConfirmedEntry, _ version: Int) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.watch(confirmed) }

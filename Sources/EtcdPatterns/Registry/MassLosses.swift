@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// When instances that vanish together are kept, since etcd may have lost them.
+/// The conditions under which instances that vanish together are kept, since etcd may have lost them.
 ///
 /// A store that was restored from a backup has lost its newest entries, and a leader that was paused may revoke leases
 /// that are alive (etcd-io/etcd#15247). The instances themselves are healthy, and register again. Until then they are kept
@@ -55,8 +55,8 @@ struct MassLosses: Sendable {
     /// Forgets an instance that is there again, or is given up.
     mutating func forget(_ id: Key) { vanished[id] = nil }
 
-    /// Returns the instances that have turned out to be victims since the last call: those that have vanished lately, if
-    /// they are many, and not as many new ones have come.
+    /// Returns the instances that have turned out to be victims since the last call: those that have vanished lately,
+    /// if they are many and fewer new ones have come.
     mutating func takeVictims(leaving count: Int, _ now: ContinuousClock.Instant) -> [(id: Key, ServiceInstance)] {
         let oldest = now - protection.window.bounded
         while let (id, number) = order.first {

@@ -25,17 +25,17 @@ public final class Registration: Sendable {
     /// The instance as it was described; the result of the registration's own check is not in it.
     public var instance: ServiceInstance { keeper.entry.instance }
 
-    /// The present state of the registration.
+    /// The current state of the registration.
     public var state: RegistrationState { keeper.states.newest ?? .pending(nil) }
 
-    /// The present state, and then the newest one after each change; a slow consumer skips states.
+    /// The current state, and then the newest one after each change; a slow consumer skips states.
     ///
     /// The sequence ends with the registration.
     public var states: AsyncStream<RegistrationState> { keeper.states.listen() }
 
     /// Waits until others can see the instance.
     ///
-    /// - Throws: The reason why they never will; `CancellationError`.
+    /// - Throws: The reason why they never can; `CancellationError`.
     func waitUntilRegistered() async throws {
         for await state in states {
             switch state {
@@ -50,7 +50,7 @@ public final class Registration: Sendable {
         throw CancellationError()
     }
 
-    /// Runs `body`, whose task is cancelled when another registers the same instance, and deregisters.
+    /// Runs `body`, whose task is cancelled when another process registers the same instance, and deregisters.
     func whileRegistered<Result: Sendable>(
         _ body: @escaping @Sendable (Registration) async throws -> Result
     ) async throws -> Result {
@@ -65,11 +65,11 @@ public final class Registration: Sendable {
 
     /// Changes the description of the instance, and waits until others can see it.
     ///
-    /// Changes that are made at the same time come one after the other. A change that etcd refuses is undone. After a
+    /// Concurrent changes are made one after the other. A change that etcd refuses is undone. After a
     /// `CancellationError`, a change whose turn had come is still made.
     ///
-    /// - Parameter change: Changes the instance, but not its service and its ID. It is called again if the change before,
-    ///   on which this one was made, is refused.
+    /// - Parameter change: Changes the instance, but not its service and its ID. It is called again if the previous
+    ///   change, on which this one is based, is refused.
     /// - Throws: The error of `change`; ``CoordinationLoss`` when the registration has ended; ``EtcdError``, among its
     ///   codes `invalidArgument` and `requestTooLarge`; `CancellationError`.
     public func update(_ change: (inout ServiceInstance) throws -> Void) async throws {
@@ -89,7 +89,7 @@ public final class Registration: Sendable {
     /// Deletes the entry of the instance.
     ///
     /// An entry that another process has put since is left alone. A cancellation of the caller's task does not stop it.
-    /// After `timeout`, it goes on in the background, for no longer than the time to live. An entry that could not be
+    /// After `timeout`, it continues in the background, for no longer than the time to live. An entry that could not be
     /// deleted ends with its lease. A second call does nothing.
     ///
     /// - Parameter timeout: How long to wait for it.
@@ -113,7 +113,7 @@ public final class Registration: Sendable {
     /// If etcd cannot be reached, or the task is cancelled, the instance is deregistered all the same.
     ///
     /// - Parameters:
-    ///   - propagation: How long others have to hear of the new status before the instance is gone.
+    ///   - propagation: How long others have to learn of the new status before the instance is gone.
     ///   - timeout: How long all of it may take. If no time is left, the deregistration still has a second.
     ///   - inFlight: Returns when the requests in flight are answered; its task is cancelled after `timeout`.
     /// - Throws: The error of `inFlight`; ``EtcdError`` with the code `deadlineExceeded` when requests were left;
@@ -124,7 +124,7 @@ public final class Registration: Sendable {
         _ inFlight: @escaping @Sendable () async throws -> Void = {}
     ) async throws {
         let deadline = ContinuousClock.now + timeout.bounded
-        // If etcd cannot be reached, nobody hears of the new status, and the propagation need not be waited for.
+        // If etcd cannot be reached, nobody learns of the new status, so there is no wait for its propagation.
         let isKnown = try? await withTimeout(min(max(propagation, .seconds(1)), timeout).bounded) {
             try await self.update { $0.status = .draining }
             return true
@@ -144,18 +144,18 @@ public final class Registration: Sendable {
 ///
 /// More may be added, so a `switch` over states needs a `default`.
 public enum RegistrationState: Sendable, CustomStringConvertible {
-    /// The instance is not in the store yet; the client goes on trying.
+    /// The instance is not in the store yet; the client keeps trying.
     ///
     /// The error is that of the last attempt; nil before the first one has failed. A registration is in this state while
     /// etcd cannot be reached from the start.
     case pending((any Error)?)
     /// The instance is in the store as it is described, since this revision.
     case registered(at: Revision)
-    /// The instance was in the store. Its entry may be missing now, or out of date; the client goes on trying.
+    /// The instance was in the store. Its entry may be missing now, or out of date; the client keeps trying.
     ///
     /// The error is a ``CoordinationLoss`` when the lease was lost, or an ``EtcdError``.
     case degraded(any Error)
-    /// Another process has registered the same instance later; the registration has ended.
+    /// Another process has since registered the same instance; the registration has ended.
     case superseded(by: ServiceInstance)
     /// The registration has ended.
     case deregistered

@@ -4,7 +4,7 @@ public import EtcdKit
 
 /// The instances of a service as they come and go; see ``ServiceRegistry/withDiscovery(of:options:_:)``.
 ///
-/// A discovery goes on through broken connections, compactions and a restored store. It then lists the instances anew,
+/// A discovery continues across broken connections, compactions and a restored store. It then lists the instances anew,
 /// and its followers get the difference. An entry that is not an instance is left out, and listed in
 /// ``ServiceView/problems``.
 public final class ServiceDiscovery: Sendable {
@@ -33,7 +33,7 @@ public final class ServiceDiscovery: Sendable {
 
     // MARK: Reading
 
-    /// All that is known.
+    /// The current view.
     public var view: ServiceView { feed.read(\.state.view) }
 
     /// All instances that are known; ``ServiceView/available`` has those that take requests.
@@ -74,11 +74,11 @@ public final class ServiceDiscovery: Sendable {
         }
     }
 
-    /// The present instances as ``ServiceEvent/added(_:)``, and then each difference.
+    /// The current instances as ``ServiceEvent/added(_:)``, and then each difference.
     ///
     /// A reader that applies the events one after the other has the instances. Instances that are gone come first.
-    /// Instances that did not change cause no event, also after a lost connection or a compaction. Each iteration begins
-    /// with the present instances. A slow consumer gets the difference to the last view that it has seen.
+    /// Instances that did not change cause no event, also after a lost connection or a compaction. Each iteration
+    /// begins with the current instances. A slow consumer gets the difference to the last view that it has seen.
     ///
     /// An iteration throws `CancellationError`, or the ``EtcdError`` that has ended the discovery, after all known events.
     public var events: UpdateSequence<ServiceEvent, any Error> {
@@ -104,11 +104,11 @@ public struct DiscoveryOptions: Sendable {
     ///
     /// Only this process knows the results.
     public var check: HealthCheck?
-    /// How long a start waits for etcd before it goes on without instances; `.zero` starts at once.
+    /// How long a start waits for etcd before it continues without instances; `.zero` starts at once.
     ///
-    /// The instances come by themselves when etcd is reached; see ``ServiceDiscovery/isStale``.
+    /// The instances are added as soon as etcd is reached; see ``ServiceDiscovery/isStale``.
     public var initialWait = Duration.seconds(5)
 
-    /// Makes options that protect from mass losses, and check nothing.
+    /// Makes options with protection from mass losses, and without checks.
     public init() {}
 }

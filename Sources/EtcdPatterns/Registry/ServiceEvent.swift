@@ -13,7 +13,7 @@ public enum ServiceEvent: Sendable, Hashable, CustomStringConvertible {
 
         /// The instance was draining before: ``Registration/deregister(timeout:)`` does that.
         public static let deregistered = Self(description: "deregistered")
-        /// The instance did not say that it leaves: its lease has ended, or another client has deleted or spoiled its entry.
+        /// The instance left without deregistering: its lease has ended, or its entry was deleted or damaged.
         public static let expired = Self(description: "expired")
     }
 
@@ -27,7 +27,7 @@ public enum ServiceEvent: Sendable, Hashable, CustomStringConvertible {
     case suspected(ServiceInstance)
     /// The suspected instance has registered again.
     case confirmed(ServiceInstance)
-    /// The checks of this discovery find the instance healthy again, or not healthy any more.
+    /// The checks of this discovery find the instance healthy again, or no longer healthy.
     case healthChanged(ServiceInstance, isHealthy: Bool)
 
     /// The instance as it is now, or as it was before it left.

@@ -4,7 +4,7 @@ import EtcdKit
 
 /// One running copy of a service: its address, and its description of itself.
 public struct ServiceInstance: Sendable, Hashable, Identifiable, CustomStringConvertible {
-    /// Whether an instance takes requests, as it says itself.
+    /// Whether an instance takes requests, according to itself.
     ///
     /// More may be added, so a `switch` over statuses needs a `default`.
     public struct Status: Sendable, Hashable, CustomStringConvertible {
@@ -15,7 +15,7 @@ public struct ServiceInstance: Sendable, Hashable, Identifiable, CustomStringCon
         public static let up = Self(description: "up")
         /// The instance finishes the requests that it has, and takes no new ones.
         public static let draining = Self(description: "draining")
-        /// The instance is there, but cannot serve.
+        /// The instance is running, but cannot serve.
         public static let down = Self(description: "down")
 
         static let all = [up, draining, down]

@@ -3,7 +3,7 @@
 public import EtcdKit
 public import Foundation
 
-/// An instance as it stands in etcd: the JSON of the naming resolver of Go's etcd client, with our fields in its metadata.
+/// An instance as stored in etcd: the JSON of the naming resolver of Go's etcd client, with our fields in its metadata.
 struct ServiceRecord: Sendable, Hashable {
     var instance: ServiceInstance
     /// The registration that has written it; nil if that was another program.
@@ -27,7 +27,7 @@ struct ServiceRecord: Sendable, Hashable {
             self.nonce = nonce
         }
 
-        /// A new author, with the present time.
+        /// A new author, with the current time.
         init() {
             let milliseconds = Date().timeIntervalSince1970 * 1000
             self.init(

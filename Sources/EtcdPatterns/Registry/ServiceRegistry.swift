@@ -51,10 +51,10 @@ public struct ServiceRegistry: Sendable {
     ///   - instance: The instance.
     ///   - timeToLive: How long the entry outlives a process that has died, in whole seconds (rounded up).
     ///   - check: How the process checks itself: while the check fails, others see the status `down`.
-    ///   - initialWait: How long to wait for etcd before `body` starts unseen by others.
+    ///   - initialWait: How long to wait for etcd before `body` starts although others cannot see the instance yet.
     ///   - body: Serves.
     /// - Returns: The result of `body`.
-    /// - Throws: The error of `body`, or what ``register(_:timeToLive:check:initialWait:)`` does.
+    /// - Throws: The error of `body`, or the errors of ``register(_:timeToLive:check:initialWait:)``.
     @discardableResult
     public func withRegistration<Result: Sendable>(
         of instance: ServiceInstance,
@@ -69,18 +69,18 @@ public struct ServiceRegistry: Sendable {
 
     /// Registers an instance, and keeps it registered until ``Registration/deregister(timeout:)``.
     ///
-    /// A present registration of the same service and ID is superseded. If etcd cannot be reached within `initialWait`, the
-    /// registration is returned in the state ``RegistrationState/pending(_:)``. Others see the instance by themselves as
-    /// soon as etcd is reached.
+    /// An existing registration of the same service and ID is superseded. If etcd cannot be reached within
+    /// `initialWait`, the registration is returned in the state ``RegistrationState/pending(_:)``. Others see the
+    /// instance as soon as etcd is reached.
     ///
     /// - Parameters:
     ///   - instance: The instance.
     ///   - timeToLive: How long the entry outlives a process that has died, in whole seconds (rounded up).
     ///   - check: How the process checks itself: while the check fails, others see the status `down`.
     ///   - initialWait: How long to wait until others can see the instance; `.zero` returns at once.
-    /// - Returns: The registration; ``Registration/state`` says whether others can see it by now.
+    /// - Returns: The registration; ``Registration/state`` shows whether others can see it yet.
     /// - Throws: ``EtcdError``, among its codes `invalidArgument`, `permissionDenied` and `requestTooLarge`;
-    ///   ``CoordinationLoss`` when another has registered the same instance at the same time; `CancellationError`.
+    ///   ``CoordinationLoss`` when another process registers the same instance meanwhile; `CancellationError`.
     public func register(
         _ instance: ServiceInstance,
         timeToLive: Duration = .seconds(10),
@@ -120,7 +120,7 @@ public struct ServiceRegistry: Sendable {
 
     /// Follows the instances of a service while `body` runs.
     ///
-    /// `body` starts when all present instances are known, or without any after ``DiscoveryOptions/initialWait``; see
+    /// `body` starts when all current instances are known, or without any after ``DiscoveryOptions/initialWait``; see
     /// ``ServiceDiscovery/isStale``.
     ///
     /// If the instances cannot be followed any more (the user may not read the keys, or the client is closed), the task of
@@ -154,7 +154,7 @@ public struct ServiceRegistry: Sendable {
     /// - Parameters:
     ///   - service: The name of the service.
     ///   - options: Protection from mass losses, and checks.
-    /// - Returns: A discovery that knows all present instances, or none after ``DiscoveryOptions/initialWait``.
+    /// - Returns: A discovery that knows all current instances, or none after ``DiscoveryOptions/initialWait``.
     /// - Throws: ``EtcdError``, among its codes `invalidArgument`; `CancellationError`.
     public func discovery(
         of service: String,

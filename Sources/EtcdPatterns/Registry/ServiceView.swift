@@ -4,16 +4,16 @@ public import EtcdKit
 
 /// The instances of a service as they were at one revision.
 ///
-/// To take a view costs nothing. Its lists are made when one of them is first used, once for all copies of the view.
+/// Taking a view costs nothing. Its lists are made when one of them is first used, once for all copies of the view.
 public struct ServiceView: Sendable, CustomStringConvertible {
     /// The name of the service.
     public let service: String
-    /// The revision at which the store was like this; 0 before etcd was reached.
+    /// The revision of the store; 0 before etcd was reached.
     ///
-    /// It is lower than that of the view before when the store was restored from a backup.
+    /// It is lower than that of the previous view if the store was restored from a backup.
     public internal(set) var revision: Revision
     private(set) var known = SortedTable<KnownInstance>()
-    /// How many instances there are in ``available``.
+    /// The number of instances in ``available``.
     private(set) var availableCount = 0
     /// Counts the views of a discovery; 0 before anything is known.
     private(set) var version = 0
@@ -87,13 +87,13 @@ public struct ServiceView: Sendable, CustomStringConvertible {
     /// The view of a discovery that knows nothing yet.
     init(service: String) { (self.service, revision) = (service, 0) }
 
-    /// Sets what is known of an instance; nil if there is none.
+    /// Sets the state of an instance; nil if there is none.
     mutating func set(_ id: Key, _ instance: KnownInstance?) {
         let old = instance.map { known.put($0) } ?? known.remove(id)
         availableCount += (instance?.isAvailable == true ? 1 : 0) - (old?.isAvailable == true ? 1 : 0)
     }
 
-    /// Makes this a view of its own after changes, with so many changes of instances in the log.
+    /// Makes this a new view after changes, with this number of changes of instances in the log.
     mutating func finish(logged: Int) {
         self.logged = logged
         version += 1
@@ -101,9 +101,9 @@ public struct ServiceView: Sendable, CustomStringConvertible {
     }
 }
 
-/// An instance, and the judgement of a discovery on it.
+/// An instance, and its health in a discovery.
 final class KnownInstance: Keyed {
-    /// The bytes of the ID, since Swift takes some texts with different bytes for equal.
+    /// The bytes of the ID, since Swift treats some texts with different bytes as equal.
     let key: Key
     let instance: ServiceInstance
     let isSuspect: Bool

@@ -77,7 +77,7 @@ final class SharedLook: Sendable {
                 question.answer.yield(.success(isSame ? response.header.revision : nil))
             }
         } catch {
-            // One entry among many may be the reason, as when it may not be read, or the number of entries.
+            // The reason may be one entry, such as one that may not be read, or the number of entries.
             guard questions.count > 1, !error.code.isTransient, error.code != .clientClosed else {
                 for question in questions { question.answer.yield(.failure(error)) }
                 return

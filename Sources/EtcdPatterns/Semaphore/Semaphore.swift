@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-/// A semaphore: as many tasks as it has slots are inside at once, in the whole cluster.
+/// A semaphore: at most as many tasks as it has slots hold it at the same time, in the whole cluster.
 ///
 /// ```swift
 /// let licences = try Semaphore("licences", limit: 3, on: .client(client))
@@ -20,15 +20,15 @@ public struct Semaphore: Sendable {
     /// The name: semaphores of one name share their slots.
     public var name: String { queue.name }
 
-    /// The text of the holder or waiter about itself, for those who list them; by default, the name and the number of its
-    /// process.
+    /// The holder's or waiter's description of itself, shown in lists of them; by default, the name and the number of
+    /// its process.
     public var owner = NamedQueue.process
 
     /// Describes a semaphore.
     ///
     /// - Parameters:
     ///   - name: The name.
-    ///   - limit: How many may be inside at once, at least 1, if no limit is stored yet.
+    ///   - limit: The maximum number of holders, at least 1, if no limit is stored yet.
     ///   - source: The session of each acquisition.
     /// - Throws: ``EtcdError`` with the code `emptyKey` or `invalidArgument`.
     public init(_ name: String, limit: Int, on source: SessionSource) throws(EtcdError) {
@@ -50,10 +50,10 @@ public struct Semaphore: Sendable {
 
     /// Changes the number of slots, for all users of the semaphore.
     ///
-    /// If there are more, waiters get them at once. If there are fewer, all that are inside stay, and no other gets in until
-    /// enough have left.
+    /// If there are more, waiters get them at once. If there are fewer, all holders keep theirs, and no waiter gets one
+    /// until enough were released.
     ///
-    /// - Parameter limit: How many may be inside at once, at least 1.
+    /// - Parameter limit: The maximum number of holders, at least 1.
     /// - Throws: ``EtcdError``, with the code `invalidArgument` for a limit below 1.
     public func setLimit(_ limit: Int) async throws(EtcdError) {
         try Self.check(limit)
@@ -75,7 +75,7 @@ public struct Semaphore: Sendable {
     ///   - timeout: How long to wait for a slot; nil waits without a limit.
     ///   - body: Does the work that needs the slot.
     /// - Returns: The result of `body`.
-    /// - Throws: The error of `body`; ``CoordinationLoss`` when the slot was lost; what ``acquire(timeout:)`` throws.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the slot was lost; the errors of ``acquire(timeout:)``.
     @discardableResult
     public func withSlot<Result: Sendable>(
         timeout: Duration? = nil,
@@ -127,7 +127,7 @@ public struct Semaphore: Sendable {
                 try await session.lifetime.whileHeld { [slots] in
                     if !waits {
                         try await queue.deleteStaleKeys()
-                        // To join the queue for a look only would keep others out.
+                        // Joining the queue just to check would keep others out.
                         guard try await slots.hasRoom(in: queue) else { return false }
                     }
                     let others = try await queue.join(turn)
@@ -168,7 +168,7 @@ public struct Semaphore: Sendable {
 
 /// A slot of a ``Semaphore`` that was acquired.
 ///
-/// Each slot has tokens of its own, since several holders are right at once: a resource that guards itself by the
+/// Each slot has tokens of its own, since several holders are valid at once: a resource that checks the
 /// ``FencedGrant/fencingToken`` does so for each ``number``.
 public struct SemaphoreSlot: FencedGrant, HoldGrant {
     /// The number of the slot, from 0.

@@ -114,7 +114,7 @@ struct SlotTable: Sendable {
         }
     }
 
-    /// The ranges that a look at the limit and the slots reads.
+    /// The ranges to read for the limit and the slots.
     private var reads: [TransactionOperation] { [.get(limitKey), .range(.prefix(prefix))] }
 
     /// Puts the key of a slot, and deletes that of the place in the queue.
@@ -168,7 +168,7 @@ extension SlotTable {
         /// After the limit has fallen, slots of any number may be taken; they count, too.
         var freeCount: Int { allowed - used.count }
 
-        /// The number of the slot for one that has so many before it; nil if there is none.
+        /// The number of the slot for a waiter with this number of others before it; nil if there is none.
         func slot(behind count: Int) -> Int? {
             if freeCount <= count { return nil }
             return (0..<allowed).lazy.filter { !used.contains($0) }.dropFirst(count).first

@@ -20,7 +20,7 @@ public struct CoordinationLoss: LocalizedError, Sendable, CustomStringConvertibl
         public static let leaseEnded = Self(description: "leaseEnded")
         /// The server refuses to renew the lease.
         public static let renewalRefused = Self(description: "renewalRefused")
-        /// The key that stands for the grant was deleted by another client.
+        /// The key that represents the grant was deleted by another client.
         public static let keyDeleted = Self(description: "keyDeleted")
         /// etcd refused a guarded transaction, because the key is gone or belongs to another holder.
         public static let guardFailed = Self(description: "guardFailed")
@@ -40,7 +40,7 @@ public struct CoordinationLoss: LocalizedError, Sendable, CustomStringConvertibl
         public static let released = Self(description: "released")
     }
 
-    /// The reason: the part to decide by.
+    /// The reason, for programs to act on.
     public let reason: Reason
     /// The time of the loss; for the reason `deadline`, the last moment at which it was certainly held.
     public let instant: ContinuousClock.Instant

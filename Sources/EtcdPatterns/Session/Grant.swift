@@ -4,16 +4,16 @@ public import EtcdKit
 
 /// Something that was acquired and is held: a lock, several locks, a slot, a leadership, a shard.
 ///
-/// A grant is plain data, which may go anywhere. ``isHeld`` compares the clock at each call. That is as good as the clock,
-/// but no proof: a process may be stopped between the question and its consequence. Make whatever must not happen without
-/// the grant depend on it: write to etcd by ``guarded(if:then:else:)``, and let other resources refuse a
+/// A grant is plain data that can be passed anywhere. ``isHeld`` compares the clock at each call. This is no proof: a
+/// process may be stopped between the check and its consequence. Make everything that must not happen without the grant
+/// depend on it: write to etcd by ``guarded(if:then:else:)``, and let other resources refuse a
 /// ``FencedGrant/fencingToken`` that is lower than one they have seen.
 public protocol Grant: Sendable {
     /// The library's own view of the grant.
     var basis: GrantBasis { get }
 }
 
-/// A grant that one key in etcd stands for, with a fencing token.
+/// A grant that is represented by one key in etcd, with a fencing token.
 public protocol FencedGrant: Grant, CustomStringConvertible {}
 
 /// The library's own view of a ``Grant``, which only the library can make.
@@ -75,7 +75,7 @@ extension Grant {
 }
 
 extension FencedGrant {
-    /// The key that stands for the grant, as long as it exists with ``fencingToken`` as its create revision.
+    /// The key that represents the grant, as long as it exists with ``fencingToken`` as its create revision.
     public var key: Key { basis.fence.key }
 
     /// The revision at which the key was created: higher than the tokens of all earlier holders.
@@ -92,7 +92,7 @@ extension FencedGrant {
     }
 }
 
-/// A key that stands for something held, and that a transaction can depend on.
+/// A key that represents a grant, and that a transaction can depend on.
 protocol Fence: Sendable {
     var session: Session { get }
     var key: Key { get }

@@ -20,7 +20,7 @@ final class HoldWatcher: Sendable {
 
     struct State {
         weak var session: Session?
-        /// Those that are not watched yet, the oldest first; those that have ended leave at the next tick.
+        /// The holds that are not watched yet, the oldest first; those that have ended are removed at the next tick.
         var young: [Young] = []
         var timer: Task<Void, Never>?
         var tasks: [Int: Task<Void, Never>] = [:]
@@ -38,7 +38,7 @@ final class HoldWatcher: Sendable {
 
     deinit { _ = cancel() }
 
-    /// Ends `lifetime` when the key, which came into being at the revision, is deleted.
+    /// Ends `lifetime` when the key, which was created at the revision, is deleted.
     func watch(_ key: Key, _ createRevision: Revision, _ lifetime: Lifetime) {
         let young = Young(due: .now + patience, key: key, createRevision: createRevision, lifetime: lifetime)
         state.withLock { state in
@@ -71,14 +71,14 @@ final class HoldWatcher: Sendable {
 
     /// Begins to watch the keys of the holds that are old enough.
     ///
-    /// - Returns: When the next one will be; nil if there is none.
+    /// - Returns: The time of the next tick; nil if there is none.
     private func tick() -> ContinuousClock.Instant? {
         let (session, all) = state.withLock { state in
             defer { state.young = [] }
             return (state.session, state.young)
         }
         let now = ContinuousClock.now
-        // Those that are due soon are watched now, so that holds that were taken one after the other share a tick.
+        // Holds that are due soon are watched now, so that holds that were taken one after the other share a tick.
         let horizon = now + patience / 10
         var young: [Young] = []
         for hold in all where hold.lifetime.loss(at: now) == nil {
@@ -121,7 +121,7 @@ final class HoldWatcher: Sendable {
         return tasks
     }
 
-    /// Ends what is under way.
+    /// Ends the tasks.
     func close() async {
         for task in cancel() { await task.value }
     }

@@ -3,10 +3,10 @@
 import EtcdKit
 
 extension Key {
-    /// The key without the first bytes, as many as `prefix` has.
+    /// The key without its first bytes, as many as `prefix` has.
     func dropping(_ prefix: Key) -> Key { Key(bytes: Array(bytes.dropFirst(prefix.bytes.count))) }
 
-    /// Refuses what cannot be the name of something whose keys are the name, a slash and more.
+    /// Refuses a name that cannot be followed by a slash and more in keys.
     ///
     /// An empty part, as in `/`, `a/` and `a//b`, would put the keys of one name among those of another. Only the first
     /// part may be empty, since many names begin with a slash.

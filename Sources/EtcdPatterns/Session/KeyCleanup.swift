@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// Deletes keys that were given up, in the background, until it is closed; the lease takes the rest.
+/// Deletes keys that were given up, in the background, until it is closed; the rest end with the lease.
 final class KeyCleanup: Sendable {
     struct State {
         var tasks: [Key: (number: Int, task: Task<Void, Never>)] = [:]
@@ -34,9 +34,9 @@ final class KeyCleanup: Sendable {
 
     /// Deletes a key now and whenever it appears: a put whose outcome is unknown may take effect after its key was deleted.
     ///
-    /// Keys that begin with the same `prefix` share one watch. A key is forgotten after ``retention``, so that a bad network
-    /// does not gather many: etcd itself gives a request up after seconds, and only a member that was frozen for as long
-    /// could still have it.
+    /// Keys that begin with the same `prefix` share one watch. A key is forgotten after ``retention``, so that they do
+    /// not accumulate in a bad network: etcd itself drops a request after seconds, and only a member that was frozen
+    /// for as long could still execute it.
     func delete(_ key: Key, whenever prefix: Key) {
         state.withLock { $0.lateKeys[prefix, default: [:]][key] = .after(retention) }
         // The new task begins with a read, so that nothing is missed between the old one and it.
@@ -69,7 +69,7 @@ final class KeyCleanup: Sendable {
         }
     }
 
-    /// Deletes a key; if that fails, the lease takes it.
+    /// Deletes a key; if that fails, it ends with the lease.
     private static func delete(_ key: Key, _ client: EtcdClient) async -> Bool {
         let response = try? await client.retryingUntilKnown(attempt: client.timeout) { client throws(EtcdError) in
             try await client.delete(key)
@@ -77,7 +77,7 @@ final class KeyCleanup: Sendable {
         return response != nil
     }
 
-    /// Runs `body` in place of what has run under the name before.
+    /// Runs `body` in place of the previous task of the same name.
     private func run(_ name: Key, _ body: @escaping @Sendable (EtcdClient) async -> Void) {
         state.withLock { state in
             if state.isClosed { return }
@@ -94,7 +94,7 @@ final class KeyCleanup: Sendable {
         }
     }
 
-    /// Ends what is under way.
+    /// Ends the tasks.
     func close() async {
         let tasks = state.withLock { state in
             state.isClosed = true

@@ -2,7 +2,7 @@
 
 import EtcdKit
 
-/// The time during which something is held: until the first reason against it, and then never again.
+/// The time during which something is held; it ends once, for the first reason.
 ///
 /// A lifetime within others ends with the first of them, at the latest.
 final class Lifetime: Sendable {
@@ -54,7 +54,7 @@ final class Lifetime: Sendable {
         for (parent, number) in zip(parents, state.withLock { $0.places ?? [] }) { parent.forget(number) }
     }
 
-    /// Why it has ended, judged by the clock now; nil while it is held.
+    /// The reason why it has ended, according to the clock now; nil while it is held.
     var loss: CoordinationLoss? { loss(at: .now) }
 
     func loss(at now: ContinuousClock.Instant) -> CoordinationLoss? {
@@ -65,7 +65,7 @@ final class Lifetime: Sendable {
         let (loss, deadline) = state.withLock { ($0.loss, $0.deadline) }
         guard loss == nil, let deadline, deadline <= now else { return loss }
         let expiry = state.withLock { state in
-            // It may have been put off just now.
+            // The deadline may just have been extended.
             state.deadline == deadline ? state.end(CoordinationLoss(.deadline, at: deadline)) : nil
         }
         tell(expiry)
@@ -84,7 +84,7 @@ final class Lifetime: Sendable {
     /// The deadline that the parents set.
     private var limit: ContinuousClock.Instant? { parents.compactMap(\.deadline).min().map { $0 - margin } }
 
-    /// Puts the deadline off, unless it has passed already.
+    /// Extends the deadline, unless it has passed already.
     ///
     /// - Returns: Whether it is held.
     func extend(to deadline: ContinuousClock.Instant, at now: ContinuousClock.Instant = .now) -> Bool {
@@ -143,7 +143,7 @@ final class Lifetime: Sendable {
         throw CancellationError()
     }
 
-    /// Ends it at its deadline, unless that is put off; returns when it has ended or the task is cancelled.
+    /// Ends it at its deadline, unless that is extended; returns when it has ended or the task is cancelled.
     func expireInTime() async {
         while let deadline, !Task.isCancelled {
             // A cancelled pause is noticed at once.

@@ -18,8 +18,8 @@ extension Session {
 
     /// Makes a call, and examines its answer.
     ///
-    /// The answer may end the session, if it says that its lease is not there, that the store is another
-    /// one, or that it is older than it was before the call, after which it may have forgotten holds.
+    /// The answer may end the session, if it shows that the lease does not exist, that the store is another one, or
+    /// that the store is older than before the call and may lack holds.
     private func examining<Answer>(
         _ header: (Answer) -> ResponseHeader,
         _ call: () async throws(EtcdError) -> Answer
@@ -39,7 +39,7 @@ extension Session {
         }
     }
 
-    /// Reads as ``transaction(if:then:else:timeout:)`` does, for as long as there is no way to the cluster.
+    /// Reads as ``transaction(if:then:else:timeout:)`` does, and repeats that until the cluster can be reached.
     ///
     /// It calls `onFailure` for each attempt that has failed.
     func read(
@@ -51,7 +51,7 @@ extension Session {
         }
     }
 
-    /// Makes a call that reads, and examines its answer, for as long as there is no way to the cluster.
+    /// Makes a call that reads, and examines its answer; repeats that until the cluster can be reached.
     func read<Answer>(
         _ header: (Answer) -> ResponseHeader,
         onFailure: (EtcdError) -> Void,

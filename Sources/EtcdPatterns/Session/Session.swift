@@ -14,8 +14,8 @@ public import EtcdKit
 /// from the times at which it sent renewals, and a little early: ``isAlive`` turns false before the server can end a lease
 /// that is not renewed. A lost session stays lost; open another.
 ///
-/// The clock goes on while the machine sleeps, and is compared at each call: a process that was stopped finds its session
-/// lost as soon as it asks. A session that is dropped without ``close(timeout:)`` is no longer renewed, and ends by itself.
+/// The clock runs while the machine sleeps, and is compared at each call: a process that was stopped finds the session
+/// lost at once. A session that is dropped without ``close(timeout:)`` is no longer renewed, and ends by itself.
 public final class Session: Sendable {
     /// The lease, to attach keys to.
     public let lease: Lease
@@ -34,8 +34,8 @@ public final class Session: Sendable {
     ///
     /// - Parameters:
     ///   - client: The client that renews the lease.
-    ///   - timeToLive: How long others wait for what is held here when this process has died, in whole seconds (rounded
-    ///     up), at least 2 s. etcd raises it to its minimum (2 s with its default settings).
+    ///   - timeToLive: How long others wait for the grants of this session after this process has died, in whole
+    ///     seconds (rounded up), at least 2 s. etcd raises it to its minimum (2 s with its default settings).
     /// - Throws: ``EtcdError`` when the lease cannot be granted, with the code `invalidArgument` for a time to live of
     ///   less than 2 s, which is too short to be renewed safely.
     public init(_ client: EtcdClient, timeToLive: Duration = .seconds(15)) async throws(EtcdError) {
@@ -67,7 +67,7 @@ public final class Session: Sendable {
         }
     }
 
-    // MARK: How it stands
+    // MARK: State
 
     /// Whether the session has not been lost or closed: compares the clock at each call.
     public var isAlive: Bool { lifetime.loss == nil }
@@ -84,13 +84,13 @@ public final class Session: Sendable {
 
     /// The current state, and then each new one, with warnings when the lease is at risk.
     ///
-    /// A slow consumer gets the newest only. The sequence ends when the session is lost or closed.
+    /// A slow consumer gets only the newest. The sequence ends when the session is lost or closed.
     public var states: AsyncStream<SessionState> { latest.listen() }
 
     /// How long before the end of its lease a session counts as lost: `timeToLive / 100 + max(timeToLive / 10, 0.5 s)`.
     ///
-    /// The first part allows for clocks that differ in speed by one percent, the second for the time between a look at the
-    /// clock and its consequence.
+    /// The first part allows for clocks that differ in speed by one percent, the second for the time between a check of
+    /// the clock and its consequence.
     static func margin(of timeToLive: Duration) -> Duration {
         timeToLive / 100 + max(timeToLive / 10, .milliseconds(500))
     }
@@ -99,9 +99,9 @@ public final class Session: Sendable {
 
     /// Ends the session: everything that is held on it is lost, and its lease is revoked.
     ///
-    /// End the work under locks of the session before. The lease is revoked also when the caller's task is cancelled. If the
-    /// timeout is over before that, it goes on in the background, until the lease has ended by itself or the client is
-    /// closed. For a session that is lost already, this returns at once. Closing twice does nothing.
+    /// First end the work under locks of the session. The lease is revoked also when the caller's task is cancelled. If
+    /// the timeout is over before that, it goes on in the background, until the lease has ended by itself or the client
+    /// is closed. For a session that is lost already, this returns at once. Closing twice does nothing.
     ///
     /// - Parameter timeout: How long to wait for the revocation.
     public func close(timeout: Duration = .seconds(5)) async {
@@ -202,7 +202,7 @@ private struct SessionKeeper: Sendable {
             while let state = try await states.next() {
                 if states.interruptions != interruptions {
                     interruptions = states.interruptions
-                    // The renewal counts only once it is clear that it was made at the store that is known.
+                    // The renewal counts only once it is certain that the store is the same as before.
                     let loss = await witness.examine(client, attempt: Session.attemptTimeout(lease, client))
                     if let loss { return lifetime.end(loss) }
                 }
@@ -219,7 +219,7 @@ private struct SessionKeeper: Sendable {
     }
 }
 
-/// How a session stands; see ``Session/states``.
+/// The state of a session; see ``Session/states``.
 ///
 /// More may be added, so a `switch` over states needs a `default`.
 public enum SessionState: Sendable, CustomStringConvertible {
@@ -250,8 +250,8 @@ extension EtcdClient {
     /// `body` has returned. `body` runs in a task of its own, so that it can be cancelled.
     ///
     /// - Parameters:
-    ///   - timeToLive: How long others wait for what is held here when this process has died, in whole seconds (rounded
-    ///     up).
+    ///   - timeToLive: How long others wait for the grants of this session after this process has died, in whole
+    ///     seconds (rounded up).
     ///   - body: Does the work that needs the session.
     /// - Returns: The result of `body`.
     /// - Throws: The error of `body`; ``CoordinationLoss`` when the session was lost; ``EtcdError`` when its lease

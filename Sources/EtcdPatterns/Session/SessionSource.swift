@@ -2,7 +2,7 @@
 
 public import EtcdKit
 
-/// Says which session a pattern uses: one of its own for each acquisition, or a session that it shares with others.
+/// The session that a pattern uses: a new one for each acquisition, or a session that it shares with others.
 ///
 /// ```swift
 /// let lock = try DistributedLock("report", on: .client(client))

@@ -19,7 +19,7 @@ final class StoreWitness: Sendable {
         var position = Position()
         /// A key that the session may read.
         var readable: Key
-        /// The last key that was deleted and will not come to be again.
+        /// The last key that was deleted and will not be created again.
         var givenUp: Key?
     }
 
@@ -28,28 +28,28 @@ final class StoreWitness: Sendable {
     /// A witness that reads `key` as long as it knows no other.
     init(reading key: Key) { state = Lock(State(readable: key)) }
 
-    /// The highest that was seen so far.
+    /// The highest position that was seen so far.
     var position: Position { state.withLock { $0.position } }
 
     /// The session uses a key of its own.
     func uses(_ key: Key) { state.withLock { $0.readable = key } }
 
-    /// A key of the session is not in the store, and will not come to be again.
+    /// A key of the session is not in the store, and will not be created again.
     func gaveUp(_ key: Key) { state.withLock { $0.givenUp = key } }
 
-    /// Notes the header of a linearizable answer; tells whether the store is younger than `floor`, the position before the
-    /// question.
+    /// Notes the header of a linearizable answer; returns whether the store is behind `floor`, the position before the
+    /// request.
     func isFall(_ header: ResponseHeader, below floor: Position) -> Bool {
         state.withLock { state in
             state.position.revision = max(state.position.revision, header.revision)
             state.position.term = max(state.position.term, header.raftTerm)
         }
-        // Zero stands for nothing said.
+        // Zero means that the number is not known.
         return (1..<max(floor.revision.rawValue, 1)).contains(header.revision.rawValue)
             || (1..<max(floor.term, 1)).contains(header.raftTerm)
     }
 
-    /// Looks at the store once it can be reached, and tells why it cannot be relied on any more, if so.
+    /// Checks the store once it can be reached, and returns the reason if it is no longer reliable.
     func examine(_ client: EtcdClient, attempt: Duration) async -> CoordinationLoss? {
         let (floor, key, givenUp) = state.withLock { ($0.position, $0.givenUp ?? $0.readable, $0.givenUp) }
         var options = RangeOptions()
@@ -61,7 +61,7 @@ final class StoreWitness: Sendable {
             let isBack = key == givenUp && !response.entries.isEmpty
             return isFall(response.header, below: floor) || isBack ? CoordinationLoss(.revisionRegressed) : nil
         } catch {
-            // One that may not read, or is cancelled, sees nothing.
+            // A check that may not read, or is cancelled, detects nothing.
             return error.code == .clusterMismatch ? CoordinationLoss(.clusterChanged, cause: error) : nil
         }
     }

@@ -4,13 +4,13 @@ import EtcdKit
 
 /// Runs small transactions of a session that come at the same time as one: group commit.
 ///
-/// For etcd, a transaction of thirty operations is hardly more work than one of two: it is one request, one entry of the
-/// log and one commit. The first ones go at once, each alone; those that come while ``maximumInFlight`` are under way leave
-/// together, as soon as one of these is answered.
+/// For etcd, a transaction of thirty operations is hardly more work than one of two: it is one request, one entry of
+/// the log and one commit. The first ones are sent at once, each alone; those that come while ``maximumInFlight`` are
+/// in flight are sent together, as soon as one of these is answered.
 ///
 /// The conditions of a batch are those of all its transactions. They are expected to hold: if one does not, none of the
-/// transactions has run, and each is to be run alone. So is each if etcd refuses the batch, for instance as one of the keys
-/// is not for this user.
+/// transactions has run, and each is to be run alone. So is each if etcd refuses the batch, for instance because the
+/// user may not access one of the keys.
 final class TransactionBatcher: Sendable {
     /// A transaction that is expected to succeed.
     struct Part: Sendable {
@@ -34,12 +34,12 @@ final class TransactionBatcher: Sendable {
 
     private struct State {
         var waiting: [Waiting] = []
-        /// The batch keys of those that wait.
+        /// The batch keys of the waiting transactions.
         var batchKeys: Set<Key> = []
         var continuations: [Int: UnsafeContinuation<Outcome, Never>] = [:]
         var lastNumber = 0
         var inFlight = 0
-        /// How many operations, or conditions, a batch has at most: etcd allows 128 of each, unless it is told otherwise.
+        /// How many operations, or conditions, a batch has at most: etcd allows 128 of each by default.
         var maximumCount = 96
     }
 
@@ -140,7 +140,7 @@ final class TransactionBatcher: Sendable {
             }
             return .success(part)
         case .failure(let error):
-            // It may be another one that etcd does not like.
+            // The reason may be another transaction of the batch.
             return isOnly || error.mayPass ? .failure(error) : nil
         }
     }
@@ -155,7 +155,7 @@ final class TransactionBatcher: Sendable {
         continuation?.resume(returning: .failure(EtcdError(.cancelled, "the task was cancelled")))
     }
 
-    /// Ends what is under way soon: the session is lost.
+    /// Soon ends the transactions that wait for an answer: the session is lost.
     func end() {
         callLater(after: Session.grace) { [weak self] in
             guard let self else { return }

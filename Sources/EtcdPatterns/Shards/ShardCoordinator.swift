@@ -15,14 +15,14 @@ public import EtcdKit
 /// }
 /// ```
 ///
-/// There is no planner. Each member computes from the list of members which shards belong to which, and all get the same
-/// result. A member takes its shards as soon as they have no owner, and gives up those that have become another's.
-/// Exclusion does not depend on that list: the owner of a shard is the member that has put its key,
+/// There is no planner. Each member computes from the list of members which shards belong to which, and all get the
+/// same result. A member takes its shards as soon as they have no owner, and gives up those that now belong to another
+/// member. Exclusion does not depend on that list: the owner of a shard is the member that has put its key,
 /// `<name>/owners/<shard>`, and only one can.
 ///
-/// No member gets more than an eighth above the average, and when members come and go, few shards move without need. All
-/// members must be given the same shards; those that were given others, as while a new version is rolled out, divide all
-/// shards among themselves, and still no shard has two owners.
+/// No member gets more than an eighth above the average, and when members come and go, few shards move without need.
+/// All members must be given the same shards; members that were given others, as during a rollout, divide all shards
+/// among themselves, and still no shard has two owners.
 public final class ShardCoordinator: Sendable {
     /// The names of shards.
     public struct Names: Sendable {
@@ -48,7 +48,7 @@ public final class ShardCoordinator: Sendable {
     /// The names of the shards.
     public let shards: [String]
     let group: MemberGroup
-    /// The members that were given the same shards have the same.
+    /// The same for members that were given the same shards.
     let fingerprint: Value
     private let place: MemberPlace
     let drainTime: Duration
@@ -136,7 +136,7 @@ public final class ShardCoordinator: Sendable {
         if let failure { throw failure }
     }
 
-    /// Joins again and again, until the service ends.
+    /// Joins repeatedly, until the service ends.
     ///
     /// - Returns: The error because of which it cannot go on; nil if the service has ended.
     private func serve(_ service: Lifetime, _ work: ShardWork) async -> (any Error)? {

@@ -21,7 +21,7 @@ struct ShardKeeper: Sendable {
         var unsettled: Set<Key> = []
         /// Keys of owners that will stay until somebody deletes them, which was reported.
         var strays: Set<Key> = []
-        /// When members were missed first.
+        /// The time when members were first missing.
         var missing: [Key: ContinuousClock.Instant] = [:]
         var present: Set<Key> = []
         var revision: Revision = 0
@@ -242,7 +242,7 @@ struct ShardKeeper: Sendable {
 
     /// Puts the keys of shards, unless one of them has an owner.
     ///
-    /// They are not claimed one by one within one transaction, since some servers do not check permissions in there.
+    /// They are not claimed one by one within one transaction, since some servers do not check permissions there.
     ///
     /// - Returns: Those that have an owner.
     private func claimAtOnce(_ shards: [Key]) async throws(EtcdError) -> Set<Key> {

@@ -4,7 +4,7 @@ import EtcdKit
 
 /// The bodies that work on shards while a coordinator runs, from one membership to the next.
 ///
-/// A body that does not end when it is cancelled keeps this member from that one shard only.
+/// A body that does not end when it is cancelled keeps this member only from that shard.
 final class ShardWork: Sendable {
     private struct State {
         /// Shards on which a body works, or whose body has just ended by itself.
