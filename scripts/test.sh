@@ -14,8 +14,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export ETCD_KIT_OPTIMIZED_TESTS=1 # See Package.swift.
 export flags="$*"
+# See Package.swift. In optimized code, ThreadSanitizer reports a race where a continuation is resumed before its task waits.
+case " $flags " in *" --sanitize="*) ;; *) export ETCD_KIT_OPTIMIZED_TESTS=1 ;; esac
 case " $flags " in *" --scratch-path "*) ;; *) flags="--scratch-path .build-tests $flags" ;; esac
 swift build --build-tests $flags
 # On Linux, the tests are a program, which starts at once; `swift test` reads the manifest first.
