@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import EtcdKit
 import Foundation
 
 /// A certificate authority for tests that issues certificates for servers and clients.
@@ -41,6 +42,7 @@ public struct TestCertificateAuthority: Sendable {
     /// - Parameter name: Its name in certificates; random digits are appended.
     /// - Throws: ``EtcdTestingError`` of code `system` if OpenSSL fails.
     public init(_ name: String = "EtcdTesting authority") throws {
+        OpenSSL.prepare()
         let extensions = [(NID_basic_constraints, "critical,CA:TRUE"), (NID_key_usage, "critical,keyCertSign,cRLSign")]
         let made = try Self.make("\(name) \(randomHex())", .current, extensions, passphrase: nil, signer: nil)
         (certificate, key) = (made.certificate, made.key)

@@ -6,10 +6,12 @@ import COpenSSL
 package final class SHA256 {
     static let digestLength = 32
 
-    private let context = EVP_MD_CTX_new()
+    private let context: OpaquePointer?
     private var isValid: Bool
 
     package init() {
+        OpenSSL.prepare()
+        context = EVP_MD_CTX_new()
         isValid = EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1
     }
 
@@ -33,6 +35,7 @@ package final class SHA256 {
 package enum HMACSHA256 {
     /// The code of a message; nil if there was no memory.
     package static func code(of message: [UInt8], key: [UInt8]) -> [UInt8]? {
+        OpenSSL.prepare()
         var code = [UInt8](repeating: 0, count: SHA256.digestLength)
         guard let keyLength = Int32(exactly: key.count),
             HMAC(EVP_sha256(), key, keyLength, message, message.count, &code, nil) != nil

@@ -26,6 +26,7 @@ final class TLSContext: @unchecked Sendable {
         let trusted = try material.trusted?.load(as: trustSetting)
         let chain = try material.chain?.load(as: "tls.certificateChain")
         let key = try material.key?.load(as: "tls.privateKey")
+        OpenSSL.prepare()
         ERR_clear_error()
         let method = material.role == .server ? TLS_server_method() : TLS_client_method()
         guard let pointer = SSL_CTX_new(method) else {
