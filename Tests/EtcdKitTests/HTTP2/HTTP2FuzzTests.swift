@@ -4,8 +4,8 @@ import Testing
 
 @testable import EtcdKit
 
-/// Whatever a server sends, the session reports what the bytes say and nothing else, whether they come in one
-/// piece or in many, and no stream is left without an ending.
+/// The session reports exactly the content of the bytes that a server sends, whether they come in one piece or in
+/// many, and each stream ends.
 ///
 /// Each run is held against a reader of frames of the tests' own (``HTTP2FrameScanner``), and against a second session that
 /// gets the same bytes cut in another way.
