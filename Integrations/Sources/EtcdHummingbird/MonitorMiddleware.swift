@@ -44,25 +44,25 @@ public struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
         // The addresses in the page are relative, so the page itself has to end with a slash.
         if request.uri.path == path { return .redirect(to: "\(path)/", type: .permanent) }
         guard request.uri.path.hasPrefix("\(path)/") else { return try await next(request, context) }
-        let response = Response(await api.respond(to: try await question(of: request)))
+        let response = Response(await api.respond(to: try await apiRequest(from: request)))
         return request.method == .head ? response.createHeadResponse() : response
     }
 
     /// The request for the API, with a path relative to the place where the API is mounted.
-    private func question(of request: Request) async throws -> EtcdMonitorKit.HTTPRequest {
+    private func apiRequest(from request: Request) async throws -> EtcdMonitorKit.HTTPRequest {
         let body = try await request.body.collect(upTo: Self.maximumBody)
         var headers = HTTPHeaders()
         for field in request.headers { headers.add(field.name.rawName, field.value) }
         guard
-            var question = EtcdMonitorKit.HTTPRequest(
+            var apiRequest = EtcdMonitorKit.HTTPRequest(
                 request.method.rawValue,
                 target: request.uri.string,
                 headers: headers,
                 body: Array(buffer: body)
             )
         else { throw HTTPError(.badRequest) }
-        question.path.removeFirst(path.count)
-        return question
+        apiRequest.path.removeFirst(path.count)
+        return apiRequest
     }
 }
 
