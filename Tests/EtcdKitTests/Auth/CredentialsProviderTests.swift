@@ -125,14 +125,19 @@ struct CredentialsProviderTests {
     @Test("with a real etcd, the provider is asked for the password again after another client has changed it")
     nonisolated func rotatedPassword() async throws {
         try await withAuthenticatingEtcd { root, cluster in
-            let password = Lock(AuthSetup.password)
+            let (password, asked) = (Lock(AuthSetup.password), Lock(0))
             var configuration = try EtcdClient.Configuration(endpoints: cluster.endpoints)
-            configuration.credentials = .provider { .user("alice", password: password.withLock { $0 }) }
+            configuration.credentials = .provider {
+                asked.withLock { $0 += 1 }
+                return .user("alice", password: password.withLock { $0 })
+            }
             try await withEtcdClient(configuration) { alice in
                 try await alice.put("a/1", "v")
+                let before = asked.withLock { $0 }
                 password.withLock { $0 = "rotated" }
                 try await root.auth.users.changePassword(to: "rotated", of: "alice")
                 try await alice.put("a/2", "v")
+                #expect(asked.withLock { $0 } > before)
             }
         }
     }

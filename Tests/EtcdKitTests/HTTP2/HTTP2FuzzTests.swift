@@ -119,20 +119,50 @@ struct HTTP2FuzzTests {
 
     @Test("a session's memory is freed when it ends", .enabled(if: Self.canMeasure))
     func memory() throws {
-        func run(_ count: Int) throws {
-            for number in 0..<count {
-                let conversation = try HTTP2Conversation(seed: UInt64(number % 20))
-                let bytes = conversation.transcript + pattern(200, seed: UInt64(number))
-                _ = try HTTP2Observation(of: bytes, chunk: { 100 })
-            }
+        func growth(_ count: Int, _ run: (Int) throws -> Void) throws -> Int {
+            for number in 0..<count / 5 { try run(number) }
+            ProcessFigures.releaseFreeMemory()
+            let before = ProcessFigures.residentMemory
+            for number in 0..<count { try run(number) }
+            ProcessFigures.releaseFreeMemory()
+            return ProcessFigures.residentMemory - before
         }
-        try run(200)
-        ProcessFigures.releaseFreeMemory()
-        let before = ProcessFigures.residentMemory
-        try run(1500)
-        ProcessFigures.releaseFreeMemory()
-        let growth = ProcessFigures.residentMemory - before
-        #expect(growth < 4 << 20, "\(growth >> 10) KiB")
+        let conversations = try growth(1500) { number in
+            let conversation = try HTTP2Conversation(seed: UInt64(number % 20))
+            let bytes = conversation.transcript + pattern(200, seed: UInt64(number))
+            _ = try HTTP2Observation(of: bytes, chunk: { 100 })
+        }
+        #expect(conversations < 4 << 20, "\(conversations >> 10) KiB")
+        // There are so many that a hundred bytes of each would show, such as its callbacks.
+        let sessions = try growth(100_000) { _ in _ = try HTTP2Session(settings: .init()) }
+        #expect(sessions < 4 << 20, "\(sessions >> 10) KiB")
+    }
+
+    @Test("a session that ends is freed with its streams, whatever their state is")
+    func references() throws {
+        let (session, streams) = try traces()
+        #expect(session.object == nil)
+        #expect(streams.map { $0.object == nil } == [true, true, true, true])
+    }
+
+    private struct Trace<Object: AnyObject> {
+        weak var object: Object?
+    }
+
+    /// A session that nothing refers to any more, with four streams: ended, answered in part, sent, and not sent.
+    private func traces() throws -> (Trace<HTTP2Session>, [Trace<HTTP2Stream>]) {
+        let pair = try HTTP2Pair()
+        pair.script = { exchange, event in
+            guard event == .end, exchange.id < 5 else { return }
+            exchange.send([(":status", "200")])
+            exchange.send([1, 2, 3])
+            if exchange.id == 1 { exchange.end(trailers: [("grpc-status", "0")]) }
+        }
+        var streams = try (0..<3).map { _ in try pair.open() }
+        try pair.run()
+        streams.append(try pair.open())
+        #expect(streams.map { $0.ending != nil } == [true, false, false, false])
+        return (Trace(object: pair.client), streams.map { Trace(object: $0) })
     }
 
     private static let canMeasure = ProcessFigures.areAvailable && !ProcessFigures.isThreadSanitized

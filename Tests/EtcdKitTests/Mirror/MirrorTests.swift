@@ -175,25 +175,33 @@ struct MirrorTests {
         }
     }
 
-    @Test("an error that ends a mirror ends its scope and its readers")
+    @Test("an error that ends a mirror ends its scope and its readers, which throw it; the last view stays")
     func failure() async throws {
         try await withLiveClient { client, prefix in
+            try await client.put(prefix + "a", "x")
             let other = try EtcdClient(client.configuration)
-            let seen = Lock<[EtcdError.Code]>([])
+            let kept = Lock<KeyMirror?>(nil)
+            let readers = Lock<[Task<Void, any Error>]>([])
             await expectError(.clientClosed) {
                 try await other.withMirror(of: .prefix(prefix)) { mirror in
+                    // Not child tasks, which would end with the scope in any case.
+                    let tasks: [Task<Void, any Error>] = [
+                        Task { for try await _ in mirror.changes {} },
+                        Task { for try await _ in mirror.views {} },
+                        Task { _ = try await mirror.waitUntil(revision: Revision(rawValue: .max)) },
+                    ]
+                    readers.withLock { $0 = tasks }
+                    kept.withLock { $0 = mirror }
                     await other.close()
-                    do {
-                        for try await _ in mirror.changes {}
-                    } catch let error as EtcdError {
-                        seen.withLock { $0.append(error.code) }
-                    }
-                    // The task is cancelled, which ends other waits.
+                    // The end of the mirror cancels it.
                     try await Task.sleep(for: .seconds(1000))
                 }
             }
-            let codes = seen.withLock { $0 }
-            #expect(codes == [.clientClosed] || codes == [.cancelled], "the reader has ended with \(codes)")
+            for reader in readers.withLock({ $0 }) { await expectError(.clientClosed) { try await reader.value } }
+            let mirror = try #require(kept.withLock { $0 })
+            #expect(mirror.failure?.code == .clientClosed && mirror.isStale)
+            #expect(mirror.view.map(\.value) == ["x"])
+            await expectError(.clientClosed) { try await mirror.consistentView() }
             await expectError(.clientClosed) { try await other.withMirror(of: .prefix(prefix)) { _ in } }
         }
     }

@@ -31,7 +31,17 @@ struct AtomicTransactionTests {
             let entries = try await view.range(.all).entries
             #expect(entries.map(\.key) == ["a", "c"] && entries.map(\.value) == ["2", "new"])
             #expect(entries.map(\.lease) == [nil, lease])
-            #expect(Set(entries.map(\.modRevision)).count == 1 && entries.allSatisfy { $0.modRevision > before })
+            let commit = try #require(entries.first?.modRevision)
+            #expect(entries.allSatisfy { $0.modRevision == commit } && commit > before)
+            // The deletion was made at that revision, too.
+            func content(at revision: Revision) async throws -> [Key: Value] {
+                var options = RangeOptions()
+                options.revision = revision
+                let entries = try await view.range(.all, options: options).entries
+                return Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.value) })
+            }
+            #expect(try await content(at: commit.previous) == ["a": "1", "b": "1"])
+            #expect(try await content(at: commit) == ["a": "2", "c": "new"])
         }
     }
 

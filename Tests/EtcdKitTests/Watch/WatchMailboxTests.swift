@@ -79,12 +79,13 @@ struct WatchMailboxTests {
     )
     func waiting(way: Int) async throws {
         let box = WatchMailbox()
+        let taken = Lock(0)
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<50 {
                 group.addTask {
                     while !Task.isCancelled {
                         do {
-                            if try box.take({ _ in }) != nil { return }
+                            if try box.take({ _ in }) != nil { return taken.withLock { $0 += 1 } }
                         } catch {
                             return
                         }
@@ -94,14 +95,15 @@ struct WatchMailboxTests {
             }
             switch way {
             case 0:
-                for revision in 1...50 as ClosedRange<Int64> {
-                    _ = put(Revision(rawValue: revision), into: box)
+                for number in 1...50 {
+                    _ = put(Revision(rawValue: Int64(number)), into: box)
                     box.wake()
-                    await Task.yield()
+                    // One task takes it, and returns; the others wait on.
+                    guard await eventually({ taken.withLock { $0 } == number }) else {
+                        Issue.record("message \(number) has woken no task")
+                        return group.cancelAll()
+                    }
                 }
-                // Some tasks may have taken a message that another was woken for.
-                box.end(EtcdError(.cancelled, "over"))
-                box.wake()
             case 1:
                 box.end(EtcdError(.cancelled, "over"))
                 box.wake()
@@ -110,6 +112,7 @@ struct WatchMailboxTests {
             }
         }
         // Reached only when all tasks have returned.
+        #expect(taken.withLock { $0 } == (way == 0 ? 50 : 0))
         await Task { await box.wait() }.cancelledValue
     }
 }

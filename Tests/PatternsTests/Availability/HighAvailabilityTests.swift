@@ -138,18 +138,32 @@ struct HighAvailabilityTests {
     func failures() async throws {
         try await withLiveClient { client, name in
             let log = Log()
-            let count = Lock(0)
+            let (count, mayFail) = (Lock(0), Lock(false))
             let failing = coordinator("a", try LeaderElection("\(name)", candidate: "a", on: .client(client)), log) {
                 _ in
                 let number = count.withLock { count in
                     count += 1
                     return count
                 }
+                if number == 1 {
+                    try await eventually("another one waits") { mayFail.withLock { $0 } }
+                    throw Failure()
+                }
                 // The second time it returns, which is the end of a term too.
-                if number == 1 { throw Failure() }
                 if number > 2 { try await Task.sleep(for: .seconds(60)) }
             }
             let running = Task { try await failing.run() }
+            try await eventually("it is primary") { log.primary == "a" }
+            let other = try LeaderElection("\(name)", candidate: "b", on: .client(client))
+            let next = Task { try await other.campaign() }
+            try await eventually("another one waits") { try await other.candidates().count == 2 }
+            mayFail.withLock { $0 = true }
+            let term = try await next.value
+            try await eventually("it waits behind the other") {
+                try await other.candidates().map(\.value) == ["b", "a"]
+            }
+            #expect(count.withLock { $0 } == 1)
+            await term.resign()
             try await eventually("it is back") { count.withLock { $0 } == 3 }
             running.cancel()
             try await running.value
@@ -246,7 +260,9 @@ struct HighAvailabilityTests {
             await holder.resign()
             // Its secondary does not end, so it steps down.
             try await eventually("it is reported") { log.events(of: "a").last == "secondary overran" }
-            try await eventually("another can lead") { try await election.leader() == nil }
+            let other = try await LeaderElection("\(name)", candidate: "other", on: .client(client)).campaign()
+            #expect(log.events(of: "a") == ["secondary", "secondary overran"], "another leads while it goes on")
+            await other.resign()
             finish.withLock { $0.secondary = true }
             try await eventually("it is primary") { log.events(of: "a").last == "primary" }
             running.cancel()
@@ -256,6 +272,13 @@ struct HighAvailabilityTests {
             finish.withLock { $0.primary = true }
             try await running.value
             #expect(try await election.leader() == nil)
+            // The control: work that ends in time is not reported, as that of the second secondary.
+            #expect(
+                log.events(of: "a") == [
+                    "secondary", "secondary overran", "secondary ended", "secondary", "secondary ended",
+                    "primary", "primary overran", "primary ended",
+                ]
+            )
         }
     }
 

@@ -96,7 +96,7 @@ struct ElectionRunTests {
         }
     }
 
-    @Test("each term has one call at its beginning and one at its end, in this order, whatever ends it")
+    @Test("each term has one call at its beginning, and then one at its end with the reason, whatever ends it")
     func callbacks() async throws {
         try await withSession { session, name in
             let calls = Lock<[String]>([])
@@ -143,6 +143,29 @@ struct ElectionRunTests {
                 #expect(made[pair].first == "+" && made[pair + 1].first == "-", "\(made)")
                 #expect(made[pair].dropFirst().first == made[pair + 1].dropFirst().first, "\(made)")
             }
+
+            // Without others, a key can be taken away.
+            let (terms, reasons) = (Lock(0), Lock<[CoordinationLoss.Reason]>([]))
+            let alone = Self.quick(try LeaderElection("\(name)", candidate: "alone", on: .client(session.client)))
+            let running = Task {
+                try await alone.run { _ in
+                    terms.withLock { $0 += 1 }
+                } onDefeated: { loss in
+                    reasons.withLock { $0.append(loss.reason) }
+                }
+            }
+            for number in 1...3 {
+                try await eventually("term \(number)") { terms.withLock { $0 } == number && alone.isLeader }
+                switch number {
+                case 1: try await session.client.delete(try #require(alone.currentTerm).key)
+                case 2: await alone.currentTerm?.resign()
+                default: running.cancel()
+                }
+                try await eventually("the end of term \(number)") { reasons.withLock { $0.count } == number }
+            }
+            try await running.value
+            #expect(reasons.withLock { $0 } == [.keyDeleted, .released, .released])
+            #expect(terms.withLock { $0 } == 3)
         }
     }
 

@@ -133,7 +133,7 @@ struct LockLossTests {
         }
     }
 
-    @Test("a session that is lost takes all its locks along, and waits on it fail")
+    @Test("a session that is closed takes all its locks along, and waits on it fail, earlier and later ones")
     func lostSession() async throws {
         try await withLiveClient { client, name in
             let session = try await Session(client)
@@ -142,7 +142,13 @@ struct LockLossTests {
                 grants.append(try await DistributedLock("\(name + "-\(number)")", on: .session(session)).acquire())
             }
             #expect(grants.allSatisfy { $0.isHeld && $0.remaining > .zero })
+            let other = try DistributedLock("\(name + "-other")", on: .client(client))
+            let holder = try await other.acquire()
+            let waiter = Task { try await DistributedLock("\(name + "-other")", on: .session(session)).acquire() }
+            try await eventually("it waits") { try await other.queue().count == 2 }
             await session.close()
+            await expectLoss(.closed) { try await waiter.value }
+            await holder.release()
             #expect(grants.allSatisfy { !$0.isHeld && $0.remaining == .zero })
             for grant in grants { #expect(try await grant.lost.reason == .closed) }
             await expectLoss(.closed) { try await DistributedLock("\(name)", on: .session(session)).acquire() }

@@ -44,6 +44,8 @@ struct MembershipTests {
             for view in views[0] {
                 for other in views[1] where other.epoch == view.epoch { #expect(other == view) }
             }
+            let epochs = views.map { Set($0.map(\.epoch)) }
+            #expect(!epochs[0].isDisjoint(with: epochs[1]), "the control: both have seen the same epoch")
             #expect(try await client.range(.prefix(name)).count == 0)
         }
     }

@@ -15,6 +15,7 @@ struct DrainTests {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
             let registration = try await registry.register(instance)
+            let entry = try #require(try await client.get(name + "/api/api-1"))
             let log = Lock<[String]>([])
             try await registry.withDiscovery(of: "api") { discovery in
                 let start = ContinuousClock.now
@@ -28,7 +29,10 @@ struct DrainTests {
                 #expect(log.withLock { $0 } == ["gone", "finished"])
                 try await eventually("it is gone here, too") { discovery.instances.isEmpty }
             }
-            // Others have seen it drain for the whole time.
+            var changes = client.watch(.prefix(name), from: entry.modRevision.next).makeAsyncIterator()
+            let mark = try #require(try await changes.next())
+            #expect(mark.kind == .put && mark.entry.value.description.contains("draining"))
+            #expect(try await changes.next()?.kind == .delete)
             if case .deregistered = registration.state {} else { Issue.record("state") }
         }
     }
@@ -53,16 +57,22 @@ struct DrainTests {
         }
     }
 
-    @Test("requests that do not end in time are abandoned, and an event reports it")
+    @Test("requests that do not end in time are cancelled, and the error says that there were some")
     func tooLate() async throws {
         try await withLiveClient { client, name in
             let registry = try ServiceRegistry(client, prefix: "\(name)")
             let registration = try await registry.register(instance)
-            await expectError(.deadlineExceeded) {
+            let wasCancelled = Lock(false)
+            let error = await #expect(throws: EtcdError.self) {
                 try await registration.drain(propagation: .zero, timeout: .milliseconds(500)) {
-                    try await Task.sleep(for: .seconds(60))
+                    do { try await Task.sleep(for: .seconds(60)) } catch {
+                        wasCancelled.withLock { $0 = true }
+                        throw error
+                    }
                 }
             }
+            #expect(error?.code == .deadlineExceeded && error?.message.contains("requests in flight") == true)
+            #expect(wasCancelled.withLock { $0 })
             #expect(try await registry.discover("api").instances.isEmpty)
         }
     }

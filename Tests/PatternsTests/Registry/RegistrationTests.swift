@@ -181,16 +181,19 @@ struct RegistrationTests {
             await expectError(.emptyKey) { try ServiceRegistry(client, prefix: "") }
             let registry = try ServiceRegistry(client, prefix: "\(name)")
             let good = instance()
-            let bad = [
-                ServiceInstance(service: "", id: "a", address: "h", port: 1),
-                ServiceInstance(service: "a/b", id: "a", address: "h", port: 1),
-                ServiceInstance(service: "a", id: "", address: "h", port: 1),
-                ServiceInstance(service: "a", id: "b/c", address: "h", port: 1),
-                ServiceInstance(service: "a", id: "a", address: "", port: 1),
-                ServiceInstance(service: "a", id: "a", address: "h", port: 65_536),
-                ServiceInstance(service: "a", id: "a", address: "h", port: 1, weight: 0),
+            let bad: [(field: String, instance: ServiceInstance)] = [
+                ("name of a service", ServiceInstance(service: "", id: "a", address: "h", port: 1)),
+                ("name of a service", ServiceInstance(service: "a/b", id: "a", address: "h", port: 1)),
+                ("id of an instance", ServiceInstance(service: "a", id: "", address: "h", port: 1)),
+                ("id of an instance", ServiceInstance(service: "a", id: "b/c", address: "h", port: 1)),
+                ("address", ServiceInstance(service: "a", id: "a", address: "", port: 1)),
+                ("port", ServiceInstance(service: "a", id: "a", address: "h", port: 65_536)),
+                ("weight", ServiceInstance(service: "a", id: "a", address: "h", port: 1, weight: 0)),
             ]
-            for instance in bad { await expectError(.invalidArgument) { try await registry.register(instance) } }
+            for (field, instance) in bad {
+                let error = await #expect(throws: EtcdError.self) { try await registry.register(instance) }
+                #expect(error?.code == .invalidArgument && error?.message.contains(field) == true, "\(error as Any)")
+            }
             await expectError(.invalidArgument) { try await registry.discover("a/b") }
             await expectError(.invalidArgument) { try await registry.discovery(of: "") }
             await expectError(.invalidArgument) { try await registry.register(good, timeToLive: .zero) }
@@ -237,9 +240,7 @@ struct RegistrationTests {
         }
     }
 
-    @Test(
-        "a registration waits for etcd until it is there or the task is cancelled"
-    )
+    @Test("a registration waits for etcd until it is there or the task is cancelled")
     func waiting() async throws {
         try await withLiveClient { direct, name in
             try await withFaultProxy(to: try await liveEndpoint()) { proxy in
@@ -252,12 +253,18 @@ struct RegistrationTests {
                 let cancelled = Task {
                     try await registry.register(instance("api-2"), initialWait: .seconds(600))
                 }
-                let waiting = Task { try await registry.register(instance(), initialWait: .seconds(Int64.max)) }
+                let hasReturned = Lock(false)
+                let waiting = Task {
+                    defer { hasReturned.withLock { $0 = true } }
+                    return try await registry.register(instance(), initialWait: .seconds(Int64.max))
+                }
                 try await Task.sleep(for: .seconds(1))
                 cancelled.cancel()
                 await #expect(throws: CancellationError.self) { try await cancelled.value }
+                #expect(!hasReturned.withLock { $0 }, "etcd is not there yet")
                 try await proxy.acceptConnections()
                 let registration = try await waiting.value
+                if case .registered = registration.state {} else { Issue.record("\(registration.state)") }
                 let there = try await ServiceRegistry(direct, prefix: "\(name)").discover("api")
                 #expect(there.instances == [instance()])
                 await registration.deregister()
@@ -281,11 +288,16 @@ struct RegistrationTests {
             configuration.credentials = .user("reader", password: "secret")
             let client = try EtcdClient(configuration)
             let registry = try ServiceRegistry(client)
-            await expectError(.permissionDenied) { try await registry.register(instance()) }
+            // If an error was waited out, this would take longer than the test may.
+            let patience = Duration.seconds(600)
+            await expectError(.permissionDenied) { try await registry.register(instance(), initialWait: patience) }
             #expect(try await registry.discover("api").instances.isEmpty)
             await expectError(.permissionDenied) { try await ServiceRegistry(client, prefix: "other").discover("api") }
+            var settings = DiscoveryOptions()
+            settings.initialWait = patience
+            let options = settings
             await expectError(.permissionDenied) {
-                try await ServiceRegistry(client, prefix: "other").withDiscovery(of: "api") { _ in }
+                try await ServiceRegistry(client, prefix: "other").withDiscovery(of: "api", options: options) { _ in }
             }
             await client.close()
             await root.close()
