@@ -65,7 +65,8 @@ extension Snippets {
         } catch EtcdError.Code.leaseNotFound {
             print("the lease has ended")
         } catch {
-            print("not done:", error.code, error.message, error.cause ?? "no cause")
+            let outcome = error.code.mayHaveTakenEffect ? "perhaps done:" : "not done:"
+            print(outcome, error.code, error.message, error.cause ?? "no cause")
         }
     }
 
