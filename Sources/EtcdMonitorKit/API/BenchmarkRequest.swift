@@ -10,8 +10,12 @@ struct BenchmarkRequest: Decodable {
     static let mostOperations = 100_000
     /// The longest duration, in seconds.
     static let mostSeconds = 60.0
-    /// The largest number of bytes to write.
+    /// The largest number of bytes to write, and to deliver to watches.
     static let mostBytes = 256 << 20
+    /// The largest answer to one operation, in bytes.
+    static let mostAnswerBytes = 1 << 20
+    /// The largest size of the answers to all callers together, in bytes; a member and the monitor hold them at once.
+    static let mostAnswersBytes = 64 << 20
 
     private let type: String
     private let operations: Double?
@@ -114,10 +118,23 @@ struct BenchmarkRequest: Decodable {
             case .operations(let count): Double(count)
             case .duration(let time): (options.rate ?? 0) * (time / .seconds(1))
             }
-        let size = Double(options.keySize + options.valueSize)
+        let size = options.keySize + options.valueSize
         let written = (options.kind.writes ? count : 0) + Double(options.needsEntries ? options.keyCount : 0)
-        guard written * size <= Double(Self.mostBytes) else {
-            throw Problem(.invalidBody, "valueSize: the benchmark would write more than \(Self.mostBytes >> 20) MiB")
+        // Each watch gets each value.
+        let copies = options.kind == .watch ? 1 + options.callers : 1
+        guard written * Double(size * copies) <= Double(Self.mostBytes) else {
+            let act = options.kind == .watch ? "write and deliver" : "write"
+            throw Problem(.invalidBody, "valueSize: the benchmark would \(act) more than \(Self.mostBytes >> 20) MiB")
+        }
+        guard options.kind == .range else { return }
+        let answer = min(options.rangeLimit, options.keyCount) * size
+        guard answer <= Self.mostAnswerBytes else {
+            let limit = "\(Self.mostAnswerBytes >> 20) MiB"
+            throw Problem(.invalidBody, "rangeLimit, valueSize: an answer would have more than \(limit)")
+        }
+        guard answer * options.callers <= Self.mostAnswersBytes else {
+            let limit = "\(Self.mostAnswersBytes >> 20) MiB"
+            throw Problem(.invalidBody, "clients, rangeLimit, valueSize: all answers would have more than \(limit)")
         }
     }
 

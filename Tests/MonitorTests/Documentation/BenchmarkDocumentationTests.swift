@@ -88,7 +88,8 @@ struct BenchmarkDocumentationTests {
         for link in page.matches(of: /\]\(#([^)]+)\)/) {
             #expect(anchors.contains(String(link.output.1)), "\(link.output.1)")
         }
-        for number in [BenchmarkRequest.mostOperations.formatted(), "\(BenchmarkRequest.mostBytes >> 20) MiB"] {
+        let sizes = [BenchmarkRequest.mostBytes, BenchmarkRequest.mostAnswerBytes, BenchmarkRequest.mostAnswersBytes]
+        for number in [BenchmarkRequest.mostOperations.formatted()] + sizes.map({ " \($0 >> 20) MiB" }) {
             #expect(page.contains(number), "\(number)")
         }
     }
