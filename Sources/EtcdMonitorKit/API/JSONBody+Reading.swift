@@ -4,7 +4,7 @@ import Foundation
 
 extension JSONBody {
     /// The largest size of a request's body, in bytes.
-    static let sizeLimit = 64 << 10
+    static let sizeLimit = HTTPLimits().body
 
     /// Decodes the body of a request.
     ///

@@ -58,7 +58,7 @@ public struct HTTPRequest: Sendable, Hashable {
     public var method: String
     /// The path without the query, decoded, such as `/api/v1/findings`.
     public var path: String
-    /// The query, decoded; if a name occurs twice, the last value counts.
+    /// The query, decoded.
     public var query: [String: String]
     /// The fields of the head.
     public var headers: HTTPHeaders
@@ -87,8 +87,8 @@ public struct HTTPRequest: Sendable, Hashable {
         self.body = body
     }
 
-    /// Makes a request from the request of another server; nil if the target is malformed, which should be answered
-    /// with status 400.
+    /// Makes a request from the request of another server; nil if the target is malformed, or has a parameter more than
+    /// once, which should be answered with status 400.
     ///
     /// - Parameters:
     ///   - method: The method.

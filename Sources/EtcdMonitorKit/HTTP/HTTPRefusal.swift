@@ -35,6 +35,6 @@ public struct HTTPLimits: Sendable, Hashable {
 
     /// Makes limits for a small server.
     ///
-    /// - Parameter body: The largest body, in bytes.
-    public init(body: Int = 1 << 20) { self.body = body }
+    /// - Parameter body: The largest body, in bytes; by default the largest that ``MonitorAPI`` takes.
+    public init(body: Int = 64 << 10) { self.body = body }
 }

@@ -4,7 +4,7 @@
 struct HTTPTarget: Sendable, Hashable {
     /// The path without the query, or `*`.
     let path: String
-    /// The query; if a name occurs twice, the last value counts.
+    /// The query, in which each name occurs once.
     let query: [String: String]
     /// The host in the target, which overrides the `Host` field.
     let authority: String?
@@ -50,7 +50,11 @@ struct HTTPTarget: Sendable, Hashable {
         for pair in rest[mark...].dropFirst().split(separator: UInt8(ascii: "&")) {
             let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
             let name = try Self.decode(pair[..<equals], isQuery: true)
-            query[name] = try Self.decode(pair[equals...].dropFirst(), isQuery: true)
+            let value = try Self.decode(pair[equals...].dropFirst(), isQuery: true)
+            // Some parsers would choose the first value, others the last.
+            guard query.updateValue(value, forKey: name) == nil else {
+                throw HTTPRefusal(400, "The query has a parameter more than once.")
+            }
         }
         self.query = query
     }

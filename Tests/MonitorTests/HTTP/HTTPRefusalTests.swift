@@ -66,6 +66,8 @@ import Testing
         Bad(400, target("/a%2fb")),
         Bad(400, target("/%C3")),
         Bad(400, target("/?a=%ff")),
+        Bad(400, target("/?a=1&a=2")),
+        Bad(400, target("/?a&b&%61")),
         Bad(501, "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"),
         Bad(400, "GET / HTTP/1.1\r\nHost: a\r\nX: cut o"),
         Bad(400, get("Content-Length: 2") + "a"),
@@ -146,6 +148,9 @@ import Testing
         #expect(
             status(Self.chunks("0\r\nA: 1\r\n\r\n")) == nil && status(Self.chunks("0\r\nA: 1\r\nB: 1\r\n\r\n")) == 431
         )
+        // By default, as much as the API takes.
+        let body = { (count: Int) in ParserOutcome(.requests, length(count)).refusal?.status }
+        #expect(body(JSONBody.sizeLimit) == nil && body(JSONBody.sizeLimit + 1) == 413)
         let endless = "HTTP/1.1 200 OK\r\n\r\n" + String(repeating: "a", count: 11)
         #expect(ParserOutcome(.responses(to: "GET"), limits: limits, endless).refusal?.status == 413)
         #expect(ParserOutcome(.responses(to: "GET"), limits: limits, String(endless.dropLast())).refusal == nil)
