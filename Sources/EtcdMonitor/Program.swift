@@ -128,7 +128,7 @@ struct Program: Sendable {
             let center = try alertCenter(monitors)
             // Made for each request, so that token files can be replaced while the program runs.
             let server = HTTPServer(settings.serverOptions) { [settings] request in
-                await MonitorAPI(monitors, alerts: center, settings.apiOptions).respond(to: request)
+                await MonitorAPI(monitors, alerts: center, settings.apiOptions(for: request)).respond(to: request)
             }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await center.run() }
@@ -203,11 +203,14 @@ extension Settings {
         return !isLocal && apiToken == nil && apiAdminTokens.isEmpty && apiClientAuthorities == nil
     }
 
-    fileprivate var apiOptions: MonitorAPI.Options {
+    fileprivate func apiOptions(for request: HTTPRequest) -> MonitorAPI.Options {
         var options = MonitorAPI.Options()
+        // Without this field there is no token to compare, as in the frequent checks of health.
+        let mayHaveToken = request.headers["Authorization"] != nil
         func add(_ name: String, _ secret: Secret, _ role: APIToken.Role) {
             // An empty token grants nothing: a missing file does not leave the API open.
-            options.tokens.append(APIToken((try? secret.value()) ?? "", role: role, name: name))
+            let value = mayHaveToken ? (try? secret.value()) : nil
+            options.tokens.append(APIToken(value ?? "", role: role, name: name))
         }
         if let apiToken { add("read", apiToken, .read) }
         for (name, secret) in apiAdminTokens.sorted(by: { $0.key < $1.key }) { add(name, secret, .admin) }

@@ -124,6 +124,11 @@ struct ProgramTests {
         let port = try await program.printed(/Serving at http:\/\/127\.0\.0\.1:(\d+)\/\n/)
         #expect(try await status(port, "/api/v1/findings") == 401)
         #expect(try await status(port, "/api/v1/findings", token: "s3cret") == 200)
+        // A larger body than the API takes is not read, whoever sends it.
+        for (size, expected) in [(64, 403), (65, 413)] {
+            let body = [UInt8](repeating: 0x20, count: size << 10)
+            #expect(try await exchange(port, "/api/v1/silences", method: "POST", body: body).status == expected)
+        }
         program.signal(SIGINT)
         let outcome = try await program.outcome()
         #expect(outcome.status == 0)
@@ -150,6 +155,9 @@ struct ProgramTests {
             #expect(try await statuses() == [401, 401, 200, 200])
             for name in ["read", "alice"] { try FileManager.default.removeItem(atPath: "\(folder)/\(name)") }
             #expect(try await statuses() == [401, 401, 401, 401])
+            // To read a pipe waits for a writer. A request without a token reads no file.
+            try #require(mkfifo("\(folder)/read", 0o600) == 0)
+            #expect(try await status(port, "/api/v1/findings") == 401)
             program.signal(SIGTERM)
             #expect(try await program.outcome().status == 0)
         }
@@ -212,11 +220,15 @@ struct ProgramTests {
         _ port: String,
         _ path: String,
         _ headers: HTTPHeaders = [:],
+        method: String = "GET",
+        body: [UInt8] = [],
         tls: TLSConfiguration? = nil
     ) async throws -> HTTPResponse {
-        try await HTTPClient(tls: tls).get(
+        try await HTTPClient(tls: tls).send(
+            method,
             path,
             headers: headers,
+            body: body,
             at: Endpoint("127.0.0.1:\(port)"),
             timeout: .seconds(10),
             maximumBody: 1 << 20
