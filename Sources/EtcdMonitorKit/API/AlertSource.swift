@@ -11,8 +11,8 @@ protocol AlertSource: Sendable {
     var auditRecords: [AuditRecord] { get }
 
     func reasonForSilence(of alert: Alert) -> String?
-    func add(_ silence: Silence, by actor: String) throws(EtcdError)
-    func endSilence(_ id: Silence.ID, by actor: String) throws(EtcdError)
+    func add(_ silence: Silence, by actor: String) async throws(EtcdError)
+    func endSilence(_ id: Silence.ID, by actor: String) async throws(EtcdError)
     /// Adds a record to the audit log. Changes through the other members are recorded already.
-    func record(_ record: AuditRecord)
+    func record(_ record: AuditRecord) async
 }

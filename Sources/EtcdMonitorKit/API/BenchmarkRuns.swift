@@ -48,12 +48,12 @@ final class BenchmarkRuns: BenchmarkSource {
         case notRunning
     }
 
-    fileprivate struct Core {
+    struct Core {
         /// The newest last.
         var runs: [Run] = []
         /// Receives the benchmarks to run; nil while ``run()`` is not running.
         var orders: AsyncStream<Run>.Continuation?
-        /// Receives the request to stop the running benchmark.
+        /// Receives the request to stop the newest benchmark, while it runs.
         var stop: AsyncStream<Void>.Continuation?
     }
 
@@ -129,10 +129,10 @@ final class BenchmarkRuns: BenchmarkSource {
     private func carryOut(_ run: Run) async {
         let (stops, stop) = AsyncStream.makeStream(of: Void.self)
         let isWanted = core.withLock { core in
+            guard core.runs.contains(where: { $0.id == run.id && $0.state == .running }) else { return false }
             core.stop = stop
-            return core.runs.contains { $0.id == run.id && $0.state == .running }
+            return true
         }
-        defer { core.withLock { $0.stop = nil } }
         guard isWanted else { return }
         var outcome: Result<BenchmarkResult, BenchmarkError>?
         var end: (state: State, reason: String)?
@@ -187,12 +187,14 @@ final class BenchmarkRuns: BenchmarkSource {
 }
 
 extension BenchmarkRuns.Core {
-    fileprivate mutating func end(
+    mutating func end(
         _ id: String,
         _ state: BenchmarkRuns.State,
         _ reason: String?,
         _ result: BenchmarkResult? = nil
     ) {
+        // The next benchmark may start at once, and this one's stream would not stop it.
+        stop = nil
         guard let place = runs.firstIndex(where: { $0.id == id }) else { return }
         runs[place].state = state
         runs[place].endedAt = Date()

@@ -5,31 +5,43 @@ import Foundation
 
 /// The only requests that create load on a cluster.
 extension MonitorAPI {
-    func startBenchmark(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+    /// Held while a benchmark is started, so that of two requests at the same time one sees the other's benchmark.
+    private static let starting = Lock(())
+
+    func startBenchmark(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {
         guard options.allowBenchmark else {
             let remedy = "set options.allowBenchmark in a service, or --allow-benchmark in the program"
             throw Problem(.benchmarkNotAllowed, "benchmarks create load and must be allowed: \(remedy)")
         }
         let cluster = try cluster(request)
         let benchmark = try JSONBody.read(BenchmarkRequest.self, of: request).options()
+        let run = try Self.starting.withLock { _ throws(Problem) in
+            try start(benchmark, on: cluster, by: actor(of: request))
+        }
+        let detail = "measures \(benchmark.kind.rawValue) on \(cluster.name): \(benchmark.amount.text)"
+        await note("benchmark.start", run, detail, request)
+        var response = try JSONBody.response(Self.object(run, of: cluster.name, withResult: true), status: 202)
+        response.headers.add("Location", "\(Self.benchmarkPath)/\(run.id)")
+        return response
+    }
+
+    private func start(
+        _ benchmark: BenchmarkOptions,
+        on cluster: any MonitoredCluster,
+        by actor: String
+    ) throws(Problem) -> BenchmarkRuns.Run {
         // Two concurrent benchmarks would affect each other's figures.
         for other in clusters {
             if let run = other.benchmarks.runs.first, run.state == .running { throw Self.busy(other.name, run) }
         }
-        let run: BenchmarkRuns.Run
         do throws(BenchmarkRuns.Refusal) {
-            run = try cluster.benchmarks.start(benchmark, by: actor(of: request))
+            return try cluster.benchmarks.start(benchmark, by: actor)
         } catch {
             switch error {
             case .busy(let other): throw Self.busy(cluster.name, other)
             case .notRunning: throw Problem(.monitorNotRunning, "the monitor of \(cluster.name) is not running")
             }
         }
-        let detail = "measures \(benchmark.kind.rawValue) on \(cluster.name): \(benchmark.amount.text)"
-        note("benchmark.start", run, detail, request)
-        var response = try JSONBody.response(Self.object(run, of: cluster.name, withResult: true), status: 202)
-        response.headers.add("Location", "\(Self.benchmarkPath)/\(run.id)")
-        return response
     }
 
     func benchmarkList(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
@@ -44,11 +56,11 @@ extension MonitorAPI {
         return try JSONBody.response(Self.object(run, of: cluster.name, withResult: true))
     }
 
-    func cancelBenchmark(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+    func cancelBenchmark(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {
         let (cluster, run) = try benchmarkRun(request)
         // Cancelling a benchmark that has ended succeeds.
         if cluster.benchmarks.cancel(run.id) {
-            note("benchmark.cancel", run, "stops the benchmark of \(cluster.name)", request)
+            await note("benchmark.cancel", run, "stops the benchmark of \(cluster.name)", request)
         }
         return HTTPResponse(204)
     }
@@ -65,8 +77,8 @@ extension MonitorAPI {
         throw Problem(.unknownBenchmark, "no benchmark \(Problem.escaped(id).prefix(100))")
     }
 
-    private func note(_ action: String, _ run: BenchmarkRuns.Run, _ detail: String, _ request: HTTPRequest) {
-        alerts?.record(AuditRecord(actor: actor(of: request), action: action, subject: run.id, detail: detail))
+    private func note(_ action: String, _ run: BenchmarkRuns.Run, _ detail: String, _ request: HTTPRequest) async {
+        await alerts?.record(AuditRecord(actor: actor(of: request), action: action, subject: run.id, detail: detail))
     }
 
     private static func busy(_ cluster: String, _ run: BenchmarkRuns.Run) -> Problem {

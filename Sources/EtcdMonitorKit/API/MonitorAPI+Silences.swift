@@ -12,23 +12,23 @@ extension MonitorAPI {
         return try JSONBody.response(["silences": silences.map { Self.object($0, at: now) }] as JSONBody.Object)
     }
 
-    func addSilence(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+    func addSilence(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {
         let center = try center()
         let now = Date()
         let actor = actor(of: request)
         let silence = try JSONBody.read(SilenceRequest.self, of: request).silence(by: actor, at: now)
         do throws(EtcdError) {
-            try center.add(silence, by: actor)
+            try await center.add(silence, by: actor)
         } catch {
             throw Problem(.invalidBody, error.message)
         }
         return try JSONBody.response(Self.object(silence, at: now), status: 201)
     }
 
-    func endSilence(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+    func endSilence(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {
         let center = try center()
         do throws(EtcdError) {
-            try center.endSilence(Route.parameter(of: request.path), by: actor(of: request))
+            try await center.endSilence(Route.parameter(of: request.path), by: actor(of: request))
         } catch {
             throw Problem(.unknownSilence, error.message)
         }

@@ -100,7 +100,7 @@ public struct MonitorAPI: Sendable {
         guard let route = routes.first(where: { $0.method == method }) else {
             throw Problem(.methodNotAllowed, "\(request.path) takes \(allow)", headers: ["Allow": allow])
         }
-        try checkRole(of: token, for: route, request)
+        try await checkRole(of: token, for: route, request)
         if let name = request.query.keys.sorted().first(where: { !route.parameters.contains($0) }) {
             let known = route.parameters.sorted().joined(separator: ", ")
             let detail = known.isEmpty ? "this path has no parameters" : "the parameters are \(known)"
@@ -139,12 +139,12 @@ public struct MonitorAPI: Sendable {
     /// Whether changes are possible, because there is an admin token.
     var takesChanges: Bool { options.tokens.contains { $0.role == .admin } }
 
-    private func checkRole(of token: APIToken?, for route: Route, _ request: HTTPRequest) throws(Problem) {
+    private func checkRole(of token: APIToken?, for route: Route, _ request: HTTPRequest) async throws(Problem) {
         guard let needed = route.role, token.map({ $0.role < needed }) ?? true else { return }
         if needed == .read && options.tokens.isEmpty { return }
         let problem = refusal(of: token, needed, hasField: request.headers["Authorization"] != nil)
         // Requests without a valid token leave no record: a flood of them would displace the other records.
-        if let token, route.method != "GET" { record(problem, request, token) }
+        if let token, route.method != "GET" { await record(problem, request, token) }
         throw problem
     }
 
@@ -167,12 +167,12 @@ public struct MonitorAPI: Sendable {
     /// Records an attempt to change something without the right.
     ///
     /// Repeated attempts in a row leave one record.
-    private func record(_ problem: Problem, _ request: HTTPRequest, _ token: APIToken) {
+    private func record(_ problem: Problem, _ request: HTTPRequest, _ token: APIToken) async {
         let last = alerts?.auditRecords.first
         if last?.action == "refused" && last?.actor == token.name { return }
         let path = String(Problem.escaped(request.path).prefix(200))
         let detail = "\(request.method) \(path): \(problem.detail)"
-        alerts?.record(AuditRecord(actor: token.name, action: "refused", subject: path, detail: detail))
+        await alerts?.record(AuditRecord(actor: token.name, action: "refused", subject: path, detail: detail))
     }
 
     private func allowOrigin(of request: HTTPRequest, in response: inout HTTPResponse) {

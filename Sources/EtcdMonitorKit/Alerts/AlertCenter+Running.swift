@@ -125,8 +125,8 @@ extension AlertCenter {
         )
     }
 
-    func noteAudit(_ record: AuditRecord) {
-        saveHere()
+    func noteAudit(_ record: AuditRecord) async {
+        await save()
         options.onEvent?(.audited(record))
         bell.ring()
     }
@@ -155,7 +155,7 @@ extension AlertCenter {
     }
 
     /// Writes the state as ``save()`` does, on the caller's thread.
-    func saveHere() {
+    private func saveHere() {
         guard let file = core.withLock({ $0.file }) else { return }
         let problem = file.save { written in
             core.withLock { $0.engine.revision == written ? nil : ($0.engine.revision, $0.engine.saved) }

@@ -129,39 +129,39 @@ public final class AlertCenter: Sendable {
     public var auditRecords: [AuditRecord] { core.withLock { $0.engine.auditRecords.reversed() } }
 
     /// Records a change, or an attempted change, that no other member records.
-    func record(_ record: AuditRecord) { noteAudit(core.withLock { $0.engine.audit(record) }) }
+    func record(_ record: AuditRecord) async { await noteAudit(core.withLock { $0.engine.audit(record) }) }
 
     // MARK: Silences
 
     /// The silences, including recently expired ones, the newest first.
     public var silences: [Silence] { core.withLock { $0.engine.silences.reversed() } }
 
-    /// Adds a silence.
+    /// Adds a silence, and waits until the state file has it.
     ///
     /// - Parameters:
     ///   - silence: The silence.
     ///   - actor: The author, for the audit log.
     /// - Throws: `EtcdError.Code.invalidArgument` for a silence that matches every alert, is expired, or has no reason.
-    public func add(_ silence: Silence, by actor: String) throws(EtcdError) {
+    public func add(_ silence: Silence, by actor: String) async throws(EtcdError) {
         let now = now()
         let record = try core.withLock { core throws(EtcdError) in
             try core.engine.add(silence, by: actor, now: now)
         }
-        noteAudit(record)
+        await noteAudit(record)
     }
 
-    /// Ends a silence now.
+    /// Ends a silence now, and waits until the state file has the end.
     ///
     /// - Parameters:
     ///   - id: The identity of the silence.
     ///   - actor: The author, for the audit log.
     /// - Throws: `EtcdError.Code.invalidArgument` if it does not exist or has ended.
-    public func endSilence(_ id: Silence.ID, by actor: String) throws(EtcdError) {
+    public func endSilence(_ id: Silence.ID, by actor: String) async throws(EtcdError) {
         let now = now()
         let record = try core.withLock { core throws(EtcdError) in
             try core.engine.endSilence(id, by: actor, now: now)
         }
-        noteAudit(record)
+        await noteAudit(record)
     }
 
     // MARK: Tests of channels

@@ -95,6 +95,36 @@ struct BenchmarkRouteTests {
         #expect(lost.status == 404 && lost.body.contains("problem:unknown-benchmark"))
     }
 
+    /// Benchmarks of which a list takes long, so that another request comes meanwhile.
+    private struct SlowBenchmarks: BenchmarkSource {
+        private let state = Lock<[BenchmarkRuns.Run]>([])
+
+        var runs: [BenchmarkRuns.Run] {
+            let runs = state.withLock { $0 }
+            usleep(20_000)
+            return runs
+        }
+
+        func start(_ options: BenchmarkOptions, by actor: String) throws(BenchmarkRuns.Refusal) -> BenchmarkRuns.Run {
+            let run = BenchmarkRuns.Run(options: options, actor: actor)
+            state.withLock { $0 = [run] }
+            return run
+        }
+
+        func cancel(_ id: String) -> Bool { false }
+    }
+
+    @Test("of two benchmarks that are requested at the same time, one starts, also on different clusters")
+    func together() async throws {
+        let requests = try ["a", "b"].map { try Self.request("POST", query: ["cluster": $0], body: ["type": "read"]) }
+        for _ in 0..<5 {
+            let api = api(["a", "b"].map { FakeCluster(name: $0, benchmarks: SlowBenchmarks()) })
+            async let first = api.respond(to: requests[0]).status
+            async let second = api.respond(to: requests[1]).status
+            #expect(await [first, second].sorted() == [202, 409])
+        }
+    }
+
     @Test("a body that asks for too much, or for something unknown, is refused with the place")
     func bodies() async throws {
         let cases: [([String: Any], String)] = [
@@ -128,6 +158,15 @@ struct BenchmarkRouteTests {
                 "valueSize: the benchmark would write more"
             ),
             (["type": "read", "keyCount": 100_000, "valueSize": 65_536], "valueSize: the benchmark would write more"),
+            (["type": "watch", "clients": 256], "valueSize: the benchmark would write and deliver more than 256 MiB"),
+            (
+                ["type": "range", "rangeLimit": 1000, "valueSize": 65_536],
+                "rangeLimit, valueSize: an answer would have more than 1 MiB"
+            ),
+            (
+                ["type": "range", "rangeLimit": 1000, "valueSize": 1000, "clients": 256],
+                "clients, rangeLimit, valueSize: all answers would have more than 64 MiB"
+            ),
             (["type": "read", "keyCount": 1000, "keySize": 2], "1000 keys need 3 bytes"),
         ]
         let fake = FakeBenchmarks([])
@@ -143,6 +182,8 @@ struct BenchmarkRouteTests {
         for body: [String: Any] in [
             ["type": "watches", "clients": 10_000], ["type": "read", "duration": "1m"],
             ["type": "write", "valueSize": 65_536, "operations": 4000], ["type": "leases", "duration": "5s"],
+            ["type": "read", "valueSize": 65_536, "clients": 256], ["type": "watch"],
+            ["type": "range", "rangeLimit": 1000], ["type": "range", "keyCount": 10, "valueSize": 65_536],
         ] {
             let answer = await api.text(try Self.request("POST", body: body))
             #expect(answer.status == 202, "\(answer.body)")

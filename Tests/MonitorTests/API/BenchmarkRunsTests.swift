@@ -77,6 +77,16 @@ struct BenchmarkRunsTests {
         #expect(runs.runs.first?.reason == "the monitor has ended")
     }
 
+    @Test("the end of a benchmark takes away the means to stop it, which would not stop the next one")
+    func end() {
+        var core = BenchmarkRuns.Core()
+        let run = BenchmarkRuns.Run(options: BenchmarkOptions(), actor: "anna")
+        core.runs = [run]
+        core.stop = AsyncStream.makeStream(of: Void.self).continuation
+        core.end(run.id, .finished, nil)
+        #expect(core.stop == nil && core.runs.map(\.state) == [.finished])
+    }
+
     @Test("a benchmark that takes too long is stopped")
     func limit() async throws {
         let cleaned = Lock(0)

@@ -66,33 +66,64 @@ import Testing
         try await withStateFile { path in
             let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()]) { $0.stateFile = path }
             try center.openStateFile()
-            // To open a pipe waits for a reader.
-            let pipe = "\(path).new"
-            try #require(mkfifo(pipe, 0o600) == 0)
             let record = AuditRecord(actor: "eve", action: "newest", subject: "", detail: "")
-            let state = Lock((isDone: false, isInTime: false, reader: Int32(-1)))
-            try Platform.startThread {
-                let end = ContinuousClock.now + .seconds(10)
-                while !state.withLock({ $0.isDone }), .now < end { usleep(1000) }
-                state.withLock { state in
-                    state.isInTime = state.isDone
-                    state.reader = open(pipe, O_RDONLY | O_NONBLOCK)
-                    unlink(pipe)
-                }
-            }
-            await withTaskGroup { group in
-                // More tasks than there are threads for them.
-                for _ in 0...ProcessInfo.processInfo.activeProcessorCount {
-                    group.addTask { await center.save() }
-                }
-                try? await Task.sleep(for: .milliseconds(200))
+            try await Self.withHangingDisk(path) {
+                await center.save()
+            } _: {
                 center.core.withLock { _ = $0.engine.audit(record) }
-                state.withLock { $0.isDone = true }
             }
-            close(state.withLock { $0.reader })
-            #expect(state.withLock { $0.isInTime })
             let saved = try AlertStateFile.state(of: Data(contentsOf: URL(fileURLWithPath: path)))
             #expect(saved.auditRecords.map(\.action) == ["newest"])
         }
+    }
+
+    @Test func `A hanging disk delays the answers about new silences, and no others`() async throws {
+        try await withStateFile { path in
+            let center = try AlertCenter.staged([cluster], ["ops": StagedChannel()]) { $0.stateFile = path }
+            try center.openStateFile()
+            var options = MonitorAPI.Options()
+            options.tokens = [APIToken("a", role: .admin)]
+            let api = MonitorAPI(of: [cluster], alerts: center, options)
+            let route = try #require(Route.all.first { $0.method == "POST" && $0.path == "/api/v1/silences" })
+            let statuses = Lock<[Int]>([])
+            try await Self.withHangingDisk(path) {
+                let status = await api.respond(to: route.sample("Bearer a")).status
+                statuses.withLock { $0.append(status) }
+            } _: {
+                #expect(await api.respond(to: HTTPRequest("GET", "/healthz")).status == 200)
+                #expect(statuses.withLock { $0 } == [])
+            }
+            let saved = try AlertStateFile.state(of: Data(contentsOf: URL(fileURLWithPath: path)))
+            #expect(statuses.withLock { $0 } == saved.silences.map { _ in 201 })
+        }
+    }
+
+    /// Runs `body` while more tasks write a state file than there are threads for tasks, and the disk hangs.
+    private static func withHangingDisk(
+        _ path: String,
+        _ write: @escaping @Sendable () async -> Void,
+        _ body: () async -> Void
+    ) async throws {
+        // To open a pipe waits for a reader.
+        let pipe = "\(path).new"
+        try #require(mkfifo(pipe, 0o600) == 0)
+        let state = Lock((isDone: false, isInTime: false, reader: Int32(-1)))
+        try Platform.startThread {
+            let end = ContinuousClock.now + .seconds(10)
+            while !state.withLock({ $0.isDone }), .now < end { usleep(1000) }
+            state.withLock { state in
+                state.isInTime = state.isDone
+                state.reader = open(pipe, O_RDONLY | O_NONBLOCK)
+                unlink(pipe)
+            }
+        }
+        await withTaskGroup { group in
+            for _ in 0...ProcessInfo.processInfo.activeProcessorCount { group.addTask { await write() } }
+            try? await Task.sleep(for: .milliseconds(200))
+            await body()
+            state.withLock { $0.isDone = true }
+        }
+        close(state.withLock { $0.reader })
+        #expect(state.withLock { $0.isInTime })
     }
 }

@@ -219,11 +219,11 @@ import Testing
             }
             let (early, late) = (silence("1"), silence("2"))
             let first = try center()
-            try first.add(early, by: "eve")
+            try await first.add(early, by: "eve")
             try await first.running {
                 cluster.set([1, 2, 3])
                 try await eventually("one alert is sent") { ops.receiver.open.count >= 1 }
-                try first.add(late, by: "eve")
+                try await first.add(late, by: "eve")
                 let saved = try AlertStateFile.state(of: Data(contentsOf: URL(fileURLWithPath: path)))
                 #expect(
                     saved.silences == [early, late].map(\.self) || saved.silences.map(\.id) == [early.id, late.id]
@@ -231,12 +231,12 @@ import Testing
                 #expect(saved.auditRecords.count == 2)
             }
             let second = try center()
-            try second.add(silence("9"), by: "bob")
+            try await second.add(silence("9"), by: "bob")
             try await second.running {
                 try await eventually("the silences are there again") { second.silences.count == 3 }
                 let alert = try #require(second.alerts.first { $0.labels["member"] == "1" })
                 #expect(second.reasonForSilence(of: alert) == "silence \(early.id)")
-                try second.endSilence(early.id, by: "bob")
+                try await second.endSilence(early.id, by: "bob")
                 try await eventually("the alert is sent") {
                     ops.receiver.open.values.contains { $0.name == "EtcdMemberDown" }
                         && ops.receiver.log.contains("fired EtcdMemberDown1")

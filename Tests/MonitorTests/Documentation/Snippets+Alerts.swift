@@ -41,7 +41,7 @@ extension Snippets {
         )
     }
 
-    static func quiet(_ options: inout AlertCenter.Options, _ center: AlertCenter) throws {
+    static func quiet(_ options: inout AlertCenter.Options, _ center: AlertCenter) async throws {
         options.maintenanceWindows = [
             MaintenanceWindow("backup", on: [.saturday], hour: 22, lasting: .seconds(4 * 3600), in: .gmt)
         ]
@@ -51,7 +51,7 @@ extension Snippets {
             createdBy: "alice",
             comment: "load test"
         )
-        try center.add(silence, by: "alice")
+        try await center.add(silence, by: "alice")
     }
 
     static func message() -> SlackChannel {
