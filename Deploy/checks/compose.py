@@ -7,7 +7,7 @@ import tempfile
 import yaml
 
 from . import dockerfile
-from .report import DEPLOY, program, run, text
+from .report import DEPLOY, GRACE, program, run, text
 
 
 def mounts(service):
@@ -67,6 +67,7 @@ def check_monitor(report, service, etcds):
     written = [settings["historyFile"], settings["alerts"]["stateFile"]]
     report.check("monitor: writes only to its volume",
                  f"monitor:{state}" in service["volumes"] and all(path.startswith(state + "/") for path in written))
+    report.same("monitor: has the time to stop", service.get("stop_grace_period"), f"{GRACE}s")
     report.check("monitor: the root file system is read-only", service["read_only"] is True)
     report.check("monitor: is built from the Dockerfile",
                  os.path.isfile(os.path.join(DEPLOY, service["build"]["context"], service["build"]["dockerfile"])))

@@ -7,7 +7,7 @@ import re
 import yaml
 
 from . import dockerfile
-from .report import DEPLOY, ROOT, program, run, text
+from .report import DEPLOY, GRACE, ROOT, program, run, text
 
 RULES = {"etcd-monitor-etcd-rules": "etcd-rules.yaml", "etcd-monitor-rules": "etcd-monitor-rules.yaml"}
 PLACE = ("kubernetes", "prometheus-operator")
@@ -215,8 +215,7 @@ def check_security(report, objects):
     deployment = of_kind(objects, "Deployment")[0]["spec"]
     report.check("there is never more than one pod",
                  deployment["replicas"] == 1 and deployment["strategy"] == {"type": "Recreate"})
-    # The server drains for ten seconds.
-    report.check("it has the time to drain", spec.get("terminationGracePeriodSeconds", 0) > 10)
+    report.same("it has the time to stop", spec.get("terminationGracePeriodSeconds"), GRACE)
     report.check("its memory has a limit", "memory" in spec["containers"][0]["resources"]["limits"])
 
 

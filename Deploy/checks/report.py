@@ -7,6 +7,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DEPLOY = os.path.join(ROOT, "Deploy")
+# The time that the program has to stop, in seconds. A benchmark may need 30 to delete its keys, and a few for the rest.
+GRACE = 60
 
 
 def text(*path):

@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 
-from .report import program, run, text
+from .report import GRACE, program, run, text
 
 UNIT = ("systemd", "etcd-monitor.service")
 HARDENING = {
@@ -32,6 +32,7 @@ def check(report):
         report.same(f"{name} has the expected value", unit.get(name), value)
     report.same("it restarts after failures, but not with invalid settings",
                 (unit.get("Restart"), unit.get("RestartPreventExitStatus")), (["on-failure"], ["64"]))
+    report.same("it has the time to stop", unit.get("TimeoutStopSec"), [str(GRACE)])
     identity, folder = unit["LoadCredential"][0].split(":")
     report.check("the secrets are in a protected folder", folder.startswith("/etc/etcd-monitor/"))
     names = re.findall(r'"\$\{CREDENTIALS_DIRECTORY\}/([^"]+)"', settings)
