@@ -13,8 +13,9 @@ public import Hummingbird
 /// ```
 ///
 /// Others answer with the status 307 and the address of the leader, to which the path and the query of the request are
-/// appended. They answer with 503 while nobody leads, and when etcd does not name the leader within the timeout. A
-/// leader may lose its leadership while it answers: use `LeaderTerm.guarded` for writes that must not happen then.
+/// appended. They answer with 503 while nobody leads, and when etcd does not name the leader within the timeout. So does a
+/// process whose own candidacy is still the first, but no longer leads, as after a kill and a restart. A leader may lose
+/// its leadership while it answers: use `LeaderTerm.guarded` for writes that must not happen then.
 public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
     private let election: LeaderElection
     private let timeout: Duration
@@ -53,7 +54,9 @@ public struct LeaderOnlyMiddleware<Context: RequestContext>: RouterMiddleware {
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         if election.isLeader { return try await next(request, context) }
-        guard let address, let leader = await leader(), let base = address(leader) else {
+        // A redirection to this process itself would come back here.
+        guard let address, let leader = await leader(), leader.value != election.candidate, let base = address(leader)
+        else {
             throw HTTPError(.serviceUnavailable, headers: [.retryAfter: "1"], message: "this process does not lead")
         }
         return .redirect(to: base + request.uri.string, type: .temporary)

@@ -12,20 +12,18 @@ import ServiceLifecycle
 /// router.add(middleware: MonitorMiddleware(MonitorAPI([monitor]), at: "/monitor"))
 /// ```
 public struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
-    /// The maximum size of a request's body in bytes; a larger one is refused.
-    private static var maximumBody: Int { 64 << 10 }
-
     private let api: MonitorAPI
+    /// Begins with a slash and does not end with one; empty for the root.
     private let path: String
 
     /// Makes the middleware.
     ///
     /// - Parameters:
     ///   - api: The API of the monitors.
-    ///   - path: The path below which it is mounted, such as `/monitor`.
+    ///   - path: The path below which it is mounted, such as `/monitor`; `/` for all paths of the server.
     public init(_ api: MonitorAPI, at path: String) {
         self.api = api
-        self.path = path
+        self.path = path.split(separator: "/").map { "/\($0)" }.joined()
     }
 
     /// Answers a request, or passes it on.
@@ -50,7 +48,7 @@ public struct MonitorMiddleware<Context: RequestContext>: RouterMiddleware {
 
     /// The request for the API, with a path relative to the place where the API is mounted.
     private func apiRequest(from request: Request) async throws -> EtcdMonitorKit.HTTPRequest {
-        let body = try await request.body.collect(upTo: Self.maximumBody)
+        let body = try await request.body.collect(upTo: HTTPLimits().body)
         var headers = HTTPHeaders()
         for field in request.headers { headers.add(field.name.rawName, field.value) }
         guard

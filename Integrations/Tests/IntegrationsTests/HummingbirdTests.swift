@@ -53,6 +53,22 @@ struct HummingbirdTests {
         }
     }
 
+    @Test("LeaderOnlyMiddleware refuses, and does not redirect to itself, while its earlier candidacy is the first")
+    func leaderOnlyAfterRestart() async throws {
+        try await withEtcd { client, _ in
+            let earlier = try LeaderElection("e", candidate: "10.0.0.1:80", on: .client(client))
+            let term = try await earlier.campaign()
+            let restarted = try LeaderElection("e", candidate: "10.0.0.1:80", on: .client(client))
+            try await Self.app(restarted).test(.router) { http in
+                try await http.execute(uri: "/admin", method: .post) { response in
+                    #expect(response.status == .serviceUnavailable)
+                    #expect(response.headers[.retryAfter] == "1")
+                }
+            }
+            await term.resign()
+        }
+    }
+
     @Test("LeaderOnlyMiddleware refuses after its timeout while etcd is away")
     func leaderOnlyWithoutEtcd() async throws {
         try await withEtcd { client, cluster in
@@ -139,6 +155,26 @@ struct HummingbirdTests {
                 try await http.execute(uri: "/monitors", method: .get) { response in
                     #expect(String(buffer: response.body) == "mine")
                 }
+            }
+        }
+    }
+
+    @Test(
+        "MonitorMiddleware takes its path with and without slashes at the ends",
+        arguments: [("/", ""), ("", ""), ("/ops/monitor/", "/ops/monitor"), ("monitor", "/monitor")]
+    )
+    func paths(path: String, prefix: String) async throws {
+        try await withEtcdClient(endpoints: "127.0.0.1:1") { client in
+            let monitor = try ClusterMonitor(client)
+            let router = Router()
+            router.add(middleware: MonitorMiddleware(MonitorAPI([monitor]), at: path))
+            try await Application(router: router, logger: quiet).test(.router) { http in
+                try await http.execute(uri: "\(prefix)/", method: .get) { response in
+                    #expect(response.headers[.contentType]?.hasPrefix("text/html") == true)
+                }
+                try await http.execute(uri: "\(prefix)/api/v1/clusters", method: .get) { #expect($0.status == .ok) }
+                // Only the API's own paths are there.
+                try await http.execute(uri: "\(prefix)//", method: .get) { #expect($0.status == .notFound) }
             }
         }
     }
