@@ -14,6 +14,8 @@ extension LoadBalancer {
     /// | `etcd.balancer.healthy` | meter: 1 while the instance gets its share, else 0 | `service`, `instance` |
     /// | `etcd.balancer.retries`, `.denied_retries` | meters, since the start | `service` |
     ///
+    /// Once an instance is gone, `healthy` and `in_flight` are set to zero, and its meters are destroyed.
+    ///
     /// - Parameters:
     ///   - interval: The time between two recordings.
     ///   - prefix: The prefix of the names.
@@ -24,14 +26,19 @@ extension LoadBalancer {
         factory: (any MetricsFactory)? = nil
     ) async {
         let cache = MetricsCache(prefix: prefix, factory: factory)
+        var recorded: Set<String> = []
         repeat {
+            let statistics = statistics
             record(statistics, in: cache)
+            let present = Set(statistics.instances.map(\.id))
+            for id in recorded.subtracting(present) { endRecords(of: id, in: cache) }
+            recorded = present
         } while (try? await Task.sleep(for: interval)) != nil
     }
 
     private func record(_ statistics: LoadBalancerStatistics, in cache: MetricsCache) {
         for instance in statistics.instances {
-            let dimensions = [("service", service), ("instance", instance.id)]
+            let dimensions = dimensions(of: instance.id)
             cache.meter("in_flight", dimensions).set(Double(instance.inFlight))
             cache.meter("successes", dimensions).set(Double(instance.successes))
             cache.meter("failures", dimensions).set(Double(instance.failures))
@@ -41,4 +48,13 @@ extension LoadBalancer {
         cache.meter("retries", [("service", service)]).set(Double(statistics.retries))
         cache.meter("denied_retries", [("service", service)]).set(Double(statistics.deniedRetries))
     }
+
+    /// Records that an instance is gone, for receivers that keep the last value of a meter.
+    private func endRecords(of id: String, in cache: MetricsCache) {
+        let dimensions = dimensions(of: id)
+        for name in ["in_flight", "healthy"] { cache.meter(name, dimensions).set(0) }
+        cache.removeMeters(dimensions)
+    }
+
+    private func dimensions(of id: String) -> [(String, String)] { [("service", service), ("instance", id)] }
 }

@@ -37,6 +37,17 @@ final class MetricsCache: Sendable {
         metric(\.timers, name, dimensions) { Timer(label: $0, dimensions: dimensions, factory: $1) }
     }
 
+    /// Destroys and forgets all meters with these dimensions.
+    func removeMeters(_ dimensions: [(String, String)]) {
+        let values = dimensions.map(\.1)
+        let removed = metrics.withLock { metrics in
+            let gone = metrics.meters.filter { $0.key.values == values }
+            for id in gone.keys { metrics.meters[id] = nil }
+            return Array(gone.values)
+        }
+        for meter in removed { meter.destroy() }
+    }
+
     private func metric<Kind: Sendable>(
         _ kind: WritableKeyPath<Metrics, [ID: Kind]>,
         _ name: String,

@@ -9,6 +9,9 @@ import Testing
 
 @Suite("EtcdMetrics", .timeLimit(.minutes(2)))
 struct MetricsTests {
+    /// The meters of a balancer without instances.
+    private static let serviceMeters = ["etcd.balancer.denied_retries", "etcd.balancer.retries"]
+
     @Test("Configuration.recordMetrics times calls, and counts connections")
     func calls() async throws {
         let metrics = TestMetrics()
@@ -42,12 +45,13 @@ struct MetricsTests {
         }
     }
 
-    @Test("LoadBalancer.recordMetrics reports successes, failures and the state of each instance")
+    @Test("LoadBalancer.recordMetrics reports successes, failures and the state of each instance until it is gone")
     func balancer() async throws {
         struct Failure: Error {}
         let metrics = TestMetrics()
         let balancer = LoadBalancer("api")
-        balancer.update([ServiceInstance(service: "api", id: "api-1", address: "h", port: 1)])
+        let instance = ServiceInstance(service: "api", id: "api-1", address: "h", port: 1)
+        balancer.update([instance])
         try await balancer.withInstance { _ in }
         await #expect(throws: Failure.self) { try await balancer.withInstance { _ in throw Failure() } }
         let recording = Task { await balancer.recordMetrics(every: .milliseconds(10), factory: metrics) }
@@ -57,6 +61,15 @@ struct MetricsTests {
         #expect(try metrics.expectMeter("etcd.balancer.failures", dimensions).lastValue == 1)
         #expect(try metrics.expectMeter("etcd.balancer.in_flight", dimensions).lastValue == 0)
         #expect(try metrics.expectMeter("etcd.balancer.healthy", dimensions).lastValue == 1)
+
+        let gone = metrics.meters.filter { $0.dimensions.contains { $0 == "instance" && $1 == "api-1" } }
+        balancer.update([])
+        try await eventually { metrics.meters.map(\.label).sorted() == Self.serviceMeters }
+        let last = gone.filter { ["etcd.balancer.healthy", "etcd.balancer.in_flight"].contains($0.label) }
+        #expect(last.map(\.lastValue) == [0, 0])
+        // It comes back.
+        balancer.update([instance])
+        try await eventually { metrics.meters(label: "etcd.balancer.healthy").first?.lastValue == 1 }
         recording.cancel()
         await recording.value
     }
