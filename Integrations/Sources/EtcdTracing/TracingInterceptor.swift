@@ -68,8 +68,8 @@ public struct TracingInterceptor: CallInterceptor {
 /// Puts the context of a trace into the fields of a call.
 private struct MetadataInjector: Injector {
     func inject(_ value: String, forKey key: String, into metadata: inout CallMetadata) {
-        // A field that cannot be sent must not make the call fail.
-        guard value.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else { return }
-        metadata[key] = value
+        // A field that cannot be sent must not make the call fail. `CallMetadata` allows spaces, but not at the ends.
+        let isText = value.utf8.allSatisfy { (0x20...0x7e).contains($0) }
+        if isText && !value.hasPrefix(" ") && !value.hasSuffix(" ") { metadata[key] = value }
     }
 }

@@ -45,14 +45,34 @@ struct TracingTests {
         #expect(span.attributes.get("error.type") == .string("leaseNotFound"))
     }
 
-    @Test("TracingInterceptor leaves out a context that cannot be sent, and the call succeeds")
-    func strangeContext() async throws {
-        let tracer = InMemoryTracer(idGenerator: .init(nextTraceID: { "träce" }, nextSpanID: { "spän" }))
+    @Test(
+        "TracingInterceptor sends a context with spaces, leaves out one that cannot be sent, and the call succeeds",
+        arguments: [("träce", "spän"), (" outer", "outer "), ("a=1, b=2", "c")]
+    )
+    func strangeContext(trace: String, span: String) async throws {
+        let tracer = InMemoryTracer(idGenerator: .init(nextTraceID: { trace }, nextSpanID: { span }))
+        let fields = FieldRecorder()
         try await withEtcd {
             $0.traceCalls(with: tracer)
+            $0.interceptors.append(fields)
         } _: { client, _ in
             try await client.put("k", "v")
         }
         #expect(tracer.finishedSpans.count == 1)
+        #expect(fields.values.all == (span == "c" ? [trace, span] : []))
+    }
+
+    /// Records the values of the fields of calls.
+    private struct FieldRecorder: CallInterceptor {
+        let values = Record<String>()
+
+        func intercept(
+            _ call: EtcdClient.Call,
+            metadata: CallMetadata,
+            next: @Sendable (CallMetadata) async -> EtcdClient.CallOutcome
+        ) async {
+            for field in metadata.fields { values.add(field.value) }
+            _ = await next(metadata)
+        }
     }
 }
