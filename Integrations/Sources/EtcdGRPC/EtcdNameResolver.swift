@@ -18,6 +18,9 @@ public import GRPCNIOTransportCore
 ///
 /// The client is updated when an instance comes, goes or drains, and keeps the known instances while etcd is away.
 /// While none takes requests, calls fail with the status `unavailable`, unless they wait for ready.
+///
+/// Instances may be registered with host names, but these are resolved only when the registry changes: a name that gets
+/// other addresses keeps its old ones until then. So register instances that may move with their addresses.
 public struct EtcdNameResolver: NameResolverFactory, Sendable {
     /// A service in the registry.
     public typealias Target = ResolvableTargets.EtcdService

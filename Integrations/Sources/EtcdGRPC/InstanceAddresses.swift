@@ -4,7 +4,9 @@ import EtcdPatterns
 import GRPCCore
 import GRPCNIOTransportCore
 
-/// The addresses of the instances that take requests, each time that they change.
+/// The addresses of the instances that take requests, each time that the instances change.
+///
+/// Host names are resolved only then.
 struct InstanceAddresses: AsyncSequence, Sendable {
     typealias Element = NameResolutionResult
     typealias Failure = any Error

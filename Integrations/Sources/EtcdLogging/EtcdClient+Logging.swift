@@ -6,8 +6,10 @@ public import Logging
 extension EtcdClient.Configuration {
     /// Writes the events of the client to a log, in addition to the existing ``onEvent``.
     ///
-    /// Failures that need a person are errors and warnings. Failures that the client recovers from are logged at `info`
-    /// and below, single calls at `debug` and `trace`. No line contains a value, a password or a token.
+    /// Losses of leases, sessions and locks are errors, and so are failures that need a person. Failures that the client
+    /// recovers from are logged at `info`, or as warnings if they may last or come before a loss: an endpoint that is
+    /// avoided, members that cannot be listed, a lease at risk. Single calls are logged at `debug` and `trace`. No line
+    /// contains a value, a password or a token.
     ///
     /// An attempt to connect that fails because of a misconfiguration is an error, any other is logged at `info`.
     /// Further attempts at the same endpoint with the same cause are logged at `debug`. The next connection to that

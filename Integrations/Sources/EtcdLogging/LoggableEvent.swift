@@ -12,7 +12,7 @@ public protocol LoggableEvent: Sendable {
 public struct LogLine: Sendable {
     /// The level of the line.
     public var level: Logger.Level
-    /// The message: the same for all events of one kind.
+    /// The message: the same for all events of one kind, except for alerts and findings, which have a summary.
     public var message: Logger.Message
     /// The error behind the event, if there is one.
     public var error: (any Error)?
@@ -23,7 +23,7 @@ public struct LogLine: Sendable {
     ///
     /// - Parameters:
     ///   - level: The level of the line.
-    ///   - message: The message: the same for all events of one kind.
+    ///   - message: The message; if it is the same for all events of one kind, they can be searched for and counted.
     ///   - error: The error behind the event.
     ///   - metadata: The details of the event; made when the line is written.
     public init(

@@ -10,7 +10,7 @@ extension AlertCenter.Event: LoggableEvent {
         switch self {
         case .changed(let alert):
             LogLine(
-                alert.state == .firing ? .warning : .notice,
+                alert.state == .firing ? alert.severity.logLevel : min(.notice, alert.severity.logLevel),
                 "an alert is \(alert.state): \(alert.summary)",
                 [
                     "etcd.alert": "\(alert.name)", "etcd.severity": "\(alert.severity)",
@@ -31,6 +31,16 @@ extension AlertCenter.Event: LoggableEvent {
                     "etcd.subject": "\(record.subject)",
                 ]
             )
+        }
+    }
+}
+
+extension AlertSeverity {
+    fileprivate var logLevel: Logger.Level {
+        switch self {
+        case .info: .info
+        case .warning: .warning
+        case .critical: .critical
         }
     }
 }

@@ -6,6 +6,7 @@ import EtcdMonitorKit
 import EtcdMonitoring
 import EtcdServiceLifecycle
 import EtcdTesting
+import Foundation
 import InMemoryLogging
 import Logging
 import Testing
@@ -50,5 +51,17 @@ struct MonitoringTests {
         logger.log(AlertCenter.Event.stateNotSaved(reason: "the disk is full"))
         #expect(handler.entries.map(\.level) == [.notice, .error])
         #expect(handler.entries.first?.metadata["etcd.actor"] == "ann")
+
+        handler.clear()
+        for severity in AlertSeverity.allCases {
+            let match = AlertRule.Match(summary: "it is so", description: "and means that")
+            var alert = Alert("A", cluster: "c", match, severity: severity, since: Date())
+            for state in Alert.State.allCases {
+                alert.state = state
+                logger.log(AlertCenter.Event.changed(alert))
+            }
+        }
+        let levels: [Logger.Level] = [.info, .info, .info, .notice, .warning, .notice, .notice, .critical, .notice]
+        #expect(handler.entries.map(\.level) == levels)
     }
 }
