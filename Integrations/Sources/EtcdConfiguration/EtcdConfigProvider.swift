@@ -120,7 +120,7 @@ struct EtcdConfigSnapshot: ConfigSnapshot {
     }
 }
 
-/// Lookups without those that are equal to the previous one.
+/// Lookups of one key without those that are equal to the previous one.
 private struct DistinctLookups<Base: AsyncSequence & Sendable>: AsyncSequence, Sendable
 where Base.Element == Result<LookupResult, any Error>, Base.Failure == Never {
     typealias Element = Base.Element
@@ -132,7 +132,8 @@ where Base.Element == Result<LookupResult, any Error>, Base.Failure == Never {
 
     struct Iterator: AsyncIteratorProtocol {
         var base: Base.AsyncIterator
-        private var last: LookupResult?
+        /// The result of the previous lookup, which is nil for an error; nil before the first lookup.
+        private var last: LookupResult??
 
         init(base: Base.AsyncIterator) { self.base = base }
 
@@ -140,10 +141,10 @@ where Base.Element == Result<LookupResult, any Error>, Base.Failure == Never {
 
         mutating func next(isolation actor: isolated (any Actor)?) async -> Element? {
             while let lookup = await base.next(isolation: actor) {
+                // All errors of one key and type are equal.
                 let result = try? lookup.get()
-                // Each error is passed on.
-                if let result, result == last { continue }
-                last = result
+                if let last, last == result { continue }
+                last = .some(result)
                 return lookup
             }
             return nil

@@ -84,6 +84,27 @@ struct ConfigurationTests {
         }
     }
 
+    @Test("EtcdConfigProvider reports a value of another type once, and not again after changes of other values")
+    func watchInvalidValue() async throws {
+        try await withConfig { config, _ in
+            try await config.set("port", "many")
+            let provider = EtcdConfigProvider(config)
+            let seen = Record<ConfigContent?>()
+            async let watching: Void = provider.watchValue(forKey: "port", type: .int) { updates in
+                for await update in updates {
+                    let content = (try? update.get())?.value?.content
+                    seen.add(content)
+                    if content != nil { return }
+                }
+            }
+            try await eventually { seen.all.count == 1 }
+            for number in 0..<20 { try await config.set("other", number) }
+            try await config.set("port", 5432)
+            try await watching
+            #expect(seen.all == [nil, .int(5432)])
+        }
+    }
+
     @Test("EtcdConfigProvider follows states: each has all values of one revision")
     func watchSnapshot() async throws {
         try await withConfig { config, _ in
