@@ -201,6 +201,20 @@ struct EtcdClusterTests {
         for _ in 0..<3 { try await withEtcdCluster { cluster in await cluster.members[0].kill() } }
         #expect(openDescriptors() == before)
     }
+
+    @Test("a restore that fails says why, however much its tool prints")
+    func restore() async throws {
+        try await withTemporaryFolder { folder in
+            let (tool, line) = ("\(folder)/tool", String(repeating: "x", count: 1000))
+            let script = "#!/bin/sh\ni=0\nwhile [ $i -lt 1000 ]; do echo \(line) >&2; i=$((i+1)); done\nexit 3\n"
+            let mode: [FileAttributeKey: Any] = [.posixPermissions: 0o755]
+            FileManager.default.createFile(atPath: tool, contents: Data(script.utf8), attributes: mode)
+            let error = await #expect(throws: EtcdTestingError.self) {
+                try await EtcdBinary.restore("\(folder)/none", to: "\(folder)/data", with: tool)
+            }
+            #expect(error?.message.hasPrefix("the restore failed: \(line)\n") == true)
+        }
+    }
 }
 
 // MARK: Helpers
