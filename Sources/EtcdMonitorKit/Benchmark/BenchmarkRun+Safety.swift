@@ -132,7 +132,7 @@ extension BenchmarkRun {
 
     /// Deletes all keys of the run, and revokes its leases.
     ///
-    /// Writes of an interrupted run may be done later, so it checks again until there are no keys.
+    /// Writes of an interrupted run may be done later, so it looks again until there have been no keys for a second.
     func cleanUp(within limit: Duration, isCutShort: Bool) async -> Ending {
         progress.begin(ProgressReporter.Phase(phase: .cleaning))
         let deadline = ContinuousClock.now + limit
@@ -141,10 +141,10 @@ extension BenchmarkRun {
         do throws(EtcdError) {
             let all = KeyRange.between(keys.start, keys.end)
             _ = try await deleteAll(in: all, until: deadline)
-            if isCutShort {
-                repeat {
-                    await Task.pause(for: .milliseconds(200))
-                } while try await deleteAll(in: all, until: deadline).hasFoundKeys
+            var emptyLooks = 0
+            while isCutShort, emptyLooks < 5 {
+                await Task.pause(for: .milliseconds(200))
+                emptyLooks = try await deleteAll(in: all, until: deadline).hasFoundKeys ? 0 : emptyLooks + 1
             }
             // The marker is deleted last, so that no other run claims the prefix before it is empty.
             ending.revision = try await deleteAll(in: .key(keys.marker), until: deadline).revision

@@ -65,6 +65,54 @@ struct BenchmarkSafetyTests {
         }
     }
 
+    /// Writes when the cleanup has looked for keys twice: the second look has found none.
+    private final class LateWriter: CallInterceptor {
+        let isCleaning = Lock(false)
+        let looks = Lock(0)
+        let write: @Sendable () async -> Void
+
+        init(_ write: @escaping @Sendable () async -> Void) { self.write = write }
+
+        func intercept(
+            _ call: EtcdClient.Call,
+            metadata: CallMetadata,
+            next: @Sendable (CallMetadata) async -> EtcdClient.CallOutcome
+        ) async throws {
+            _ = await next(metadata)
+            guard call.method == "/etcdserverpb.KV/Range", isCleaning.withLock({ $0 }) else { return }
+            let look = looks.withLock { looks in
+                looks += 1
+                return looks
+            }
+            if look == 2 { await write() }
+        }
+    }
+
+    @Test func `A write that is done after a look without keys is deleted, too`() async throws {
+        try await BenchmarkBench.run { bench in
+            let client = bench.client
+            let writer = LateWriter { _ = try? await client.put("bench/late", "1") }
+            var interrupted = bench
+            interrupted.configuration.interceptors = [writer]
+            var options = BenchmarkBench.options(.write)
+            options.amount = .duration(.seconds(3600))
+            let (signals, signal) = AsyncStream.makeStream(of: Void.self)
+            let task = Task { [interrupted, options] in
+                try await interrupted.run(options) { progress in
+                    if progress.phase == .cleaning { writer.isCleaning.withLock { $0 = true } }
+                    if progress.phase == .running, progress.operations > 0 { signal.yield() }
+                }
+            }
+            _ = await signals.first { _ in true }
+            task.cancel()
+            let error = await #expect(throws: BenchmarkError.self) { try await task.value }
+            #expect(error?.reason == .cancelled && error?.cleanupFailure == nil)
+            let looks = writer.looks.withLock { $0 }
+            let leftovers = try await bench.leftovers()
+            #expect(looks > 2 && leftovers == (0, 0))
+        }
+    }
+
     @Test func `Without a cluster, a run fails at once`() async throws {
         let configuration = try EtcdClient.Configuration(endpoints: "127.0.0.1:1")
         let start = ContinuousClock.now
