@@ -87,8 +87,8 @@ extension Setting {
         _ change: @escaping @Sendable (inout ClusterMonitor.Options, Duration) -> Void
     ) -> Setting {
         let target = Target.cluster { cluster, text in
-            let time = try Duration(text: text)
-            if time < .milliseconds(100) { throw UsageError("\(text) is less than 100ms") }
+            let (time, least) = (try Duration(text: text), ClusterMonitor.Options.shortestInterval)
+            if time < least { throw UsageError("\(text) is less than \(Int(least / .milliseconds(1)))ms") }
             change(&cluster.options, time)
         }
         return Setting(name, .value("TIME"), help, target)

@@ -7,7 +7,10 @@ extension ClusterMonitor {
     public struct Options: Sendable {
         /// The name of the cluster, for people, the API and the exporter.
         public var name = "etcd"
-        /// The time between two polls.
+        /// The shortest time between two polls.
+        package static let shortestInterval = Duration.milliseconds(100)
+
+        /// The time between two polls; at least 100 ms.
         public var interval: Duration = .seconds(5)
         /// The time between two readings of the members' metrics; at least the polling interval.
         public var metricsInterval: Duration = .zero
@@ -15,7 +18,7 @@ extension ClusterMonitor {
         public var timeout: Duration = .seconds(2)
         /// The limits beyond which figures become findings.
         public var thresholds = Thresholds()
-        /// The time between two comparisons of the members' data by hash; nil for never.
+        /// The time between two comparisons of the members' data by hash, at least 100 ms; nil for never.
         ///
         /// Each member reads its whole database for a comparison. With authentication on, it needs the user `root`.
         public var hashInterval: Duration?
@@ -44,9 +47,12 @@ extension ClusterMonitor {
 
         /// Refuses invalid options.
         func checked() throws(EtcdError) -> Options {
-            let times = [("interval", interval), ("timeout", timeout), ("hashInterval", hashInterval ?? .seconds(1))]
-            for (name, time) in times where time <= .zero {
-                throw EtcdError(.invalidArgument, "\(name) is \(time), but must be longer than zero")
+            if timeout <= .zero {
+                throw EtcdError(.invalidArgument, "timeout is \(timeout), but must be longer than zero")
+            }
+            let least = Self.shortestInterval
+            for (name, time) in [("interval", interval), ("hashInterval", hashInterval ?? least)] where time < least {
+                throw EtcdError(.invalidArgument, "\(name) is \(time), but must be at least \(least)")
             }
             if name.isEmpty { throw EtcdError(.invalidArgument, "the name of a cluster must not be empty") }
             var options = self

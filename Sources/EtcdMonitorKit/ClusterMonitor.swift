@@ -29,6 +29,9 @@ public final class ClusterMonitor: Sendable {
         /// The time when the newest poll ended, or the run began.
         var lastSign: ContinuousClock.Instant?
         var history: MetricsHistory
+
+        /// The time since then; nil if the monitor does not run.
+        var silence: Duration? { isRunning ? lastSign.map { .now - $0 } : nil }
     }
 
     /// Makes a monitor.
@@ -76,8 +79,9 @@ public final class ClusterMonitor: Sendable {
         let sinks: [any HistorySink] = (file.map { [$0] } ?? []) + options.historySinks
         let recorder = HistoryRecorder(sinks, capacity: options.historyBuffer)
         if let file, let failure = await restore(from: file) { recorder.noteFirst(failure) }
-        // Ends with the polls.
+        // These end with the polls.
         async let _: Void = benchmarkRuns.run()
+        async let _: Void = watchSilence()
         var next = ContinuousClock.now
         while !Task.isCancelled {
             let start = ContinuousClock.now
@@ -102,6 +106,19 @@ public final class ClusterMonitor: Sendable {
         }
         await prober.close()
         await recorder.end(within: .seconds(5))
+    }
+
+    /// Sends the newest snapshot again, with the finding `monitor-stale`, for as long as no poll ends.
+    private func watchSilence() async {
+        while !Task.isCancelled {
+            await Task.pause(for: options.interval)
+            state.withLock { state in
+                guard let silence = state.silence, silence > patience, var snapshot = news.newest else { return }
+                snapshot.noteStaleness(silence / .seconds(1))
+                // With the lock, so that it does not come after the snapshot of a poll that has just ended.
+                news.send(snapshot)
+            }
+        }
     }
 
     /// Restores the history from the file.
@@ -129,15 +146,12 @@ public final class ClusterMonitor: Sendable {
     /// The snapshot of the newest poll; empty before the first.
     ///
     /// When polls no longer end, it contains the finding `monitor-stale`.
-    public var snapshot: MonitorSnapshot {
-        var snapshot = news.newest ?? SnapshotBuilder.empty(options)
-        if let silence, silence > patience, snapshot.poll > 0 { snapshot.noteStaleness(silence / .seconds(1)) }
-        return snapshot
-    }
+    public var snapshot: MonitorSnapshot { news.newest ?? SnapshotBuilder.empty(options) }
 
     /// The newest snapshot, and each new one.
     ///
-    /// A slow consumer gets only the newest.
+    /// When polls no longer end, the newest comes again with the finding `monitor-stale`. A slow consumer gets only the
+    /// newest.
     public var snapshots: AsyncStream<MonitorSnapshot> { news.listen() }
 
     /// The figures in the history, such as `cluster/database_bytes` or `member/8e9e05c52164694d/keys`.
@@ -159,11 +173,7 @@ public final class ClusterMonitor: Sendable {
     var benchmarks: any BenchmarkSource { benchmarkRuns }
 
     /// Whether the monitor runs, and its newest poll ended, or the run began, a short while ago.
-    var isLive: Bool { silence.map { $0 <= patience } ?? false }
-
-    private var silence: Duration? {
-        state.withLock { $0.isRunning ? $0.lastSign : nil }.map { .now - $0 }
-    }
+    var isLive: Bool { state.withLock { $0.silence }.map { $0 <= patience } ?? false }
 
     private var patience: Duration { (options.interval + options.timeout) * 3 }
 }
@@ -178,6 +188,7 @@ extension MonitorSnapshot {
             since: time,
             evidence: ["silence_seconds": seconds]
         )
+        findings.removeAll { $0.code == .monitorStale }
         findings.append(finding)
         verdict = max(verdict, .unknown)
     }

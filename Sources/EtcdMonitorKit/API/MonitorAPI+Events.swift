@@ -51,6 +51,7 @@ private final class EventFeed: Sendable {
         guard let json = try? JSONBody.bytes(of: snapshot) else { return }
         let head = "retry: 3000\nid: \(snapshot.poll)\nevent: snapshot\ndata: "
         newest.withLock { newest in
+            // Without new polls, clients see the age of what they have; the old poll again would hide it.
             if let last = newest, last >= snapshot.poll { return }
             newest = snapshot.poll
             continuation.yield(Array(head.utf8) + json + Array("\n\n".utf8))
