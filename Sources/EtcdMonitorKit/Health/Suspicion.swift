@@ -98,6 +98,7 @@ struct Evidence: Sendable {
         case .quorum: return quorum.state != .unknown
         case .contact: return members.contains { $0.observation.isAlive || $0.observation.silence == .refused }
         case .status: return member.map { $0.status != nil } ?? members.contains { $0.status != nil }
+        case .quota: return member?.status != nil && member?.quota != nil
         case .metrics: return member?.page != nil
         case .hash: return members.contains { if case .skipped = $0.observation.hash { false } else { true } }
         case .certificates: return members.contains { !$0.observation.certificates.isEmpty }
@@ -110,7 +111,7 @@ extension Finding.Code {
     enum Source {
         /// The memory of earlier polls, or the presence of any answer.
         case memory
-        case quorum, status, metrics, hash, certificates
+        case quorum, status, quota, metrics, hash, certificates
         /// Proof that the monitor reaches the cluster.
         case contact
     }
@@ -121,7 +122,8 @@ extension Finding.Code {
         case .memberDown, .memberFrozen, .memberIsolated, .linkDown, .notAuthorized, .metricsUnavailable: .contact
         case .rivalLeaders, .staleLeader, .foreignCluster, .membershipDiverged, .alarmCorrupt, .alarmNoSpace: .status
         case .consensusHung, .applyLag, .replicationLag, .learnerLag, .versionSkew, .clockSpread: .status
-        case .databaseNearQuota, .databaseLarge, .databaseGrowth, .fragmentation, .slowReads: .status
+        case .databaseLarge, .slowReads: .status
+        case .databaseNearQuota, .databaseGrowth, .fragmentation: .quota
         case .slowFsync, .slowCommit, .pendingProposals, .failedProposals, .requestErrors, .slowWatchers: .metrics
         case .fileDescriptors, .memory, .cpu, .defragmenting: .metrics
         case .corruption, .hashInconclusive: .hash

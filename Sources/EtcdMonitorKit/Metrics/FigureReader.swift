@@ -38,12 +38,21 @@ enum FigureReader {
         if let status {
             figures[.databaseBytes] = Double(status.databaseSize)
             if status.databaseSizeInUse > 0 { figures[.databaseInUseBytes] = Double(status.databaseSizeInUse) }
-            if status.databaseQuota > 0 { figures[.databaseQuotaBytes] = Double(status.databaseQuota) }
         }
-        if let quota = figures[.databaseQuotaBytes], let size = figures[.databaseBytes] {
-            figures[.quotaUsedRatio] = size / quota
+        if let quota = quota(page: page, status: status), quota.isFinite {
+            figures[.databaseQuotaBytes] = quota
+            figures[.quotaUsedRatio] = figures[.databaseBytes].map { $0 / quota }
         }
         return figures.filter(\.value.isFinite)
+    }
+
+    /// The size at which the database of a member accepts no more writes, in bytes; infinite without a limit, nil if it
+    /// is unknown.
+    ///
+    /// etcd reports it in its status since 3.6, and in its metrics before. 0 stands for etcd's default.
+    static func quota(page: Exposition?, status: MemberStatus?) -> Double? {
+        if let quota = status?.databaseQuota, quota != 0 { return quota > 0 ? Double(quota) : .infinity }
+        return page?["etcd_server_quota_backend_bytes"].map { $0 > 0 ? $0 : $0 < 0 ? .infinity : 2_147_483_648 }
     }
 
     /// Whether a gRPC call is unary.
@@ -75,8 +84,6 @@ enum FigureReader {
         for (figure, names) in names {
             figures[figure] = names.lazy.compactMap { page[$0] }.first
         }
-        // A negative quota means no quota.
-        if let quota = page["etcd_server_quota_backend_bytes"], quota > 0 { figures[.databaseQuotaBytes] = quota }
         if let start = page["process_start_time_seconds"] {
             figures[.processAgeSeconds] = max(0, now.timeIntervalSince1970 - start)
         }

@@ -80,6 +80,7 @@ import Testing
         #expect(try figures("etcd_debugging_mvcc_db_total_size_in_bytes 9")[.databaseBytes] == 9)
         let unlimited = try figures("etcd_server_quota_backend_bytes -1\netcd_mvcc_db_total_size_in_bytes 1000")
         #expect(unlimited == [.databaseBytes: 1000])
+        #expect(try figures("etcd_server_quota_backend_bytes 0") == [.databaseQuotaBytes: 2_147_483_648])
     }
 
     @Test func `Rates are of the last minute`() throws {

@@ -73,9 +73,10 @@ enum StorageRules {
     static func fragmentation(_ evidence: Evidence) -> [Suspicion] {
         let limits = evidence.thresholds
         return evidence.members.compactMap { member in
-            guard let status = member.status, status.databaseSize > status.databaseSizeInUse else { return nil }
+            guard let status = member.status, let quota = member.quota, status.databaseSize > status.databaseSizeInUse
+            else { return nil }
             let (size, inUse) = (Double(status.databaseSize), Double(status.databaseSizeInUse))
-            let (free, quota) = (size - inUse, member.quota ?? .infinity)
+            let free = size - inUse
             let matters = free >= limits.fragmentationFreeRatio * quota || size >= limits.quotaDegradedRatio * quota
             guard free / size >= limits.fragmentationRatio, size >= limits.fragmentationMinimumBytes, matters else {
                 return nil
@@ -138,15 +139,7 @@ enum StorageRules {
 }
 
 extension MemberView {
-    /// The size at which its database accepts no more writes, in bytes; nil if it has no limit.
-    ///
-    /// etcd reports it in its status since 3.6, and in its metrics before; both report 0 or nothing for the default.
-    var quota: Double? {
-        if let quota = status?.databaseQuota, quota > 0 { return Double(quota) }
-        let metric = page?["etcd_server_quota_backend_bytes"] ?? 0
-        if metric < 0 { return nil }
-        return metric > 0 ? metric : 2_147_483_648
-    }
+    var quota: Double? { FigureReader.quota(page: page, status: status) }
 
     var isDefragmenting: Bool { (page?["etcd_disk_defrag_inflight"] ?? 0) > 0 }
 }
