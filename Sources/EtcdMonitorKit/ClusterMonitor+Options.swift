@@ -13,6 +13,9 @@ extension ClusterMonitor {
         /// The time between two polls; at least 100 ms.
         public var interval: Duration = .seconds(5)
         /// The time between two readings of the members' metrics; at least the polling interval.
+        ///
+        /// In between, the monitor goes by the last reading. While calls to a member fail, metrics are read with each
+        /// poll. Figures per second need two readings in a minute.
         public var metricsInterval: Duration = .zero
         /// The deadline of one probe.
         public var timeout: Duration = .seconds(2)

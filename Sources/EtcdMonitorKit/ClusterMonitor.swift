@@ -82,6 +82,7 @@ public final class ClusterMonitor: Sendable {
         // These end with the polls.
         async let _: Void = benchmarkRuns.run()
         async let _: Void = watchSilence()
+        async let comparisons: Void = prober.compareHashes()
         var next = ContinuousClock.now
         while !Task.isCancelled {
             let start = ContinuousClock.now
@@ -104,6 +105,7 @@ public final class ClusterMonitor: Sendable {
             while next <= .now { next += options.interval }
             try? await Task.sleep(until: next, clock: .continuous)
         }
+        await comparisons
         await prober.close()
         await recorder.end(within: .seconds(5))
     }

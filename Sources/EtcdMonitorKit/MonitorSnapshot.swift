@@ -181,6 +181,8 @@ public struct MemberSnapshot: Sendable, Hashable, Codable, Identifiable {
     /// The worst finding about it.
     public var verdict = Verdict.unknown
     /// The probes' results: `status`, `serializable-read`, `linearizable-read`, `member-list`, `metrics`, `raft`.
+    ///
+    /// The last two may be of an earlier poll, see ``ClusterMonitor/Options/metricsInterval``.
     public var probes: [String: ProbeResult] = [:]
     /// The version of etcd.
     public var version: String?

@@ -10,8 +10,6 @@ struct SnapshotBuilder {
     private var polls = 0
     /// The latencies of the probes, by member and probe.
     private var latencies: [LatencyKey: SlidingHistogram] = [:]
-    /// The newest figures of each member, for polls that do not fetch metrics.
-    private var figures: [String: [Figure: Double]] = [:]
     /// The compacted revision of each member, and the time when it last changed.
     private var compactions: [String: (revision: Int64, moved: Date?)] = [:]
 
@@ -52,10 +50,9 @@ struct SnapshotBuilder {
         snapshot.leaderHistory = assessment.leaderHistory
         snapshot.links = assessment.links
         snapshot.findings = assessment.findings + historyFailures.map(\.finding)
-        noteCompactions(in: observation)
+        noteCompactions(in: observation, assessment)
         snapshot.isAuthEnabled = observation.isAuthEnabled
         snapshot.members = observation.members.map { member(of: $0, in: observation, assessment) }
-        figures = Dictionary(snapshot.members.map { ($0.id, $0.metrics) }) { first, _ in first }
         snapshot.metrics = FigureReader.combine(snapshot.members.map(\.metrics))
         snapshot.latency = latencies(after: observation)
         snapshot.verdict = snapshot.findings.map(\.verdict).max() ?? .ok
@@ -68,45 +65,42 @@ struct SnapshotBuilder {
         _ assessment: Assessment
     ) -> MemberSnapshot {
         let status = observed.status.answer
+        let trend = assessment.trends[observed.key] ?? MemberTrend(options.thresholds)
         var member = MemberSnapshot()
         member.id = observed.key
         member.name = observed.name
         member.endpoint = observed.endpoint?.description
         member.role = observed.role(under: assessment.leader)
         member.verdict = assessment.memberVerdicts[member.id] ?? .ok
-        member.probes = observed.results
+        member.probes = observed.results(trend.visit)
         member.version = status?.version
-        member.raftTerm = observed.raft.answer?.term ?? status?.raftTerm
+        member.raftTerm = [trend.visit.raft.answer?.term, status?.raftTerm].compactMap(\.self).max()
         member.raftIndex = status?.raftIndex
         member.raftAppliedIndex = status?.raftAppliedIndex
         member.revision = (status?.header.revision ?? observed.serializableRead.answer)?.rawValue
         member.compactRevision = compactions[member.id]?.revision
         member.compactedAt = compactions[member.id]?.moved
         member.usesTLS = member.probes.values.contains { $0.seconds != nil } ? observed.isSecure : nil
-        member.clockOffsetSeconds = observed.clockOffset.map { ($0.lowerBound + $0.upperBound) / 2 }
-        member.certificates = observed.certificates
-        if case .skipped = observed.metrics, let known = figures[member.id] {
-            member.metrics = known
-        } else {
-            member.metrics = FigureReader.figures(
-                page: observed.metrics.answer,
-                status: status,
-                log: assessment.counters[member.id] ?? CounterLog(window: .zero),
-                uptime: observation.uptime,
-                now: observation.time
-            )
-        }
+        member.clockOffsetSeconds = trend.visit.clockOffset.map { ($0.lowerBound + $0.upperBound) / 2 }
+        member.certificates = trend.visit.certificates
+        member.metrics = FigureReader.figures(
+            page: trend.visit.metrics.answer,
+            status: status,
+            log: trend.log,
+            uptime: observation.uptime,
+            now: observation.time
+        )
         member.metrics[.serializableReadSeconds] = observed.serializableRead.latency.map { $0 / .seconds(1) }
         member.metrics[.linearizableReadSeconds] = observed.linearizableRead.latency.map { $0 / .seconds(1) }
         return member
     }
 
-    private mutating func noteCompactions(in observation: ClusterObservation) {
+    private mutating func noteCompactions(in observation: ClusterObservation, _ assessment: Assessment) {
         let known = compactions
         compactions = [:]
         for member in observation.members {
             let before = known[member.key]
-            let page = member.metrics.answer
+            let page = assessment.trends[member.key]?.visit.metrics.answer
             let revision = page?["etcd_debugging_mvcc_compact_revision"].flatMap { Int64(exactly: $0) }
             guard let revision else {
                 compactions[member.key] = before
@@ -121,7 +115,7 @@ struct SnapshotBuilder {
         var present: Set<String> = []
         for member in observation.members {
             present.insert(member.key)
-            for (probe, result) in member.results {
+            for (probe, result) in member.results(member.visit) {
                 let key = LatencyKey(member: member.key, probe: probe)
                 var histogram = latencies[key] ?? SlidingHistogram(window: .seconds(300))
                 if let seconds = result.seconds {
@@ -157,15 +151,15 @@ extension MemberObservation {
         return leader?.memberID == id.description ? .leader : .follower
     }
 
-    /// The results of the probes that were made.
-    fileprivate var results: [String: ProbeResult] {
+    /// The results of the probes that were made, with those of a visit.
+    fileprivate func results(_ visit: MetricsVisit?) -> [String: ProbeResult] {
         var results: [String: ProbeResult] = [:]
         results["status"] = status.result
         results["serializable-read"] = serializableRead.result
         results["linearizable-read"] = linearizableRead.result
         results["member-list"] = memberList.result
-        results["metrics"] = metrics.result
-        results["raft"] = raft.result
+        results["metrics"] = visit?.metrics.result
+        results["raft"] = visit?.raft.result
         results["hash"] = hash.result
         return results
     }

@@ -17,6 +17,6 @@ struct Assessment: Sendable {
     /// The worst finding about each member, by ``MemberObservation/key``; unknown if the monitor cannot judge the
     /// member.
     var memberVerdicts: [String: Verdict] = [:]
-    /// The counters of the members, by the same keys.
-    var counters: [String: CounterLog] = [:]
+    /// The memory of the members, by the same keys.
+    var trends: [String: MemberTrend] = [:]
 }

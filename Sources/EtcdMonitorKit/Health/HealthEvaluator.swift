@@ -59,7 +59,7 @@ struct HealthEvaluator: Sendable {
         assessment.leaderHistory = trends.leaderHistory
         assessment.links = situation.links(patience: .threshold(thresholds.linkSilenceSeconds))
         assessment.memberVerdicts = verdicts(findings, observation, situation)
-        assessment.counters = trends.members.mapValues(\.log)
+        assessment.trends = trends.members
         return assessment
     }
 

@@ -37,7 +37,7 @@ struct Hysteresis: Sendable {
     ///   - time: The wall-clock time when the poll began.
     ///   - uptime: The time of the monotonic clock when the poll began.
     ///   - isGone: Whether the subject of a finding no longer exists.
-    ///   - isJudgeable: Whether the poll had the data that the finding needs.
+    ///   - isJudgeable: Whether the poll had new data of the kind that the finding needs.
     /// - Returns: The open findings, the worst first.
     mutating func update(
         _ suspicions: [Suspicion],
@@ -48,7 +48,8 @@ struct Hysteresis: Sendable {
     ) -> [Finding] {
         // Of two suspicions about the same thing, the worse one counts.
         let suspected = Dictionary(suspicions.map { ($0.id, $0) }) { $0.verdict < $1.verdict ? $1 : $0 }
-        for (id, suspicion) in suspected {
+        // Metrics of an earlier poll have counted then.
+        for (id, suspicion) in suspected where id.code.source != .metrics || isJudgeable(suspicion) {
             var entry = entries[id] ?? Entry(since: time, sinceUptime: uptime, latest: suspicion)
             entry.latest = suspicion
             note(suspicion.verdict, in: &entry)

@@ -27,6 +27,9 @@ extension MemberObservation {
         [status.failure, serializableRead.failure, linearizableRead.failure, memberList.failure].compactMap { $0 }
     }
 
+    /// Whether a call failed for a reason that may be the member's.
+    var isFailing: Bool { callFailures.contains(where: \.countsAgainstMember) }
+
     private var hasAnswered: Bool {
         status.answer != nil || serializableRead.answer != nil || linearizableRead.answer != nil
             || memberList.answer != nil

@@ -47,16 +47,17 @@ struct MemberView: Sendable {
     /// Its name in a sentence.
     var label: String { observation.name.isEmpty ? key : observation.name }
     var status: MemberStatus? { observation.status.answer }
-    var page: Exposition? { observation.metrics.answer }
+    /// Its metrics as of the last visit.
+    var page: Exposition? { trend.visit.metrics.answer }
     /// Its term, from the newest source: the term in its status is that of the last applied entry.
-    var term: UInt64 { max(observation.raft.answer?.term ?? 0, status?.raftTerm ?? 0) }
+    var term: UInt64 { max(trend.visit.raft.answer?.term ?? 0, status?.raftTerm ?? 0) }
     /// Whether it knows a leader; nil if it does not report it.
     var hasLeader: Bool? {
         guard let status else { return page?["etcd_server_has_leader"].map { $0 > 0 } }
         return status.leader != nil && !status.errors.contains { $0.contains("no leader") }
     }
 
-    /// Whether bytes from another member have arrived since the previous poll; nil if that is unknown.
+    /// Whether bytes from another member arrived between the last two visits; nil if that is unknown.
     ///
     /// Heartbeats make these bytes grow between a leader and each follower. etcd's own metric of a link,
     /// `active_peers`, stays 1 for minutes on a dead link since etcd 3.5.
@@ -68,7 +69,7 @@ struct MemberView: Sendable {
         return silent(from: sender) == nil
     }
 
-    /// The time since when no bytes have arrived from another member; nil if some have arrived since the previous poll.
+    /// The time since when no bytes have arrived from another member; nil if some arrived between the last two visits.
     func silent(from sender: String) -> Duration? {
         trend.log.flatSince(of: "etcd_network_peer_received_bytes_total") { $0["From"] == sender }
     }

@@ -90,7 +90,7 @@ struct Evidence: Sendable {
         return calm > .zero ? min(calm, .threshold(seconds)) : nil
     }
 
-    /// Whether the poll has the data to judge a finding; without them the finding stays as it is.
+    /// Whether the poll has new data to judge a finding; without them the finding stays as it is.
     func isJudgeable(_ finding: Suspicion) -> Bool {
         let member = members.first { $0.key == finding.id.subject }
         switch finding.id.code.source {
@@ -99,9 +99,11 @@ struct Evidence: Sendable {
         case .contact: return members.contains { $0.observation.isAlive || $0.observation.silence == .refused }
         case .status: return member.map { $0.status != nil } ?? members.contains { $0.status != nil }
         case .quota: return member?.status != nil && member?.quota != nil
-        case .metrics: return member?.page != nil
+        case .metrics:
+            let asked = members.filter { $0.observation.visit != nil && $0.observation.isAlive }
+            return member.map { $0.observation.visit?.metrics.answer != nil } ?? !asked.isEmpty
         case .hash: return members.contains { if case .skipped = $0.observation.hash { false } else { true } }
-        case .certificates: return members.contains { !$0.observation.certificates.isEmpty }
+        case .certificates: return members.contains { !$0.trend.visit.certificates.isEmpty }
         }
     }
 }
@@ -119,13 +121,12 @@ extension Finding.Code {
     var source: Source {
         switch self {
         case .quorumLost, .noLeader: .quorum
-        case .memberDown, .memberFrozen, .memberIsolated, .linkDown, .notAuthorized, .metricsUnavailable: .contact
+        case .memberDown, .memberFrozen, .memberIsolated, .linkDown, .notAuthorized: .contact
         case .rivalLeaders, .staleLeader, .foreignCluster, .membershipDiverged, .alarmCorrupt, .alarmNoSpace: .status
-        case .consensusHung, .applyLag, .replicationLag, .learnerLag, .versionSkew, .clockSpread: .status
-        case .databaseLarge, .slowReads: .status
+        case .consensusHung, .applyLag, .replicationLag, .learnerLag, .versionSkew, .databaseLarge, .slowReads: .status
         case .databaseNearQuota, .databaseGrowth, .fragmentation: .quota
         case .slowFsync, .slowCommit, .pendingProposals, .failedProposals, .requestErrors, .slowWatchers: .metrics
-        case .fileDescriptors, .memory, .cpu, .defragmenting: .metrics
+        case .fileDescriptors, .memory, .cpu, .defragmenting, .clockSpread, .metricsUnavailable: .metrics
         case .corruption, .hashInconclusive: .hash
         case .certificateExpiry: .certificates
         case .tooFewVoters, .leaderFlapping, .failedElections, .revisionRegression: .memory

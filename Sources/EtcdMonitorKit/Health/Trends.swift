@@ -119,8 +119,11 @@ struct Trends: Sendable {
 struct MemberTrend: Sendable {
     /// Its counters.
     private(set) var log: CounterLog
-    /// The number of polls in a row, up to this one, in which its metrics were read.
+    /// The answers to the last visit, which is older than this poll if the poll did not ask for metrics.
+    private(set) var visit = MetricsVisit()
+    /// The number of visits in a row, up to the last one, in which its metrics were read.
     private(set) var scrapes = 0
+    private var lastVisit: Duration?
     /// The number of polls in a row, up to this one, in which it answered no call.
     private(set) var silentPolls = 0
     /// The number of these polls since its address last refused connections.
@@ -135,8 +138,9 @@ struct MemberTrend: Sendable {
     private(set) var lag: (now: UInt64?, before: UInt64?)
     /// The revision that it reported in this poll.
     private(set) var revision: Revision?
-    /// When its revision went back, and how far.
-    private(set) var revisionDrop: RevisionDrop?
+    private var drop: RevisionDrop?
+    /// When its revision went back, and how far; nil until a visit has shown that its process did not restart.
+    var revisionDrop: RevisionDrop? { drop.flatMap { $0.uptime <= lastVisit ?? .zero ? $0 : nil } }
     /// The size of its database at about 240 moments of the window, the oldest first.
     private(set) var sizes: [(uptime: Duration, bytes: Double)] = []
 
@@ -150,13 +154,17 @@ struct MemberTrend: Sendable {
     }
 
     mutating func note(_ member: MemberObservation, at now: Duration, _ newest: UInt64, _ thresholds: Thresholds) {
-        if let page = member.metrics.answer {
-            log.add(page, at: now)
-            scrapes += 1
-            let known = restarts.last
-            restarts += log.restarts.filter { restart in known.map { restart > $0 } ?? true }
-        } else {
-            scrapes = 0
+        let previousPage = log.newest ?? now
+        if let visit = member.visit {
+            (self.visit, lastVisit) = (visit, now)
+            if let page = visit.metrics.answer {
+                log.add(page, at: now)
+                scrapes += 1
+                let known = restarts.last
+                restarts += log.restarts.filter { restart in known.map { restart > $0 } ?? true }
+            } else {
+                scrapes = 0
+            }
         }
         restarts.removeAll { $0 < now - .threshold(thresholds.restartsWindowSeconds) }
         noteSilence(member.silence)
@@ -170,12 +178,11 @@ struct MemberTrend: Sendable {
         lag = (member.status.answer.map { newest - min(newest, $0.raftIndex) }, lag.now)
 
         let new = member.status.answer?.header.revision
-        if let new, let revision, new < revision, restarts.last != now {
-            revisionDrop = RevisionDrop(uptime: now, from: revision, to: new)
-        }
-        if let drop = revisionDrop, let new {
-            let isOver = now - drop.uptime > .threshold(thresholds.revisionRegressionSeconds)
-            if isOver || new >= drop.from { revisionDrop = nil }
+        if let new, let revision, new < revision { drop = RevisionDrop(uptime: now, from: revision, to: new) }
+        if let found = drop, let new {
+            let isExplained = restarts.last == now && found.uptime > previousPage
+            let isOver = now - found.uptime > .threshold(thresholds.revisionRegressionSeconds)
+            if isExplained || isOver || new >= found.from { drop = nil }
         }
         revision = new
 

@@ -18,7 +18,8 @@ actor ClusterProber {
     /// The ID of the member at each endpoint.
     private var identities: [Endpoint: Member.ID] = [:]
     private var metricsDue = ContinuousClock.now
-    private var hashDue: ContinuousClock.Instant?
+    /// The results of the newest comparison of hashes, until a poll takes them, by ``MemberObservation/key``.
+    private var hashes: [String: Probe<KeyValueHash>] = [:]
     private var authStatus: (isEnabled: Bool, until: ContinuousClock.Instant)?
 
     init(_ client: EtcdClient, _ options: ClusterMonitor.Options) {
@@ -26,20 +27,34 @@ actor ClusterProber {
         self.client = client
         http = HTTPClient(tls: client.configuration.tls)
         self.options = options
-        hashDue = options.hashInterval.map { _ in .now }
     }
 
     /// Probes all members once.
     func poll() async -> ClusterObservation {
-        var observation = await askAll()
+        let now = ContinuousClock.now
+        // Both askings ask for the metrics, or none: only the answers of the last one count.
+        let asksMetrics = now >= metricsDue
+        if asksMetrics { metricsDue = now + options.metricsInterval * 0.9 }
+        var observation = await askAll(asksMetrics)
         // A member that was just discovered is probed at once.
         if learn(from: observation) {
-            observation = await askAll()
+            observation = await askAll(asksMetrics)
             learn(from: observation)
         }
-        settle(&observation)
+        if observation.members.contains(where: \.isFailing) {
+            // Only metrics of this poll and of the next one show which members still hear each other.
+            if !asksMetrics { await visitAll(&observation.members) }
+            metricsDue = .now
+        }
+        settle(&observation.members)
+        if let first = observation.members.firstIndex(where: { $0.visit != nil }) {
+            observation.members[first].visit?.certificates += ownCertificates
+        }
+        for index in observation.members.indices {
+            observation.members[index].hash = hashes[observation.members[index].key] ?? .skipped
+        }
+        hashes = [:]
         observation.isAuthEnabled = await isAuthEnabled(observation)
-        await compareHashes(in: &observation)
         return observation
     }
 
@@ -50,31 +65,47 @@ actor ClusterProber {
 
     // MARK: Asking
 
-    private func askAll() async -> ClusterObservation {
-        let now = ContinuousClock.now
-        let (time, uptime) = (Date(), now - start)
-        let asksMetrics = now >= metricsDue
-        if asksMetrics { metricsDue = now + options.metricsInterval * 0.9 }
-        let targets = targets()
-        await drop(notIn: Set(targets.compactMap(\.endpoint)))
-        var observed = targets
+    private func askAll(_ asksMetrics: Bool) async -> ClusterObservation {
+        var observation = ClusterObservation(time: Date(), uptime: .now - start, members: targets())
+        await drop(notIn: Set(observation.members.compactMap(\.endpoint)))
+        observation.members = await ask(observation.members) { [probeKey = options.probeKey] connection, member in
+            async let visit = asksMetrics ? connection.visit() : nil
+            await connection.call(&member, probeKey)
+            member.visit = await visit
+        }
+        return observation
+    }
+
+    /// Reads the metrics of all members.
+    private func visitAll(_ members: inout [MemberObservation]) async {
+        members = await ask(members) { connection, member in member.visit = await connection.visit() }
+    }
+
+    /// Asks each member that has started, all at the same time.
+    private func ask(
+        _ members: [MemberObservation],
+        _ question: @escaping @Sendable (MemberConnection, inout MemberObservation) async -> Void
+    ) async -> [MemberObservation] {
+        var answers = members
         await withTaskGroup(of: (Int, MemberObservation).self) { group in
-            for (index, target) in targets.enumerated() where target.isStarted {
-                guard let endpoint = target.endpoint else { continue }
+            for (index, member) in members.enumerated() where member.isStarted {
+                guard let endpoint = member.endpoint else { continue }
                 do throws(EtcdError) {
-                    let connection = try connection(to: endpoint, of: target)
-                    group.addTask { [options] in
-                        (index, await connection.observe(target, asksMetrics: asksMetrics, options))
+                    let connection = try connection(to: endpoint, of: member)
+                    group.addTask {
+                        var member = member
+                        await question(connection, &member)
+                        return (index, member)
                     }
                 } catch {
                     // Certificate files that cannot be read are read again at the next poll.
-                    observed[index].status = .failed(ProbeFailure(error, isLate: false))
+                    answers[index].status = .failed(ProbeFailure(error, isLate: false))
+                    answers[index].visit = MetricsVisit()
                 }
             }
-            for await (index, observation) in group { observed[index] = observation }
+            for await (index, answer) in group { answers[index] = answer }
         }
-        if asksMetrics, !observed.isEmpty { observed[0].certificates += ownCertificates }
-        return ClusterObservation(time: time, uptime: uptime, members: observed)
+        return answers
     }
 
     /// The members and endpoints to probe: each member once, and each endpoint that belongs to none.
@@ -164,7 +195,8 @@ actor ClusterProber {
     private func learn(from observation: ClusterObservation) -> Bool {
         for member in observation.members {
             guard let endpoint = member.endpoint, let header = member.status.answer?.header else { continue }
-            identities[endpoint] = header.memberID
+            // A new member's metrics are read with the next poll, those of all at the same time.
+            if identities.updateValue(header.memberID, forKey: endpoint) != header.memberID { metricsDue = .now }
         }
         clusterID = observation.clusterID(preferring: clusterID)
         let lists = observation.members.compactMap { member -> [Member]? in
@@ -183,91 +215,69 @@ actor ClusterProber {
         return values.max { left, right in counts[left, default: 0] < counts[right, default: 0] }
     }
 
-    /// Completes the observation of each member, and drops members that were removed and no longer answer.
-    private func settle(_ observation: inout ClusterObservation) {
+    /// Completes the observations, and drops members that were removed and no longer answer.
+    private func settle(_ observed: inout [MemberObservation]) {
         let list = members
-        let seen = Set(observation.members.compactMap { $0.status.answer?.header.memberID ?? $0.id })
-        for member in list where !seen.contains(member.id) { observation.members.append(target(member, at: nil)) }
-        for index in observation.members.indices {
-            let member = observation.members[index]
+        let seen = Set(observed.compactMap { $0.status.answer?.header.memberID ?? $0.id })
+        for member in list where !seen.contains(member.id) { observed.append(target(member, at: nil)) }
+        for index in observed.indices {
+            let member = observed[index]
             let id = member.status.answer?.header.memberID ?? member.id
             let isForeign = member.status.answer.map { $0.header.clusterID != clusterID } ?? false
             let listed = isForeign ? nil : list.first { $0.id == id }
-            observation.members[index].id = id
+            observed[index].id = id
             if let listed {
-                observation.members[index].name = listed.name
-                observation.members[index].isLearner = listed.isLearner
+                observed[index].name = listed.name
+                observed[index].isLearner = listed.isLearner
             }
-            observation.members[index].isListed = listed != nil || id == nil || list.isEmpty && !isForeign
+            observed[index].isListed = listed != nil || id == nil || list.isEmpty && !isForeign
         }
-        observation.members.removeAll { $0.id != nil && !$0.isListed && $0.status.answer == nil }
+        observed.removeAll { $0.id != nil && !$0.isListed && $0.status.answer == nil }
     }
 
     // MARK: Hashes
 
-    /// Requests the hash at one revision that all voters have.
-    private func compareHashes(in observation: inout ClusterObservation) async {
-        guard let due = hashDue, due <= .now, let interval = options.hashInterval else { return }
-        hashDue = .now + interval
-        for attempt in 1...3 {
-            let voters = observation.members.indices.filter { index in
-                let member = observation.members[index]
-                return member.isListed && !member.isLearner && member.status.answer != nil
-            }
-            let revisions = voters.compactMap { observation.members[$0].status.answer?.header.revision }
-            guard let revision = revisions.min(), voters.count > 1 else { return }
-            var isBehind = false
-            await withTaskGroup(of: (Int, Result<Probe<KeyValueHash>, EtcdError>).self) { group in
-                for index in voters {
-                    guard let connection = observation.members[index].endpoint.flatMap({ connections[$0] }) else {
-                        continue
-                    }
-                    group.addTask { (index, await connection.hash(at: revision)) }
-                }
-                for await (index, result) in group {
-                    switch result {
-                    case .success(let probe): observation.members[index].hash = probe
-                    case .failure(let error):
-                        if [.compacted, .futureRevision].contains(error.code) { isBehind = true }
-                        observation.members[index].hash = .failed(ProbeFailure(error, isLate: false))
-                    }
-                }
-            }
-            // The revision was compacted meanwhile, so try again at a newer one.
-            guard isBehind, attempt < 3 else { return }
-            for index in voters {
-                guard let connection = observation.members[index].endpoint.flatMap({ connections[$0] }) else {
-                    continue
-                }
-                observation.members[index].status = await connection.status()
-            }
+    /// Compares the data of the voters again and again, until the task is cancelled.
+    ///
+    /// Each result is part of the next poll. The polls do not wait for it: a hash reads a whole database.
+    func compareHashes() async {
+        guard let interval = options.hashInterval else { return }
+        while !Task.isCancelled {
+            // Before the first poll, the members are unknown.
+            let isEarly = members.isEmpty
+            if !isEarly { await compareOnce() }
+            await Task.pause(for: isEarly ? options.interval : interval)
         }
+    }
+
+    /// Requests the hash at one revision that all voters have.
+    private func compareOnce() async {
+        var voters: [MemberObservation] = []
+        for _ in 1...3 {
+            var asked = await ask(targets()) { connection, member in member.status = await connection.status() }
+            settle(&asked)
+            asked.removeAll { !$0.isListed || $0.isLearner || $0.status.answer == nil }
+            let revisions = asked.compactMap { $0.status.answer?.header.revision }
+            guard let revision = revisions.min(), asked.count > 1 else { break }
+            voters = await ask(asked) { connection, member in member.hash = await connection.hash(at: revision) }
+            // The revision may have been compacted meanwhile, so try again at a newer one.
+            guard voters.contains(where: { $0.hash.failure?.reason == .serverError }) else { break }
+        }
+        for voter in voters { hashes[voter.key] = voter.hash }
     }
 }
 
 extension MemberConnection {
-    /// Makes all probes concurrently.
-    fileprivate func observe(
-        _ target: MemberObservation,
-        asksMetrics: Bool,
-        _ options: ClusterMonitor.Options
-    ) async -> MemberObservation {
+    /// Makes all calls concurrently.
+    fileprivate func call(_ member: inout MemberObservation, _ probeKey: Key) async {
+        let isLearner = member.isLearner
         async let status = status()
-        async let serializable = read(options.probeKey, serializable: true)
-        async let linearizable = target.isLearner ? .skipped : read(options.probeKey, serializable: false)
-        async let list = target.isLearner ? .skipped : memberList()
-        async let visit = asksMetrics ? metrics() : MetricsVisit(page: .skipped)
-        async let raft = asksMetrics ? raft() : .skipped
-        var observation = target
-        observation.status = await status
-        observation.serializableRead = await serializable
-        observation.linearizableRead = await linearizable
-        observation.memberList = await list
-        observation.raft = await raft
-        let visited = await visit
-        observation.metrics = visited.page
-        observation.clockOffset = visited.clockOffset
-        observation.certificates = visited.certificates
-        return observation
+        async let serializable = read(probeKey, serializable: true)
+        async let linearizable = isLearner ? .skipped : read(probeKey, serializable: false)
+        async let list = isLearner ? .skipped : memberList()
+        member.status = await status
+        member.serializableRead = await serializable
+        member.linearizableRead = await linearizable
+        member.memberList = await list
     }
 }

@@ -71,15 +71,11 @@ final class MemberConnection: Sendable {
     /// Whether authentication is on; nil where etcd does not report it, as before 3.5.
     func isAuthEnabled() async -> Bool? { try? await client.auth.status().isEnabled }
 
-    func hash(at revision: Revision) async -> Result<Probe<KeyValueHash>, EtcdError> {
-        let start = ContinuousClock.now
+    func hash(at revision: Revision) async -> Probe<KeyValueHash> {
         // A hash reads the whole database.
         let client = client.with(timeout: max(timeout, .seconds(30)))
-        do throws(EtcdError) {
-            let hash = try await client.maintenance.keyValueHash(of: endpoint, at: revision)
-            return .success(.answered(hash, latency: .now - start))
-        } catch {
-            return .failure(error)
+        return await ask { () async throws(EtcdError) in
+            try await client.maintenance.keyValueHash(of: endpoint, at: revision)
         }
     }
 
@@ -97,32 +93,28 @@ final class MemberConnection: Sendable {
 
     // MARK: HTTP
 
-    /// The metrics of a member, with the clock and the certificates that the response reveals.
-    struct MetricsVisit: Sendable {
-        var page: Probe<Exposition>
-        var clockOffset: ClosedRange<Double>?
-        var certificates: [CertificateReading] = []
-    }
-
-    func metrics() async -> MetricsVisit {
+    /// Reads the metrics, with the clock and the certificates that the response reveals, and the state of Raft.
+    func visit() async -> MetricsVisit {
+        async let raft = raft()
         let accept: HTTPHeaders = ["Accept": "text/plain;version=0.0.4"]
+        var visit = MetricsVisit()
         switch await get("/metrics", accept) {
         case .failure(let failure):
-            return MetricsVisit(page: .failed(failure))
+            visit.metrics = .failed(failure)
         case .success(let exchange):
-            var visit = MetricsVisit(page: .skipped, clockOffset: exchange.clockOffset)
-            visit.certificates = exchange.certificates
+            (visit.clockOffset, visit.certificates) = (exchange.clockOffset, exchange.certificates)
             do throws(ExpositionError) {
                 let page = try Exposition(parsing: exchange.body, keeping: MetricsCatalogue.keeps)
-                visit.page = .answered(page, latency: .seconds(exchange.seconds))
+                visit.metrics = .answered(page, latency: .seconds(exchange.seconds))
             } catch {
-                visit.page = .failed(ProbeFailure(.malformed, "\(error)"))
+                visit.metrics = .failed(ProbeFailure(.malformed, "\(error)"))
             }
-            return visit
         }
+        visit.raft = await raft
+        return visit
     }
 
-    func raft() async -> Probe<RaftState> {
+    private func raft() async -> Probe<RaftState> {
         switch await get("/debug/vars", [:]) {
         case .failure(let failure): return .failed(failure)
         case .success(let exchange):

@@ -39,16 +39,10 @@ struct MemberObservation: Sendable {
     var linearizableRead: Probe<Revision> = .skipped
     /// Its list of members.
     var memberList: Probe<[Member]> = .skipped
-    /// Its metrics that are in ``MetricsCatalogue``.
-    var metrics: Probe<Exposition> = .skipped
-    /// The state of its Raft, from `/debug/vars`.
-    var raft: Probe<RaftState> = .skipped
-    /// The hash of its keys and values, if this poll compares them.
+    /// The answers over HTTP; nil in a poll that does not ask for them.
+    var visit: MetricsVisit?
+    /// The hash of its keys and values, if they were compared since the previous poll.
     var hash: Probe<KeyValueHash> = .skipped
-    /// The bounds of the offset of its clock from this machine's, in seconds; nil if it is unknown.
-    var clockOffset: ClosedRange<Double>?
-    /// The certificates that it presented, and those that the monitor presents to it.
-    var certificates: [CertificateReading] = []
 
     /// Makes an observation without answers.
     init(id: Member.ID?, name: String = "", endpoint: Endpoint?) {
@@ -56,6 +50,18 @@ struct MemberObservation: Sendable {
         self.name = name
         self.endpoint = endpoint
     }
+}
+
+/// The answers of one member over HTTP, which may be asked for less often than calls are made.
+struct MetricsVisit: Sendable {
+    /// Its metrics that are in ``MetricsCatalogue``.
+    var metrics: Probe<Exposition> = .skipped
+    /// The state of its Raft, from `/debug/vars`.
+    var raft: Probe<RaftState> = .skipped
+    /// The bounds of the offset of its clock from this machine's, in seconds; nil if it is unknown.
+    var clockOffset: ClosedRange<Double>?
+    /// The certificates that it presented, and those that the monitor presents to it.
+    var certificates: [CertificateReading] = []
 }
 
 /// The state of a member's Raft, from `/debug/vars`.

@@ -44,10 +44,7 @@ extension Decision {
             0,
             nil,
             "degraded stale-leader:a2",
-            life: setting { cluster in
-                cluster.changeStatus(0xa2) { ($0.leaderNumber, $0.raftTerm) = (0xa2, 1) }
-                cluster.change(0xa2) { $0.raft = .skipped }
-            }
+            life: setting { $0.leaveBehind(0xa2) }
         ),
         Decision(
             "membershipDivergedSeconds",

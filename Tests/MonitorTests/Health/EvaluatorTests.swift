@@ -19,8 +19,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 3, 5]) func `A healthy cluster with noise raises nothing in 1,000 polls`(_ voters: Int) {
+    @Test(arguments: [1, 3, 5], [1, 3])
+    func `A healthy cluster with noise raises nothing in 1,000 polls`(_ voters: Int, metricsEvery: Int) {
         var cluster = SimulatedCluster(voters: voters)
+        cluster.metricsEvery = metricsEvery
         for poll in 0..<1000 {
             makeNoise(&cluster)
             let assessment = cluster.poll()
@@ -102,8 +104,9 @@ import Testing
         for _ in 0..<30 { #expect(cluster.poll().findings == []) }
     }
 
-    @Test func `A revision that goes back at a restart is not a finding`() {
+    @Test(arguments: [1, 3, 4]) func `A revision that goes back at a restart is not a finding`(metricsEvery: Int) {
         var cluster = SimulatedCluster()
+        cluster.metricsEvery = metricsEvery
         cluster.poll(times: 5)
         cluster.restart(0xa2)
         cluster.changeStatus(0xa2) { $0.header.revision = 17 }
@@ -240,8 +243,10 @@ import Testing
         #expect(cluster.poll(times: 5).memberVerdicts == ["a1": .ok, "a2": .unknown, "a3": .ok])
     }
 
-    @Test func `Links are judged by the bytes that arrive, where a leader sends heartbeats`() {
+    @Test(arguments: [1, 3])
+    func `Links are judged by the bytes that arrive, where a leader sends heartbeats`(metricsEvery: Int) {
         var cluster = SimulatedCluster()
+        cluster.metricsEvery = metricsEvery
         cluster.poll(times: 5)
         func states(_ assessment: Assessment) -> [String: PeerLink.State] {
             Dictionary(uniqueKeysWithValues: assessment.links.map { ("\($0.from)>\($0.to)", $0.state) })
@@ -252,6 +257,27 @@ import Testing
         cluster.cut(0xa2, from: [0xa1])
         links = states(cluster.poll(times: 6))
         #expect(links["a1>a2"] == .silent && links["a2>a1"] == .silent && links["a1>a3"] == .alive)
+    }
+
+    @Test func `A quota that neither the status nor the metrics report is unknown`() {
+        var cluster = SimulatedCluster()
+        (cluster[0xa2].databaseBytes, cluster[0xa2].inUseBytes) = (1_900_000_000, 1_800_000_000)
+        var blind = cluster
+        blind.changeMembers { $0.visit?.metrics = .failed(ProbeFailure(.refused, "connection refused")) }
+        #expect(blind.poll(times: 5).raised == ["metrics-unavailable"])
+        // The quota of etcd 3.6 is part of the status.
+        blind.changeStatus(0xa2) { $0.databaseQuota = 2_000_000_000 }
+        #expect(blind.poll(times: 5).raised == ["metrics-unavailable", "database-near-quota:a2"])
+
+        #expect(cluster.poll(times: 5).raised == ["database-near-quota:a2"])
+        // A finding does not end because its quota can no longer be read.
+        cluster.changeMembers { $0.visit?.metrics = .failed(ProbeFailure(.refused, "connection refused")) }
+        #expect(cluster.poll(times: 5).raised == ["metrics-unavailable", "database-near-quota:a2"])
+        cluster[0xa2].gauges["etcd_server_quota_backend_bytes"] = 0
+        cluster.repair()
+        #expect(cluster.poll(times: 5).raised == ["database-near-quota:a2"], "0 stands for 2 GiB")
+        cluster[0xa2].gauges["etcd_server_quota_backend_bytes"] = -1
+        #expect(cluster.poll(times: 5).raised == [], "there is no limit")
     }
 
     @Test func `Another cluster at the same endpoints starts with an empty state`() {

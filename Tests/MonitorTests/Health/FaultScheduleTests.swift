@@ -25,8 +25,10 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...12) func `Findings of random faults are in order and end with their cause`(_ seed: UInt64) {
+    @Test(arguments: 1...12, [1, 3])
+    func `Findings of random faults are in order and end with their cause`(_ seed: UInt64, metricsEvery: Int) {
         var cluster = SimulatedCluster(voters: [1, 3, 3, 5][Int(seed % 4)])
+        cluster.metricsEvery = metricsEvery
         cluster.generator = SplitMix64(seed: seed)
         var previous: [Finding.ID: Finding] = [:]
         for _ in 0..<300 {

@@ -62,6 +62,11 @@ import Testing
         #expect(verdicts([bad, bad, nil, nil, nil, nil], without: [2, 3]) == [nil, bad, bad, bad, bad, nil])
     }
 
+    @Test func `Metrics of an earlier poll do not count again`() {
+        let bad = Verdict.degraded
+        #expect(verdicts([bad, bad, bad, bad, nil], without: [1, 2]) == [nil, nil, nil, bad, bad])
+    }
+
     @Test func `A finding dates from the first poll in which it was suspected`() {
         var cluster = SimulatedCluster()
         cluster.poll(times: 5)

@@ -153,8 +153,7 @@ struct Scenario: CustomTestStringConvertible, Sendable {
             $0.changeStatus(0xa2) { $0.leaderNumber = 0xa2 }
         },
         Scenario("an old leader does not step down", ["stale-leader:a2"], raised: 6) {
-            $0.changeStatus(0xa2) { ($0.leaderNumber, $0.raftTerm) = (0xa2, 1) }
-            $0.change(0xa2) { $0.raft = .skipped }
+            $0.leaveBehind(0xa2)
         },
         Scenario("a member loses data", ["revision-regression:a2"], .critical) {
             $0.changeStatus(0xa2) { $0.header.revision = 17 }
@@ -250,7 +249,7 @@ struct Scenario: CustomTestStringConvertible, Sendable {
         },
         Scenario("a certificate is not accepted", ["tls-failure:a2"], .unknown) { $0[0xa2].trouble = .tls },
         Scenario("metrics are not served", ["metrics-unavailable"], .unknown) {
-            $0.changeMembers { $0.metrics = .failed(ProbeFailure(.refused, "connection refused")) }
+            $0.changeMembers { $0.visit?.metrics = .failed(ProbeFailure(.refused, "connection refused")) }
         },
         Scenario("a certificate ends", ["certificate-expiry:CN=a2"], .critical) {
             let certificate = CertificateReading(subject: "CN=a2", role: .server, notAfter: $0.time + 3 * 86_400)

@@ -27,9 +27,10 @@ extension SimulatedCluster {
     /// Adds a family to the metrics of one member from now on, or replaces it.
     mutating func addMetric(_ id: UInt64, _ name: String, _ labels: [String: String], _ value: Double) {
         change(id) { member in
-            guard let page = member.metrics.answer else { return }
+            guard let page = member.visit?.metrics.answer else { return }
             let family = Exposition.Family(name, .gauge, [Exposition.Sample(name, labels, value)])
-            member.metrics = .answered(Exposition(Array(page.families.values) + [family]), latency: .milliseconds(1))
+            let all = Exposition(Array(page.families.values) + [family])
+            member.visit?.metrics = .answered(all, latency: .milliseconds(1))
         }
     }
 
@@ -37,13 +38,22 @@ extension SimulatedCluster {
     mutating func changeReceived(_ id: UInt64, _ bytes: @escaping @Sendable (String) -> Double?) {
         let name = "etcd_network_peer_received_bytes_total"
         change(id) { member in
-            guard let page = member.metrics.answer, var family = page.families[name] else { return }
+            guard let page = member.visit?.metrics.answer, var family = page.families[name] else { return }
             for index in family.samples.indices {
                 guard let value = family.samples[index].labels["From"].flatMap(bytes) else { continue }
                 family.samples[index].value = value
             }
-            member.metrics = .answered(Exposition(Array(page.families.values) + [family]), latency: .milliseconds(1))
+            let all = Exposition(Array(page.families.values) + [family])
+            member.visit?.metrics = .answered(all, latency: .milliseconds(1))
         }
+    }
+
+    /// Lets a new term begin, of which one member does not learn: it considers itself the leader of the old one.
+    mutating func leaveBehind(_ id: UInt64) {
+        let old = term
+        term += 1
+        changeStatus(id) { ($0.leaderNumber, $0.raftTerm) = (id, old) }
+        change(id) { $0.visit?.raft = .skipped }
     }
 
     /// Adds a learner that has caught up.

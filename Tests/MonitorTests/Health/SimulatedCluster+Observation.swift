@@ -16,8 +16,10 @@ extension SimulatedCluster {
         )
         (seen.isListed, seen.isStarted, seen.isLearner) = (node.isListed, node.isStarted, node.isLearner)
         guard node.isStarted else { return seen }
-        seen.clockOffset = node.isRunning ? node.clockOffset : nil
-        seen.certificates = node.certificates
+        var visit = MetricsVisit()
+        visit.clockOffset = node.isRunning ? node.clockOffset : nil
+        visit.certificates = node.certificates
+        seen.visit = visit
         let refused = ProbeFailure(.refused, "connection refused")
         let late = ProbeFailure(.timedOut, "no answer in 2 s")
         switch node.trouble {
@@ -27,10 +29,10 @@ extension SimulatedCluster {
         case .unauthorized, .none, .defragmenting: break
         }
         let latency = Duration.seconds(node.readSeconds)
-        seen.metrics = .answered(node.page, latency: latency)
+        seen.visit?.metrics = .answered(node.page, latency: latency)
         if node.trouble == .defragmenting { return seen.failing(late, keepsMetrics: true) }
         seen.status = .answered(status(of: node), latency: latency)
-        seen.raft = .answered(RaftState(term: term, state: "StateFollower"), latency: latency)
+        seen.visit?.raft = .answered(RaftState(term: term, state: "StateFollower"), latency: latency)
         seen.memberList = .answered(nodes.filter(\.isListed).map(\.member), latency: latency)
         if node.trouble == .unauthorized {
             let failure = ProbeFailure(.unauthorized, "etcdserver: user name is empty")
@@ -152,7 +154,7 @@ extension MemberObservation {
         var seen = self
         (seen.status, seen.serializableRead, seen.memberList) = (.failed(failure), .failed(failure), .failed(failure))
         seen.linearizableRead = isLearner ? .skipped : .failed(failure)
-        if !keepsMetrics { seen.metrics = .failed(failure) }
+        if !keepsMetrics { seen.visit?.metrics = .failed(failure) }
         return seen
     }
 }

@@ -78,6 +78,8 @@ struct SimulatedCluster {
     var alarms: [String] = []
     /// Changes of the next polls' answers.
     var changes: [(inout ClusterObservation, Int) -> Void] = []
+    /// How many polls there are for each reading of the metrics.
+    var metricsEvery = 1
     /// The polls so far.
     private(set) var polls = 0
     private(set) var uptime = Duration.seconds(50_000)
@@ -149,6 +151,10 @@ struct SimulatedCluster {
         time += seconds
         var seen = ClusterObservation(time: time, uptime: uptime, members: nodes.map(observation))
         for change in changes { change(&seen, polls) }
+        // As with the prober, a poll in which a call fails has metrics, too.
+        if polls % metricsEvery != 0, !seen.members.contains(where: \.isFailing) {
+            for index in seen.members.indices { seen.members[index].visit = nil }
+        }
         polls += 1
         return evaluator.evaluate(seen)
     }

@@ -8,6 +8,16 @@ import Testing
 @Suite(.unit) struct ThresholdTests {
     @Test(arguments: Decision.all)
     func `A threshold decides whether a finding is raised`(_ decision: Decision) throws {
+        try judge(decision, metricsEvery: 1)
+    }
+
+    /// Of two restarts between two readings of the metrics, only one is seen.
+    @Test(arguments: Decision.all.filter { !$0.threshold.hasPrefix("restarts") })
+    func `A threshold decides the same, if later, with metrics in every third poll`(_ decision: Decision) throws {
+        try judge(decision, metricsEvery: 3)
+    }
+
+    private func judge(_ decision: Decision, metricsEvery: Int) throws {
         var defaults = Thresholds()
         decision.base(&defaults)
         let text = try JSONEncoder().encode(defaults)
@@ -20,13 +30,20 @@ import Testing
         let interest = [decision.byDefault, decision.changed].compactMap {
             $0?.split(separator: " ").last.map(String.init)
         }
-        func found(_ thresholds: Thresholds) -> String? {
+        func found(_ thresholds: Thresholds, _ expected: String?) -> String? {
             var cluster = SimulatedCluster(thresholds)
-            let findings = decision.life(&cluster).findings.filter { interest.contains($0.id.description) }
-            return findings.first.map { "\($0.verdict) \($0.id)" }
+            cluster.metricsEvery = metricsEvery
+            func text(_ assessment: Assessment) -> String? {
+                let finding = assessment.findings.first { interest.contains($0.id.description) }
+                return finding.map { "\($0.verdict) \($0.id)" }
+            }
+            var found = text(decision.life(&cluster))
+            // Two readings may have to agree.
+            for _ in 0..<2 * (metricsEvery - 1) where found != expected { found = text(cluster.poll()) }
+            return found
         }
-        #expect(found(defaults) == decision.byDefault)
-        #expect(found(changed) == decision.changed)
+        #expect(found(defaults, decision.byDefault) == decision.byDefault)
+        #expect(found(changed, decision.changed) == decision.changed)
     }
 
     @Test func `Every threshold has a test in which it decides`() throws {

@@ -55,11 +55,13 @@ struct HostileFigureTests {
         member.status = .answered(status, latency: .seconds(random.next() % 2 == 0 ? 0 : 1e9))
         member.serializableRead = .answered(Revision(rawValue: integer()), latency: .zero)
         member.linearizableRead = .answered(Revision(rawValue: integer()), latency: .seconds(1e9))
-        member.metrics = .answered(page(&random), latency: .zero)
-        member.raft = .answered(RaftState(term: natural(), state: "x"), latency: .zero)
-        member.clockOffset = [-1e300...1e300, 1e17...1e18].randomElement(using: &random)
+        var visit = MetricsVisit()
+        visit.metrics = .answered(page(&random), latency: .zero)
+        visit.raft = .answered(RaftState(term: natural(), state: "x"), latency: .zero)
+        visit.clockOffset = [-1e300...1e300, 1e17...1e18].randomElement(using: &random)
         let end = Date(timeIntervalSince1970: [0, -1e300, 1e300].randomElement(using: &random) ?? 0)
-        member.certificates = [CertificateReading(subject: "CN=x", role: .server, notAfter: end)]
+        visit.certificates = [CertificateReading(subject: "CN=x", role: .server, notAfter: end)]
+        member.visit = visit
         return member
     }
 

@@ -151,7 +151,7 @@ enum MemberRules {
 
     /// The offsets are known within bounds; the rule uses the smallest possible difference.
     static func clockSpread(_ evidence: Evidence) -> [Suspicion] {
-        let offsets = evidence.members.compactMap(\.observation.clockOffset)
+        let offsets = evidence.members.compactMap(\.trend.visit.clockOffset)
         guard let ahead = offsets.map(\.lowerBound).max(), let behind = offsets.map(\.upperBound).min() else {
             return []
         }
@@ -165,7 +165,7 @@ enum MemberRules {
     static func certificateExpiry(_ evidence: Evidence) -> [Suspicion] {
         let limits = evidence.thresholds
         return evidence.members.flatMap { member in
-            member.observation.certificates.compactMap { certificate in
+            member.trend.visit.certificates.compactMap { certificate in
                 let days = certificate.notAfter.timeIntervalSince(evidence.situation.time) / 86_400
                 let degraded =
                     certificate.role == .authority ? limits.authorityDegradedDays : limits.certificateDegradedDays

@@ -19,7 +19,7 @@ enum VisibilityRules {
 
     static func tlsFailure(_ evidence: Evidence) -> [Suspicion] {
         evidence.members.compactMap { member in
-            let failures = member.observation.callFailures + [member.observation.metrics.failure].compactMap { $0 }
+            let failures = member.observation.callFailures + [member.trend.visit.metrics.failure].compactMap { $0 }
             guard let failure = failures.first(where: { $0.reason == .tls }) else { return nil }
             return Suspicion(.tlsFailure, of: member, .unknown, "cannot be reached over TLS: \(failure.message)")
         }
@@ -28,7 +28,7 @@ enum VisibilityRules {
     /// Metrics may be served at another address or to other users only; some rules need them.
     static func metricsUnavailable(_ evidence: Evidence) -> [Suspicion] {
         let failures = evidence.wellMembers.compactMap { member in
-            member.observation.metrics.failure.flatMap { $0.reason == .tls ? nil : (member.label, $0.message) }
+            member.trend.visit.metrics.failure.flatMap { $0.reason == .tls ? nil : (member.label, $0.message) }
         }
         guard let (_, message) = failures.first else { return [] }
         let names = failures.map(\.0).joined(separator: ", ")
