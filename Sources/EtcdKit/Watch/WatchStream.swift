@@ -121,7 +121,6 @@ final class WatchStream {
     @discardableResult
     func remove(_ watcher: Watcher) -> Int64? {
         guard let id = watcher.watchID, watchers.removeValue(forKey: id) != nil else { return nil }
-        confirm(id)
         watcher.left()
         watcher.fruitlessMoves = probe.fruitlessMoves
         return id

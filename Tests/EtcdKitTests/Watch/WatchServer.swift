@@ -21,6 +21,27 @@ final class WatchServer {
             stream.send(response)
         }
 
+        /// Refuses the watch as etcd does, without its number.
+        @EventLoop
+        func refuse(_ reason: String) {
+            var response = Wire.WatchResponse()
+            response.header.revision = 1
+            response.watchID = -1
+            response.created = true
+            response.canceled = true
+            response.cancelReason = reason
+            stream.send(response)
+        }
+
+        /// Says of all watches of the stream that there are no more changes up to `revision`.
+        @EventLoop
+        func reportProgress(at revision: Revision) {
+            var response = Wire.WatchResponse()
+            response.header.revision = revision
+            response.watchID = -1
+            stream.send(response)
+        }
+
         @EventLoop
         func put(_ value: Value, at revision: Revision) {
             var entry = KeyValue()
@@ -40,6 +61,10 @@ final class WatchServer {
     /// When each stream was opened.
     private(set) var openings: [ContinuousClock.Instant] = []
     private(set) var creations: [Creation] = []
+    /// The numbers of the watches that the client has cancelled.
+    private(set) var cancellations: [Int64] = []
+    /// How often the client has asked for the progress of a stream; the server does not answer by itself.
+    private(set) var progressRequests = 0
     /// The treatment of a stream of a number, from 1; false ends it at once.
     var onOpening: @EventLoop (HTTP2ServerExchange, Int) -> Bool = { _, _ in true }
     /// The treatment of a watch.
@@ -58,6 +83,8 @@ final class WatchServer {
                     if onOpening(exchange, openings.count) { exchange.send(HTTP2ServerExchange.grpcHeaders) }
                 case (Wire.watch.path, .data):
                     for request in exchange.takeMessages(Wire.WatchRequest.self) {
+                        if let cancel = request.cancel { cancellations.append(cancel.watchID) }
+                        if request.progress != nil { progressRequests += 1 }
                         guard let create = request.create else { continue }
                         let creation = Creation(request: create, stream: exchange)
                         creations.append(creation)

@@ -59,6 +59,30 @@ struct WatchStreamEndTests {
         }
     }
 
+    @Test("the refusal of a watch that was cancelled before it came does not end the watch after it")
+    func lateRefusal() async throws {
+        let server = try WatchServer()
+        server.onCreation = { if $0.key == "held" { $0.confirm() } }
+        try await server.with { client in
+            // Keeps the stream open.
+            let held = first("held", client)
+            try await eventually("it is there") { server.newest(of: "held") != nil }
+            let refused = first("refused", client)
+            try await eventually("the watch is asked for") { server.newest(of: "refused") != nil }
+            refused.cancel()
+            await expectError(.cancelled) { try await refused.value }
+            try await eventually("it is cancelled") { server.cancellations.count == 1 }
+            let allowed = first("allowed", client)
+            try await eventually("the next one is asked for") { server.newest(of: "allowed") != nil }
+            server.newest(of: "refused")?.refuse("etcdserver: permission denied")
+            server.newest(of: "allowed")?.confirm()
+            for key in ["allowed", "held"] { server.newest(of: key)?.put("x", at: 7) }
+            #expect(try await allowed.value?.revision == 7)
+            #expect(try await held.value?.revision == 7)
+            #expect(server.openings.count == 1)
+        }
+    }
+
     @Test("a watch waits for a server that cannot authenticate its user just then")
     func lateToken() async throws {
         let server = try WatchServer()
