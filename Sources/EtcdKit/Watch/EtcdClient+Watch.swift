@@ -60,8 +60,12 @@ extension EtcdClient {
 
     /// Requests the progress of the watches of this client from the server.
     ///
-    /// Watches with ``WatchOptions/reportsProgress`` get the answer as a batch without events, once all watches that
-    /// share their stream are up to date.
+    /// Watches with ``WatchOptions/reportsProgress`` that the server has confirmed get the answer as a batch without
+    /// events. etcd answers when all watches that share their stream are up to date, and most versions drop a request
+    /// that comes earlier: then none comes, and it is to be requested again.
+    ///
+    /// Before 3.4.25 and 3.5.8, etcd answers at once, and its answer may come ahead of changes that it covers: do not
+    /// resume a watch from it there.
     public func requestWatchProgress() async {
         await core.watchHub.requestProgress()
     }

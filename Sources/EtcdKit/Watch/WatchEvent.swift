@@ -70,7 +70,8 @@ public struct WatchEvent: Sendable, Hashable, CustomStringConvertible {
 public struct WatchBatch: Sendable, Hashable, CustomStringConvertible {
     /// The revision.
     ///
-    /// All changes up to it have been delivered, so a watch can resume at the next.
+    /// All changes up to it have been delivered, so a watch can resume at the next. See
+    /// ``EtcdClient/requestWatchProgress()`` for an exception with old versions of etcd.
     public let revision: Revision
     /// The changes; empty for a report of progress.
     public let events: [WatchEvent]

@@ -81,8 +81,8 @@ final class WatchHub {
     private func received(_ answer: WatchAnswer, _ byteCount: Int, on stream: WatchStream) {
         // The progress of the whole stream goes only to watches whose user asked for it. It does not move a watch: before
         // 3.4.25 and 3.5.8, etcd may send it ahead of the events that it covers.
-        if answer.watchID == -1, !answer.created, !answer.canceled, stream.takeProgressRequest() {
-            for watcher in stream.watchers.values where watcher.options.reportsProgress {
+        if answer.watchID == -1, !answer.created, !answer.canceled {
+            for watcher in stream.takeProgressAnswer() where watcher.options.reportsProgress {
                 watcher.offer(.progress(answer.revision), byteCount: 0)
             }
         }

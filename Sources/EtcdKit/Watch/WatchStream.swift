@@ -23,6 +23,8 @@ final class WatchStream {
 
     /// The least number of bytes by which the server may be ahead on the stream of one watch.
     private static let minimumWindow = 64 << 10
+    /// How many unanswered progress requests are remembered; etcd leaves some without an answer for good.
+    private static let maximumProgressRequests = 8
 
     let purpose: Purpose
     let endpoint: Endpoint
@@ -34,6 +36,7 @@ final class WatchStream {
     var isAvoided = false
     private(set) var watchers: [Int64: Watcher] = [:]
     private var createdCount = 0
+    private var newestID: Int64 = 0
     private let onEvent: Handler
     private let connection: HTTP2Connection
     /// Holds this object until ``close()``.
@@ -44,6 +47,11 @@ final class WatchStream {
     private var timer: EventLoop.Timer?
     /// Progress requests of users, not those of the probe.
     private var progressRequests = 0
+    /// For each unanswered progress request, also those of the probe, a number: the answer is about watches below it.
+    ///
+    /// The others were not confirmed when it was sent. So the server may not have known them, or its answer may come
+    /// ahead of their events.
+    private var progressBounds: ArraySlice<Int64> = []
 
     /// Opens a stream, which tells `onEvent` of each answer and of its end.
     init(
@@ -93,6 +101,7 @@ final class WatchStream {
         watcher.joined(self, id: id)
         watchers[id] = watcher
         createdCount += 1
+        newestID = id
         unconfirmed.append(id)
         var create = Wire.WatchCreateRequest()
         create.key = watcher.range.start
@@ -152,15 +161,27 @@ final class WatchStream {
         stream?.consume(byteCount)
     }
 
+    /// Requests the progress of all watches for a user.
     func requestProgress() {
         progressRequests += 1
+        sendProgressRequest()
+    }
+
+    private func sendProgressRequest() {
+        if progressBounds.count < Self.maximumProgressRequests {
+            progressBounds.append(unconfirmed.first ?? newestID + 1)
+        }
         stream?.send(Wire.WatchRequest(progress: Wire.EmptyRequest()))
     }
 
-    /// Whether a user requested a progress answer for all watches.
-    func takeProgressRequest() -> Bool {
-        defer { progressRequests = max(progressRequests - 1, 0) }
-        return progressRequests > 0
+    /// Takes an answer to a progress request: to the oldest, or to a later one that is about no fewer watches.
+    ///
+    /// - Returns: The watches that it is about, if a user has requested it.
+    func takeProgressAnswer() -> [Watcher] {
+        let bound = progressBounds.popFirst() ?? 0
+        guard progressRequests > 0 else { return [] }
+        progressRequests -= 1
+        return watchers.filter { $0.key < bound }.map(\.value)
     }
 
     private func received(_ answer: WatchAnswer, _ byteCount: Int) {
@@ -213,7 +234,7 @@ final class WatchStream {
         if purpose == .single, watchers.values.contains(where: \.mailbox.hasUnread) { probe.hear(at: .now) }
         switch probe.check(at: .now) {
         case .wait: break
-        case .ask: stream?.send(Wire.WatchRequest(progress: Wire.EmptyRequest()))
+        case .ask: sendProgressRequest()
         case .giveUp:
             let moves = probe.fruitlessMoves + 1
             let watchers = close()
