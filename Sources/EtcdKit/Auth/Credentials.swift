@@ -58,7 +58,8 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
     /// The client calls the closure each time it needs a new token: before its first call, when etcd has refused the
     /// current token, and when a ``token(_:validFor:)`` is about to expire. One call of the closure serves all waiting
     /// calls. If the closure throws, these calls throw ``EtcdError/Code/unavailable`` with the error as the cause, or
-    /// the ``EtcdError`` that it throws; watches and leases try again. When the client is closed, the closure's task is
+    /// the ``EtcdError`` that it throws; for a token that cannot be sent, they throw `invalidArgument`. Watches and
+    /// leases try again, except after `authenticationFailed`. When the client is closed, the closure's task is
     /// cancelled.
     ///
     /// - Parameter provide: Gives a user with a password, or a token.

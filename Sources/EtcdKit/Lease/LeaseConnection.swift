@@ -74,6 +74,7 @@ final class LeaseConnection {
             guard let self, case .connecting = state, attempt == number else { return }
             switch result {
             case .success(let route): open(at: route)
+            // Any other error may be one of the credentials' provider, and pass.
             case .failure(let error): reopen(after: error, isFinal: error.code == .authenticationFailed)
             }
         }
@@ -108,13 +109,13 @@ final class LeaseConnection {
         onEvent(.opened)
     }
 
-    /// Opens another stream after an error, unless the error will not go away.
-    func reopen(after error: EtcdError, isFinal: Bool = false) {
+    /// Opens another stream after an error, unless the error will not go away: nil lets its code decide.
+    func reopen(after error: EtcdError, isFinal: Bool? = nil) {
         if case .closed = state { return }
         state = .idle
         lastError = error
         failures += 1
-        if isFinal || isHopeless(error.code) { return onEvent(.failed(error)) }
+        if isFinal ?? isHopeless(error.code) { return onEvent(.failed(error)) }
         // At once if there is another endpoint or another token.
         if failures == 1, channel.hasAlternatives || error.code.meansTokenIsRejected { return open() }
         let pause = channel.configuration.backoff.delay(afterFailures: failures)

@@ -143,7 +143,7 @@ final class LeaseStream {
             onEvent(self, .denied(culprit))
             connection.open()
         } else {
-            connection.reopen(after: error, isFinal: culprit.map(isHere) ?? false)
+            connection.reopen(after: error, isFinal: culprit.map(isHere))
         }
     }
 

@@ -132,8 +132,8 @@ final class WatchPlacement {
         } catch {
             let watchers = waiting
             waiting = []
-            if let error = error as? EtcdError, !error.code.mayPass {
-                // The user is refused.
+            if let error = error as? EtcdError, error.code == .authenticationFailed {
+                // etcd refuses the user. Any other error may be one of a proxy, or of the credentials' provider.
                 for watcher in watchers { watcher.end(error) }
             } else {
                 retry(watchers)

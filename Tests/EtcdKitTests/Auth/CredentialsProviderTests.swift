@@ -103,6 +103,45 @@ struct CredentialsProviderTests {
         }
     }
 
+    @Test(
+        "watches and leases go on after a provider has failed once, with an unusable token or with any error",
+        arguments: [nil, .keyNotFound, .unauthenticated] as [EtcdError.Code?]
+    )
+    func streams(code: EtcdError.Code?) async throws {
+        func provider() -> Credentials {
+            let isFirst = Lock(true)
+            return .provider {
+                let fails = isFirst.withLock { isFirst in
+                    defer { isFirst = false }
+                    return isFirst
+                }
+                if !fails { return .token("jwt") }
+                if let code { throw EtcdError(code, "the vault has a problem") }
+                return .token("")
+            }
+        }
+        let watches = try WatchServer()
+        try await watches.with {
+            $0.credentials = provider()
+        } _: { client in
+            let watch = Task<Revision?, any Error> {
+                for try await event in client.watch(.key("k"), from: 5) { return event.revision }
+                return nil
+            }
+            try await eventually("the watch is there") { watches.newest(of: "k") != nil }
+            watches.newest(of: "k")?.put("x", at: 7)
+            #expect(try await watch.value == 7)
+        }
+
+        let leases = try LeaseServer { $0.answer(timeToLive: 60) }
+        defer { leases.stop() }
+        let client = try leases.client { $0.credentials = provider() }
+        let lease = Lease(id: Lease.ID(rawValue: 1), timeToLive: .seconds(60))
+        var states = client.leases.keepAlive(lease).makeAsyncIterator()
+        #expect(try await states.next()?.isActive == true)
+        await client.close()
+    }
+
     @Test("a call to a provider that never answers fails at its timeout; closing the client cancels the provider")
     func hanging() async throws {
         let scene = try Scene()
