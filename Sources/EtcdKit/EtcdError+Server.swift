@@ -6,6 +6,18 @@ extension EtcdError {
         self.init(failure.code, "\(failure.message) [\(endpoint)]")
     }
 
+    /// Makes the error of a stream of `subject` that has ended, and that is opened again if it may work.
+    ///
+    /// A proxy's answer in HTTP means no more than that the way to etcd was not open.
+    init(endOfStreamOf subject: String, _ failure: GRPCFailure?, at endpoint: Endpoint) {
+        if let failure, failure.effect != .answeredByProxy {
+            self.init(failure, at: endpoint)
+        } else {
+            let reason = failure?.message ?? "the server ended the stream of \(subject)"
+            self.init(.unavailable, "\(reason) [\(endpoint)]")
+        }
+    }
+
     /// Makes an error of the reason that etcd gives for ending a watch.
     init(cancelReason: String) {
         // Some reasons carry gRPC's rendering of a status before etcd's text.

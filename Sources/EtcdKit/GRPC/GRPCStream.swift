@@ -127,7 +127,7 @@ final class GRPCStream: HTTP2StreamHandler {
     func streamDidProgress(_ stream: HTTP2Stream) {
         if stream.hasHeaders, stream.receivedCount > 0, let status = GRPCStatus(httpHeaders: stream.headers) {
             connection.reset(stream)
-            return end(GRPCFailure(status, .answered))
+            return end(GRPCFailure(status, .answeredByProxy))
         }
         do throws(LocalFailure) {
             try deliverMessages(of: stream)

@@ -139,9 +139,7 @@ final class LeaseConnection {
 
     private func ended(_ failure: GRPCFailure?, _ route: Channel.Route) {
         let endpoint = route.link.endpoint
-        let error =
-            failure.map { EtcdError($0, at: endpoint) }
-            ?? EtcdError(.unavailable, "the server ended the stream of renewals [\(endpoint)]")
+        let error = EtcdError(endOfStreamOf: "renewals", failure, at: endpoint)
         if failure?.effect == .answered, error.code.castsSuspicion { channel.suspect(endpoint, error) }
         if error.code.meansTokenIsRejected {
             channel.tokens.reject(route.token)

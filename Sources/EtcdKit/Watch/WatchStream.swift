@@ -194,10 +194,7 @@ final class WatchStream {
     }
 
     private func ended(_ failure: GRPCFailure?) {
-        let error =
-            failure.map { EtcdError($0, at: endpoint) }
-            ?? EtcdError(.unavailable, "the server ended the stream of watches [\(endpoint)]")
-        onEvent(self, .ended(close(), error))
+        onEvent(self, .ended(close(), EtcdError(endOfStreamOf: "watches", failure, at: endpoint)))
     }
 
     private func watcher(for answer: WatchAnswer) -> Watcher? {

@@ -310,6 +310,7 @@ struct GRPCStreamTests {
             try await eventually("the stream has ended") { !recording.endings.isEmpty }
             #expect(recording.endings.count == 1)
             #expect(recording.endings[0]?.cause == .status(GRPCStatus(.unavailable, "HTTP status 502")))
+            #expect(recording.endings[0]?.effect == .answeredByProxy)
         }
     }
 

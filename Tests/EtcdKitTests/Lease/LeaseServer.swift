@@ -23,6 +23,8 @@ final class LeaseServer {
     /// How many renewals have come in each buffer.
     private(set) var bursts: [Int] = []
     private(set) var tokens = 0
+    /// The treatment of a stream of a number, from 1; false for one that it has answered.
+    var onOpening: @EventLoop (HTTP2ServerExchange, Int) -> Bool = { _, _ in true }
     private var server: FakeServer?
 
     init(_ onRenewal: @escaping @EventLoop (Renewal) -> Void) throws {
@@ -32,7 +34,7 @@ final class LeaseServer {
                 switch (exchange.headers[":path"], event) {
                 case (Wire.leaseKeepAlive.path, .headers):
                     streams.append(exchange)
-                    exchange.send(HTTP2ServerExchange.grpcHeaders)
+                    if onOpening(exchange, streams.count) { exchange.send(HTTP2ServerExchange.grpcHeaders) }
                 case (Wire.leaseKeepAlive.path, .data):
                     receive(exchange, onRenewal)
                 case (Wire.authenticate.path, .end):

@@ -247,6 +247,26 @@ struct LeaseStreamTests {
         await client.close()
     }
 
+    @Test(
+        "no lease ends when a proxy answers a stream in HTTP, for example while it reads its routes anew",
+        arguments: ["401", "403", "404"],
+        [false, true]
+    )
+    func proxy(status: String, hasBody: Bool) async throws {
+        let server = try LeaseServer { $0.answer(timeToLive: 60) }
+        defer { server.stop() }
+        server.onOpening = { exchange, number in
+            if number == 1 { exchange.answerAsProxy(status, hasBody: hasBody) }
+            return number > 1
+        }
+        let client = try server.client()
+        let lease = Lease(id: id, timeToLive: .seconds(60))
+        var states = client.leases.keepAlive(lease).makeAsyncIterator()
+        #expect(try await states.next()?.isActive == true)
+        #expect(server.streams.count == 2)
+        await client.close()
+    }
+
     private static let invalidToken = [
         ("grpc-status", "16"),
         ("grpc-message", "etcdserver: invalid auth token"),

@@ -59,6 +59,14 @@ extension HTTP2ServerExchange {
         end(trailers: [("grpc-status", "0")])
     }
 
+    /// Answers in HTTP, as a proxy without a way to etcd does.
+    func answerAsProxy(_ status: String, hasBody: Bool) {
+        send([(":status", status), ("content-type", "text/html")], isLast: !hasBody)
+        guard hasBody else { return }
+        send(Array("<html>no route</html>".utf8))
+        end()
+    }
+
     /// Sends a status in the only header block of an answer.
     func refuse(_ status: GRPCStatus.Code, _ message: String) {
         let status = [("grpc-status", "\(status.rawValue)"), ("grpc-message", message)]

@@ -108,6 +108,28 @@ struct WatchStreamEndTests {
         }
     }
 
+    @Test(
+        "no watch ends when a proxy answers a stream in HTTP, for example while it reads its routes anew",
+        arguments: ["401", "403", "404"],
+        [false, true]
+    )
+    func proxy(status: String, hasBody: Bool) async throws {
+        let server = try WatchServer()
+        server.onOpening = { exchange, number in
+            if number == 1 { exchange.answerAsProxy(status, hasBody: hasBody) }
+            return number > 1
+        }
+        server.onCreation = { creation in
+            creation.confirm()
+            creation.put("x", at: 7)
+        }
+        try await server.with { client in
+            let event = try await first("a", client).value
+            #expect(event?.revision == 7)
+            #expect(server.openings.count == 2)
+        }
+    }
+
     @Test("the control: a server that has no watches ends them")
     func unimplemented() async throws {
         let server = try WatchServer()
