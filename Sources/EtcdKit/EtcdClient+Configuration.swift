@@ -52,7 +52,8 @@ extension EtcdClient {
         /// The largest message that is accepted from a server, in bytes; 64 MiB by default.
         ///
         /// While it is decoded, it may take up about four times as much memory again. Pages, such as those of
-        /// ``EtcdClient/entries(in:pageSize:options:)``, come in messages of a megabyte or so.
+        /// ``EtcdClient/entries(in:pageSize:options:)``, come in messages of a megabyte or so. A watch gets the changes of
+        /// one revision in several messages, which may have eight times this size in all.
         public var maximumMessageSize = 64 << 20
         /// Receives the events of the client, for logs, metrics and traces.
         ///

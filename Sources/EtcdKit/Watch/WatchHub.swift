@@ -3,6 +3,12 @@
 /// The watches of a client: starts and stops them, and handles the server's responses.
 @EventLoop
 final class WatchHub {
+    /// How many messages of the largest size the events of one revision may take up.
+    ///
+    /// With etcd's limits, the 128 operations of a transaction have up to 1.5 MiB, and with previous entries 192 MiB
+    /// more; that is within eight messages of 64 MiB. A deletion of a range has no limit.
+    private static let messagesPerRevision = 8
+
     private let channel: Channel
     private lazy var placement = WatchPlacement(channel) { [weak self] stream, event in self?.take(event, of: stream) }
     /// A token with which a watch was denied although it was new: for a while, its denials are believed at once.
@@ -16,7 +22,8 @@ final class WatchHub {
     // MARK: Watches
 
     func start(_ range: KeyRange, from revision: Revision?, options: WatchOptions) -> Watcher {
-        let watcher = Watcher(range, from: revision, options: options)
+        let limit = channel.configuration.maximumMessageSize * Self.messagesPerRevision
+        let watcher = Watcher(range, from: revision, options: options, limit: limit)
         if isClosed {
             watcher.end(EtcdError(.clientClosed, "the client is closed"))
         } else if range.isEmpty {
@@ -29,8 +36,8 @@ final class WatchHub {
         return watcher
     }
 
-    func stop(_ watcher: Watcher) {
-        watcher.end(EtcdError(.cancelled, "the watch was cancelled"))
+    func stop(_ watcher: Watcher, _ error: EtcdError = EtcdError(.cancelled, "the watch was cancelled")) {
+        watcher.end(error)
         placement.cancel(watcher)
     }
 
@@ -104,6 +111,9 @@ final class WatchHub {
             deliver(to: watcher, byteCount, on: stream) { $0.append(events) }
         case .progress(let revision):
             watcher.offer(.progress(revision), byteCount: byteCount)
+        case .tooLarge:
+            let reason = "the changes of one revision are over \(Self.messagesPerRevision) times maximumMessageSize"
+            stop(watcher, EtcdError(.responseTooLarge, "\(reason): the watch of \(watcher.range)"))
         case .resume:
             stream.remove(watcher)
             watcher.interrupted()

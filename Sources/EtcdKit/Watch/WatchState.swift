@@ -11,6 +11,8 @@ struct WatchState {
     private var incomplete = EncodedEvents()
     /// The revision of the last of them.
     private var lastRevision: Revision = 0
+    /// How many bytes of a revision may be held until the rest of it has come.
+    private let limit: Int
 
     enum Action: Equatable {
         case none
@@ -20,13 +22,16 @@ struct WatchState {
         /// These are, and no others.
         case deliver(EncodedEvents)
         case progress(Revision)
+        /// A revision is larger than it may be.
+        case tooLarge
         /// The server has ended the watch, and it can be resumed.
         case resume
         case end(EtcdError.Code, String, compactRevision: Revision?)
     }
 
-    init(from revision: Revision?) {
+    init(from revision: Revision?, limit: Int = .max) {
         nextRevision = revision ?? 0
+        self.limit = limit
     }
 
     mutating func receive(_ answer: WatchAnswer) -> Action {
@@ -53,6 +58,10 @@ struct WatchState {
 
     /// Takes an answer whose events are not all to be delivered, or not alone.
     private mutating func part(_ answer: WatchAnswer) -> Action {
+        if incomplete.byteCount > limit {
+            incomplete = EncodedEvents()
+            return .tooLarge
+        }
         let new = EncodedEvents(answer, from: nextRevision)
         if !new.isEmpty { lastRevision = answer.lastRevision }
         incomplete.append(new)

@@ -35,10 +35,10 @@ final class Watcher: LoopTask {
     /// Completed by the first confirmation, or the end, if a task waits for it.
     private var confirmation: Completion<Result<Void, EtcdError>>?
 
-    init(_ range: KeyRange, from revision: Revision?, options: WatchOptions) {
+    init(_ range: KeyRange, from revision: Revision?, options: WatchOptions, limit: Int) {
         self.range = range
         self.options = options
-        state = WatchState(from: revision)
+        state = WatchState(from: revision, limit: limit)
     }
 
     // MARK: The consumer's side

@@ -43,7 +43,7 @@ final class WatchServer {
         }
 
         @EventLoop
-        func put(_ value: Value, at revision: Revision) {
+        func put(_ value: Value, at revision: Revision, isFragment: Bool = false) {
             var entry = KeyValue()
             entry.key = Key(bytes: request.key)
             entry.value = value
@@ -54,6 +54,7 @@ final class WatchServer {
             response.header.revision = revision
             response.watchID = request.watchID
             response.events = [WatchEvent(putOf: entry)]
+            response.fragment = isFragment
             stream.send(response)
         }
     }

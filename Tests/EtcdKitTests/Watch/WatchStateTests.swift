@@ -75,6 +75,22 @@ struct WatchStateTests {
         #expect(state.nextRevision == 5)
     }
 
+    @Test("a revision that is larger than the limit, in however many fragments, ends the watch")
+    func endlessRevision() {
+        // With its tag and length.
+        let size = event(7).encoded.count + 2
+        var state = WatchState(from: 1, limit: 10 * size)
+        // Revisions that are complete do not count.
+        for revision in 1...20 as ClosedRange<Int64> {
+            let next = Revision(rawValue: revision)
+            #expect(state.receive(response([next, next.next]) { $0.fragment = true }) != .tooLarge)
+        }
+        for _ in 0..<9 { #expect(state.receive(response([21]) { $0.fragment = true }) == .none) }
+        // Ten are the limit, and eleven are over it when more comes.
+        #expect(state.receive(response([21]) { $0.fragment = true }) == .none)
+        #expect(state.receive(response([21]) { $0.fragment = true }) == .tooLarge)
+    }
+
     @Test("a connection lost within a revision leaves the watch before it")
     func disconnectionWithinFragments() {
         var state = WatchState(from: 1)
@@ -174,6 +190,7 @@ extension WatchState {
         case none, created, resume
         case deliver([WatchEvent])
         case progress(Revision)
+        case tooLarge
         case end(EtcdError.Code, String, compactRevision: Revision?)
     }
 
@@ -189,6 +206,7 @@ extension WatchState {
                 case .deliverAll: outcome = .deliver(EncodedEvents(answer).all)
                 case .deliver(let events): outcome = .deliver(events.all)
                 case .progress(let revision): outcome = .progress(revision)
+                case .tooLarge: outcome = .tooLarge
                 case .end(let code, let text, let revision): outcome = .end(code, text, compactRevision: revision)
                 }
             }

@@ -178,6 +178,28 @@ struct WatchStreamEndTests {
         }
     }
 
+    @Test("a watch whose revision does not end gets responseTooLarge, and is cancelled at the server")
+    func endlessRevision() async throws {
+        let server = try WatchServer()
+        server.onCreation = { creation in
+            creation.confirm()
+            guard creation.key == "endless" else { return }
+            let value = Value(String(repeating: "x", count: 500))
+            for _ in 0..<20 { creation.put(value, at: 6, isFragment: true) }
+        }
+        try await server.with {
+            $0.maximumMessageSize = 1_000
+        } _: { client in
+            let other = first("other", client)
+            try await eventually("the other watch is there") { server.newest(of: "other") != nil }
+            await expectError(.responseTooLarge) { try await first("endless", client).value }
+            try await eventually("it is cancelled") { server.cancellations.count == 1 }
+            server.newest(of: "other")?.put("x", at: 7)
+            #expect(try await other.value?.revision == 7)
+            #expect(server.openings.count == 1)
+        }
+    }
+
     @Test("pauses between failed streams grow, until a stream carries events")
     func pauses() async throws {
         let server = try WatchServer()
