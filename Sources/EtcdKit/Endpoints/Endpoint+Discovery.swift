@@ -12,7 +12,8 @@ extension Endpoint {
     /// ```
     ///
     /// Endpoints are ordered by the priorities of their records, and randomly according to their weights. There are 64
-    /// at most. DNS answers can be forged: use `secureOnly` and check certificates, for example against one name with
+    /// at most. If only the look-up of plaintext endpoints fails, those with TLS are returned, and never the other way
+    /// round. DNS answers can be forged: use `secureOnly` and check certificates, for example against one name with
     /// ``TLSConfiguration/serverName``. To follow later changes, see ``EtcdClient/Configuration/endpointSyncInterval``.
     ///
     /// - Parameters:
@@ -51,7 +52,14 @@ extension Endpoint {
         var endpoints: [Endpoint] = []
         for scheme in secureOnly ? [Scheme.https] : [.https, .http] {
             let service = "_etcd-client" + (scheme == .https ? "-ssl" : "") + (serviceName.map { "-\($0)" } ?? "")
-            let records = try await resolver.records(of: "\(service)._tcp.\(domain)", until: deadline)
+            let records: [SRVRecord]
+            do throws(EtcdError) {
+                records = try await resolver.records(of: "\(service)._tcp.\(domain)", until: deadline)
+            } catch {
+                // Without an answer for the secure service, plaintext endpoints would be a downgrade.
+                if endpoints.isEmpty || error.code == .cancelled { throw error }
+                break
+            }
             var random = SystemRandomNumberGenerator()
             endpoints += SRVRecord.ordered(records, using: &random).compactMap { record in
                 try? Endpoint("\(scheme.rawValue)://\(record.target):\(record.port)")

@@ -116,6 +116,18 @@ struct DiscoveryTests {
         await expectError(.unavailable) { try await Endpoint.discover(domain: "example", by: resolver) }
     }
 
+    @Test("a failure of the name server for the plaintext service does not take the secure endpoints away")
+    func secureEndpointsOnly() async throws {
+        let resolver = ServiceResolver { name in
+            if !name.contains("-ssl") {
+                return .failure(SocketAddress.LookupError(host: name, reason: "down", isUnknown: false))
+            }
+            return .success(Answer(name, Self.records).bytes)
+        }
+        let found = try await Endpoint.discover(domain: "example", by: resolver)
+        #expect(found.count == 3 && found.allSatisfy { $0.scheme == .https })
+    }
+
     @Test("records that cannot be used are left out")
     func uselessRecords() throws {
         let records = [
