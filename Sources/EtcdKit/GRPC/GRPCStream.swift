@@ -14,7 +14,7 @@ final class GRPCStream: HTTP2StreamHandler {
     /// Bytes of complete messages that are not consumed.
     private var unconsumedCount = 0
     /// Bytes for which a manual window was opened before they were consumed.
-    private var advance = 0
+    private var creditedAhead = 0
     private var isDelivering = false
     private var deframer: GRPCDeframer
     private var stream: HTTP2Stream?
@@ -93,8 +93,8 @@ final class GRPCStream: HTTP2StreamHandler {
     /// Lets the server send as many bytes as messages had that are consumed now, their prefixes included.
     func consume(_ byteCount: Int) {
         guard let stream, stream.window == .manual else { return }
-        let covered = min(advance, byteCount)
-        advance -= covered
+        let covered = min(creditedAhead, byteCount)
+        creditedAhead -= covered
         unconsumedCount -= byteCount
         connection.consume(byteCount - covered, on: stream)
         letMessageThrough(on: stream)
@@ -106,8 +106,8 @@ final class GRPCStream: HTTP2StreamHandler {
     /// next one.
     private func letMessageThrough(on stream: HTTP2Stream) {
         guard stream.window == .manual, !isDelivering, unconsumedCount <= 0 else { return }
-        connection.consume(deframer.partialCount - advance, on: stream)
-        advance = deframer.partialCount
+        connection.consume(deframer.partialCount - creditedAhead, on: stream)
+        creditedAhead = deframer.partialCount
     }
 
     /// Lets the server be `size` bytes ahead of what was consumed.

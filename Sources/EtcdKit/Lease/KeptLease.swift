@@ -17,10 +17,15 @@ final class KeptLease {
     /// The lease is kept for as long as there are any.
     var subscriptions: [LeaseSubscription] = []
 
-    init(_ id: Lease.ID, granted: Lease?) {
+    init(_ id: Lease.ID) {
         self.id = id
-        timeline = LeaseTimeline(now: .now, granted: granted)
-        timeToLive = granted?.timeToLive
+        timeline = LeaseTimeline(now: .now, granted: nil)
+    }
+
+    /// Takes the grant of the lease, which may become known later than its number.
+    func granted(_ lease: Lease) {
+        timeline.granted(lease)
+        timeToLive = timeToLive ?? lease.timeToLive
     }
 
     /// A renewal was sent over the stream of this number.

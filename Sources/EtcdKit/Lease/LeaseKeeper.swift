@@ -29,7 +29,8 @@ final class LeaseKeeper {
     func add(_ subscription: LeaseSubscription, granted: Lease?) {
         if isClosed { return subscription.end(EtcdError(.clientClosed, "the client is closed")) }
         let id = subscription.id
-        let lease = leases[id] ?? KeptLease(id, granted: granted)
+        let lease = leases[id] ?? KeptLease(id)
+        if let granted { lease.granted(granted) }
         lease.subscriptions.append(subscription)
         let now = MonotonicInstant.now
         lease.timeline.renewSoon(at: now)

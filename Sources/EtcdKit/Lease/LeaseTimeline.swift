@@ -33,10 +33,14 @@ struct LeaseTimeline {
 
     init(now: MonotonicInstant, granted: Lease?) {
         due = now
-        if let granted {
-            deadline = granted.grantSent + granted.timeToLive
-            risk = granted.grantSent + granted.timeToLive * 2 / 3
-        }
+        if let granted { self.granted(granted) }
+    }
+
+    /// Counts from the grant, unless a renewal was answered.
+    mutating func granted(_ lease: Lease) {
+        guard deadline == nil else { return }
+        deadline = lease.grantSent + lease.timeToLive
+        risk = lease.grantSent + lease.timeToLive * 2 / 3
     }
 
     var awaitsAnswer: Bool { unanswered != nil }

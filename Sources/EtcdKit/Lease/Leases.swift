@@ -115,12 +115,12 @@ public struct Leases: Sendable {
 
     /// Renews a lease each time a third of its time to live has passed, and returns its states.
     ///
-    /// The lease is kept alive from the first call of `next()` until the iterator is dropped or its task cancelled,
-    /// also while no task waits for a state: the iterator then holds the newest one. Renewals that are not answered are
-    /// sent to another endpoint. The iteration ends by throwing: `leaseNotFound` if the lease never existed,
-    /// `permissionDenied` if the user may not put one of its keys, or `leaseLost` if the lease has ended. The cause of
-    /// `leaseLost` is `leaseNotFound` if the server has ended the lease, or the last failure of a renewal if the lease
-    /// has run out.
+    /// The lease is kept alive from the first call of `next()` until the iterator is dropped, also while no task waits
+    /// for a state: the iterator then holds the newest one. When a task is cancelled, its `next()` throws `cancelled`,
+    /// and a `for` loop drops its iterator. Renewals that are not answered are sent to another endpoint. The iteration
+    /// ends by throwing: `leaseNotFound` if the lease never existed, `permissionDenied` if the user may not put one of
+    /// its keys, or `leaseLost` if the lease has ended. The cause of `leaseLost` is `leaseNotFound` if the server has
+    /// ended the lease, or the last failure of a renewal if the lease has run out.
     ///
     /// - Parameter id: The lease.
     /// - Returns: The states of the lease.

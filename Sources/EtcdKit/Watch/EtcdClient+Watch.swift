@@ -13,11 +13,12 @@ extension EtcdClient {
     /// }
     /// ```
     ///
-    /// Nothing happens before an iteration begins. Each iteration is a watch of its own, ended by dropping the iterator
-    /// or cancelling its task. It delivers each change once and in order, also when connections break: it resumes after
-    /// the last delivered revision. It never ends by itself. It throws `compacted` if it cannot continue without a gap
-    /// (see ``WatchOptions/onCompaction``), and `permissionDenied` if the user may not read the keys. While no endpoint
-    /// can be reached, it keeps trying until its task is cancelled.
+    /// Nothing happens before an iteration begins. Each iteration is a watch of its own, ended by dropping the
+    /// iterator; when the task is cancelled, `next()` throws `cancelled`, and a `for` loop drops its iterator. It
+    /// delivers each change once and in order, also when connections break: it resumes after the last delivered
+    /// revision. It never ends by itself. It throws `compacted` if it cannot continue without a gap (see
+    /// ``WatchOptions/onCompaction``), and `permissionDenied` if the user may not read the keys. While no endpoint can
+    /// be reached, it keeps trying until its task is cancelled.
     ///
     /// - Parameters:
     ///   - range: The keys.

@@ -8,7 +8,7 @@ struct WatchReader {
     // The items, in the order in which they are read.
     private var events = EncodedEvents()
     private var items: ArraySlice<WatchMailbox.Item> = []
-    private var lastEvents = EncodedEvents()
+    private var eventsAfterItems = EncodedEvents()
     /// The difference over a compaction, which comes when all items are read.
     private var difference: WatchBatch?
     /// Its events, when they are read one by one.
@@ -74,9 +74,9 @@ struct WatchReader {
 
     private mutating func popItem() -> WatchMailbox.Item? {
         if let item = items.popFirst() { return item }
-        if lastEvents.isEmpty { return nil }
-        defer { lastEvents = EncodedEvents() }
-        return .events(lastEvents)
+        if eventsAfterItems.isEmpty { return nil }
+        defer { eventsAfterItems = EncodedEvents() }
+        return .events(eventsAfterItems)
     }
 
     /// Takes more items, once all are popped; waits if there are none, and may then return without any.
@@ -88,7 +88,7 @@ struct WatchReader {
         do throws(EtcdError) {
             if let portion = try subscription.take() {
                 items = portion.items[...]
-                lastEvents = portion.events
+                eventsAfterItems = portion.events
                 return
             }
         } catch {

@@ -31,10 +31,14 @@ struct WatchAnswer {
         case .success(let response):
             var canonical: [UInt8] = []
             ProtobufEncoder.encode(response, into: &canonical)
-            canonical.withUnsafeBytes { bytes in
-                if let answer = try? WatchAnswer(bytes, isWithinBudget: true) { body(answer) }
+            return canonical.withUnsafeBytes { bytes in
+                do throws(ProtobufError) {
+                    body(try WatchAnswer(bytes, isWithinBudget: true))
+                    return nil
+                } catch {
+                    return error
+                }
             }
-            return nil
         case .failure(let error):
             return error
         }

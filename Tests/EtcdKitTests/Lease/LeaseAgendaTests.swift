@@ -12,7 +12,7 @@ struct LeaseAgendaTests {
 
     private func at(_ seconds: Double) -> MonotonicInstant { start + .seconds(seconds) }
 
-    private func lease(_ number: Int64) -> KeptLease { KeptLease(Lease.ID(rawValue: number), granted: nil) }
+    private func lease(_ number: Int64) -> KeptLease { KeptLease(Lease.ID(rawValue: number)) }
 
     private func takeDue(_ agenda: inout LeaseAgenda, at seconds: Double) -> [Int64] {
         agenda.takeDue(at: at(seconds)).map(\.id.rawValue)

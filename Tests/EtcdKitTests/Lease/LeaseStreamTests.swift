@@ -75,6 +75,20 @@ struct LeaseStreamTests {
         await client.close()
     }
 
+    @Test("a lease that is kept by its number gets its deadline from the grant, once that is known")
+    func laterGrant() async throws {
+        let server = try LeaseServer { _ in }
+        defer { server.stop() }
+        let client = try server.client()
+        let keeper = client.core.leaseKeeper
+        let subscription = keeper.subscribe(to: id, granted: nil)
+        let later = keeper.subscribe(to: id, granted: Lease(id: id, timeToLive: .milliseconds(200)))
+        for subscription in [subscription, later] {
+            await expectError(.leaseLost) { while true { _ = try await subscription.next() } }
+        }
+        await client.close()
+    }
+
     @Test("a late answer to a renewal that was given up does not count for a newer one")
     func lateAnswer() async throws {
         let server = try LeaseServer { if $0.id != 1 { $0.answer(timeToLive: 60) } }

@@ -8,7 +8,7 @@ import Testing
 @EventLoop
 struct RenewalQueueTests {
     private let start = MonotonicInstant.now
-    private let leases = (1...300).map { KeptLease(Lease.ID(rawValue: $0), granted: nil) }
+    private let leases = (1...300).map { KeptLease(Lease.ID(rawValue: $0)) }
 
     private func queue(of count: Int) -> RenewalQueue {
         var queue = RenewalQueue()
