@@ -28,8 +28,8 @@ public struct Lease: Sendable, Hashable, CustomStringConvertible {
     ///
     /// The server may grant more than was asked for.
     public let timeToLive: Duration
-    /// When the grant was sent, which is before the server began to count.
-    let grantSent: MonotonicInstant
+    /// When the grant was sent, or the renewal that followed a late one: before the server began to count.
+    package let grantSent: MonotonicInstant
 
     /// The number and the time to live.
     public var description: String { "lease \(id) of \(timeToLive)" }

@@ -4,7 +4,7 @@ import EtcdKit
 
 /// A place at the head of a queue, from its turn to its loss or release.
 ///
-/// If it is dropped without a release, its session releases it.
+/// If it is dropped without a release, its session releases it, or is dropped and ends with it.
 final class Hold: Fence {
     let queue: FairQueue
     let key: Key

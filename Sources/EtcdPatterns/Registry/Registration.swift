@@ -7,7 +7,7 @@ public import EtcdKit
 /// A registration is maintained: if its entry disappears, with its lease or the whole store, the client creates it again
 /// as soon as etcd answers. If another process registers the same instance, the later registration stays.
 ///
-/// A registration that is dropped is no longer renewed, and its entry ends with its lease, as after a crash.
+/// A registration that is dropped gives its lease up, and its entry ends with that, as after a crash.
 public final class Registration: Sendable {
     private let keeper: EntryKeeper
     private let running: Task<Void, Never>

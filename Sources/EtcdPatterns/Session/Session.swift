@@ -15,7 +15,7 @@ public import EtcdKit
 /// that is not renewed. A lost session stays lost; open another.
 ///
 /// The clock runs while the machine sleeps, and is compared at each call: a process that was stopped finds the session
-/// lost at once. A session that is dropped without ``close(timeout:)`` is no longer renewed, and ends by itself.
+/// lost at once. A session that is dropped is closed in the background.
 public final class Session: Sendable {
     /// The lease, to attach keys to.
     public let lease: Lease
@@ -40,9 +40,9 @@ public final class Session: Sendable {
     ///   less than 2 s, which is too short to be renewed safely.
     public init(_ client: EtcdClient, timeToLive: Duration = .seconds(15)) async throws(EtcdError) {
         try Self.check(timeToLive: timeToLive)
-        let sent = ContinuousClock.now
         let lease = try await client.leases.grant(timeToLive: timeToLive)
-        let lifetime = Lifetime(until: sent + lease.timeToLive - Self.margin(of: lease.timeToLive))
+        let end = lease.grantSent.instant + lease.timeToLive
+        let lifetime = Lifetime(until: end - Self.margin(of: lease.timeToLive))
         self.lease = lease
         self.client = client
         self.lifetime = lifetime
@@ -56,8 +56,10 @@ public final class Session: Sendable {
     }
 
     deinit {
+        let isLost = lifetime.loss != nil
         lifetime.end(CoordinationLoss(.closed))
         keeping.cancel()
+        if !isLost { client.inBackground { [lease, client] in await Self.revoke(lease, client) } }
     }
 
     /// Refuses a time to live that leaves no time for a second renewal.
@@ -137,15 +139,22 @@ public final class Session: Sendable {
         await holdWatcher.close()
         await cleanup.close()
         if lifetime.loss?.reason == .leaseEnded { return }
-        let deadline = ContinuousClock.now + min(lease.timeToLive, client.timeout)
-        do throws(EtcdError) {
-            try await client.retryingUntilKnown(until: deadline, attempt: attemptTimeout) { client throws(EtcdError) in
-                try await client.leases.revoke(lease.id)
-            }
-            revoked.withLock { $0 = true }
-        } catch {
-            // The lease is gone already or ends by itself, as documented.
+        let isDone = await Self.revoke(lease, client)
+        revoked.withLock { $0 = isDone }
+    }
+
+    /// Revokes the lease; if that fails, it is gone already, or ends by itself.
+    ///
+    /// - Returns: Whether it is revoked.
+    @discardableResult
+    private static func revoke(_ lease: Lease, _ client: EtcdClient) async -> Bool {
+        let end = ContinuousClock.Instant.after(min(lease.timeToLive, client.timeout))
+        let attempt = attemptTimeout(lease, client)
+        let done: Void? = try? await client.retryingUntilKnown(until: end, attempt: attempt) {
+            client throws(EtcdError) in
+            try await client.leases.revoke(lease.id)
         }
+        return done != nil
     }
 
     /// Its lease is revoked, and all its keys are deleted.

@@ -32,7 +32,7 @@ final class ShardOwnership: Fence {
     }
 
     var isCurrent: Compare { Compare.Target.createRevision(key) == createRevision }
-    var reserved: [KeyRange] { [] }
+    var reserved: [KeyRange] { [.key(key)] }
 
     func isMet(by entry: KeyValue?) -> Bool { entry?.createRevision == createRevision }
 

@@ -6,7 +6,7 @@ public import EtcdKit
 /// members.
 ///
 /// ```swift
-/// let shards = try ShardCoordinator("orders", shards: .numbered(64), memberID: "worker-1", on: .client(client))
+/// let shards = try ShardCoordinator("orders", shards: .numbered(64), memberID: "worker-1", client: client)
 /// try await shards.run { shard in
 ///     while true {
 ///         try await shard.guarded(then: [.put("orders-done/\(shard.id)", "…")])
@@ -62,7 +62,9 @@ public final class ShardCoordinator: Sendable {
     ///   - name: The name of the group.
     ///   - shards: The names of the shards, the same for all members; at least one.
     ///   - memberID: The ID of this member, without a slash.
-    ///   - source: The session of the member; with `.client`, a new one whenever a session is lost.
+    ///   - client: Opens a session for each membership, which takes the keys of the shards along when it ends.
+    ///   - timeToLive: How long others wait for the shards of a process that has died, in whole seconds (rounded up), at
+    ///     least 2 s.
     ///   - drainTime: How long a body may take to end when its shard goes to another member; then the shard is given up
     ///     although the body still runs.
     ///   - restartGrace: How long the shards of a member that has gone are kept free for it, as for a restart.
@@ -72,12 +74,13 @@ public final class ShardCoordinator: Sendable {
         _ name: String,
         shards: Names,
         memberID: String,
-        on source: SessionSource,
+        client: EtcdClient,
+        timeToLive: Duration = .seconds(15),
         drainTime: Duration = .seconds(10),
         restartGrace: Duration = .zero,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(EtcdError) {
-        let group = try MemberGroup(name, on: source)
+        let group = try MemberGroup(name, on: .client(client, timeToLive: timeToLive))
         let names = shards.names
         if names.isEmpty { throw EtcdError(.invalidArgument, "\"\(name)\" has no shards: it needs 1 at least") }
         var known: Set<String> = []
@@ -116,7 +119,7 @@ public final class ShardCoordinator: Sendable {
     ///
     /// - Parameter body: Does the work on a shard.
     /// - Throws: ``EtcdError`` for an error that another attempt would not change, such as `permissionDenied`, when all bodies
-    ///   have ended, and `invalidArgument` when it runs already; ``CoordinationLoss`` when a session that was given is lost.
+    ///   have ended, and `invalidArgument` when it runs already.
     public func run(_ body: @escaping @Sendable (Shard) async throws -> Void) async throws {
         let work = ShardWork(self, body)
         let isFirst = self.work.withLock { current in

@@ -4,8 +4,8 @@ import EtcdKit
 
 /// Makes a member own the shards that it should own, from joining to the loss of its place.
 ///
-/// It looks at the store's state, not at the outcome of its calls: a shard is owned when the mirror shows its key with this
-/// session's lease. So a lost answer does not matter. It looks again after each change.
+/// It looks at the store's state, not at the outcome of its calls: a shard is owned when the mirror shows its key with the
+/// lease of this membership's own session. So a lost answer does not matter. It looks again after each change.
 struct ShardKeeper: Sendable {
     /// How many shards one transaction claims: the server allows 128 operations, and as many conditions.
     private static let batchSize = 120

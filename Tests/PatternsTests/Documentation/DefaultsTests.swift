@@ -237,6 +237,7 @@ struct DefaultsTests {
         #"ShardCoordinator.init: drainTime = .seconds(10)"#,
         #"ShardCoordinator.init: onEvent = { _ in }"#,
         #"ShardCoordinator.init: restartGrace = .zero"#,
+        #"ShardCoordinator.init: timeToLive = .seconds(15)"#,
         #"SnapshotManager.create: _ = nil"#,
         #"SnapshotManager.create: reason = """#,
         #"SnapshotManager.replace: expecting = nil"#,

@@ -69,7 +69,7 @@ extension Snippets {
         _ client: EtcdClient,
         _ nextOrder: @escaping @Sendable (Shard) async throws -> Key
     ) async throws {
-        let shards = try ShardCoordinator("orders", shards: .numbered(64), memberID: "worker-1", on: .client(client))
+        let shards = try ShardCoordinator("orders", shards: .numbered(64), memberID: "worker-1", client: client)
         try await shards.run { shard in
             while !Task.isCancelled {
                 let order = try await nextOrder(shard)
@@ -88,7 +88,7 @@ extension Snippets {
             "orders",
             shards: .named(["north", "east", "south", "west"]),
             memberID: "worker-1",
-            on: .client(client),
+            client: client,
             restartGrace: .seconds(30),
             onEvent: { event in
                 switch event {

@@ -132,6 +132,20 @@ struct DistributedLockTests {
         }
     }
 
+    @Test("a lock, and several locks, that are dropped are released, also with a session of their own")
+    func dropped() async throws {
+        try await withLiveClient { client, name in
+            // Keys that were left would stay for the minute that their lease lives.
+            let source = SessionSource.client(client, timeToLive: .seconds(60))
+            let lock = try DistributedLock("\(name)", on: source)
+            do { _ = try await lock.acquire() }
+            await (try await lock.acquire(timeout: .seconds(10))).release()
+            let locks = try LockManager("\(name)-all", on: source)
+            do { _ = try await locks.acquire(["a", "b"]) }
+            await (try await locks.acquire(["b", "a"], timeout: .seconds(10))).release()
+        }
+    }
+
     @Test("an error of the body is thrown, and the lock is free", arguments: [true, false])
     func bodyThrows(isCancelled: Bool) async throws {
         struct Failure: Error {}

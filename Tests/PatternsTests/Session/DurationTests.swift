@@ -262,7 +262,8 @@ extension DurationTests.User {
                 "\(name)",
                 shards: .numbered(1),
                 memberID: "x",
-                on: .client(client, timeToLive: duration)
+                client: client,
+                timeToLive: duration
             )
             try await refused.run { _ in }
         }
@@ -271,7 +272,7 @@ extension DurationTests.User {
                 "\(name)",
                 shards: .numbered(4),
                 memberID: id,
-                on: .client(client),
+                client: client,
                 drainTime: duration,
                 restartGrace: duration
             )

@@ -42,7 +42,7 @@ struct NameTests {
             await expectError(code) { try LeaderTask("\(name)", on: election, every: .seconds(1)) { _ in } }
             await expectError(code) { try MemberGroup("\(name)", on: .client(client)) }
             await expectError(code) {
-                try ShardCoordinator("\(name)", shards: .numbered(1), memberID: "m", on: .client(client))
+                try ShardCoordinator("\(name)", shards: .numbered(1), memberID: "m", client: client)
             }
             await expectError(code) { try ServiceRegistry(client, prefix: "\(name)") }
             await expectError(code) { try await ConfigManager("\(name)", client: client) }
@@ -73,6 +73,9 @@ struct NameTests {
                 try LeaderElection("\(name)", candidate: "", on: .client(client, timeToLive: short))
             }
             await expectError(.invalidArgument) { try MemberGroup("\(name)", on: .client(client, timeToLive: short)) }
+            await expectError(.invalidArgument) {
+                try ShardCoordinator("\(name)", shards: .numbered(1), memberID: "a", client: client, timeToLive: short)
+            }
             // The control: 2 s are enough.
             let lock = try DistributedLock("\(name)", on: .client(client, timeToLive: .seconds(2)))
             await (try await lock.acquire()).release()

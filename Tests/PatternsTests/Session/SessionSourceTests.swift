@@ -55,19 +55,6 @@ struct SessionSourceTests {
         }
     }
 
-    @Test("shards on a shared session are lost with the session, which ends the run")
-    func shards() async throws {
-        try await withSession { session, name in
-            let own = try await Session(session.client)
-            let shards = try ShardCoordinator("\(name)", shards: .numbered(3), memberID: "a", on: .session(own))
-            let running = Task { try await shards.run(idle) }
-            try await eventually("it has all") { shards.owned.count == 3 }
-            await own.close()
-            await expectLoss(.closed) { try await running.value }
-            #expect(try await session.client.range(.prefix(name)).count == 0)
-        }
-    }
-
     @Test("a busy lock, a grant and a loss have readable descriptions")
     func descriptions() async throws {
         try await withSession { session, name in

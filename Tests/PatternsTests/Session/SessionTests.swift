@@ -58,18 +58,38 @@ struct SessionTests {
         }
     }
 
-    @Test("a session that is dropped is no longer renewed")
+    @Test("a session that is dropped is closed")
     func dropped() async throws {
         try await withLiveClient { client, name in
-            let kept = try await Session(client, timeToLive: .seconds(2))
+            let kept = try await Session(client, timeToLive: .seconds(60))
             try await client.put(name + "/kept", "", lease: kept.lease.id)
             do {
-                let session = try await Session(client, timeToLive: .seconds(2))
+                let session = try await Session(client, timeToLive: .seconds(60))
                 try await client.put(name + "/dropped", "", lease: session.lease.id)
             }
-            try await eventually("the lease runs out") { try await client.get(name + "/dropped") == nil }
+            try await eventually("the lease is revoked") { try await client.get(name + "/dropped") == nil }
             #expect(try await client.get(name + "/kept") != nil)
             await kept.close()
+        }
+    }
+
+    @Test("a session whose grant waits for a connection longer than the time to live is alive, and can be used")
+    func lateGrant() async throws {
+        try await withEtcdCluster { cluster in
+            try await withFaultProxy(to: try #require(cluster.endpoints.first)) { proxy in
+                await proxy.refuseConnections()
+                try await withEtcdClient(endpoints: proxy.endpoint) { client in
+                    let opening = Task { try await Session(client, timeToLive: .seconds(3)) }
+                    try await Task.sleep(for: .seconds(4))
+                    try await proxy.acceptConnections()
+                    let session = try await opening.value
+                    #expect(session.isAlive)
+                    let grant = try await DistributedLock("lock", on: .session(session)).acquire(timeout: .seconds(10))
+                    #expect(grant.isHeld)
+                    await grant.release()
+                    await session.close()
+                }
+            }
         }
     }
 

@@ -47,7 +47,8 @@ final class ChurnMember: Sendable {
             "\(name)",
             shards: .numbered(shardCount),
             memberID: id,
-            on: .client(client, timeToLive: timeToLive),
+            client: client,
+            timeToLive: timeToLive,
             drainTime: .seconds(5)
         )
         let task = Task { [id, name, history] in

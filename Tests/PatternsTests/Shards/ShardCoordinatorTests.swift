@@ -19,7 +19,7 @@ struct ShardCoordinatorTests {
     func division() async throws {
         try await withLiveClient { client, name in
             let shards = try ["a", "b", "c"].map {
-                try ShardCoordinator("\(name)", shards: .numbered(30), memberID: $0, on: .client(client))
+                try ShardCoordinator("\(name)", shards: .numbered(30), memberID: $0, client: client)
             }
             var tasks = [Task { try await shards[0].run(Self.idle) }]
             try await eventually("one has all") { shards[0].owned.count == 30 }
@@ -76,8 +76,8 @@ struct ShardCoordinatorTests {
                 log.withLock { $0.append("\(shard.id) ends at \(member)") }
             }
             let (a, b) = (
-                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "a", on: .client(client)),
-                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "b", on: .client(client))
+                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "a", client: client),
+                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "b", client: client)
             )
             let first = Task { try await a.run { try await body("a", $0) } }
             try await eventually("a has both") { a.owned.count == 2 }
@@ -112,11 +112,11 @@ struct ShardCoordinatorTests {
                     "\(name)",
                     shards: .named(["s", "t"]),
                     memberID: "a",
-                    on: .client(client),
+                    client: client,
                     drainTime: .milliseconds(100),
                     onEvent: { event in events.withLock { $0.append(event) } }
                 ),
-                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "b", on: .client(client))
+                try ShardCoordinator("\(name)", shards: .named(["s", "t"]), memberID: "b", client: client)
             )
             let first = Task {
                 try await stubborn.run { shard in
@@ -149,7 +149,7 @@ struct ShardCoordinatorTests {
                     "\(name)",
                     shards: .named(["s"]),
                     memberID: "a",
-                    on: .client(client),
+                    client: client,
                     drainTime: .milliseconds(10)
                 )
                 let (isBegun, isStuck, service) = (Lock(false), Lock(true), Lifetime())
@@ -182,7 +182,7 @@ struct ShardCoordinatorTests {
         try await withLiveClient { client, name in
             let events = Lock<[ShardCoordinator.Event]>([])
             let tokens = Lock<[Revision]>([])
-            let shards = try ShardCoordinator("\(name)", shards: .numbered(5), memberID: "a", on: .client(client)) {
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(5), memberID: "a", client: client) {
                 event in
                 events.withLock { $0.append(event) }
             }
@@ -220,7 +220,7 @@ struct ShardCoordinatorTests {
     func theft(theft: Theft) async throws {
         try await withLiveClient { client, name in
             let losses = Lock<[CoordinationLoss]>([])
-            let shards = try ShardCoordinator("\(name)", shards: .numbered(5), memberID: "a", on: .client(client)) {
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(5), memberID: "a", client: client) {
                 event in
                 if case .lost(_, let loss) = event { losses.withLock { $0.append(loss) } }
             }
@@ -247,6 +247,78 @@ struct ShardCoordinatorTests {
         }
     }
 
+    @Test("two members of one client never own one shard both, and own all again when their places were deleted")
+    func places() async throws {
+        try await withLiveClient { client, name in
+            let history = OwnershipHistory()
+            let shards = try ["a", "b"].map {
+                try ShardCoordinator("\(name)", shards: .numbered(12), memberID: $0, client: client)
+            }
+            let tasks = shards.map { member in
+                Task {
+                    try await member.run { shard in
+                        history.begin(shard, at: member.memberID)
+                        try await Self.idle(shard)
+                    }
+                }
+            }
+            try await eventually("all are owned, and spread") { Self.areSpread(shards) }
+            for _ in 0..<3 {
+                let old = Set(shards.flatMap(\.owned).map(\.fencingToken))
+                try await client.delete(.prefix(name + "/members/"))
+                try await eventually("all are owned anew") {
+                    Self.areSpread(shards) && shards.flatMap(\.owned).allSatisfy { !old.contains($0.fencingToken) }
+                }
+            }
+            for task in tasks { task.cancel() }
+            for task in tasks { try await task.value }
+            #expect(history.overlaps == [])
+            #expect(try await client.range(.prefix(name)).count == 0)
+        }
+    }
+
+    @Test("a member that is cancelled while it claims shards leaves no keys behind")
+    func cancelledClaims() async throws {
+        try await withLiveClient { client, name in
+            let start = try await client.range(.key(name)).header.revision
+            for _ in 0..<40 {
+                let joined = BackgroundJob()
+                // Keys that were left would stay for the minute that their lease lives.
+                let shards = try ShardCoordinator(
+                    "\(name)",
+                    shards: .numbered(100),
+                    memberID: "a",
+                    client: client,
+                    timeToLive: .seconds(60),
+                    onEvent: { event in if case .joined = event { joined.finish() } }
+                )
+                let task = Task { try await shards.run(Self.idle) }
+                #expect(await joined.wait(.seconds(30)))
+                try await Task.sleep(for: .microseconds(.random(in: 0...5_000)))
+                task.cancel()
+                try await task.value
+                try await eventually("no key is left") { try await client.range(.prefix(name)).count == 0 }
+            }
+            #expect(try await ShardReplay(client, name, after: start).ownerships > 0, "the control: some were claimed")
+        }
+    }
+
+    @Test("a guarded transaction cannot write to the key of its shard")
+    func reserved() async throws {
+        try await withLiveClient { client, name in
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(1), memberID: "a", client: client)
+            let task = Task { try await shards.run(Self.idle) }
+            try await eventually("it is owned") { !shards.owned.isEmpty }
+            let shard = try #require(shards.owned.first)
+            await expectError(.invalidArgument) { try await shard.guarded(then: [.delete(shard.key)]) }
+            // The control: other keys can be written.
+            try await shard.guarded(then: [.delete(name + "/data")])
+            #expect(shard.isHeld)
+            task.cancel()
+            try await task.value
+        }
+    }
+
     @Test("the shards of a member that comes back in time stay free for it")
     func restart() async throws {
         try await withLiveClient { client, name in
@@ -255,7 +327,7 @@ struct ShardCoordinatorTests {
                     "\(name)",
                     shards: .numbered(20),
                     memberID: id,
-                    on: .client(client),
+                    client: client,
                     restartGrace: grace
                 )
             }
@@ -289,8 +361,8 @@ struct ShardCoordinatorTests {
     @Test("members with different lists of shards divide all of them, and no shard has two owners")
     func otherShards() async throws {
         try await withLiveClient { client, name in
-            let old = try ShardCoordinator("\(name)", shards: .numbered(10), memberID: "old", on: .client(client))
-            let new = try ShardCoordinator("\(name)", shards: .numbered(20), memberID: "new", on: .client(client))
+            let old = try ShardCoordinator("\(name)", shards: .numbered(10), memberID: "old", client: client)
+            let new = try ShardCoordinator("\(name)", shards: .numbered(20), memberID: "new", client: client)
             let first = Task { try await old.run(Self.idle) }
             try await eventually("the old one has its shards") { old.owned.count == 10 }
             let second = Task { try await new.run(Self.idle) }
@@ -307,7 +379,7 @@ struct ShardCoordinatorTests {
     @Test("a member takes and gives up more shards than a transaction may have operations")
     func many() async throws {
         try await withLiveClient { client, name in
-            let shards = try ShardCoordinator("\(name)", shards: .numbered(500), memberID: "a", on: .client(client))
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(500), memberID: "a", client: client)
             let task = Task { try await shards.run(Self.idle) }
             try await eventually("all are owned") { shards.owned.count == 500 }
             task.cancel()
@@ -320,8 +392,8 @@ struct ShardCoordinatorTests {
     func twice() async throws {
         try await withLiveClient { client, name in
             let isWaiting = Lock(false)
-            let first = try ShardCoordinator("\(name)", shards: .numbered(3), memberID: "a", on: .client(client))
-            let second = try ShardCoordinator("\(name)", shards: .numbered(3), memberID: "a", on: .client(client)) {
+            let first = try ShardCoordinator("\(name)", shards: .numbered(3), memberID: "a", client: client)
+            let second = try ShardCoordinator("\(name)", shards: .numbered(3), memberID: "a", client: client) {
                 event in
                 if case .waitingForID = event { isWaiting.withLock { $0 = true } }
             }
@@ -346,16 +418,16 @@ struct ShardCoordinatorTests {
                 ("", 1, "a"), (name, 0, "a"), (name, 1, "a/b"), (name, 1, ""),
             ] {
                 #expect(throws: EtcdError.self) {
-                    try ShardCoordinator("\(name)", shards: .numbered(count), memberID: id, on: .client(client))
+                    try ShardCoordinator("\(name)", shards: .numbered(count), memberID: id, client: client)
                 }
             }
             for shards: [String] in [["s", "s"], [""], []] {
                 #expect(throws: EtcdError.self) {
-                    try ShardCoordinator("\(name)", shards: .named(shards), memberID: "a", on: .client(client))
+                    try ShardCoordinator("\(name)", shards: .named(shards), memberID: "a", client: client)
                 }
             }
             let closed = try EtcdClient(client.configuration)
-            let shards = try ShardCoordinator("\(name)", shards: .numbered(1), memberID: "a", on: .client(closed))
+            let shards = try ShardCoordinator("\(name)", shards: .numbered(1), memberID: "a", client: closed)
             await closed.close()
             await expectError(.clientClosed) { try await shards.run(Self.idle) }
         }

@@ -20,7 +20,7 @@ struct ShardFaultTests {
                 "s",
                 shards: .numbered(shardCount),
                 memberID: "a",
-                on: .client(worker),
+                client: worker,
                 onEvent: { log.report($0) }
             )
             await expectError(.permissionDenied) { try await shards.run(idle) }
@@ -39,7 +39,7 @@ struct ShardFaultTests {
     @Test("a member that loses permission to read cancels its bodies, and gives shards up once they have ended")
     func endOfMirror() async throws {
         try await withAuthenticatingEtcd([Permission(.readWrite, .prefix("s/"))]) { root, worker in
-            let shards = try ShardCoordinator("s", shards: .named(["x", "y"]), memberID: "a", on: .client(worker))
+            let shards = try ShardCoordinator("s", shards: .named(["x", "y"]), memberID: "a", client: worker)
             // Whether the shard was still owned when its body had ended, and the time that this took.
             let ends = Lock<[String: Bool]>([:])
             let task = Task {
@@ -72,7 +72,7 @@ struct ShardFaultTests {
                 "\(name)",
                 shards: .numbered(6),
                 memberID: "a",
-                on: .client(client),
+                client: client,
                 drainTime: .milliseconds(200),
                 onEvent: { log.report($0) }
             )
@@ -96,7 +96,7 @@ struct ShardFaultTests {
             #expect(log.overruns == ["3"] && starts.withLock { $0["3"] == 1 })
             #expect(try await client.get(name + "/owners/3") == nil, "it is free for others")
             // Another member gets its share, also that shard if it is in its share.
-            let other = try ShardCoordinator("\(name)", shards: .numbered(6), memberID: "b", on: .client(client))
+            let other = try ShardCoordinator("\(name)", shards: .numbered(6), memberID: "b", client: client)
             let second = Task { try await other.run(idle) }
             let targets = ShardAssignment.owners(of: shards.shards.map { Key($0) }, among: ["a", "b"])
             try await eventually("both have their shares, but for that shard") {
@@ -125,7 +125,8 @@ struct ShardFaultTests {
                 "s",
                 shards: .numbered(5),
                 memberID: "a",
-                on: .client(client.with(timeout: .seconds(1)), timeToLive: .seconds(60)),
+                client: client.with(timeout: .seconds(1)),
+                timeToLive: .seconds(60),
                 onEvent: { log.report($0) }
             )
             let task = Task { try await shards.run(idle) }
@@ -155,7 +156,7 @@ struct ShardFaultTests {
                 "\(name)",
                 shards: .numbered(3),
                 memberID: "a",
-                on: .client(client),
+                client: client,
                 onEvent: { log.report($0) }
             )
             let task = Task { try await shards.run(idle) }
@@ -178,7 +179,7 @@ struct ShardFaultTests {
             "s",
             shards: .numbered(3),
             memberID: "a",
-            on: .client(client),
+            client: client,
             onEvent: { log.report($0) }
         )
         return (shards, log)
@@ -218,7 +219,7 @@ struct ShardFaultTests {
     func stopWithoutEtcd() async throws {
         try await withProxiedEtcd { proxy, client, _ in
             let (starts, ends) = (Lock(0), Lock(0))
-            let shards = try ShardCoordinator("s", shards: .numbered(8), memberID: "a", on: .client(client))
+            let shards = try ShardCoordinator("s", shards: .numbered(8), memberID: "a", client: client)
             let task = Task {
                 try await shards.run { shard in
                     starts.withLock { $0 += 1 }

@@ -19,7 +19,8 @@ struct ShardRestorationTests {
                         "s",
                         shards: .numbered(12),
                         memberID: member.0,
-                        on: .client(member.1, timeToLive: .seconds(60)),
+                        client: member.1,
+                        timeToLive: .seconds(60),
                         onEvent: { logs[number].report($0) }
                     )
                 }
