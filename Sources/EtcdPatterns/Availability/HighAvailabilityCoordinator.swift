@@ -33,7 +33,7 @@ public struct HighAvailabilityCoordinator: Sendable {
     ///
     /// - Parameters:
     ///   - election: How the primary is chosen. Without a ``LeaderElection/drainTime``, a fifth of the time to live is
-    ///     used.
+    ///     used, or less if that is too long.
     ///   - onEvent: Is called with each event, for logs and alarms; it must return soon.
     ///   - primary: The work of a primary: runs once in each term, and is cancelled when the term ends. When it returns or
     ///     throws, the member steps down, and is a candidate again after ``LeaderElection/backoff``.
@@ -46,7 +46,10 @@ public struct HighAvailabilityCoordinator: Sendable {
         secondary: @escaping Secondary
     ) {
         var election = election
-        if election.drainTime == .zero { election.drainTime = election.queue.source.timeToLive / 5 }
+        if election.drainTime == .zero {
+            let timeToLive = election.queue.source.timeToLive
+            election.drainTime = min(timeToLive / 5, Session.longestDrain(of: timeToLive))
+        }
         self.election = election
         report = onEvent
         self.primary = primary

@@ -13,9 +13,9 @@ extension LeaderElection {
     /// When the caller's task is cancelled, this gives the leadership up once `body` has ended, and returns.
     ///
     /// - Parameter body: Does the leader's work, in a task of its own.
-    /// - Throws: The error of `body` while it leads, after which the leadership is given up, unless it is an ``EtcdError``
-    ///   that may pass, such as `unavailable` and `ambiguous`; ``CoordinationLoss`` when a session that was given is lost;
-    ///   ``EtcdError``, among its codes `permissionDenied` and `invalidArgument`.
+    /// - Throws: The error of `body` while it leads or after it has resigned, unless it is an ``EtcdError`` that may pass,
+    ///   such as `unavailable` and `ambiguous`; ``CoordinationLoss`` when a session that was given is lost; ``EtcdError``,
+    ///   among its codes `permissionDenied` and `invalidArgument`.
     public func run(_ body: @escaping @Sendable (LeaderTerm) async throws -> Void) async throws {
         try await repeatTerms(nextTerm) { term in
             do {

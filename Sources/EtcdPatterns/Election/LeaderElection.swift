@@ -28,8 +28,9 @@ public struct LeaderElection: Sendable {
 
     /// The time from the cancellation of the work until the leadership may pass on; zero by default.
     ///
-    /// Without renewals, ``Grant/isHeld`` of the term turns false earlier by this time. It must be less than half of
-    /// the time to live.
+    /// Without renewals, ``Grant/isHeld`` of the term turns false earlier by this time. So that a renewal comes before that,
+    /// it is at most two thirds of the time to live, without the margin by which a session ends early and half a second for
+    /// the answer: 7.85 s for a time to live of 15 s, and 0.31 s for 2 s.
     public var drainTime = Duration.zero
     /// The pause before the next campaign in ``run(_:)`` after a term that was shorter than the time to live, or an attempt
     /// that failed.
@@ -92,8 +93,10 @@ public struct LeaderElection: Sendable {
 
     private func enter(_ queue: FairQueue, _ ownsSession: Bool) async throws -> LeaderTerm? {
         let timeToLive = queue.session.lease.timeToLive
-        if drainTime < .zero || drainTime.bounded * 2 >= timeToLive {
-            throw EtcdError(.invalidArgument, "a drain time of \(drainTime) for a time to live of \(timeToLive)")
+        let longest = Session.longestDrain(of: timeToLive)
+        if !(.zero...longest).contains(drainTime) {
+            let limit = "for a time to live of \(timeToLive), it is from zero to \(longest)"
+            throw EtcdError(.invalidArgument, "a drain time of \(drainTime) leaves no time for renewals: \(limit)")
         }
         let key = try await join(queue)
         guard let hold = Hold(key, in: queue, drain: drainTime, rewritesKey: true, ownsSession: ownsSession) else {

@@ -258,10 +258,11 @@ public struct LockSet: Grant {
     ///
     /// - Parameter timeout: How long to wait until others can have the locks.
     public func release(timeout: Duration = .seconds(5)) async {
+        let end = ContinuousClock.Instant.after(timeout)
         await withTaskGroup(of: Void.self) { group in
             for grant in grants.values { group.addTask { await grant.release(timeout: timeout) } }
         }
-        await ownSession?.close(timeout: timeout)
+        await ownSession?.close(timeout: end - .now)
     }
 
     /// Runs `body`, cancels it when a lock is lost, and releases all.

@@ -131,13 +131,14 @@ final class Hold: Fence {
             return (state.release ?? job, state.handover)
         }
         let patience = lifetime.loss?.reason == .released ? timeout : .zero
+        let end = ContinuousClock.Instant.after(patience)
         if first === job {
             if handover == nil, !ownsSession, await queueKey.eraseInBatch(within: patience) {
                 return job.finish()
             }
             queue.client.inBackground(job) { await self.finish() }
         }
-        await first.wait(patience)
+        await first.wait(end - .now)
     }
 
     private func finish() async {

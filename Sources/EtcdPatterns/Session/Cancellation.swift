@@ -98,7 +98,7 @@ extension EtcdError {
 }
 
 extension Error {
-    private var isCancellation: Bool { self is CancellationError || EtcdError.Code.cancelled ~= self }
+    var isCancellation: Bool { self is CancellationError || EtcdError.Code.cancelled ~= self }
 
     /// The error as a wait throws it: `CancellationError` instead of an ``EtcdError`` with the code `cancelled`.
     var ofWait: any Error { isCancellation ? CancellationError() : self }

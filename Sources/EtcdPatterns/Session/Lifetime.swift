@@ -153,6 +153,8 @@ final class Lifetime: Sendable {
 
     /// Runs `body` in a task that is cancelled at the loss, as with the caller's, and waits for it.
     ///
+    /// A hold that was given up is not lost: then only a cancellation of `body` is replaced by the ``CoordinationLoss``.
+    ///
     /// - Throws: The error of `body`; ``CoordinationLoss`` when it was lost before `body` has ended.
     func whileHeld<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
         if let loss { throw loss }
@@ -166,8 +168,11 @@ final class Lifetime: Sendable {
         }
         forget(number)
         guard let loss else { return try result.get() }
-        // A hold that was given up is not lost.
-        if loss.reason == .released, case .success(let value) = result { return value }
+        if loss.reason == .released {
+            do { return try result.get() } catch {
+                if !error.isCancellation, (error as? CoordinationLoss)?.reason != .released { throw error }
+            }
+        }
         throw loss.overrunUntilNow
     }
 }

@@ -97,6 +97,12 @@ public final class Session: Sendable {
         timeToLive / 100 + max(timeToLive / 10, .milliseconds(500))
     }
 
+    /// How much earlier than the session a hold may end, so that a renewal, after a third of the time to live, extends it
+    /// in time.
+    static func longestDrain(of timeToLive: Duration) -> Duration {
+        max(.zero, timeToLive - timeToLive / 3 - margin(of: timeToLive) - .milliseconds(500))
+    }
+
     // MARK: The end
 
     /// Ends the session: everything that is held on it is lost, and its lease is revoked.

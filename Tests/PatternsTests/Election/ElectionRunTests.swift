@@ -47,12 +47,18 @@ struct ElectionRunTests {
         }
     }
 
-    @Test("an error of the body ends the loop, and so does the loss of a session that was given")
+    @Test("an error of the body ends the loop, also once it has resigned, and so does the loss of a given session")
     func endings() async throws {
         struct Failure: Error {}
         try await withSession { session, name in
             let election = Self.quick(try LeaderElection("\(name)", candidate: "a", on: .session(session)))
             await #expect(throws: Failure.self) { try await election.run { _ in throw Failure() } }
+            await #expect(throws: Failure.self) {
+                try await election.run { term in
+                    await term.resign()
+                    throw Failure()
+                }
+            }
             #expect(try await election.candidates().isEmpty)
             let given = try await Session(session.client)
             let doomed = Self.quick(try LeaderElection("\(name)", candidate: "b", on: .session(given)))

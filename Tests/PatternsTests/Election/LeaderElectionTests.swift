@@ -65,6 +65,28 @@ struct LeaderElectionTests {
         }
     }
 
+    @Test("an error of the body is thrown also after it has resigned")
+    func errorAfterResignation() async throws {
+        struct Failure: Error {}
+        try await withSession { session, name in
+            let election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
+            await #expect(throws: Failure.self) {
+                try await election.lead { term in
+                    await term.resign()
+                    throw Failure()
+                }
+            }
+            // The control: a cancellation is a consequence of the resignation.
+            await expectLoss(.released) {
+                try await election.lead { term in
+                    await term.resign()
+                    try Task.checkCancellation()
+                }
+            }
+            #expect(try await election.candidates().isEmpty)
+        }
+    }
+
     @Test("a leader proclaims in place, keeps its lease and its token, and cannot proclaim after its term")
     func proclaim() async throws {
         try await withSession { session, name in
@@ -131,13 +153,21 @@ struct LeaderElectionTests {
     func refusals() async throws {
         try await withSession { session, name in
             #expect(throws: EtcdError.self) { try LeaderElection("", candidate: "a", on: .session(session)) }
-            var election = try LeaderElection("\(name)", candidate: "a", on: .session(session))
-            for drainTime in [session.lease.timeToLive / 2, .seconds(-1)] {
-                election.drainTime = drainTime
-                let election = election
-                await expectError(.invalidArgument) { try await election.campaign() }
+            for (timeToLive, longest): (Duration, Duration) in [
+                (.seconds(15), .milliseconds(7850)), (.seconds(3), .milliseconds(970)),
+            ] {
+                let source = SessionSource.client(session.client, timeToLive: timeToLive)
+                var election = try LeaderElection("\(name)", candidate: "a", on: source)
+                for drainTime in [longest + .milliseconds(1), .seconds(-1)] {
+                    election.drainTime = drainTime
+                    let election = election
+                    await expectError(.invalidArgument) { try await election.campaign() }
+                }
+                #expect(try await election.candidates().isEmpty)
+                // The control, less what divisions may lose.
+                election.drainTime = longest - .microseconds(1)
+                await (try await election.campaign()).resign()
             }
-            #expect(try await election.candidates().isEmpty)
         }
     }
 

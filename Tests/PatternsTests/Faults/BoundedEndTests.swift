@@ -91,6 +91,26 @@ struct BoundedEndTests {
         }
     }
 
+    @Test("a release of one lock, or of several, returns at its timeout, also after an attempt that was not answered")
+    func release() async throws {
+        try await withProxiedEtcd { proxy, client, _ in
+            // An attempt may take two seconds.
+            let hurried = client.with(timeout: .seconds(2))
+            let session = try await Session(hurried, timeToLive: .seconds(60))
+            let grant = try await DistributedLock("lock", on: .session(session)).acquire()
+            let locks = try LockManager("locks", on: .client(hurried, timeToLive: .seconds(60)))
+            let set = try await locks.acquire(["a", "b"])
+            await proxy.stall()
+            let single = await duration { await grant.release(timeout: .seconds(3)) }
+            let several = await duration { await set.release(timeout: .seconds(3)) }
+            for length in [single, several] {
+                #expect(length > .seconds(2), "the control: it has waited, \(length)")
+                #expect(length < .seconds(4.5), "\(length)")
+            }
+            await session.close(timeout: .zero)
+        }
+    }
+
     @Test("background work ends with the client")
     func owner() async throws {
         try await withProxiedEtcd { proxy, client, _ in

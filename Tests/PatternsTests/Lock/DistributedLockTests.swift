@@ -146,20 +146,25 @@ struct DistributedLockTests {
         }
     }
 
-    @Test("an error of the body is thrown, and the lock is free", arguments: [true, false])
-    func bodyThrows(isCancelled: Bool) async throws {
+    enum End: CaseIterable {
+        case error, cancellation, release
+    }
+
+    @Test("an error of the body is thrown, and the lock is free", arguments: End.allCases)
+    func bodyThrows(end: End) async throws {
         struct Failure: Error {}
         try await withSession { session, name in
             let lock = try DistributedLock("\(name)", on: .session(session))
             let isRunning = Lock(false)
             let task = Task {
-                try await lock.withLock { _ in
+                try await lock.withLock { grant in
                     isRunning.withLock { $0 = true }
-                    if isCancelled { try? await Task.sleep(for: .seconds(60)) }
+                    if end == .cancellation { try? await Task.sleep(for: .seconds(60)) }
+                    if end == .release { await grant.release() }
                     throw Failure()
                 }
             }
-            if isCancelled {
+            if end == .cancellation {
                 try await eventually("it runs") { isRunning.withLock { $0 } }
                 task.cancel()
             }

@@ -81,6 +81,24 @@ struct LifetimeTests {
         #expect(try await task.value)
     }
 
+    @Test("work that goes on after its hold was given up keeps its result and its error, unless it was cancelled")
+    func givenUp() async throws {
+        struct Failure: Error {}
+        func work(_ result: @escaping @Sendable () throws -> Int) async throws -> Int {
+            let lifetime = Lifetime()
+            return try await lifetime.whileHeld {
+                lifetime.end(CoordinationLoss(.released))
+                return try result()
+            }
+        }
+        #expect(try await work { 1 } == 1)
+        await #expect(throws: Failure.self) { try await work { throw Failure() } }
+        await expectLoss(.keyDeleted) { try await work { throw CoordinationLoss(.keyDeleted) } }
+        await expectLoss(.released) { try await work { throw CancellationError() } }
+        let loss = await expectLoss(.released) { try await work { throw CoordinationLoss(.released) } }
+        #expect(loss?.overrun != nil)
+    }
+
     @Test(
         "work may rely on a lease until a hundredth and a tenth of its time to live, or half a second, before its end",
         arguments: [(2.0, 0.52), (4, 0.54), (5, 0.55), (10, 1.1), (15, 1.65), (60, 6.6), (3600, 396)]
