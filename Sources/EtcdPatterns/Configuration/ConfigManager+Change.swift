@@ -132,7 +132,7 @@ extension ConfigManager {
         throw EtcdError(.transactionConflict, text)
     }
 
-    /// The keys as they are in etcd, after a pending copying is completed.
+    /// The keys as they are in etcd, after a pending copying, also of a configuration within this one, is completed.
     ///
     /// The mirror has them after a small read, unless its watch is broken.
     private func present() async throws -> MirrorView {
@@ -140,7 +140,7 @@ extension ConfigManager {
         guard let mirror = status.withLock({ $0.mirror }) else { return try await restorer.settled() }
         do throws(EtcdError) {
             let content = try await mirror.consistentView()
-            if content[layout.pointer] == nil { return content }
+            if content[layout.pointer] == nil, layout.pendingInside(content).isEmpty { return content }
         } catch {
             if [.unavailable, .cancelled, .clientClosed].contains(error.code) { throw error }
         }

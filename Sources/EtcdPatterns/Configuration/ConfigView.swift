@@ -9,7 +9,8 @@ public import EtcdKit
 /// try connect(to: now.string("database/host"), port: now.int("database/port", default: 5432))
 /// ```
 ///
-/// A view has all changes of a transaction or a restoration, or none of them. Taking a view costs nothing.
+/// A view has all changes of a transaction or a restoration, or none of them; of a large restoration of a configuration
+/// within this one, or around it, it has parts until that is complete. Taking a view costs nothing.
 public struct ConfigView: ConfigReading, Equatable, CustomStringConvertible {
     /// The revision of the store that the view shows.
     public var revision: Revision { content.revision }

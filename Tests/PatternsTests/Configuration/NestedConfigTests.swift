@@ -55,6 +55,21 @@ struct NestedConfigTests {
         }
     }
 
+    @Test("a deletion through the outer one stays, although a restoration of the inner one was not complete")
+    func deletion() async throws {
+        try await withLiveClient { client, name in
+            let inner = try ConfigLayout(name + "/app")
+            try await client.withConfiguration("\(name)") { outer in
+                // A restoration that has died before its copying.
+                try await putIntoEffect(["a": "1", "b": "2"], inner, client)
+                try await outer.delete("app/a")
+                _ = try await Restorer(client: client, layout: inner).settled()
+                #expect(try await client.get(name + "/app/a") == nil)
+                #expect(try await client.get(name + "/app/b")?.value == "2", "the control: it was copied")
+            }
+        }
+    }
+
     @Test(
         "keys that are reserved for the library are refused, also in nested configurations",
         arguments: [".a", "a/.b", "a/.b/c", "a.snapshots/records/1", ""]
