@@ -46,10 +46,9 @@ public struct HighAvailabilityCoordinator: Sendable {
         secondary: @escaping Secondary
     ) {
         var election = election
-        if election.drainTime == .zero {
-            let timeToLive = election.queue.source.timeToLive
-            election.drainTime = min(timeToLive / 5, Session.longestDrain(of: timeToLive))
-        }
+        let timeToLive = election.queue.source.timeToLive
+        let drainTime = min(timeToLive / 5, Session.longestDrain(of: timeToLive))
+        if election.drainTime == .zero { election.drainTime = drainTime }
         self.election = election
         report = onEvent
         self.primary = primary

@@ -46,7 +46,7 @@ public struct Barrier: Sendable {
     ///
     /// - Parameter body: Does the work that the others wait for.
     /// - Returns: The result of `body`; nil if another task has raised the barrier.
-    /// - Throws: The error of `body`; ``CoordinationLoss``; ``EtcdError``; `CancellationError`.
+    /// - Throws: The error of `body`; ``CoordinationLoss``; ``QueueBlocked``; ``EtcdError``; `CancellationError`.
     @discardableResult
     public func withRaised<Result: Sendable>(
         _ body: @escaping @Sendable (RaisedBarrier) async throws -> Result
@@ -63,7 +63,8 @@ public struct Barrier: Sendable {
     ///
     /// - Returns: The raised barrier; nil if another task has raised it. If this is released or dropped before it is
     ///   lowered, the barrier is broken.
-    /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``; `CancellationError`.
+    /// - Throws: ``CoordinationLoss`` when the session is lost; ``QueueBlocked`` when the key of another task that has
+    ///   raised it never goes away by itself; ``EtcdError``; `CancellationError`.
     public func raise() async throws -> RaisedBarrier? {
         guard let hold = try await queue.acquireIfAvailable(.exclusive, owner) else { return nil }
         let raised = RaisedBarrier(hold: hold, raisedKey: raisedKey)
@@ -83,21 +84,26 @@ public struct Barrier: Sendable {
     ///
     /// - Parameter timeout: How long to wait; nil waits without a limit.
     /// - Throws: ``BarrierBroken`` when the task that raised the barrier is gone; ``EtcdError``, with the code
-    ///   `deadlineExceeded` when it was not lowered in time; `CancellationError`.
+    ///   `deadlineExceeded` when it was not lowered in time, and `unavailable` when etcd has not answered in that time;
+    ///   `CancellationError`.
     public func wait(timeout: Duration? = nil) async throws {
-        let lowered: Void? = try await withTimeout(timeout) { try await pass() }
-        if lowered == nil {
-            throw EtcdError(.deadlineExceeded, "the barrier \"\(name)\" was not lowered within \(timeout ?? .zero)")
-        }
+        let attempt = Attempt()
+        if try await withTimeout(timeout, { try await pass(attempt) }) != nil { return }
+        let error = attempt.timeIsOver(name, timeout ?? .zero)
+        guard let busy = error as? BusyError else { throw error }
+        throw EtcdError(.deadlineExceeded, "the barrier \"\(name)\" was not lowered within \(busy.waited)")
     }
 
-    private func pass() async throws {
+    private func pass(_ attempt: Attempt) async throws {
         let (client, raisedKey, holders) = (queue.client, raisedKey, queue.range)
         var raising: Revision?
         while true {
             let response = try await client.retryingWhileUnavailable { () throws(EtcdError) in
-                try await client.transaction(then: [.get(raisedKey), .range(holders)])
+                try await noting(attempt.hindered) { () throws(EtcdError) in
+                    try await client.transaction(then: [.get(raisedKey), .range(holders)])
+                }
             }
+            attempt.answered()
             guard let entry = response.results.first?.entries.first else { return }
             if let raising, entry.createRevision != raising { return }
             raising = entry.createRevision

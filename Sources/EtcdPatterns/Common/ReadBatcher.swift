@@ -57,9 +57,8 @@ final class ReadBatcher<Group: Hashable & Sendable, Question: Sendable, Answer: 
         let waiter = Waiter(question, size, answer)
         defer { withExtendedLifetime(waiter) {} }
         let isFirst = state.withLock { state in
-            let isFirst = state.waiting[group] == nil
-            state.waiting[group, default: []].append(WeakWaiter(waiter: waiter))
-            return isFirst
+            defer { state.waiting[group, default: []].append(WeakWaiter(waiter: waiter)) }
+            return state.waiting[group] == nil
         }
         if isFirst { client.inCommon { await self.answerAll(in: group, of: client) } }
         for await answer in answers { return try answer.get() }

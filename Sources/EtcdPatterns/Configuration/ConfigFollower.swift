@@ -119,9 +119,10 @@ struct ConfigFollower: Sendable {
                     look(at: content, &overlay, status)
                 }
             } catch {
+                let isNew = status.withLock { $0.failure?.code } != error.code
                 status.update { $0.failure = error }
                 if error.code == .clientClosed { break }
-                if !Task.isCancelled { reporter.onEvent(.followingFailed(error)) }
+                if isNew, !Task.isCancelled { reporter.onEvent(.followingFailed(error)) }
             }
             await last?.close()
             first = nil

@@ -22,7 +22,8 @@ extension SnapshotManager {
         let id = "\(Int(Date.now.timeIntervalSince1970))-\(String(UInt64.random(in: .min ... .max), radix: 16))"
         try await sweep()
         let (stored, areThere) = try await StoredState.write(state.encoded, as: id, in: states, client)
-        var number = try await list().names.compactMap(Self.number).max() ?? 0
+        let known = try await list().revisions.keys
+        var number = known.compactMap { Self.number($0.dropping(records).description) }.max() ?? 0
         while true {
             number += 1
             let record = SnapshotRecord.Fields(

@@ -69,7 +69,7 @@ public struct SnapshotManager: Sendable {
         return SnapshotList(
             records: found.sorted { $0.createRevision < $1.createRevision }.map(\.record),
             problems: problems,
-            names: Set(entries.map { $0.key.dropping(records).description })
+            revisions: Dictionary(entries.map { ($0.key, $0.modRevision) }) { $1 }
         )
     }
 
@@ -219,7 +219,7 @@ public struct SnapshotManager: Sendable {
     /// - Throws: ``ConfigError`` with the code `noSnapshot`; ``EtcdError``.
     public func delete(_ name: String) async throws {
         let entry = try await entry(name)
-        try await delete([entry.key], from: try await list())
+        try await delete([entry.key: entry.modRevision], from: try await list())
     }
 
     /// Deletes all snapshots but the newest.
@@ -230,18 +230,20 @@ public struct SnapshotManager: Sendable {
     /// - Throws: ``EtcdError``.
     public func prune(keeping count: Int) async throws(EtcdError) {
         let list = try await list()
-        try await delete(list.records.dropLast(max(count, 0)).map { records + Key($0.name) }, from: list)
+        let old = Set(list.records.dropLast(max(count, 0)).map { records + Key($0.name) })
+        try await delete(list.revisions.filter { old.contains($0.key) }, from: list)
     }
 
-    /// Deletes records, and the pieces of their states, unless another record refers to them too.
-    private func delete(_ keys: [Key], from list: SnapshotList) async throws(EtcdError) {
+    /// Deletes records that have not changed since these revisions, and the pieces of their states, unless another record
+    /// refers to them too.
+    private func delete(_ old: [Key: Revision], from list: SnapshotList) async throws(EtcdError) {
         let states = Dictionary(list.records.map { (records + Key($0.name), $0.fields.state.id) }) { $1 }
-        let needed = Set(states.filter { !keys.contains($0.key) }.values)
-        for key in keys {
+        let needed = Set(states.filter { old[$0.key] == nil }.values)
+        for (key, revision) in old {
             var steps = [TransactionOperation.delete(key)]
             // The pieces of an unreadable record are not known.
             if let id = states[key], !needed.contains(id) { steps.append(.delete(.prefix(self.states + "\(id)/"))) }
-            try await client.transaction(then: steps)
+            try await client.transaction(if: [Compare.Target.modRevision(key) == revision], then: steps)
         }
     }
 }

@@ -46,6 +46,6 @@ public struct SnapshotList: Sendable {
     ///
     /// They harm no other record. ``SnapshotManager/delete(_:)`` removes one, by the part of its key after `records/`.
     public let problems: [ConfigError]
-    /// The names of both.
-    let names: Set<String>
+    /// The revisions of the last changes of both, by their keys.
+    let revisions: [Key: Revision]
 }

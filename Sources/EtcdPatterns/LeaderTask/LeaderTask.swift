@@ -56,7 +56,8 @@ public final class LeaderTask: Sendable {
         }
         let milliseconds = interval / .milliseconds(1)
         guard milliseconds >= 1, milliseconds <= Double(TaskSchedule.bound) else {
-            throw EtcdError(.invalidArgument, "\"\(name)\" cannot run every \(interval): 1 ms is the least")
+            let range = "it can be from 1 ms to \(TaskSchedule.bound) ms"
+            throw EtcdError(.invalidArgument, "\"\(name)\" cannot run every \(interval): \(range)")
         }
         self.name = name
         var election = election
@@ -102,14 +103,16 @@ public final class LeaderTask: Sendable {
 
     /// Does what ``run()`` does, until ``stop()``, or until the task is dropped.
     ///
-    /// Starting twice does nothing. An error that ends it is an ``Event/stopped(_:)``.
+    /// Starting twice does nothing. An error that ends it is an ``Event/stopped(_:)``; then it can be started again.
     public func start() {
-        running.withLock { running in
-            if running != nil { return }
-            running = Task { [runner] in
+        running.withLock { task in
+            if task != nil { return }
+            task = Task { [runner, running] in
                 do {
                     try await runner.run()
+                    running.withLock { $0 = nil }
                 } catch {
+                    running.withLock { $0 = nil }
                     runner.report(.stopped(error))
                 }
             }
@@ -121,7 +124,6 @@ public final class LeaderTask: Sendable {
         let task = running.withLock { $0 }
         task?.cancel()
         await task?.value
-        running.withLock { if $0 == task { $0 = nil } }
     }
 
     // MARK: Status

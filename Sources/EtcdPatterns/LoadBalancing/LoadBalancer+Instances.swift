@@ -90,16 +90,11 @@ extension LoadBalancer {
     /// - Parameter timeout: How long to wait; nil for no limit.
     /// - Throws: ``NoInstanceAvailable`` after the timeout; `CancellationError`.
     public func waitUntilAvailable(timeout: Duration? = nil) async throws {
-        let isAvailable = try await withTimeout(timeout) { try await self.awaitInstance() }
-        if isAvailable == nil { throw noInstance }
-    }
-
-    private func awaitInstance() async throws -> Bool? {
-        while !state.withLock({ $0.pool.isAvailable }) {
-            // An ejected instance becomes available after some time, without an update of the state.
-            _ = try await withTimeout(.seconds(1)) { try await self.state.wait { $0.pool.isAvailable ? true : nil } }
-            try Task.checkCancellation()
+        // One instance that passes its checks is never ejected, so only an update makes one available.
+        if state.withLock({ $0.pool.isAvailable }) { return }
+        let isAvailable = try await withTimeout(timeout) {
+            try await self.state.wait { $0.pool.isAvailable ? true : nil }
         }
-        return true
+        if isAvailable == nil { throw noInstance }
     }
 }

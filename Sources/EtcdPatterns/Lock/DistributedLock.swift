@@ -86,9 +86,10 @@ public struct DistributedLock: Sendable {
     ///
     /// - Parameter timeout: How long to wait; nil waits without a limit.
     /// - Returns: The lock. It is also released when its last copy is dropped, at the latest with its lease.
-    /// - Throws: ``BusyError`` when the lock was not free in time; ``CoordinationLoss`` when the session was lost
-    ///   during the wait; ``QueueBlocked`` when only the deletion of a key can free the queue; ``EtcdError``, among its
-    ///   codes `unavailable` when etcd has not answered in that time, and `permissionDenied`; `CancellationError`.
+    /// - Throws: ``BusyError`` when the lock was not free in time; ``CoordinationLoss`` when the session was lost during the
+    ///   wait, or another client has deleted the key in the queue; ``QueueBlocked`` when only the deletion of a key can free
+    ///   the queue; ``EtcdError``, among its codes `unavailable` when etcd has not answered in that time, and
+    ///   `permissionDenied`; `CancellationError`.
     public func acquire(timeout: Duration? = nil) async throws -> LockGrant {
         LockGrant(hold: try await queue.acquire(role, owner, timeout: timeout))
     }

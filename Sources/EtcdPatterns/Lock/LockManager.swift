@@ -93,7 +93,7 @@ public struct LockManager: Sendable {
     ///   - names: The names, as in ``acquireIfAvailable(_:)``.
     ///   - body: Does the work that needs the locks.
     /// - Returns: The result of `body`; nil if the locks were not all free.
-    /// - Throws: The error of `body`; ``CoordinationLoss`` when a lock was lost; ``EtcdError``.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when a lock was lost; ``QueueBlocked``; ``EtcdError``.
     @discardableResult
     public func withLocksIfAvailable<Result: Sendable>(
         _ names: [String],
@@ -111,8 +111,9 @@ public struct LockManager: Sendable {
     ///   - names: At least one name, in any order; a repeated name counts once.
     ///   - timeout: How long to wait for all locks together; nil waits without a limit.
     /// - Returns: The locks.
-    /// - Throws: ``BusyError`` when the locks were not all free in time; ``CoordinationLoss`` when the session, or a lock
-    ///   that was acquired already, was lost during the wait; ``EtcdError``; `CancellationError`.
+    /// - Throws: ``BusyError`` when the locks were not all free in time; ``CoordinationLoss`` when the session, a lock that
+    ///   was acquired already, or the place in a queue was lost during the wait; ``QueueBlocked`` when only the deletion of
+    ///   a key can free one of them; ``EtcdError``; `CancellationError`.
     public func acquire(_ names: [String], timeout: Duration? = nil) async throws -> LockSet {
         let names = try distinct(names)
         let attempt = Attempt()
@@ -152,8 +153,9 @@ public struct LockManager: Sendable {
     /// - Parameter names: At least one name, in any order; at most as many as the server allows a transaction to have
     ///   operations (128 by default).
     /// - Returns: The locks, to be released by ``LockSet/release(timeout:)``; nil if they were not all free.
-    /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``, with the code `tooManyOperations` for more
-    ///   names than the server allows; `CancellationError`.
+    /// - Throws: ``CoordinationLoss`` when the session is lost; ``QueueBlocked`` when a key that holds one of the locks never
+    ///   goes away by itself; ``EtcdError``, with the code `tooManyOperations` for more names than the server allows;
+    ///   `CancellationError`.
     public func acquireIfAvailable(_ names: [String]) async throws -> LockSet? {
         let names = try distinct(names)
         return try await source.withSession(waits: false) { session, isOwn in

@@ -44,6 +44,8 @@ public final class Membership: Sendable {
     public var isWaiting: Bool { latest.newest?.isWaiting ?? false }
 
     /// The error of the last attempt to join; nil once an attempt has succeeded, or waits for the ID.
+    ///
+    /// If it is a ``CoordinationLoss`` of a session that was given, no other attempt follows.
     public var failure: (any Error)? { latest.newest?.failure }
 
     /// Leaves the group.
@@ -90,7 +92,8 @@ public final class Membership: Sendable {
         }
     }
 
-    /// Takes the place again whenever it is lost, until the task is cancelled, and then gives it up.
+    /// Takes the place again whenever it is lost, until the task is cancelled, and then gives it up; ends with the session
+    /// if that was given.
     private static func keep(_ place: MemberPlace, _ latest: LatestValue<State>) async {
         let backoff = Backoff()
         var failures = 0
@@ -107,6 +110,7 @@ public final class Membership: Sendable {
             } catch {
                 failures += 1
                 if !Task.isCancelled { latest.send(State(failure: error)) }
+                if error is CoordinationLoss, !place.mayPass(error) { return }
                 await Task.pause(for: backoff.delay(afterFailures: failures))
             }
         }

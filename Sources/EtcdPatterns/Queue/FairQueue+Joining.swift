@@ -64,6 +64,10 @@ extension FairQueue {
         }
         try await deleteStaleKeys()
         guard let revision = queueKey.createRevision else { throw CoordinationLoss(.keyDeleted) }
+        // If an answer is missing, there may be others before a waiter that seems to be the first.
+        guard response.results.count == counts.count + 1 + (response.succeeded ? old.deletions.count : 0) else {
+            throw EtcdError(.protocolViolation, "\(response.results.count) results of a put in \(name) and its reads")
+        }
         var count = response.results.suffix(counts.count).reduce(0) { sum, result in
             if case .range(let response) = result { sum + Int(clamping: response.count) } else { sum }
         }
@@ -166,8 +170,10 @@ extension QueueKey {
         for job in keys.compactMap({ $0.startLeaving() }) { await job.wait(deadline - .now) }
     }
 
-    private func startLeaving() -> BackgroundJob? {
-        guard mayExist, session.lifetime.loss?.reason != .leaseEnded else { return nil }
+    /// Begins to delete the key, if it may be there.
+    @discardableResult
+    func startLeaving() -> BackgroundJob? {
+        guard mayExist, session.lifetime.loss?.reason != .leaseEnded, !session.isRevoked else { return nil }
         // Another candidate of this process may join anew before the key is deleted here.
         leaveBehind()
         let isOwn = createRevision.map { Compare.Target.createRevision(key) == $0 }
@@ -180,8 +186,9 @@ extension QueueKey {
     func eraseInBatch(within time: Duration) async -> Bool {
         if time < session.attemptTimeout || !session.isAlive { return false }
         let part = TransactionBatcher.Part(conditions: [], operations: [.delete(key)])
-        guard case .success? = await session.batcher.run(part, on: session, grace: nil) else { return false }
-        wasErased()
+        let outcome = await session.batcher.run(part, on: session, grace: nil)
+        guard case .success(let response)? = outcome else { return false }
+        wasErased(at: response.header.revision)
         return true
     }
 
@@ -192,17 +199,16 @@ extension QueueKey {
         let deadline = ContinuousClock.now + min(session.lease.timeToLive, session.client.timeout)
         do throws(EtcdError) {
             // Deleting it once more does no harm.
-            try await session.delete(key, if: conditions, until: deadline)
-            wasErased()
+            wasErased(at: try await session.delete(key, if: conditions, until: deadline).revision)
         } catch {
-            if session.isAlive { await session.abandon(error) }
+            if session.isAlive { await session.end(CoordinationLoss(.abandoned, cause: error)) }
             leaveBehind()
         }
     }
 
-    /// Notes that the key was deleted; a put whose outcome is unknown may still create it again.
-    func wasErased() {
-        if hasLooseEnds { session.deleteWhenever(key) } else { session.witness.gaveUp(key) }
+    /// Notes that the key is deleted at `revision`; a put whose outcome is unknown may still create it again.
+    func wasErased(at revision: Revision) {
+        if hasLooseEnds { session.deleteWhenever(key) } else { session.witness.gaveUp(key, at: revision) }
     }
 
     /// Notes a key that is given up, but not known to be deleted: its owner deletes it when it joins anew.

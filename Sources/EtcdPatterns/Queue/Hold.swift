@@ -4,7 +4,7 @@ import EtcdKit
 
 /// A place at the head of a queue, from its turn to its loss or release.
 ///
-/// If it is dropped without a release, its session releases it, or is dropped and ends with it.
+/// If it is dropped without a release, its key is deleted in the background, or ends with a session of its own.
 final class Hold: Fence {
     let queue: FairQueue
     let key: Key
@@ -58,9 +58,8 @@ final class Hold: Fence {
 
     deinit {
         lifetime.end(CoordinationLoss(.released))
-        if state.withLock({ $0.release != nil }) { return }
-        queueKey.leaveBehind()
-        if queueKey.hasLooseEnds { session.deleteWhenever(key) } else { session.cleanup.delete(key) }
+        if state.withLock({ $0.release != nil }) || ownsSession && session.isAlive { return }
+        queueKey.startLeaving()
     }
 
     var session: Session { queue.session }

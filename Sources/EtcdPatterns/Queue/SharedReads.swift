@@ -21,7 +21,6 @@ final class SharedReads: Sendable {
     private struct Group: Hashable {
         let namespace: Key
         let timeout: Duration
-        let retry: RetryPolicy
         let ranges: [KeyRange]
         let more: [TransactionOperation]
     }
@@ -44,13 +43,7 @@ final class SharedReads: Sendable {
         for client: EtcdClient
     ) async throws(EtcdError) -> Answer {
         guard let section else { return try await Self.read(keys, more, section, client) }
-        let group = Group(
-            namespace: client.namespace,
-            timeout: client.timeout,
-            retry: client.retry,
-            ranges: section.ranges,
-            more: more
-        )
+        let group = Group(namespace: client.namespace, timeout: client.timeout, ranges: section.ranges, more: more)
         let question = Question(keys: keys, section: section)
         return try await batcher.ask(question, size: keys.count, in: group, of: client)
     }

@@ -41,7 +41,7 @@ final class EntryKeeper: Sendable {
     ) {
         self.client = client
         self.key = key
-        self.timeToLive = min(timeToLive, timeToLive.bounded)
+        self.timeToLive = timeToLive.bounded
         self.check = check
         self.look = look
         entry = DesiredEntry(instance)

@@ -26,11 +26,9 @@ struct SharedLook: Sendable {
     }
 
     /// Answers all questions.
-    private static func answer(
-        _ questions: [Question],
-        _: Key,
-        _ client: EtcdClient
-    ) async throws(EtcdError) -> [Revision??] {
+    private static func answer(_ questions: [Question], _: Key, _ client: EtcdClient) async throws(EtcdError)
+        -> [Revision??]
+    {
         var options = RangeOptions()
         options.keysOnly = true
         let response = try await client.transaction(

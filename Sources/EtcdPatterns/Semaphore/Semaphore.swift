@@ -88,7 +88,7 @@ public struct Semaphore: Sendable {
     ///
     /// - Parameter body: Does the work that needs the slot.
     /// - Returns: The result of `body`; nil if no slot was free.
-    /// - Throws: The error of `body`; ``CoordinationLoss`` when the slot was lost; ``EtcdError``.
+    /// - Throws: The error of `body`; ``CoordinationLoss`` when the slot was lost; ``QueueBlocked``; ``EtcdError``.
     @discardableResult
     public func withSlotIfAvailable<Result: Sendable>(
         _ body: @escaping @Sendable (SemaphoreSlot) async throws -> Result
@@ -113,7 +113,8 @@ public struct Semaphore: Sendable {
     /// Acquires a slot if there are more free slots than waiters.
     ///
     /// - Returns: The slot, to be released by ``SemaphoreSlot/release(timeout:)``; nil if none was free.
-    /// - Throws: ``CoordinationLoss`` when the session is lost; ``EtcdError``; `CancellationError`.
+    /// - Throws: ``CoordinationLoss`` when the session is lost; ``QueueBlocked`` when no slot ever becomes free;
+    ///   ``EtcdError``; `CancellationError`.
     public func acquireIfAvailable() async throws -> SemaphoreSlot? {
         try await queue.withQueue(waits: false) { queue, isOwn in try await enter(queue, isOwn, waits: false) }
     }
@@ -145,7 +146,7 @@ public struct Semaphore: Sendable {
             let hold = Hold(slot, in: queue, reserved: reserved, ownsSession: ownsSession)
         else { return nil }
         // The claim has deleted the place in the queue, but a late put may still create it again.
-        turn.wasErased()
+        turn.wasErased(at: hold.createRevision)
         return SemaphoreSlot(number: number, hold: hold)
     }
 

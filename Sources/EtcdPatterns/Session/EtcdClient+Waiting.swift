@@ -2,6 +2,17 @@
 
 import EtcdKit
 
+/// Runs `operation`, and calls `onFailure` with its error, unless that is a cancellation.
+func noting<Result>(
+    _ onFailure: (EtcdError) -> Void,
+    _ operation: () async throws(EtcdError) -> Result
+) async throws(EtcdError) -> Result {
+    do throws(EtcdError) { return try await operation() } catch {
+        if error.code != .cancelled { onFailure(error) }
+        throw error
+    }
+}
+
 extension EtcdClient {
     /// Waits for a change in `range` after `revision` that satisfies `isAwaited`.
     ///

@@ -34,7 +34,7 @@ extension Grant {
     /// Whether it is held: compares the clock at each call.
     ///
     /// Without renewals of the lease, this turns false before the server can give it to another. If another client deletes
-    /// the key, it turns false soon after that, at the earliest 250 ms after the acquisition.
+    /// the key, it turns false soon after that, at the earliest 225 ms after the acquisition.
     public var isHeld: Bool { basis.lifetime.loss == nil }
 
     /// How long it is certainly held from now on if its lease is not renewed; zero once it is lost.

@@ -8,7 +8,7 @@ import EtcdKit
 /// ``patience``. One timer serves all young holds. A watch begins with a read, which shows what has happened before: a
 /// deletion, also one that was compacted away, or a store that was restored.
 final class HoldWatcher: Sendable {
-    /// The age at which the watch of a hold begins; it may be up to a tenth less.
+    /// The age at which the watch of a hold begins; it may be up to a tenth less, so 225 ms.
     static let patience = Duration.milliseconds(250)
 
     struct Young {

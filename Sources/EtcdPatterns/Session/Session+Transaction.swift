@@ -58,12 +58,7 @@ extension Session {
         _ call: () async throws(EtcdError) -> Answer
     ) async throws(EtcdError) -> Answer {
         try await client.retryingWhileUnavailable { () throws(EtcdError) in
-            do throws(EtcdError) {
-                return try await examining(header, call)
-            } catch {
-                if error.code != .cancelled { onFailure(error) }
-                throw error
-            }
+            try await noting(onFailure) { () throws(EtcdError) in try await examining(header, call) }
         }
     }
 

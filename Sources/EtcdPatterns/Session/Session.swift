@@ -46,9 +46,8 @@ public final class Session: Sendable {
         self.lease = lease
         self.client = client
         self.lifetime = lifetime
-        let witness = StoreWitness(reading: Key("\(lease.id)"))
-        self.witness = witness
-        cleanup = KeyCleanup(client, witness)
+        witness = StoreWitness(reading: Key("\(lease.id)"))
+        cleanup = KeyCleanup(client)
         let keeper = SessionKeeper(lease: lease, client: client, lifetime: lifetime, witness: witness, latest: latest)
         keeping = Task { await keeper.run() }
         holdWatcher.begin(for: self)
@@ -116,13 +115,8 @@ public final class Session: Sendable {
         await end(CoordinationLoss(.closed), timeout)
     }
 
-    /// Gives the session up, because a key on it could not be deleted.
-    func abandon(_ cause: EtcdError?) async {
-        await end(CoordinationLoss(.abandoned, cause: cause), .zero)
-    }
-
     /// Ends the session; the first call does it, and the others wait for it.
-    private func end(_ loss: CoordinationLoss, _ timeout: Duration) async {
+    func end(_ loss: CoordinationLoss, _ timeout: Duration = .zero) async {
         lifetime.end(loss)
         let job = ending.withLock { job in
             if let job { return job }

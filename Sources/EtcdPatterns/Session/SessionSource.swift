@@ -67,12 +67,7 @@ public struct SessionSource: Sendable {
         if !waits { return try await Session(client, timeToLive: timeToLive) }
         // A lease whose grant was not answered ends by itself, and has no keys.
         return try await client.retryingUntilKnown(attempt: client.timeout) { client throws(EtcdError) in
-            do throws(EtcdError) {
-                return try await Session(client, timeToLive: timeToLive)
-            } catch {
-                if error.code != .cancelled { onFailure(error) }
-                throw error
-            }
+            try await noting(onFailure) { () throws(EtcdError) in try await Session(client, timeToLive: timeToLive) }
         }
     }
 }

@@ -19,8 +19,8 @@ final class StoreWitness: Sendable {
         var position = Position()
         /// A key that the session may read.
         var readable: Key
-        /// The last key that was deleted and will not be created again.
-        var givenUp: Key?
+        /// The last key that was deleted and will not be created again, and the revision at which it was missing.
+        var givenUp: (key: Key, revision: Revision)?
     }
 
     private let state: Lock<State>
@@ -34,8 +34,10 @@ final class StoreWitness: Sendable {
     /// The session uses a key of its own.
     func uses(_ key: Key) { state.withLock { $0.readable = key } }
 
-    /// A key of the session is not in the store, and will not be created again.
-    func gaveUp(_ key: Key) { state.withLock { $0.givenUp = key } }
+    /// A key of the session is not in the store at `revision`, and will not be created again.
+    func gaveUp(_ key: Key, at revision: Revision) {
+        state.withLock { if revision > $0.givenUp?.revision ?? 0 { $0.givenUp = (key, revision) } }
+    }
 
     /// Notes the header of a linearizable answer; returns whether the store is behind `floor`, the position before the
     /// request.
@@ -51,14 +53,14 @@ final class StoreWitness: Sendable {
 
     /// Checks the store once it can be reached, and returns the reason if it is no longer reliable.
     func examine(_ client: EtcdClient, attempt: Duration) async -> CoordinationLoss? {
-        let (floor, key, givenUp) = state.withLock { ($0.position, $0.givenUp ?? $0.readable, $0.givenUp) }
+        let (floor, readable, givenUp) = state.withLock { ($0.position, $0.readable, $0.givenUp?.key) }
         var options = RangeOptions()
         options.keysOnly = true
         do throws(EtcdError) {
             let response = try await client.retryingUntilKnown(attempt: attempt) { [options] client throws(EtcdError) in
-                try await client.range(.key(key), options: options)
+                try await client.range(.key(givenUp ?? readable), options: options)
             }
-            let isBack = key == givenUp && !response.entries.isEmpty
+            let isBack = givenUp != nil && !response.entries.isEmpty
             return isFall(response.header, below: floor) || isBack ? CoordinationLoss(.revisionRegressed) : nil
         } catch {
             // A check that may not read, or is cancelled, detects nothing.

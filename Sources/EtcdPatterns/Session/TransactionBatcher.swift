@@ -141,7 +141,7 @@ final class TransactionBatcher: Sendable {
             return .success(part)
         case .failure(let error):
             // The reason may be another transaction of the batch.
-            return isOnly || error.mayPass ? .failure(error) : nil
+            return isOnly || error.mayPass || error.code.mayHaveTakenEffect ? .failure(error) : nil
         }
     }
 

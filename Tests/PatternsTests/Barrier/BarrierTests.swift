@@ -84,6 +84,20 @@ struct BarrierTests {
         }
     }
 
+    @Test("a wait that etcd has not answered in time is told apart from one for a raised barrier")
+    func withoutEtcd() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let raised = try #require(try await Barrier("gate", on: .client(witness)).raise())
+            let gate = try Barrier("gate", on: .client(client.with(timeout: .milliseconds(500))))
+            await expectError(.deadlineExceeded) { try await gate.wait(timeout: .seconds(2)) }
+            await proxy.stall()
+            let error = await #expect(throws: EtcdError.self) { try await gate.wait(timeout: .seconds(2)) }
+            #expect(error?.code == .unavailable && error?.cause != nil, "\(error as Any)")
+            await proxy.resume()
+            try await raised.lower()
+        }
+    }
+
     @Test("a barrier that was lowered and raised again lets the earlier waiters pass")
     func reopened() async throws {
         try await withEtcdCluster { cluster in

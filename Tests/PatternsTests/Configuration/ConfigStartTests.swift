@@ -104,6 +104,27 @@ struct ConfigStartTests {
         }
     }
 
+    @Test("a store that cannot be followed is reported once, and again after it could be")
+    func reportedOnce() async throws {
+        let permission = Permission(.read, .prefix("c/"))
+        try await withAuthenticatingEtcd([permission]) { root, worker in
+            let failures = Lock(0)
+            let config = try await ConfigManager("c", client: worker) { event in
+                if case .followingFailed(EtcdError.Code.permissionDenied) = event { failures.withLock { $0 += 1 } }
+            }
+            for count in 1...2 {
+                try await root.auth.roles.revoke(permission.range, from: "worker")
+                try await eventually("it is reported") { failures.withLock { $0 } == count }
+                // After pauses of 50, 80, 128 ms and so on.
+                try await Task.sleep(for: .seconds(2))
+                #expect(failures.withLock { $0 } == count && config.failure?.code == .permissionDenied)
+                try await root.auth.roles.grant(permission, to: "worker")
+                try await eventually("it is followed again") { config.failure == nil }
+            }
+            await config.close()
+        }
+    }
+
     @Test("the start throws an error that does not pass by itself", .timeLimit(.minutes(1)))
     func closed() async throws {
         try await withLiveClient { client, name in

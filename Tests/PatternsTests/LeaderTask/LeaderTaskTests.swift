@@ -375,6 +375,10 @@ struct LeaderTaskTests {
             try await eventually("it says why it has stopped") {
                 log.contains { if case .stopped(EtcdError.Code.invalidArgument) = $0 { true } else { false } }
             }
+            // It can be started again.
+            try await client.delete(name + "-task/task")
+            task.start()
+            try await eventually("it has begun") { try await task.status() != nil }
             await task.stop()
             try await client.delete(.prefix(name))
         }

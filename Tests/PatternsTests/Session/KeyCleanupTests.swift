@@ -60,7 +60,7 @@ struct KeyCleanupTests {
     @Test("keys that are never put are forgotten, and their watch ends")
     func forgotten() async throws {
         try await withPrivateSession { session, member in
-            let cleanup = KeyCleanup(session.client, session.witness, retention: .seconds(2))
+            let cleanup = KeyCleanup(session.client, retention: .seconds(2))
             for number in 0..<20 { cleanup.delete(Key("lock/\(number)"), whenever: "lock/") }
             try await eventually("it watches") { try await member.metric(Self.watchers) == 1 }
             try await session.client.put("lock/3", "", lease: session.lease.id)
@@ -75,5 +75,5 @@ struct KeyCleanupTests {
 
 extension KeyCleanup {
     /// How many keys are deleted whenever they appear.
-    fileprivate var lateKeyCount: Int { state.withLock { $0.lateKeys.values.reduce(0) { $0 + $1.count } } }
+    fileprivate var lateKeyCount: Int { state.withLock { $0.keys.values.reduce(0) { $0 + $1.count } } }
 }

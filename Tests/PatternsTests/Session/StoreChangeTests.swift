@@ -97,6 +97,22 @@ struct StoreChangeTests {
         #expect(!isFall(0, 0, below: (100, 3)))
     }
 
+    @Test("of the keys that a session has given up, it looks for the one that was deleted last, whenever that is noted")
+    func lastDeletion() async throws {
+        try await withLiveClient { client, name in
+            for (isLast, expected): (Bool, CoordinationLoss.Reason?) in [(true, .revisionRegressed), (false, nil)] {
+                let witness = StoreWitness(reading: name)
+                let (early, late) = (name + "/early-\(isLast)", name + "/late-\(isLast)")
+                // The answers have come in another order.
+                witness.gaveUp(late, at: 20)
+                witness.gaveUp(early, at: 10)
+                // As in a restored store.
+                try await client.put(isLast ? late : early, "")
+                #expect(await witness.examine(client, attempt: .seconds(5))?.reason == expected)
+            }
+        }
+    }
+
     @Test("a time to live that leaves no time for a second renewal is refused, whatever the server would grant")
     func shortTimeToLive() async throws {
         let options = EtcdCluster.Options(extraArguments: ["--heartbeat-interval=10", "--election-timeout=100"])

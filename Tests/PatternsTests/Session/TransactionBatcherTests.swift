@@ -122,6 +122,36 @@ struct TransactionBatcherTests {
         }
     }
 
+    @Test("a batch that may have taken effect, as for want of space, is not made again in parts")
+    func noSpace() async throws {
+        let options = EtcdCluster.Options(extraArguments: ["--quota-backend-bytes=\(4 << 20)"])
+        try await withEtcdCluster(options) { cluster in
+            try await withFaultProxy(to: try #require(cluster.endpoints.first)) { proxy in
+                let transactions = Transactions()
+                var configuration = try EtcdClient.Configuration(endpoints: proxy.endpoint)
+                transactions.attach(to: &configuration)
+                try await withEtcdClient(configuration) { client in
+                    let session = try await Session(client, timeToLive: .seconds(60))
+                    let value = Value(String(repeating: "x", count: 500_000))
+                    await expectError(.noSpace) { for _ in 0..<200 { try await client.put("k", value) } }
+                    await proxy.delay(.milliseconds(5), .toClient)
+                    await withDiscardingTaskGroup { group in
+                        for number in 0..<60 {
+                            group.addTask {
+                                let lock = try? DistributedLock("lock-\(number)", on: .session(session))
+                                await expectError(.noSpace) { try await lock?.acquire() }
+                            }
+                        }
+                    }
+                    // Four alone, and then the others in one or two.
+                    let count = transactions.count(.noSpace)
+                    #expect((1...30).contains(count), "\(count)")
+                    await session.close()
+                }
+            }
+        }
+    }
+
     @Test("a key that the user may not write fails alone")
     func permission() async throws {
         try await withAuthenticatingEtcd([Permission(.readWrite, .prefix("mine/"))]) { _, worker in
