@@ -122,8 +122,10 @@ final class ResponseStream<Message: Request, Answer: Response> {
     /// The stream is given up if it is silent for longer than `limit` while a task waits, or if that task is cancelled.
     func next(within limit: Duration? = nil) async throws(EtcdError) -> Answer? {
         if Task.isCancelled {
+            // Also after the end: nil would say that all answers were taken.
             answers = []
             cancel()
+            throw .cancelledTask
         }
         while true {
             if let (message, byteCount) = answers.popFirst() {

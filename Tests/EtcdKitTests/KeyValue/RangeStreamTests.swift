@@ -244,6 +244,53 @@ struct RangeStreamTests {
         }
     }
 
+    /// The server has sent all parts of a stream.
+    private nonisolated static func isEnd(_ event: EtcdClient.Event) -> Bool {
+        if case .callFinished(let call, _) = event { call.method == Wire.rangeStream.path } else { false }
+    }
+
+    @Test("a task that is cancelled gets an error, and not the end of the entries, also when all parts have come")
+    func cancelled() async throws {
+        let store = try Store(count: 100)
+        let log = EventLog()
+        try await store.with {
+            log.attach(to: &$0)
+        } _: { client in
+            let task = Task {
+                var count = 0
+                for try await _ in client.entries(in: .all, pageSize: 10) {
+                    count += 1
+                    // The first entry of the stream.
+                    if count < 11 { continue }
+                    try await eventually("all parts have come") { log.contains(Self.isEnd) }
+                    withUnsafeCurrentTask { $0?.cancel() }
+                }
+                return count
+            }
+            await expectError(.cancelled) { try await task.value }
+        }
+    }
+
+    @Test("a mirror that is closed while it lists its entries again takes none away")
+    func closedMirror() async throws {
+        let store = try Store(count: 1100)
+        let listing = Lock<Task<EtcdError, Never>?>(nil)
+        try await store.with {
+            $0.onEvent = { event in
+                if Self.isEnd(event) { listing.withLock { $0 }?.cancel() }
+            }
+        } _: { client in
+            let follower = try MirrorFollower(client, .prefix("k"), MirrorOptions())
+            var header = ResponseHeader()
+            header.revision = 41
+            follower.feed.replace(with: SortedEntries(store.entries), at: header, asOf: .now)
+            let task = Task { await follower.run() }
+            listing.withLock { $0 = task }
+            #expect(await task.value.code == .cancelled)
+            #expect(store.streams.count == 1 && follower.feed.read(\.view.count) == 1100)
+        }
+    }
+
     @Test("ranges of etcd are read by streams from 3.7 on, and by pages before")
     func live() async throws {
         try await withPrivateEtcd { client, _ in
