@@ -27,7 +27,6 @@ final class TLSContext: @unchecked Sendable {
         let chain = try material.chain?.load(as: "tls.certificateChain")
         let key = try material.key?.load(as: "tls.privateKey")
         OpenSSL.prepare()
-        ERR_clear_error()
         let method = material.role == .server ? TLS_server_method() : TLS_client_method()
         guard let pointer = SSL_CTX_new(method) else {
             throw TLSError(.credentials, "OpenSSL cannot be used: \(OpenSSLError.take())")

@@ -12,7 +12,7 @@ struct TLSPEM: Sendable {
 extension TLSPEM {
     /// Reads a file, which may take a while.
     init(file path: String) throws(TLSError) {
-        ERR_clear_error()
+        OpenSSL.prepare()
         guard let file = BIO_new_file(path, "r") else {
             defer { ERR_clear_error() }
             let number = ERR_GET_REASON(ERR_peek_error())
@@ -39,7 +39,6 @@ extension TLSPEM {
     func certificates() throws(TLSError) -> [TLSCertificate] {
         let input = try reader()
         defer { BIO_free(input) }
-        ERR_clear_error()
         var certificates: [TLSCertificate] = []
         while let pointer = PEM_read_bio_X509(input, nil, refusePassphrase, nil) {
             certificates.append(TLSCertificate(adopting: pointer))
@@ -58,7 +57,6 @@ extension TLSPEM {
     ) throws(TLSError) -> Result {
         let input = try reader()
         defer { BIO_free(input) }
-        ERR_clear_error()
         let request = PassphraseRequest(passphrase)
         let key = withExtendedLifetime(request) {
             PEM_read_bio_PrivateKey(input, nil, answerPassphrase, Unmanaged.passUnretained(request).toOpaque())
@@ -83,6 +81,7 @@ extension TLSPEM {
     private var emptyHint: String { bytes.isEmpty ? ": it is empty" : "" }
 
     private func reader() throws(TLSError) -> OpaquePointer {
+        OpenSSL.prepare()
         // A copy, because nothing keeps the array's memory in its place.
         guard let input = BIO_new(BIO_s_mem()) else { throw TLSError(.credentials, "out of memory") }
         if !bytes.isEmpty, BIO_write(input, bytes, Int32(clamping: bytes.count)) != bytes.count {
