@@ -35,7 +35,8 @@ extension Channel {
             deadline: .now + configuration.callTimeout,
             retry: configuration.retry,
             metadata: configuration.metadata,
-            waitPolicy: configuration.waitsForConnection ? .unlessMisconfigured : .unlessFailed
+            // The calls that need the token know whether to wait for a connection.
+            waitPolicy: .unlessFailed
         )
         let response: Wire.AuthenticateResponse
         do throws(EtcdError) {

@@ -45,13 +45,23 @@ struct CallAttempts {
     mutating func route() async throws(EtcdError) -> Channel.Route {
         if let route = routeAtOnce() { return route }
         let deadline = request.deadline.instant
-        var token: AuthToken?
-        if request.needsToken { token = try await channel.tokens.token(until: deadline, over: channel) }
-        if request.endpoint == nil, let link = channel.nextLink(avoiding: tried) {
-            return Channel.Route(link: link, token: token)
+        var token = request.needsToken ? channel.tokens.probableToken : .some(nil)
+        while true {
+            // Also before there is a token, since the policy is that of this call, and the token is for all calls.
+            let present = request.endpoint == nil ? channel.nextLink(avoiding: tried) : nil
+            let link =
+                if let present { present } else {
+                    try await channel.link(at: request.endpoint, until: deadline, request.waitPolicy)
+                }
+            if let token { return Channel.Route(link: link, token: token) }
+            do throws(EtcdError) {
+                token = .some(try await channel.tokens.token(until: deadline, over: channel))
+            } catch {
+                let isCutOff = [.unavailable, .misconfigured].contains(error.code) && !channel.hasLink(avoiding: [])
+                guard isCutOff else { throw error }
+                _ = try await channel.link(at: nil, until: deadline, request.waitPolicy)
+            }
         }
-        let link = try await channel.link(at: request.endpoint, until: deadline, request.waitPolicy)
-        return Channel.Route(link: link, token: token)
     }
 
     /// Notes that an attempt begins.

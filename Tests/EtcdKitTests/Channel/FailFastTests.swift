@@ -38,6 +38,46 @@ struct FailFastTests {
         }
     }
 
+    @Test("the policy of a call counts, and not that of the configuration, also before there is a token")
+    func beforeToken() async throws {
+        var configuration = try EtcdClient.Configuration(endpoints: "127.0.0.1:1")
+        configuration.credentials = .user("root", password: "x")
+        configuration.callTimeout = .seconds(60)
+        try await withEtcdClient(configuration) { client in
+            let start = ContinuousClock.now
+            await expectError(.unavailable) { try await client.with(waitsForConnection: false).get("k") }
+            #expect(.now - start < .seconds(20))
+        }
+        configuration.waitsForConnection = false
+        try await withEtcdClient(configuration) { client in
+            let patient = client.with(waitsForConnection: true).with(timeout: .seconds(1))
+            let start = ContinuousClock.now
+            await expectError(.unavailable) { try await patient.get("k") }
+            #expect(.now - start >= .seconds(1))
+        }
+    }
+
+    @Test("the policy counts also when etcd is lost while the client gets a token", arguments: [false, true])
+    func lostBeforeToken(waits: Bool) async throws {
+        let member = try FakeMember()
+        member.onCall = { [weak member] _ in member?.server.stop() }
+        try await FakeMember.with(
+            [member],
+            {
+                $0.credentials = .user("root", password: "x")
+                $0.callTimeout = .seconds(60)
+                $0.waitsForConnection = !waits
+            }
+        ) { client in
+            let start = ContinuousClock.now
+            await expectError(.unavailable) {
+                try await client.with(waitsForConnection: waits).with(timeout: .seconds(waits ? 1 : 60)).get("k")
+            }
+            let time = ContinuousClock.now - start
+            #expect(waits ? time >= .seconds(1) : time < .seconds(20))
+        }
+    }
+
     @Test("an endpoint that does not answer is given one attempt")
     func silence() async throws {
         let server = try FakeServer(.silent)
