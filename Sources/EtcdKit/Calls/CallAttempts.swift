@@ -98,6 +98,8 @@ struct CallAttempts {
     ///
     /// - Throws: Why the call has failed, if there is to be no other attempt.
     mutating func goOn(after failure: GRPCFailure, at route: Channel.Route) async throws(EtcdError) {
+        // The connection has ended just now, so that was no attempt; there will be another connection.
+        if case .connection = failure.cause { return }
         let place = route.link.endpoint
         if let lastFailure, failure.code == .deadlineExceeded, failure.effect == .none {
             // There was no time left for another attempt; the failure that led to it says more.

@@ -34,6 +34,8 @@ struct GRPCFailure: Error, Sendable, Hashable {
         /// The status comes from the server, or from a proxy.
         case status(GRPCStatus)
         case local(LocalFailure)
+        /// The connection takes no more calls.
+        case connection(ConnectionError)
     }
 
     enum Effect: Sendable {
@@ -61,7 +63,8 @@ struct GRPCFailure: Error, Sendable, Hashable {
     }
 
     init(_ error: ConnectionError) {
-        self.init(LocalFailure(.unavailable, error.message), .none)
+        cause = .connection(error)
+        effect = .none
     }
 
     /// Why a call ended, from all that its stream has received; nil when it succeeded.
@@ -97,6 +100,7 @@ struct GRPCFailure: Error, Sendable, Hashable {
         switch cause {
         case .status(let status): status.message
         case .local(let failure): failure.message
+        case .connection(let error): error.message
         }
     }
 
@@ -106,6 +110,7 @@ struct GRPCFailure: Error, Sendable, Hashable {
         // A call that the server cancelled was not cancelled by the task that made it.
         case .status(let status): effect == .answered && status.code == .cancelled ? .unavailable : .init(status)
         case .local(let failure): failure.code
+        case .connection: .unavailable
         }
     }
 }

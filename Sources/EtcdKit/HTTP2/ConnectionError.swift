@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Why a connection cannot be used.
-struct ConnectionError: Error, Sendable, CustomStringConvertible {
+struct ConnectionError: Error, Sendable, Hashable, CustomStringConvertible {
     enum Kind: Sendable {
         /// No connection was established.
         case refused

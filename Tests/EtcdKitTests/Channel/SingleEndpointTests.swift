@@ -59,6 +59,24 @@ struct SingleEndpointTests {
         guest.server.stop()
     }
 
+    @Test("a call is made although another has just ended the connection that it was to use")
+    func endedMeanwhile() async throws {
+        let (own, guest) = (try FakeMember(), try FakeMember())
+        try await FakeMember.with([own], { $0.retry = .never }) { client in
+            let endpoint = try Endpoint(guest.address)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 {
+                    group.addTask {
+                        for _ in 0..<100 { _ = try await client.maintenance.status(of: endpoint) }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(guest.checkCount == 400)
+        }
+        guest.server.stop()
+    }
+
     @Test("the error names an endpoint that cannot be reached, and no connection is left")
     func unreachable() async throws {
         let (own, guest) = (try FakeMember(), try FakeMember())
