@@ -123,8 +123,7 @@ final class Subchannel {
         case .well:
             accept(connection)
         case .unfit(let reason):
-            accept(connection)
-            suspect(reason)
+            accept(connection, suspecting: reason)
         case .lost(let error):
             state = .idle
             connection.close(error)
@@ -132,11 +131,13 @@ final class Subchannel {
         }
     }
 
-    private func accept(_ connection: HTTP2Connection) {
+    private func accept(_ connection: HTTP2Connection, suspecting reason: EtcdError? = nil) {
         state = .ready(Channel.Link(connection: connection, endpoint: endpoint))
         lastError = nil
         hasConnected = true
         channel?.report(.connected(endpoint))
+        // First, since calls that wait may have a better endpoint soon.
+        if let reason { suspect(reason) }
         channel?.changed(self)
     }
 

@@ -56,6 +56,30 @@ struct FailoverTests {
         }
     }
 
+    @Test("calls that wait for a connection do not go to an unfit member that is connected first")
+    func unfitFirst() async throws {
+        let unfit = try FakeMember(isLearner: true)
+        let well = try FakeMember()
+        var held: [HTTP2ServerExchange] = []
+        well.onCheck = { held.append($0) }
+        let log = EventLog()
+        try await FakeMember.with(
+            [unfit, well],
+            {
+                log.attach(to: &$0)
+                $0.retry = .never
+            }
+        ) { client in
+            let calls = (0..<5).map { _ in Task { try await client.get("k") } }
+            try await eventually("one is suspected, and the other is asked how it is") {
+                log.contains { if case .suspected = $0 { true } else { false } } && held.count == 1
+            }
+            held[0].answer(with: well.status)
+            for call in calls { _ = try await call.value }
+            #expect(unfit.callCount == 0 && well.callCount == 5)
+        }
+    }
+
     @Test("a member that has found its leader gets calls again")
     func recovered() async throws {
         let member = try FakeMember(leader: 0)

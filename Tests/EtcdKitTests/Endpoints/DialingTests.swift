@@ -62,18 +62,19 @@ struct DialingTests {
 
     @Test("endpoints that refuse, stay silent, hang up or speak something else are passed over")
     func passedOver() async throws {
-        let good = try answeringServer()
+        // With a leader: a member without one would get the call only after all others have failed.
+        let good = try FakeMember()
         let silent = try FakeServer(.silent)
         let rude = try FakeServer(.hangUp)
         let web = try FakeServer(Stranger.web.behavior)
-        defer { for server in [good, silent, rude, web] { server.stop() } }
+        defer { for server in [good.server, silent, rude, web] { server.stop() } }
         let all = [Self.closedAddress, silent.address, rude.address, web.address, good.address]
         var configuration = try EtcdClient.Configuration(endpoints: all)
         configuration.connectTimeout = .milliseconds(800)
         let client = try EtcdClient(configuration)
         #expect(try await client.get("k") == nil)
         // The one that hangs up is asked for its protocol.
-        #expect([silent, rude, web, good].map(\.connections.count) == [1, 2, 1, 1])
+        #expect([silent, rude, web, good.server].map(\.connections.count) == [1, 2, 1, 1])
         try await eventually("the silent server was given up") { silent.connections.allSatisfy { !$0.isOpen } }
         await client.close()
     }
