@@ -6,7 +6,7 @@ extension Channel {
     /// - Returns: The token, and how long it is valid, if known; no token if the cluster has no authentication.
     func authenticate(_ credentials: Credentials) async -> Result<TokenStore.Grant, EtcdError> {
         do throws(EtcdError) {
-            let current = try await credentials.current()
+            let current = try await credentials.current(within: configuration.callTimeout)
             switch current.kind {
             case .user(let name, let password):
                 let token = try await authenticate(name, password)

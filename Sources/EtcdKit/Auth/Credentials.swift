@@ -58,9 +58,8 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
     /// The client calls the closure each time it needs a new token: before its first call, when etcd has refused the
     /// current token, and when a ``token(_:validFor:)`` is about to expire. One call of the closure serves all waiting
     /// calls. If the closure throws, these calls throw ``EtcdError/Code/unavailable`` with the error as the cause, or
-    /// the ``EtcdError`` that it throws; for a token that cannot be sent, they throw `invalidArgument`. Watches and
-    /// leases try again, except after `authenticationFailed`. When the client is closed, the closure's task is
-    /// cancelled.
+    /// the ``EtcdError`` that it throws; watches and leases try again. The closure's task is cancelled after
+    /// ``EtcdClient/Configuration/callTimeout``, and when the client is closed.
     ///
     /// - Parameter provide: Gives a user with a password, or a token.
     /// - Returns: The credentials.
@@ -94,13 +93,20 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
 
     /// The current user or token.
     ///
-    /// A provider runs off the loop, since it may block its thread for a while.
+    /// A provider runs off the loop, since it may block its thread for a while. It is cancelled after `limit`.
     @concurrent
-    func current() async throws(EtcdError) -> Credentials {
+    func current(within limit: Duration) async throws(EtcdError) -> Credentials {
         guard case .provider(let provider) = kind else { return self }
         let credentials: Credentials
         do {
-            credentials = try await provider.provide()
+            credentials = try await withCompanion {
+                await Task.pause(for: limit)
+                return EtcdError(.deadlineExceeded, "the provider of the credentials has taken longer than \(limit)")
+            } _: {
+                try await provider.provide()
+            }
+        } catch let failure as CompanionFailure {
+            throw failure.error
         } catch let error as EtcdError {
             throw error
         } catch {

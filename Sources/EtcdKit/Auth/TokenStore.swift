@@ -25,7 +25,10 @@ final class TokenStore {
     private var state: State {
         didSet { if case .present(let token) = state { published.withLock { $0.token = .some(token) } } }
     }
-    private var waiting: [@EventLoop (Answer) -> Void] = []
+    /// All that wait for the token, by numbers.
+    private(set) var waiting: [Int: @EventLoop (Answer) -> Void] = [:]
+    private var lastWaiter = 0
+    private var grantCount = 0
     /// Forgets the token before it expires.
     private var expiry: EventLoop.Timer?
     /// When the token was granted; nil if none was asked for yet.
@@ -52,18 +55,23 @@ final class TokenStore {
     nonisolated var probableToken: AuthToken?? { published.withLock { $0.token } }
 
     /// Calls `deliver` with the token, at once or when it arrives.
-    func whenKnown(over channel: Channel, _ deliver: @escaping @EventLoop (Answer) -> Void) {
+    ///
+    /// - Returns: The number of the wait.
+    @discardableResult
+    func whenKnown(over channel: Channel, _ deliver: @escaping @EventLoop (Answer) -> Void) -> Int {
+        lastWaiter += 1
         switch state {
         case .present(let token):
             deliver(.success(token))
         case .closed:
             deliver(.failure(EtcdError(.clientClosed, "the client is closed")))
         case .missing:
-            waiting.append(deliver)
+            waiting[lastWaiter] = deliver
             fetch(over: channel)
         case .fetching:
-            waiting.append(deliver)
+            waiting[lastWaiter] = deliver
         }
+        return lastWaiter
     }
 
     /// Forgets the token, if it still is the one that was rejected.
@@ -95,7 +103,8 @@ final class TokenStore {
             interruption == .cancellation
                 ? .cancelledTask : EtcdError(.deadlineExceeded, "authentication was not done within the call's time")
         } _: { completion in
-            self.whenKnown(over: channel) { completion.complete($0) }
+            let waiter = self.whenKnown(over: channel) { completion.complete($0) }
+            completion.onEnd = { self.waiting[waiter] = nil }
         }
     }
 
@@ -108,35 +117,45 @@ final class TokenStore {
 
     private func fetch(over channel: Channel) {
         guard let credentials else { return }
+        let limit = ContinuousClock.now + channel.configuration.callTimeout
         // The store owns the task. A caller that is cancelled must not end it: others wait for it too.
         state = .fetching(
             Task { [weak self, weak channel] in
                 guard let outcome = await channel?.authenticate(credentials) else { return }
-                self?.fetched(outcome, with: credentials, over: channel)
+                self?.fetched(outcome, with: credentials, until: limit, over: channel)
             }
         )
     }
 
-    private func fetched(_ outcome: Result<Grant, EtcdError>, with used: Credentials, over channel: Channel?) {
+    private func fetched(
+        _ outcome: Result<Grant, EtcdError>,
+        with used: Credentials,
+        until limit: ContinuousClock.Instant,
+        over channel: Channel?
+    ) {
         guard case .fetching = state else { return }
         switch outcome {
         case .success(let grant):
-            state = .present(grant.token)
+            grantCount += 1
+            let token = grant.token.map { AuthToken($0.text, grant: grantCount) }
+            state = .present(token)
             granted = .now
             expiry = grant.validFor.map { duration in
                 EventLoop.schedule(at: .after(duration.bounded * 0.9)) { [weak self] in self?.forget() }
             }
-        case .failure:
-            // The password was changed meanwhile.
-            if let channel, used != credentials { return fetch(over: channel) }
+            serve(.success(token))
+        case .failure(let error):
+            // The password was changed meanwhile, or those that still wait have more time than one attempt.
+            let isOverdue = error.code.isTransient && limit <= .now && !waiting.isEmpty
+            if let channel, used != credentials || isOverdue { return fetch(over: channel) }
             state = .missing
+            serve(.failure(error))
         }
-        serve(outcome.map(\.token))
     }
 
     private func serve(_ answer: Answer) {
         let waiting = waiting
-        self.waiting = []
-        for deliver in waiting { deliver(answer) }
+        self.waiting = [:]
+        for deliver in waiting.values { deliver(answer) }
     }
 }

@@ -50,8 +50,13 @@ struct GRPCMetadata: Sendable {
 /// The token by which etcd identifies a user, for a while.
 struct AuthToken: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     let text: String
+    /// Which of the client's grants it comes from, since a provider may give the same text again.
+    let grant: Int
 
-    init(_ text: String) { self.text = text }
+    init(_ text: String, grant: Int = 0) {
+        self.text = text
+        self.grant = grant
+    }
 
     /// It can be the value of a header field.
     var isValid: Bool { !text.isEmpty && text.utf8.allSatisfy { (0x21...0x7e).contains($0) } }

@@ -32,6 +32,7 @@ struct CredentialsProviderTests {
 
         /// Lends a client whose provider does `answer` with the number of times that it was asked.
         func with(
+            callTimeout: Duration = .seconds(10),
             _ answer: @escaping @Sendable (Int) async throws -> Credentials,
             _ body: @EventLoop (EtcdClient) async throws -> Void
         ) async throws {
@@ -43,7 +44,14 @@ struct CredentialsProviderTests {
                     }
                 )
             }
-            try await FakeMember.with([member], { $0.credentials = provider }, body)
+            try await FakeMember.with(
+                [member],
+                {
+                    $0.credentials = provider
+                    $0.callTimeout = callTimeout
+                },
+                body
+            )
         }
     }
 
@@ -150,15 +158,49 @@ struct CredentialsProviderTests {
             do { try await Task.sleep(for: .seconds(3600)) } catch { isCancelled.withLock { $0 = true } }
             return .token("jwt.1")
         }
-        try await scene.with(answer) { client in
+        try await scene.with(callTimeout: .seconds(60), answer) { client in
             let start = ContinuousClock.now
             await expectError(.deadlineExceeded) {
                 try await client.with(timeout: .milliseconds(100)).put("k", "v")
             }
             #expect(.now - start < .seconds(5))
+            let tokens = client.core.channel.tokens
+            try await eventually("nothing waits") { tokens.waiting.isEmpty }
         }
         try await eventually("the provider is cancelled") { isCancelled.withLock { $0 } }
         #expect(scene.askCount == 1)
+    }
+
+    @Test("a provider that takes too long is cancelled; it is asked again for a call that has more time")
+    func slow() async throws {
+        let scene = try Scene()
+        let answer: @Sendable (Int) async throws -> Credentials = { number in
+            if number == 1 { try await Task.sleep(for: .seconds(3600)) }
+            return .token("jwt.1")
+        }
+        try await scene.with(callTimeout: .milliseconds(200), answer) { client in
+            try await client.with(timeout: .seconds(60)).put("k", "v")
+            #expect(scene.askCount == 2)
+        }
+    }
+
+    @Test("a provider that gives the refused token again is asked once for all calls that were refused")
+    func sameToken() async throws {
+        let scene = try Scene()
+        let member = scene.member
+        var held: [HTTP2ServerExchange] = []
+        member.onCall = { held.append($0) }
+        try await scene.with({ _ in .token("jwt.1") }) { client in
+            let calls = (0..<3).map { _ in Task { try await client.put("k", "v") } }
+            try await eventually("all are there") { held.count == 3 }
+            member.onCall = { $0.answer() }
+            for (index, exchange) in held.enumerated() {
+                exchange.refuse(.unauthenticated, "etcdserver: invalid auth token")
+                try await eventually("the call is repeated") { member.callCount == 4 + index }
+            }
+            for call in calls { _ = try await call.value }
+            #expect(scene.askCount == 2)
+        }
     }
 
     @Test("with a real etcd, the provider is asked for the password again after another client has changed it")
