@@ -39,7 +39,7 @@ public protocol CallInterceptor: Sendable {
     ///   - call: The call.
     ///   - metadata: The fields that go with the call.
     ///   - next: Makes the call with these fields, with all repetitions, and returns its outcome. A second call of
-    ///     `next` makes no second call.
+    ///     `next` makes no second call, and returns the outcome of the first one, for which it waits.
     /// - Throws: Any error, to refuse the call.
     func intercept(
         _ call: EtcdClient.Call,
@@ -66,20 +66,33 @@ extension CallInterceptor {
 struct InterceptedCall<Success: Sendable>: Sendable {
     typealias Made = (result: Result<Success, EtcdError>, outcome: EtcdClient.CallOutcome)
 
+    private struct Progress {
+        /// How many interceptors, and in the end the call itself, have begun.
+        var begun = 0
+        var made: Made?
+    }
+
     let call: EtcdClient.Call
     let interceptors: [any CallInterceptor]
     let make: @Sendable (CallMetadata) async -> Made
-    private let made = Lock<Made?>(nil)
+    private let progress = SharedState(Progress())
 
     /// Makes the call through all interceptors.
     func run(_ metadata: CallMetadata) async throws(EtcdError) -> Success {
         _ = await run(metadata, from: 0)
-        guard let made = made.withLock({ $0 }) else { throw EtcdError(.intercepted, "the call was not made") }
+        guard let made = progress.withLock({ $0.made }) else { throw EtcdError(.intercepted, "the call was not made") }
         return try made.result.get()
     }
 
     private func run(_ metadata: CallMetadata, from index: Int) async -> EtcdClient.CallOutcome {
-        if let made = made.withLock({ $0 }) { return made.outcome }
+        let isFirst = progress.withLock { progress in
+            defer { progress.begun = max(progress.begun, index + 1) }
+            return index == progress.begun
+        }
+        guard isFirst else {
+            let outcome = try? await progress.wait { $0.made?.outcome }
+            return outcome ?? EtcdClient.CallOutcome(.cancelled)
+        }
         guard index < interceptors.count else { return note(await make(metadata)) }
         let interceptor = interceptors[index]
         let refusal: EtcdError
@@ -99,10 +112,10 @@ struct InterceptedCall<Success: Sendable>: Sendable {
 
     /// Only the first outcome counts.
     private func note(_ made: Made) -> EtcdClient.CallOutcome {
-        self.made.withLock { first in
-            if let first { return first.outcome }
-            first = made
-            return made.outcome
+        progress.update { progress in
+            let first = progress.made ?? made
+            progress.made = first
+            return first.outcome
         }
     }
 }

@@ -6,10 +6,10 @@
 /// let traced = client.with(metadata: ["x-request-id": "42"])
 /// ```
 ///
-/// etcd itself ignores fields that it does not know. Names are stored in lower case; they consist of letters, digits, `-`,
-/// `_` and `.`. Values are visible ASCII text, with spaces within it. A call with fields that cannot be sent throws
-/// ``EtcdError/Code/invalidArgument``, and so does one with a field that the client sets itself: `token`, `hasleader`, and
-/// those of HTTP and gRPC.
+/// etcd itself ignores fields that it does not know. Names are stored in lower case; they consist of letters, digits,
+/// `-`, `_` and `.`, and do not end in `-bin`, which gRPC keeps for values in base64. Values are visible ASCII text, with
+/// spaces within it. A call with fields that cannot be sent throws ``EtcdError/Code/invalidArgument``, and so does one
+/// with a field that the client sets itself: `token`, `hasleader`, and those of HTTP and gRPC.
 public struct CallMetadata: Sendable, Hashable {
     /// The fields, in the order in which they are sent.
     public private(set) var fields: [(name: String, value: String)] = []
@@ -63,6 +63,9 @@ public struct CallMetadata: Sendable, Hashable {
             let place = "the metadata field \"\(name.printable)\""
             if name.isEmpty || !name.utf8.allSatisfy(Self.nameCharacters.contains) {
                 throw EtcdError(.invalidArgument, "\(place) has a name with characters that cannot be sent")
+            }
+            if name.hasSuffix("-bin") {
+                throw EtcdError(.invalidArgument, "\(place) has a name for binary values, which cannot be sent")
             }
             if Self.reserved.contains(name) || name.hasPrefix("grpc-") {
                 throw EtcdError(.invalidArgument, "\(place) is set by the client itself")

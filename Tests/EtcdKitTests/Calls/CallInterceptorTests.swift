@@ -139,6 +139,25 @@ struct CallInterceptorTests {
         }
     }
 
+    @Test("a call is made once, also if interceptors call next twice at a time")
+    func onceAtATime() async throws {
+        let twice = {
+            Probe { _, metadata, next in
+                async let first = next(metadata)
+                async let second = next(metadata)
+                let outcomes = await (first, second)
+                #expect(outcomes.0 == outcomes.1)
+                return outcomes.0
+            }
+        }
+        let (outer, inner) = (twice(), twice())
+        try await withMember([outer, inner]) { client, member, _ in
+            try await client.put("k", "v")
+            #expect(member.callCount == 1)
+            for probe in [outer, inner] { #expect(probe.seen.withLock { $0.map(\.attempts) } == [1]) }
+        }
+    }
+
     @Test("an interceptor sees the beginning and the end of a stream of answers")
     nonisolated func streams() async throws {
         try await withPrivateEtcd { _, cluster in
@@ -162,7 +181,7 @@ struct CallInterceptorTests {
         "fields that cannot be sent are refused",
         arguments: [
             ["token": "x"], ["grpc-timeout": "1S"], [":path": "/"], ["a b": "c"], ["": "c"], ["a": "two\nlines"],
-            ["a": "späce"], ["te": "x"], ["a": " x"], ["a": String(repeating: "x", count: 9000)],
+            ["a": "späce"], ["te": "x"], ["a-Bin": "x"], ["a": " x"], ["a": String(repeating: "x", count: 9000)],
         ] as [CallMetadata]
     )
     func invalid(metadata: CallMetadata) async throws {
