@@ -122,9 +122,9 @@ final class MirrorFeed: Sendable {
         until deadline: ContinuousClock.Instant? = nil,
         for body: (inout Content) -> Result?
     ) async throws(EtcdError) -> Result? {
-        if let deadline {
-            EventLoop.execute { [change] in _ = EventLoop.schedule(at: deadline) { change.wakeAll() } }
-        }
+        let id = change.makeID()
+        var timer: EventLoop.Timer?
+        defer { if let timer { EventLoop.execute { EventLoop.cancel(timer) } } }
         while true {
             if Task.isCancelled { throw EtcdError.cancelledTask }
             let (result, ending, updates) = content.withLock { (body(&$0), $0.ending, $0.updates) }
@@ -132,7 +132,10 @@ final class MirrorFeed: Sendable {
             if let ending { throw ending }
             let isOver = { deadline.map { .now >= $0 } ?? false }
             if isOver() { return nil }
-            await change.wait { isOver() || content.withLock { $0.updates != updates } }
+            if let deadline, timer == nil {
+                timer = await EventLoop.schedule(at: deadline) { [change] in change.wake(id) }
+            }
+            await change.wait(as: id) { isOver() || content.withLock { $0.updates != updates } }
         }
     }
 

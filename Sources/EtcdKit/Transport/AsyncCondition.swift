@@ -17,18 +17,24 @@ package struct AsyncCondition: Sendable {
 
     private let state = Lock(State())
 
-    /// Waits until the next ``wakeAll()``, or until the task is cancelled; returns at once if `isReady` is true.
-    ///
-    /// `isReady` may take the owner's lock, so call ``wakeAll()`` outside of that.
-    package func wait(unless isReady: () -> Bool) async {
-        let id = state.withLock { state in
+    /// A name for the waits of one task.
+    package func makeID() -> Int {
+        state.withLock { state in
             state.lastID += 1
             return state.lastID
         }
+    }
+
+    /// Waits until the next ``wakeAll()``, or until the task is cancelled; returns at once if `isReady` is true.
+    ///
+    /// `isReady` may take the owner's lock, so call ``wakeAll()`` outside of that. With an ID of the task's own,
+    /// ``wake(_:)`` ends the wait, too.
+    package func wait(as id: Int? = nil, unless isReady: () -> Bool) async {
+        let id = id ?? makeID()
         await withTaskCancellationHandler {
             await withUnsafeContinuation { register($0, id, unless: isReady) }
         } onCancel: {
-            state.withLock { $0.remove(id) }?.resume()
+            wake(id)
         }
     }
 
@@ -42,6 +48,9 @@ package struct AsyncCondition: Sendable {
         }
         if !waits { task.resume() }
     }
+
+    /// Wakes the task that waits with this ID, if one does.
+    package func wake(_ id: Int) { state.withLock { $0.remove(id) }?.resume() }
 
     /// Wakes all tasks that wait.
     package func wakeAll() {

@@ -49,4 +49,22 @@ struct AsyncConditionTests {
         }
         await condition.wait { true }
     }
+
+    @Test("a task is woken by its ID, each time that it waits")
+    func wake() async {
+        let (condition, count) = (AsyncCondition(), Lock(0))
+        let id = condition.makeID()
+        let task = Task {
+            for _ in 0..<2 {
+                await condition.wait(as: id) { false }
+                count.withLock { $0 += 1 }
+            }
+        }
+        // The task may not wait yet.
+        while count.withLock({ $0 }) < 2 {
+            condition.wake(id)
+            await Task.yield()
+        }
+        await task.value
+    }
 }
