@@ -77,7 +77,7 @@ package final class ByteListener {
                 return call.complete(.failure(ByteStreamError(.misconfigured, "another task accepts already")))
             }
             self.call = call
-            call.onEnd = { self.rest() }
+            call.onEnd = { self.acceptEnded() }
             EventLoop.watch(descriptor) { [weak self] _ in self?.advance() }
             self.advance()
         }
@@ -111,7 +111,7 @@ package final class ByteListener {
         }
     }
 
-    private func rest() {
+    private func acceptEnded() {
         call = nil
         if let retry { EventLoop.cancel(retry) }
         retry = nil

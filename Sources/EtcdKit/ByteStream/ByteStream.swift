@@ -31,7 +31,7 @@ package final class ByteStream {
     private var contextRequest: TLSContextSource.Request?
     private var reader: Reader?
     private var writer: Writer?
-    private var shaker: ByteStreamCall<Void>?
+    private var handshakeCall: ByteStreamCall<Void>?
     /// Why nothing can be done any more.
     private var failure: ByteStreamError?
     /// Why nothing can be written any more.
@@ -115,10 +115,10 @@ package final class ByteStream {
     package nonisolated func handshake(deadline: ContinuousClock.Instant? = nil) async throws(ByteStreamError) {
         let timeoutMessage = { @EventLoop @Sendable in "the TLS handshake takes too long" }
         try await ByteStreamCall<Void>.run(until: deadline, timeoutMessage: timeoutMessage) { call in
-            guard self.admits(call, isAlone: self.shaker == nil) else { return }
-            self.shaker = call
+            guard self.admits(call, isAlone: self.handshakeCall == nil) else { return }
+            self.handshakeCall = call
             call.onEnd = {
-                self.shaker = nil
+                self.handshakeCall = nil
                 self.updateInterest()
             }
             self.advance()
@@ -162,7 +162,7 @@ package final class ByteStream {
         do throws(ByteStreamError) {
             if !isReady { try shakeHands() }
             if isReady {
-                shaker?.complete(.success(()))
+                handshakeCall?.complete(.success(()))
                 do throws(ByteStreamError) { try moveOutput() } catch { breakWrites(error) }
                 if let reader, let bytes = try socket?.receive(reader.limit) { reader.call.complete(.success(bytes)) }
             }
@@ -208,7 +208,7 @@ package final class ByteStream {
 
     private func updateInterest() {
         guard let descriptor = socket?.descriptor else { return }
-        let isWaiting = reader != nil || writer != nil || shaker != nil
+        let isWaiting = reader != nil || writer != nil || handshakeCall != nil
         let reads = isWaiting && contextSource == nil && (!isReady || reader != nil)
         let writes = isWaiting && (socket?.hasOutput == true || isReady && writer != nil)
         let isWanted = reads || writes
@@ -234,7 +234,7 @@ package final class ByteStream {
         if socket?.tls != nil { _ = try? socket?.flush() }
         socket = nil
         contextRequest = nil
-        shaker?.complete(.failure(error))
+        handshakeCall?.complete(.failure(error))
         reader?.call.complete(.failure(error))
         writer?.call.complete(.failure(error))
     }

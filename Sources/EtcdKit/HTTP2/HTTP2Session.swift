@@ -5,7 +5,7 @@ import CNghttp2
 /// The client's side of one HTTP/2 connection, without any I/O: bytes in, bytes out.
 ///
 /// nghttp2 does the protocol; its callbacks only record. After each ``receive(_:)`` the owner takes the records
-/// with ``takeTouchedStreams()`` and looks at ``goAway``, ``pingAcknowledgements`` and ``hasPeerSettings``.
+/// with ``takeTouchedStreams()`` and looks at ``goAway`` and ``hasPeerSettings``.
 final class HTTP2Session {
     struct Settings: Sendable {
         /// How many bytes a stream may receive before its consumer has taken some.
@@ -20,7 +20,6 @@ final class HTTP2Session {
 
     /// The peer's announcement that it will take no more streams.
     struct GoAway: Sendable, Hashable {
-        let lastStreamID: Int32
         let code: HTTP2ErrorCode
         let debugData: String
     }
@@ -34,7 +33,6 @@ final class HTTP2Session {
     private var taken: [HTTP2Stream] = []
     private var receivedDataCount = 0
     private(set) var goAway: GoAway?
-    private(set) var pingAcknowledgements = 0
     /// Pings of the peer since something was sent.
     private var unansweredPings = 0
     private(set) var hasPeerSettings = false
@@ -253,11 +251,10 @@ final class HTTP2Session {
         case NGHTTP2_SETTINGS.rawValue:
             if flags & NGHTTP2_FLAG_ACK.rawValue == 0 { hasPeerSettings = true }
         case NGHTTP2_PING.rawValue:
-            if flags & NGHTTP2_FLAG_ACK.rawValue != 0 { pingAcknowledgements += 1 } else { unansweredPings += 1 }
+            if flags & NGHTTP2_FLAG_ACK.rawValue == 0 { unansweredPings += 1 }
         case NGHTTP2_GOAWAY.rawValue:
             let debug = UnsafeBufferPointer(start: frame.goaway.opaque_data, count: frame.goaway.opaque_data_len)
             goAway = GoAway(
-                lastStreamID: frame.goaway.last_stream_id,
                 code: HTTP2ErrorCode(rawValue: frame.goaway.error_code),
                 debugData: String(decoding: debug.prefix(256), as: UTF8.self).printable
             )

@@ -171,7 +171,6 @@ struct HTTP2ErrorCode: Sendable, Hashable, CustomStringConvertible {
     let rawValue: UInt32
 
     static let noError = Self(rawValue: 0)
-    static let protocolError = Self(rawValue: 1)
     static let refusedStream = Self(rawValue: 7)
     static let cancel = Self(rawValue: 8)
     static let enhanceYourCalm = Self(rawValue: 11)

@@ -14,8 +14,6 @@ final class Completion<Value: Sendable> {
 
     nonisolated init() {}
 
-    var isComplete: Bool { value != nil }
-
     /// Hands `value` to the waiting task.
     ///
     /// Only the first call counts.

@@ -25,7 +25,6 @@ extension Wire {
         struct Action: ProtobufEnum, Hashable {
             let rawValue: Int32
             static let get = Self(rawValue: 0)
-            static let activate = Self(rawValue: 1)
             static let deactivate = Self(rawValue: 2)
         }
 

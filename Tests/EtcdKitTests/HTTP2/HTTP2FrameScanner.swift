@@ -86,6 +86,4 @@ struct HTTP2FrameScanner {
 
     /// The first frame is the server's settings, as it must be.
     var beginsWithSettings: Bool { frames.first.map { $0.type == 4 && !$0.has(1) && $0.stream == 0 } ?? false }
-
-    var pingAcknowledgements: Int { frames.count { $0.type == 6 && $0.has(1) } }
 }

@@ -248,7 +248,7 @@ private struct HTTP2Conversation {
         pair.server.ping()
         if Bool.random(using: &random) {
             pair.server.goAway(lastStreamID: 5, .enhanceYourCalm, "bye \(seed)")
-            goAway = HTTP2Session.GoAway(lastStreamID: 5, code: .enhanceYourCalm, debugData: "bye \(seed)")
+            goAway = HTTP2Session.GoAway(code: .enhanceYourCalm, debugData: "bye \(seed)")
         } else {
             goAway = nil
         }

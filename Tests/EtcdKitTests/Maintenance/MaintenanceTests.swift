@@ -72,7 +72,7 @@ struct MaintenanceTests {
             let member = try await maintenance.status(of: endpoint).header.memberID
             for kind in [Alarm.Kind.noSpace, .corrupt] {
                 var request = Wire.AlarmRequest()
-                request.action = .activate
+                request.action = Wire.AlarmRequest.Action(rawValue: 1)
                 request.memberID = member.rawValue
                 request.kind = kind
                 _ = try await client.call(Wire.alarm, request)
