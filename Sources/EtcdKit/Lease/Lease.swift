@@ -16,7 +16,7 @@ public struct Lease: Sendable, Hashable, CustomStringConvertible {
         public static let none = ID(rawValue: 0)
 
         /// A random ID, for a new lease.
-        static var random: ID { ID(rawValue: .random(in: 1 ... .max)) }
+        package static var random: ID { ID(rawValue: .random(in: 1 ... .max)) }
 
         /// The number in hexadecimal digits, as etcdctl writes it.
         public var description: String { String(rawValue, radix: 16) }

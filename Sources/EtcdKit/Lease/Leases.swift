@@ -32,9 +32,13 @@ public struct Leases: Sendable {
         if let id, id.rawValue <= 0 {
             throw EtcdError(.invalidArgument, "the lease ID \(id.rawValue) is not positive")
         }
+        return try await grant(timeToLive: timeToLive, id ?? .random, isRandom: id == nil)
+    }
+
+    /// Grants a lease, whose ID the caller knows before the grant is sent.
+    package func grant(timeToLive: Duration, _ id: Lease.ID, isRandom: Bool) async throws(EtcdError) -> Lease {
         let sent = MonotonicInstant.now
-        let newID = id ?? .random
-        let request = Wire.LeaseGrantRequest(timeToLive: timeToLive.bounded.wholeSeconds, id: newID.rawValue)
+        let request = Wire.LeaseGrantRequest(timeToLive: timeToLive.bounded.wholeSeconds, id: id.rawValue)
         let deadline = sent + client.timeout
         switch try await client.callUntilCertain(Wire.leaseGrant, request, doneIf: .leaseExists, deadline) {
         case .success(let response):
@@ -42,11 +46,11 @@ public struct Leases: Sendable {
             let grantedID = Lease.ID(rawValue: response.id)
             return await renewedIfLate(Lease(id: grantedID, timeToLive: .seconds(response.timeToLive), grantSent: sent))
         case .failure(let error):
-            if id != nil {
-                throw EtcdError(.ambiguous, "the lease \(newID) is from this grant or from before", cause: error)
+            if !isRandom {
+                throw EtcdError(.ambiguous, "the lease \(id) is from this grant or from before", cause: error)
             }
-            let status = try await client.with(timeout: deadline - .now).leases.timeToLive(of: newID)
-            return await renewedIfLate(Lease(id: newID, timeToLive: status.grantedTimeToLive, grantSent: sent))
+            let status = try await client.with(timeout: deadline - .now).leases.timeToLive(of: id)
+            return await renewedIfLate(Lease(id: id, timeToLive: status.grantedTimeToLive, grantSent: sent))
         }
     }
 

@@ -151,8 +151,10 @@ extension BenchmarkRun {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in stride(from: granter, to: options.callers, by: Self.granters) {
                 let client = clients[number % clients.count]
-                let lease = try await grant(client, measurement)
-                leases.withLock { _ = $0.insert(lease.id) }
+                // Before the grant, which may be done although its task is cancelled.
+                let id = Lease.ID.random
+                leases.withLock { _ = $0.insert(id) }
+                let lease = try await grant(id, client, measurement)
                 let states = client.leases.keepAlive(lease)
                 group.addTask { await Self.count(states, measurement) }
                 readiness.yield()
@@ -161,9 +163,9 @@ extension BenchmarkRun {
         }
     }
 
-    private func grant(_ client: EtcdClient, _ measurement: Measurement) async throws -> Lease {
+    private func grant(_ id: Lease.ID, _ client: EtcdClient, _ measurement: Measurement) async throws -> Lease {
         let start = Platform.nanoseconds
-        let lease = try await client.leases.grant(timeToLive: .seconds(10))
+        let lease = try await client.leases.grant(timeToLive: .seconds(10), id, isRandom: true)
         let now = Platform.nanoseconds
         var latencies = LatencyBuffer(measurement.recorder, now: now)
         latencies.record(now &- start, now: now)

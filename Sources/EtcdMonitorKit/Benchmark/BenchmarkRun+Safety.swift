@@ -132,7 +132,8 @@ extension BenchmarkRun {
 
     /// Deletes all keys of the run, and revokes its leases.
     ///
-    /// Writes of an interrupted run may be done later, so it looks again until there have been no keys for a second.
+    /// Writes of an interrupted run may be done later, so it looks again until there have been no keys for a second, and
+    /// then revokes the leases that it had not found.
     func cleanUp(within limit: Duration, isCutShort: Bool) async -> Ending {
         progress.begin(ProgressReporter.Phase(phase: .cleaning))
         let deadline = ContinuousClock.now + limit
@@ -146,6 +147,7 @@ extension BenchmarkRun {
                 await Task.pause(for: .milliseconds(200))
                 emptyLooks = try await deleteAll(in: all, until: deadline).hasFoundKeys ? 0 : emptyLooks + 1
             }
+            await revokeLeases(until: deadline)
             // The marker is deleted last, so that no other run claims the prefix before it is empty.
             ending.revision = try await deleteAll(in: .key(keys.marker), until: deadline).revision
         } catch {
@@ -177,7 +179,7 @@ extension BenchmarkRun {
         }
     }
 
-    /// Leases that are not revoked in time expire.
+    /// Revokes the leases that are not revoked yet; those that cannot be revoked in time expire.
     private func revokeLeases(until deadline: ContinuousClock.Instant) async {
         let all = Array(leases.withLock { $0 })
         guard !all.isEmpty else { return }
@@ -187,7 +189,9 @@ extension BenchmarkRun {
                 group.addTask { [clients] in
                     for index in stride(from: worker, to: all.count, by: workers) where deadline > .now {
                         let client = clients[index % clients.count].with(timeout: min(.seconds(2), deadline - .now))
-                        _ = try? await client.leases.revoke(all[index])
+                        if (try? await client.leases.revoke(all[index])) != nil {
+                            self.leases.withLock { _ = $0.remove(all[index]) }
+                        }
                     }
                 }
             }

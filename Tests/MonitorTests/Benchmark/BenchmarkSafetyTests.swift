@@ -113,6 +113,40 @@ struct BenchmarkSafetyTests {
         }
     }
 
+    /// Holds the answers to grants back until the run is cancelled.
+    private struct GrantHolder: CallInterceptor {
+        let held: @Sendable () -> Void
+
+        func intercept(
+            _ call: EtcdClient.Call,
+            metadata: CallMetadata,
+            next: @Sendable (CallMetadata) async -> EtcdClient.CallOutcome
+        ) async throws {
+            _ = await next(metadata)
+            guard call.method == "/etcdserverpb.Lease/LeaseGrant" else { return }
+            held()
+            try await Task.sleep(for: .seconds(3600))
+        }
+    }
+
+    @Test func `A lease that is granted, while its answer does not come, is revoked, too`() async throws {
+        try await BenchmarkBench.run { bench in
+            let (signals, signal) = AsyncStream.makeStream(of: Void.self)
+            var interrupted = bench
+            interrupted.configuration.interceptors = [GrantHolder { signal.yield() }]
+            var options = BenchmarkBench.options(.leases)
+            options.amount = .duration(.seconds(3600))
+            let task = Task { [interrupted, options] in try await interrupted.run(options) { _ in } }
+            _ = await signals.first { _ in true }
+            let leases = try await bench.leftovers().leases
+            task.cancel()
+            let error = await #expect(throws: BenchmarkError.self) { try await task.value }
+            #expect(error?.reason == .cancelled && error?.cleanupFailure == nil)
+            let leftovers = try await bench.leftovers()
+            #expect(leases > 0 && leftovers == (0, 0))
+        }
+    }
+
     @Test func `Without a cluster, a run fails at once`() async throws {
         let configuration = try EtcdClient.Configuration(endpoints: "127.0.0.1:1")
         let start = ContinuousClock.now
