@@ -58,7 +58,8 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomRe
     /// The client calls the closure each time it needs a new token: before its first call, when etcd has refused the
     /// current token, and when a ``token(_:validFor:)`` is about to expire. One call of the closure serves all waiting
     /// calls. If the closure throws, these calls throw ``EtcdError/Code/unavailable`` with the error as the cause, or
-    /// the ``EtcdError`` that it throws; watches and leases try again. The closure's task is cancelled after
+    /// the ``EtcdError`` that it throws; for a token that cannot be sent, they throw `invalidArgument`. Watches and
+    /// leases try again, except after `authenticationFailed`. The closure's task is cancelled after
     /// ``EtcdClient/Configuration/callTimeout``, and when the client is closed.
     ///
     /// - Parameter provide: Gives a user with a password, or a token.
