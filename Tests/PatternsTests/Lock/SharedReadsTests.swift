@@ -152,6 +152,30 @@ struct SharedReadsTests {
         }
     }
 
+    @Test("a reader with a shorter timeout does not wait for the read of others")
+    func timeouts() async throws {
+        try await withProxiedEtcd { proxy, client, witness in
+            let questions = try await questions(witness, 2)
+            let (reads, first, second) = (client.sharedReads, questions[0], questions[1])
+            // It is connected.
+            _ = try await reads.read([first.key], [], first.section, for: client)
+            await proxy.stall()
+            let isDone = Lock(false)
+            let patient = Task {
+                defer { isDone.withLock { $0 = true } }
+                return try await reads.read([first.key], [], first.section, for: client)
+            }
+            try await Task.sleep(for: .milliseconds(100))
+            let hurried = client.with(timeout: .milliseconds(300))
+            await #expect(throws: EtcdError.self) {
+                _ = try await reads.read([second.key], [], second.section, for: hurried)
+            }
+            #expect(!isDone.withLock { $0 })
+            await proxy.resume()
+            #expect(try await patient.value.entries.first??.key == first.key)
+        }
+    }
+
     @Test("a waiter that gives up does not end the read of the others, and a closed client fails all")
     func cancellation() async throws {
         try await withProxiedEtcd { proxy, client, witness in
