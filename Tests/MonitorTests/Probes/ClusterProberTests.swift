@@ -50,6 +50,9 @@ struct ClusterProberTests {
                 #expect(seen.count { $0.visit?.metrics.answer != nil } == 2)
             }
             try await cluster.members[2].restart()
+            var seen: [MemberObservation]
+            repeat { seen = await prober.poll().members } while seen.contains(where: \.isFailing)
+            #expect(seen.count == 3 && seen.allSatisfy { $0.visit != nil })
             try await waitForNone()
         }
     }
